@@ -1,0 +1,65 @@
+"""A member as the protocol sees it: who (key and generation), how it is, and by which word of its own (incarnation)."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ["GENERATION_LIMIT", "KEY_BYTES", "MAX_INCARNATION", "Member", "MemberId", "State"]
+
+KEY_BYTES = 32
+"""A key is an Ed25519 public key."""
+
+GENERATION_LIMIT = 1 << 63
+"""Generations stay below this, so that every language reads them as a signed 64-bit number."""
+
+MAX_INCARNATION = 65_535
+"""Nobody refutes beyond this: who is accused at it must rejoin under a new generation (membership reference 1.2)."""
+
+
+class State(IntEnum):
+    """Alive and Suspect are both *active*; Down is terminal for that identity. The numbers are those on the wire."""
+
+    ALIVE = 0
+    SUSPECT = 1
+    DOWN = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MemberId:
+    """One life of one peer. `key` is the place (at most one member per key), `generation` tells its lives apart.
+
+    Between two identities with one key the higher generation is the one to keep.
+    Raises ValueError unless the key has 32 bytes and 0 <= generation < 2**63.
+    """
+
+    key: bytes
+    generation: int
+
+    def __post_init__(self) -> None:
+        if len(self.key) != KEY_BYTES:
+            raise ValueError(f"a member key has {KEY_BYTES} bytes, not {len(self.key)}")
+        if not 0 <= self.generation < GENERATION_LIMIT:
+            raise ValueError(f"a generation is 0 or more and below 2**63, not {self.generation}")
+
+    def __str__(self) -> str:
+        return f"{self.key.hex()[:8]}/{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What is said about an identity; also the unit that is gossiped (FLOWS 2.11: peer, generation, incarnation, state).
+
+    Only the owner raises `incarnation`, to refute a suspicion; a new identity starts at 0.
+    Raises ValueError unless 0 <= incarnation <= 65,535.
+    """
+
+    id: MemberId
+    incarnation: int = 0
+    state: State = State.ALIVE
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.incarnation <= MAX_INCARNATION:
+            raise ValueError(f"an incarnation is between 0 and {MAX_INCARNATION}, not {self.incarnation}")
+
+    @property
+    def is_active(self) -> bool:
+        return self.state is not State.DOWN

@@ -1,0 +1,125 @@
+"""Everybody we know but ourselves, by key, and whom to probe next.
+
+* An update is stored or refused whole, by `precedence`.
+* Each active member is probed once per round, in random order; who joins during a round is probed in it.
+* A hinted member (its link closed) is probed next, but never twice in a row from hints, so hints starve nobody.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .member import Member, MemberId
+from .pool import Pool
+from .precedence import supersedes
+
+__all__ = ["Accept", "Change", "Members"]
+
+Accept = Callable[[bytes], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What storing an update did. `replaced` is the identity that made way for another generation of its key."""
+
+    was_active: bool
+    replaced: MemberId | None
+
+
+class Members:
+    """No operation walks through all members, a new round of probes and the two iterators apart."""
+
+    __slots__ = ("_active", "_down", "_from_hint", "_hints", "_members", "_unprobed")
+
+    def __init__(self) -> None:
+        self._members: dict[bytes, Member] = {}
+        self._active = Pool()
+        self._down = Pool()
+        self._unprobed = Pool()
+        self._hints: dict[bytes, None] = {}
+        self._from_hint = False
+
+    @property
+    def num_active(self) -> int:
+        return len(self._active)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(tuple(self._members.values()))
+
+    def get(self, key: bytes) -> Member | None:
+        return self._members.get(key)
+
+    def holds(self, identity: MemberId) -> Member | None:
+        """What we hold about exactly this identity."""
+        held = self._members.get(identity.key)
+        return held if held is not None and held.id == identity else None
+
+    def apply(self, update: Member) -> Change | None:
+        """Store what supersedes; None if it was refused."""
+        key = update.id.key
+        held = self._members.get(key)
+        if held is not None and not supersedes(held, update):
+            return None
+        self._members[key] = update
+        was_active = key in self._active
+        if not update.is_active:
+            self._drop(key)
+            self._down.add(key)
+        elif not was_active:
+            self._down.discard(key)
+            self._active.add(key)
+            self._unprobed.add(key)
+        replaced = held.id if held is not None and held.id != update.id else None
+        return Change(was_active, replaced)
+
+    def remove_if_down(self, identity: MemberId) -> None:
+        held = self.holds(identity)
+        if held is not None and not held.is_active:
+            self.forget(identity.key)
+
+    def forget(self, key: bytes) -> None:
+        self._members.pop(key, None)
+        self._drop(key)
+        self._down.discard(key)
+
+    def choose_active(self, count: int, rng: random.Random, accept: Accept) -> list[Member]:
+        return [self._members[key] for key in self._active.sample(count, rng, accept)]
+
+    def choose_down(self, count: int, rng: random.Random, accept: Accept) -> list[Member]:
+        return [self._members[key] for key in self._down.sample(count, rng, accept)]
+
+    def hint(self, key: bytes) -> None:
+        """Probe this member next, if it is active."""
+        if key in self._active:
+            self._hints[key] = None
+
+    def next_target(self, rng: random.Random, probeable: Accept) -> Member | None:
+        """Whom to probe now; None if there is nobody to probe."""
+        key = self._hinted(probeable) or self._draw(rng, probeable)
+        if key is None:
+            self._unprobed = self._active.copy()
+            key = self._draw(rng, probeable)
+        if key is None:
+            return None
+        self._unprobed.discard(key)
+        return self._members[key]
+
+    def _hinted(self, probeable: Accept) -> bytes | None:
+        if self._from_hint:
+            self._from_hint = False
+            return None
+        while self._hints:
+            key = next(iter(self._hints))
+            del self._hints[key]
+            if probeable(key):
+                self._from_hint = True
+                return key
+        return None
+
+    def _draw(self, rng: random.Random, probeable: Accept) -> bytes | None:
+        return next(iter(self._unprobed.sample(1, rng, probeable)), None)
+
+    def _drop(self, key: bytes) -> None:
+        self._active.discard(key)
+        self._unprobed.discard(key)
+        self._hints.pop(key, None)

@@ -1,0 +1,77 @@
+"""What the embedding program is told (membership reference 1.7).
+
+Within one packet: MemberUp of the sender first, then what each update causes, in its order; Active or Idle last.
+"""
+
+from dataclasses import dataclass
+
+from .member import MemberId
+
+__all__ = [
+    "Active",
+    "AddressInUse",
+    "Defunct",
+    "Idle",
+    "MemberDown",
+    "MemberUp",
+    "Notification",
+    "Rejoin",
+    "Rename",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUp:
+    """The active set gained a member."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDown:
+    """A member that was active is Down now; never for one first heard of as Down."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A member has a new identity; MemberUp or MemberDown follows only if its liveness changed too."""
+
+    old: MemberId
+    new: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """We went from Disconnected to Connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The last active member went away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defunct:
+    """We are Undead; told once, on the transition (defect D9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoin:
+    """We were declared Down and renewed our identity."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class AddressInUse:
+    """We are declared Down more often than `max_rejoins_per_minute`: another process seems to live under our key.
+
+    We keep the present identity and renew again when a minute has room for it. Told once until then.
+    """
+
+    member: MemberId
+
+
+Notification = MemberUp | MemberDown | Rename | Active | Idle | Defunct | Rejoin | AddressInUse

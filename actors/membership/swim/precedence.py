@@ -1,0 +1,30 @@
+"""Which word about a member replaces which.
+
+* Another generation of the same key: the higher one wins, whatever its state.
+* Down is terminal: nothing of the same generation replaces it.
+* Down replaces Alive and Suspect at any incarnation.
+* Suspect replaces Alive at the same incarnation or a higher one.
+* Everything else needs a higher incarnation: only the accused itself can raise it, so only it can clear its name.
+"""
+
+from .member import Member, State
+
+__all__ = ["is_implausible", "supersedes"]
+
+
+def supersedes(held: Member, incoming: Member) -> bool:
+    """Whether `incoming` replaces `held`; both speak of one key (membership reference 3.4 and 3.5)."""
+    if incoming.id.generation != held.id.generation:
+        return incoming.id.generation > held.id.generation
+    if held.state is State.DOWN:
+        return False
+    if incoming.state is State.DOWN:
+        return True
+    if held.state is State.ALIVE and incoming.state is State.SUSPECT:
+        return incoming.incarnation >= held.incarnation
+    return incoming.incarnation > held.incarnation
+
+
+def is_implausible(held: Member, incoming: Member, max_jump: int) -> bool:
+    """Whether a third party claims more refutations than the member can have made since we last heard (defect D12)."""
+    return incoming.id == held.id and incoming.incarnation - held.incarnation > max_jump

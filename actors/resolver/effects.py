@@ -1,0 +1,98 @@
+"""What the resolver's core decided, as values: the engine performs them in order and decides nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from .requests import Active
+
+P = TypeVar("P")
+S = TypeVar("S")
+
+
+class Outcome(Enum):
+    """What a consumer thinks of delivered bytes."""
+
+    COMPLETE = "complete"  # good, and enough for every subscriber of this delivery
+    AMBIGUOUS = "ambiguous"  # an honest answer, but some subscriber needs other bytes
+    IGNORED = "ignored"  # nobody needs the key now, so the bytes were not examined
+    INVALID = "invalid"  # no honest peer would have sent this
+    UNANSWERED = "unanswered"  # the consumer raised, was cancelled or never answered; says nothing about the peer
+
+
+class Cause(Enum):
+    """Why a request is no longer out."""
+
+    ANSWERED = "answered"
+    MISSING = "missing"
+    TIMED_OUT = "timed out"
+    LINK_CLOSED = "link closed"
+    CANCELLED = "cancelled"
+
+
+class Reason(Enum):
+    """Why a key is no longer wanted."""
+
+    FULFILLED = "fulfilled"
+    IGNORED = "ignored"
+    CONTRADICTED = "contradicted"  # the consumer first accepted the bytes and then called them invalid
+    UNANSWERED = "unanswered"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver(Generic[P, S]):
+    """Ask the consumer; give its outcome to `verdict` with this key and generation."""
+
+    key: bytes
+    generation: int
+    subscribers: tuple[S, ...]
+    value: bytes
+    peer: P
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Generic[P]):
+    """A request is no longer out: the link has one task less. Each sent request ends exactly once."""
+
+    request: Active[P]
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Generic[P]):
+    """The consumer called the bytes complete, `seconds` after the key was first fetched."""
+
+    key: bytes
+    peer: P
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The key waits again; nothing to be done but counting."""
+
+    key: bytes
+    cause: Cause | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Generic[P]):
+    """The peer lied about this key: have the tracker block it."""
+
+    peer: P
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """The key is no longer live; a verdict with this generation, if there is one, is void."""
+
+    key: bytes
+    reason: Reason
+    generation: int | None
+
+
+Effect = Deliver[P, S] | Ended[P] | Accepted[P] | Retry | Block[P] | Retired

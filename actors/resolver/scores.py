@@ -1,0 +1,66 @@
+"""How costly each peer has been: the score that orders peers when a fresh key chooses one. Lower is better.
+
+A score is in seconds, a moving average in which the newest sample weighs one half (`reference/resolver.md` 3.1),
+in floats, so that no rounding flattens small differences. One sample:
+
+* an answer with bytes costs the time it took; above `ANSWER_UNIT` bytes, its time per `ANSWER_UNIT`. Below that
+  size latency is what matters, above it bytes per time, and a peer is not punished for large values;
+* "no data" costs its own elapsed time, so honesty beats silence;
+* a time-out or a refused send costs `fetch_timeout`, and nothing ever costs more.
+
+A peer without a sample stands at the median of the peers that have one, or at `initial` while nobody has. It moves with
+them, so a newcomer is neither starved behind old favourites nor put before everybody.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Container
+from typing import Generic, TypeVar
+
+P = TypeVar("P")
+
+ANSWER_UNIT = 64 * 1024
+"""Bytes up to which an answer counts by its time alone."""
+
+
+class Scores(Generic[P]):
+    """Seconds per peer. `initial` and `fetch_timeout` are in seconds, both above zero."""
+
+    def __init__(self, initial: float, fetch_timeout: float) -> None:
+        self._initial = initial
+        self._fetch_timeout = fetch_timeout
+        self._scores: dict[P, float] = {}
+        self._sorted: list[float] = []
+
+    def of(self, peer: P) -> float:
+        return self._scores.get(peer, self.neutral)
+
+    @property
+    def neutral(self) -> float:
+        """Where a peer without samples stands: the (lower) median of the known scores, or `initial`."""
+        return self._sorted[(len(self._sorted) - 1) // 2] if self._sorted else self._initial
+
+    def answered(self, peer: P, elapsed: float, size: int) -> None:
+        """An answer of `size` bytes came after `elapsed` seconds."""
+        self._record(peer, elapsed * min(1.0, ANSWER_UNIT / max(size, 1)))
+
+    def missing(self, peer: P, elapsed: float) -> None:
+        """The peer said after `elapsed` seconds that it has no data."""
+        self._record(peer, elapsed)
+
+    def failed(self, peer: P) -> None:
+        """A request timed out, or the peer's link refused it."""
+        self._record(peer, self._fetch_timeout)
+
+    def retain(self, peers: Container[P]) -> None:
+        """Forget everybody else: who leaves the peer set and returns starts anew (3.2 rule 4)."""
+        self._scores = {peer: score for peer, score in self._scores.items() if peer in peers}
+        self._sorted = sorted(self._scores.values())
+
+    def _record(self, peer: P, sample: float) -> None:
+        score = (self.of(peer) + min(sample, self._fetch_timeout)) / 2
+        if peer in self._scores:
+            del self._sorted[bisect_left(self._sorted, self._scores[peer])]
+        self._scores[peer] = score
+        insort(self._sorted, score)

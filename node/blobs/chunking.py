@@ -1,0 +1,98 @@
+"""From a file to blocks.
+
+Rules, each with a test in `tests/blobs/test_chunking.py`:
+
+* A file is read once, from front to end; memory holds one chunk and one unfinished manifest per level.
+* Children are stored before the manifest that lists them and the root last, so who finds a root in the store
+  finds the whole file, wherever a crash fell.
+* The same bytes and the same chunk size give the same key, whatever the file is called.
+* Only a regular file can be put.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+
+from ..stores import KEY_SIZE, Store
+from .errors import SourceError
+from .manifest import DEFAULT_CHUNK_SIZE, Manifest, check_chunk_size, fanout
+
+
+def put_file(path: str | os.PathLike[str], store: Store, *, chunk_size: int = DEFAULT_CHUNK_SIZE) -> bytes:
+    """Store the file at `path` in chunks of `chunk_size` bytes and return the key of its root.
+
+    Raises `SourceError` when the file cannot be read, `StoreError` (`StoreFull`) when the store cannot take it,
+    ValueError for a chunk size out of range.
+    """
+    tree = TreeBuilder(store, chunk_size)
+    for chunk in _read_chunks(path, chunk_size):
+        tree.add(chunk)
+    return tree.finish()
+
+
+class TreeBuilder:
+    """Stores chunks as they come and the manifests over them as these fill up."""
+
+    def __init__(self, store: Store, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
+        check_chunk_size(chunk_size)
+        self._store = store
+        self._chunk_size = chunk_size
+        self._full = fanout(chunk_size) * KEY_SIZE
+        self._unfinished = [_Unfinished()]
+        """The manifest being filled at each level, level 1 first."""
+
+    def add(self, chunk: bytes) -> None:
+        """Append a chunk; each has `chunk_size` bytes except the last."""
+        self._list(1, self._keep(chunk), len(chunk))
+
+    def finish(self) -> bytes:
+        """Store what is unfinished and return the root's key."""
+        level = 1
+        while level < len(self._unfinished):
+            self._close(level)
+            level += 1
+        return self._keep(self._manifest(level).encode())
+
+    def _list(self, level: int, key: bytes, size: int) -> None:
+        if level > len(self._unfinished):
+            self._unfinished.append(_Unfinished())
+        # A full manifest is closed only when another child comes: until then it may turn out to be the root.
+        if len(self._unfinished[level - 1].digests) == self._full:
+            self._close(level)
+        unfinished = self._unfinished[level - 1]
+        unfinished.digests += key
+        unfinished.size += size
+
+    def _close(self, level: int) -> None:
+        manifest = self._manifest(level)
+        self._unfinished[level - 1] = _Unfinished()
+        self._list(level + 1, self._keep(manifest.encode()), manifest.size)
+
+    def _manifest(self, level: int) -> Manifest:
+        unfinished = self._unfinished[level - 1]
+        return Manifest(level, unfinished.size, self._chunk_size, bytes(unfinished.digests))
+
+    def _keep(self, block: bytes) -> bytes:
+        key = hashlib.sha256(block).digest()
+        self._store.put(key, block)
+        return key
+
+
+class _Unfinished:
+    __slots__ = ("digests", "size")
+
+    def __init__(self) -> None:
+        self.digests = bytearray()
+        self.size = 0
+
+
+def _read_chunks(path: str | os.PathLike[str], chunk_size: int) -> Iterator[bytes]:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise SourceError(path, "it is not a regular file")
+        with open(path, "rb") as file:
+            while chunk := file.read(chunk_size):
+                yield chunk
+    except OSError as error:
+        raise SourceError(path, error.strerror or str(error)) from error

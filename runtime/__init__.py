@@ -1,0 +1,75 @@
+"""What an actor is: an engine behind a typed mailbox, on threads or in a simulation.
+
+::
+
+    Mailbox ──tell/ask──▶ Inbox ──▶ Engine        one of: ThreadRuntime, Simulation
+       ▲                                │
+       └── Feedback, Reply ◀────────────┘
+
+Read `message.py` for what may be said, `mailbox.py` and `engine.py` for how to write an actor, `base.py` for what a
+runtime gives to its engines, `testing.py` for mock mailboxes.
+"""
+
+from .base import Runtime, Terminated
+from .engine import Engine, Handlers
+from .errors import (
+    Declined,
+    EngineFailed,
+    EngineGone,
+    MailboxFull,
+    ReplyCancelled,
+    ReplyDropped,
+    ReplyTimeout,
+    RuntimeFault,
+    SimulationStuck,
+    StopTimeout,
+    UnhandledMessage,
+    WouldDeadlock,
+)
+from .inbox import Waiter
+from .mailbox import Mailbox
+from .message import Feedback, Lane, Limit, Message, Overflow, Request
+from .metrics import Counter, Gauge, Registry, Sample
+from .network import Link, Network
+from .reply import Reply
+from .simulation import SimulatedNode, Simulation
+from .threads import ThreadRuntime
+from .timers import Timer
+
+__all__ = [
+    "Counter",
+    "Declined",
+    "Engine",
+    "EngineFailed",
+    "EngineGone",
+    "Feedback",
+    "Gauge",
+    "Handlers",
+    "Lane",
+    "Limit",
+    "Link",
+    "Mailbox",
+    "MailboxFull",
+    "Message",
+    "Network",
+    "Overflow",
+    "Registry",
+    "Reply",
+    "ReplyCancelled",
+    "ReplyDropped",
+    "ReplyTimeout",
+    "Request",
+    "Runtime",
+    "RuntimeFault",
+    "Sample",
+    "SimulatedNode",
+    "Simulation",
+    "SimulationStuck",
+    "StopTimeout",
+    "Terminated",
+    "ThreadRuntime",
+    "Timer",
+    "UnhandledMessage",
+    "Waiter",
+    "WouldDeadlock",
+]

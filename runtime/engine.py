@@ -1,0 +1,284 @@
+"""An engine: state, one thread of control, a table of handlers. Reached through its mailbox only.
+
+::
+
+    class Engine(runtime.Engine[Mailbox]):
+        def __init__(self, config: Config, *, tracker: tracker.Mailbox) -> None:
+            super().__init__()
+            self.handlers = {Track: self.on_track, Closed: self.on_closed}
+
+Rules:
+
+* A handler never blocks. What takes longer than about 5 ms runs elsewhere: `self.work(function, ...)`.
+* The handler of a `Request` returns the answer, or a `Reply` that is filled later, or raises a `Declined`.
+* Any other exception means the state may be wrong: it is logged with the message, the asker gets `EngineFailed`, and
+  the node stops. Application code is called through `try` by whoever calls it, never trusted.
+* `on_start` runs before the first message, `on_stop` on every way out, also after a failure.
+* Time and randomness come from `self.now()`, `self.wall()` and `self.rng`, so that a simulation controls them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, get_args, get_origin
+
+import pykka
+
+from . import context
+from .errors import Declined, EngineFailed, ReplyTimeout, UnhandledMessage
+from .inbox import Ask, Inbox, Slot, Waiter
+from .log import Log
+from .mailbox import Mailbox
+from .message import Message, Overflow, Request
+from .reply import Reply
+from .timers import Timer
+
+if TYPE_CHECKING:
+    from .base import Runtime
+
+M = TypeVar("M", bound=Mailbox)
+T = TypeVar("T")
+Handlers = Mapping[type[Message], Callable[[Any], object]]
+
+
+class Resolved:
+    """A reply's way back into the engine that asked."""
+
+    __slots__ = ("handler", "reply")
+
+    def __init__(self, handler: Callable[[Any], object], reply: Reply[Any]) -> None:
+        self.handler = handler
+        self.reply = reply
+
+    def __repr__(self) -> str:
+        return f"{self.reply!r} for {getattr(self.handler, '__qualname__', self.handler)}"
+
+
+class Engine(pykka.ThreadingActor, Generic[M]):
+    """Base of every actor's `Engine`. Start it with `runtime.start(mailbox, Engine, ...)`."""
+
+    mailbox_type: ClassVar[type[Mailbox]] = Mailbox
+    handlers: Handlers
+
+    runtime: Runtime
+    mailbox: M
+    rng: random.Random
+    log: Log
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Take the mailbox's type from `Engine[ThatMailbox]`."""
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            origin = get_origin(base)
+            if isinstance(origin, type) and issubclass(origin, Engine):
+                (kind,) = get_args(base)
+                if isinstance(kind, type):
+                    cls.mailbox_type = kind
+
+    def __init__(self) -> None:
+        """Call it first in a subclass's constructor. `mailbox`, `rng`, `log` and the clock work from then on."""
+        if not hasattr(self, "runtime"):
+            raise TypeError(f"start {type(self).__name__} with runtime.start(mailbox, Engine, ...)")
+        self.handlers = {}
+
+    @classmethod
+    def start(cls, *args: object, **kwargs: object) -> NoReturn:
+        """Pykka's way of starting knows no runtime; ours does."""
+        raise TypeError(f"use runtime.start(mailbox, {cls.__name__}, ...) instead of {cls.__name__}.start()")
+
+    @classmethod
+    def create(cls, runtime: Runtime, mailbox: Mailbox, *args: object, **kwargs: object) -> Engine[Any]:
+        """An engine bound to its runtime and mailbox, not yet running. For runtimes."""
+        engine = cls.__new__(cls)
+        engine.runtime = runtime
+        engine.mailbox = cast(M, mailbox)
+        engine.rng = runtime.random(mailbox.name)
+        engine.log = Log(mailbox.name)
+        engine.actor_urn = f"{runtime.name}/{mailbox.name}"
+        engine.actor_inbox = mailbox.inbox  # type: ignore[assignment]  # pykka's protocol is put/get/empty
+        engine.failure = None
+        engine.__init__(*args, **kwargs)  # type: ignore[misc]  # the fields above come first
+        engine.dispatch = engine.table()
+        mailbox.bind(frozenset(engine.handlers))
+        return engine
+
+    # What a subclass may use -----------------------------------------------------------------------------------------
+
+    failure: BaseException | None
+
+    @property
+    def name(self) -> str:
+        """The engine's name in its runtime."""
+        return self.mailbox.name
+
+    def now(self) -> float:
+        """Monotonic seconds; virtual in a simulation."""
+        return self.runtime.now()
+
+    def wall(self) -> float:
+        """Unix seconds, for stamps that are stored or sent. May jump."""
+        return self.runtime.wall()
+
+    def after(self, seconds: float, message: Message, *, rank: int = 0) -> Timer:
+        """Handle `message` in `seconds`, ahead of control and data. rank: order among timers due at the same moment."""
+        return self._schedule(seconds, message, rank, None)
+
+    def every(self, seconds: float, message: Message, *, first: float | None = None, rank: int = 0) -> Timer:
+        """Handle `message` each `seconds` until cancelled, first after `first` (or `seconds`). Turns missed in a stall
+        are not made up for."""
+        if seconds <= 0:
+            raise ValueError(f"a repeated timer needs an interval above 0 s, not {seconds}")
+        return self._schedule(seconds if first is None else first, message, rank, seconds)
+
+    def on_reply(self, reply: Reply[T], handler: Callable[[T | Exception], object], *, within: float) -> None:
+        """Run `handler` with the answer, or the error as a value, on this engine.
+
+        within: seconds after which the handler gets `ReplyTimeout` instead; a later answer is ignored.
+        """
+        inbox = self.mailbox.inbox
+        if reply.done:
+            inbox.urgent(Resolved(handler, reply))
+            return
+        outcome: Reply[T] = Reply()
+        outcome.then(lambda resolved: inbox.urgent(Resolved(handler, resolved)))
+        timer = self.runtime.call_after(
+            within, lambda: outcome.fail(ReplyTimeout(f"no answer to {self.name} within {within} s"))
+        )
+
+        def forward(resolved: Reply[T]) -> None:
+            timer.cancel()
+            result = resolved.result()
+            outcome.fail(result) if isinstance(result, Exception) else outcome.set(result)
+
+        reply.then(forward)
+
+    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0) -> Reply[T]:
+        """Run slow, pure or blocking work on the runtime's pool; continue with `on_reply`.
+
+        cost: virtual seconds it takes in a simulation, where it runs inline.
+        """
+        return self.runtime.work(function, *args, cost=cost)
+
+    def stop(self) -> None:
+        """Stop this engine after the present message."""
+        self.mailbox.inbox.stop()
+
+    def on_failure(self, *_args: object) -> None:
+        """Not called: failures go to the runtime, cleanup to `on_stop`."""
+
+    def waiter(self) -> Waiter | None:
+        """What to spend idle time with instead of a lock: an engine that polls waits on its sockets here."""
+        return None
+
+    def poll(self) -> bool:
+        """Bring in what waits outside the inbox (a socket); True if there may be more. Called between messages."""
+        return False
+
+    # The loop's parts, for runtimes ----------------------------------------------------------------------------------
+
+    dispatch: dict[type, Callable[[Any], object]]
+
+    @property
+    def polls(self) -> bool:
+        """Whether this engine has a source besides its inbox."""
+        return self.waiter() is not None
+
+    def handle(self, item: object) -> None:
+        """Handle one item of the inbox. Raises what the handler raised."""
+        self.dispatch[item.__class__](item)
+
+    def _schedule(self, seconds: float, message: Message, rank: int, interval: float | None) -> Timer:
+        deadline = self.runtime.now() + max(0.0, seconds)
+        timer = Timer(deadline, rank, message, self.mailbox.inbox, interval)
+        self.runtime.add_timer(timer)
+        return timer
+
+    def table(self) -> dict[type, Callable[[Any], object]]:
+        """What `dispatch` holds: the handlers, and how to unwrap what the runtime wraps."""
+        inbox = self.mailbox.inbox
+        table = _Dispatch(self._on_unhandled)
+        for kind, handler in self.handlers.items():
+            table[kind] = _accounted(inbox, kind, handler) if kind.overflow is Overflow.REJECT else handler
+        table[Slot] = self._on_slot
+        table[Ask] = self._on_ask
+        table[Timer] = self._on_timer
+        table[Resolved] = self._on_resolved
+        return table
+
+    def _on_slot(self, slot: Slot) -> None:
+        item = slot.take()
+        self.dispatch[item.__class__](item)
+
+    def _on_timer(self, timer: Timer) -> None:
+        if timer.live:
+            self.dispatch[timer.message.__class__](timer.message)
+
+    def _on_resolved(self, item: Resolved) -> None:
+        item.handler(item.reply.result())
+
+    def _on_ask(self, ask: Ask) -> None:
+        try:
+            answer = self.dispatch[ask.message.__class__](ask.message)
+        except Declined as error:
+            ask.reply.fail(error)
+            return
+        except BaseException as error:
+            failed = EngineFailed(f"{self.name} failed while handling {ask.message!r}: {error!r}")
+            failed.__cause__ = error
+            ask.reply.fail(failed)
+            raise
+        if isinstance(answer, Reply):
+            answer.then(lambda later: _pass_on(later, ask.reply))
+        else:
+            ask.reply.set(answer)
+
+    def _on_unhandled(self, item: object) -> object:
+        error = UnhandledMessage(f"{self.name} has no handler for {type(item).__name__}")
+        self.runtime.unhandled(self, item)
+        if isinstance(item, Request):
+            raise _Undeliverable(str(error))
+        return None
+
+    def __str__(self) -> str:
+        return f"{type(self).__module__}.{type(self).__qualname__} ({self.actor_urn})"
+
+
+class _Undeliverable(Declined, UnhandledMessage):
+    """What an asker gets when the engine has no handler for the request."""
+
+
+class _Dispatch(dict[type, Callable[[Any], object]]):
+    """Handlers by exact type; what is not in the table goes to one place."""
+
+    def __init__(self, unhandled: Callable[[Any], object]) -> None:
+        super().__init__()
+        self._unhandled = unhandled
+
+    def __missing__(self, _kind: type) -> Callable[[Any], object]:
+        return self._unhandled
+
+
+def _accounted(inbox: Inbox, kind: type[Message], handler: Callable[[Any], object]) -> Callable[[Any], object]:
+    rule = inbox.rule(kind)
+
+    def counted(message: Message) -> object:
+        rule.counted_out(message)
+        return handler(message)
+
+    return counted
+
+
+def _pass_on(answer: Reply[Any], reply: Reply[Any]) -> None:
+    result = answer.result()
+    reply.fail(result) if isinstance(result, Exception) else reply.set(result)
+
+
+def run_in(engine: Engine[Any], action: Callable[[], None]) -> None:
+    """Run `action` as this engine: a blocking `get()` inside it raises."""
+    before = context.running.engine
+    context.running.engine = engine
+    try:
+        action()
+    finally:
+        context.running.engine = before

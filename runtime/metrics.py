@@ -1,0 +1,115 @@
+"""Counters and gauges of one node, in memory.
+
+An actor declares its metrics in its `metrics.py`; the node exports the registry. A label's values must come from a
+closed set (an enum, a channel that is registered), never from a peer, so that nobody can invent series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of one metric, as an exporter needs it."""
+
+    name: str
+    kind: str
+    help: str
+    labels: tuple[tuple[str, str], ...]
+    value: float
+
+
+class _Metric:
+    kind = ""
+
+    def __init__(self, name: str, help: str, labels: tuple[str, ...]) -> None:
+        self.name = name
+        self.help = help
+        self.labels = labels
+        self._values: dict[tuple[str, ...], float] = {}
+
+    def value(self, *labels: str) -> float:
+        """The value at these labels; 0 if it was never touched."""
+        self._check(labels)
+        return self._values.get(labels, 0)
+
+    def total(self) -> float:
+        """The sum over all labels."""
+        return sum(self._values.values())
+
+    def samples(self) -> Iterator[Sample]:
+        """Every series, in the order of its labels."""
+        for labels, value in sorted(self._values.items()):
+            yield Sample(self.name, self.kind, self.help, tuple(zip(self.labels, labels, strict=True)), value)
+
+    def _check(self, labels: tuple[str, ...]) -> None:
+        if len(labels) != len(self.labels):
+            raise ValueError(f"metric {self.name} has the labels {self.labels}, got {labels}")
+
+
+M = TypeVar("M", bound=_Metric)
+
+
+class Counter(_Metric):
+    """A number that only grows. Each metric is written by one engine."""
+
+    kind = "counter"
+
+    def inc(self, *labels: str, by: float = 1) -> None:
+        """Add `by` (at least 0) at these labels."""
+        self._check(labels)
+        self._values[labels] = self._values.get(labels, 0) + by
+
+
+class Gauge(_Metric):
+    """A number that goes up and down."""
+
+    kind = "gauge"
+
+    def set(self, value: float, *labels: str) -> None:
+        """The value now."""
+        self._check(labels)
+        self._values[labels] = value
+
+    def add(self, by: float, *labels: str) -> None:
+        """Change the value by `by`."""
+        self.set(self.value(*labels) + by, *labels)
+
+    def remove(self, *labels: str) -> None:
+        """Drop the series."""
+        self._values.pop(labels, None)
+
+
+class Registry:
+    """All metrics of one node, by name."""
+
+    def __init__(self) -> None:
+        """An empty registry."""
+        self._metrics: dict[str, _Metric] = {}
+
+    def counter(self, name: str, help: str, *, labels: tuple[str, ...] = ()) -> Counter:
+        """The counter `name`, made at first use. Raises ValueError if the name means something else already."""
+        return self._metric(Counter, name, help, labels)
+
+    def gauge(self, name: str, help: str, *, labels: tuple[str, ...] = ()) -> Gauge:
+        """The gauge `name`, made at first use. Raises ValueError if the name means something else already."""
+        return self._metric(Gauge, name, help, labels)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every series of every metric, in the order of names."""
+        for name in sorted(self._metrics):
+            yield from self._metrics[name].samples()
+
+    def value(self, name: str, *labels: str) -> float:
+        """The value of one series; 0 if there is none."""
+        metric = self._metrics.get(name)
+        return metric.value(*labels) if metric is not None else 0
+
+    def _metric(self, kind: type[M], name: str, help: str, labels: tuple[str, ...]) -> M:
+        metric = self._metrics.setdefault(name, kind(name, help, labels))
+        if not isinstance(metric, kind) or metric.labels != labels:
+            raise ValueError(f"metric {name} is a {metric.kind} with the labels {metric.labels} already")
+        return metric

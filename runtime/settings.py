@@ -1,0 +1,322 @@
+"""How a part of Rookery declares what can be configured: a frozen dataclass whose fields say everything about themselves.
+
+    @dataclass(frozen=True, slots=True)
+    class Config(Settings):
+        handshake_timeout: Seconds = option(5.0, "Longest time from connect to admitted.", above=0.0)
+        max_connections: int = option(100, "Hard total of connections.", minimum=1)
+
+* Every field is declared with `option`, `required` or `section`, so none is without documentation.
+* A field's type is bool, int, float, str, Path, Seconds, Bytes, a Literal of texts, any other class, another Settings;
+  or one of these `| None`, in a `tuple[X, ...]` or in a `Mapping[K, X]`.
+* Bounds hold for the number of the field, or for each number in it, and are an error on a field without a number.
+* A value that can be constructed is valid: construction checks type and bounds of each field, and when these
+  are right the rules between fields that `check` adds. It raises one SettingsError that lists every problem.
+* A number is finite; a bool is not a number; where "never" or "unlimited" has a meaning, the type says `| None`.
+
+Nothing here knows YAML: `rookery.config` reads these declarations and gives the same answers with file and line.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number counts; the marker inside `Seconds` and `Bytes`."""
+
+    name: str
+
+
+Seconds = Annotated[float, Unit("seconds")]
+Bytes = Annotated[int, Unit("bytes")]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a setting: where (from the Settings it was found in), what, and what is allowed instead."""
+
+    path: KeyPath
+    message: str
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        return f"{show_path(self.path)}: {self.message}" + (f" (allowed: {self.allowed})" if self.allowed else "")
+
+
+class SettingsError(ValueError):
+    """Settings that contradict their declaration; `problems` are all of them, str() has one line for each."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class Settings:
+    """Base of every Config. Subclasses are dataclasses with `frozen=True, slots=True`."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError with every problem, TypeError if the class itself is declared wrongly."""
+        problems = [
+            problem
+            for setting in declared(type(self))
+            for problem in faults(setting.shape, setting.option, getattr(self, setting.name), (setting.name,))
+        ]
+        problems = problems or list(self.check())
+        if problems:
+            raise SettingsError(problems)
+
+    def check(self) -> Iterable[Problem]:
+        """Rules between fields. Called only when each field is right by itself. None by default."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a declaration says besides type and default."""
+
+    doc: str
+    minimum: float | None = None
+    above: float | None = None
+    maximum: float | None = None
+    env: bool = False
+
+    def allowed(self, unit: str = "") -> str:
+        """The bounds in words, "" if there are none: "from 1 to 65535", "above 0 seconds"."""
+        if self.minimum is not None and self.maximum is not None:
+            words = [f"from {_number(self.minimum)} to {_number(self.maximum)}"]
+        else:
+            bounds = (("at least", self.minimum), ("above", self.above), ("at most", self.maximum))
+            words = [f"{word} {_number(bound)}" for word, bound in bounds if bound is not None]
+        return " and ".join(words) + (f" {unit}" if words and unit else "")
+
+    def fault(self, value: float) -> str:
+        """Which bound the number breaks: "too small", "too large", or "" if none."""
+        if (self.minimum is not None and value < self.minimum) or (self.above is not None and value <= self.above):
+            return "too small"
+        return "too large" if self.maximum is not None and value > self.maximum else ""
+
+
+def option(
+    default: T,
+    doc: str,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    env: bool = False,
+) -> T:
+    """A field with a default. `env` lets its text in a file contain `${NAME}` of the environment (secrets, ports)."""
+    declaration: T = field(default=default, metadata=_metadata(Option(doc, minimum, above, maximum, env)))
+    return declaration
+
+
+def required(
+    doc: str,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    env: bool = False,
+) -> Any:  # as `dataclasses.field`: there is no default whose type it could have
+    """A field without a default. Such fields come first in their class, as dataclasses want it."""
+    return field(metadata=_metadata(Option(doc, minimum, above, maximum, env)))
+
+
+def section(factory: Callable[[], T], doc: str) -> T:
+    """A field whose default is made anew for each instance: nested Settings, or a Mapping that starts empty (`dict`)."""
+    declaration: T = field(default_factory=factory, metadata=_metadata(Option(doc)))
+    return declaration
+
+
+# The grammar of types. Both the checks here and the reader of YAML walk these, so they cannot disagree.
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """A single value of a class, with its unit or, for a Literal, its choices."""
+
+    type: type
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """What a value is called in "... is not ..."."""
+        if self.choices:
+            return "one of the choices"
+        return f"a number of {self.unit}" if self.unit else _NOUNS.get(self.type, f"a {self.type.__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """The inner shape, or None."""
+
+    inner: "Shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A tuple of any length."""
+
+    item: "Shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A mapping."""
+
+    key: One
+    value: "Shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Nested Settings, which have checked themselves."""
+
+    settings: type[Settings]
+
+
+Shape: TypeAlias = One | Maybe | Many | Table | Section
+
+_NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+_KEY = "rookery.option"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One declared field: all that a reader, a JSON Schema or a page of documentation needs."""
+
+    name: str
+    shape: Shape
+    option: Option
+    default: Callable[[], object] | None
+    """Makes the default; None if the field is required."""
+
+
+@cache
+def declared(settings: type[Settings]) -> tuple[Setting, ...]:
+    """The fields of a Settings class in order. TypeError, naming class and field, if the declaration is wrong."""
+    if not is_dataclass(settings):
+        raise TypeError(f"{settings.__qualname__} is not a dataclass")
+    hints = get_type_hints(settings, include_extras=True)
+    found = []
+    for each in fields(settings):
+        where = f"{settings.__module__}.{settings.__qualname__}.{each.name}"
+        declaration = each.metadata.get(_KEY)
+        if not isinstance(declaration, Option):
+            raise TypeError(f"{where} is not declared with option(...), required(...) or section(...)")
+        shape = _shape(hints[each.name], where)
+        if declaration.allowed() and not _has_number(shape):
+            raise TypeError(f"{where} has bounds but no number to hold them")
+        found.append(Setting(each.name, shape, declaration, _default(each.default, each.default_factory)))
+    return tuple(found)
+
+
+def _default(value: object, factory: object) -> Callable[[], object] | None:
+    if callable(factory):
+        return factory
+    return None if value is MISSING else lambda: value
+
+
+def _shape(hint: object, where: str) -> Shape:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return One(arguments[0], next((mark.name for mark in arguments[1:] if isinstance(mark, Unit)), ""))
+    if origin is Literal and all(isinstance(choice, str) for choice in arguments):
+        return One(str, choices=arguments)
+    if origin in (Union, UnionType) and len(arguments) == 2 and arguments[1] is NoneType:
+        return Maybe(_shape(arguments[0], where))
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
+        return Many(_shape(arguments[0], where))
+    if origin is Mapping and isinstance(key := _shape(arguments[0], where), One):
+        return Table(key, _shape(arguments[1], where))
+    if isinstance(hint, type) and origin is None:
+        return Section(hint) if issubclass(hint, Settings) else One(hint)
+    raise TypeError(f"{where}: settings cannot have the type {hint}")
+
+
+def _has_number(shape: Shape) -> bool:
+    match shape:
+        case One(type=kind):
+            return kind in (int, float)
+        case Maybe(inner=inner) | Many(item=inner) | Table(value=inner):
+            return _has_number(inner)
+        case Section():
+            return False
+
+
+def faults(shape: Shape, rule: Option, value: object, path: KeyPath) -> Iterator[Problem]:
+    """Everything wrong with a value of that shape; `path` says where it is."""
+    match shape:
+        case Maybe(inner=inner):
+            if value is not None:
+                yield from faults(inner, rule, value, path)
+        case Many(item=item):
+            if not isinstance(value, tuple):
+                yield Problem(path, f"{value!r} is not a tuple", "a tuple")
+                return
+            for index, element in enumerate(value):
+                yield from faults(item, rule, element, (*path, index))
+        case Table(key=key, value=inner):
+            if not isinstance(value, Mapping):
+                yield Problem(path, f"{value!r} is not a mapping", "a mapping")
+                return
+            for name, element in value.items():
+                yield from faults(key, Option(""), name, (*path, str(name)))
+                yield from faults(inner, rule, element, (*path, str(name)))
+        case Section(settings=kind):
+            if not isinstance(value, kind):
+                yield Problem(path, f"{value!r} is not a {kind.__qualname__}", f"a {kind.__qualname__}")
+        case One():
+            yield from _one_faults(shape, rule, value, path)
+
+
+def _one_faults(shape: One, rule: Option, value: object, path: KeyPath) -> Iterator[Problem]:
+    if shape.choices:
+        if value not in shape.choices:
+            yield Problem(path, f"{value!r} is not one of the choices", ", ".join(shape.choices))
+    elif shape.type in (int, float):
+        if not _is_number(value, whole=shape.type is int):
+            yield Problem(path, f"{value!r} is not {shape.noun}", rule.allowed(shape.unit) or shape.noun)
+        elif fault := rule.fault(value):
+            yield Problem(path, f"{value!r} is {fault}", rule.allowed(shape.unit))
+    elif not isinstance(value, shape.type):
+        yield Problem(path, f"{value!r} is not {shape.noun}", shape.noun)
+
+
+def _is_number(value: object, *, whole: bool) -> TypeGuard[float]:
+    if isinstance(value, float):
+        return not whole and math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def show_path(path: KeyPath) -> str:
+    """Dotted, with what is not a plain name in brackets: `tracker.seeds[2]`, `tracker.peers["a b"]`."""
+    shown = ""
+    for part in path:
+        if isinstance(part, str) and part.isascii() and part.replace("_", "").replace("-", "").isalnum():
+            shown += f".{part}" if shown else part
+        else:
+            shown += f"[{part if isinstance(part, int) else ascii(part)}]"
+    return shown
+
+
+def _metadata(declaration: Option) -> Mapping[str, Option]:
+    return {_KEY: declaration}
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)

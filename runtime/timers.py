@@ -1,0 +1,101 @@
+"""One heap of timers per runtime.
+
+Timers fire in the order of (deadline, rank, sequence): at equal deadlines a lower rank first, then the older one.
+`cancel()` is O(1) and safe from any thread: it only marks the timer, which stays in the heap until its turn comes or
+the heap has doubled. A timer that has fired but waits in its engine's inbox can still be cancelled; its message is then
+not handled.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Protocol
+
+from .message import Message
+
+
+class Target(Protocol):
+    """Where a timer goes when it fires: an inbox's urgent lane."""
+
+    def urgent(self, item: object) -> None:
+        """Queue ahead of control and data."""
+
+
+class Timer:
+    """A message to the engine itself, later. Made by `Engine.after` and `Engine.every`."""
+
+    __slots__ = ("deadline", "interval", "live", "message", "rank", "target")
+
+    def __init__(
+        self, deadline: float, rank: int, message: Message, target: Target, interval: float | None = None
+    ) -> None:
+        """deadline: on the runtime's monotonic clock, in seconds. interval: seconds between repeats, None for once."""
+        self.deadline = deadline
+        self.rank = rank
+        self.message = message
+        self.target = target
+        self.interval = interval
+        self.live = True
+
+    def cancel(self) -> None:
+        """The message will not be handled, even if the timer has fired already. Harmless when repeated."""
+        self.live = False
+
+    def next(self, now: float) -> Timer:
+        """This repeated timer's next turn, which may not be in the past. Both are one timer to `cancel`."""
+        assert self.interval is not None
+        self.deadline = max(self.deadline + self.interval, now)
+        return self
+
+    def __repr__(self) -> str:
+        """The message and when it is due."""
+        return f"<Timer {self.message!r} at {self.deadline:.3f}{'' if self.live else ' (cancelled)'}>"
+
+
+_SMALLEST_SWEEP = 128
+
+
+class TimerHeap:
+    """The timers of one runtime, earliest first. Not locked: its owner is one thread or holds a lock."""
+
+    def __init__(self) -> None:
+        """An empty heap."""
+        self._heap: list[tuple[float, int, int, Timer]] = []
+        self._sequence = 0
+        self._sweep_at = _SMALLEST_SWEEP
+
+    def __len__(self) -> int:
+        """Timers that wait and are not cancelled; O(n)."""
+        return sum(entry[3].live for entry in self._heap)
+
+    def add(self, timer: Timer) -> None:
+        """Queue a timer at its `deadline`."""
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
+        self._sequence += 1
+        heapq.heappush(self._heap, (timer.deadline, timer.rank, self._sequence, timer))
+
+    def next_deadline(self) -> float | None:
+        """When the earliest live timer is due, or None when there is none."""
+        heap = self._heap
+        while heap and not heap[0][3].live:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def pop_due(self, now: float) -> Timer | None:
+        """The earliest live timer whose deadline has come, or None."""
+        deadline = self.next_deadline()
+        if deadline is None or deadline > now:
+            return None
+        return heapq.heappop(self._heap)[3]
+
+    def discard(self, target: Target) -> None:
+        """Forget every timer of one engine; O(n)."""
+        self._heap = [entry for entry in self._heap if entry[3].target is not target]
+        heapq.heapify(self._heap)
+
+    def _sweep(self) -> None:
+        """Drop cancelled timers each time the heap has doubled, so that they cost O(1) amortised."""
+        self._heap = [entry for entry in self._heap if entry[3].live]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_SMALLEST_SWEEP, 2 * len(self._heap))

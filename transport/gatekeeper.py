@@ -1,0 +1,110 @@
+"""Who may have a link: the questions transport asks, and the values they are asked in.
+
+The tracker answers them. A `Ticket` is its reservation for one peer: from `Admitted` (inbound) or before `dial`
+(outbound) until transport reports it `released`, exactly once, on every path.
+
+`Gate` is the part that must be cheap: a versioned snapshot that the gatekeeper pushes and transport reads before any
+handshake is paid for. Until the first push everybody is refused.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..runtime import Feedback, Reply
+from .identity import PeerId
+from .reasons import Reason
+from .record import PeerRecord
+
+
+class Direction(enum.StrEnum):
+    """Who dialled."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Role(enum.StrEnum):
+    """What a peer set says of a peer. Primaries are dialled and accepted, secondaries only accepted."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The gatekeeper's reservation for a peer. id: unique per gatekeeper."""
+
+    id: int
+    peer: PeerId
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody proved to be `peer` and wants a connection.
+
+    ip: where from (inbound) or to (outbound), canonical text. ticket: of our own dial, None for inbound.
+    supersedes: the ticket that moves to this claim, of a dial or link that it replaces.
+    """
+
+    peer: PeerId
+    record: PeerRecord
+    ip: str
+    direction: Direction
+    ticket: Ticket | None = None
+    supersedes: Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The claim is good under the gate of this version."""
+
+    ticket: Ticket
+    role: Role
+    gate_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The claim is not good. alternatives: other peers to try, told to who asked."""
+
+    reason: Reason
+    alternatives: tuple[PeerRecord, ...] = ()
+
+
+Verdict = Admitted | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What must be refused before it costs a handshake.
+
+    blocked: CURVE public keys (two identities that are each other's negative share one). blocked_ips: canonical text.
+    registered_ips: the only IPs let in, None for any. packets: whether strangers may send packets.
+    """
+
+    version: int
+    blocked: frozenset[bytes] = field(default_factory=frozenset)
+    blocked_ips: frozenset[str] = field(default_factory=frozenset)
+    registered_ips: frozenset[str] | None = None
+
+    def check(self, ip: str, curve_key: bytes) -> Reason | None:
+        """Why this source is refused, or None if it may start a handshake."""
+        if curve_key in self.blocked or ip in self.blocked_ips:
+            return Reason.BLOCKED
+        if self.registered_ips is not None and ip not in self.registered_ips:
+            return Reason.UNREGISTERED_IP
+        return None
+
+
+class Gatekeeper(Protocol):
+    """What transport needs of the tracker's mailbox."""
+
+    def admit(self, claim: Claim) -> Reply[Verdict]:
+        """Judge a claim. No answer in time counts as a refusal."""
+
+    def released(self, ticket: Ticket, reason: Reason) -> Feedback:
+        """The dial or link of this ticket is over. `SUPERSEDED` and `REPLACED` tickets have moved to the new claim."""

@@ -1,0 +1,237 @@
+"""What transport can be asked and told, and the events it emits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .. import runtime
+from ..runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
+from .address import Address
+from .gatekeeper import Direction, Gate, Role, Ticket
+from .identity import PeerId
+from .reasons import Reason
+from .record import PeerRecord
+
+# Events: told to observers and to the receivers of channels ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One connection. id: unique in this transport's life. opened_at: monotonic seconds. ip: the other end's."""
+
+    id: int
+    peer: PeerId
+    direction: Direction
+    role: Role
+    ip: str
+    opened_at: float
+    record: PeerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Message):
+    """A connection is there. Comes before anything is received on it, and exactly once."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Message):
+    """A connection is gone; exactly one for each `Opened`. Nothing of the link is delivered after it was handled."""
+
+    link_id: int
+    peer: PeerId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Message):
+    """A message from a peer, on a channel this mailbox registered."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+    link_id: int
+    peer: PeerId
+    channel: int
+    payload: bytes
+
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet(Message):
+    """A datagram from a peer, to the mailbox that receives packets. The sender is authenticated."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+    peer: PeerId
+    payload: bytes
+
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return len(self.payload)
+
+
+# Requests and commands -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Messages per second that one peer may send on a channel, and how many at once."""
+
+    rate: float = 1000.0
+    burst: int = 2000
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a quota that lets nothing through."""
+        if self.rate <= 0 or self.burst < 1:
+            raise ValueError(f"a quota has a rate above 0 and a burst of at least 1, not {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen(Request[Address]):
+    """Bind and accept. Every channel must be registered by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register(Request[None]):
+    """Deliver what comes on `channel` to `receiver`, at most `inbound` per peer; also `Opened` and `Closed`."""
+
+    channel: int
+    receiver: runtime.Mailbox
+    inbound: Quota
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivePackets(Request[None]):
+    """Deliver packets to `receiver`."""
+
+    receiver: runtime.Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class SetGate(Request[int]):
+    """Judge by this gate from now on; answers its version when it has taken effect."""
+
+    gate: Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Dial(Message):
+    """Connect to the ticket's peer at `address`. The end is `Opened`, or `released(ticket, reason)`."""
+
+    ticket: Ticket
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Request[None]):
+    """End every link, handshake and pending dial of `peer`; answered when nothing of it is delivered any more."""
+
+    peer: PeerId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLink(Message):
+    """End one connection. A link that is gone already is counted and ignored."""
+
+    link_id: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Message):
+    """A message for the peer of a link. OK means queued here; a loss is counted, and `Closed` tells of the link's."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+    link_id: int
+    channel: int
+    payload: bytes
+
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class SendPacket(Message):
+    """A datagram, best effort: over the connection if there is one, else over a packet link to `address`."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+    peer: PeerId
+    address: Address
+    payload: bytes
+
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class GetRecord(Request[PeerRecord]):
+    """This node's own signed record, as it stands now. Answered once transport listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renew(Request[PeerRecord]):
+    """Sign a record of a generation above `generation`; the new one is used from now on."""
+
+    generation: int
+
+
+class Mailbox(runtime.Mailbox):
+    """How the other actors reach transport."""
+
+    limits: ClassVar = {Send: Limit(65_536, 256 * 2**20), SendPacket: Limit(4096, 16 * 2**20)}
+
+    def listen(self) -> Reply[Address]:
+        """Bind; the address that others may dial. Fails with `BindError` if the port is taken."""
+        return self.ask(Listen())
+
+    def register(self, channel: int, receiver: runtime.Mailbox, inbound: Quota | None = None) -> Reply[None]:
+        """Take a channel (0 to 255). Fails with `ChannelTaken`, or `ChannelsClosed` after `listen`."""
+        receiver.require(Opened, Closed, Received)
+        return self.ask(Register(channel, receiver, inbound or Quota()))
+
+    def receive_packets(self, receiver: runtime.Mailbox) -> Reply[None]:
+        """Take the packets. Fails with `ChannelTaken` if somebody has them."""
+        receiver.require(Packet)
+        return self.ask(ReceivePackets(receiver))
+
+    def set_gate(self, gate: Gate) -> Reply[int]:
+        """Swap the gate; its version, once in effect."""
+        return self.ask(SetGate(gate))
+
+    def dial(self, ticket: Ticket, address: Address) -> Feedback:
+        """Connect; see `Dial`."""
+        return self.tell(Dial(ticket, address))
+
+    def close(self, peer: PeerId, reason: Reason) -> Reply[None]:
+        """End everything of a peer; see `Close`."""
+        return self.ask(Close(peer, reason))
+
+    def close_link(self, link_id: int, reason: Reason) -> Feedback:
+        """End one connection; see `CloseLink`."""
+        return self.tell(CloseLink(link_id, reason))
+
+    def send(self, link_id: int, channel: int, payload: bytes) -> Feedback:
+        """Queue a message; see `Send`."""
+        return self.tell(Send(link_id, channel, payload))
+
+    def send_packet(self, peer: PeerId, address: Address, payload: bytes) -> Feedback:
+        """Queue a datagram; see `SendPacket`."""
+        return self.tell(SendPacket(peer, address, payload))
+
+    def record(self) -> Reply[PeerRecord]:
+        """This node's record."""
+        return self.ask(GetRecord())
+
+    def renew(self, generation: int) -> Reply[PeerRecord]:
+        """A newer record of this node; see `Renew`."""
+        return self.ask(Renew(generation))
