@@ -6,6 +6,7 @@ Public keys only, so nothing here needs constant time.
 * Refused: y of 2^255 - 19 or more, a y that belongs to no point of the curve, a point of small order (anybody knows a
   secret for it, so it would authenticate nobody).
 * A point and its negative differ in the sign bit alone and map to the same u.
+* A point with a part of small order passes, unlike in libsodium: only who holds its secret can use it, as any other.
 """
 
 from __future__ import annotations

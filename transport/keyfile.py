@@ -104,8 +104,9 @@ def _replace(path: Path, content: bytes) -> None:
 def _read(path: Path) -> bytes:
     """Judge kind and mode on the open descriptor, so that what was judged is what is read."""
     # Without O_NONBLOCK a named pipe would hold the start of the node for ever.
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        status = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(path, "is not a regular file")
         mode = stat.S_IMODE(status.st_mode)
@@ -115,7 +116,9 @@ def _read(path: Path) -> bytes:
             )
         if status.st_size > _MAX_FILE_BYTES:
             raise KeyFileError(path, f"has {status.st_size} bytes; a key file has at most {_MAX_FILE_BYTES}")
-        return file.read(_MAX_FILE_BYTES)
+        return os.read(descriptor, _MAX_FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _parse(path: Path, pem: bytes, secret: bytes | None) -> Ed25519PrivateKey:

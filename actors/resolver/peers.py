@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -41,6 +41,7 @@ class Peers(Generic[P]):
         self._links: dict[P, _Link] = {}
         self._peer_of: dict[int, P] = {}
         self._allowed: frozenset[P] = frozenset()
+        self._candidates: dict[P, _Link] = {}
         self._index: int | None = None
 
     def open(self, peer: P, link_id: int) -> None:
@@ -48,11 +49,16 @@ class Peers(Generic[P]):
             raise AssertionError(f"{peer} has link {self._links[peer].id} still: its `closed` comes before `opened`")
         self._links[peer] = _Link(link_id, self._rng.random())
         self._peer_of[link_id] = peer
+        if self._may_be_asked(peer):
+            self._candidates[peer] = self._links[peer]
 
     def close(self, link_id: int) -> tuple[int, ...]:
         """The ids of the requests that were out on this link; none for a link that is not known (any more)."""
         peer = self._peer_of.pop(link_id, None)
-        return () if peer is None else tuple(sorted(self._links.pop(peer).requests))
+        if peer is None:
+            return ()
+        self._candidates.pop(peer, None)
+        return tuple(sorted(self._links.pop(peer).requests))
 
     def reconcile(self, index: int, allowed: AbstractSet[P]) -> bool:
         """A new peer set; False for one that is not newer than the last. Scores of absent peers are forgotten."""
@@ -60,6 +66,7 @@ class Peers(Generic[P]):
             return False
         self._index = index
         self._allowed = frozenset(allowed)
+        self._candidates = {peer: link for peer, link in self._links.items() if self._may_be_asked(peer)}
         self._scores.retain(self._allowed)
         return True
 
@@ -75,13 +82,13 @@ class Peers(Generic[P]):
         return peer in self._allowed
 
     def ready(self, now: float) -> list[P]:
-        return [peer for peer, at in self.ready_at() if at <= now]
+        limit = self._max_requests
+        return [p for p, link in self._candidates.items() if link.rests_until <= now and len(link.requests) < limit]
 
-    def ready_at(self) -> Iterator[tuple[P, float]]:
-        """The candidates with requests to spare, and since or until when each rests; in order of their links."""
-        for peer, link in self._links.items():
-            if len(link.requests) < self._max_requests and self._may_be_asked(peer):
-                yield peer, link.rests_until
+    def ready_at(self) -> list[tuple[P, float]]:
+        """The candidates with requests to spare, and until when each rests; in order of their links."""
+        limit = self._max_requests
+        return [(p, link.rests_until) for p, link in self._candidates.items() if len(link.requests) < limit]
 
     def rest(self, peer: P, until: float) -> None:
         self._links[peer].rests_until = until

@@ -15,7 +15,7 @@ queue that is mostly such leftovers is rebuilt, which is O(1) per entry on the w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import heapify, heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
@@ -116,22 +116,19 @@ class Pending(Generic[P]):
         """Every peer that a waiting entry names."""
         return list(self._targeted)
 
-    def due(self, now: float, ready: Iterable[P]) -> Entry | None:
+    def due(self, now: float, ready: Collection[P]) -> Entry | None:
         """The first entry in order whose time has come and that one of the ready peers may be asked for."""
-        peers = list(ready)
-        if not peers:
+        if not ready:
             return None
         heads = [self._untargeted.due(now)]
         if self._targeted:
-            heads += [self._targeted[peer].due(now) for peer in peers if peer in self._targeted]
+            heads += [self._targeted[peer].due(now) for peer in ready if peer in self._targeted]
         return min((head for head in heads if head is not None), default=None)
 
-    def wake_up(self, ready_at: Iterable[tuple[P, float]]) -> float:
+    def wake_up(self, ready_at: Collection[tuple[P, float]]) -> float:
         """When an entry will first have both its time and a ready peer, given when each candidate is ready."""
-        wake_up = math.inf
-        earliest = math.inf
-        for peer, at in ready_at:
-            earliest = min(earliest, at)
-            if peer in self._targeted:
-                wake_up = min(wake_up, max(at, self._targeted[peer].next_time()))
-        return min(wake_up, max(earliest, self._untargeted.next_time()))
+        earliest = min((at for _, at in ready_at), default=math.inf)
+        times = [max(earliest, self._untargeted.next_time())]
+        if self._targeted:
+            times += [max(at, self._targeted[p].next_time()) for p, at in ready_at if p in self._targeted]
+        return min(times)

@@ -34,7 +34,8 @@ class Scores(Generic[P]):
         self._sorted: list[float] = []
 
     def of(self, peer: P) -> float:
-        return self._scores.get(peer, self.neutral)
+        score = self._scores.get(peer)
+        return self.neutral if score is None else score
 
     @property
     def neutral(self) -> float:

@@ -1,0 +1,55 @@
+"""What can be configured of transport."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..runtime.settings import Bytes, Seconds, Settings, option
+from .address import Address, Endpoint
+from .names import MAX_NETWORK_NAME, check_network
+
+
+@dataclass(frozen=True, slots=True)
+class Config(Settings):
+    """Transport's settings. Peers of one network agree on `network` and `network_key`; the rest is each node's own."""
+
+    network: str = option("default", f"Name of the network, 1 to {MAX_NETWORK_NAME} printable ASCII characters.")
+    network_key: str | None = option(
+        None, "A secret that every node of the network holds, 64 hex digits; without it a peer is refused."
+    )
+    listen: Endpoint = option(
+        Endpoint("127.0.0.1", 0), "Where to listen: tcp://HOST:PORT. Port 0 takes a free one, 0.0.0.0 every interface."
+    )
+    advertise: Address | None = option(
+        None, "What other nodes are told to dial: tcp://HOST:PORT. By default the address that `listen` got."
+    )
+    allow_private_ips: bool = option(True, "Dial addresses that cannot be reached from the whole internet.")
+
+    max_connections: int = option(100, "Hard total of connections, handshakes included.", minimum=1)
+    reserved_outbound: int | None = option(
+        None, "How many of them only our own dials may use. By default a third.", minimum=0
+    )
+    max_per_ip: int = option(100, "Connections with one IP.", minimum=1)
+    max_per_subnet: int = option(100, "Connections with one subnet: /24 of IPv4, /48 of IPv6.", minimum=1)
+    max_packet_links: int = option(256, "Packet links kept; the least recently used is closed.", minimum=1)
+
+    handshakes_per_ip: float = option(16.0, "Inbound handshakes per second from one IP.", above=0.0)
+    handshakes_per_subnet: float = option(128.0, "Inbound handshakes per second from one subnet.", above=0.0)
+    handshake_burst: int = option(64, "How many of those may come at once.", minimum=1)
+    max_pending_handshakes: int = option(512, "Inbound handshakes that have not said who they are.", minimum=1)
+    handshake_timeout: Seconds = option(5.0, "Longest inbound handshake; a slower one is closed.", above=0.0)
+    dial_timeout: Seconds = option(15.0, "Longest dial: name lookup, connect and handshake.", above=0.0)
+    verdict_timeout: Seconds = option(5.0, "Longest wait for the gatekeeper; then the answer is no.", above=0.0)
+
+    heartbeat_interval: Seconds = option(2.0, "A link that was silent this long is asked for a sign of life.", above=0.0)
+    heartbeat_timeout: Seconds = option(8.0, "A link that was silent this long is dead.", above=0.0)
+    close_grace: Seconds = option(0.1, "Time for the last words to leave before a link is shut.", minimum=0.0)
+
+    max_message: Bytes = option(1024 * 1024, "Largest message on a channel; a larger one is dropped and counted.", minimum=1024)
+    backlog_messages: int = option(16_384, "Messages queued for one peer; more are dropped and counted.", minimum=1)
+    backlog_bytes: Bytes = option(64 * 1024 * 1024, "Bytes queued for one peer; more are dropped and counted.", minimum=1024)
+    high_water: int = option(64, "Batches queued in ZeroMQ for one peer and direction.", minimum=1)
+    flood_drops: int = option(1000, "Messages over quota per 10 s after which a peer is closed.", minimum=1)
+
+    def check(self):  # type: ignore[no-untyped-def]
+        """Rules between fields."""

@@ -1,0 +1,379 @@
+"""ZeroMQ as a wire: one ROUTER socket that is CURVE server for its bind and CURVE client for each connect.
+
+What libzmq does at the edges, and what follows here (each has a contract test):
+
+* A connect with a routing id that is known, or that somebody claims, aborts the process: each has 16 random bytes.
+* A disconnect and a failed connect act on every route with the same endpoint, and events name only that: an endpoint
+  belongs to at most one outbound route at a time.
+* With reconnection off a failed connect leaves a route behind that accepts sends: every end is followed by a
+  disconnect, and nothing is sent before the handshake succeeded.
+* A routing id is a claim. Who an inbound route belongs to comes from the `User-Id` that our own ZAP answer set, read
+  from the first message; the descriptor is duplicated then, so that the route can be shut. A duplicate is the same
+  socket for as long as we hold it, whatever becomes of the number.
+* A first message may be read when its socket is gone and its number another's. A second message proves that the
+  duplicate was taken while the socket lived. Before that, a number that was announced as ended lately is not trusted:
+  such a route is ignored, not shut.
+* An inbound route's end is announced by a descriptor number only, which another socket may have by then. So the number
+  is a hint: a route is down when its own duplicate is hung up, or when libzmq has no route of its name any more.
+* libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
+  socket has been read empty.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket as sockets
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from .address import Endpoint
+from .identity import Identity
+from .reasons import Reason
+from .wire import BindError, Route, Sent, Source, WireEvents
+
+_ZAP = "inproc://zeromq.zap.01"
+_ZAP_DOMAIN = b"rookery"
+_EVENTS = (
+    zmq.EVENT_CONNECTED
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+_FAILED_HANDSHAKES = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+)
+_GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
+_REMEMBERED = 8192  # ended routes and numbers
+_TRUST_NUMBER_AFTER = 2.0  # seconds
+_HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+
+
+@dataclass(slots=True)
+class _Outbound:
+    """One of our connects. up: encrypted, and the far end has the right key."""
+
+    route: Route
+    endpoint: str
+    up: bool = False
+
+
+@dataclass(slots=True)
+class _Inbound:
+    """Somebody's connect. number: of its descriptor, a hint. duplicate: our own descriptor of the same socket."""
+
+    route: Route
+    number: int
+    duplicate: sockets.socket
+    proven: bool = False
+
+
+class ZmqWire:
+    """The production wire. One zmq Context each, because the ZAP address is per Context."""
+
+    def __init__(
+        self, identity: Identity, *, max_frame: int, max_frames: int, high_water: int, handshake_timeout: float
+    ) -> None:
+        """max_frame: bytes. max_frames: of one message. high_water: messages queued per route and direction.
+
+        handshake_timeout: seconds for ZeroMQ's own handshake.
+        """
+        self._max_frames = max_frames
+        self._context = zmq.Context()
+        self._zap = self._context.socket(zmq.ROUTER)
+        self._zap.linger = 0
+        self._zap.bind(_ZAP)
+        self._router = self._router_socket(identity, max_frame, high_water, handshake_timeout)
+        self._monitor = self._router.get_monitor_socket(_EVENTS)
+        self._waiter = _SocketWaiter([self._router, self._zap, self._monitor])
+        self._outbound: dict[Route, _Outbound] = {}
+        self._by_endpoint: dict[str, _Outbound] = {}
+        self._inbound: dict[Route, _Inbound] = {}
+        self._by_number: dict[int, _Inbound] = {}
+        self._over: OrderedDict[Route, None] = OrderedDict()  # inbound routes of which libzmq may still have data
+        self._freed: OrderedDict[int, float] = OrderedDict()  # descriptor numbers announced as ended, and when
+        self._suspects: dict[Route, int] = {}  # inbound, announced as ended, and how often it was looked at since
+        self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
+
+    def _router_socket(
+        self, identity: Identity, max_frame: int, high_water: int, handshake_timeout: float
+    ) -> zmq.Socket[bytes]:
+        router = self._context.socket(zmq.ROUTER)
+        router.linger = 0
+        router.router_mandatory = 1
+        router.reconnect_ivl = -1
+        router.maxmsgsize = max_frame
+        router.sndhwm = router.rcvhwm = high_water
+        router.handshake_ivl = int(handshake_timeout * 1000)
+        router.ipv6 = 1
+        router.curve_secretkey = identity.curve_secret
+        router.curve_publickey = identity.curve_public
+        router.zap_domain = _ZAP_DOMAIN
+        return router
+
+    def bind(self, endpoint: Endpoint) -> Endpoint:
+        """See `Wire`."""
+        self._router.curve_server = 1
+        try:
+            self._router.bind(str(endpoint).replace(":0", ":*") if endpoint.port == 0 else str(endpoint))
+        except zmq.ZMQError as error:
+            raise BindError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+        return Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
+
+    def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
+        """See `Wire`."""
+        text = str(endpoint)
+        if text in self._by_endpoint:
+            return None
+        outbound = _Outbound(os.urandom(16), text)
+        self._router.curve_server = 0
+        self._router.curve_serverkey = curve_key
+        self._router.setsockopt(zmq.CONNECT_ROUTING_ID, outbound.route)
+        self._router.connect(text)
+        self._outbound[outbound.route] = self._by_endpoint[text] = outbound
+        return outbound.route
+
+    def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
+        """See `Wire`."""
+        try:
+            self._router.send_multipart([route, *frames], zmq.NOBLOCK)
+        except zmq.Again:
+            return Sent.FULL
+        except zmq.ZMQError as error:
+            if error.errno in _GONE:
+                return Sent.GONE
+            raise
+        return Sent.OK
+
+    def sever(self, route: Route) -> None:
+        """See `Wire`."""
+        if route in self._outbound:
+            self._forget_outbound(self._outbound[route])
+        elif route in self._inbound:
+            self._end_inbound(self._inbound[route])
+        self._ending = [entry for entry in self._ending if entry[0] != route]
+
+    def poll(self, events: WireEvents, budget: int) -> bool:
+        """See `Wire`. Endings first, so that a new user of a descriptor number is not mistaken for the old."""
+        self._read_monitor(events)
+        self._answer_zap(events)
+        more = self._read_messages(events, budget)
+        if not more and (self._ending or self._suspects):
+            self._look_at_suspects()
+            ending, self._ending = self._ending, []
+            for route, reason in ending:
+                events.route_down(route, reason)
+        return more
+
+    def waiter(self) -> _SocketWaiter:
+        """Waits on the sockets; while a route's end is uncertain, briefly."""
+        self._waiter.at_most = 0.005 if self._suspects else None
+        return self._waiter
+
+    def close(self) -> None:
+        """See `Wire`."""
+        for inbound in list(self._inbound.values()):
+            self._end_inbound(inbound)
+        self._router.disable_monitor()
+        for socket in (self._monitor, self._zap, self._router):
+            socket.close(linger=0)
+        self._waiter.close()
+        self._context.term()
+
+    # Endings ---------------------------------------------------------------------------------------------------------
+
+    def _read_monitor(self, events: WireEvents) -> None:
+        while _readable(self._monitor):
+            message = recv_monitor_message(self._monitor, zmq.NOBLOCK)
+            event, value = message["event"], message["value"]
+            outbound = self._by_endpoint.get(message["endpoint"].decode())
+            if outbound is not None:
+                self._outbound_event(outbound, event, events)
+            elif event == zmq.EVENT_DISCONNECTED:
+                _remember(self._freed, value, time.monotonic())
+                if value in self._by_number:
+                    self._suspects[self._by_number[value].route] = 0
+
+    def _outbound_event(self, outbound: _Outbound, event: int, events: WireEvents) -> None:
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            outbound.up = True
+            events.route_up(outbound.route)
+        elif event in _FAILED_HANDSHAKES:
+            self._end_outbound(outbound, Reason.AUTHENTICATION)
+        elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
+            self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
+
+    def _end_outbound(self, outbound: _Outbound, reason: Reason) -> None:
+        self._forget_outbound(outbound)
+        self._ending.append((outbound.route, reason))
+
+    def _forget_outbound(self, outbound: _Outbound) -> None:
+        del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
+        try:
+            self._router.disconnect(outbound.endpoint)
+        except zmq.ZMQError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+    def _look_at_suspects(self) -> None:
+        """A suspect is down if its own socket hung up, or libzmq has no route for it; cleared after some looks."""
+        for route, looks in list(self._suspects.items()):
+            inbound = self._inbound.get(route)
+            if inbound is None:
+                del self._suspects[route]
+            elif _hung_up(inbound.duplicate) or self._no_route(route):
+                self._end_inbound(inbound)
+                self._ending.append((route, Reason.LOST))
+            elif looks >= 10:
+                del self._suspects[route]  # the event was of an earlier socket with that number
+            else:
+                self._suspects[route] = looks + 1
+
+    def _no_route(self, route: Route) -> bool:
+        """Ask libzmq by an empty message, which every receiver ignores."""
+        return self.send(route, [b""]) is Sent.GONE
+
+    def _end_inbound(self, inbound: _Inbound) -> None:
+        del self._inbound[inbound.route]
+        self._suspects.pop(inbound.route, None)
+        if self._by_number.get(inbound.number) is inbound:
+            del self._by_number[inbound.number]
+        _remember(self._over, inbound.route, None)
+        freed_at = self._freed.get(inbound.number)
+        if inbound.proven or freed_at is None or time.monotonic() - freed_at > _TRUST_NUMBER_AFTER:
+            _shut(inbound.duplicate)
+        else:
+            inbound.duplicate.close()
+
+    # Beginnings ------------------------------------------------------------------------------------------------------
+
+    def _answer_zap(self, events: WireEvents) -> None:
+        """RFC 27: version, request id, domain, address, routing id, mechanism, CURVE key."""
+        while _readable(self._zap):
+            frames = self._zap.recv_multipart(zmq.NOBLOCK)
+            envelope, (version, request, _domain, ip, _identity, mechanism, *credentials) = frames[:2], frames[2:]
+            key = credentials[0] if credentials else b""
+            ok = mechanism == b"CURVE" and len(key) == 32 and events.knock(_canonical(ip.decode()), key)
+            verdict = (b"200", b"OK", key.hex().encode()) if ok else (b"400", b"refused", b"")
+            self._zap.send_multipart([*envelope, version, request, *verdict, b""], zmq.NOBLOCK)
+
+    def _read_messages(self, events: WireEvents, budget: int) -> bool:
+        router = self._router
+        for _ in range(budget):
+            try:
+                route: bytes = router.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return False
+            if route in self._inbound:
+                self._inbound[route].proven = True
+                self._hand_up(events, route, router.recv_multipart(), None)
+            elif route in self._outbound:
+                self._hand_up(events, route, router.recv_multipart(), None)
+            elif route in self._over:
+                router.recv_multipart()
+            else:
+                self._first_message(events, route)
+        return True
+
+    def _first_message(self, events: WireEvents, route: Route) -> None:
+        parts = self._router.recv_multipart(copy=False)
+        head = parts[0]
+        try:
+            key, ip = bytes.fromhex(str(head.get("User-Id"))), _canonical(str(head.get("Peer-Address")))
+            number = int(head.get(zmq.SRCFD))
+            duplicate = sockets.socket(fileno=os.dup(number))
+        except (zmq.ZMQError, OSError, ValueError):
+            return  # of a route that has ended already: without a descriptor it cannot be ours
+        inbound = self._inbound[route] = self._by_number[number] = _Inbound(route, number, duplicate)
+        if _hung_up(duplicate):
+            self._suspects[inbound.route] = 0
+        self._hand_up(events, route, [part.bytes for part in parts], Source(key, ip))
+
+    def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
+        if len(frames) > self._max_frames:
+            events.oversize(route, len(frames))
+        elif frames != [b""]:
+            events.frames(route, frames, source)
+
+
+class _SocketWaiter:
+    """Waits on ZeroMQ sockets and on a pipe that `wake` writes to."""
+
+    def __init__(self, watched: list[zmq.Socket[bytes]]) -> None:
+        self._read_end, self._write_end = sockets.socketpair()
+        self._read_end.setblocking(False)
+        self._write_end.setblocking(False)
+        self._poller = zmq.Poller()
+        for socket in watched:
+            self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._read_end, zmq.POLLIN)
+        self.at_most: float | None = None
+
+    def wait(self, timeout: float | None) -> None:
+        """See `Waiter`."""
+        limits = [limit for limit in (timeout, self.at_most) if limit is not None]
+        if dict(self._poller.poll(int(min(limits) * 1000) if limits else None)).get(self._read_end.fileno()):
+            try:
+                self._read_end.recv(4096)
+            except BlockingIOError:
+                pass
+
+    def wake(self) -> None:
+        """See `Waiter`. A full pipe wakes as well."""
+        try:
+            self._write_end.send(b"\0")
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Release the pipe."""
+        self._read_end.close()
+        self._write_end.close()
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep the newest `_REMEMBERED` entries."""
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > _REMEMBERED:
+        entries.popitem(last=False)
+
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    return bool(socket.get(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[arg-type]  # an int for this option
+
+
+def _canonical(ip: str) -> str:
+    """IPv4-mapped IPv6 as IPv4, the rest as it is."""
+    return ip.removeprefix("::ffff:") if ip.startswith("::ffff:") and "." in ip else ip
+
+
+def _hung_up(duplicate: sockets.socket) -> bool:
+    poller = select.poll()
+    poller.register(duplicate, _HUNG_UP)
+    return bool(poller.poll(0))
+
+
+def _shut(duplicate: sockets.socket) -> None:
+    """End the socket for both holders of it, libzmq and us."""
+    try:
+        duplicate.shutdown(sockets.SHUT_RDWR)
+    except OSError:
+        pass  # the other side was quicker
+    duplicate.close()
