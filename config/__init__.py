@@ -1,0 +1,32 @@
+"""YAML files -> validated, immutable settings (`rookery.runtime.settings`), or every mistake at once.
+
+    parsers: Parsers = {PeerId: Parser(PeerId.parse, "a peer id", "64 hex digits")}
+    settings = bind(Root, read(Path("node.yaml")), parsers=parsers, environ=os.environ)
+
+`source.py` finds texts and their places, `scalars.py` reads one text, `bind.py` the whole tree, `errors.py` says what
+is wrong, `written.py` is the way back. `schema.py` tells editors what is right (imported by who needs it: it loads
+pydantic, which otherwise waits for the first `bind`).
+"""
+
+from .bind import bind
+from .errors import ConfigError, Mistake
+from .scalars import Parser, Parsers
+from .source import Source, parse, read
+from .units import format_duration, format_size, parse_duration, parse_size
+from .written import written
+
+__all__ = [
+    "ConfigError",
+    "Mistake",
+    "Parser",
+    "Parsers",
+    "Source",
+    "bind",
+    "format_duration",
+    "format_size",
+    "parse",
+    "parse_duration",
+    "parse_size",
+    "read",
+    "written",
+]

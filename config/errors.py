@@ -28,7 +28,8 @@ class Mistake:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         place = f"{show_path(self.path)}: " if self.path else ""
-        return f"{where}: {place}{self.message}" + (f" (allowed: {self.allowed})" if self.allowed else "")
+        line = f"{where}: {place}{self.message}" + (f" (allowed: {self.allowed})" if self.allowed else "")
+        return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 class ConfigError(ValueError):

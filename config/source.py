@@ -40,13 +40,13 @@ class Scalar:
         return not self.quoted and self.text in ("", "~", "null", "Null", "NULL")
 
 
-Tree: TypeAlias = "Scalar | list[Tree] | dict[str, Tree]"
+Tree: TypeAlias = Scalar | list["Tree"] | dict[str, "Tree"]
 Position: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that was read: its name for errors, its folder for relative paths, its content and what is wrong so far."""
+    """A file that was read: name for errors, folder for relative paths, content, and what is wrong so far."""
 
     name: str
     folder: Path
@@ -54,6 +54,8 @@ class Source:
     positions: dict[KeyPath, Position] = field(default_factory=dict)
     """Line and column, from 1, of each key (for an item of a list: of the item)."""
     mistakes: tuple[Mistake, ...] = ()
+    unread: frozenset[KeyPath] = frozenset()
+    """Where a mistake took the place of the value, so that nothing more can be said about it."""
 
     def position(self, path: KeyPath) -> Position:
         """Where `path` is, or the nearest thing around it that exists."""
@@ -86,7 +88,7 @@ def parse(content: bytes | str, *, name: str, folder: Path) -> Source:
         raise
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible escape, in the parser written in Python
         raise ConfigError([*reader.mistakes, _syntax_mistake(name, text, error)]) from error
-    return Source(name, folder, tree, reader.positions, tuple(reader.mistakes))
+    return Source(name, folder, tree, reader.positions, tuple(reader.mistakes), frozenset(reader.unread))
 
 
 class _Reader:
@@ -97,6 +99,7 @@ class _Reader:
         self.events = events
         self.positions: dict[KeyPath, Position] = {}
         self.mistakes: list[Mistake] = []
+        self.unread: list[KeyPath] = []
 
     def document(self) -> Tree:
         next(self.events)  # start of the stream
@@ -116,15 +119,18 @@ class _Reader:
             self.mistake(event, (), "nested too deeply", f"at most {DEEPEST} levels")
             raise ConfigError(self.mistakes)
         if isinstance(event, yaml.AliasEvent):
-            self.mistake(event, path, f"*{shown(event.anchor)} is an alias", "the value itself, written out")
+            self.mistake(event, path, f"*{shown(str(event.anchor))} is an alias", "the value itself, written out")
+            self.unread.append(path)
             return Scalar("")
-        if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None) is not None:
+        assert isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent))
+        if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self.mistake(event, path, f"{shown(tag)} is a tag", "values without tags")
         if isinstance(event, yaml.SequenceStartEvent):
             return self.sequence(path)
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(path)
+        assert isinstance(event, yaml.ScalarEvent)
         event.value.encode()  # half a surrogate pair is a ValueError; the C parser has refused it before
         return Scalar(event.value, quoted=event.style not in (None, ""))
 
@@ -165,13 +171,16 @@ class _Reader:
 
 
 def _position(event: yaml.Event) -> Position:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    assert mark is not None
+    return mark.line + 1, mark.column + 1
 
 
 def _syntax_mistake(name: str, text: str, error: Exception) -> Mistake:
     if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, error.position) + 1
-        return Mistake(name, line, 1, (), f"not valid YAML: the character {ascii(text[error.position])} is not allowed")
+        character = chr(error.character)  # found again by itself: `position` counts bytes in C, characters in Python
+        line = text.count("\n", 0, max(text.find(character), 0)) + 1
+        return Mistake(name, line, 1, (), f"not valid YAML: the character {character!a} is not allowed")
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return Mistake(name, 0, 0, (), f"not valid YAML: {error}")
     line, column = error.problem_mark.line + 1, error.problem_mark.column + 1

@@ -36,14 +36,13 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """A finite duration of 0 or more as text: 0.5 is `500ms`, 5400.0 is `90m`. `parse_duration` gives it back exactly."""
-    candidates = [f"{seconds / factor:.0f}{unit}" for unit, factor in _SECONDS.items()] + [f"{seconds * 1000:.0f}ms"]
-    if seconds == 0:
-        return "0s"
-    for text in candidates:
-        if len(text) <= 8 and parse_duration(text) == seconds:
-            return text
-    return f"{seconds!r}s"
+    """A finite duration of 0 or more as text: 0.5 is `500ms`, 5400.0 is `90m`. `parse_duration` gives it back."""
+    if 0 < seconds < 1e15:
+        units = [f"{seconds / factor:.0f}{unit}" for unit, factor in _SECONDS.items()] + [f"{seconds * 1000:.0f}ms"]
+        for text in units:
+            if parse_duration(text) == seconds:
+                return text
+    return f"{seconds!r}s" if seconds else "0s"
 
 
 def parse_size(text: str) -> int:

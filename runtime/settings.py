@@ -1,4 +1,4 @@
-"""How a part of Rookery declares what can be configured: a frozen dataclass whose fields say everything about themselves.
+"""How a part of Rookery declares what can be configured: a frozen dataclass whose fields say all about themselves.
 
     @dataclass(frozen=True, slots=True)
     class Config(Settings):
@@ -19,12 +19,12 @@ Nothing here knows YAML: `rookery.config` reads these declarations and gives the
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_KEY = "rookery.option"
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 
@@ -96,10 +96,10 @@ class Option:
     def allowed(self, unit: str = "") -> str:
         """The bounds in words, "" if there are none: "from 1 to 65535", "above 0 seconds"."""
         if self.minimum is not None and self.maximum is not None:
-            words = [f"from {_number(self.minimum)} to {_number(self.maximum)}"]
+            words = [f"from {self.minimum:.15g} to {self.maximum:.15g}"]
         else:
             bounds = (("at least", self.minimum), ("above", self.above), ("at most", self.maximum))
-            words = [f"{word} {_number(bound)}" for word, bound in bounds if bound is not None]
+            words = [f"{word} {bound:.15g}" for word, bound in bounds if bound is not None]
         return " and ".join(words) + (f" {unit}" if words and unit else "")
 
     def fault(self, value: float) -> str:
@@ -119,7 +119,7 @@ def option(
     env: bool = False,
 ) -> T:
     """A field with a default. `env` lets its text in a file contain `${NAME}` of the environment (secrets, ports)."""
-    declaration: T = field(default=default, metadata=_metadata(Option(doc, minimum, above, maximum, env)))
+    declaration: T = field(default=default, metadata={_KEY: Option(doc, minimum, above, maximum, env)})
     return declaration
 
 
@@ -132,12 +132,12 @@ def required(
     env: bool = False,
 ) -> Any:  # as `dataclasses.field`: there is no default whose type it could have
     """A field without a default. Such fields come first in their class, as dataclasses want it."""
-    return field(metadata=_metadata(Option(doc, minimum, above, maximum, env)))
+    return field(metadata={_KEY: Option(doc, minimum, above, maximum, env)})
 
 
 def section(factory: Callable[[], T], doc: str) -> T:
-    """A field whose default is made anew for each instance: nested Settings, or a Mapping that starts empty (`dict`)."""
-    declaration: T = field(default_factory=factory, metadata=_metadata(Option(doc)))
+    """A field whose default is made anew for each instance: nested Settings, or an empty Mapping (by `dict`)."""
+    declaration: T = field(default_factory=factory, metadata={_KEY: Option(doc)})
     return declaration
 
 
@@ -157,42 +157,43 @@ class One:
         """What a value is called in "... is not ..."."""
         if self.choices:
             return "one of the choices"
-        return f"a number of {self.unit}" if self.unit else _NOUNS.get(self.type, f"a {self.type.__name__}")
+        return (
+            f"a number of {self.unit}" if self.unit else _NOUNS.get(self.type, f"an instance of {self.type.__name__}")
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Maybe:
-    """The inner shape, or None."""
-
+class Maybe:  # the inner shape, or None
     inner: "Shape"
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
-    """A tuple of any length."""
-
+class Many:  # a tuple of any length
     item: "Shape"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A mapping."""
-
+class Table:  # a mapping
     key: One
     value: "Shape"
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """Nested Settings, which have checked themselves."""
-
+class Section:  # nested Settings, which have checked themselves
     settings: type[Settings]
 
 
 Shape: TypeAlias = One | Maybe | Many | Table | Section
 
-_NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
-_KEY = "rookery.option"
+_NOUNS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+    tuple: "a tuple",
+    Mapping: "a mapping",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +207,20 @@ class Setting:
     """Makes the default; None if the field is required."""
 
 
-@cache
+_declared: dict[type[Settings], tuple[Setting, ...]] = {}
+
+
 def declared(settings: type[Settings]) -> tuple[Setting, ...]:
     """The fields of a Settings class in order. TypeError, naming class and field, if the declaration is wrong."""
+    if settings not in _declared:
+        _declared[settings] = tuple(_read_declarations(settings))
+    return _declared[settings]
+
+
+def _read_declarations(settings: type) -> Iterator[Setting]:
     if not is_dataclass(settings):
         raise TypeError(f"{settings.__qualname__} is not a dataclass")
     hints = get_type_hints(settings, include_extras=True)
-    found = []
     for each in fields(settings):
         where = f"{settings.__module__}.{settings.__qualname__}.{each.name}"
         declaration = each.metadata.get(_KEY)
@@ -221,8 +229,9 @@ def declared(settings: type[Settings]) -> tuple[Setting, ...]:
         shape = _shape(hints[each.name], where)
         if declaration.allowed() and not _has_number(shape):
             raise TypeError(f"{where} has bounds but no number to hold them")
-        found.append(Setting(each.name, shape, declaration, _default(each.default, each.default_factory)))
-    return tuple(found)
+        if isinstance(shape, Section) and each.default_factory not in (shape.settings, MISSING):
+            raise TypeError(f"{where}: the default of a section is its class, section({shape.settings.__name__}, ...)")
+        yield Setting(each.name, shape, declaration, _default(each.default, each.default_factory))
 
 
 def _default(value: object, factory: object) -> Callable[[], object] | None:
@@ -261,27 +270,23 @@ def _has_number(shape: Shape) -> bool:
 def faults(shape: Shape, rule: Option, value: object, path: KeyPath) -> Iterator[Problem]:
     """Everything wrong with a value of that shape; `path` says where it is."""
     match shape:
+        case One():
+            yield from _one_faults(shape, rule, value, path)
         case Maybe(inner=inner):
             if value is not None:
                 yield from faults(inner, rule, value, path)
-        case Many(item=item):
-            if not isinstance(value, tuple):
-                yield Problem(path, f"{value!r} is not a tuple", "a tuple")
-                return
+        case Many(item=item) if isinstance(value, tuple):
             for index, element in enumerate(value):
                 yield from faults(item, rule, element, (*path, index))
-        case Table(key=key, value=inner):
-            if not isinstance(value, Mapping):
-                yield Problem(path, f"{value!r} is not a mapping", "a mapping")
-                return
+        case Table(key=key, value=inner) if isinstance(value, Mapping):
             for name, element in value.items():
                 yield from faults(key, Option(""), name, (*path, str(name)))
                 yield from faults(inner, rule, element, (*path, str(name)))
-        case Section(settings=kind):
-            if not isinstance(value, kind):
-                yield Problem(path, f"{value!r} is not a {kind.__qualname__}", f"a {kind.__qualname__}")
-        case One():
-            yield from _one_faults(shape, rule, value, path)
+        case Section(settings=wanted) if isinstance(value, wanted):
+            pass
+        case Many() | Table() | Section():
+            kind = tuple if isinstance(shape, Many) else Mapping if isinstance(shape, Table) else shape.settings
+            yield Problem(path, f"{value!r} is not {One(kind).noun}", One(kind).noun)
 
 
 def _one_faults(shape: One, rule: Option, value: object, path: KeyPath) -> Iterator[Problem]:
@@ -312,11 +317,3 @@ def show_path(path: KeyPath) -> str:
         else:
             shown += f"[{part if isinstance(part, int) else ascii(part)}]"
     return shown
-
-
-def _metadata(declaration: Option) -> Mapping[str, Option]:
-    return {_KEY: declaration}
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else str(value)

@@ -97,18 +97,14 @@ class ThreadRuntime(Runtime):
 
     def _launch(self, engine: Engine[Any]) -> None:
         started: Reply[None] = Reply()
-        waiter = engine.waiter() or LockWaiter()
-        engine.mailbox.inbox.wake = waiter.wake
-        thread = threading.Thread(
-            target=self._run, args=(engine, waiter, started), daemon=True, name=str(engine.actor_urn)
-        )
+        thread = threading.Thread(target=self._run, args=(engine, started), daemon=True, name=str(engine.actor_urn))
         self._threads[engine.mailbox.name] = thread
         thread.start()
         started._block(None)  # noqa: SLF001  # start may be called inside an engine: on_start is another thread's
         if isinstance(error := started.result(), Exception):
             raise error
 
-    def _run(self, engine: Engine[Any], waiter: Waiter, started: Reply[None]) -> None:
+    def _run(self, engine: Engine[Any], started: Reply[None]) -> None:
         context.running.engine = engine
         try:
             engine.on_start()
@@ -117,10 +113,12 @@ class ThreadRuntime(Runtime):
             self._finish(engine)
             started.fail(error)
             return
+        own = engine.waiter()  # made by on_start, on this thread
+        waiter = own or LockWaiter()
+        engine.mailbox.inbox.wake = waiter.wake
         started.set(None)
-        turns = _polled_turns if engine.polls else _turns
         try:
-            turns(engine, waiter)
+            (_turns if own is None else _polled_turns)(engine, waiter)
         except BaseException as error:
             self._failed(engine, engine.mailbox.inbox.current, error)
             self.ended.set()

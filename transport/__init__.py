@@ -1,0 +1,102 @@
+"""Authenticated links between nodes: identities, addresses, handshakes, channels, packets.
+
+::
+
+    your engine ── Channel.send ──▶ Engine ──▶ Wire ═══ CURVE ═══▶ Wire ──▶ Engine ── Received ──▶ their engine
+                                      │ admit, released                        │
+                                      ▼                                        ▼
+                                  Gatekeeper (the tracker)                 Gatekeeper
+
+Rules:
+
+* Nothing connects without a `Ticket` of the gatekeeper, packet links aside; each ticket is released exactly once.
+* Each connection is `Opened` once and `Closed` once, and nothing is delivered before the one or after the other.
+* At most one connection per peer; which of two survives, `links.settle` says.
+* Before the gatekeeper has pushed a `Gate` everybody is refused.
+* What comes from the network is bounded, validated and counted; who misbehaves is closed, with the reason.
+* `Feedback.OK` of a send means queued here. A message that is then not sent, or not confirmed when its link ends, is
+  counted as lost.
+
+Start with `mailbox.py` for what can be said, `core.py` for how a link begins and ends, `wire.py` for the seam below.
+"""
+
+from .address import Address, Endpoint, format_peer, parse_peer
+from .buckets import TokenBuckets
+from .channel import Channel
+from .config import Config
+from .engine import AlreadyListening, ChannelsClosed, ChannelTaken, Engine, zmq_wire
+from .errors import DecodeError
+from .gatekeeper import Admitted, Claim, Direction, Gate, Gatekeeper, Refused, Role, Ticket, Verdict
+from .identity import Identity, PeerId, curve_key
+from .mailbox import (
+    Close,
+    Closed,
+    CloseLink,
+    Dial,
+    GetRecord,
+    Link,
+    Listen,
+    Mailbox,
+    Opened,
+    Packet,
+    Quota,
+    Received,
+    ReceivePackets,
+    Register,
+    Renew,
+    Send,
+    SendPacket,
+    SetGate,
+)
+from .reasons import Reason
+from .record import PeerRecord
+from .wire import BindError
+
+__all__ = [
+    "Address",
+    "Admitted",
+    "AlreadyListening",
+    "BindError",
+    "Channel",
+    "ChannelTaken",
+    "ChannelsClosed",
+    "Claim",
+    "Close",
+    "CloseLink",
+    "Closed",
+    "Config",
+    "DecodeError",
+    "Dial",
+    "Direction",
+    "Endpoint",
+    "Engine",
+    "Gate",
+    "Gatekeeper",
+    "GetRecord",
+    "Identity",
+    "Link",
+    "Listen",
+    "Mailbox",
+    "Opened",
+    "Packet",
+    "PeerId",
+    "PeerRecord",
+    "Quota",
+    "Reason",
+    "ReceivePackets",
+    "Received",
+    "Refused",
+    "Register",
+    "Renew",
+    "Role",
+    "Send",
+    "SendPacket",
+    "SetGate",
+    "Ticket",
+    "TokenBuckets",
+    "Verdict",
+    "curve_key",
+    "format_peer",
+    "parse_peer",
+    "zmq_wire",
+]

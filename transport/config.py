@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..runtime.settings import Bytes, Seconds, Settings, option
+from ..runtime.settings import Bytes, Problem, Seconds, Settings, option
 from .address import Address, Endpoint
+from .codec import JOIN_UP_TO, MAX_BATCH_MESSAGES
 from .names import MAX_NETWORK_NAME, check_network
 
 
@@ -41,15 +43,55 @@ class Config(Settings):
     dial_timeout: Seconds = option(15.0, "Longest dial: name lookup, connect and handshake.", above=0.0)
     verdict_timeout: Seconds = option(5.0, "Longest wait for the gatekeeper; then the answer is no.", above=0.0)
 
-    heartbeat_interval: Seconds = option(2.0, "A link that was silent this long is asked for a sign of life.", above=0.0)
+    heartbeat_interval: Seconds = option(
+        2.0, "A link that was silent this long is asked for a sign of life.", above=0.0
+    )
     heartbeat_timeout: Seconds = option(8.0, "A link that was silent this long is dead.", above=0.0)
     close_grace: Seconds = option(0.1, "Time for the last words to leave before a link is shut.", minimum=0.0)
 
-    max_message: Bytes = option(1024 * 1024, "Largest message on a channel; a larger one is dropped and counted.", minimum=1024)
+    max_message: Bytes = option(
+        1024 * 1024, "Largest message on a channel; a larger one is dropped and counted.", minimum=1024
+    )
     backlog_messages: int = option(16_384, "Messages queued for one peer; more are dropped and counted.", minimum=1)
-    backlog_bytes: Bytes = option(64 * 1024 * 1024, "Bytes queued for one peer; more are dropped and counted.", minimum=1024)
+    backlog_bytes: Bytes = option(
+        64 * 1024 * 1024, "Bytes queued for one peer; more are dropped and counted.", minimum=1024
+    )
     high_water: int = option(64, "Batches queued in ZeroMQ for one peer and direction.", minimum=1)
     flood_drops: int = option(1000, "Messages over quota per 10 s after which a peer is closed.", minimum=1)
 
-    def check(self):  # type: ignore[no-untyped-def]
+    def check(self) -> Iterable[Problem]:
         """Rules between fields."""
+        try:
+            check_network(self.network)
+        except ValueError as error:
+            yield Problem(("network",), str(error))
+        if self.network_key is not None and not _is_key(self.network_key):
+            yield Problem(("network_key",), "is not 64 hex digits", "64 hex digits")
+        if self.reserved_outbound is not None and self.reserved_outbound > self.max_connections:
+            yield Problem(
+                ("reserved_outbound",), f"{self.reserved_outbound} is too large", f"at most {self.max_connections}"
+            )
+        if self.heartbeat_timeout <= self.heartbeat_interval:
+            yield Problem(
+                ("heartbeat_timeout",),
+                f"{self.heartbeat_timeout} s is too short",
+                f"above heartbeat_interval, {self.heartbeat_interval} s",
+            )
+
+    @property
+    def max_inbound(self) -> int:
+        """Connections that may be inbound: the total without what is reserved for our own dials."""
+        reserved = self.max_connections // 3 if self.reserved_outbound is None else self.reserved_outbound
+        return self.max_connections - reserved
+
+    @property
+    def max_frame(self) -> int:
+        """Bytes of one ZeroMQ frame: the largest payload, or the fullest body of joined small ones."""
+        return max(self.max_message, MAX_BATCH_MESSAGES * JOIN_UP_TO) + 1024
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(bytes.fromhex(text)) == 32 and len(text) == 64
+    except ValueError:
+        return False

@@ -108,3 +108,6 @@ class Gatekeeper(Protocol):
 
     def released(self, ticket: Ticket, reason: Reason) -> Feedback:
         """The dial or link of this ticket is over. `SUPERSEDED` and `REPLACED` tickets have moved to the new claim."""
+
+    def hint(self, records: tuple[PeerRecord, ...]) -> Feedback:
+        """Valid records that a peer named when it refused us: where else to try. Never a grant of trust."""

@@ -83,9 +83,9 @@ class SimulatedWire:
         internet.wires.append(self)
 
     def bind(self, endpoint: Endpoint) -> Endpoint:
-        """See `Wire`. Port 0 takes the next free one from 20000."""
+        """See `Wire`. Any host means this node's `ip`; port 0 takes the next free one from 20000."""
         port = endpoint.port or next(p for p in count(20_000) if f"tcp://{self.ip}:{p}" not in self._internet.listeners)
-        bound = Endpoint(self.ip if endpoint.ip is None or endpoint.ip.is_unspecified else endpoint.host, port)
+        bound = Endpoint(self.ip, port)
         if str(bound) in self._internet.listeners:
             raise BindError(f"cannot listen on {bound}: address already in use")
         self._listening = str(bound)

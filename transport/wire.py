@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..runtime import RuntimeFault, Waiter
+from ..runtime import Declined, Waiter
 from .address import Endpoint
 from .reasons import Reason
 
@@ -38,7 +38,7 @@ class Source:
     ip: str
 
 
-class BindError(RuntimeFault):
+class BindError(Declined):
     """The endpoint cannot be listened on: taken, or not of this machine. The text names it."""
 
 

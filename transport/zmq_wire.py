@@ -356,7 +356,7 @@ def _remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
 
 
 def _readable(socket: zmq.Socket[bytes]) -> bool:
-    return bool(socket.get(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[arg-type]  # an int for this option
+    return bool(socket.get(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[operator]  # an int here
 
 
 def _canonical(ip: str) -> str:

@@ -1,0 +1,91 @@
+"""Who may connect to this node, and where its peers are.
+
+The application (or the membership, or the configuration: exactly one `source`) tracks peer sets; the tracker keeps the
+newest few, with addresses, roles, trust, blocks, cooldown and back-off, and hands out the tickets without which
+transport opens no connection. The peer that holds a ticket is being connected to or is connected; nobody else is.
+
+* `track` adds the newest set. Ids increase; anything else is answered with an error, and nothing is changed.
+* Primaries are dialled and accepted, secondaries only accepted; a peer in both roles is primary.
+* The newest address of a peer wins. Where `track` or `overwrite` changes it, a link to the old one is closed.
+* A reservation is a `Ticket`: at most one counts per peer, and transport releases each exactly once.
+* A peer that leaves every set is disconnected, without a block, where only tracked peers may connect.
+* `track`, `overwrite`, `block` and `unblock` resolve when transport has put them into effect.
+* Whatever could make a peer dialable wakes whoever subscribed to `DialableChanged`.
+* A refusal is an answer with its reason, a log line and a counter.
+
+Who decides what: `directory` (all rules), `table` (modes), `record` (tickets), `pace` (waiting), `dialqueue` (order),
+`blocks`, `register` (IPs), `book` (bounds), `sets` (the window). `engine` only moves messages.
+"""
+
+from .config import Config, StaticPeer
+from .engine import Engine
+from .errors import CannotBlock, IllegalTransition, NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .mailbox import (
+    AddressChanged,
+    Admit,
+    Block,
+    Blocked,
+    Candidates,
+    Dial,
+    Dialable,
+    DialableChanged,
+    DialResult,
+    Distrust,
+    Failed,
+    GetPeerSet,
+    Hint,
+    Mailbox,
+    Opened,
+    Overwrite,
+    Overwritten,
+    PeerBlocked,
+    PeerSetUpdate,
+    PeerUnblocked,
+    Refused,
+    Released,
+    Subscribe,
+    Track,
+    Trust,
+    Unblock,
+)
+from .sets import PeerSet, TrackedPeers
+
+__all__ = [
+    "AddressChanged",
+    "Admit",
+    "Block",
+    "Blocked",
+    "Candidates",
+    "CannotBlock",
+    "Config",
+    "Dial",
+    "DialResult",
+    "Dialable",
+    "DialableChanged",
+    "Distrust",
+    "Engine",
+    "Failed",
+    "GetPeerSet",
+    "Hint",
+    "IllegalTransition",
+    "Mailbox",
+    "NotInEffect",
+    "Opened",
+    "Overwrite",
+    "Overwritten",
+    "PeerBlocked",
+    "PeerSet",
+    "PeerSetTooLarge",
+    "PeerSetUpdate",
+    "PeerUnblocked",
+    "Refused",
+    "Released",
+    "SourceIsStatic",
+    "StaleSetId",
+    "StaticPeer",
+    "Subscribe",
+    "Track",
+    "TrackedPeers",
+    "Trust",
+    "Unblock",
+]

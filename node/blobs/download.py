@@ -8,8 +8,8 @@ Rules, each with a test in `tests/blobs/test_download.py`:
 
 * `wanted` names at most `limit` blocks and goes on naming them until they are there, so a caller that keeps asking
   has a window of `limit` blocks under way and nothing to remember. They may arrive in any order.
-* Memory is bounded by `limit` manifests, not by the size of the file: the tree is walked as blocks arrive, the
-  manifests nearest to chunks first. A block that is wanted at many places at the same time is wanted once.
+* Memory is bounded by `limit` manifests per level, not by the size of the file: the tree is walked as blocks arrive,
+  the manifests nearest to chunks first. A block that is wanted at many places at the same time is wanted once.
 * Ask the store before the network, for every wanted key: that is how a download resumes, and how a chunk that comes
   again later in the file costs nothing. `resume` does it.
 * A value that does not hash to its key is `FALSE`: who sent it lies. One that does, and yet does not fit its place,

@@ -172,9 +172,7 @@ def _fields(data: bytes) -> tuple[int, int, int, bytes]:
     if data[:1] != bytes([_ARRAY_OF_FIELDS]):
         raise ManifestError(f"a manifest is a msgpack array of {_FIELDS}")
     # The elements are read one by one with no nesting allowed, so hostile bytes cannot grow into many objects.
-    unpacker = msgpack.Unpacker(
-        max_buffer_size=MAX_BLOCK_SIZE, max_array_len=0, max_map_len=0, max_str_len=0, max_ext_len=0
-    )
+    unpacker = msgpack.Unpacker(max_buffer_size=len(data), max_array_len=0, max_map_len=0, max_str_len=0, max_ext_len=0)
     try:
         unpacker.feed(data[1:])
         fields = list(islice(unpacker, _FIELDS))

@@ -77,6 +77,7 @@ class FileStore:
         shard, name = os.path.split(path)
         temporary = os.path.join(shard, f".{name}.{next(self._serial)}.tmp")
         with _reporting("write", path):
+            self._make_shard(shard)
             try:
                 _write_synced(temporary, value)
                 with self._changing:
@@ -112,25 +113,27 @@ class FileStore:
             self._owner = None
 
     def _prepare(self) -> int:
-        """Make the shards, remove what a crash left, and count the blocks."""
+        """Remove what a crash left, and count the blocks."""
         blocks = 0
         with _reporting("prepare the store folder", self._root):
             for shard in _SHARDS:
                 folder = os.path.join(self._root, shard)
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(folder, 0o700)
-                for name in os.listdir(folder):
+                for name in _names(folder):
                     if _TEMPORARY.fullmatch(name):
                         os.unlink(os.path.join(folder, name))
                     blocks += _is_block(name, shard)
-            sync_folder(self._root)
         return blocks
+
+    def _make_shard(self, folder: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+            sync_folder(self._root)
 
     def _walk(self) -> Iterator[bytes]:
         for shard in _SHARDS:
             folder = os.path.join(self._root, shard)
             with _reporting("list", folder):
-                names = sorted(name for name in os.listdir(folder) if _is_block(name, shard))
+                names = sorted(name for name in _names(folder) if _is_block(name, shard))
             yield from map(bytes.fromhex, names)
 
     def _read_again(self, path: str, key: bytes) -> bytes | None:
@@ -163,6 +166,13 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:  # a shard without a block yet
+        return []
 
 
 def _is_block(name: str, shard: str) -> bool:

@@ -4,16 +4,17 @@ import errno
 import hashlib
 import logging
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from rookery.node.stores import StoreError, StoreFull, StoreLocked
 from rookery.node.stores.files import FileStore
 
@@ -74,7 +75,14 @@ def test_file_store_syncs_file_then_renames_then_syncs_its_shard(
     monkeypatch.setattr(os, "fsync", recorded_sync)
     monkeypatch.setattr(os, "replace", recorded_replace)
     files.put(KEY, VALUE)
-    assert steps == ["sync file", "rename", "sync folder"]
+    assert steps == ["sync folder", "sync file", "rename", "sync folder"]  # the first for its new shard
+
+
+def test_file_store_put_again_writes_nothing(files: FileStore, folder: Path) -> None:
+    files.put(KEY, VALUE)
+    before = block_path(folder).stat()
+    files.put(KEY, VALUE)
+    assert block_path(folder).stat().st_ino == before.st_ino
 
 
 # Damage
@@ -137,6 +145,7 @@ store.put(bytes.fromhex(sys.argv[2]), b"a block")
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_file_store_after_a_crash_in_put_lacks_the_block_and_the_leftovers(folder: Path, call: str) -> None:
+    block_path(folder).parent.mkdir(parents=True)
     crashed = subprocess.run([sys.executable, "-c", CRASHING.format(call=call), folder, NAME], check=False)
     assert crashed.returncode == -signal.SIGKILL
     shard = block_path(folder).parent
@@ -152,6 +161,7 @@ def test_file_store_after_a_crash_in_put_lacks_the_block_and_the_leftovers(folde
 def test_file_store_at_open_leaves_files_alone_that_are_not_its_own(folder: Path) -> None:
     with closing(FileStore(folder)):
         pass
+    (folder / "ab").mkdir()
     strangers = [folder / "README", folder / "ab" / "note.tmp", folder / "ab" / NAME, folder / "ab" / ".x.0.tmp"]
     assert not NAME.startswith("ab")
     for path in strangers:
@@ -218,10 +228,18 @@ def test_file_store_whose_owner_has_not_written_its_id_yet_is_refused(files: Fil
     assert caught.value.pid is None
 
 
+def test_file_store_owner_with_a_shorter_id_than_the_last_one_is_named_right(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "lock").write_bytes(b"1234567890123456\n")
+    with closing(FileStore(folder)), pytest.raises(StoreLocked) as caught:
+        FileStore(folder)
+    assert caught.value.pid == os.getpid()
+
+
 def test_file_store_that_cannot_be_prepared_lets_go_of_the_folder(folder: Path) -> None:
     folder.mkdir()
     (folder / "00").write_bytes(b"in the way")
-    with pytest.raises(StoreError, match="cannot prepare the store folder .*: Not a directory"):
+    with pytest.raises(StoreError, match=r"cannot prepare the store folder .*: Not a directory"):
         FileStore(folder)
     (folder / "00").unlink()
     with closing(FileStore(folder)) as store:
@@ -243,16 +261,11 @@ def unprivileged() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_path(tmp_path: Path) -> Iterator[Path]:
-    """A folder whose parents any user may enter, and that any user may write."""
-    closed = [path for path in (tmp_path, *tmp_path.parents) if path.stat().st_uid == os.geteuid()]
-    modes = [(path, stat.S_IMODE(path.stat().st_mode)) for path in closed]
-    for path, mode in modes:
-        path.chmod(mode | 0o111)
-    tmp_path.chmod(0o777)
-    yield tmp_path
-    for path, mode in modes:
-        path.chmod(mode)
+def open_path() -> Iterator[Path]:
+    """A folder any user may write (`tmp_path` lies in one that only its owner may enter)."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
 
 
 def test_file_store_in_a_folder_it_may_not_write_is_refused_with_the_path(open_path: Path, unprivileged: None) -> None:
@@ -276,7 +289,7 @@ def test_file_store_whose_block_it_may_not_read_says_which(open_path: Path, unpr
 def test_file_store_whose_shard_it_may_not_write_says_which_block(open_path: Path, unprivileged: None) -> None:
     folder = open_path / "store"
     with closing(FileStore(folder)) as store:
-        block_path(folder).parent.chmod(0o500)
+        block_path(folder).parent.mkdir(0o500)
         with pytest.raises(StoreError, match=f"cannot write {block_path(folder)}: Permission denied") as caught:
             store.put(KEY, VALUE)
         assert not isinstance(caught.value, StoreFull)
@@ -289,15 +302,19 @@ def test_file_store_at_the_path_of_a_file_is_refused(folder: Path) -> None:
         FileStore(folder)
 
 
-def test_file_store_that_lost_a_shard_says_so_on_put_and_keys(files: FileStore, folder: Path) -> None:
-    block_path(folder).parent.rmdir()
+def test_file_store_whose_folder_is_gone_says_so_on_put(files: FileStore, folder: Path) -> None:
+    shutil.rmtree(folder)
     with pytest.raises(StoreError, match=f"cannot write {block_path(folder)}: No such file"):
         files.put(KEY, VALUE)
-    with pytest.raises(StoreError, match=f"cannot list {block_path(folder).parent}"):
+
+
+def test_file_store_that_cannot_list_a_shard_says_which(files: FileStore, folder: Path) -> None:
+    (folder / "00").write_bytes(b"in the way")
+    with pytest.raises(StoreError, match=f"cannot list {folder}/00: Not a directory"):
         list(files.keys())
 
 
 def test_file_store_with_a_folder_in_the_place_of_a_block_says_so(files: FileStore, folder: Path) -> None:
-    block_path(folder).mkdir()
+    block_path(folder).mkdir(parents=True)
     with pytest.raises(StoreError, match=f"cannot read {block_path(folder)}: Is a directory"):
         files.get(KEY)

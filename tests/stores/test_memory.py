@@ -3,7 +3,6 @@
 import hashlib
 
 import pytest
-
 from rookery.node.stores import StoreFull
 from rookery.node.stores.memory import MemoryStore
 

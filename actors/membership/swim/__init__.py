@@ -1,0 +1,79 @@
+"""SWIM as a pure state machine: who in a cluster is alive, without clock, socket or thread.
+
+Every member probes one other per period; a silent one is probed through helpers, then suspected, then declared Down
+unless it refutes. News travels on the probes themselves. The rules stand at the head of each module:
+
+    precedence     which word about a member replaces which
+    probing        probe, helpers, suspicion, Down
+    applying       what an update does to others, to ourselves, to our connection
+    receiving      what happens to a packet
+    periodic       tasks that repeat
+    backlog        what is passed on, and how often
+    codec          the bytes
+
+The package imports nothing of Rookery and can be used alone; `swim` shows how.
+"""
+
+from .config import Config, Periodic
+from .core import Connection, Counters
+from .errors import (
+    DataFromOurselvesError,
+    DataTooBigError,
+    DecodeError,
+    ForgedSenderError,
+    IndirectForOurselvesError,
+    InvalidConfigError,
+    NotUndeadError,
+    SameIdentityError,
+    SwimError,
+)
+from .member import Member, MemberId, State
+from .notifications import (
+    Active,
+    AddressInUse,
+    Defunct,
+    Idle,
+    MemberDown,
+    MemberUp,
+    Notification,
+    Rejoin,
+    Rename,
+)
+from .outbox import Effect, Notify, Outbox, Schedule, Send
+from .swim import Swim
+from .timers import Timer
+
+__all__ = [
+    "Active",
+    "AddressInUse",
+    "Config",
+    "Connection",
+    "Counters",
+    "DataFromOurselvesError",
+    "DataTooBigError",
+    "DecodeError",
+    "Defunct",
+    "Effect",
+    "ForgedSenderError",
+    "Idle",
+    "IndirectForOurselvesError",
+    "InvalidConfigError",
+    "Member",
+    "MemberDown",
+    "MemberId",
+    "MemberUp",
+    "NotUndeadError",
+    "Notification",
+    "Notify",
+    "Outbox",
+    "Periodic",
+    "Rejoin",
+    "Rename",
+    "SameIdentityError",
+    "Schedule",
+    "Send",
+    "State",
+    "Swim",
+    "SwimError",
+    "Timer",
+]

@@ -56,9 +56,14 @@ UPDATES_HEAD_BYTES = 3
 _NUMBER_LIMIT = 1 << 63
 _PACKET_FIELDS = 9
 
-_BARE = {7: Announce, 8: Feed, 9: Gossip, 10: TurnUndead}
-_NUMBERED = {1: Ping, 2: Ack}
-_INDIRECT = {3: PingReq, 4: IndirectPing, 5: IndirectAck, 6: ForwardedAck}
+_BARE: dict[int, type[Announce | Feed | Gossip | TurnUndead]] = {7: Announce, 8: Feed, 9: Gossip, 10: TurnUndead}
+_NUMBERED: dict[int, type[Ping | Ack]] = {1: Ping, 2: Ack}
+_INDIRECT: dict[int, type[PingReq | IndirectPing | IndirectAck | ForwardedAck]] = {
+    3: PingReq,
+    4: IndirectPing,
+    5: IndirectAck,
+    6: ForwardedAck,
+}
 _KINDS: dict[type[Message], int] = {
     **{cls: kind for kind, cls in _BARE.items()},
     **{cls: kind for kind, cls in _NUMBERED.items()},

@@ -22,8 +22,14 @@ def _require(condition: bool, field: str, value: object, allowed: str) -> None:
         raise InvalidConfigError(f"{field}: {value!r} is not allowed; it must be {allowed}")
 
 
-def _require_duration(field: str, value: float) -> None:
-    _require(math.isfinite(value) and value > 0, field, value, "a number of seconds above 0")
+def _require_duration(field: str, value: object) -> None:
+    is_duration = isinstance(value, int | float) and math.isfinite(value) and value > 0
+    _require(is_duration, field, value, "a number of seconds above 0")
+
+
+def _require_count(field: str, value: object, low: int, high: int | None = None) -> None:
+    allowed = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
+    _require(isinstance(value, int) and low <= value and (high is None or value <= high), field, value, allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Periodic:
 
     def __post_init__(self) -> None:
         _require_duration("frequency", self.frequency)
-        _require(self.num_members >= 1, "num_members", self.num_members, "at least 1")
+        _require_count("num_members", self.num_members, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +101,9 @@ class Config:
         below = f"below probe_period ({self.probe_period} s)"
         _require(self.probe_rtt < self.probe_period, "probe_rtt", self.probe_rtt, below)
         for field in ("num_indirect_probes", "max_incarnation_jump", "max_rejoins_per_minute"):
-            _require(getattr(self, field) >= 1, field, getattr(self, field), "at least 1")
-        _require(1 <= self.max_transmissions <= 255, "max_transmissions", self.max_transmissions, "between 1 and 255")
-        low, high = _PACKET_RANGE
-        _require(low <= self.max_packet_size <= high, "max_packet_size", self.max_packet_size, f"{low} to {high} bytes")
+            _require_count(field, getattr(self, field), 1)
+        _require_count("max_transmissions", self.max_transmissions, 1, 255)
+        _require_count("max_packet_size", self.max_packet_size, *_PACKET_RANGE)
 
     @classmethod
     def simple(cls) -> Self:
@@ -146,11 +151,11 @@ class Config:
 
 
 def _scale(cluster_size: int) -> float:
-    _require(cluster_size >= 1, "cluster_size", cluster_size, "at least 1")
+    _require_count("cluster_size", cluster_size, 1)
     return max(1.0, math.log10(cluster_size))
 
 
 def _copies(cluster_size: int) -> int:
     """Rounded up, and with a floor: Foca's rounding down is defect D2."""
-    _require(cluster_size >= 1, "cluster_size", cluster_size, "at least 1")
+    _require_count("cluster_size", cluster_size, 1)
     return min(255, max(_MIN_COPIES, 4 * math.ceil(math.log10(cluster_size + 1))))

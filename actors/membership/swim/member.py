@@ -46,7 +46,7 @@ class MemberId:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What is said about an identity; also the unit that is gossiped (FLOWS 2.11: peer, generation, incarnation, state).
+    """What is said about an identity; also the unit that is gossiped (FLOWS 2.11).
 
     Only the owner raises `incarnation`, to refute a suspicion; a new identity starts at 0.
     Raises ValueError unless 0 <= incarnation <= 65,535.

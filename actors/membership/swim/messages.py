@@ -93,9 +93,7 @@ class TurnUndead:
     """I hold you Down. Carries no updates."""
 
 
-Message = (
-    Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck | Announce | Feed | Gossip | TurnUndead
-)
+Message = Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck | Announce | Feed | Gossip | TurnUndead
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The probe under way: one target, the answers that count, and the helpers that were asked.
 
-                 Ack of the target                         period over
-    begun ---------------------------> succeeded ------------------------> judged: fine
-      | probe_rtt over                     ^
-      v                ForwardedAck        |               period over
-    helpers asked -------------------------+    otherwise -----------------> judged: suspect
+             Ack of the target                         period over
+begun ---------------------------> succeeded ------------------------> judged: fine
+  | probe_rtt over                     ^
+  v                ForwardedAck        |               period over
+helpers asked -------------------------+    otherwise -----------------> judged: suspect
 """
 
 from .member import Member, MemberId

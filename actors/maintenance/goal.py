@@ -1,0 +1,53 @@
+"""What a policy wants, in numbers of connections.
+
+* `band`: start below `min_threshold`, go on to `min_target`, aim at most at `max_target`; trim above `max_threshold`.
+  A wanted peer may come on top while that stays within the band.
+* `all`: everybody who may be dialled, up to the maximum. Nothing is given up: above the maximum transport refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .bounds import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A policy with its numbers. dial_all: policy `all`, else `band`. maximum: `max_connections`."""
+
+    bounds: Bounds
+    maximum: int
+    dial_all: bool
+
+    @property
+    def start_below(self) -> int:
+        """A repair begins when fewer are open."""
+        return self.maximum if self.dial_all else self.bounds.min_threshold
+
+    @property
+    def dial_to(self) -> int:
+        """A repair goes on until so many are open."""
+        return self.maximum if self.dial_all else self.bounds.min_target
+
+    @property
+    def aim_to(self) -> int:
+        """No round aims above this."""
+        return self.maximum if self.dial_all else self.bounds.max_target
+
+    @property
+    def want_to(self) -> int:
+        """Wanted peers are dialled up to this."""
+        return self.maximum if self.dial_all else self.bounds.max_threshold
+
+    def excess(self, connections: int) -> bool:
+        """Whether to trim, to `bounds.max_target`."""
+        return not self.dial_all and self.bounds.too_many(connections)
+
+    def met(self, connections: int, *, repairing: bool) -> bool:
+        """Whether there is nothing to do, known without asking anybody."""
+        return connections >= (self.dial_to if repairing else self.start_below) and not self.excess(connections)
+
+    def met_when_exhausted(self, connections: int, *, waiting: bool) -> bool:
+        """Whether it is met now that nobody can be dialled. waiting: somebody can be later."""
+        return not waiting if self.dial_all else self.bounds.contain(connections)

@@ -1,0 +1,24 @@
+"""Every metric of maintenance."""
+
+from __future__ import annotations
+
+from ...runtime import Registry
+
+
+class Metrics:
+    """Counters and gauges, by name."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Declare them in the node's registry."""
+        self.rounds = registry.counter("maintenance_rounds_total", "Times the tracker was asked for candidates.")
+        self.dials = registry.counter(
+            "maintenance_dials_total", "Dials by how they ended.", labels=("outcome",)
+        )  # opened, refused, failed
+        self.dialling = registry.gauge("maintenance_dialling", "Dials under way.")
+        self.checks = registry.counter(
+            "maintenance_checks_total", "Looks that ended, by what they found.", labels=("situation",)
+        )
+        self.cannot_trim = registry.counter("maintenance_cannot_trim_total", "Trims that did not meet their target.")
+        self.unanswered = registry.counter(
+            "maintenance_unanswered_total", "Questions to other actors that failed or timed out.", labels=("question",)
+        )

@@ -1,0 +1,260 @@
+"""What maintenance does next. Pure: time and random numbers are given, and its answers are values.
+
+Tell it what happened (`counted`, `lost`, `hinted`, `wanted`, `candidates`, `dial_ended`, `trimmed`), then ask
+`next(now)` until it says `Wait`, doing what it says each time.
+
+Rules:
+
+* A *look* happens when something changed since the last one, or its time has come. A change that comes while a question
+  is under way is remembered: nothing between a look and a wait is lost.
+* A look that finds all well ends the repair at once. Every other one is a *round* and keeps the floor, with jitter.
+* How far a repair goes is in `goal.py`. A round asks for as many candidates as lead to the upper target, and keeps the
+  surplus for dials that fail.
+* Dials under way count towards the goal. Counts lag behind the ends of dials, so within a round the connections are
+  taken to be at least those it began with plus those it opened. The next round believes the count alone.
+* Excluded from the candidates: dials under way, and until the repair ends who was dialled in it (seen; not if the link
+  was lost again) or refused to be. A candidate that was not dialled is neither, so it is offered again.
+* Nobody offered and no dial under way: the repair ends. If dials of it failed, one more round starts without their
+  exclusion; otherwise the next look waits for a change, for `next_at`, or for the looking interval; if all is well and
+  nobody was excluded, for the idle time.
+* A trim that could not reach its target ends the repair; the next look waits for a change or for the idle time.
+* Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import random
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...transport.identity import PeerId
+from .goal import Goal
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Seconds, see `Config`. dials: how many may be under way at once."""
+
+    floor: float
+    looking: float
+    idle: float
+    dials: int
+
+
+class Outcome(enum.StrEnum):
+    """How a dial ended. Refused: it never began."""
+
+    OPENED = "opened"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the tracker for candidates. urgent: below the lower threshold, so a peer that rests may be offered too."""
+
+    limit: int
+    exclude: frozenset[PeerId]
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Dial this peer; `dial_ended` must follow."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Ask connections to trim to the target; `trimmed` must follow."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The repair is over: inside the band, or nothing more can be done now."""
+
+    in_band: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until something happens, or until this time."""
+
+    until: float | None
+
+
+Step = Ask | Dial | Trim | Done | Wait
+
+
+class Planner:
+    """The state between two steps."""
+
+    def __init__(self, goal: Goal, pacing: Pacing, rng: random.Random) -> None:
+        """The first look is due at once."""
+        self.open = 0
+        self.dials: set[PeerId] = set()
+        self._goal = goal
+        self._pacing = pacing
+        self._rng = rng
+        self._reached = 0  # open when the round began, plus what it opened
+        self._wants: dict[PeerId, None] = {}  # for the next round
+        self._wanted: deque[PeerId] = deque()  # of this round
+        self._queue: deque[PeerId] = deque()
+        self._seen: set[PeerId] = set()
+        self._refused: set[PeerId] = set()
+        self._failures = 0
+        self._repairing = False
+        self._questioning = False  # an Ask or a Trim is under way
+        self._ending: Done | None = None
+        self._changed = True
+        self._look_at: float | None = None
+        self._not_before = -math.inf
+
+    # What happened ---------------------------------------------------------------------------------------------------
+
+    def counted(self, connections: int) -> None:
+        """How many connections are open now."""
+        if connections != self.open:
+            self.open = connections
+            self._changed = True
+
+    def lost(self, peer: PeerId) -> None:
+        """The connection to this peer is gone, so it may be dialled again in the same repair."""
+        self._seen.discard(peer)
+
+    def hinted(self) -> None:
+        """Somebody thinks a look is worth it."""
+        self._changed = True
+
+    def wanted(self, peer: PeerId) -> None:
+        """A connection to this peer would be useful."""
+        self._wants[peer] = None
+        self._changed = True
+
+    def candidates(self, peers: Iterable[PeerId], next_at: float | None, now: float) -> None:
+        """The answer to `Ask`. next_at: when the tracker has more, None if it knows of nobody."""
+        self._questioning = False
+        known = self._excluded()
+        self._queue.extend(peer for peer in peers if peer not in known)
+        if self._queue:
+            return
+        later = now + self._pacing.looking if next_at is None else min(next_at, now + self._pacing.looking)
+        if self.dials:
+            self._look_at = later  # their ends are looked at too
+            return
+        retry = self._failures > 0
+        in_band = self._goal.met_when_exhausted(self.open, waiting=retry or next_at is not None)
+        quiet = in_band and not known  # else who was left out is asked for once more
+        self._end(in_band=in_band, look_at=now + self._pacing.idle if quiet else later)
+        self._changed |= retry
+
+    def dial_ended(self, peer: PeerId, outcome: Outcome, now: float) -> None:
+        """A dial is over."""
+        self.dials.discard(peer)
+        self._changed = True
+        if outcome is Outcome.REFUSED:
+            self._refused.add(peer)
+            return
+        self._seen.add(peer)
+        if outcome is Outcome.OPENED:
+            self._reached += 1
+            self._not_before = max(self._not_before, now + self._pacing.floor)  # by then it is counted
+        else:
+            self._failures += 1
+
+    def trimmed(self, closed: int, *, short: bool, now: float) -> None:
+        """The answer to `Trim`: how many are gone, and whether that is less than was needed."""
+        self._questioning = False
+        if short or not closed:
+            self._end(in_band=self._goal.bounds.contain(self.open), look_at=now + self._pacing.idle)
+        else:
+            self._changed = True
+
+    # What to do ------------------------------------------------------------------------------------------------------
+
+    def next(self, now: float) -> Step:
+        """The next step. Call again until it is `Wait`."""
+        if self._ending is not None:
+            ending, self._ending = self._ending, None
+            return ending
+        peer = self._next_peer()
+        if peer is not None:
+            self.dials.add(peer)
+            return Dial(peer)
+        if self._questioning or len(self.dials) >= self._pacing.dials:
+            return Wait(None)
+        if not self._changed and (self._look_at is None or now < self._look_at):
+            return Wait(self._look_at)
+        return self._look(now)
+
+    def _look(self, now: float) -> Step:
+        if not self._wants and self._goal.met(self.open, repairing=self._repairing):
+            return self._rest(now)
+        if now < self._not_before:
+            self._changed = True  # also if it was the timer's turn
+            return Wait(self._not_before)
+        self._start_round(now)
+        if self._goal.excess(self.open):
+            self._questioning = True
+            return Trim(self._goal.bounds.max_target)
+        self._repairing = not self._goal.met(self.open, repairing=self._repairing)
+        if self._repairing and self._expected() < self._goal.dial_to:
+            self._questioning = True
+            limit = self._goal.aim_to - self._expected()
+            return Ask(limit, self._excluded(), urgent=self._goal.bounds.too_few(self.open))
+        peer = self._next_peer()  # one that is wanted
+        if peer is not None:
+            self.dials.add(peer)
+            return Dial(peer)
+        return Wait(None) if self.dials else self._rest(now)
+
+    def _start_round(self, now: float) -> None:
+        self._changed = False
+        self._look_at = None
+        self._reached = self.open
+        self._not_before = now + self._pacing.floor * (1 + self._rng.random() / 2)
+        self._queue.clear()
+        self._wanted = deque(self._wants)
+        self._wants.clear()
+
+    def _rest(self, now: float) -> Step:
+        self._changed = False
+        self._end(in_band=True, look_at=now + self._pacing.idle)
+        return self.next(now)
+
+    def _end(self, *, in_band: bool, look_at: float) -> None:
+        """The repair is over; the next one starts without its memories."""
+        self._repairing = False
+        self._failures = 0
+        self._seen.clear()
+        self._refused.clear()
+        self._queue.clear()
+        self._look_at = look_at
+        self._ending = Done(in_band)
+
+    def _next_peer(self) -> PeerId | None:
+        """Whom to dial now, if there is a place, a need and somebody."""
+        if len(self.dials) >= self._pacing.dials:
+            return None
+        while self._wanted:
+            peer = self._wanted.popleft()
+            if peer not in self.dials and self._expected() < self._goal.want_to:
+                return peer
+        while self._queue and self._expected() < self._goal.dial_to:
+            peer = self._queue.popleft()
+            if peer not in self.dials:
+                return peer
+        return None
+
+    def _expected(self) -> int:
+        """Connections there are, plus those that dials will or did bring."""
+        return max(self.open, self._reached) + len(self.dials)
+
+    def _excluded(self) -> frozenset[PeerId]:
+        return frozenset(self._seen | self._refused | self.dials)

@@ -1,0 +1,184 @@
+"""What an update does: to what we hold of others, to ourselves, and to our connection.
+
+* About another: stored or refused by precedence; what is stored is passed on and told once.
+* About ourselves, Suspect: we raise our incarnation above the accusation and gossip (once per packet).
+* About ourselves, Down: we renew our identity, or become Undead when we cannot. Who is Undead, as after leaving, never
+  renews by itself (defect D3).
+* The connection is judged again after every operation that could change it, never only on the next packet (defect D4).
+"""
+
+from collections.abc import Iterable
+
+from .core import Connection, Core
+from .member import MAX_INCARNATION, Member, MemberId, State
+from .notifications import Active, AddressInUse, Defunct, Idle, MemberDown, MemberUp, Rejoin, Rename
+from .outbox import Outbox
+from .precedence import is_implausible
+from .timers import (
+    AnnounceToSeeds,
+    PeriodicAnnounce,
+    PeriodicAnnounceDown,
+    PeriodicGossip,
+    ProbeRandomMember,
+    RemoveDown,
+)
+
+__all__ = [
+    "adopt",
+    "apply_many",
+    "become_undead",
+    "judge_connection",
+    "rejoin_or_become_undead",
+    "store",
+]
+
+_MINUTE = 60.0
+
+
+def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
+    """Apply in order, then gossip once if we were accused, then judge the connection."""
+    accused = False
+    for update in updates:
+        if update.id.key == core.identity.key:
+            accused |= _hear_of_ourselves(core, update, now, outbox)
+        elif not _is_refused_jump(core, update):
+            store(core, update, do_broadcast, outbox)
+    if accused:
+        core.gossip(core.config.num_indirect_probes, outbox)
+    judge_connection(core, outbox)
+
+
+def store(core: Core, update: Member, do_broadcast: bool, outbox: Outbox) -> bool:
+    """Store an update about another member unless precedence refuses it; says whether it was stored."""
+    change = core.members.apply(update)
+    if change is None:
+        return False
+    if do_broadcast:
+        core.queue(update)
+    if not update.is_active:
+        outbox.schedule(RemoveDown(update.id), core.config.remove_down_after)
+    if change.replaced is not None:
+        outbox.notify(Rename(change.replaced, update.id))
+    if update.is_active != change.was_active:
+        outbox.notify(MemberUp(update.id) if update.is_active else MemberDown(update.id))
+    return True
+
+
+def _is_refused_jump(core: Core, update: Member) -> bool:
+    held = core.members.get(update.id.key)
+    refused = held is not None and is_implausible(held, update, core.config.max_incarnation_jump)
+    core.counters.refused_incarnation_jumps += refused
+    return refused
+
+
+def _hear_of_ourselves(core: Core, update: Member, now: float, outbox: Outbox) -> bool:
+    """Says whether we were accused and should gossip."""
+    if update.id != core.identity:
+        core.counters.foreign_generations += 1
+    elif update.state is State.DOWN:
+        rejoin_or_become_undead(core, now, outbox)
+    elif update.state is State.SUSPECT and not core.is_undead:
+        return _refute(core, update.incarnation, now, outbox)
+    return False
+
+
+def _refute(core: Core, accused_at: int, now: float, outbox: Outbox) -> bool:
+    if accused_at - core.incarnation > core.config.max_incarnation_jump:
+        core.counters.refused_incarnation_jumps += 1
+        return False
+    if accused_at >= core.incarnation:
+        if accused_at == MAX_INCARNATION:
+            rejoin_or_become_undead(core, now, outbox)
+            return False
+        core.incarnation = accused_at + 1  # not queued: every header carries it, and receivers pass it on
+        core.counters.refutations += 1
+    return True
+
+
+def rejoin_or_become_undead(core: Core, now: float, outbox: Outbox) -> None:
+    """We are held Down. The caller judges the connection afterwards."""
+    if core.is_undead:
+        return
+    renewed = core.renew(core.identity)
+    if renewed is None or renewed.key != core.identity.key or renewed.generation <= core.identity.generation:
+        become_undead(core, outbox)
+    elif _may_rejoin(core, now):
+        core.rejoins.append(now)
+        core.address_in_use = False
+        adopt(core, renewed, outbox)
+        outbox.notify(Rejoin(renewed))
+    else:
+        core.counters.withheld_rejoins += 1
+        if not core.address_in_use:
+            core.address_in_use = True
+            outbox.notify(AddressInUse(core.identity))
+
+
+def _may_rejoin(core: Core, now: float) -> bool:
+    while core.rejoins and now - core.rejoins[0] >= _MINUTE:
+        core.rejoins.popleft()
+    return len(core.rejoins) < core.config.max_rejoins_per_minute
+
+
+def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
+    """Live on as `new`: the old identity is reported Down in one gossip round, members are kept.
+
+    We never stay in our own list or backlog (defects D8 and D10). The caller judges the connection afterwards.
+    """
+    was_undead, last = core.is_undead, Member(core.identity, core.incarnation, State.DOWN)
+    core.identity, core.incarnation = new, 0
+    core.connection = Connection.DISCONNECTED
+    core.new_epoch()
+    core.members.forget(new.key)
+    core.backlog.discard(new.key)
+    if not was_undead:
+        core.queue(last)
+    core.gossip(core.config.num_indirect_probes, outbox)
+
+
+def become_undead(core: Core, outbox: Outbox) -> None:
+    """Down for good; told on the transition only (defect D9)."""
+    if not core.is_undead:
+        core.connection = Connection.UNDEAD
+        core.new_epoch()
+        outbox.notify(Defunct())
+
+
+def judge_connection(core: Core, outbox: Outbox) -> None:
+    """Connected with an active member, Disconnected without; Undead stays Undead."""
+    if core.is_undead:
+        return
+    if core.members.num_active and not core.is_connected:
+        _connect(core, outbox)
+    elif not core.members.num_active and core.is_connected:
+        core.connection = Connection.DISCONNECTED
+        core.new_epoch()
+        outbox.notify(Idle())
+    if not core.is_connected:
+        _keep_announcing(core, outbox)
+
+
+def _connect(core: Core, outbox: Outbox) -> None:
+    config = core.config
+    core.connection = Connection.CONNECTED
+    core.seed_attempts = 0
+    core.new_epoch()
+    first = core.rng.uniform(0.0, config.probe_period) if config.jitter_first_probe else config.probe_period
+    core.arm(ProbeRandomMember, first, outbox)
+    for kind, task in (
+        (PeriodicAnnounce, config.periodic_announce),
+        (PeriodicAnnounceDown, config.periodic_announce_to_down_members),
+        (PeriodicGossip, config.periodic_gossip),
+    ):
+        if task is not None:
+            core.arm(kind, task.frequency, outbox)
+    outbox.notify(Active())
+
+
+def _keep_announcing(core: Core, outbox: Outbox) -> None:
+    """An isolated node goes on trying members it holds Down, and its seeds (defect D11)."""
+    down = core.config.periodic_announce_to_down_members
+    if down is not None and PeriodicAnnounceDown not in core.awaited:
+        core.arm(PeriodicAnnounceDown, down.frequency, outbox)
+    if core.seeds and core.config.announce_to_seeds is not None and AnnounceToSeeds not in core.awaited:
+        core.arm(AnnounceToSeeds, core.config.announce_to_seeds, outbox)

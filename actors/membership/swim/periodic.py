@@ -1,0 +1,56 @@
+"""Tasks that repeat: each arms itself again first, then works. One that the configuration has ended stays ended."""
+
+from collections.abc import Iterable
+
+from .core import Core
+from .member import MemberId
+from .messages import Announce
+from .outbox import Outbox
+from .timers import AnnounceToSeeds, PeriodicAnnounce, PeriodicAnnounceDown, PeriodicGossip
+
+__all__ = ["announce_to_active", "announce_to_down", "announce_to_seeds", "announce_to_seeds_again", "push_gossip"]
+
+_MAX_BACKOFF = 8
+
+
+def announce_to_active(core: Core, outbox: Outbox) -> None:
+    task = core.config.periodic_announce
+    if task is not None:
+        core.arm(PeriodicAnnounce, task.frequency, outbox)
+        chosen = core.members.choose_active(task.num_members, core.rng, core.probeable)
+        _announce(core, (member.id for member in chosen), outbox)
+
+
+def announce_to_down(core: Core, outbox: Outbox) -> None:
+    task = core.config.periodic_announce_to_down_members
+    if task is not None:
+        core.arm(PeriodicAnnounceDown, task.frequency, outbox)
+        chosen = core.members.choose_down(task.num_members, core.rng, core.probeable)
+        _announce(core, (member.id for member in chosen), outbox)
+
+
+def push_gossip(core: Core, outbox: Outbox) -> None:
+    task = core.config.periodic_gossip
+    if task is not None:
+        core.arm(PeriodicGossip, task.frequency, outbox)
+        if len(core.backlog):
+            core.gossip(task.num_members, outbox)
+
+
+def announce_to_seeds_again(core: Core, outbox: Outbox) -> None:
+    """Still isolated: the wait doubles up to eight times the first."""
+    wait = core.config.announce_to_seeds
+    if wait is not None:
+        core.seed_attempts += 1
+        core.arm(AnnounceToSeeds, wait * min(2**core.seed_attempts, _MAX_BACKOFF), outbox)
+        announce_to_seeds(core, outbox)
+
+
+def announce_to_seeds(core: Core, outbox: Outbox) -> None:
+    _announce(core, (seed for seed in core.seeds if core.probeable(seed.key)), outbox)
+
+
+def _announce(core: Core, to: Iterable[MemberId], outbox: Outbox) -> None:
+    for member in to:
+        if member.key != core.identity.key:
+            core.send(member, Announce(), outbox)

@@ -1,0 +1,211 @@
+"""`Swim`: who is alive, as a state machine without clock, socket or thread.
+
+The caller brings packets, timers and time, and carries out what an operation leaves in the outbox, in its order:
+
+    outbox = Outbox()
+    swim = Swim.new(MemberId(key, generation), Config.new_lan(50), random.Random(), renew=renew)
+    swim.join(seeds, outbox)
+    for effect in outbox.drain():
+        match effect:
+            case Send(to, data): ...                    # a datagram to `to`
+            case Schedule(timer, delay): ...            # later: swim.handle_timer(timer, now, outbox)
+            case Notify(notification): ...              # MemberUp, MemberDown, ...
+    swim.handle_data(datagram, now, outbox)             # then drain again
+
+Operations have Foca's names (DESIGN 8); `join` and `hint` are ours. `now` is in monotonic seconds.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Self
+
+from . import applying, periodic, probing, receiving
+from .config import Config
+from .core import Connection, Core, Counters, Renew
+from .errors import NotUndeadError, SameIdentityError
+from .member import Member, MemberId, State
+from .members import Accept
+from .messages import Announce
+from .outbox import Outbox
+from .timers import (
+    AnnounceToSeeds,
+    ChangeSuspectToDown,
+    PeriodicAnnounce,
+    PeriodicAnnounceDown,
+    PeriodicGossip,
+    ProbeRandomMember,
+    RemoveDown,
+    SendIndirectProbe,
+    Timer,
+)
+
+__all__ = ["Swim"]
+
+
+def _never(identity: MemberId) -> MemberId | None:
+    return None
+
+
+def _always(key: bytes) -> bool:
+    return True
+
+
+class Swim:
+    """One member of a cluster. Not thread-safe; make one with `Swim.new`."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    @classmethod
+    def new(
+        cls,
+        identity: MemberId,
+        config: Config,
+        rng: random.Random,
+        *,
+        renew: Renew = _never,
+        probeable: Accept = _always,
+    ) -> Self:
+        """A member that knows nobody; nothing is sent or scheduled.
+
+        `renew` gives the identity to go on with after being declared Down, of the same key and a higher generation,
+        or None for none. `probeable(key)` is false for peers that must be neither probed nor accused (FLOWS 2.1).
+        """
+        return cls(Core(identity, config, rng, renew, probeable))
+
+    @property
+    def identity(self) -> MemberId:
+        """Who we are now; changes with a rejoin."""
+        return self._core.identity
+
+    @property
+    def incarnation(self) -> int:
+        return self._core.incarnation
+
+    @property
+    def connection(self) -> Connection:
+        return self._core.connection
+
+    @property
+    def config(self) -> Config:
+        return self._core.config
+
+    @property
+    def counters(self) -> Counters:
+        return self._core.counters
+
+    @property
+    def num_members(self) -> int:
+        """Active members, ourselves not counted."""
+        return self._core.members.num_active
+
+    def iter_members(self) -> Iterator[Member]:
+        """The active members (Alive and Suspect) as of now, in the order we first heard of them."""
+        return (member for member in self._core.members if member.is_active)
+
+    def iter_membership_state(self) -> Iterator[Member]:
+        """Every stored member as of now, Down ones included: for replication or for saving."""
+        return iter(self._core.members)
+
+    def updates_backlog(self) -> int:
+        """How many members have an update still to be sent."""
+        return len(self._core.backlog)
+
+    def apply_many(self, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
+        """Apply updates as if they had been gossiped to us; without `do_broadcast` they are not passed on.
+
+        For a start from a saved or well-known state, and for synchronisation.
+        """
+        applying.apply_many(self._core, updates, do_broadcast, now, outbox)
+
+    def announce(self, dst: MemberId, outbox: Outbox) -> None:
+        """Ask `dst` (any generation of its key) for its view. Allowed in every state; our list does not change."""
+        self._core.send(dst, Announce(), outbox)
+
+    def join(self, seeds: Iterable[MemberId], outbox: Outbox) -> None:
+        """Announce to the seeds now, and again with back-off whenever we are isolated (defect D11).
+
+        Replaces the seeds given before. After `leave_cluster` it takes `change_identity` first.
+        """
+        self._core.seeds, self._core.seed_attempts = tuple(seeds), 0
+        periodic.announce_to_seeds(self._core, outbox)
+        applying.judge_connection(self._core, outbox)
+
+    def gossip(self, outbox: Outbox) -> None:
+        """Send waiting updates to `num_indirect_probes` random active members; useful without any, for its header."""
+        self._core.gossip(self._core.config.num_indirect_probes, outbox)
+
+    def hint(self, key: bytes) -> None:
+        """Probe this member next: something happened that is no evidence of death, as a closed link (FLOWS 3.6)."""
+        self._core.members.hint(key)
+
+    def leave_cluster(self, outbox: Outbox) -> None:
+        """Say that we are Down and become Undead; no echo of it makes us rejoin (defect D3)."""
+        core = self._core
+        core.queue(Member(core.identity, core.incarnation, State.DOWN))
+        self.gossip(outbox)
+        applying.become_undead(core, outbox)
+
+    def change_identity(self, new: MemberId, outbox: Outbox) -> None:
+        """Go on as `new`, with every member kept; ends Undead.
+
+        Raises SameIdentityError unless the key is another or the generation is higher.
+        """
+        current = self._core.identity
+        if new.key == current.key and new.generation <= current.generation:
+            raise SameIdentityError(f"{new} cannot follow {current}: the generation must be higher")
+        applying.adopt(self._core, new, outbox)
+        applying.judge_connection(self._core, outbox)
+
+    def reuse_down_identity(self, outbox: Outbox) -> None:
+        """Leave Undead with the same identity, which everybody must have forgotten: after `remove_down_after`.
+
+        Raises NotUndeadError in any other state.
+        """
+        core = self._core
+        if not core.is_undead:
+            raise NotUndeadError(f"{core.identity} is {core.connection.name.lower()}, not undead")
+        core.connection, core.incarnation = Connection.DISCONNECTED, 0
+        core.backlog.discard(core.identity.key)
+        applying.judge_connection(core, outbox)
+
+    def set_config(self, config: Config) -> None:
+        """Go over to another configuration, from the next use of each value on.
+
+        Raises InvalidConfigError if a probe timer differs or a periodic task would begin; nothing has changed then.
+        """
+        self._core.config.check_change(config)
+        self._core.config = config
+
+    def handle_timer(self, timer: Timer, outbox: Outbox) -> None:
+        """Take back a timer whose delay is over. A stale or doubled one does nothing (defect D6)."""
+        core = self._core
+        match timer:
+            case RemoveDown(member):
+                core.members.remove_if_down(member)
+            case ChangeSuspectToDown():
+                probing.declare_down(core, timer, outbox)
+            case _ if not core.take_awaited(timer):
+                pass
+            case SendIndirectProbe():
+                probing.ask_helpers(core, outbox)
+            case ProbeRandomMember():
+                probing.probe_random_member(core, outbox)
+            case PeriodicAnnounce():
+                periodic.announce_to_active(core, outbox)
+            case PeriodicGossip():
+                periodic.push_gossip(core, outbox)
+            case PeriodicAnnounceDown():
+                periodic.announce_to_down(core, outbox)
+            case AnnounceToSeeds():
+                periodic.announce_to_seeds_again(core, outbox)
+
+    def handle_data(self, data: bytes, now: float, outbox: Outbox, *, sender: bytes | None = None) -> None:
+        """Take a packet. `sender` is the key that the transport has authenticated, if it does (defect D12).
+
+        Raises DataTooBigError, DecodeError, ForgedSenderError and DataFromOurselvesError with nothing changed,
+        and IndirectForOurselvesError with the sender and its updates applied.
+        """
+        receiving.receive(self._core, data, now, outbox, sender)

@@ -1,0 +1,57 @@
+"""What can be configured of a resolver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ...runtime.settings import Bytes, Problem, Seconds, Settings, option
+from .wire import OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Config(Settings):
+    """Nodes that share a resolver's channel agree on `key_length`; the rest is each node's own."""
+
+    key_length: int = option(32, "Bytes of every key.", minimum=1, maximum=1024)
+    max_message: Bytes = option(1024 * 1024, "Largest message sent, as transport's `max_message`.", minimum=1024)
+    ask: Literal["all", "primary"] = option(
+        "all", "Whom to ask: every peer of the latest peer set, or only its primary peers."
+    )
+
+    fetch_timeout: Seconds = option(5.0, "Time for one peer to answer one request.", above=0)
+    fetch_retry_delay: Seconds = option(0.1, "Wait before a key that one peer did not deliver is asked for again.", minimum=0)
+    verdict_timeout: Seconds = option(30.0, "Time for the consumer to judge a value; then it is as if it had raised.", above=0)
+    block_duration: Seconds | None = option(
+        None, "How long a peer that sent false data is blocked. By default the tracker's `block_duration`.", above=0
+    )
+    close_malformed: bool = option(False, "Close a link over which a message came that cannot be decoded.")
+    want_interval: Seconds = option(10.0, "How often a connection to an unconnected target is asked for.", above=0)
+
+    max_requests_per_peer: int = option(16, "Requests that wait for one peer's answer.", minimum=1)
+    request_rate: float = option(2000.0, "Requests per second sent to one peer.", above=0)
+    request_burst: int = option(2000, "How many of those may go at once.", minimum=1)
+    inbound_rate: float = option(5000.0, "Messages per second taken from one peer: its requests and its answers.", above=0)
+    inbound_burst: int = option(5000, "How many of those may come at once.", minimum=1)
+
+    max_serves: int = option(256, "Requests of others that the producer works on at once; more are told: no data.", minimum=1)
+    max_serves_per_peer: int = option(32, "How many of those may be of one peer.", minimum=1)
+    serve_timeout: Seconds = option(
+        4.0, "Time for the producer; then the asker is told: no data. Shorter than the askers' fetch_timeout.", above=0
+    )
+
+    @property
+    def max_value(self) -> int:
+        """Bytes of the largest value that fits into one message."""
+        return self.max_message - OVERHEAD
+
+    def check(self) -> Iterable[Problem]:
+        """Rules between fields."""
+        if self.max_serves_per_peer > self.max_serves:
+            yield Problem(("max_serves_per_peer",), "is above max_serves", f"at most {self.max_serves}")
+        if self.inbound_rate < 2 * self.request_rate:
+            # what we ask of a peer comes back over the same quota as what it asks of us
+            yield Problem(("inbound_rate",), "is below twice request_rate", f"at least {2 * self.request_rate:g}")
+        if self.inbound_burst < 2 * self.request_burst:
+            yield Problem(("inbound_burst",), "is below twice request_burst", f"at least {2 * self.request_burst}")

@@ -1,0 +1,247 @@
+"""What a resolver can be asked and told, and the events it emits.
+
+Order and overflow (`reference/resolver.md` 1.4, without its shared predicates: R14):
+
+* What is wanted, from `fetch` to `get`, waits in the data lane: in the order it was said, and side by side with what
+  comes from the network, so that a flood of fetches does not keep answers waiting until they are late.
+* A `fetch` folds into one of the same key that waits: subscribers are united, targets too, and a fetch from any peer
+  beats targets, in either order. It never folds across a `cancel`, `clear` or `retain` that came in between.
+* Batches travel in pieces of `BATCH` keys, in order.
+* Nothing of the application runs in the caller's thread but hash and comparison of its subscribers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+from ... import runtime
+from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
+from ...transport.identity import PeerId
+from ...transport.mailbox import Received
+from .effects import Reason
+from .errors import BadKey
+from .subscribers import Comparable
+
+BATCH = 256
+"""Keys that one message carries."""
+
+Predicate: TypeAlias = Callable[[bytes, Comparable], bool]
+Part: TypeAlias = Literal["consumer", "producer", "predicate", "subscriber", "key"]
+
+# Events: told to subscribers -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidData(Message):
+    """The consumer called a peer's bytes invalid; the peer is being blocked and the key is asked of others."""
+
+    data_key: bytes
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed(Message):
+    """A key was given up: its consumer never judged the bytes, or contradicted itself."""
+
+    data_key: bytes
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedMessage(Message):
+    """A peer sent what is no message of a resolver."""
+
+    peer: PeerId
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationFailed(Message):
+    """Application code raised, answered nonsense or never answered. Nobody is blamed for it."""
+
+    part: Part
+    data_key: bytes | None
+    error: Exception
+
+
+EVENTS: tuple[type[Message], ...] = (InvalidData, FetchFailed, MalformedMessage, ApplicationFailed)
+
+# What is wanted ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch(Message):
+    """Want a key. targets: the only peers to ask, None for any. epoch: fetches of different epochs never fold."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.COALESCE
+    data_key: bytes
+    subscribers: tuple[Comparable, ...] = ((),)
+    targets: tuple[PeerId, ...] | None = None
+    epoch: int = field(default=0, compare=False)
+
+    def key(self) -> Hashable:
+        """One fetch per key waits, until a `cancel`, `clear` or `retain` is told."""
+        return self.epoch, self.data_key
+
+    def merge(self, newer: Fetch) -> Fetch:
+        """Both."""
+        targets = None
+        if self.targets is not None and newer.targets is not None:
+            targets = tuple(dict.fromkeys(self.targets + newer.targets))
+        subscribers = tuple(dict.fromkeys(self.subscribers + newer.subscribers))
+        return Fetch(self.data_key, subscribers, targets, self.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAll(Message):
+    """Want several keys, in this order."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    fetches: tuple[Fetch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Message):
+    """Nobody wants this key any more."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    data_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Clear(Message):
+    """Nobody wants anything any more."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+
+
+@dataclass(frozen=True, slots=True)
+class Retain(Message):
+    """Keep only the subscribers for which the predicate is true."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    predicate: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Get(Request[bytes]):
+    """Want a key, and its value as the answer. timeout: seconds, None for no limit."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    data_key: bytes
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Message):
+    """Tell `subscriber` the events of these kinds from now on."""
+
+    subscriber: runtime.Mailbox
+    kinds: tuple[type[Message], ...]
+
+
+class Mailbox(runtime.Mailbox):
+    """How others reach a resolver. Each call returns at once; values come to the consumer, or as the answer of `get`.
+
+    Keys are bytes of one length, the resolver's `key_length`. Once the engine has started a key of another length
+    raises `BadKey` (a ValueError) here; one that was queued before is reported as `ApplicationFailed`.
+    A subscriber is a tag of the application's own, hashable and comparable with the key's other subscribers.
+    """
+
+    limits: ClassVar = {Received: Limit(16_384, 128 * 2**20)}
+    key_length: int | None = None
+    """Set by the engine; None before it starts."""
+
+    def __init__(self, name: str, *, waits: runtime.reply.Waits | None = None) -> None:
+        """See `runtime.Mailbox`."""
+        super().__init__(name, waits=waits)
+        self._epochs = itertools.count(1)
+        self._epoch = 0
+
+    def fetch(self, key: bytes, subscriber: Comparable = ()) -> Feedback:
+        """Want this key from any peer."""
+        return self.tell(self._fetch(key, subscriber, None))
+
+    def fetch_all(self, keys: Iterable[bytes], subscriber: Comparable = ()) -> Feedback:
+        """Want these keys from any peer, in this order."""
+        return self._tell_batches([self._fetch(key, subscriber, None) for key in keys])
+
+    def fetch_targeted(self, key: bytes, targets: Collection[PeerId], subscriber: Comparable = ()) -> Feedback:
+        """Want this key from these peers only, unless it is wanted from any already. ValueError without targets."""
+        return self.tell(self._fetch(key, subscriber, targets))
+
+    def fetch_all_targeted(
+        self, keys: Mapping[bytes, Collection[PeerId]], subscriber: Comparable = ()
+    ) -> Feedback:
+        """Want each key from its own targets only. ValueError for a key without targets; then none is wanted."""
+        return self._tell_batches([self._fetch(key, subscriber, targets) for key, targets in keys.items()])
+
+    def cancel(self, key: bytes) -> Feedback:
+        """Stop everything about this key, for all its subscribers; a waiting `get` fails with `FetchCancelled`."""
+        return self._tell_after_all(Cancel(self._checked(key)))
+
+    def clear(self) -> Feedback:
+        """`cancel` every key."""
+        return self._tell_after_all(Clear())
+
+    def retain(self, predicate: Predicate) -> Feedback:
+        """Drop the subscribers for which `predicate(key, subscriber)` is false, and keys that have none left.
+
+        Called on the resolver's thread, once for each pair that is wanted then; keep it pure and quick. If it raises,
+        the rest is kept. A `get` is no subscriber, so it is kept.
+        """
+        return self._tell_after_all(Retain(predicate))
+
+    def get(self, key: bytes, *, timeout: float | None = None) -> Reply[bytes]:
+        """Want this key from any peer; the answer is its value, once the consumer has accepted it.
+
+        Fails with `FetchCancelled`, with `FetchTimedOut` after `timeout` seconds, or with `FetchRetired`.
+        """
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"a get lasts longer than 0 seconds, not {timeout}")
+        return self.ask(Get(self._checked(key), timeout))
+
+    def subscribe(self, subscriber: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
+        """Tell `subscriber` the events of these kinds, of all kinds if none is named.
+
+        Raises ValueError for a kind that is not an event of a resolver, `UnhandledMessage` if the subscriber's engine
+        has no handler for one.
+        """
+        wanted = kinds or EVENTS
+        for kind in wanted:
+            if kind not in EVENTS:
+                allowed = ", ".join(event.__name__ for event in EVENTS)
+                raise ValueError(f"{kind.__name__} is no event of a resolver; allowed are {allowed}")
+        subscriber.require(*wanted)
+        return self.tell(Subscribe(subscriber, wanted))
+
+    def _fetch(self, key: bytes, subscriber: Comparable, targets: Collection[PeerId] | None) -> Fetch:
+        if targets is not None and not targets:
+            raise ValueError("a fetch without targets would never end: name at least one, or use fetch()")
+        hash(subscriber)
+        named = None if targets is None else tuple(sorted(set(targets)))
+        return Fetch(self._checked(key), (subscriber,), named, self._epoch)
+
+    def _checked(self, key: bytes) -> bytes:
+        if not isinstance(key, bytes):
+            raise TypeError(f"a key is bytes, not {type(key).__name__}")
+        if self.key_length is not None and len(key) != self.key_length:
+            raise BadKey(len(key), self.key_length)
+        return key
+
+    def _tell_batches(self, fetches: list[Fetch]) -> Feedback:
+        feedback = Feedback.OK
+        for start in range(0, len(fetches), BATCH):
+            told = self.tell(FetchAll(tuple(fetches[start : start + BATCH])))
+            feedback = told if feedback is Feedback.OK else feedback
+        return feedback
+
+    def _tell_after_all(self, message: Message) -> Feedback:
+        # The new epoch begins when the message is queued: a fetch that folded into one queued before would be undone.
+        feedback = self.tell(message)
+        self._epoch = next(self._epochs)
+        return feedback

@@ -1,0 +1,280 @@
+"""Every decision of the tracker, as plain state: no clock, no socket, no messages.
+
+A peer may be connected to as this table says; the columns it shares are `refusal`:
+
+=============  ========  ===========  ====  ===========  ==========  ==================
+predicate      not self  not blocked  mode  ticket       address     time
+=============  ========  ===========  ====  ===========  ==========  ==================
+refusal        yes       yes          yes
+dialable       yes       yes          yes   none out     endpoint    back-off and rest
+reserve        yes       yes          yes   none out     endpoint    back-off
+admit inbound  yes       yes          yes   none, moves  egress IP   cooldown
+admit a dial   yes       yes          yes   its own
+registered IP  yes       yes          yes                egress IP
+=============  ========  ===========  ====  ===========  ==========  ==================
+
+* Who is listed as secondary only is accepted, never dialled. Who is in no set but let in is served as a secondary.
+* The newest set's address wins, whichever role it lists the peer in. `overwrite` changes addresses in place.
+* An address changed by either makes a reserved or active peer stale, and closes it. One learned from the peer's own
+  record never does, and replaces a given address only where the configuration says so.
+* A peer that leaves every set loses its address, whoever gave it; a later hint can bring it back.
+* A change of role alone closes nothing.
+
+Modes and derived state: `table`. Tickets: `record`. Times: `pace`. Order of dials: `dialqueue`. Bounds: `book`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from ...transport.address import Address
+from ...transport.gatekeeper import Claim, Direction, Gate, Role, Ticket
+from ...transport.identity import PeerId
+from ...transport.reasons import Reason
+from ...transport.record import PeerRecord
+from .config import Config
+from .errors import IllegalTransition, PeerSetTooLarge
+from .record import Hold, Record
+from .sets import PeerSet, TrackedPeers, Window
+from .table import Closes, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What `track` did. moved: whose address is another one now. closes: whom to disconnect, and why."""
+
+    moved: tuple[PeerId, ...]
+    closes: Closes
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `overwrite` did. closes: whom to disconnect, and why."""
+
+    changed: tuple[PeerId, ...]
+    unchanged: tuple[PeerId, ...]
+    unknown: tuple[PeerId, ...]
+    closes: Closes
+
+
+class Directory:
+    """Peers, peer sets, blocks and reservations. Times are monotonic seconds."""
+
+    def __init__(self, config: Config, me: PeerId, rng: random.Random) -> None:
+        """me: this node, which is never dialled, accepted or blocked. rng: for jitter and ties."""
+        self.table = Table(config, me, rng)
+        self.window = Window(config.window)
+        self._config = config
+        self._me = me
+        self._rng = rng
+        self._seeds: list[PeerId] = []
+        self._tickets = 0
+        self.held = 0  # peers that are reserved or active
+        self._gate: Gate | None = None
+
+    # Peer sets and addresses -----------------------------------------------------------------------------------------
+
+    def seed(self, peers: Mapping[PeerId, Address], now: float) -> None:
+        """Treat these as primary until the first set is tracked: the seeds of a membership."""
+        for peer in self._others(peers):
+            record = self.table.make(peer)
+            record.seed = True
+            record.give_address(peers[peer])
+            self._seeds.append(peer)
+            self.table.settle(record, now)
+
+    def track(self, id: int, peers: TrackedPeers, now: float) -> Tracked:
+        """Add the newest set. Raises StaleSetId or PeerSetTooLarge, with nothing changed."""
+        self.window.check(id)
+        size = peers.size(self._me)
+        if size > self._config.max_peers_per_set:
+            raise PeerSetTooLarge(size, self._config.max_peers_per_set)
+        touched: dict[PeerId, Record] = {}
+        moved: list[PeerId] = []
+        for role, addresses in ((Role.PRIMARY, peers.primary), (Role.SECONDARY, peers.secondary)):
+            for peer in self._others(addresses):
+                record = touched[peer] = self.table.make(peer)
+                record.enlist(role, 1)
+                address = addresses[peer]
+                if address is not None and record.give_address(address):
+                    moved.append(peer)
+        touched.update(self._end_seeding())
+        evicted = self.window.add(id, PeerSet.of(peers.primary, peers.secondary))
+        if evicted is not None:
+            touched.update(self._delist(evicted))
+        for record in touched.values():
+            if record.listing is None:
+                record.forget_address()
+        return Tracked(tuple(moved), self.table.settle_all(touched.values(), set(moved), now))
+
+    def overwrite(self, addresses: Mapping[PeerId, Address], now: float) -> Changes:
+        """Change addresses of listed peers in place. Others are left alone."""
+        changed: dict[PeerId, Record] = {}
+        unchanged, unknown = [], []
+        for peer in sorted(addresses):
+            record = self.table.get(peer)
+            if record is None or record.listing is None:
+                unknown.append(peer)
+            elif record.give_address(addresses[peer]):
+                changed[peer] = record
+            else:
+                unchanged.append(peer)
+        closes = self.table.settle_all(changed.values(), set(changed), now)
+        return Changes(tuple(changed), tuple(unchanged), tuple(unknown), closes)
+
+    def learn(self, signed: PeerRecord, now: float) -> bool:
+        """Take in a peer's own record, whose signature was checked; False if it changes nothing."""
+        table, peer = self.table, signed.peer
+        if table.is_me(peer) or table.blocks.until(peer, now) is not None:
+            return False
+        record = table.get(peer)
+        if record is not None and record.signed is not None and signed.generation <= record.signed.generation:
+            return False
+        stranger = record is None or (record.listing is None and record.address is None)
+        if stranger and (signed.address is None or not table.make_room(now)):
+            return False
+        record = table.make(peer)
+        record.signed = signed
+        if not record.given or (self._config.learn_addresses and signed.address is not None):
+            record.address = signed.address
+        table.settle(record, now)
+        return True
+
+    # Dialling and reservations ---------------------------------------------------------------------------------------
+
+    def dialable(
+        self, limit: int, exclude: Collection[PeerId], now: float, *, urgent: bool = False
+    ) -> tuple[tuple[PeerId, ...], float | None]:
+        """Whom to dial now, and when to ask again; see `DialQueue.take`."""
+        return self.table.queue.take(limit, exclude, now, urgent=urgent)
+
+    def reserve(self, peer: PeerId, now: float) -> tuple[Ticket, Address] | Reason:
+        """A ticket for a dial and where to, or why not."""
+        refused = self.table.refusal(peer, now)
+        if refused is not None:
+            return refused
+        record = self.table.get(peer)
+        if record is None or record.listing is Role.SECONDARY:
+            return Reason.NOT_TRACKED
+        if record.hold is not None:
+            return Reason.DUPLICATE
+        if record.address is None or not self.table.may_dial(record.address):
+            return Reason.UNRESOLVED
+        if now < record.pace.dial_at:
+            return Reason.COOLDOWN
+        ticket = self._hand_out(record, Direction.OUT)
+        self.table.settle(record, now)
+        return ticket, record.address
+
+    def admit(self, claim: Claim, now: float) -> Ticket | Reason:
+        """Judge a claim: its ticket, or why it is refused."""
+        refused = self.table.refusal(claim.peer, now)
+        if refused is not None:
+            return refused
+        record = self.table.get(claim.peer)
+        if claim.direction is Direction.OUT:
+            return self._admit_dial(claim, record)
+        return self._inbound_refusal(claim, record, now) or self._accept(claim, now)
+
+    def role(self, peer: PeerId) -> Role:
+        """The role a link of this peer has."""
+        record = self.table.get(peer)
+        return (record.listing if record is not None else None) or Role.SECONDARY
+
+    def opened(self, peer: PeerId, now: float) -> Reason | None:
+        """The reserved link is there; why it must be closed at once, if so. Raises IllegalTransition."""
+        record = self.table.get(peer)
+        if record is None:
+            raise IllegalTransition(f"a link to {peer.short} opened that nobody reserved (unknown)")
+        record.opened(now)
+        record.pace.link_opened()
+        self.table.book.reached(peer)
+        return Reason.ADDRESS_CHANGED if record.stale else self.table.refusal(peer, now)
+
+    def release(self, ticket: Ticket, reason: Reason, now: float) -> bool:
+        """Take a ticket back; False if it was void (superseded, or released before)."""
+        record = self.table.get(ticket.peer)
+        ended = record.release(ticket) if record is not None else None
+        if record is None or ended is None:
+            return False
+        if record.hold is None:
+            self.held -= 1
+            self._rest(record, ended, reason, now)
+        self.table.settle(record, now)
+        return True
+
+    def is_held(self, peer: PeerId) -> bool:
+        """Whether the peer is reserved or active."""
+        record = self.table.get(peer)
+        return record is not None and record.hold is not None
+
+    def gate(self) -> Gate:
+        """What transport refuses before a handshake. The same value, and version, until its content changes."""
+        table, gate = self.table, self._gate
+        if gate is None or table.blocks.changed or table.register.changed:
+            blocked = table.blocks.curve_keys
+            ips = table.register.ips if self._config.registers_ips else None
+            if gate is None or (gate.blocked, gate.registered_ips) != (blocked, ips):
+                gate = self._gate = Gate(gate.version + 1 if gate else 1, blocked=blocked, registered_ips=ips)
+            table.blocks.changed = table.register.changed = False
+        return gate
+
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _others(self, peers: Collection[PeerId]) -> list[PeerId]:
+        return sorted(peer for peer in peers if not self.table.is_me(peer))
+
+    def _end_seeding(self) -> Iterator[tuple[PeerId, Record]]:
+        seeds, self._seeds = self._seeds, []
+        for peer in seeds:
+            record = self.table.make(peer)
+            record.seed = False
+            yield peer, record
+
+    def _delist(self, evicted: PeerSet) -> Iterator[tuple[PeerId, Record]]:
+        for role, peers in ((Role.PRIMARY, evicted.primary), (Role.SECONDARY, evicted.secondary)):
+            for peer in self._others(peers):
+                record = self.table.make(peer)
+                record.enlist(role, -1)
+                yield peer, record
+
+    def _hand_out(self, record: Record, direction: Direction) -> Ticket:
+        self._tickets += 1
+        ticket = Ticket(self._tickets, record.peer, direction)
+        self.held += record.hold is None
+        record.reserve(ticket)
+        return ticket
+
+    def _admit_dial(self, claim: Claim, record: Record | None) -> Ticket | Reason:
+        if record is None or record.hold is None or record.stale or record.hold.ticket != claim.ticket:
+            return Reason.STALE
+        return record.hold.ticket
+
+    def _inbound_refusal(self, claim: Claim, record: Record | None, now: float) -> Reason | None:
+        if not self.table.may_come_from(record, claim.ip):
+            return Reason.EGRESS_IP
+        if record is not None and record.hold is not None:
+            if record.stale:
+                return Reason.STALE
+            return None if claim.supersedes == record.hold.ticket else Reason.DUPLICATE
+        return Reason.COOLDOWN if now < self.table.pace(claim.peer).reservable_at else None
+
+    def _accept(self, claim: Claim, now: float) -> Ticket:
+        record = self.table.make(claim.peer)
+        ticket = self._hand_out(record, Direction.IN)
+        record.pace.accepted(self._config, now)
+        if not self.learn(claim.record, now):
+            self.table.settle(record, now)
+        return ticket
+
+    def _rest(self, record: Record, ended: Hold, reason: Reason, now: float) -> None:
+        """The peer is inert again: when it may be tried next."""
+        config, rng = self._config, self._rng
+        if ended.opened_at is not None:
+            record.pace.link_ended(reason, now - ended.opened_at, config, rng, now)
+        elif ended.ticket.direction is Direction.OUT:
+            missed = record.pace.dial_failed(reason, config, rng, now)
+            if missed and record.listing is None:
+                self.table.book.missed(record.peer)

@@ -1,0 +1,317 @@
+"""The tracker's engine: messages in, decisions of the `Directory`, effects out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ... import runtime
+from ...runtime import Message, Reply, Timer
+from ...transport import gatekeeper
+from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
+from ...transport.identity import PeerId
+from ...transport.mailbox import Closed
+from ...transport.mailbox import Mailbox as Transport
+from ...transport.mailbox import Opened as LinkOpened
+from ...transport.reasons import Reason
+from ...transport.record import PeerRecord
+from .config import Config
+from .directory import Directory
+from .errors import NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .mailbox import (
+    AddressChanged,
+    Admit,
+    Block,
+    Blocked,
+    Candidates,
+    Dial,
+    Dialable,
+    DialableChanged,
+    DialResult,
+    Distrust,
+    Failed,
+    GetPeerSet,
+    Hint,
+    Mailbox,
+    Opened,
+    Overwrite,
+    Overwritten,
+    PeerBlocked,
+    PeerSetUpdate,
+    PeerUnblocked,
+    Refused,
+    Released,
+    Subscribe,
+    Track,
+    Trust,
+    Unblock,
+)
+from .metrics import Metrics
+from .sets import PeerSet, TrackedPeers
+from .subscribers import Subscribers
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireBlocks(Message):
+    """The next block's time is over; the engine's own timer."""
+
+
+class Engine(runtime.Engine[Mailbox]):
+    """Who may connect, and where they are."""
+
+    def __init__(self, config: Config, *, transport: Transport, me: PeerId) -> None:
+        """me: this node's own id."""
+        super().__init__()
+        self.handlers = {
+            Track: self.on_track,
+            Overwrite: self.on_overwrite,
+            GetPeerSet: self.on_get_peer_set,
+            Subscribe: self.on_subscribe,
+            Block: self.on_block,
+            Unblock: self.on_unblock,
+            Trust: self.on_trust,
+            Distrust: self.on_distrust,
+            Hint: self.on_hint,
+            Dialable: self.on_dialable,
+            Dial: self.on_dial,
+            Admit: self.on_admit,
+            LinkOpened: self.on_opened,
+            Closed: self.on_closed,
+            Released: self.on_released,
+            ExpireBlocks: self.on_expire_blocks,
+        }
+        self._config = config
+        self._transport = transport
+        self._directory = Directory(config, me, self.rng)
+        self._table = self._directory.table
+        self._metrics = Metrics(self.runtime.registry)
+        self._subscribers = Subscribers()
+        self._dials: dict[PeerId, Reply[DialResult]] = {}
+        self._gate_version = 0
+        self._gate_reply: Reply[None] = Reply.of(None)
+        self._expiry: tuple[float, Timer] | None = None
+
+    def on_start(self) -> None:
+        """The peers of the configuration, then the first gate: until it is there, transport refuses everybody."""
+        named = {static.peer: static.address for static in self._config.peers}
+        if self._config.source == "static":
+            self._directory.track(1, TrackedPeers(named), self.now())
+        else:
+            self._directory.seed(named, self.now())
+        self._take_effect((), None)
+
+    # The application -------------------------------------------------------------------------------------------------
+
+    def on_track(self, message: Track) -> Reply[None]:
+        if self._config.source == "static":
+            self._metrics.sets_refused.inc(SourceIsStatic.__name__)
+            raise SourceIsStatic("the configuration lists the peers (source: static)")
+        try:
+            tracked = self._directory.track(message.id, message.peers, self.now())
+        except (StaleSetId, PeerSetTooLarge) as error:
+            self._metrics.sets_refused.inc(type(error).__name__)
+            self.log.warning("peer set refused", id=message.id, why=str(error))
+            raise
+        self._metrics.address_changes.inc("track", by=len(tracked.moved))
+        self.log.info("peer set tracked", id=message.id, moved=len(tracked.moved), closed=len(tracked.closes))
+        reply = self._take_effect(tracked.closes, None)
+        self._subscribers.tell(self._update(message.id))
+        return reply
+
+    def on_overwrite(self, message: Overwrite) -> Reply[Overwritten]:
+        changes = self._directory.overwrite(dict(message.peers), self.now())
+        self._metrics.address_changes.inc("overwrite", by=len(changes.changed))
+        answer = Overwritten(changes.changed, changes.unchanged, changes.unknown)
+        reply = self._take_effect(changes.closes, answer)
+        if changes.changed:
+            self.log.info("addresses overwritten", peers=[peer.short for peer in changes.changed])
+            self._subscribers.tell(AddressChanged(changes.changed))
+        return reply
+
+    def on_get_peer_set(self, message: GetPeerSet) -> PeerSet | None:
+        return self._directory.window.get(message.id)
+
+    def on_subscribe(self, message: Subscribe) -> None:
+        self._subscribers.add(message.mailbox, message.kinds)
+        newest = self._directory.window.newest
+        if PeerSetUpdate in message.kinds and newest is not None:
+            message.mailbox.tell(self._update(newest))
+
+    def on_block(self, message: Block) -> Reply[Blocked]:
+        duration = self._config.block_duration if message.duration is None else message.duration
+        until, new = self._table.block(message.peer, duration, self.now())
+        unix = self._unix(until)
+        if new:
+            self.log.warning("peer blocked", peer=message.peer.short, until=unix)
+        reply = self._take_effect(
+            [(peer, Reason.BLOCKED) for peer in self._table.same_key(message.peer)], Blocked(unix)
+        )
+        if new:
+            self._subscribers.tell(PeerBlocked(message.peer, unix))
+        return reply
+
+    def on_unblock(self, message: Unblock) -> Reply[bool]:
+        was = self._table.unblock(message.peer, self.now())
+        reply = self._take_effect((), was is not None)
+        if was is not None:
+            self._tell_unblocked((was,))
+        return reply
+
+    def on_trust(self, message: Trust) -> Reply[bool]:
+        return self._take_effect((), self._table.trust(message.peer, self.now()))
+
+    def on_distrust(self, message: Distrust) -> Reply[bool]:
+        closes = self._table.distrust(message.peer, self.now())
+        return self._take_effect(closes or (), closes is not None)
+
+    def on_hint(self, message: Hint) -> None:
+        """Signatures take their time, so they are checked on the pool."""
+        self.on_reply(self.work(_verified, message.records), self._on_verified, within=self._config.effect_timeout)
+
+    def on_expire_blocks(self, _message: ExpireBlocks) -> None:
+        self._expiry = None
+        over = self._table.expire(self.now())
+        self._take_effect((), None)
+        self._tell_unblocked(over)
+
+    # The dialling side -----------------------------------------------------------------------------------------------
+
+    def on_dialable(self, message: Dialable) -> Candidates:
+        return Candidates(*self._directory.dialable(message.limit, message.exclude, self.now(), urgent=message.urgent))
+
+    def on_dial(self, message: Dial) -> Reply[DialResult] | DialResult:
+        reserved = self._directory.reserve(message.peer, self.now())
+        if isinstance(reserved, Reason):
+            return self._refuse_dial(message.peer, reserved)
+        ticket, address = reserved
+        if not self._transport.dial(ticket, address).accepted:
+            self._directory.release(ticket, Reason.LIMIT, self.now())
+            self._after_change()
+            return self._refuse_dial(message.peer, Reason.LIMIT)
+        reply = self._dials[message.peer] = Reply()
+        self._after_change()
+        return reply
+
+    # Transport -------------------------------------------------------------------------------------------------------
+
+    def on_admit(self, message: Admit) -> Verdict:
+        claim = message.claim
+        decided = self._directory.admit(claim, self.now())
+        self._after_change()
+        if isinstance(decided, Ticket):
+            return Admitted(decided, self._directory.role(claim.peer), self._gate_version)
+        self._metrics.refusals.inc(claim.direction, decided)
+        self.log.info("claim refused", peer=claim.peer.short, reason=decided, direction=claim.direction, ip=claim.ip)
+        return gatekeeper.Refused(decided)
+
+    def on_opened(self, message: LinkOpened) -> None:
+        peer = message.link.peer
+        unwanted = self._directory.opened(peer, self.now())
+        self._metrics.connected.add(1)
+        self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)
+        self._answer_dial(peer, Opened(peer))
+        if unwanted is not None:
+            self._take_effect([(peer, unwanted)], None)
+
+    def on_closed(self, message: Closed) -> None:
+        """Only counted: the release of the ticket, which follows, says the rest."""
+        self._metrics.connected.add(-1)
+        self.log.debug("peer disconnected", peer=message.peer.short, reason=message.reason)
+
+    def on_released(self, message: Released) -> None:
+        peer = message.ticket.peer
+        if not self._directory.release(message.ticket, message.reason, self.now()):
+            self._metrics.void_releases.inc()
+            return
+        if not self._directory.is_held(peer):
+            self._answer_dial(peer, Failed(message.reason))
+        self._after_change()
+
+    # Effects ---------------------------------------------------------------------------------------------------------
+
+    def _take_effect(self, closes: Iterable[tuple[PeerId, Reason]], answer: T) -> Reply[T]:
+        """Gate first, then the closes; `answer` when transport has confirmed all of it, else NotInEffect."""
+        self._after_change()
+        waiting = [self._gate_reply, *(self._transport.close(peer, reason) for peer, reason in closes)]
+        done: Reply[T] = Reply()
+        left = len(waiting)
+
+        def confirmed(result: object) -> None:
+            nonlocal left
+            left -= 1
+            if isinstance(result, Exception):
+                self._metrics.not_in_effect.inc()
+                self.log.error("transport did not confirm a change", why=str(result))
+                done.fail(NotInEffect(f"the change is made, but transport did not confirm it: {result}"))
+            elif left == 0:
+                done.set(answer)
+
+        for reply in waiting:
+            self.on_reply(reply, confirmed, within=self._config.effect_timeout)
+        return done
+
+    def _after_change(self) -> None:
+        """Push the gate if it has changed, wake the dialling side, follow the blocks' ends, show the numbers."""
+        gate = self._directory.gate()
+        if gate.version != self._gate_version:
+            self._gate_version = gate.version
+            self._gate_reply = self._transport.set_gate(gate).map(lambda _version: None)
+        queue = self._table.queue
+        if queue.changed:
+            queue.changed = False
+            self._subscribers.tell(DialableChanged())
+        self._follow_expiry()
+        self._metrics.show(self._directory)
+
+    def _follow_expiry(self) -> None:
+        """One timer, for the block that ends next."""
+        until = self._table.blocks.next_expiry()
+        if self._expiry is not None and self._expiry[0] != until:
+            self._expiry[1].cancel()
+            self._expiry = None
+        if self._expiry is None and until is not None:
+            self._expiry = until, self.after(until - self.now(), ExpireBlocks())
+
+    def _tell_unblocked(self, peers: tuple[PeerId, ...]) -> None:
+        for peer in peers:
+            self.log.info("peer unblocked", peer=peer.short)
+            self._subscribers.tell(PeerUnblocked(peer))
+
+    def _refuse_dial(self, peer: PeerId, reason: Reason) -> Refused:
+        self._metrics.refusals.inc(Direction.OUT, reason)
+        self.log.info("dial refused", peer=peer.short, reason=reason)
+        return Refused(reason)
+
+    def _answer_dial(self, peer: PeerId, result: Opened | Failed) -> None:
+        reply = self._dials.pop(peer, None)
+        if reply is None:
+            return
+        self._metrics.dials.inc("opened" if isinstance(result, Opened) else result.reason)
+        if isinstance(result, Failed):
+            self.log.info("dial failed", peer=peer.short, reason=result.reason)
+        reply.set(result)
+
+    def _on_verified(self, records: tuple[tuple[PeerRecord, bool], ...] | Exception) -> None:
+        if isinstance(records, Exception):
+            self.log.warning("hint dropped", why=str(records))
+            return
+        for record, genuine in records:
+            learned = genuine and self._directory.learn(record, self.now())
+            self._metrics.hints.inc("forged" if not genuine else "learned" if learned else "ignored")
+        self._after_change()
+
+    def _update(self, id: int) -> PeerSetUpdate:
+        latest = self._directory.window.get(id)
+        assert latest is not None  # the newest set is in the window
+        return PeerSetUpdate(id, latest, self._directory.window.all())
+
+    def _unix(self, at: float) -> float:
+        """A moment of the monotonic clock as unix seconds, to the millisecond."""
+        return round(self.wall() + at - self.now(), 3)
+
+
+def _verified(records: tuple[PeerRecord, ...]) -> tuple[tuple[PeerRecord, bool], ...]:
+    return tuple((record, record.verify()) for record in records)

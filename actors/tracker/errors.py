@@ -1,0 +1,47 @@
+"""What the tracker answers instead of doing what it was asked."""
+
+from __future__ import annotations
+
+from ... import runtime
+from ...transport.identity import PeerId
+
+
+class StaleSetId(runtime.Declined):
+    """The id of a peer set is not above the newest one. `newest` + 1 would do."""
+
+    def __init__(self, id: int, newest: int) -> None:
+        """id: the refused one."""
+        super().__init__(f"peer set {id} is not newer than {newest}: allowed is {newest + 1} or more")
+        self.id = id
+        self.newest = newest
+
+
+class PeerSetTooLarge(runtime.Declined):
+    """A peer set lists more peers, this node included, than `max_peers_per_set`. Nothing was changed."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        """size: the different peers of both roles, and this node."""
+        super().__init__(f"a peer set of {size} peers, this node included: allowed are {limit}")
+        self.size = size
+        self.limit = limit
+
+
+class SourceIsStatic(runtime.Declined):
+    """The peer set stands in the configuration (`source: static`), so nobody may track another."""
+
+
+class CannotBlock(runtime.Declined):
+    """A block of this node itself, or of an id that nobody can own. Nothing was changed."""
+
+    def __init__(self, peer: PeerId, why: str) -> None:
+        """why: what is wrong with the id."""
+        super().__init__(f"peer {peer.short} cannot be blocked: {why}")
+        self.peer = peer
+
+
+class NotInEffect(runtime.Declined):
+    """The change is made here, but transport did not confirm it in time: links may be alive that should not be."""
+
+
+class IllegalTransition(RuntimeError):
+    """Transport reported a link that nobody reserved: a defect, so the node stops."""

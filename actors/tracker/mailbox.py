@@ -1,0 +1,292 @@
+"""What the tracker can be asked and told, and the events it emits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ... import runtime
+from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
+from ...transport.address import Address
+from ...transport.gatekeeper import Claim, Ticket, Verdict
+from ...transport.identity import PeerId
+from ...transport.reasons import Reason
+from ...transport.record import PeerRecord
+from .sets import Addresses, PeerSet, TrackedPeers
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSetUpdate(Message):
+    """A set was tracked. latest: that set. all: every set of the window."""
+
+    index: int
+    latest: PeerSet
+    all: PeerSet
+
+
+@dataclass(frozen=True, slots=True)
+class DialableChanged(Message):
+    """`dialable` may answer otherwise than before. One waits at a time."""
+
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBlocked(Message):
+    """A block begins. until: unix seconds, infinite for one that only `unblock` ends."""
+
+    peer: PeerId
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUnblocked(Message):
+    """A block has ended, by `unblock` or because its time was over."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged(Message):
+    """`overwrite` changed the addresses of these peers."""
+
+    peers: tuple[PeerId, ...]
+
+
+# Requests of the application -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Track(Request[None]):
+    """Make `peers` the newest set."""
+
+    id: int
+    peers: TrackedPeers
+
+
+@dataclass(frozen=True, slots=True)
+class Overwritten:
+    """What became of each peer: another address now, the same as before, or in no tracked set."""
+
+    changed: tuple[PeerId, ...] = ()
+    unchanged: tuple[PeerId, ...] = ()
+    unknown: tuple[PeerId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite(Request[Overwritten]):
+    """Change addresses in place; peers in order of their ids."""
+
+    peers: tuple[tuple[PeerId, Address], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetPeerSet(Request[PeerSet | None]):
+    """Read a set of the window."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Message):
+    """Tell `mailbox` events of these kinds."""
+
+    mailbox: runtime.Mailbox
+    kinds: tuple[type[Message], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A block is in force. until: unix seconds, infinite for one that only `unblock` ends."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Request[Blocked]):
+    """Disconnect and refuse a peer. duration: seconds, infinite for good, None for `block_duration`."""
+
+    peer: PeerId
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unblock(Request[bool]):
+    """End a block."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Trust(Request[bool]):
+    """Trust a peer."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Distrust(Request[bool]):
+    """End the trust in a peer."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Hint(Message):
+    """Records that came from the network."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+    records: tuple[PeerRecord, ...]
+
+
+# Requests of the dialling side ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Whom to dial, best first, and when to ask again: monotonic seconds, None while nobody only waits."""
+
+    peers: tuple[PeerId, ...]
+    next_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialable(Request[Candidates]):
+    """Ask for at most `limit` peers. urgent: connections are short, so do not let peers rest after a loss."""
+
+    limit: int
+    exclude: frozenset[PeerId] = frozenset()
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The peer is connected, by this dial or by its own that went first."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was dialled."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It was dialled, and no link came of it."""
+
+    reason: Reason
+
+
+DialResult = Opened | Refused | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Dial(Request[DialResult]):
+    """Connect to a peer."""
+
+    peer: PeerId
+
+
+# Towards transport ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Admit(Request[Verdict]):
+    """Judge a claim."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Message):
+    """A ticket comes back."""
+
+    ticket: Ticket
+    reason: Reason
+
+
+class Mailbox(runtime.Mailbox):
+    """How others reach the tracker. It is transport's `Gatekeeper`, and one of its observers."""
+
+    limits: ClassVar = {Hint: Limit(64)}
+
+    def track(self, id: int, peers: TrackedPeers | Addresses) -> Reply[None]:
+        """Make `peers` the newest set; a plain mapping lists primaries. Resolves when it has taken effect.
+
+        Fails with StaleSetId, PeerSetTooLarge or SourceIsStatic and nothing changed; with NotInEffect if transport did
+        not confirm in time.
+        """
+        return self.ask(Track(id, TrackedPeers.of(peers)))
+
+    def overwrite(self, peers: Mapping[PeerId, Address]) -> Reply[Overwritten]:
+        """Change addresses of tracked peers in place. Resolves when no link to an old address is left; see `track`."""
+        return self.ask(Overwrite(tuple(sorted(peers.items(), key=lambda item: item[0]))))
+
+    def peer_set(self, id: int) -> Reply[PeerSet | None]:
+        """The set with this id; None if it is not among the newest ones."""
+        return self.ask(GetPeerSet(id))
+
+    def subscribe(self, mailbox: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
+        """Tell `mailbox` events of these kinds, by default PeerSetUpdate: the newest at once, then each in order.
+
+        Raises UnhandledMessage if the subscriber's engine has no handler for them, ValueError for what is no event.
+        """
+        wanted = kinds or (PeerSetUpdate,)
+        for kind in wanted:
+            if kind not in EVENTS:
+                allowed = ", ".join(event.__name__ for event in EVENTS)
+                raise ValueError(f"{kind.__name__} is no event of the tracker; allowed are {allowed}")
+        mailbox.require(*wanted)
+        return self.tell(Subscribe(mailbox, wanted))
+
+    def block(self, peer: PeerId, duration: float | None = None) -> Reply[Blocked]:
+        """Disconnect and refuse a peer, for `duration` seconds (default: `block_duration`; infinite: for good).
+
+        A block in force keeps its end. Resolves when nothing of the peer is delivered any more. Fails with CannotBlock
+        or NotInEffect. Raises ValueError for a duration that is not above 0.
+        """
+        if duration is not None and not duration > 0:
+            raise ValueError(f"a block lasts longer than 0 seconds, not {duration}")
+        return self.ask(Block(peer, duration))
+
+    def unblock(self, peer: PeerId) -> Reply[bool]:
+        """End a block; False if there was none. Resolves when the gate has taken effect."""
+        return self.ask(Unblock(peer))
+
+    def trust(self, peer: PeerId) -> Reply[bool]:
+        """Trust a peer: it is dialled first, and `private` lets it in. False if it was trusted. It ends no block."""
+        return self.ask(Trust(peer))
+
+    def distrust(self, peer: PeerId) -> Reply[bool]:
+        """End the trust; False if there was none. In `private` the peer is disconnected."""
+        return self.ask(Distrust(peer))
+
+    def hint(self, records: Iterable[PeerRecord]) -> Feedback:
+        """Records from the network. Their signatures are checked; they never lower trust nor move a given address."""
+        return self.tell(Hint(tuple(records)))
+
+    def dialable(self, limit: int, exclude: Iterable[PeerId] = (), *, urgent: bool = False) -> Reply[Candidates]:
+        """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum)."""
+        return self.ask(Dialable(limit, frozenset(exclude), urgent))
+
+    def dial(self, peer: PeerId) -> Reply[DialResult]:
+        """Connect to a peer; answered when that has succeeded or failed."""
+        return self.ask(Dial(peer))
+
+    def admit(self, claim: Claim) -> Reply[Verdict]:
+        """See `transport.gatekeeper.Gatekeeper`."""
+        return self.ask(Admit(claim))
+
+    def released(self, ticket: Ticket, reason: Reason) -> Feedback:
+        """See `transport.gatekeeper.Gatekeeper`."""
+        return self.tell(Released(ticket, reason))
+
+
+EVENTS: tuple[type[Message], ...] = (PeerSetUpdate, DialableChanged, PeerBlocked, PeerUnblocked, AddressChanged)

@@ -1,0 +1,41 @@
+"""Everything the tracker counts."""
+
+from __future__ import annotations
+
+from ...runtime import Registry
+from .directory import Directory
+
+
+class Metrics:
+    """The tracker's metrics. No label comes from a peer."""
+
+    def __init__(self, registry: Registry) -> None:
+        """registry: the node's."""
+        gauge, counter = registry.gauge, registry.counter
+        self.peers = gauge("tracker_peers", "Peers with a record, this node excluded.")
+        self.hinted = gauge("tracker_hinted_peers", "Peers with an address that no set lists.")
+        self.reserved = gauge("tracker_reserved", "Tickets that are out, of pending and of open links.")
+        self.connected = gauge("tracker_connected", "Links that are open.")
+        self.blocked = gauge("tracker_blocked", "Blocks in force.")
+        self.newest_set = gauge("tracker_newest_set", "Id of the newest peer set.")
+        self.refusals = counter(
+            "tracker_refusals_total",
+            "Claims and dials refused, by who dialled and why.",
+            labels=("direction", "reason"),
+        )
+        self.dials = counter("tracker_dials_total", "Dials handed to transport, by how they ended.", labels=("end",))
+        self.address_changes = counter(
+            "tracker_address_changes_total", "Addresses changed by track or overwrite.", labels=("by",)
+        )
+        self.sets_refused = counter("tracker_sets_refused_total", "Peer sets refused, by error.", labels=("error",))
+        self.hints = counter("tracker_hints_total", "Records hinted at, by what became of them.", labels=("result",))
+        self.void_releases = counter("tracker_void_releases_total", "Releases of tickets that had moved or ended.")
+        self.not_in_effect = counter("tracker_not_in_effect_total", "Changes that transport did not confirm in time.")
+
+    def show(self, directory: Directory) -> None:
+        """Bring the gauges up to date."""
+        self.peers.set(len(directory.table))
+        self.hinted.set(len(directory.table.book))
+        self.reserved.set(directory.held)
+        self.blocked.set(len(directory.table.blocks))
+        self.newest_set.set(directory.window.newest or 0)

@@ -1,0 +1,225 @@
+"""The peers with a record, and everything that follows from a record: predicates, the dial queue, registered IPs.
+
+* Whoever changes a record calls `settle` with it afterwards; nothing else keeps the derived state in step.
+* A record goes when no set lists the peer, no ticket is out and no address is known. Cooldown and block outlive it.
+* *Mode*: `open` lets anybody in, `tracked` the peers of the window's sets, `private` the trusted ones.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Iterable
+
+from ...transport.address import Address, canonical_ip, is_global
+from ...transport.gatekeeper import Role
+from ...transport.identity import PeerId
+from ...transport.reasons import Reason
+from .blocks import Blocks, key_of, twin_of
+from .book import Book
+from .config import Config
+from .dialqueue import DialQueue, Turn
+from .errors import CannotBlock
+from .pace import NEVER, Pace
+from .record import Record
+from .register import ANYWHERE, Register
+
+FOREVER = float("inf")
+Closes = tuple[tuple[PeerId, Reason], ...]
+
+
+class Table:
+    """Records by peer. Times are monotonic seconds."""
+
+    def __init__(self, config: Config, me: PeerId, rng: random.Random) -> None:
+        self.trusted = {*config.trusted, *(static.peer for static in config.peers)}
+        self.blocks = Blocks()
+        self.book = Book(config.max_hinted_peers)
+        self.queue = DialQueue(rng)
+        self.register = Register()
+        self._config = config
+        self._my_key = key_of(me)
+        self._records: dict[PeerId, Record] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, peer: PeerId) -> Record | None:
+        """The record, if there is one."""
+        return self._records.get(peer)
+
+    def make(self, peer: PeerId) -> Record:
+        """The record, a fresh one if there is none: with the pace it had, if it was forgotten lately."""
+        record = self._records.get(peer)
+        if record is None:
+            record = self._records[peer] = Record(peer, pace=self.book.recall(peer))
+        return record
+
+    def make_room(self, now: float) -> bool:
+        """Forget an unlisted peer if the book is full; False if none may be forgotten."""
+        if not self.book.full:
+            return True
+        victim = self.book.victim(self._records, self.trusted)
+        if victim is None:
+            return False
+        victim.forget_address()
+        self.settle(victim, now)
+        return True
+
+    # Predicates ------------------------------------------------------------------------------------------------------
+
+    def is_me(self, peer: PeerId) -> bool:
+        """Whether this is our own id, or the one that shares our CURVE key."""
+        return key_of(peer) == self._my_key
+
+    def refusal(self, peer: PeerId, now: float) -> Reason | None:
+        """Why this peer may not connect, whatever its state and wherever from; None if it may."""
+        if self.is_me(peer):
+            return Reason.SELF
+        if self.blocks.until(peer, now) is not None:
+            return Reason.BLOCKED
+        return self._mode_refusal(peer)
+
+    def may_dial(self, address: Address | None) -> bool:
+        """Whether the configuration lets us dial there."""
+        if address is None:
+            return False
+        ip = address.endpoint.ip
+        if ip is None:
+            return self._config.allow_dns
+        return self._config.allow_private_ips or is_global(ip)
+
+    def may_come_from(self, record: Record | None, text: str) -> bool:
+        """Whether the peer may connect from the IP `text`: the egress that `track` or `overwrite` gave, if any."""
+        ip = canonical_ip(ipaddress.ip_address(text))
+        if not self._config.allow_private_ips and not is_global(ip):
+            return False
+        if not self._config.checks_egress or record is None or not record.given or record.address is None:
+            return True
+        return record.address.egress_ip in (None, ip)
+
+    def pace(self, peer: PeerId) -> Pace:
+        """The pace of a peer with or without a record."""
+        record = self._records.get(peer)
+        return record.pace if record is not None else self.book.pace(peer)
+
+    def _mode_refusal(self, peer: PeerId) -> Reason | None:
+        if self._config.admission == "private":
+            return None if peer in self.trusted else Reason.PRIVATE
+        if self._config.admission == "tracked":
+            record = self._records.get(peer)
+            return None if record is not None and record.listing is not None else Reason.NOT_TRACKED
+        return None
+
+    # Trust and blocks ------------------------------------------------------------------------------------------------
+
+    def trust(self, peer: PeerId, now: float) -> bool:
+        """Trust a peer: dialled first, and let in by `private`. False if it was trusted already."""
+        if peer in self.trusted:
+            return False
+        self.trusted.add(peer)
+        self._settle_known(peer, now)
+        return True
+
+    def distrust(self, peer: PeerId, now: float) -> Closes | None:
+        """End the trust; whom to disconnect, or None if it was not trusted."""
+        if peer not in self.trusted:
+            return None
+        self.trusted.discard(peer)
+        record = self._records.get(peer)
+        return self.settle_all((record,), set(), now) if record is not None else ()
+
+    def block(self, peer: PeerId, duration: float, now: float) -> tuple[float, bool]:
+        """Block a peer, known or not: until when, and whether that is new. Raises CannotBlock."""
+        if self.is_me(peer):
+            raise CannotBlock(peer, "it is this node")
+        until = self.blocks.until(peer, now)
+        if until is not None:
+            return until, False
+        try:
+            self.blocks.add(peer, duration, now)
+        except ValueError as error:
+            raise CannotBlock(peer, str(error)) from None
+        self._settle_known(peer, now)
+        return now + duration, True
+
+    def unblock(self, peer: PeerId, now: float) -> PeerId | None:
+        """End a block; the id that was blocked (`peer` or its twin), None if neither was."""
+        block = self.blocks.remove(peer)
+        if block is None:
+            return None
+        self._settle_known(peer, now)
+        return block.peer
+
+    def expire(self, now: float) -> tuple[PeerId, ...]:
+        """End the blocks whose time has come; whose they were."""
+        over = self.blocks.expire(now)
+        for peer in over:
+            self._settle_known(peer, now)
+        return over
+
+    def same_key(self, peer: PeerId) -> tuple[PeerId, ...]:
+        """The peer and, if it has a record, its twin: whose links a block of `peer` ends."""
+        twin = twin_of(peer)
+        return (peer, twin) if twin in self._records else (peer,)
+
+    # Keeping what follows from a record ------------------------------------------------------------------------------
+
+    def settle(self, record: Record, now: float) -> None:
+        """Bring queue, book and register in step with a record that was changed; drop it if nobody needs it."""
+        if record.listing is None and record.hold is None and record.address is None:
+            self._drop(record, now)
+            return
+        turn = self._turn(record, now)
+        if turn is None:
+            self.queue.discard(record.peer)
+        else:
+            self.queue.put(record.peer, turn)
+        self.book.update(record)
+        if self._config.registers_ips:
+            self.register.set(record, self._source(record, now))
+
+    def settle_all(self, records: Iterable[Record], moved: set[PeerId], now: float) -> Closes:
+        """Settle each; whom to disconnect: the `moved` to another address, and those who may not connect any more."""
+        closes: list[tuple[PeerId, Reason]] = []
+        for record in records:
+            if record.hold is not None:
+                why = Reason.ADDRESS_CHANGED if record.peer in moved else self._mode_refusal(record.peer)
+                closes += [(record.peer, why)] if why is not None else []
+            self.settle(record, now)
+        return tuple(closes)
+
+    def _settle_known(self, peer: PeerId, now: float) -> None:
+        """Settle the peer and its twin."""
+        for each in (peer, twin_of(peer)):
+            record = self._records.get(each)
+            if record is not None:
+                self.settle(record, now)
+
+    def _drop(self, record: Record, now: float) -> None:
+        self.queue.discard(record.peer)
+        self.register.set(record, None)
+        self.book.forget(record, now)
+        self._records.pop(record.peer, None)
+
+    def _turn(self, record: Record, now: float) -> Turn | None:
+        """When the peer may be dialled; None for never, as things are."""
+        if record.hold is not None or record.listing is Role.SECONDARY or not self.may_dial(record.address):
+            return None
+        if self._mode_refusal(record.peer) is not None:
+            return None
+        blocked = self.blocks.until(record.peer, now) or NEVER
+        if blocked == FOREVER:
+            return None
+        pace = record.pace
+        trusted = record.peer in self.trusted
+        return Turn(max(pace.quiet_until, blocked), max(pace.dial_at, blocked), trusted, pace.last_miss)
+
+    def _source(self, record: Record, now: float) -> str | None:
+        """Where the gate expects the peer from."""
+        if self.refusal(record.peer, now) is not None:
+            return None
+        egress = record.address.egress_ip if record.address is not None and record.given else None
+        if egress is None:
+            return ANYWHERE
+        return str(egress) if self._config.allow_private_ips or is_global(egress) else None

@@ -1,0 +1,194 @@
+"""One text of the file -> one value, directed by the type that is wanted.
+
+* A text, a path, a choice or a registered type takes the text as written, so `012`, `no` and `1.10` lose nothing.
+* A whole number is decimal without leading zeros (`012` is eight to some and twelve to others), or `0x1f`, `0o17`.
+  Booleans are `true` and `false` alone: `yes`, `on` and `NO` are refused, not guessed.
+* A quoted text is not a number nor a boolean; a quoted duration or size is fine.
+* Nothing (`key:`, `~`, `null`) is no value.
+* `${NAME}` is replaced where the declaration says `env=True`, and is a mistake anywhere else. What came from the
+  environment may be a secret: errors show the `${NAME}`, never its value.
+* `~/` in a path is the home folder.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..runtime.settings import One, Option
+from .errors import shown
+from .source import Scalar
+from .units import DURATION, DURATION_PATTERN, SIZE, SIZE_PATTERN, parse_duration, parse_size
+
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})")
+_BASED = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,21}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """How a type of the schema is read: `parse` raises ValueError for a bad text, and `allowed` is for that error.
+
+    If the ValueError's own text says what is allowed, `allowed` is not repeated.
+    """
+
+    parse: Callable[[str], object]
+    name: str
+    allowed: str
+
+
+Parsers: TypeAlias = Mapping[type, Parser]
+JsonSchema: TypeAlias = dict[str, Any]
+
+
+class Unreadable(ValueError):  # becomes a Mistake, as soon as its place is known
+    """A text that is not what is wanted."""
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.allowed = allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A reader for one kind of value."""
+
+    noun: str
+    allowed: str
+    convert: Callable[[str], object]
+    json: JsonSchema
+    textual: bool = True
+    """Whether a quoted text is as good as a plain one."""
+    eloquent: bool = False
+    """Whether the ValueError of `convert` is a sentence for the user."""
+
+
+def leaf(shape: One, parsers: Parsers) -> Leaf:
+    """The reader for a shape. Raises TypeError if its class is neither built in nor in `parsers`."""
+    if shape.choices:
+        choices: JsonSchema = {"type": "string", "enum": list(shape.choices)}
+        return Leaf(shape.noun, ", ".join(shape.choices), lambda text: _choice(text, shape.choices), choices)
+    if shape.unit:
+        return _UNITS[shape.unit]
+    if shape.type in _PLAIN:
+        return _PLAIN[shape.type]
+    if shape.type not in parsers:
+        raise TypeError(f"no parser is registered for {shape.type.__module__}.{shape.type.__qualname__}")
+    parser = parsers[shape.type]
+    described: JsonSchema = {"type": "string", "description": f"{parser.name}: {parser.allowed}"}
+    return Leaf(parser.name, parser.allowed, parser.parse, described, eloquent=True)
+
+
+def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[str, str]) -> object:
+    """The value of a scalar, within its bounds. Raises Unreadable."""
+    allowed = limits(shape, rule, kind)
+    if scalar.is_null:
+        raise Unreadable("has no value", allowed)
+    text, secret = _expand(scalar.text, rule, environ)
+    if scalar.quoted and not kind.textual and not secret:
+        raise Unreadable(f'"{shown(text)}" is in quotes, so it is not {kind.noun}', f"{allowed}; without quotes")
+    try:
+        value = kind.convert(text)
+    except ValueError as error:
+        message = str(error) if kind.eloquent and not secret else ""
+        message = message or f"{shown(scalar.text)} is not {kind.noun}{suggestion(scalar.text, shape.choices)}"
+        raise Unreadable(message, "" if "allowed" in message else allowed) from None
+    if isinstance(value, (int, float)) and (fault := rule.fault(value)):
+        raise Unreadable(f"{shown(scalar.text)} is {fault}", rule.allowed(shape.unit))
+    return value
+
+
+def limits(shape: One, rule: Option, kind: Leaf) -> str:
+    """All that is allowed: the form and the bounds."""
+    return "; ".join(part for part in (kind.allowed, rule.allowed(shape.unit)) if part)
+
+
+def bounded_json(kind: Leaf, rule: Option) -> JsonSchema:
+    """The JSON Schema of a leaf, its bounds included (they cannot be said of a number with a unit, which is a text)."""
+    bounds = {"minimum": rule.minimum, "exclusiveMinimum": rule.above, "maximum": rule.maximum}
+    said: JsonSchema = {name: bound for name, bound in bounds.items() if bound is not None}
+    if "anyOf" not in kind.json:
+        return kind.json | said
+    number, text = kind.json["anyOf"]
+    return kind.json | {"anyOf": [number | said, text]}
+
+
+def suggestion(word: str, known: tuple[str, ...]) -> str:
+    """The known word that was probably meant, as the end of a sentence; "" if none is near."""
+    near = get_close_matches(re.sub(r"[-\s]", "_", word[:100]).lower(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _expand(text: str, rule: Option, environ: Mapping[str, str]) -> tuple[str, bool]:
+    """The text with its variables replaced, and whether there were any."""
+    names = _VARIABLE.findall(text)
+    if names and not rule.env:
+        raise Unreadable(
+            f"{shown(text)} names an environment variable, which this key does not take", "a literal value"
+        )
+    for name in names:
+        if name not in environ:
+            raise Unreadable(f"the environment variable {shown(name)} is not set", "a variable that is set")
+    return _VARIABLE.sub(lambda match: environ[match[1]], text), bool(names)
+
+
+def _choice(text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise ValueError
+    return text
+
+
+def _boolean(text: str) -> bool:
+    if text not in _BOOLEANS:
+        raise ValueError
+    return _BOOLEANS[text]
+
+
+def _integer(text: str) -> int:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    raise ValueError
+
+
+def _float(text: str) -> float:
+    if not _FLOAT.fullmatch(text) or not math.isfinite(value := float(text)):
+        raise ValueError
+    return value
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # the home folder of nobody
+        raise ValueError from None
+
+
+_DURATION_JSON: JsonSchema = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^(?:{DURATION_PATTERN})$"}],
+    "description": DURATION,
+}
+_SIZE_JSON: JsonSchema = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^(?:{SIZE_PATTERN})$"}],
+    "description": SIZE,
+}
+_UNITS = {
+    "seconds": Leaf("a duration", DURATION, parse_duration, _DURATION_JSON),
+    "bytes": Leaf("a size", SIZE, parse_size, _SIZE_JSON),
+}
+_PLAIN: Mapping[type, Leaf] = {
+    bool: Leaf("true or false", "true, false", _boolean, {"type": "boolean"}, textual=False),
+    int: Leaf("a whole number", "a whole number", _integer, {"type": "integer"}, textual=False),
+    float: Leaf("a number", "a number", _float, {"type": "number"}, textual=False),
+    str: Leaf("text", "text", str, {"type": "string"}),
+    Path: Leaf("a path", "a path, absolute or from the folder of this file", _path, {"type": "string"}),
+}

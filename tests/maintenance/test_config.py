@@ -1,0 +1,18 @@
+"""Maintenance's settings."""
+
+from __future__ import annotations
+
+import pytest
+from rookery.actors.maintenance import Bounds, Config
+from rookery.runtime.settings import SettingsError
+
+
+def test_config_by_default_has_the_bounds_of_the_reference() -> None:
+    assert Config().bounds() == Bounds(23, 36, 68, 84)
+
+
+@pytest.mark.parametrize("numbers", [(5, 4, 6), (1, 9, 8)])
+def test_config_with_numbers_that_do_not_ascend_is_refused(numbers: tuple[int, int, int]) -> None:
+    least, expected, most = numbers
+    with pytest.raises(SettingsError, match=r"expected_connections: .* ascending"):
+        Config(min_connections=least, expected_connections=expected, max_connections=most)

@@ -1,0 +1,138 @@
+"""One `Swim` with its outbox drained into lists, so that a test reads like a dialogue."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from rookery.actors.membership.swim import (
+    Config,
+    Member,
+    MemberId,
+    Notification,
+    Notify,
+    Outbox,
+    Schedule,
+    Send,
+    State,
+    Swim,
+    Timer,
+)
+from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet, encode_update
+from rookery.actors.membership.swim.messages import Gossip, Header, Message, Packet
+
+QUIET = replace(Config.simple(), jitter_first_probe=False, notify_down_members=True)
+"""No periodic task, so that a test sees only what it provokes."""
+
+
+def name(number: int, generation: int = 1) -> MemberId:
+    return MemberId(number.to_bytes(32, "big"), generation)
+
+
+US, ANN, BOB, CAROL, DAVE = (name(number) for number in range(5))
+
+
+def alive(member: MemberId, incarnation: int = 0) -> Member:
+    return Member(member, incarnation)
+
+
+def suspect(member: MemberId, incarnation: int = 0) -> Member:
+    return Member(member, incarnation, State.SUSPECT)
+
+
+def down(member: MemberId, incarnation: int = 0) -> Member:
+    return Member(member, incarnation, State.DOWN)
+
+
+def next_life(identity: MemberId) -> MemberId:
+    return MemberId(identity.key, identity.generation + 1)
+
+
+def encode(
+    src: MemberId, dst: MemberId, message: Message, updates: Iterable[Member] = (), incarnation: int = 0
+) -> bytes:
+    header = encode_header(Header(src, incarnation, dst, message))
+    return encode_packet(header, [encode_update(update) for update in updates])
+
+
+class Rig:
+    """`packets`, `timers` and `notes` grow until a test takes them."""
+
+    def __init__(
+        self,
+        config: Config = QUIET,
+        *,
+        knows: Iterable[MemberId] = (),
+        renew: Callable[[MemberId], MemberId | None] = next_life,
+        seed: int = 0,
+    ) -> None:
+        self.blocked: set[bytes] = set()
+        self.swim = Swim.new(
+            US, config, random.Random(seed), renew=renew, probeable=lambda key: key not in self.blocked
+        )
+        self.outbox = Outbox()
+        self.now = 0.0
+        self.packets: list[tuple[MemberId, Packet]] = []
+        self.timers: list[tuple[Timer, float]] = []
+        self.notes: list[Notification] = []
+        self.learn(*(alive(member) for member in knows))
+        self.notes.clear()
+
+    def drain(self) -> None:
+        for effect in self.outbox.drain():
+            match effect:
+                case Send(to, data):
+                    self.packets.append((to, decode_packet(data)))
+                case Schedule(timer, delay):
+                    self.timers.append((timer, delay))
+                case Notify(notification):
+                    self.notes.append(notification)
+
+    def learn(self, *updates: Member) -> None:
+        """As if from a saved state: nothing is passed on."""
+        self.swim.apply_many(updates, False, self.now, self.outbox)
+        self.drain()
+
+    def receive(
+        self,
+        src: MemberId,
+        message: Message | None = None,
+        updates: Iterable[Member] = (),
+        incarnation: int = 0,
+        dst: MemberId | None = None,
+    ) -> None:
+        data = encode(src, dst or self.swim.identity, message or Gossip(), updates, incarnation)
+        try:
+            self.swim.handle_data(data, self.now, self.outbox)
+        finally:
+            self.drain()
+
+    def fire(self, kind: type[Timer]) -> Timer:
+        """Hand back the oldest waiting timer of this kind."""
+        index = next(index for index, (timer, _) in enumerate(self.timers) if isinstance(timer, kind))
+        timer, _ = self.timers.pop(index)
+        self.hand_back(timer)
+        return timer
+
+    def hand_back(self, timer: Timer) -> None:
+        self.swim.handle_timer(timer, self.outbox)
+        self.drain()
+
+    def waiting(self, kind: type[Timer]) -> list[float]:
+        return [delay for timer, delay in self.timers if isinstance(timer, kind)]
+
+    def take_packets(self) -> list[tuple[MemberId, Packet]]:
+        packets, self.packets = self.packets, []
+        return packets
+
+    def take_messages(self) -> list[tuple[MemberId, Message]]:
+        return [(to, packet.header.message) for to, packet in self.take_packets()]
+
+    def take_notes(self) -> list[Notification]:
+        notes, self.notes = self.notes, []
+        return notes
+
+    def held(self, member: MemberId) -> Member | None:
+        return next((held for held in self.swim.iter_membership_state() if held.id.key == member.key), None)
+
+    def is_active(self, member: MemberId) -> bool:
+        return member in [held.id for held in self.swim.iter_members()]

@@ -1,0 +1,297 @@
+"""What updates do to others, to ourselves and to the connection: membership reference 3.2, 3.5, 3.7."""
+
+from dataclasses import replace
+
+import pytest
+from rookery.actors.membership.swim import (
+    Active,
+    AddressInUse,
+    Connection,
+    Defunct,
+    Idle,
+    MemberDown,
+    MemberId,
+    MemberUp,
+    NotUndeadError,
+    Rejoin,
+    Rename,
+    SameIdentityError,
+)
+from rookery.actors.membership.swim.member import MAX_INCARNATION
+from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Ping, TurnUndead
+from rookery.actors.membership.swim.timers import ProbeRandomMember, RemoveDown, SendIndirectProbe
+
+from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
+
+
+def no_renewal(identity: MemberId) -> None:
+    return None
+
+
+def test_fresh_member_knows_nobody_and_has_asked_for_nothing() -> None:
+    rig = Rig()
+    rig.drain()
+    assert rig.swim.connection is Connection.DISCONNECTED
+    assert (rig.swim.num_members, rig.swim.updates_backlog(), list(rig.swim.iter_membership_state())) == (0, 0, [])
+    assert (rig.packets, rig.timers, rig.notes) == ([], [], [])
+    with pytest.raises(NotUndeadError):
+        rig.swim.reuse_down_identity(rig.outbox)
+
+
+def test_packet_tells_the_sender_first_then_its_updates_then_the_connection() -> None:
+    rig = Rig()
+    rig.receive(ANN, updates=[alive(BOB), down(CAROL), suspect(BOB)])
+    assert rig.take_notes() == [MemberUp(ANN), MemberUp(BOB), Active()]
+    assert [held.id for held in rig.swim.iter_members()] == [ANN, BOB]
+    assert rig.swim.num_members == 2
+    assert len(list(rig.swim.iter_membership_state())) == 3
+
+
+def test_last_active_member_gone_makes_idle_and_leaves_no_probe_behind() -> None:
+    rig = Rig(knows=[ANN])
+    rig.fire(ProbeRandomMember)
+    rig.learn(down(ANN))
+    assert rig.take_notes() == [MemberDown(ANN), Idle()]
+    rig.take_packets()
+    rig.fire(SendIndirectProbe)
+    rig.fire(ProbeRandomMember)
+    assert rig.take_packets() == []
+    rig.receive(BOB)
+    rig.fire(ProbeRandomMember)
+    assert rig.take_messages() == [(BOB, Ping(2))]
+    assert rig.swim.counters.incomplete_probe_cycles == 0
+
+
+def test_down_member_is_scheduled_for_removal_once() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    for _ in range(2):
+        rig.learn(down(BOB), down(CAROL))
+    assert rig.waiting(RemoveDown) == [QUIET.remove_down_after] * 2
+
+
+def test_apply_without_broadcast_queues_nothing() -> None:
+    rig = Rig()
+    rig.swim.apply_many([alive(ANN)], False, 0.0, rig.outbox)
+    assert rig.swim.updates_backlog() == 0
+    rig.swim.apply_many([alive(BOB)], True, 0.0, rig.outbox)
+    assert rig.swim.updates_backlog() == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "update", "notes"),
+    [
+        (alive(ANN), alive(next_life(ANN)), [Rename(ANN, next_life(ANN))]),
+        (alive(ANN), down(next_life(ANN)), [Rename(ANN, next_life(ANN)), MemberDown(next_life(ANN))]),
+        (down(ANN), alive(next_life(ANN)), [Rename(ANN, next_life(ANN)), MemberUp(next_life(ANN))]),
+        (down(ANN), down(next_life(ANN)), [Rename(ANN, next_life(ANN))]),
+        (alive(next_life(ANN)), down(ANN), []),
+        (alive(next_life(ANN)), suspect(ANN), []),
+    ],
+)
+def test_newer_generation_replaces_and_an_older_one_is_silent(
+    held: object, update: object, notes: list[object]
+) -> None:
+    rig = Rig(knows=[BOB])
+    rig.learn(held)  # type: ignore[arg-type]
+    rig.take_notes()
+    rig.learn(update)  # type: ignore[arg-type]
+    assert rig.take_notes() == notes
+
+
+@pytest.mark.parametrize(("accused_at", "then"), [(0, 1), (4, 5), (900, 901)])
+def test_suspicion_of_us_raises_our_incarnation_above_it_and_gossips(accused_at: int, then: int) -> None:
+    rig = Rig(knows=[ANN, BOB])
+    rig.receive(ANN, updates=[suspect(US, accused_at)])
+    assert rig.swim.incarnation == then
+    sent = rig.take_packets()
+    assert {to for to, _ in sent} == {ANN, BOB}
+    assert all((packet.header.src_incarnation, packet.header.message) == (then, Gossip()) for _, packet in sent)
+    assert rig.swim.counters.refutations == 1
+
+
+def test_stale_suspicion_of_us_raises_nothing_but_gossips_again() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, updates=[suspect(US, 3)])
+    rig.take_packets()
+    rig.receive(ANN, updates=[suspect(US, 3)])
+    assert rig.swim.incarnation == 4
+    assert rig.take_messages() == [(ANN, Gossip())]
+
+
+def test_many_suspicions_in_one_packet_cause_one_round_of_gossip() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, updates=[suspect(US, number) for number in range(20)])
+    assert rig.swim.incarnation == 20
+    assert len(rig.take_packets()) == 1
+
+
+def test_suspicion_at_the_last_incarnation_cannot_be_refuted_and_leads_to_a_rejoin() -> None:
+    rig = Rig(replace(QUIET, max_incarnation_jump=MAX_INCARNATION), knows=[ANN])
+    rig.receive(ANN, updates=[suspect(US, MAX_INCARNATION - 1)])
+    assert rig.swim.incarnation == MAX_INCARNATION
+    rig.receive(ANN, updates=[suspect(US, MAX_INCARNATION)])
+    assert rig.swim.identity == next_life(US)
+    assert rig.swim.incarnation == 0
+
+
+def test_alive_about_us_changes_nothing() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, updates=[alive(US, 50)])
+    assert rig.swim.incarnation == 0
+    assert rig.take_packets() == []
+
+
+def test_jump_by_a_third_party_beyond_the_bound_is_refused_and_counted() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    rig.receive(ANN, updates=[alive(BOB, 1_001), suspect(BOB, 1_001), down(BOB, 1_001), suspect(US, 1_001)])
+    assert rig.held(BOB) == alive(BOB)
+    assert rig.swim.incarnation == 0
+    assert rig.swim.counters.refused_incarnation_jumps == 4
+    rig.receive(ANN, updates=[alive(BOB, 1_000)])
+    assert rig.held(BOB) == alive(BOB, 1_000)
+
+
+def test_jump_by_the_owner_itself_is_accepted() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, incarnation=5_000)
+    assert rig.held(ANN) == alive(ANN, 5_000)
+
+
+def test_down_about_us_renews_gossips_and_rejoins_in_one_step() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    rig.receive(ANN, updates=[down(US)])
+    assert rig.swim.identity == next_life(US)
+    assert rig.take_notes() == [Rejoin(next_life(US)), Active()]
+    sent = rig.take_packets()
+    assert {to for to, _ in sent} == {ANN, BOB}
+    assert all(packet.header.src == next_life(US) and down(US) in packet.updates for _, packet in sent)
+
+
+@pytest.mark.parametrize("change", [0, -1, None], ids=["same", "losing", "none"])
+def test_renewal_that_does_not_win_makes_us_undead(change: int | None) -> None:
+    def renew(identity: MemberId) -> MemberId | None:
+        return None if change is None else MemberId(identity.key, identity.generation + change)
+
+    rig = Rig(knows=[ANN], renew=renew)
+    rig.receive(ANN, TurnUndead())
+    assert rig.swim.connection is Connection.UNDEAD
+    assert rig.swim.identity == US
+    assert rig.take_notes() == [Defunct()]
+
+
+def test_renewal_to_another_key_makes_us_undead() -> None:
+    rig = Rig(knows=[ANN], renew=lambda identity: next_life(CAROL))
+    rig.receive(ANN, TurnUndead())
+    assert rig.swim.connection is Connection.UNDEAD
+
+
+def test_undead_member_still_learns_but_neither_answers_nor_probes() -> None:
+    rig = Rig(knows=[ANN], renew=no_renewal)
+    rig.receive(ANN, TurnUndead())
+    rig.take_notes()
+    rig.receive(BOB, Ping(1), updates=[suspect(US)])
+    rig.fire(ProbeRandomMember)
+    assert rig.take_notes() == [MemberUp(BOB)]
+    assert rig.take_packets() == []
+    rig.swim.announce(ANN, rig.outbox)
+    rig.swim.gossip(rig.outbox)
+    rig.drain()
+    assert len(rig.take_packets()) == 3
+
+
+def test_declared_down_too_often_says_so_once_and_stops_renewing_until_the_minute_is_over() -> None:
+    rig = Rig(replace(QUIET, max_rejoins_per_minute=2), knows=[ANN])
+    for _ in range(4):
+        rig.receive(ANN, TurnUndead())
+    third = next_life(next_life(US))
+    assert rig.swim.identity == third
+    assert [note for note in rig.take_notes() if isinstance(note, AddressInUse)] == [AddressInUse(third)]
+    assert rig.swim.counters.withheld_rejoins == 2
+    assert rig.swim.connection is Connection.CONNECTED
+    rig.now = 60.0
+    for _ in range(3):
+        rig.receive(ANN, TurnUndead())
+    fifth = next_life(next_life(third))
+    assert rig.swim.identity == fifth
+    assert [note for note in rig.take_notes() if isinstance(note, AddressInUse)] == [AddressInUse(fifth)]
+
+
+def test_talk_about_another_life_of_ours_never_makes_it_a_member() -> None:
+    rig = Rig(knows=[ANN])
+    rig.swim.change_identity(next_life(US), rig.outbox)
+    rig.drain()
+    rig.receive(ANN, updates=[alive(US), suspect(US, 1), down(US), alive(MemberId(US.key, 9))])
+    assert [held.id for held in rig.swim.iter_membership_state()] == [ANN]
+    assert rig.swim.identity == next_life(US)
+    assert rig.swim.counters.foreign_generations == 4
+
+
+def test_change_identity_gossips_the_old_one_down_at_once_and_probes_again() -> None:
+    rig = Rig(knows=[ANN])
+    stale = rig.timers[0][0]
+    rig.swim.change_identity(next_life(US), rig.outbox)
+    rig.drain()
+    assert rig.take_notes() == [Active()]
+    ((to, packet),) = rig.take_packets()
+    assert (to, packet.header.src, packet.updates) == (ANN, next_life(US), (down(US),))
+    assert rig.swim.updates_backlog() == 1
+    rig.hand_back(stale)
+    assert rig.take_packets() == []
+    rig.timers = [(timer, delay) for timer, delay in rig.timers if timer != stale]
+    rig.fire(ProbeRandomMember)
+    assert rig.take_messages() == [(ANN, Ping(1))]
+
+
+@pytest.mark.parametrize("new", [US, MemberId(US.key, 0)])
+def test_change_identity_to_the_same_or_an_earlier_life_is_refused(new: MemberId) -> None:
+    rig = Rig(knows=[ANN])
+    with pytest.raises(SameIdentityError):
+        rig.swim.change_identity(new, rig.outbox)
+    assert rig.swim.identity == US
+
+
+def test_leave_gossips_our_own_down_to_distinct_members_and_makes_us_undead() -> None:
+    rig = Rig(knows=[name(number) for number in range(1, 9)])
+    rig.swim.leave_cluster(rig.outbox)
+    rig.drain()
+    sent = rig.take_packets()
+    assert len({to for to, _ in sent}) == len(sent) == 3
+    assert all(down(US) in packet.updates for _, packet in sent)
+    assert rig.take_notes() == [Defunct()]
+    assert rig.swim.connection is Connection.UNDEAD
+
+
+def test_reused_identity_starts_again_at_incarnation_zero() -> None:
+    rig = Rig(knows=[ANN], renew=no_renewal)
+    rig.receive(ANN, updates=[suspect(US, 4)])
+    rig.receive(ANN, TurnUndead())
+    rig.swim.reuse_down_identity(rig.outbox)
+    assert rig.swim.incarnation == 0
+
+
+def test_member_that_hears_a_leave_holds_the_leaver_down() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    rig.receive(ANN, Feed(), updates=[down(ANN)])
+    assert rig.take_notes() == [MemberDown(ANN)]
+    assert rig.held(ANN) == down(ANN)
+
+
+def test_effects_keep_the_order_in_which_they_were_caused() -> None:
+    rig = Rig()
+    rig.swim.handle_data(_announce_from(ANN), 0.0, rig.outbox)
+    kinds = [type(effect).__name__ for effect in rig.outbox.drain()]
+    assert kinds == ["Notify", "Schedule", "Notify", "Send"]
+
+
+def test_outbox_shows_what_waits_by_kind_without_draining_it() -> None:
+    rig = Rig()
+    rig.swim.handle_data(_announce_from(ANN), 0.0, rig.outbox)
+    assert rig.outbox.to_notify == [MemberUp(ANN), Active()]
+    assert [send.to for send in rig.outbox.to_send] == [ANN]
+    assert [schedule.delay for schedule in rig.outbox.to_schedule] == [QUIET.probe_period]
+    assert len(rig.outbox.drain()) == 4
+    assert rig.outbox.drain() == []
+
+
+def _announce_from(member: MemberId) -> bytes:
+    return encode(member, US, Announce())

@@ -1,0 +1,115 @@
+"""Whole clusters in virtual time: a killed member is noticed, a healthy one is not lost, a run can be repeated."""
+
+import math
+
+import pytest
+from rookery.actors.membership.swim import Config, Notification, Rejoin
+
+from .cluster import Cluster
+
+JOINED_WITHIN = 60.0
+
+
+def joined(size: int, config: Config, seed: int, loss: float = 0.0) -> Cluster:
+    cluster = Cluster(size, config, seed, loss=loss)
+    cluster.run_until(cluster.is_full, within=JOINED_WITHIN)
+    return cluster
+
+
+def own_verdict_bound(size: int, config: Config) -> float:
+    """The longest that a member alone needs: two probes of one target are at most 2m - 1 periods apart, m others;
+    the verdict comes a period later, after one that may just have begun; then the suspicion runs.
+    """
+    return 2 * (size - 1) * config.probe_period + config.probe_period + config.suspect_to_down_after
+
+
+def spread_bound(size: int, config: Config) -> float:
+    """The first verdict, then gossip: each round reaches at least half as many again."""
+    assert config.periodic_gossip is not None
+    rounds = 2 * math.ceil(math.log2(size))
+    return config.periodic_gossip.frequency * rounds
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("size", "config"), [(5, Config.new_lan(5)), (30, Config.new_lan(30)), (5, Config.simple())])
+def test_killed_member_is_noticed_by_all_within_the_bound_of_the_config(size: int, config: Config, seed: int) -> None:
+    cluster = joined(size, config, seed)
+    cluster.kill(2)
+    killed_at = cluster.now
+    cluster.run_until(cluster.is_full, within=own_verdict_bound(size, config))
+    told = cluster.deaths_told(2)
+    assert set(told) == set(range(size)) - {2}
+    assert min(told.values()) - killed_at >= config.suspect_to_down_after
+    if config.periodic_gossip is not None:
+        assert max(told.values()) - min(told.values()) <= spread_bound(size, config)
+    assert all(cluster.deaths_told(number) == {} for number in range(size) if number != 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cluster_without_faults_never_suspects_anybody(seed: int) -> None:
+    cluster = joined(10, Config.new_lan(10), seed)
+    cluster.run(60)
+    assert [peer.swim.counters.failed_probes for peer in cluster.peers] == [0] * 10
+    assert [peer.swim.incarnation for peer in cluster.peers] == [0] * 10
+
+
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 10))])
+def test_cluster_with_ten_percent_loss_keeps_every_healthy_member(seed: int) -> None:
+    cluster = joined(30, Config.new_lan(30), seed, loss=0.1)
+    cluster.run(40)
+    assert sum(peer.swim.counters.failed_probes for peer in cluster.peers) > 0
+    assert cluster.held_down() == set()
+    assert cluster.is_full()
+    assert not [note for _, _, note in cluster.log if isinstance(note, Rejoin)]
+
+
+def test_killed_member_is_noticed_by_all_under_loss_too() -> None:
+    cluster = joined(30, Config.new_lan(30), 1, loss=0.1)
+    cluster.kill(7)
+    cluster.run_until(cluster.is_full, within=own_verdict_bound(30, Config.new_lan(30)))
+    assert set(cluster.deaths_told(7)) == set(range(30)) - {7}
+
+
+def test_leaving_member_is_known_down_by_all_and_stays_away() -> None:
+    config = Config.new_lan(5)
+    cluster = joined(5, config, 0)
+    leaver = cluster.peers[4]
+    leaver.swim.leave_cluster(leaver.outbox)
+    cluster.carry_out(4)
+    cluster.run(1.0)
+    assert all(cluster.active(number) == set(range(4)) - {number} for number in range(4))
+    cluster.run(70)
+    assert all(cluster.active(number) == set(range(4)) - {number} for number in range(4))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_partition_heals_by_announcing_to_members_held_down(seed: int) -> None:
+    config = Config.new_lan(6)
+    cluster = joined(6, config, seed)
+    cluster.cut(lambda one, other: (one < 3) != (other < 3))
+    cluster.run(own_verdict_bound(6, config))
+    assert cluster.active(0) == {1, 2}
+    assert cluster.active(5) == {3, 4}
+    cluster.cut(lambda one, other: False)
+    assert config.periodic_announce_to_down_members is not None
+    cluster.run_until(cluster.is_full, within=4 * config.periodic_announce_to_down_members.frequency)
+
+
+def test_two_members_cut_from_each_other_find_together_again() -> None:
+    cluster = joined(2, Config.new_lan(2), 0)
+    cluster.cut(lambda one, other: True)
+    cluster.run_until(lambda: cluster.active(0) == cluster.active(1) == set(), within=60)
+    cluster.cut(lambda one, other: False)
+    cluster.run_until(cluster.is_full, within=60)
+
+
+def test_cluster_with_equal_seeds_has_equal_histories_and_with_another_seed_another() -> None:
+    def history(seed: int) -> list[tuple[float, int, Notification]]:
+        cluster = Cluster(8, Config.new_lan(8), seed, loss=0.1)
+        cluster.run(10)
+        cluster.kill(3)
+        cluster.run(20)
+        return cluster.log
+
+    assert history(1) == history(1)
+    assert history(1) != history(2)

@@ -1,0 +1,91 @@
+"""Presets as in membership reference 1.9, and every number checked when it is given."""
+
+from dataclasses import replace
+
+import pytest
+from rookery.actors.membership.swim import Config, InvalidConfigError, Periodic
+
+from .rig import Rig
+
+
+@pytest.mark.parametrize(
+    ("size", "copies", "lan", "wan"),
+    [(1, 10, 4.0, 30.0), (5, 10, 4.0, 30.0), (10, 10, 4.0, 30.0), (100, 12, 8.0, 60.0), (10_000, 20, 16.0, 120.0)],
+)
+def test_presets_scale_suspicion_and_copies_with_the_cluster(size: int, copies: int, lan: float, wan: float) -> None:
+    assert Config.new_lan(size).suspect_to_down_after == pytest.approx(lan)
+    assert Config.new_wan(size).suspect_to_down_after == pytest.approx(wan)
+    assert Config.new_lan(size).max_transmissions == Config.new_wan(size).max_transmissions == copies
+
+
+def test_D2_preset_copies_have_a_floor_of_ten() -> None:  # noqa: N802 - named after the defect
+    assert min(Config.new_lan(size).max_transmissions for size in range(1, 200)) == 10
+    assert Config.simple().max_transmissions == 10
+
+
+def test_simple_preset_has_no_periodic_task() -> None:
+    config = Config.simple()
+    assert (config.periodic_announce, config.periodic_announce_to_down_members, config.periodic_gossip) == (None,) * 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("probe_period", 0),
+        ("probe_period", float("nan")),
+        ("probe_period", "1s"),
+        ("probe_rtt", -1.0),
+        ("probe_rtt", 1.5),
+        ("suspect_to_down_after", float("inf")),
+        ("remove_down_after", 0.0),
+        ("announce_to_seeds", 0.0),
+        ("num_indirect_probes", 0),
+        ("num_indirect_probes", 1.5),
+        ("max_transmissions", 0),
+        ("max_transmissions", 256),
+        ("max_packet_size", 511),
+        ("max_packet_size", 65_537),
+        ("max_incarnation_jump", 0),
+        ("max_rejoins_per_minute", 0),
+    ],
+)
+def test_config_with_a_bad_value_names_field_value_and_what_is_allowed(field: str, value: object) -> None:
+    with pytest.raises(InvalidConfigError, match=rf"^{field}: .* is not allowed; it must be .") as caught:
+        replace(Config.simple(), **{field: value})  # type: ignore[arg-type]
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(("frequency", "count"), [(0.0, 1), (1.0, 0)])
+def test_periodic_with_a_bad_value_is_refused(frequency: float, count: int) -> None:
+    with pytest.raises(InvalidConfigError):
+        Periodic(frequency, count)
+
+
+def test_preset_for_no_members_is_refused() -> None:
+    with pytest.raises(InvalidConfigError, match="cluster_size"):
+        Config.new_lan(0)
+
+
+@pytest.mark.parametrize("change", [{"probe_period": 2.0}, {"probe_rtt": 0.25}])
+def test_set_config_with_another_probe_timer_is_refused_and_changes_nothing(change: dict[str, float]) -> None:
+    rig = Rig()
+    before = rig.swim.config
+    with pytest.raises(InvalidConfigError, match="cannot change while running"):
+        rig.swim.set_config(replace(before, **change))  # type: ignore[arg-type]
+    assert rig.swim.config is before
+
+
+@pytest.mark.parametrize("field", ["periodic_announce", "periodic_announce_to_down_members", "periodic_gossip"])
+def test_set_config_may_end_a_periodic_task_but_not_begin_one(field: str) -> None:
+    with_task = Config.new_lan(5)
+    without = replace(with_task, **{field: None})  # type: ignore[arg-type]
+    rig = Rig(with_task)
+    rig.swim.set_config(without)
+    assert rig.swim.config is without
+    with pytest.raises(InvalidConfigError, match="cannot begin while running"):
+        rig.swim.set_config(with_task)
+
+
+def test_set_config_with_the_same_values_is_accepted() -> None:
+    rig = Rig()
+    rig.swim.set_config(replace(rig.swim.config))

@@ -1,0 +1,163 @@
+"""Tasks that repeat, each with its own frequency and its own members: membership reference 4.4."""
+
+from dataclasses import replace
+
+import pytest
+from rookery.actors.membership.swim import Config, MemberId, Periodic
+from rookery.actors.membership.swim.messages import Announce, Gossip, Message
+from rookery.actors.membership.swim.timers import (
+    AnnounceToSeeds,
+    ChangeSuspectToDown,
+    PeriodicAnnounce,
+    PeriodicAnnounceDown,
+    PeriodicGossip,
+    ProbeRandomMember,
+    RemoveDown,
+    SendIndirectProbe,
+    Timer,
+)
+
+from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name
+
+EVERY = Periodic(7.0, 2)
+TASKS: list[tuple[str, type[Timer], Message, set[MemberId]]] = [
+    ("periodic_announce", PeriodicAnnounce, Announce(), {ANN, BOB}),
+    ("periodic_announce_to_down_members", PeriodicAnnounceDown, Announce(), {CAROL, DAVE}),
+    ("periodic_gossip", PeriodicGossip, Gossip(), {ANN, BOB}),
+]
+
+
+def with_task(field: str) -> Rig:
+    rig = Rig(replace(QUIET, **{field: EVERY}), knows=[ANN, BOB])  # type: ignore[arg-type]
+    rig.receive(ANN, updates=[down(CAROL), down(DAVE)])
+    return rig
+
+
+@pytest.mark.parametrize(("field", "timer", "message", "members"), TASKS)
+def test_periodic_task_arms_itself_again_and_reaches_its_members(
+    field: str, timer: type[Timer], message: Message, members: set[MemberId]
+) -> None:
+    rig = with_task(field)
+    for _ in range(3):
+        assert rig.waiting(timer) == [EVERY.frequency]
+        rig.fire(timer)
+        sent = rig.take_messages()
+        assert {to for to, _ in sent} == members
+        assert {kind for _, kind in sent} == {message}
+
+
+@pytest.mark.parametrize(("field", "timer", "message", "members"), TASKS)
+def test_periodic_task_that_was_ended_does_not_come_again(
+    field: str, timer: type[Timer], message: Message, members: set[MemberId]
+) -> None:
+    rig = with_task(field)
+    rig.swim.set_config(QUIET)
+    rig.fire(timer)
+    assert rig.waiting(timer) == []
+    assert rig.take_messages() == []
+
+
+@pytest.mark.parametrize(("field", "timer", "message", "members"), TASKS)
+def test_periodic_timer_handed_back_twice_does_not_double_the_task(
+    field: str, timer: type[Timer], message: Message, members: set[MemberId]
+) -> None:
+    rig = with_task(field)
+    again = rig.fire(timer)
+    rig.take_packets()
+    rig.hand_back(again)
+    assert rig.take_packets() == []
+    assert rig.waiting(timer) == [EVERY.frequency]
+
+
+def test_periodic_gossip_with_nothing_waiting_sends_nothing() -> None:
+    rig = Rig(replace(QUIET, periodic_gossip=EVERY), knows=[ANN])
+    rig.fire(PeriodicGossip)
+    assert rig.take_messages() == []
+    assert rig.waiting(PeriodicGossip) == [EVERY.frequency]
+
+
+def test_lan_preset_arms_all_three_tasks_on_connecting() -> None:
+    rig = Rig(Config.new_lan(5), knows=[ANN])
+    assert [rig.waiting(timer) for _, timer, _, _ in TASKS] == [[30.0], [65.0], [0.2]]
+
+
+def test_join_announces_to_every_seed_but_ourselves_and_again_with_doubling_waits() -> None:
+    rig = Rig()
+    rig.swim.join([US, ANN, BOB], rig.outbox)
+    rig.drain()
+    waits = []
+    for _ in range(6):
+        assert rig.take_messages() == [(ANN, Announce()), (BOB, Announce())]
+        waits += rig.waiting(AnnounceToSeeds)
+        rig.fire(AnnounceToSeeds)
+    assert waits == [2.0, 4.0, 8.0, 16.0, 16.0, 16.0]
+
+
+def test_join_stops_announcing_once_connected() -> None:
+    rig = Rig()
+    rig.swim.join([ANN], rig.outbox)
+    rig.receive(BOB)
+    rig.take_packets()
+    rig.fire(AnnounceToSeeds)
+    assert rig.take_packets() == []
+    assert rig.waiting(AnnounceToSeeds) == []
+
+
+def test_join_again_starts_with_the_first_wait() -> None:
+    rig = Rig()
+    rig.swim.join([ANN], rig.outbox)
+    rig.drain()
+    rig.fire(AnnounceToSeeds)
+    rig.swim.join([BOB], rig.outbox)
+    rig.drain()
+    rig.fire(AnnounceToSeeds)
+    assert rig.waiting(AnnounceToSeeds) == [4.0]
+    assert rig.take_messages()[-1] == (BOB, Announce())
+
+
+def test_join_does_not_announce_to_a_blocked_seed() -> None:
+    rig = Rig()
+    rig.blocked.add(ANN.key)
+    rig.swim.join([ANN, BOB], rig.outbox)
+    rig.drain()
+    assert rig.take_messages() == [(BOB, Announce())]
+
+
+def test_join_with_seed_announcing_off_announces_only_once() -> None:
+    rig = Rig(replace(QUIET, announce_to_seeds=None))
+    rig.swim.join([ANN], rig.outbox)
+    rig.drain()
+    assert rig.take_messages() == [(ANN, Announce())]
+    assert rig.timers == []
+
+
+def test_member_started_with_well_known_peers_as_down_finds_them_by_announcing() -> None:
+    rig = Rig(replace(QUIET, periodic_announce_to_down_members=EVERY))
+    rig.learn(down(ANN), down(BOB))
+    rig.fire(PeriodicAnnounceDown)
+    assert {to for to, _ in rig.take_messages()} == {ANN, BOB}
+
+
+def test_timers_due_together_have_the_ranks_of_the_table() -> None:
+    """The indirect stage before the next probe: the other way round a stall would cost a verdict."""
+    order: list[type[Timer]] = [
+        SendIndirectProbe,
+        ProbeRandomMember,
+        ChangeSuspectToDown,
+        PeriodicAnnounce,
+        PeriodicGossip,
+        RemoveDown,
+        PeriodicAnnounceDown,
+        AnnounceToSeeds,
+    ]
+    assert [timer.rank for timer in order] == list(range(8))
+
+
+def test_fan_out_never_repeats_a_member() -> None:
+    rig = Rig(replace(QUIET, num_indirect_probes=5))
+    rig.learn(*(alive(name(number)) for number in range(1, 8)))
+    for _ in range(20):
+        rig.swim.gossip(rig.outbox)
+        rig.drain()
+        sent = [to for to, _ in rig.take_packets()]
+        assert len(set(sent)) == len(sent) == 5

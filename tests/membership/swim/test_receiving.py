@@ -1,0 +1,206 @@
+"""What is refused, what is ignored and what is learned from a packet: membership reference 2 and 4.7."""
+
+from dataclasses import replace
+
+import pytest
+from rookery.actors.membership.swim import (
+    DataFromOurselvesError,
+    DataTooBigError,
+    DecodeError,
+    ForgedSenderError,
+    MemberId,
+    MemberUp,
+    SwimError,
+)
+from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Ping, TurnUndead
+
+from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
+
+
+def refused(rig: Rig, data: bytes, error: type[SwimError], sender: bytes | None = None) -> None:
+    with pytest.raises(error) as caught:
+        rig.swim.handle_data(data, 0.0, rig.outbox, sender=sender)
+    assert not caught.value.touched
+    assert rig.outbox.drain() == []
+    assert list(rig.swim.iter_membership_state()) == []
+
+
+def test_packet_at_the_size_limit_is_accepted_and_one_byte_more_is_refused() -> None:
+    rig = Rig(replace(QUIET, max_packet_size=512))
+    refused(rig, bytes(513), DataTooBigError)
+    refused(rig, bytes(512), DecodeError)
+
+
+def test_packet_that_is_garbage_or_has_a_tail_is_refused() -> None:
+    refused(Rig(), b"", DecodeError)
+    refused(Rig(), encode(ANN, US, Ping(1)) + b"\x00", DecodeError)
+
+
+def test_packet_with_an_undecodable_update_applies_nothing_of_it() -> None:
+    good = encode(ANN, US, Gossip(), [alive(BOB)])
+    refused(Rig(), good[:-1] + b"\x07", DecodeError)
+
+
+@pytest.mark.parametrize("src", [US, next_life(US), MemberId(US.key, 0)])
+def test_packet_from_any_life_of_ours_is_refused(src: MemberId) -> None:
+    refused(Rig(), encode(src, US, Gossip()), DataFromOurselvesError)
+
+
+def test_packet_in_the_name_of_another_peer_is_refused() -> None:
+    refused(Rig(), encode(ANN, US, Gossip()), ForgedSenderError, sender=BOB.key)
+    rig = Rig()
+    rig.swim.handle_data(encode(ANN, US, Gossip()), 0.0, rig.outbox, sender=ANN.key)
+    assert rig.is_active(ANN)
+
+
+@pytest.mark.parametrize(("dst", "learned"), [(BOB, False), (MemberId(US.key, 0), False), (US, True)])
+def test_packet_for_another_identity_is_ignored(dst: MemberId, learned: bool) -> None:
+    rig = Rig()
+    rig.receive(ANN, Gossip(), updates=[alive(CAROL)], dst=dst)
+    assert rig.is_active(ANN) is rig.is_active(CAROL) is learned
+
+
+@pytest.mark.parametrize(("dst", "answered"), [(BOB, False), (MemberId(US.key, 0), True), (next_life(US), True)])
+def test_announce_to_any_life_of_our_key_is_answered(dst: MemberId, answered: bool) -> None:
+    rig = Rig()
+    rig.receive(ANN, Announce(), dst=dst)
+    assert rig.take_messages() == ([(ANN, Feed())] if answered else [])
+
+
+def test_announcing_changes_nothing_until_an_answer_comes() -> None:
+    rig = Rig()
+    rig.swim.announce(ANN, rig.outbox)
+    rig.drain()
+    ((to, packet),) = rig.take_packets()
+    assert (to, packet.header.message, packet.updates) == (ANN, Announce(), ())
+    assert (rig.timers, rig.notes, rig.swim.num_members) == ([], [], 0)
+
+
+def test_feed_lists_active_members_with_their_state_but_neither_down_ones_nor_the_asking_one() -> None:
+    rig = Rig(knows=[ANN])
+    rig.learn(suspect(BOB, 2), down(CAROL), alive(name(7)))
+    rig.receive(ANN, Announce())
+    ((_, packet),) = rig.take_packets()
+    assert set(packet.updates) == {suspect(BOB, 2), alive(name(7))}
+
+
+def test_feed_holds_as_many_members_as_fit_and_differs_from_time_to_time() -> None:
+    rig = Rig(replace(QUIET, max_packet_size=1_400), knows=[name(number) for number in range(1, 100)])
+    rig.receive(ANN, Announce())
+    rig.receive(ANN, Announce())
+    (_, first), (_, second) = rig.take_packets()
+    assert len(first.updates) == len(second.updates) == (1_400 - 84) // 38
+    assert set(first.updates) != set(second.updates)
+
+
+def test_update_is_sent_exactly_as_often_as_configured_then_gossip_is_empty() -> None:
+    rig = Rig(replace(QUIET, max_transmissions=5), knows=[ANN, BOB, CAROL])
+    rig.receive(ANN, updates=[down(name(9))])
+    for _ in range(3):
+        rig.swim.gossip(rig.outbox)
+    rig.drain()
+    sent = rig.take_packets()
+    assert [packet.updates for _, packet in sent] == [(down(name(9)),)] * 5 + [()] * 4
+    assert rig.swim.updates_backlog() == 0
+    assert rig.take_notes() == []
+
+
+def test_gossip_without_members_sends_nothing() -> None:
+    rig = Rig()
+    rig.swim.gossip(rig.outbox)
+    assert rig.outbox.drain() == []
+
+
+def test_lightweight_messages_carry_no_updates() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, updates=[down(BOB), alive(CAROL)])
+    rig.swim.announce(ANN, rig.outbox)
+    rig.receive(BOB)
+    sent = rig.take_packets()
+    assert [(packet.header.message, packet.updates) for _, packet in sent] == [(Announce(), ()), (TurnUndead(), ())]
+
+
+@pytest.mark.parametrize("limit", [512, *range(1_400, 1_438)])
+def test_packet_fills_the_limit_but_never_exceeds_it(limit: int) -> None:
+    rig = Rig(replace(QUIET, max_packet_size=limit), knows=[ANN])
+    rig.swim.apply_many([alive(name(number)) for number in range(9, 200)], True, 0.0, rig.outbox)
+    rig.outbox.drain()
+    rig.swim.gossip(rig.outbox)
+    sizes = [len(send.data) for send in rig.outbox.to_send]
+    assert len(sizes) == 3
+    assert all(limit - 38 - 2 < size <= limit for size in sizes)
+
+
+@pytest.mark.parametrize("sender", [BOB, ANN], ids=["down", "superseded"])
+def test_dead_sender_is_told_and_not_listened_to(sender: MemberId) -> None:
+    rig = Rig()
+    rig.learn(alive(next_life(ANN)), down(BOB))
+    rig.take_notes()
+    rig.receive(sender, Ping(1), updates=[alive(CAROL)])
+    assert rig.take_messages() == [(sender, TurnUndead())]
+    assert rig.take_notes() == []
+    assert rig.held(CAROL) is None
+
+
+def test_dead_sender_is_not_told_when_that_is_off() -> None:
+    rig = Rig(replace(QUIET, notify_down_members=False), knows=[ANN])
+    rig.learn(down(BOB))
+    rig.receive(BOB, Ping(1))
+    assert rig.take_messages() == []
+
+
+def test_dead_sender_gets_no_answer_from_an_undead_member() -> None:
+    rig = Rig(knows=[ANN], renew=lambda identity: None)
+    rig.learn(down(BOB))
+    rig.receive(ANN, TurnUndead())
+    rig.receive(BOB, Ping(1))
+    assert rig.take_messages() == []
+
+
+def test_dead_sender_that_tells_us_we_are_down_is_obeyed_and_hears_our_new_identity() -> None:
+    rig = Rig(knows=[ANN])
+    rig.learn(down(BOB))
+    rig.receive(BOB, TurnUndead())
+    assert rig.swim.identity == next_life(US)
+    told = [packet.header for to, packet in rig.take_packets() if to == BOB]
+    assert [(header.src, header.message) for header in told] == [(next_life(US), TurnUndead())]
+
+
+def test_two_dead_members_that_cannot_renew_do_not_tell_each_other_for_ever() -> None:
+    rig = Rig(knows=[ANN], renew=lambda identity: None)
+    rig.learn(down(BOB))
+    rig.receive(BOB, TurnUndead())
+    rig.receive(BOB, TurnUndead())
+    assert rig.take_messages() == []
+
+
+def test_two_dead_members_that_must_wait_with_renewing_do_not_tell_each_other_for_ever() -> None:
+    rig = Rig(replace(QUIET, max_rejoins_per_minute=1), knows=[ANN])
+    rig.learn(down(BOB))
+    rig.receive(BOB, TurnUndead())
+    rig.take_packets()
+    rig.receive(BOB, TurnUndead())
+    assert rig.take_messages() == []
+
+
+def test_mutual_down_heals_when_both_can_renew() -> None:
+    ours, theirs = Rig(), Rig()
+    theirs.swim.change_identity(BOB, theirs.outbox)
+    theirs.drain()
+    ours.learn(down(BOB))
+    theirs.learn(down(US))
+    ours.swim.announce(BOB, ours.outbox)
+    ours.drain()
+    for _ in range(6):
+        _deliver(ours, theirs)
+        _deliver(theirs, ours)
+    assert ours.is_active(next_life(BOB))
+    assert theirs.is_active(next_life(US))
+    assert MemberUp(next_life(BOB)) in ours.notes
+    assert ours.packets == theirs.packets == []
+
+
+def _deliver(source: Rig, target: Rig) -> None:
+    for _, packet in source.take_packets():
+        header = packet.header
+        target.receive(header.src, header.message, packet.updates, header.src_incarnation, header.dst)

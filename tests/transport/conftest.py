@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # worlds.py, shared by the tests of this folder
+
+from worlds import RealWorld, SimulatedWorld, World
+
+
+@pytest.fixture(params=["simulated", "zmq"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """Both wires: what holds for one must hold for the other."""
+    made: World
+    if request.param == "simulated":
+        made = SimulatedWorld(request.node.nodeid)
+    else:
+        request.getfixturevalue("no_leaks")
+        made = RealWorld()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def simulated(request: pytest.FixtureRequest) -> Iterator[SimulatedWorld]:
+    """The simulated network only, for faults and schedules."""
+    made = SimulatedWorld(request.node.nodeid)
+    yield made
+    made.close()

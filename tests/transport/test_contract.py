@@ -1,0 +1,207 @@
+"""What transport promises over any wire."""
+
+from __future__ import annotations
+
+import pytest
+from worlds import Node, World
+
+from rookery import transport
+from rookery.transport import Address, Gate, Reason
+
+
+def test_dial_when_both_sides_admit_opens_one_connection_on_each(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    alice.dial(bob)
+    world.until(lambda: alice.links() and bob.links())
+    assert alice.link_to(bob).direction is transport.Direction.OUT
+    assert bob.link_to(alice).direction is transport.Direction.IN
+    assert alice.door.releases == []
+
+
+def test_send_on_a_connection_arrives_in_order_and_whole(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    sent = [bytes([n % 256]) * size for n, size in enumerate([0, 1, 64, 4096, 4097, 70_000, 1024 * 1024] * 4)]
+    for payload in sent:
+        assert alice.net.send(alice.link_to(bob).id, 16, payload).accepted
+    world.until(lambda: len(bob.payloads()) == len(sent))
+    assert bob.payloads() == sent
+    bob.net.send(bob.link_to(alice).id, 16, b"back")
+    world.until(lambda: alice.payloads() == [b"back"])
+
+
+def test_dial_when_nobody_listens_is_released_as_unreachable(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    ticket = alice.dial(bob, address=Address.parse("tcp://127.0.0.1:1"))
+    world.until(lambda: alice.door.releases)
+    assert alice.door.releases == [(ticket, Reason.UNREACHABLE)]
+
+
+def test_dial_of_another_key_at_that_address_is_released_as_authentication(world: World) -> None:
+    alice, bob, carol = world.node("alice"), world.node("bob"), world.node("carol")
+    ticket = alice.dial(carol, address=bob.address)
+    world.until(lambda: alice.door.releases)
+    assert alice.door.releases == [(ticket, Reason.AUTHENTICATION)]
+    assert bob.links() == []
+
+
+def test_dial_of_another_network_is_refused_and_told_why(world: World) -> None:
+    alice, bob = world.node("alice", network="one"), world.node("bob", network="two")
+    ticket = alice.dial(bob)
+    world.until(lambda: alice.door.releases)
+    assert alice.door.releases == [(ticket, Reason.NETWORK)]
+    assert bob.counted("refused", Reason.NETWORK) == 1
+
+
+def test_dial_without_the_network_key_is_refused(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", network_key="ab" * 32)
+    ticket = alice.dial(bob)
+    world.until(lambda: alice.door.releases)
+    assert alice.door.releases == [(ticket, Reason.NETWORK)]
+
+
+def test_dial_with_the_same_network_key_connects(world: World) -> None:
+    alice, bob = world.node("alice", network_key="ab" * 32), world.node("bob", network_key="ab" * 32)
+    world.connected(alice, bob)
+
+
+def test_dial_refused_by_the_other_gatekeeper_learns_its_reason(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    bob.door.refuse_with = Reason.NOT_TRACKED
+    ticket = alice.dial(bob)
+    world.until(lambda: alice.door.releases)
+    assert alice.door.releases == [(ticket, Reason.NOT_TRACKED)]
+    assert bob.counted("refused", Reason.NOT_TRACKED) == 1
+    assert bob.door.releases == []
+
+
+def test_knock_before_the_first_gate_is_refused(world: World) -> None:
+    alice = world.node("alice")
+    bob = Node(world, "bob")
+    ticket = alice.dial(bob)
+    world.until(lambda: alice.door.releases)
+    assert alice.door.releases == [(ticket, Reason.AUTHENTICATION)]
+    assert bob.counted("refused", Reason.NO_GATE) == 1
+
+
+def test_knock_of_a_blocked_key_is_refused_before_the_handshake(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    bob.open_gate(blocked=frozenset({alice.identity.curve_public}))
+    ticket = alice.dial(bob)
+    world.until(lambda: alice.door.releases)
+    assert alice.door.releases == [(ticket, Reason.AUTHENTICATION)]
+    assert bob.counted("refused", Reason.BLOCKED) == 1
+    assert bob.door.claims == []
+
+
+@pytest.mark.parametrize("closer", ["dialler", "listener"])
+def test_close_from_either_side_ends_the_connection_on_both(world: World, closer: str) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    one, other = (alice, bob) if closer == "dialler" else (bob, alice)
+    world.get(one.net.close(other.peer, Reason.REQUESTED))
+    assert one.closed() == [Reason.REQUESTED]
+    world.until(lambda: other.closed())
+    assert other.closed() == [Reason.REMOTE]
+    assert [reason for _, reason in one.door.releases] == [Reason.REQUESTED]
+    assert [reason for _, reason in other.door.releases] == [Reason.REMOTE]
+    assert one.links() == other.links() == []
+
+
+@pytest.mark.parametrize("closer", ["dialler", "listener"])
+def test_connection_after_a_close_can_be_opened_again(world: World, closer: str) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    one, other = (alice, bob) if closer == "dialler" else (bob, alice)
+    for _ in range(5):
+        world.connected(alice, bob)
+        world.get(one.net.close(other.peer, Reason.REQUESTED))
+        world.until(lambda: not alice.links() and not bob.links())
+    assert len(alice.closed()) == len(bob.closed()) == 5
+
+
+def test_stopped_node_is_noticed_by_its_peer(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    bob.runtime.stop()
+    world.until(lambda: alice.closed())
+    assert alice.closed() == [Reason.SHUTDOWN]
+
+
+def test_simultaneous_dials_leave_exactly_one_connection(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    alice.dial(bob)
+    bob.dial(alice)
+    world.until(lambda: alice.links() and bob.links())
+    world.pass_time(0.3)
+    assert len(alice.links()) == len(bob.links()) == 1
+    assert alice.link_to(bob).direction is not bob.link_to(alice).direction
+
+
+def test_message_on_an_unknown_channel_closes_the_sender(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    alice.net.send(alice.link_to(bob).id, 99, b"x")
+    world.until(lambda: bob.closed())
+    assert bob.closed() == [Reason.PROTOCOL]
+    assert bob.counted("invalid", "channel") == 1
+
+
+def test_message_larger_than_allowed_is_dropped_here_and_counted(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    alice.net.send(alice.link_to(bob).id, 16, bytes(1024 * 1024 + 1))
+    alice.net.send(alice.link_to(bob).id, 16, b"next")
+    world.until(lambda: bob.payloads())
+    assert bob.payloads() == [b"next"]
+    assert alice.counted("lost", "oversize") == 1
+
+
+def test_packet_without_a_connection_opens_a_packet_link_that_no_observer_sees(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    alice.net.send_packet(bob.peer, bob.address, b"ping")
+    world.until(lambda: bob.receiver.received(transport.Packet))
+    assert bob.receiver.received(transport.Packet) == [transport.Packet(alice.peer, b"ping")]
+    bob.net.send_packet(alice.peer, alice.address, b"pong")
+    world.until(lambda: alice.receiver.received(transport.Packet))
+    assert alice.observer.received() == bob.observer.received() == []
+
+
+def test_packet_with_a_connection_goes_over_it(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    alice.net.send_packet(bob.peer, bob.address, b"ping")
+    world.until(lambda: bob.receiver.received(transport.Packet))
+    assert len(bob.door.claims) == 1
+
+
+def test_dial_promotes_the_packet_link_to_the_same_peer(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    alice.net.send_packet(bob.peer, bob.address, b"ping")
+    world.until(lambda: bob.receiver.received(transport.Packet))
+    world.connected(alice, bob)
+    alice.net.send(alice.link_to(bob).id, 16, b"data")
+    world.until(lambda: bob.payloads() == [b"data"])
+
+
+def test_register_after_listen_is_refused(world: World) -> None:
+    alice = world.node("alice")
+    with pytest.raises(transport.ChannelsClosed):
+        world.get(alice.net.register(17, alice.receiver))
+
+
+def test_listen_on_a_port_in_use_names_it(world: World) -> None:
+    world.one_machine = True
+    alice = world.node("alice")
+    with pytest.raises(transport.BindError, match=str(alice.address.endpoint.port)):
+        Node(world, "bob", listen=alice.address.endpoint)
+
+
+def test_gate_older_than_the_verdict_delays_the_opening(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    bob.door.gate_version = 2
+    alice.dial(bob)
+    world.until(lambda: bob.door.claims)
+    world.get(alice.net.record())
+    assert bob.links() == []
+    world.get(bob.net.set_gate(Gate(2)))
+    world.until(lambda: bob.links())

@@ -1,0 +1,254 @@
+"""What the parts of transport's engine share: the wire, the table of links, and how a link begins and ends.
+
+::
+
+    Dialling ─┐                      ┌─ Streams   what a connection carries
+    Accepting ┴──▶ opened / closed ──┤
+                   (here)            └─ Packets   best-effort datagrams
+
+Order on open: slot, verdict, handshake done, `Opened` to observers and receivers, then the first data.
+Order on close: delivery stops, `Closed` to the same, `released` to the gatekeeper. Exactly one of each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from .. import runtime
+from ..runtime import Message, Timer
+from .admission import Admission
+from .buckets import TokenBuckets
+from .codec import Bye, Control, Reject, encode_control
+from .config import Config
+from .errors import DecodeError
+from .gatekeeper import Direction, Gate, Gatekeeper, Role, Ticket
+from .identity import Identity, PeerId
+from .links import Joining, Live, Slots, Table
+from .mailbox import Closed, Link, Mailbox, Opened
+from .metrics import Metrics
+from .reasons import Reason
+from .record import PeerRecord
+from .wire import Route, Sent, Wire
+
+WireFactory = Callable[[Identity, Config, Callable[[], object]], Wire]
+
+
+@dataclass(frozen=True, slots=True)
+class Shut(Message):
+    """Timer: the last words on this route have had their time."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Late(Message):
+    """Timer: this handshake or dial took too long."""
+
+    what: object
+
+
+@dataclass(slots=True, eq=False)
+class Receiver:
+    """Who takes a channel, and what each peer may send on it."""
+
+    mailbox: runtime.Mailbox
+    inbound: TokenBuckets
+
+
+class Core(runtime.Engine[Mailbox]):
+    """State and verbs of the engine that its parts use. The parts hold no state that is here."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        identity: Identity,
+        gatekeeper: Gatekeeper,
+        observers: tuple[runtime.Mailbox, ...],
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.identity = identity
+        self.me = identity.peer
+        self.gatekeeper = gatekeeper
+        self.observers = observers
+        self.metrics = Metrics(self.runtime.registry)
+        self.gate: Gate | None = None
+        self.links = Table()
+        self.slots = Slots(
+            total=config.max_connections,
+            inbound=config.max_inbound,
+            per_ip=config.max_per_ip,
+            per_subnet=config.max_per_subnet,
+        )
+        self.admission = Admission(
+            per_ip=(config.handshakes_per_ip, config.handshake_burst),
+            per_subnet=(config.handshakes_per_subnet, config.handshake_burst),
+            max_pending=config.max_pending_handshakes,
+        )
+        self.receivers: dict[int, Receiver] = {}
+        self.packet_receiver: runtime.Mailbox | None = None
+        self.record = PeerRecord.sign(
+            identity, network=config.network, address=config.advertise, generation=int(self.wall())
+        )
+        self.wire: Wire
+        # Set by the engine, which knows both flows: a claim that waited for our dial, or for a link's sign of life.
+        self.dial_ended: Callable[[Joining], None]
+        self.link_judged: Callable[[Live, bool], None]
+        self._link_ids = count(1)
+        self._awaiting_gate: list[tuple[int, Callable[[], object]]] = []
+
+    # Begin -----------------------------------------------------------------------------------------------------------
+
+    def new_link(self, record: PeerRecord, direction: Direction, role: Role, ip: str) -> Link:
+        """A link with the next id, opened now."""
+        return Link(next(self._link_ids), record.peer, direction, role, ip, self.now(), record)
+
+    def opened(self, live: Live) -> None:
+        """The connection is there: enter it, then tell everybody."""
+        link = live.link
+        self.links.by_route[live.route] = self.links.live[link.peer] = self.links.by_id[link.id] = live
+        self.metrics.connections.add(1, link.direction)
+        self.log.info("connected", peer=link.peer.short, direction=link.direction.value, ip=link.ip, link=link.id)
+        self.emit(Opened(link))
+
+    # End -------------------------------------------------------------------------------------------------------------
+
+    def close(self, live: Live, reason: Reason, *, release: bool = True, words: bool = True) -> None:
+        """End a connection. release: give the ticket back (not if it moved). words: tell the other side why."""
+        link = live.link
+        if self.links.by_id.pop(link.id, None) is None:
+            return
+        del self.links.live[link.peer]
+        cancel(live.retry)
+        self._count_loss(live)
+        self.metrics.connections.add(-1, link.direction)
+        self.metrics.closed.inc(reason)
+        self.log.info("disconnected", peer=link.peer.short, reason=reason.value, link=link.id)
+        if words:
+            self.send_control(live.route, Bye(reason))
+            self.shut_later(live.route)
+        else:
+            self.shut(live.route)
+        self.emit(Closed(link.id, link.peer, reason))
+        self.slots.give_back(link.direction, link.ip)
+        if release:
+            self.gatekeeper.released(live.ticket, reason)
+        self.link_judged(live, False)
+
+    def shut(self, route: Route) -> None:
+        """Nothing of this route is handed up from now on."""
+        self.links.by_route.pop(route, None)
+        cancel(self.links.closing.pop(route, None))
+        self.wire.sever(route)
+
+    def shut_later(self, route: Route) -> None:
+        """As `shut`, but let what was sent leave first; what comes meanwhile is ignored."""
+        self.links.by_route.pop(route, None)
+        if self.config.close_grace == 0:
+            self.wire.sever(route)
+        elif route not in self.links.closing:
+            self.links.closing[route] = self.after(self.config.close_grace, Shut(route))
+
+    def refuse(self, route: Route, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:
+        """Tell who said Hello why not, then shut."""
+        self.metrics.refused.inc(reason)
+        self.send_control(route, Reject(reason, tuple(record.encode() for record in alternatives)))
+        self.shut_later(route)
+
+    def drop(self, joining: Joining, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:
+        """End a peer's handshake: refuse it, give its slot back, and its ticket if it has one."""
+        if not self.links.drop_joining(joining):
+            return
+        cancel(joining.deadline)
+        peer = joining.record.peer
+        self.log.info("inbound refused", peer=peer.short, reason=reason.value, ip=joining.source.ip)
+        self.refuse(joining.route, reason, alternatives)
+        self.slots.give_back(Direction.IN, joining.source.ip)
+        old = joining.replaces
+        if joining.ticket is not None and old is not None and old is self.links.live.get(peer):
+            self.close(old, Reason.REPLACED, release=False)  # its ticket has moved to this claim
+        self.release(joining.ticket, reason)
+
+    def release(self, ticket: Ticket | None, reason: Reason) -> None:
+        """The gatekeeper's reservation is over."""
+        if ticket is not None:
+            self.gatekeeper.released(ticket, reason)
+
+    # Tell ------------------------------------------------------------------------------------------------------------
+
+    def emit(self, event: Opened | Closed) -> None:
+        """Observers first, in their order, then the receivers of channels in the order of their numbers."""
+        told: list[runtime.Mailbox] = []
+        for mailbox in (*self.observers, *(self.receivers[number].mailbox for number in sorted(self.receivers))):
+            if mailbox not in told:
+                told.append(mailbox)
+                mailbox.tell(event)
+
+    def send_control(self, route: Route, message: Control) -> Sent:
+        """One control frame, now."""
+        return self.wire.send(route, [encode_control(message)])
+
+    # Check -----------------------------------------------------------------------------------------------------------
+
+    def when_gate(self, version: int, action: Callable[[], object]) -> None:
+        """Run `action` once the gate is at least this new: a verdict may overtake the gate it was made under."""
+        if self.gate is not None and self.gate.version >= version:
+            action()
+        else:
+            self._awaiting_gate.append((version, action))
+
+    def gate_changed(self) -> None:
+        """Run what waited for this gate."""
+        waiting, self._awaiting_gate = self._awaiting_gate, []
+        for version, action in waiting:
+            self.when_gate(version, action)
+
+    def proof(self, prover: PeerId) -> bytes | None:
+        """That `prover` holds the network key; CURVE has proven already that it speaks, and to whom."""
+        if self.config.network_key is None:
+            return None
+        return hmac.digest(bytes.fromhex(self.config.network_key), b"rookery-proof-1\0" + prover, hashlib.sha256)
+
+    def judge_record(self, record: bytes, proof: bytes | None) -> PeerRecord | Reason:
+        """The sender's record if it is valid in this network and its proof holds; else what is wrong."""
+        try:
+            known = PeerRecord.decode(record, network=self.config.network)
+        except DecodeError as error:
+            self.log.debug("record refused", error=str(error))
+            return Reason.RECORD
+        expected = self.proof(known.peer)
+        if expected is not None and not hmac.compare_digest(expected, proof or b""):
+            return Reason.NETWORK
+        return known
+
+    def alternatives(self, records: tuple[bytes, ...]) -> tuple[PeerRecord, ...]:
+        """What of a Reject's records is valid; the rest is ignored."""
+        valid: list[PeerRecord] = []
+        for data in records:
+            try:
+                valid.append(PeerRecord.decode(data, network=self.config.network))
+            except DecodeError:
+                self.metrics.invalid.inc("alternative")
+        return tuple(valid)
+
+    def deadline(self, seconds: float, what: object) -> Timer:
+        """A timer for a handshake or dial."""
+        return self.after(seconds, Late(what))
+
+    def _count_loss(self, live: Live) -> None:
+        if live.outbox:
+            self.metrics.lost.inc("closed", by=len(live.outbox))
+            live.outbox.clear()
+        if live.sent > live.confirmed:
+            self.metrics.unconfirmed.inc(by=live.sent - live.confirmed)
+
+
+def cancel(timer: Timer | None) -> None:
+    """Cancel a timer that may not have been set."""
+    if timer is not None:
+        timer.cancel()

@@ -1,0 +1,336 @@
+"""Transport's engine: which message, timer and event of the wire goes to which part.
+
+The parts are `DiallingPart`, `AcceptingPart`, `StreamsPart` and `PacketsPart`; what they share is in `Core`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from .. import runtime
+from ..runtime import Declined, Message, Overflow, Waiter
+from .accepting import AcceptingPart, ProbeOver
+from .address import Address
+from .buckets import TokenBuckets
+from .codec import PACKET_HEAD, Bye, Control, Hello, decode_control, is_control
+from .config import Config
+from .core import Core, Late, Receiver, Shut, WireFactory
+from .dialling import DiallingPart, TryConnect
+from .errors import DecodeError
+from .gatekeeper import Gatekeeper
+from .identity import Identity, curve_key
+from .links import Dialling, Joining, Live, PacketLink
+from .mailbox import (
+    Close,
+    CloseLink,
+    Dial,
+    GetRecord,
+    Listen,
+    ReceivePackets,
+    Register,
+    Renew,
+    Send,
+    SendPacket,
+    SetGate,
+)
+from .packets import PacketsPart
+from .reasons import Reason
+from .record import PeerRecord
+from .streams import Flush, Retry, StreamsPart
+from .wire import Route, Source
+from .zmq_wire import ZmqWire
+
+_POLL_BUDGET = 256  # messages of the wire between two looks at the inbox
+
+
+class ChannelTaken(Declined):
+    """The channel, or the packets, have a receiver already."""
+
+
+class ChannelsClosed(Declined):
+    """Channels are registered before `listen`."""
+
+
+class AlreadyListening(Declined):
+    """`listen` was called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireReady(Message):
+    """The wire has something to hand up (only from wires that are not waited on)."""
+
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class Beat(Message):
+    """Timer: heartbeats."""
+
+
+def zmq_wire(identity: Identity, config: Config, _announce: Callable[[], object]) -> ZmqWire:
+    """The production wire, as `Engine` makes it by default."""
+    return ZmqWire(
+        identity,
+        max_frame=config.max_frame,
+        max_frames=2 + 256,
+        high_water=config.high_water,
+        handshake_timeout=config.handshake_timeout,
+    )
+
+
+class Engine(Core):
+    """Owns the socket, every link, and the hard limits."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        identity: Identity,
+        gatekeeper: Gatekeeper,
+        observers: tuple[runtime.Mailbox, ...] = (),
+        wire: WireFactory = zmq_wire,
+    ) -> None:
+        """identity: this node's key. gatekeeper: the tracker's mailbox. observers: told of every `Opened` and `Closed`.
+
+        wire: what makes the wire; a simulation passes its own.
+        """
+        super().__init__(config, identity=identity, gatekeeper=gatekeeper, observers=observers)
+        self.dialling = DiallingPart(self)
+        self.packets = PacketsPart(self)
+        self.accepting = AcceptingPart(self, self.dialling, self.packets)
+        self.streams = StreamsPart(self)
+        self.handlers = {
+            Send: self.streams.send,
+            Flush: lambda _message: self.streams.flush(),
+            Retry: lambda message: self.streams.drain(message.live),
+            SendPacket: self.packets.send,
+            Dial: self.dialling.start,
+            TryConnect: lambda message: self.dialling.connect(message.dial),
+            Close: self.on_close,
+            CloseLink: self.on_close_link,
+            SetGate: self.on_set_gate,
+            Listen: self.on_listen,
+            Register: self.on_register,
+            ReceivePackets: self.on_receive_packets,
+            GetRecord: lambda _message: self.record,
+            Renew: self.on_renew,
+            Beat: lambda _message: self.streams.beat(),
+            Late: self.on_late,
+            ProbeOver: self.on_probe_over,
+            Shut: lambda message: self.shut(message.route),
+            WireReady: lambda _message: self.on_wire_ready(),
+        }
+        self.dial_ended = self.accepting.dial_ended
+        self.link_judged = self.accepting.link_judged
+        self.listening: Address | None = None
+        self._make_wire = wire
+
+    def on_start(self) -> None:
+        """Make the wire; nobody can knock before `listen`."""
+        self.wire = self._make_wire(self.identity, self.config, lambda: self.mailbox.tell(WireReady()))
+        self.every(self.config.heartbeat_interval / 2, Beat())
+
+    def on_stop(self) -> None:
+        """Say goodbye to everybody and release the socket."""
+        if not hasattr(self, "wire"):
+            return
+        for live in list(self.links.by_id.values()):
+            self.streams.drain(live)
+            self.close(live, Reason.SHUTDOWN)
+        for link in list(self.links.packet_routes.values()):
+            self.send_control(link.route, Bye(Reason.SHUTDOWN))
+        for dial in list(self.links.dials.values()):
+            self.dialling.fail(dial, Reason.SHUTDOWN)
+        self.wire.close()
+
+    # Commands --------------------------------------------------------------------------------------------------------
+
+    def on_listen(self, _message: Listen) -> Address:
+        """Bind, and put the address into our record."""
+        if self.listening is not None:
+            raise AlreadyListening(f"this node listens on {self.listening} already")
+        bound = self.wire.bind(self.config.listen)
+        advertised = self.config.advertise
+        if advertised is None and (bound.ip is None or not bound.ip.is_unspecified):
+            advertised = Address(bound)
+        self._sign_record(advertised, self.record.generation)
+        self.listening = advertised or Address(replace(bound, host="127.0.0.1"))
+        self.log.info("listening", on=str(bound), advertise=str(advertised), peer=str(self.me))
+        return self.listening
+
+    def on_register(self, message: Register) -> None:
+        """Take a channel for a receiver."""
+        if self.listening is not None:
+            raise ChannelsClosed(f"channel {message.channel}: channels are registered before listen()")
+        if message.channel in self.receivers:
+            raise ChannelTaken(f"channel {message.channel} has a receiver already")
+        buckets = TokenBuckets(message.inbound.rate, message.inbound.burst)
+        self.receivers[message.channel] = Receiver(message.receiver, buckets)
+
+    def on_receive_packets(self, message: ReceivePackets) -> None:
+        """Take the packets for a receiver."""
+        if self.packet_receiver is not None:
+            raise ChannelTaken("packets have a receiver already")
+        self.packet_receiver = message.receiver
+
+    def on_set_gate(self, message: SetGate) -> int:
+        """Swap the gate, and let go on what waited for it. An older gate than the present one is ignored."""
+        if self.gate is None or message.gate.version >= self.gate.version:
+            self.gate = message.gate
+            self.gate_changed()
+        return self.gate.version
+
+    def on_close(self, message: Close) -> None:
+        """End everything of a peer in this one handler: nothing of it is delivered afterwards."""
+        peer, reason = message.peer, message.reason
+        live, dial = self.links.live.get(peer), self.links.dials.get(peer)
+        for joining in self.links.joinings(peer):
+            self.drop(joining, reason)
+        if dial is not None:
+            self.dialling.fail(dial, reason)
+        if live is not None:
+            self.close(live, reason)
+        self.packets.end_all(peer)
+
+    def on_close_link(self, message: CloseLink) -> None:
+        """End one connection, after what was sent on it before."""
+        live = self.links.by_id.get(message.link_id)
+        if live is None:
+            self.metrics.ignored.inc()
+            return
+        self.streams.drain(live)
+        self.close(live, message.reason)
+
+    def on_renew(self, message: Renew) -> PeerRecord:
+        """Sign a newer record of ourselves."""
+        self._sign_record(self.record.address, max(message.generation, self.record.generation) + 1)
+        return self.record
+
+    def _sign_record(self, address: Address | None, generation: int) -> None:
+        self.record = PeerRecord.sign(
+            self.identity,
+            network=self.config.network,
+            address=address,
+            generation=generation,
+            metadata=self.record.metadata,
+        )
+
+    # Timers ----------------------------------------------------------------------------------------------------------
+
+    def on_late(self, message: Late) -> None:
+        """A handshake or dial took too long."""
+        match message.what:
+            case Dialling() as dial:
+                self.dialling.fail(dial, Reason.TIMEOUT)
+            case Joining() as joining:
+                self.drop(joining, Reason.TIMEOUT)
+            case PacketLink() as link:
+                self.packets.end(link)
+
+    def on_probe_over(self, message: ProbeOver) -> None:
+        """A live link that had to give a sign of life did not."""
+        if message.live.probe is not None:
+            self.link_judged(message.live, False)
+
+    # Events of the wire ----------------------------------------------------------------------------------------------
+
+    def waiter(self) -> Waiter | None:
+        """The wire's sockets, where it has any."""
+        return self.wire.waiter() if hasattr(self, "wire") else None
+
+    def poll(self) -> bool:
+        """Take what the wire has."""
+        return self.wire.poll(self, _POLL_BUDGET)
+
+    def on_wire_ready(self) -> None:
+        """As `poll`, for wires that announce themselves."""
+        if self.poll():
+            self.mailbox.tell(WireReady())
+
+    def knock(self, ip: str, curve_key: bytes) -> bool:
+        """See `WireEvents`."""
+        now = self.now()
+        reason = self.admission.knock(self.gate, ip, curve_key, now, now + self.config.handshake_timeout)
+        if reason is not None:
+            self.metrics.refused.inc(reason)
+            self.log.info("handshake refused", reason=reason.value, ip=ip)
+        return reason is None
+
+    def route_up(self, route: Route) -> None:
+        """See `WireEvents`."""
+        match self.links.by_route.get(route):
+            case Dialling() as dial:
+                self.dialling.up(dial)
+            case PacketLink() as link:
+                self.packets.up(link)
+
+    def route_down(self, route: Route, reason: Reason) -> None:
+        """See `WireEvents`."""
+        match self.links.by_route.get(route):
+            case Live() as live:
+                self.close(live, reason, words=False)
+            case Dialling() as dial:
+                self.dialling.fail(dial, reason, words=False)
+            case Joining() as joining:
+                self.drop(joining, reason)
+            case PacketLink() as link:
+                self.packets.end(link)
+
+    def frames(self, route: Route, frames: Sequence[bytes], source: Source | None) -> None:
+        """See `WireEvents`. The usual case first."""
+        what = self.links.by_route.get(route)
+        if isinstance(what, Live):
+            if len(frames) == 2 and frames[0] == PACKET_HEAD:
+                self.packets.deliver(what.link.peer, frames[1])
+            else:
+                self.streams.frames(what, frames)
+        elif isinstance(what, PacketLink):
+            hello = self.packets.frames(what, frames)
+            if hello is not None:
+                self._promote(route, what, hello, source)
+        elif route not in self.links.closing:
+            self._handshake(route, frames, source, what)
+
+    def _handshake(
+        self, route: Route, frames: Sequence[bytes], source: Source | None, what: Dialling | Joining | None
+    ) -> None:
+        message = self._control(frames)
+        match what:
+            case Dialling() if message is not None:
+                self.dialling.said(what, message)
+            case Dialling():
+                self.dialling.fail(what, Reason.PROTOCOL)
+            case Joining() if message is not None:
+                self.accepting.said(what, message)
+            case Joining():
+                self.drop(what, Reason.PROTOCOL)
+            case None if isinstance(message, Hello) and source is not None:
+                self.accepting.hello(route, message, source)
+            case None:
+                self.metrics.invalid.inc("handshake")
+                self.refuse(route, Reason.PROTOCOL)
+
+    def _control(self, frames: Sequence[bytes]) -> Control | None:
+        try:
+            return decode_control(frames[0]) if len(frames) == 1 and is_control(frames[0]) else None
+        except DecodeError as error:
+            self.metrics.invalid.inc("handshake")
+            self.log.debug("invalid handshake", error=str(error))
+            return None
+
+    def _promote(self, route: Route, link: PacketLink, hello: Hello, source: Source | None) -> None:
+        """An inbound packet link wants to be a connection: the same handshake, with what is known of its source."""
+        self.accepting.hello(route, hello, source or Source(curve_key(link.peer), link.ip))
+
+    def oversize(self, route: Route, frames: int) -> None:
+        """See `WireEvents`: no honest peer does this."""
+        self.metrics.invalid.inc("frames")
+        self.log.warning("message of too many frames", frames=frames)
+        match self.links.by_route.get(route):
+            case Live() as live:
+                self.close(live, Reason.PROTOCOL)
+            case _:
+                self.route_down(route, Reason.PROTOCOL)
+                self.shut(route)

@@ -1,0 +1,36 @@
+"""Every metric of transport."""
+
+from __future__ import annotations
+
+from ..runtime import Registry
+
+
+class Metrics:
+    """Counters and gauges; a label's values are `Reason`s or words from here, never a peer's."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Register them all."""
+        self.connections = registry.gauge("transport_connections", "Open connections.", labels=("direction",))
+        self.refused = registry.counter(
+            "transport_refused_total", "Inbound handshakes refused, by reason.", labels=("reason",)
+        )
+        self.dials = registry.counter("transport_dials_total", "Dials that ended, by outcome.", labels=("outcome",))
+        self.closed = registry.counter("transport_closed_total", "Connections that ended.", labels=("reason",))
+        self.sent = registry.counter("transport_sent_total", "Messages handed to the wire.")
+        self.received = registry.counter("transport_received_total", "Messages delivered to receivers.")
+        self.lost = registry.counter(
+            "transport_lost_total", "Messages accepted by `send` and not sent, by cause.", labels=("cause",)
+        )
+        self.unconfirmed = registry.counter(
+            "transport_unconfirmed_total", "Messages sent on links that ended before the other side confirmed them."
+        )
+        self.dropped = registry.counter(
+            "transport_dropped_total", "Messages received and not delivered, by cause.", labels=("cause",)
+        )
+        self.invalid = registry.counter(
+            "transport_invalid_total", "Frames that no honest peer sends, by kind.", labels=("kind",)
+        )
+        self.packets = registry.counter(
+            "transport_packets_total", "Packets, by what became of them.", labels=("outcome",)
+        )
+        self.ignored = registry.counter("transport_ignored_total", "Commands for links that are gone already.")

@@ -1,0 +1,206 @@
+"""What a connection carries: messages on channels, heartbeats, the last words.
+
+* Outbound: messages wait in the link's outbox, bounded by count and bytes, and leave in batches as soon as everything
+  that was told before has been handled. A full wire is tried again after 1 ms, doubling to 50 ms, without delaying
+  others.
+* Inbound: a batch is decoded whole; each message must be of a registered channel and within the peer's quota. What is
+  over the quota is dropped and counted, and who keeps on is closed. What a receiver's inbox refuses is dropped and
+  counted.
+* Heartbeats: a silent link is asked, and is dead when it stays silent. Each heartbeat says how many messages its sender
+  has taken, so that at a link's end it is known which were not confirmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..runtime import Feedback, Lane, Message, Overflow
+from .codec import MAX_BATCH_MESSAGES, Bye, Control, Ping, Pong, decode_batch, decode_control, encode_batch, is_control
+from .core import Core
+from .errors import DecodeError
+from .links import Live
+from .mailbox import Received, Send
+from .reasons import Reason
+from .wire import Sent
+
+_FIRST_RETRY, _LAST_RETRY = 0.001, 0.05  # seconds
+_BATCH_BYTES = 1024 * 1024
+_DROPS_WINDOW = 10.0  # seconds
+# What the other side says of its reasons that means the same here; the rest is its own business.
+_SHARED_REASONS = frozenset({Reason.TRIMMED, Reason.SHUTDOWN, Reason.REPLACED, Reason.DUPLICATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Flush(Message):
+    """To the engine itself, behind the messages that wait already: send what the outboxes hold."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Message):
+    """Timer: the wire may have room for this link again."""
+
+    live: Live
+
+
+class StreamsPart:
+    """The data path of live connections. Their state is in the table."""
+
+    def __init__(self, core: Core) -> None:
+        """Part of one engine."""
+        self._core = core
+        self._dirty: list[Live] = []
+        self._window_ends = 0.0
+        self._counting: list[Live] = []  # links with drops in the present window
+
+    # Out -------------------------------------------------------------------------------------------------------------
+
+    def send(self, message: Send) -> None:
+        """Put a message in its link's outbox."""
+        core, config = self._core, self._core.config
+        live = core.links.by_id.get(message.link_id)
+        size = len(message.payload)
+        if live is None:
+            core.metrics.lost.inc("closed")
+        elif size > config.max_message:
+            core.metrics.lost.inc("oversize")
+            core.log.warning("message too large", channel=message.channel, size=size, allowed=config.max_message)
+        elif len(live.outbox) >= config.backlog_messages or live.outbox_bytes + size > config.backlog_bytes:
+            core.metrics.lost.inc("backlog")
+        else:
+            live.outbox.append((message.channel, message.payload))
+            live.outbox_bytes += size
+            if not live.dirty and live.retry is None:
+                live.dirty = True
+                if not self._dirty:
+                    core.mailbox.tell(Flush())
+                self._dirty.append(live)
+
+    def flush(self) -> None:
+        """Send what the outboxes hold, in batches."""
+        dirty, self._dirty = self._dirty, []
+        for live in dirty:
+            live.dirty = False
+            self.drain(live)
+
+    def drain(self, live: Live) -> None:
+        """Send until the outbox is empty or the wire is full."""
+        core = self._core
+        live.retry = None
+        while live.outbox and live.link.id in core.links.by_id:
+            batch, size = _next_batch(live)
+            sent = core.wire.send(live.route, encode_batch(batch))
+            if sent is Sent.FULL:
+                live.retry_delay = min(max(2 * live.retry_delay, _FIRST_RETRY), _LAST_RETRY)
+                live.retry = core.after(live.retry_delay, Retry(live))
+                return
+            if sent is Sent.GONE:
+                core.close(live, Reason.LOST, words=False)
+                return
+            for _ in batch:
+                live.outbox.popleft()
+            live.outbox_bytes -= size
+            live.retry_delay = 0.0
+            live.sent += len(batch)
+            core.metrics.sent.inc(by=len(batch))
+
+    # In --------------------------------------------------------------------------------------------------------------
+
+    def frames(self, live: Live, frames: Sequence[bytes]) -> None:
+        """One message of the wire, from a live connection."""
+        live.heard_at = self._core.now()
+        try:
+            if len(frames) == 1 and is_control(frames[0]):
+                self._control(live, decode_control(frames[0]))
+            else:
+                self._deliver(live, decode_batch(frames))
+        except DecodeError as error:
+            self._core.metrics.invalid.inc("frame")
+            self._core.log.warning("invalid frames", peer=live.link.peer.short, error=str(error))
+            self._core.close(live, Reason.PROTOCOL)
+
+    def _deliver(self, live: Live, messages: list[tuple[int, bytes]]) -> None:
+        core, link, now = self._core, live.link, live.heard_at
+        for channel, payload in messages:
+            receiver = core.receivers.get(channel)
+            if receiver is None or len(payload) > core.config.max_message:
+                core.metrics.invalid.inc("channel" if receiver is None else "oversize")
+                core.close(live, Reason.PROTOCOL)
+                return
+            live.received += 1
+            if not receiver.inbound.take(link.peer, now):
+                if self._over_quota(live, now):
+                    return
+            elif receiver.mailbox.tell(Received(link.id, link.peer, channel, payload)) is Feedback.REJECTED:
+                core.metrics.dropped.inc("inbox")
+            else:
+                core.metrics.received.inc()
+
+    def _over_quota(self, live: Live, now: float) -> bool:
+        """Count a message over quota; True if it was one too many."""
+        core = self._core
+        core.metrics.dropped.inc("quota")
+        if now >= self._window_ends:
+            self._window_ends = now + _DROPS_WINDOW
+            for other in self._counting:
+                other.dropped = 0
+            self._counting.clear()
+        if not live.dropped:
+            self._counting.append(live)
+        live.dropped += 1
+        if live.dropped < core.config.flood_drops:
+            return False
+        core.log.warning("flooding", peer=live.link.peer.short, dropped=live.dropped)
+        core.close(live, Reason.FLOODING)
+        return True
+
+    def _control(self, live: Live, message: Control) -> None:
+        core = self._core
+        match message:
+            case Ping(received=received):
+                self._confirmed(live, received)
+                core.send_control(live.route, Pong(live.received))
+            case Pong(received=received):
+                self._confirmed(live, received)
+                core.link_judged(live, True)
+            case Bye(reason=reason):
+                core.close(live, reason if reason in _SHARED_REASONS else Reason.REMOTE, words=False)
+            case _:
+                core.metrics.invalid.inc("out_of_order")
+                core.close(live, Reason.PROTOCOL)
+
+    def _confirmed(self, live: Live, received: int) -> None:
+        if live.confirmed <= received <= live.sent:
+            live.confirmed = received
+
+    # Heartbeats ------------------------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Ask the silent links for a sign of life, and end those that stayed silent."""
+        core, config, now = self._core, self._core.config, self._core.now()
+        for live in list(core.links.by_id.values()):
+            silent = now - live.heard_at
+            if silent >= config.heartbeat_timeout:
+                core.close(live, Reason.DEAD)
+            elif silent >= config.heartbeat_interval or live.sent > live.confirmed:
+                self._ask(live)
+
+    def _ask(self, live: Live) -> None:
+        if self._core.send_control(live.route, Ping(live.received)) is Sent.GONE:
+            self._core.close(live, Reason.LOST, words=False)
+
+
+def _next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
+    """The first messages of the outbox that fit a batch, at least one, and their bytes."""
+    batch: list[tuple[int, bytes]] = []
+    size = 0
+    for message in live.outbox:
+        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > _BATCH_BYTES):
+            break
+        batch.append(message)
+        size += len(message[1])
+    return batch, size
