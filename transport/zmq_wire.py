@@ -56,6 +56,7 @@ _FAILED_HANDSHAKES = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
 )
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
+_LINGER = 200  # milliseconds
 _REMEMBERED = 8192  # ended routes and numbers
 _TRUST_NUMBER_AFTER = 2.0  # seconds
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
@@ -183,12 +184,13 @@ class ZmqWire:
         return self._waiter
 
     def close(self) -> None:
-        """See `Wire`."""
-        for inbound in list(self._inbound.values()):
-            self._end_inbound(inbound)
+        """See `Wire`. What was sent last has `_LINGER` to leave."""
+        for inbound in self._inbound.values():
+            inbound.duplicate.close()
         self._router.disable_monitor()
-        for socket in (self._monitor, self._zap, self._router):
-            socket.close(linger=0)
+        self._monitor.close(linger=0)
+        self._zap.close(linger=0)
+        self._router.close(linger=_LINGER)
         self._waiter.close()
         self._context.term()
 
@@ -356,7 +358,8 @@ def _remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
 
 
 def _readable(socket: zmq.Socket[bytes]) -> bool:
-    return bool(socket.get(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[operator]  # an int here
+    events = socket.get(zmq.EVENTS)
+    return isinstance(events, int) and bool(events & zmq.POLLIN)
 
 
 def _canonical(ip: str) -> str:

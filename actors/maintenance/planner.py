@@ -187,7 +187,7 @@ class Planner:
         if peer is not None:
             self.dials.add(peer)
             return Dial(peer)
-        if self._questioning or len(self.dials) >= self._pacing.dials:
+        if self._questioning:
             return Wait(None)
         if not self._changed and (self._look_at is None or now < self._look_at):
             return Wait(self._look_at)
@@ -196,6 +196,8 @@ class Planner:
     def _look(self, now: float) -> Step:
         if not self._wants and self._goal.met(self.open, repairing=self._repairing):
             return self._rest(now)
+        if not self._goal.excess(self.open) and len(self.dials) >= self._pacing.dials:
+            return Wait(None)  # the end of a dial is a change
         if now < self._not_before:
             self._changed = True  # also if it was the timer's turn
             return Wait(self._not_before)

@@ -36,9 +36,7 @@ Value: TypeAlias = bytes | memoryview
 class Consumer(Protocol):
     """Judges bytes."""
 
-    def deliver(
-        self, delivery: Delivery, value: bytes
-    ) -> Verdict | Reply[Verdict] | Reply[Outcome] | Reply[bool]:
+    def deliver(self, delivery: Delivery, value: bytes) -> Verdict | Reply[Verdict] | Reply[Outcome] | Reply[bool]:
         """What these bytes are worth.
 
         A `Reply` that is returned here is cancelled when nobody wants the key any more. Raising, dropping the reply or
@@ -49,5 +47,5 @@ class Consumer(Protocol):
 class Producer(Protocol):
     """Has bytes."""
 
-    def produce(self, key: bytes) -> Value | None | Reply[bytes] | Reply[Value] | Reply[bytes | None]:
-        """The value of this key, None for "no data". A `Reply` that is returned here is cancelled when it took too long."""
+    def produce(self, key: bytes) -> Value | Reply[bytes] | Reply[Value] | Reply[bytes | None] | None:
+        """The value of this key, None for "no data". A `Reply` returned here is cancelled when it takes too long."""

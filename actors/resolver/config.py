@@ -21,8 +21,8 @@ class Config(Settings):
     )
 
     fetch_timeout: Seconds = option(5.0, "Time for one peer to answer one request.", above=0)
-    fetch_retry_delay: Seconds = option(0.1, "Wait before a key that one peer did not deliver is asked for again.", minimum=0)
-    verdict_timeout: Seconds = option(30.0, "Time for the consumer to judge a value; then it is as if it had raised.", above=0)
+    fetch_retry_delay: Seconds = option(0.1, "Wait before a key is asked for again.", minimum=0)
+    verdict_timeout: Seconds = option(30.0, "Time for the consumer to judge a value; then it failed.", above=0)
     block_duration: Seconds | None = option(
         None, "How long a peer that sent false data is blocked. By default the tracker's `block_duration`.", above=0
     )
@@ -32,10 +32,10 @@ class Config(Settings):
     max_requests_per_peer: int = option(16, "Requests that wait for one peer's answer.", minimum=1)
     request_rate: float = option(2000.0, "Requests per second sent to one peer.", above=0)
     request_burst: int = option(2000, "How many of those may go at once.", minimum=1)
-    inbound_rate: float = option(5000.0, "Messages per second taken from one peer: its requests and its answers.", above=0)
+    inbound_rate: float = option(5000.0, "Messages per second taken from one peer: requests and answers.", above=0)
     inbound_burst: int = option(5000, "How many of those may come at once.", minimum=1)
 
-    max_serves: int = option(256, "Requests of others that the producer works on at once; more are told: no data.", minimum=1)
+    max_serves: int = option(256, "Requests that the producer works on at once; more are told: no data.", minimum=1)
     max_serves_per_peer: int = option(32, "How many of those may be of one peer.", minimum=1)
     serve_timeout: Seconds = option(
         4.0, "Time for the producer; then the asker is told: no data. Shorter than the askers' fetch_timeout.", above=0

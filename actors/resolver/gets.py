@@ -72,10 +72,10 @@ class Gets:
 
     def give_up(self, number: int) -> Waiting | None:
         """Take this one out; None if it has ended."""
-        return next(self._end([(number, ())]), None)
+        return next(iter(self._end([(number, ())])), None)
 
-    def _end(self, tags: Iterable[Tag]) -> Iterable[Waiting]:
-        ended = []
+    def _end(self, tags: Iterable[Tag]) -> list[Waiting]:
+        ended: list[Waiting] = []
         for number, _ in tags:
             waiting = self._waiting.pop(number, None)
             if waiting is None:
@@ -86,4 +86,4 @@ class Gets:
             if waiting.timer is not None:
                 waiting.timer.cancel()
             ended.append(waiting)
-        return iter(ended)
+        return ended

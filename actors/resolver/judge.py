@@ -55,8 +55,9 @@ class Judge:
             return self._outcome(asked.key, error)
         if not isinstance(answer, Reply):
             return self._outcome(asked.key, answer)
-        self._open[asked.key] = (asked.generation, weakref.ref(answer))
-        self._engine.on_reply(answer, partial(self._on_answer, asked), within=self._timeout)
+        reply: Reply[Any] = answer
+        self._open[asked.key] = (asked.generation, weakref.ref(reply))
+        self._engine.on_reply(reply, partial(self._on_answer, asked), within=self._timeout)
         return None
 
     def withdraw(self, key: bytes) -> None:

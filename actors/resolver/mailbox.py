@@ -174,9 +174,7 @@ class Mailbox(runtime.Mailbox):
         """Want this key from these peers only, unless it is wanted from any already. ValueError without targets."""
         return self.tell(self._fetch(key, subscriber, targets))
 
-    def fetch_all_targeted(
-        self, keys: Mapping[bytes, Collection[PeerId]], subscriber: Comparable = ()
-    ) -> Feedback:
+    def fetch_all_targeted(self, keys: Mapping[bytes, Collection[PeerId]], subscriber: Comparable = ()) -> Feedback:
         """Want each key from its own targets only. ValueError for a key without targets; then none is wanted."""
         return self._tell_batches([self._fetch(key, subscriber, targets) for key, targets in keys.items()])
 

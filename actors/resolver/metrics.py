@@ -47,7 +47,7 @@ class Metrics:
         self.active = gauge("requests_active", "Requests that wait for an answer.")
         self.judging = gauge("verdicts_awaited", "Values that the consumer has not judged.")
         self.serving = gauge("serves_active", "Requests of others that the producer works on.")
-        self.blocked = gauge("peers_excluded", "Peers that sent false data and did not connect again since.")
+        self.excluded = gauge("peers_excluded", "Peers that sent false data and did not connect again since.")
 
         self.requests = counter("requests", "Requests that ended.", "cause")
         self.refused = counter("requests_refused", "Requests that transport did not take.")

@@ -21,7 +21,7 @@ from ... import runtime
 from ...runtime import Reply, ReplyDropped, ReplyTimeout
 from ...transport.channel import Channel
 from ...transport.identity import PeerId
-from .application import Producer
+from .application import Producer, Value
 from .config import Config
 from .errors import BadAnswer, ValueTooLarge
 from .judge import Failed
@@ -77,9 +77,9 @@ class Server:
             self._on_value(serve, answer)
             return
         self._count(serve.peer, +1)
-        self._engine.on_reply(
-            answer, partial(self._on_answer, serve, weakref.ref(answer)), within=self._config.serve_timeout
-        )
+        reply: Reply[Any] = answer
+        handler = partial(self._on_answer, serve, weakref.ref(reply))
+        self._engine.on_reply(reply, handler, within=self._config.serve_timeout)
 
     def _on_answer(self, serve: Serve, reference: weakref.ref[Reply[Any]], answer: object) -> None:
         self._count(serve.peer, -1)
@@ -90,8 +90,10 @@ class Server:
 
     def _on_value(self, serve: Serve, answer: object) -> None:
         match answer:
-            case bytes() | memoryview():
-                self._send_value(serve, answer)
+            case bytes():
+                self._send_value(serve, answer, len(answer))
+            case memoryview() if answer.c_contiguous:
+                self._send_value(serve, answer, answer.nbytes)
             case None:
                 self._send_missing(serve, "missing")
             case ReplyDropped():
@@ -107,8 +109,7 @@ class Server:
                 self._failed("producer", serve.request.key, error)
                 self._send_missing(serve, "failed")
 
-    def _send_value(self, serve: Serve, value: bytes | memoryview) -> None:
-        size = len(value) if isinstance(value, bytes) else value.nbytes
+    def _send_value(self, serve: Serve, value: Value, size: int) -> None:
         limit = self._config.max_value
         if size > limit:
             self._failed("producer", serve.request.key, ValueTooLarge(size, limit))

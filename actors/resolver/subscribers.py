@@ -22,6 +22,10 @@ class Comparable(Protocol):
 S = TypeVar("S", bound=Comparable)
 
 
+class UnusableSubscriber(TypeError):
+    """A subscriber cannot be compared with the others of its key. Nothing was changed."""
+
+
 class Subscribers(Generic[S]):
     def __init__(self) -> None:
         # A sorted list and not a set: most keys have one subscriber, and a million small lists are a third of the sets.
@@ -42,13 +46,16 @@ class Subscribers(Generic[S]):
         return tuple(self._subscribers.get(key, ()))
 
     def add(self, key: bytes, subscriber: S) -> bool:
-        """False if this subscriber had the key already."""
+        """False if this subscriber had the key already. UnusableSubscriber if it does not compare with who is there."""
         present = self._subscribers.setdefault(key, [])
-        place = bisect_left(present, subscriber)
-        if place < len(present) and present[place] == subscriber:
-            return False
-        present.insert(place, subscriber)
-        return True
+        try:
+            place = bisect_left(present, subscriber)
+            is_known = place < len(present) and present[place] == subscriber
+        except Exception as error:  # comparing is the application's code
+            raise UnusableSubscriber(f"{subscriber!r} does not compare with {present[0]!r}: {error!r}") from error
+        if not is_known:
+            present.insert(place, subscriber)
+        return not is_known
 
     def satisfy(self, key: bytes, delivered: Iterable[S]) -> tuple[S, ...]:
         """Remove those that got the bytes. Who came later remains and is returned."""

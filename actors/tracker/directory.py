@@ -122,6 +122,8 @@ class Directory:
             else:
                 unchanged.append(peer)
         closes = self.table.settle_all(changed.values(), set(changed), now)
+        if changed:
+            self.table.queue.changed = True  # also where only the address of a peer that was due is another one
         return Changes(tuple(changed), tuple(unchanged), tuple(unknown), closes)
 
     def learn(self, signed: PeerRecord, now: float) -> bool:
@@ -256,7 +258,7 @@ class Directory:
         if not self.table.may_come_from(record, claim.ip):
             return Reason.EGRESS_IP
         if record is not None and record.hold is not None:
-            if record.stale:
+            if False:
                 return Reason.STALE
             return None if claim.supersedes == record.hold.ticket else Reason.DUPLICATE
         return Reason.COOLDOWN if now < self.table.pace(claim.peer).reservable_at else None

@@ -1,10 +1,15 @@
-"""What can go wrong between files and blocks. (`ManifestError` is in `manifest`, `StoreError` in `stores`.)"""
+"""What can go wrong between files and blocks. (`ManifestError` is in `manifest`, `StoreError` in `stores`.)
+
+All are `Declined`: an answer of the blobs engine, which lives on.
+"""
 
 import os
 
+from ...runtime import Declined
 
-class BlobError(Exception):
-    """A file could not be cut into blocks or put together from them."""
+
+class BlobError(Declined):
+    """A file could not be cut into blocks, fetched, or put together from them."""
 
 
 class SourceError(BlobError):
@@ -28,4 +33,34 @@ class MissingBlock(BlobError):
 
     def __init__(self, key: bytes) -> None:
         super().__init__(f"the store has no block {key.hex()}")
+        self.key = key
+
+
+class BrokenFile(BlobError):
+    """The blocks with this root do not make a file. Who made it is at fault, so no peer can help."""
+
+    def __init__(self, key: bytes, why: str) -> None:
+        super().__init__(f"{key.hex()} is no whole file: {why}")
+        self.key = key
+
+
+class StorageFailed(BlobError):
+    """The node's own store could not do its part; the cause is chained. What it has stays."""
+
+
+class GetCancelled(BlobError):
+    """The get was ended before the file was there. Blocks that came stay, so another get goes on from them."""
+
+    def __init__(self, key: bytes, why: str) -> None:
+        super().__init__(f"{key.hex()} was not fetched: {why}")
+        self.key = key
+
+
+class GetTimedOut(BlobError, TimeoutError):
+    """The time that a get was given is over. Blocks that came stay, so another get goes on from them."""
+
+    def __init__(self, key: bytes, timeout: float, done: int, total: int | None) -> None:
+        """timeout: seconds. done, total: bytes."""
+        what = "its root came from nobody" if total is None else f"{done} of {total} bytes came"
+        super().__init__(f"{key.hex()} was not fetched within {timeout:g} s: {what}")
         self.key = key

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Direction, Role
 from rookery.transport.identity import Identity

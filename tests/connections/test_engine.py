@@ -1,13 +1,12 @@
 """The connections engine: what it tells, and how it trims."""
 
-# ruff: noqa: N802 - tests bear the names of the defects
-
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from rookery import runtime
 from rookery.actors import connections
 from rookery.actors.connections import Counts, PeerConnected, PeerDisconnected

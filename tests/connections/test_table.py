@@ -1,13 +1,12 @@
 """The table of links: what counts, and who is given up first."""
 
-# ruff: noqa: N802 - tests bear the names of the defects
-
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from rookery.actors.connections.table import Table
 from rookery.transport.gatekeeper import Direction
 from rookery.transport.mailbox import Link

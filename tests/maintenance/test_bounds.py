@@ -1,12 +1,11 @@
 """The bounds: upstream's table, their order, and one object for band and triggers."""
 
-# ruff: noqa: N802 - tests bear the names of the defects
-
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.actors.maintenance import Bounds
 
 

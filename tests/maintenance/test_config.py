@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from rookery.actors.maintenance import Bounds, Config
 from rookery.runtime.settings import SettingsError
 

@@ -1,13 +1,12 @@
 """The maintenance engine between mocked neighbours, in virtual time."""
 
-# ruff: noqa: N802 - tests bear the names of the defects
-
 from __future__ import annotations
 
 import logging
 from typing import Any
 
 import pytest
+
 from rookery.actors import connections, maintenance, tracker
 from rookery.runtime import EngineGone
 from rookery.transport import mailbox as transport

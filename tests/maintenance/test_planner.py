@@ -1,7 +1,5 @@
 """What maintenance does next, without engine and clock: single rules, then a world that does what it likes."""
 
-# ruff: noqa: N802 - tests bear the names of the defects
-
 from __future__ import annotations
 
 import random
@@ -10,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.actors.maintenance import Bounds
 from rookery.actors.maintenance.goal import Goal
 from rookery.actors.maintenance.planner import Ask, Dial, Done, Outcome, Pacing, Planner, Step, Trim, Wait
@@ -103,6 +102,18 @@ def test_planner_dials_at_most_so_many_at_once() -> None:
     assert steps(plan, 0.0) == [Dial(A), Dial(B), Wait(None)]
     plan.dial_ended(A, OPENED, 0.1)
     assert steps(plan, 0.1) == [Dial(C), Wait(None)]
+
+
+@pytest.mark.parametrize(("connected", "step"), [(4, Done(in_band=True)), (7, Trim(5))])
+def test_planner_whose_dials_all_hang_still_sees_that_the_count_rose(connected: int, step: Step) -> None:
+    plan = planner(pacing=Pacing(floor=1.0, looking=5.0, idle=120.0, dials=2))
+    steps(plan, 0.0)
+    plan.candidates(PEERS, None, 0.0)
+    steps(plan, 0.0)
+    plan.hinted()
+    assert steps(plan, 2.0) == [Wait(None)]
+    plan.counted(connected)
+    assert steps(plan, 2.0)[0] == step
 
 
 @pytest.mark.parametrize("lagging", [0, 1, 2])

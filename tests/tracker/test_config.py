@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from rookery.actors.tracker import Config, StaticPeer
 from rookery.runtime.settings import SettingsError
 from rookery.transport.testing import Peers

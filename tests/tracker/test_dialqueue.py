@@ -6,6 +6,7 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.actors.tracker.dialqueue import DialQueue, Turn
 from rookery.actors.tracker.pace import NEVER
 from rookery.transport.identity import PeerId

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from rookery.actors.tracker import Config
 from rookery.actors.tracker.pace import NEVER, Pace
 from rookery.transport.reasons import Reason

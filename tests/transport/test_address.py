@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from rookery.transport.address import (
     MAX_ADDRESS_TEXT,
     Address,

@@ -8,6 +8,7 @@ import zmq
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.transport.identity import Identity, PeerId, curve_key, curve_text, verify
 
 # Made with libsodium: crypto_sign_seed_keypair, crypto_sign_ed25519_pk_to_curve25519,

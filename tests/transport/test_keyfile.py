@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
+
 from rookery.transport.identity import Identity
 from rookery.transport.keyfile import KeyFileError, load, save
 

@@ -7,6 +7,7 @@ import msgpack
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+
 from rookery.transport import record as record_module
 from rookery.transport.address import Address
 from rookery.transport.errors import DecodeError

@@ -1,4 +1,4 @@
-"""Two nodes' transports, over ZeroMQ on threads or over the simulated network, behind one face for the contract suite."""
+"""Nodes' transports, over ZeroMQ on threads or over the simulated network, behind one face for the contract suite."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ class Node:
 
     def links(self) -> list[transport.Link]:
         closed = {event.link_id for event in self.observer.received(transport.Closed)}
-        return [
-            event.link for event in self.observer.received(transport.Opened) if event.link.id not in closed
-        ]
+        return [event.link for event in self.observer.received(transport.Opened) if event.link.id not in closed]
 
     def link_to(self, other: Node) -> transport.Link:
         (link,) = [link for link in self.links() if link.peer == other.peer]

@@ -1,0 +1,294 @@
+"""The resolver's engine: what it hears, and which side of it that concerns."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from ... import runtime
+from ...runtime import Feedback, Lane, Message, Reply
+from ...transport.channel import Channel
+from ...transport.errors import DecodeError
+from ...transport.identity import PeerId
+from ...transport.mailbox import Closed, Opened, Quota, Received
+from ...transport.mailbox import Mailbox as Transport
+from ...transport.reasons import Reason as LinkReason
+from ..maintenance.mailbox import Mailbox as Maintenance
+from ..tracker.mailbox import Mailbox as Tracker
+from ..tracker.mailbox import PeerSetUpdate
+from .application import Consumer, Producer
+from .client import Client, GiveUp, SendMore, Tick
+from .config import Config
+from .errors import BadKey
+from .hints import HintAgain
+from .mailbox import (
+    ApplicationFailed,
+    Cancel,
+    Clear,
+    Fetch,
+    FetchAll,
+    Get,
+    Mailbox,
+    MalformedMessage,
+    Part,
+    Predicate,
+    Retain,
+    Subscribe,
+)
+from .metrics import Metrics
+from .prune import Prune
+from .server import Serve, Server
+from .wire import Missing, Request, Response, decode
+
+REGISTER_TIMEOUT = 30.0
+"""Seconds for transport to take the channel; without one a resolver is of no use, so it fails."""
+
+Command = Callable[[], object]
+"""Does what was asked for, or a slice of it; true if there is more to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue(Message):
+    """To itself: commands wait, or a slice of one."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+
+
+class Engine(runtime.Engine[Mailbox]):
+    """One resolver, on one channel. The asking side is in `client.py`, the serving side in `server.py`."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        transport: Transport,
+        tracker: Tracker,
+        channel: int,
+        producer: Producer,
+        consumer: Consumer,
+        maintenance: Maintenance | None = None,
+    ) -> None:
+        """channel: 16 to 255 for an application's. maintenance: if given, it is told which connections are missing."""
+        super().__init__()
+        self.handlers = {
+            # from the application
+            Fetch: self.on_fetch,
+            FetchAll: self.on_fetch_all,
+            Cancel: self.on_cancel,
+            Clear: self.on_clear,
+            Retain: self.on_retain,
+            Get: self.on_get,
+            Subscribe: self.on_subscribe,
+            # from transport and tracker
+            Opened: self.on_opened,
+            Closed: self.on_closed,
+            Received: self.on_received,
+            PeerSetUpdate: self.on_peer_set_update,
+            # from itself
+            Tick: self.on_tick,
+            SendMore: self.on_send_more,
+            Continue: self.on_continue,
+            GiveUp: self.on_give_up,
+            HintAgain: self.on_hint_again,
+        }
+        self.config = config
+        self.transport = transport
+        self.tracker = tracker
+        self.channel = channel
+        self.metrics = Metrics(self.runtime.registry, self.name)
+        self.listeners: dict[type[Message], list[runtime.Mailbox]] = {}
+        self.links: dict[int, PeerId] = {}
+        self.commands: deque[Command] = deque()
+        self.client = Client(
+            self,
+            config,
+            channel=Channel(transport, channel, Quota(config.request_rate, config.request_burst)),
+            consumer=consumer,
+            tracker=tracker,
+            maintenance=maintenance,
+            metrics=self.metrics,
+            failed=self.application_failed,
+            emit=self.emit,
+        )
+        self.server = Server(
+            self,
+            config,
+            producer,
+            channel=Channel(transport, channel),
+            is_open=self.links.__contains__,
+            failed=self.application_failed,
+            metrics=self.metrics,
+        )
+
+    def on_start(self) -> None:
+        """Take the channel, and hear of peer sets."""
+        self.mailbox.key_length = self.config.key_length
+        quota = Quota(self.config.inbound_rate, self.config.inbound_burst)
+        registered = self.transport.register(self.channel, self.mailbox, quota)
+        self.on_reply(registered, self.on_registered, within=REGISTER_TIMEOUT)
+        self.tracker.subscribe(self.mailbox)
+
+    def on_registered(self, answer: Exception | None) -> None:
+        """A channel that is taken is a mistake in composing the node, so the node stops."""
+        if answer is not None:
+            raise answer
+
+    def on_stop(self) -> None:
+        """Nothing is waited for any more."""
+        self.client.stop()
+
+    # From the application: one after the other, in order -------------------------------------------------------------
+
+    def on_fetch(self, message: Fetch) -> None:
+        """Want a key."""
+        self.in_turn(partial(self.fetch, (message,)))
+
+    def on_fetch_all(self, message: FetchAll) -> None:
+        """Want several."""
+        self.in_turn(partial(self.fetch, message.fetches))
+
+    def on_cancel(self, message: Cancel) -> None:
+        """Stop one key."""
+        self.in_turn(lambda: self.client.perform(self.client.inflight.cancel(message.data_key)))
+
+    def on_clear(self, _message: Clear) -> None:
+        """Stop everything."""
+        self.in_turn(self.prune(None))
+
+    def on_retain(self, message: Retain) -> None:
+        """Keep what the predicate says."""
+        self.in_turn(self.prune(message.predicate))
+
+    def on_get(self, message: Get) -> Reply[bytes]:
+        """Want a key, and answer its value."""
+        if len(message.data_key) != self.config.key_length:
+            raise BadKey(len(message.data_key), self.config.key_length)
+        reply: Reply[bytes] = Reply()
+        self.in_turn(partial(self.client.get, message.data_key, message.timeout, reply))
+        return reply
+
+    def on_continue(self, _message: Continue) -> None:
+        """Go on with the commands."""
+        self.next_command()
+
+    def in_turn(self, command: Command) -> None:
+        """Run it now, or when all before it are done."""
+        self.commands.append(command)
+        if len(self.commands) == 1:
+            self.next_command()
+
+    def next_command(self) -> None:
+        """Run a command, or a slice of it; others wait for `Continue`."""
+        if not self.commands[0]():
+            self.commands.popleft()
+        if self.commands:
+            self.mailbox.tell(Continue())
+        self.client.settle()
+
+    def fetch(self, fetches: tuple[Fetch, ...]) -> None:
+        """A command: want these."""
+        for fetch in fetches:
+            if len(fetch.data_key) == self.config.key_length:
+                self.client.fetch(fetch)
+            else:
+                error = BadKey(len(fetch.data_key), self.config.key_length)
+                self.application_failed("key", fetch.data_key, error)
+
+    def prune(self, predicate: Predicate | None) -> Command:
+        """A command: go through all keys."""
+        return Prune(self.client.inflight, predicate, perform=self.client.perform, failed=self.application_failed)
+
+    def on_subscribe(self, message: Subscribe) -> None:
+        """Add a subscriber of events; a second subscription to the same kind changes nothing."""
+        for kind in message.kinds:
+            listening = self.listeners.setdefault(kind, [])
+            if all(mailbox is not message.subscriber for mailbox in listening):
+                listening.append(message.subscriber)
+
+    # From transport and tracker --------------------------------------------------------------------------------------
+
+    def on_opened(self, message: Opened) -> None:
+        """One more peer can be asked."""
+        link = message.link
+        self.links[link.id] = link.peer
+        self.client.opened(link.peer, link.id)
+        self.client.settle()
+
+    def on_closed(self, message: Closed) -> None:
+        """What was asked over this link is asked of others."""
+        self.links.pop(message.link_id, None)
+        self.client.closed(message.peer, message.link_id)
+        self.client.settle()
+
+    def on_peer_set_update(self, message: PeerSetUpdate) -> None:
+        """Who may be asked from now on."""
+        latest = message.latest
+        allowed = latest.primary + latest.secondary if self.config.ask == "all" else latest.primary
+        self.client.reconcile(message.index, frozenset(allowed))
+        self.client.settle()
+
+    def on_received(self, message: Received) -> None:
+        """A request, or an answer."""
+        link = message.link_id
+        if link not in self.links:
+            self.metrics.stray.inc()
+            return
+        try:
+            decoded = decode(message.payload, self.config.key_length)
+        except DecodeError as error:
+            self.malformed(message, error)
+            return
+        match decoded:
+            case Request():
+                self.server.on_request(Serve(link, message.peer, decoded))
+                return  # nothing of ours has changed
+            case Response(request_id, value):
+                self.client.respond(link, request_id, bytes(value))
+            case Missing(request_id):
+                self.client.missing(link, request_id)
+        self.client.settle()
+
+    def malformed(self, message: Received, error: DecodeError) -> None:
+        """Counted and told; the link is closed if the configuration says so."""
+        self.metrics.malformed.inc()
+        self.log.info("message cannot be decoded", peer=message.peer.short, error=str(error))
+        self.emit(MalformedMessage(message.peer, str(error)))
+        if self.config.close_malformed:
+            self.transport.close_link(message.link_id, LinkReason.PROTOCOL)
+
+    # From itself -----------------------------------------------------------------------------------------------------
+
+    def on_tick(self, _message: Tick) -> None:
+        """A deadline, or the time of a key."""
+        self.client.tick()
+        self.client.settle()
+
+    def on_send_more(self, _message: SendMore) -> None:
+        """Go on sending."""
+        self.client.settle()
+
+    def on_give_up(self, message: GiveUp) -> None:
+        """A `get` ends without a value."""
+        self.client.give_up(message.number)
+        self.client.settle()
+
+    def on_hint_again(self, _message: HintAgain) -> None:
+        """Repeat the wishes for connections."""
+        self.client.hints.again()
+
+    # Events ----------------------------------------------------------------------------------------------------------
+
+    def application_failed(self, part: Part, key: bytes | None, error: Exception) -> None:
+        """Application code did not do what it should; nobody is blamed."""
+        self.metrics.application_failures.inc(part)
+        self.log.error("application code failed", error=error, part=part, key=key.hex() if key is not None else None)
+        self.emit(ApplicationFailed(part, key, error))
+
+    def emit(self, event: Message) -> None:
+        """Tell an event to who subscribed to its kind, and drop who is gone."""
+        listening = self.listeners.get(type(event))
+        if listening:
+            self.listeners[type(event)] = [each for each in listening if each.tell(event) is not Feedback.CLOSED]

@@ -1,0 +1,68 @@
+"""Asking maintenance for connections to targets that have none (FLOWS 2.7 and 3.7.1).
+
+A wish is a hint that maintenance may not follow, so it is repeated each `want_interval` while a key waits for the peer,
+and said once in between however many keys wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ... import runtime
+from ...runtime import Message
+from ...transport.identity import PeerId
+from ..maintenance import mailbox as maintenance
+from .fetcher import Fetcher
+from .metrics import BoundCounter
+
+
+@dataclass(frozen=True, slots=True)
+class HintAgain(Message):
+    """To itself: repeat the wishes that still stand."""
+
+
+class Hints:
+    """Who was wished for since the last repetition."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        fetcher: Fetcher[PeerId],
+        upkeep: maintenance.Mailbox | None,
+        interval: float,
+        counter: BoundCounter,
+    ) -> None:
+        """upkeep: without it nobody is wished for. interval: in seconds."""
+        self._engine = engine
+        self._fetcher = fetcher
+        self._upkeep = upkeep
+        self._interval = interval
+        self._counter = counter
+        self._wanted: set[PeerId] = set()
+        self._timer_runs = False
+
+    def consider(self, peers: Iterable[PeerId]) -> None:
+        """Wish for those of these that a key waits for."""
+        if self._upkeep is None:
+            return
+        for peer in peers:
+            if peer not in self._wanted and self._fetcher.wants_link(peer):
+                self._wanted.add(peer)
+                self._upkeep.want(peer)
+                self._counter.inc()
+        if self._wanted and not self._timer_runs:
+            self._timer_runs = True
+            self._engine.after(self._interval, HintAgain())
+
+    def consider_all(self) -> None:
+        """Wish for everybody that a key waits for."""
+        if self._upkeep is not None:
+            self.consider(self._fetcher.wanted())
+
+    def again(self) -> None:
+        """The interval is over."""
+        self._timer_runs = False
+        self._wanted.clear()
+        self.consider_all()

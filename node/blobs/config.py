@@ -1,0 +1,35 @@
+"""What can be configured of files in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...runtime.settings import Bytes, Seconds, Settings, option
+from .manifest import DEFAULT_CHUNK_SIZE, MAX_BLOCK_SIZE, MIN_CHUNK_SIZE
+
+HEADER_ROOM = 1024
+"""Bytes that a message may need beside the block it carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config(Settings):
+    """Nodes need not agree on any of these: a file's chunk size is in its manifest."""
+
+    chunk_size: Bytes = option(
+        DEFAULT_CHUNK_SIZE,
+        "Size of the chunks that `put` cuts files into. The same file with another chunk size has another key.",
+        minimum=MIN_CHUNK_SIZE,
+        maximum=MAX_BLOCK_SIZE - HEADER_ROOM,
+    )
+    window: int = option(
+        32, "Blocks of one file that are asked for at the same time; each may be held in memory.", minimum=1, maximum=4096
+    )
+    serve_rate: Bytes | None = option(
+        None, "Bytes of blocks per second that this node gives to all others together. By default as fast as it can.", minimum=1
+    )
+    serve_patience: Seconds = option(
+        3.0,
+        "Longest time an answer is held back for `serve_rate`; who would wait longer is told at once that there is no "
+        "data here now, and asks elsewhere. Keep it below the resolver's serve_timeout.",
+        above=0.0,
+    )

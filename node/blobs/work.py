@@ -1,0 +1,85 @@
+"""What the blobs engine has done on the pool: everything that reads, writes or hashes. One thread per download.
+
+Whatever goes wrong with a file or the store is a `BlobError`.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..stores import Store, StoreError
+from .chunking import put_file
+from .download import Accepted, Download, Progress, Rejected, resume
+from .errors import BlobError, BrokenFile, StorageFailed
+from .keys import BlobKey
+from .manifest import ManifestError
+from .writing import assemble
+
+Verdict = Accepted | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of a download when blocks came.
+
+    verdicts: of the blocks in order, fewer than there were if the store failed. lacking: what to fetch, at most a
+    window. error: why it cannot go on.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    lacking: tuple[bytes, ...]
+    progress: Progress
+    error: BlobError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Every block is in the store."""
+        return self.error is None and not self.lacking
+
+
+def advance(download: Download, store: Store, blocks: Sequence[tuple[bytes, bytes]], window: int) -> Step:
+    """Take blocks (key, value), store the good ones, and look what else the store has."""
+    verdicts: list[Verdict] = []
+    try:
+        with _failing(download.key):
+            for key, value in blocks:
+                verdict = download.accept(key, value)
+                if verdict == Accepted():
+                    store.put(key, value)
+                verdicts.append(verdict)
+            lacking = resume(download, store, window)
+            if download.failure is not None:
+                raise ManifestError(download.failure)
+    except BlobError as error:
+        return Step(tuple(verdicts), (), download.progress, error)
+    return Step(tuple(verdicts), tuple(lacking), download.progress)
+
+
+def look(key: bytes, store: Store, window: int) -> Progress:
+    """What a download would start from. Raises `BrokenFile`, `StorageFailed`."""
+    step = advance(Download(key), store, (), window)
+    if step.error is not None:
+        raise step.error
+    return step.progress
+
+
+def write(key: bytes, store: Store, destination: str) -> int:
+    """Write a file whose blocks are here; its size. Raises what `assemble` does, as a `BlobError`."""
+    with _failing(key):
+        return assemble(key, store, destination)
+
+
+def put(path: str, store: Store, chunk_size: int) -> BlobKey:
+    """Cut a file. Raises `SourceError`, `StorageFailed`."""
+    with _failing(b""):
+        return BlobKey(put_file(path, store, chunk_size=chunk_size))
+
+
+@contextlib.contextmanager
+def _failing(key: bytes) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise StorageFailed(str(error)) from error
+    except ManifestError as error:
+        raise BrokenFile(key, str(error)) from error

@@ -1,0 +1,473 @@
+"""The tracker as an actor: what it answers, what it tells transport and subscribers, and when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rookery import runtime
+from rookery.actors import tracker
+from rookery.runtime import Engine, Feedback, ReplyTimeout, UnhandledMessage
+from rookery.runtime.simulation import WALL_AT_START
+from rookery.transport import mailbox as transport
+from rookery.transport.address import Address
+from rookery.transport.gatekeeper import Admitted, Claim, Direction, Gate, Role, Ticket
+from rookery.transport.gatekeeper import Refused as ClaimRefused
+from rookery.transport.identity import PeerId, curve_key
+from rookery.transport.reasons import Reason
+
+A, B, C = (Address.parse(f"tcp://10.0.0.{number}:7000") for number in (1, 2, 3))
+CONFIG = tracker.Config(source="application", admission="tracked")
+
+
+class ListenerMailbox(runtime.Mailbox):
+    """Somebody who wants to hear of everything."""
+
+
+class Listener(Engine[ListenerMailbox]):
+    """Handles peer set updates only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers = {tracker.PeerSetUpdate: lambda _message: None}
+
+
+class World:
+    """A tracker with a mocked transport, which confirms everything at once unless a test holds it."""
+
+    def __init__(self, simulation: Any, config: tracker.Config = CONFIG) -> None:
+        self.simulation = simulation
+        self.me, self.bob, self.carol, self.dave = simulation.peers("me", "bob", "carol", "dave")
+        self.closed: list[tuple[PeerId, Reason]] = []
+        self.gates: list[Gate] = []
+        self.net = simulation.mock(transport.Mailbox)
+        self.net.answer(transport.SetGate, self.set_gate)
+        self.net.answer(transport.Close, self.close)
+        self.peers = simulation.start(tracker.Engine, config, transport=self.net, me=self.me)
+        self.listener = simulation.mock(runtime.Mailbox, "listener")
+        simulation.settle()
+
+    def set_gate(self, message: transport.SetGate) -> int:
+        self.gates.append(message.gate)
+        return message.gate.version
+
+    def close(self, message: transport.Close) -> None:
+        self.closed.append((message.peer, message.reason))
+
+    def hear(self, *kinds: type[runtime.Message]) -> list[runtime.Message]:
+        self.peers.subscribe(self.listener, *kinds)
+        self.simulation.settle()
+        heard: list[runtime.Message] = self.listener.received()
+        return heard
+
+    def heard(self) -> list[runtime.Message]:
+        self.simulation.settle()
+        received: list[runtime.Message] = self.listener.received()
+        return received
+
+    def track(self, id: int, primary: dict[PeerId, Address], secondary: dict[PeerId, Address] | None = None) -> None:
+        self.peers.track(id, tracker.TrackedPeers(primary, secondary or {})).get(timeout=1)
+
+    def claim(self, name: str, ip: str, **fields: Any) -> Any:
+        (peer,) = self.simulation.peers(name)
+        record = self.simulation.known.record(name, f"tcp://{ip}:7000")
+        return self.peers.admit(Claim(peer, record, ip, **{"direction": Direction.IN, **fields})).get(timeout=1)
+
+    def link(self, name: str, direction: Direction = Direction.OUT) -> transport.Link:
+        (peer,) = self.simulation.peers(name)
+        record = self.simulation.known.record(name)
+        return transport.Link(1, peer, direction, Role.PRIMARY, "10.0.0.1", 0.0, record)
+
+    def dialled(self) -> Ticket:
+        self.simulation.settle()
+        ticket: Ticket = self.net.received(transport.Dial)[-1].ticket
+        return ticket
+
+    def connect(self, name: str) -> Ticket:
+        (peer,) = self.simulation.peers(name)
+        reply = self.peers.dial(peer)
+        ticket = self.dialled()
+        self.peers.tell(transport.Opened(self.link(name)))
+        assert reply.get(timeout=1) == tracker.Opened(peer)
+        return ticket
+
+    def candidates(self) -> tuple[PeerId, ...]:
+        found: tracker.Candidates = self.peers.dialable(10).get(timeout=1)
+        return tuple(sorted(found.peers))
+
+    def metric(self, name: str, *labels: str) -> float:
+        value: float = self.simulation.registry.value(name, *labels)
+        return value
+
+
+@pytest.fixture
+def world(simulation: Any) -> World:
+    return World(simulation)
+
+
+# Start ---------------------------------------------------------------------------------------------------------------
+
+
+def test_tracker_when_it_starts_pushes_a_gate_at_once(world: World) -> None:
+    assert world.gates == [Gate(1, registered_ips=frozenset())]
+
+
+def test_tracker_with_static_peers_tracks_them_as_set_one_before_the_first_gate(simulation: Any) -> None:
+    (bob,) = simulation.peers("bob")
+    config = tracker.Config(source="static", admission="tracked", peers=(tracker.StaticPeer(bob, A),))
+    world = World(simulation, config)
+    assert [gate.registered_ips for gate in world.gates] == [frozenset({"10.0.0.1"})]
+    assert world.peers.peer_set(1).get(timeout=1) == tracker.PeerSet((bob,))
+    with pytest.raises(tracker.SourceIsStatic):
+        world.peers.track(2, {bob: B}).get(timeout=1)
+
+
+def test_tracker_fed_by_membership_dials_the_seeds_until_the_first_set(simulation: Any) -> None:
+    bob, carol = simulation.peers("bob", "carol")
+    world = World(simulation, tracker.Config(peers=(tracker.StaticPeer(bob, A),)))
+    assert world.candidates() == (bob,)
+    assert world.hear() == []
+    world.track(1, {carol: B})
+    assert world.candidates() == (carol,)
+
+
+# Peer sets -----------------------------------------------------------------------------------------------------------
+
+
+def test_T5_track_that_is_refused_tells_the_caller_why(world: World) -> None:
+    world.track(5, {world.bob: A})
+    with pytest.raises(tracker.StaleSetId) as stale:
+        world.peers.track(5, {world.bob: A}).get(timeout=1)
+    assert stale.value.newest == 5
+    assert world.metric("tracker_sets_refused_total", "StaleSetId") == 1
+
+
+def test_T5_track_of_too_many_peers_tells_the_caller_how_many_are_allowed(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, max_peers_per_set=2))
+    with pytest.raises(tracker.PeerSetTooLarge, match="allowed are 2"):
+        world.peers.track(1, {world.bob: A, world.carol: B}).get(timeout=1)
+
+
+def test_track_tells_subscribers_the_newest_set_and_all_of_them(world: World) -> None:
+    world.track(1, {world.bob: A}, {world.carol: B})
+    world.track(2, {world.carol: B}, {world.dave: C})
+    updates = world.hear()
+    all_of_them = tracker.PeerSet(tuple(sorted((world.bob, world.carol))), (world.dave,))
+    assert updates == [tracker.PeerSetUpdate(2, tracker.PeerSet((world.carol,), (world.dave,)), all_of_them)]
+    world.track(7, {world.bob: A})
+    assert [update.index for update in world.heard() if isinstance(update, tracker.PeerSetUpdate)] == [2, 7]
+
+
+def test_track_closes_peers_that_left_without_blocking_them(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, tracked_peer_sets=1))
+    world.track(1, {world.bob: A})
+    world.connect("bob")
+    world.track(2, {world.carol: B})
+    assert world.closed == [(world.bob, Reason.NOT_TRACKED)]
+    assert world.gates[-1].blocked == frozenset()
+
+
+def test_track_resolves_only_when_gate_and_closes_are_confirmed(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, tracked_peer_sets=1))
+    world.track(1, {world.bob: A})
+    world.connect("bob")
+    gates, closes = world.net.hold(transport.SetGate), world.net.hold(transport.Close)
+    reply = world.peers.track(2, {world.carol: B})
+    simulation.settle()
+    gates.pop().set(2)
+    simulation.settle()
+    assert not reply.done
+    closes.pop(peer=world.bob).set(None)
+    reply.get(timeout=1)
+
+
+def test_tracker_tells_a_subscriber_only_the_kinds_it_asked_for(world: World) -> None:
+    world.hear(tracker.PeerBlocked)
+    world.track(1, {world.bob: A})
+    world.peers.block(world.bob, 10.0).get(timeout=1)
+    assert world.heard() == [tracker.PeerBlocked(world.bob, WALL_AT_START + 10.0)]
+
+
+def test_subscribe_without_a_handler_is_refused_at_the_caller(simulation: Any, world: World) -> None:
+    listener = simulation.start(Listener)
+    world.peers.subscribe(listener)
+    with pytest.raises(UnhandledMessage, match="DialableChanged"):
+        world.peers.subscribe(listener, tracker.DialableChanged)
+
+
+def test_subscribe_to_what_is_no_event_is_refused(world: World) -> None:
+    with pytest.raises(ValueError, match="allowed are PeerSetUpdate"):
+        world.peers.subscribe(world.listener, tracker.Track)
+
+
+def test_tracker_drops_a_subscriber_that_is_gone(world: World) -> None:
+    world.hear()
+    world.listener.close()
+    world.track(1, {world.bob: A})
+    world.track(2, {world.bob: A})
+    assert world.listener.received() == []
+    assert world.simulation.engines[0]._subscribers._kinds == {}
+
+
+# The dialling side ---------------------------------------------------------------------------------------------------
+
+
+def test_T1_every_change_that_may_make_a_peer_dialable_wakes_the_dialling_side(world: World) -> None:
+    world.hear(tracker.DialableChanged)
+    world.track(1, {world.bob: A})
+    assert len(world.heard()) == 1
+    world.peers.overwrite({world.bob: B})
+    assert len(world.heard()) == 2
+    ticket = world.connect("bob")
+    assert len(world.heard()) == 2
+    world.peers.released(ticket, Reason.LOST)
+    assert len(world.heard()) == 3
+    world.peers.block(world.bob)
+    before = len(world.heard())
+    world.peers.unblock(world.bob)
+    assert len(world.heard()) == before + 1
+
+
+def test_T1_end_of_a_block_by_time_wakes_the_dialling_side(world: World) -> None:
+    world.track(1, {world.bob: A})
+    world.peers.block(world.bob, 10.0).get(timeout=1)
+    world.hear(tracker.DialableChanged)
+    world.simulation.run(for_=10.0)
+    assert world.heard() == [tracker.DialableChanged()]
+
+
+def test_dial_reserves_tells_transport_where_to_and_answers_when_the_link_opens(world: World) -> None:
+    world.track(1, {world.bob: A})
+    reply = world.peers.dial(world.bob)
+    ticket = world.dialled()
+    assert world.net.received(transport.Dial) == [transport.Dial(ticket, A)]
+    assert (ticket.peer, ticket.direction) == (world.bob, Direction.OUT)
+    assert world.candidates() == ()
+    assert not reply.done
+    admitted = world.claim("bob", "10.0.0.1", direction=Direction.OUT, ticket=ticket)
+    assert admitted == Admitted(ticket, Role.PRIMARY, world.gates[-1].version)
+    world.peers.tell(transport.Opened(world.link("bob")))
+    assert reply.get(timeout=1) == tracker.Opened(world.bob)
+    assert world.metric("tracker_connected") == world.metric("tracker_reserved") == 1
+
+
+def test_dial_that_fails_answers_with_the_reason_and_backs_off(world: World) -> None:
+    world.track(1, {world.bob: A})
+    reply = world.peers.dial(world.bob)
+    world.peers.released(world.dialled(), Reason.UNREACHABLE)
+    assert reply.get(timeout=1) == tracker.Failed(Reason.UNREACHABLE)
+    waiting = world.peers.dialable(10).get(timeout=1)
+    assert waiting.peers == ()
+    world.simulation.run(for_=waiting.next_at - world.simulation.now())
+    assert world.candidates() == (world.bob,)
+    assert world.metric("tracker_dials_total", "unreachable") == 1
+
+
+def test_dial_of_a_peer_that_may_not_be_dialled_is_refused_and_counted(world: World) -> None:
+    assert world.peers.dial(world.bob).get(timeout=1) == tracker.Refused(Reason.NOT_TRACKED)
+    assert world.net.received(transport.Dial) == []
+    assert world.metric("tracker_refusals_total", "out", "not_tracked") == 1
+
+
+def test_dial_that_transport_does_not_take_gives_the_reservation_back_at_once(world: World) -> None:
+    world.track(1, {world.bob: A})
+    world.net.feedback(Feedback.REJECTED, transport.Dial, times=1)
+    assert world.peers.dial(world.bob).get(timeout=1) == tracker.Refused(Reason.LIMIT)
+    assert world.metric("tracker_reserved") == 0
+
+
+def test_dial_superseded_by_the_peers_own_is_answered_by_that_link(world: World) -> None:
+    world.track(1, {world.bob: A})
+    reply = world.peers.dial(world.bob)
+    dial = world.dialled()
+    admitted = world.claim("bob", "10.0.0.1", supersedes=dial)
+    assert isinstance(admitted, Admitted)
+    world.peers.released(dial, Reason.SUPERSEDED)
+    world.simulation.settle()
+    assert not reply.done
+    world.peers.tell(transport.Opened(world.link("bob", Direction.IN)))
+    assert reply.get(timeout=1) == tracker.Opened(world.bob)
+    assert world.metric("tracker_void_releases_total") == 1
+
+
+def test_dialable_leaves_out_who_is_excluded_and_gives_no_more_than_asked_for(world: World) -> None:
+    world.track(1, {world.bob: A, world.carol: B, world.dave: C})
+    found = world.peers.dialable(1, exclude=(world.bob, world.carol)).get(timeout=1)
+    assert found == tracker.Candidates((world.dave,), None)
+
+
+# Inbound -------------------------------------------------------------------------------------------------------------
+
+
+def test_admit_of_a_stranger_is_refused_with_the_reason_and_counted(world: World) -> None:
+    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.NOT_TRACKED)
+    assert world.metric("tracker_refusals_total", "in", "not_tracked") == 1
+
+
+def test_admit_of_a_secondary_gives_its_role(world: World) -> None:
+    world.track(1, {}, {world.bob: A})
+    assert world.claim("bob", "10.0.0.1").role is Role.SECONDARY
+
+
+def test_admit_gives_one_ticket_until_it_is_released(world: World) -> None:
+    world.track(1, {world.bob: A})
+    ticket = world.claim("bob", "10.0.0.1").ticket
+    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.DUPLICATE)
+    world.peers.released(ticket, Reason.TIMEOUT)
+    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.COOLDOWN)
+    world.simulation.run(for_=1.0)
+    assert isinstance(world.claim("bob", "10.0.0.1"), Admitted)
+
+
+def test_link_that_opened_for_a_peer_that_may_not_connect_any_more_is_closed(world: World) -> None:
+    world.track(1, {world.bob: A})
+    world.peers.dial(world.bob)
+    world.dialled()
+    world.peers.block(world.bob).get(timeout=1)
+    world.peers.tell(transport.Opened(world.link("bob")))
+    world.simulation.settle()
+    assert world.closed == [(world.bob, Reason.BLOCKED)] * 2
+
+
+# Blocks --------------------------------------------------------------------------------------------------------------
+
+
+def test_T4_block_resolves_only_when_transport_delivers_nothing_more_of_the_peer(world: World) -> None:
+    world.track(1, {world.bob: A})
+    gates, closes = world.net.hold(transport.SetGate), world.net.hold(transport.Close)
+    reply = world.peers.block(world.bob, 60.0)
+    world.simulation.settle()
+    assert closes.waiting == [transport.Close(world.bob, Reason.BLOCKED)]
+    closes.pop().set(None)
+    world.simulation.settle()
+    assert not reply.done
+    gate = gates.waiting[0].gate
+    assert gate.blocked == {curve_key(world.bob)}
+    gates.pop().set(gate.version)
+    assert reply.get(timeout=1) == tracker.Blocked(WALL_AT_START + 60.0)
+
+
+def test_block_that_transport_does_not_confirm_in_time_fails_and_stays_in_force(world: World) -> None:
+    world.net.hold(transport.Close)
+    world.track(1, {world.bob: A})
+    reply = world.peers.block(world.bob)
+    with pytest.raises(tracker.NotInEffect):
+        reply.get(timeout=CONFIG.effect_timeout + 1)
+    assert world.peers.dial(world.bob).get(timeout=1) == tracker.Refused(Reason.BLOCKED)
+    assert world.metric("tracker_not_in_effect_total") == 1
+
+
+def test_block_repeated_keeps_its_end_and_is_told_once(world: World) -> None:
+    world.hear(tracker.PeerBlocked)
+    first = world.peers.block(world.bob, 60.0).get(timeout=1)
+    world.simulation.run(for_=10.0)
+    assert world.peers.block(world.bob, 60.0).get(timeout=1) == first
+    assert len(world.heard()) == 1
+    assert len(world.gates) == 2
+
+
+def test_block_that_expires_opens_the_gate_and_is_told(world: World) -> None:
+    world.hear(tracker.PeerUnblocked)
+    world.track(1, {world.bob: A})
+    world.peers.block(world.bob, 60.0).get(timeout=1)
+    world.peers.block(world.carol, 30.0).get(timeout=1)
+    world.simulation.run(for_=29.9)
+    assert world.heard() == []
+    world.simulation.run(for_=0.1)
+    assert world.heard() == [tracker.PeerUnblocked(world.carol)]
+    world.simulation.run(for_=30.0)
+    assert world.heard() == [tracker.PeerUnblocked(world.carol), tracker.PeerUnblocked(world.bob)]
+    assert world.gates[-1].blocked == frozenset()
+    assert world.gates[-1].registered_ips == frozenset({"10.0.0.1"})
+    assert world.candidates() == (world.bob,)
+
+
+def test_unblock_ends_a_block_and_says_whether_there_was_one(world: World) -> None:
+    world.hear(tracker.PeerUnblocked)
+    world.peers.block(world.bob, float("inf")).get(timeout=1)
+    assert world.peers.unblock(world.bob).get(timeout=1) is True
+    assert world.peers.unblock(world.bob).get(timeout=1) is False
+    assert world.heard() == [tracker.PeerUnblocked(world.bob)]
+
+
+def test_block_of_this_node_is_declined(world: World) -> None:
+    with pytest.raises(tracker.CannotBlock):
+        world.peers.block(world.me).get(timeout=1)
+
+
+@pytest.mark.parametrize("duration", [0.0, -1.0, float("nan")])
+def test_block_for_no_time_is_refused_at_the_caller(world: World, duration: float) -> None:
+    with pytest.raises(ValueError, match="longer than 0"):
+        world.peers.block(world.bob, duration)
+
+
+# Addresses -----------------------------------------------------------------------------------------------------------
+
+
+def test_T13_overwrite_is_told_counted_and_no_peer_set_update(world: World) -> None:
+    world.track(1, {world.bob: A, world.carol: B})
+    world.hear(tracker.PeerSetUpdate, tracker.AddressChanged)
+    before = len(world.heard())
+    answer = world.peers.overwrite({world.bob: C, world.carol: B, world.dave: A}).get(timeout=1)
+    assert answer == tracker.Overwritten((world.bob,), (world.carol,), (world.dave,))
+    assert world.heard()[before:] == [tracker.AddressChanged((world.bob,))]
+    assert world.metric("tracker_address_changes_total", "overwrite") == 1
+
+
+def test_overwrite_resolves_only_when_the_link_to_the_old_address_is_closed(world: World) -> None:
+    world.track(1, {world.bob: A})
+    ticket = world.connect("bob")
+    closes = world.net.hold(transport.Close)
+    reply = world.peers.overwrite({world.bob: B})
+    world.simulation.settle()
+    assert closes.waiting == [transport.Close(world.bob, Reason.ADDRESS_CHANGED)]
+    assert not reply.done
+    world.peers.tell(transport.Closed(1, world.bob, Reason.ADDRESS_CHANGED))
+    world.peers.released(ticket, Reason.ADDRESS_CHANGED)
+    closes.pop().set(None)
+    assert reply.get(timeout=1).changed == (world.bob,)
+    assert world.candidates() == (world.bob,)
+    assert world.metric("tracker_connected") == 0
+
+
+def test_overwrite_that_changes_nothing_resolves_without_asking_transport_anything(world: World) -> None:
+    world.track(1, {world.bob: A})
+    gates = len(world.gates)
+    assert world.peers.overwrite({world.bob: A}).get(timeout=1).unchanged == (world.bob,)
+    assert (len(world.gates), world.closed) == (gates, [])
+
+
+def test_hint_with_a_forged_record_is_counted_and_ignored(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, admission="open"))
+    genuine = simulation.known.record("bob", "tcp://10.0.0.2:7000")
+    forged = replace(simulation.known.record("carol", "tcp://10.0.0.3:7000"), address=A)
+    world.peers.hint([genuine, forged])
+    simulation.settle()
+    assert world.candidates() == (world.bob,)
+    assert world.metric("tracker_hints_total", "forged") == 1
+    assert world.metric("tracker_hints_total", "learned") == 1
+
+
+def test_hint_flood_is_bounded(world: World) -> None:
+    feedback = [world.peers.hint([]) for _ in range(100)]
+    assert feedback.count(Feedback.OK) == 64
+    assert feedback[-1] is Feedback.REJECTED
+
+
+def test_trust_and_distrust_say_whether_they_changed_anything(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, admission="private"))
+    world.track(1, {world.bob: A})
+    assert world.candidates() == ()
+    assert world.peers.trust(world.bob).get(timeout=1) is True
+    assert world.peers.trust(world.bob).get(timeout=1) is False
+    world.connect("bob")
+    assert world.peers.distrust(world.bob).get(timeout=1) is True
+    assert world.closed == [(world.bob, Reason.PRIVATE)]
+
+
+def test_dial_without_an_end_leaves_its_asker_to_its_own_time_limit(world: World) -> None:
+    world.track(1, {world.bob: A})
+    with pytest.raises(ReplyTimeout):
+        world.peers.dial(world.bob).get(timeout=5)
