@@ -258,7 +258,7 @@ class Directory:
         if not self.table.may_come_from(record, claim.ip):
             return Reason.EGRESS_IP
         if record is not None and record.hold is not None:
-            if False:
+            if record.stale:
                 return Reason.STALE
             return None if claim.supersedes == record.hold.ticket else Reason.DUPLICATE
         return Reason.COOLDOWN if now < self.table.pace(claim.peer).reservable_at else None

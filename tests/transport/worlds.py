@@ -93,6 +93,7 @@ class Node:
             observers=(self.observer,),
             **options,
         )
+        self.engine: Any = self.runtime.engines[-1]
         world.get(self.net.register(16, self.receiver))
         world.get(self.net.receive_packets(self.receiver))
         self.address: Address = world.get(self.net.listen())
@@ -116,6 +117,10 @@ class Node:
 
     def closed(self) -> list[Reason]:
         return [event.reason for event in self.observer.received(transport.Closed)]
+
+    def counted_slots(self) -> int:
+        """Slots that the hard limits count now."""
+        return self.engine.slots.used
 
     def payloads(self) -> list[bytes]:
         return [message.payload for message in self.receiver.received(transport.Received)]
