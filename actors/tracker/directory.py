@@ -202,7 +202,7 @@ class Directory:
         if record is None or ended is None:
             return False
         if record.hold is None:
-            self.held -= 1
+            pass
             self._rest(record, ended, reason, now)
         self.table.settle(record, now)
         return True

@@ -38,4 +38,4 @@ class Register:
         before = self._counts.pop(ip, 0)
         if before + by:
             self._counts[ip] = before + by
-        self.changed = self.changed or not before
+        self.changed = self.changed or not before or not before + by

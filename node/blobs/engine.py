@@ -3,14 +3,13 @@
 ::
 
     get ──▶ job ──▶ pool: advance ──▶ what is lacking ──▶ resolver.fetch_all
-              ▲         ▲       │                               │
-              │         │       └── nothing ──▶ pool: write ──▶ report
-              │         └── all that arrived meanwhile ◀── deliver, one block each
+                      ▲       │                               │
+                      │       └── nothing ──▶ pool: write ──▶ report
+                      └── all that arrived meanwhile ◀── deliver, a block each
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count, zip_longest
 from typing import TypeVar
@@ -18,13 +17,13 @@ from typing import TypeVar
 from ... import runtime
 from ...actors import resolver
 from ...actors.resolver import FetchFailed, Outcome
-from ...runtime import Feedback, Message, Reply
+from ...runtime import Counter, Feedback, Message, Reply
 from ..stores import Store
 from . import work
 from .config import Config
-from .download import Accepted, Download, Progress, Reason
+from .download import Accepted, Download, Progress, Reason, Rejected
 from .errors import BlobError, GetCancelled, GetTimedOut, MissingBlock, StorageFailed
-from .jobs import Arrival, Job, Waiter, Wants
+from .jobs import Arrival, Job, Waiter, Wants, judge
 from .keys import BlobKey
 from .mailbox import (
     BlobProgress,
@@ -40,8 +39,8 @@ from .mailbox import (
     Subscribe,
 )
 from .metrics import Metrics
-from .pacer import Pacer
-from .work import Step, Verdict
+from .serving import Give, Serving
+from .work import Step
 from .writing import check_destination
 
 T = TypeVar("T")
@@ -67,16 +66,8 @@ class Again(Message):
     root: BlobKey
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Give(Message):
-    """To itself: an answer that was held back may leave."""
-
-    reply: Reply[bytes | None]
-    value: bytes
-
-
 class Engine(runtime.Engine[Mailbox]):
-    """Handlers, and the order of work of each download; what a block means is decided in `download`."""
+    """Handlers, and the order of work of each download; what a block means is decided in `download` and `jobs`."""
 
     def __init__(self, config: Config, *, store: Store, resolver: resolver.Mailbox) -> None:
         """store: this engine's own from now on; closed when it stops. resolver: whose producer and consumer it is."""
@@ -101,8 +92,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._store = store
         self._resolver = resolver
         self._metrics = Metrics(self.runtime.registry)
-        rate = config.serve_rate
-        self._pacer = None if rate is None else Pacer(rate, burst=rate / 4, patience=config.serve_patience)
+        self._serving = Serving(self, store, config, self._metrics)
         self._jobs: dict[BlobKey, Job] = {}
         self._wants = Wants()
         self._numbers = count(1)
@@ -123,47 +113,42 @@ class Engine(runtime.Engine[Mailbox]):
     def on_put(self, message: Put) -> Reply[BlobKey]:
         """Cut it on the pool."""
         put = self.work(work.put, message.path, self._store, self._config.chunk_size)
-        return self._counted(put, self._metrics.puts.inc)
+        return self._counted(put, self._metrics.puts)
 
     def on_get(self, message: Get) -> Reply[GetReport]:
         """Join the download of this file, or start one."""
         job = self._jobs.get(message.root)
         if job is None:
             job = self._jobs[message.root] = Job(message.root, Download(message.root))
-            self._metrics.downloads.set(len(self._jobs))
-        waiter = Waiter(next(self._numbers), message.destination, self.now(), message.timeout)
+        waiter = Waiter(next(self._numbers), message.destination, self.now(), message.timeout, Reply())
+        job.waiters.append(waiter)
         if message.timeout is not None:
             waiter.timer = self.after(message.timeout, Expired(job.key, waiter.number))
-        job.waiters.append(waiter)
-        # Gigabytes are not fetched for a place where they cannot be written.
-        checked = self.work(check_destination, message.destination)
-        self.on_reply(checked, lambda result: self._on_checked(job, waiter, result), within=WORK_WITHIN)
+        self._check(job, waiter)
         self._go_on(job)
-        return self._counted(waiter.reply, self._metrics.gets.inc)
+        return self._counted(waiter.reply, self._metrics.gets)
 
     def on_cancel(self, message: Cancel) -> int:
-        """End who waits; who is written to already is not disturbed."""
+        """End who waits; the file that is being written is finished."""
         job = self._jobs.get(message.root)
         waiting = [] if job is None else [waiter for waiter in job.waiters if not waiter.writing]
         for waiter in waiting:
-            self._fail(message.root, waiter, GetCancelled(message.root, "cancelled"))
+            self._fail(message.root, waiter.number, GetCancelled(message.root, "cancelled"))
         return len(waiting)
 
     def on_expired(self, message: Expired) -> None:
-        """A get's time is over, unless it is writing."""
+        """The time of a get is over; the file that is being written is finished."""
         job = self._jobs.get(message.root)
         waiter = None if job is None else job.waiter(message.number)
         if job is None or waiter is None or waiter.writing or waiter.timeout is None:
             return
-        error = GetTimedOut(job.key, waiter.timeout, job.progress.done, job.progress.total)
-        self._fail(job.key, waiter, error)
+        progress = job.progress
+        self._fail(job.key, waiter.number, GetTimedOut(job.key, waiter.timeout, progress.done, progress.total))
 
     def on_get_progress(self, message: GetProgress) -> Progress | Reply[Progress]:
         """Of the download, or of the store."""
         job = self._jobs.get(message.root)
-        if job is not None:
-            return job.progress
-        return self.work(work.look, message.root, self._store, self._config.window)
+        return job.progress if job else self.work(work.look, message.root, self._store, self._config.window)
 
     def on_has(self, message: Has) -> Reply[bool]:
         """Ask the store."""
@@ -174,49 +159,18 @@ class Engine(runtime.Engine[Mailbox]):
         if all(mailbox is not message.subscriber for mailbox in self._subscribers):
             self._subscribers.append(message.subscriber)
 
-    # Blocks for others -----------------------------------------------------------------------------------------------
+    # The resolver's questions ----------------------------------------------------------------------------------------
 
-    def on_produce(self, message: Produce) -> Reply[bytes | None] | None:
-        """Read it, and hold it back as long as `serve_rate` says."""
-        if self._pacer is not None and self._pacer.delay(self.now()) is None:
-            self._metrics.serves.inc("refused")
-            return None
-        reply: Reply[bytes | None] = Reply()
-        read = self.work(self._store.get, message.block)
-        self.on_reply(read, lambda value: self._on_read(reply, value), within=WORK_WITHIN)
-        return reply
-
-    def _on_read(self, reply: Reply[bytes | None], value: bytes | None | Exception) -> None:
-        """Continue `produce`."""
-        if isinstance(value, Exception):
-            self._metrics.serves.inc("failed")
-            reply.fail(value)
-        elif value is None:
-            self._metrics.serves.inc("missing")
-            reply.set(None)
-        else:
-            self._pace(reply, value)
-
-    def _pace(self, reply: Reply[bytes | None], value: bytes) -> None:
-        delay = 0.0 if self._pacer is None else self._pacer.send(len(value), self.now())
-        if delay is None:
-            self._metrics.serves.inc("refused")
-            reply.set(None)
-        elif delay > 0:
-            self.after(delay, Give(reply, value))
-        else:
-            self.on_give(Give(reply, value))
+    def on_produce(self, message: Produce) -> Reply[bytes | None]:
+        """Another node asks for a block."""
+        return self._serving.produce(message.block)
 
     def on_give(self, message: Give) -> None:
-        """Its time has come."""
-        self._metrics.serves.inc("given")
-        self._metrics.served_bytes.inc(by=len(message.value))
-        message.reply.set(message.value)
-
-    # Blocks for us ---------------------------------------------------------------------------------------------------
+        """A block was held back long enough."""
+        self._serving.give(message)
 
     def on_deliver(self, message: Deliver) -> Reply[Outcome]:
-        """Hand it to the download that waits for it."""
+        """Hand a block to the download that waits for it."""
         reply: Reply[Outcome] = Reply()
         self._hand_over(Arrival(message.delivery.key, message.value, message.delivery.peer, reply))
         return reply
@@ -227,18 +181,9 @@ class Engine(runtime.Engine[Mailbox]):
             self.after(REFETCH_DELAY, Again(job.key))
 
     def on_again(self, message: Again) -> None:
-        """Go on, if it is still wanted."""
-        job = self._jobs.get(message.root)
-        if job is not None:
-            self._go_on(job)
-
-    def _hand_over(self, arrival: Arrival) -> None:
-        job = self._wants.first(arrival.key)
-        if job is None:
-            arrival.reply.set(Outcome.IGNORED)
-            return
-        job.arrived.append(arrival)
-        self._go_on(job)
+        """Go on, if the file is still wanted."""
+        if message.root in self._jobs:
+            self._go_on(self._jobs[message.root])
 
     # A download ------------------------------------------------------------------------------------------------------
 
@@ -247,21 +192,24 @@ class Engine(runtime.Engine[Mailbox]):
         job.again = job.busy
         if job.busy or job.ended:
             return
+        job.busy = True
         if job.complete:
             self._write(job, job.waiters[0])
-            return
-        job.busy = True
+        else:
+            self._advance(job)
+
+    def _advance(self, job: Job) -> None:
         arrived, job.arrived = job.arrived, []
         blocks = [(arrival.key, arrival.value) for arrival in arrived]
         step = self.work(work.advance, job.download, self._store, blocks, self._config.window)
         self.on_reply(step, lambda result: self._on_step(job, arrived, result), within=WORK_WITHIN)
 
     def _on_step(self, job: Job, arrived: list[Arrival], result: Step | Exception) -> None:
-        """Continue `go_on`: verdicts first, so that the resolver knows them before it is asked for more."""
+        """Continue `advance`. Verdicts go first, so that the resolver has them before it is asked for more."""
         job.busy = False
-        step = Step((), (), job.progress, _failure(result)) if isinstance(result, Exception) else result
+        step = Step((), (), job.progress, _as_failure(result)) if isinstance(result, Exception) else result
         for arrival, verdict in zip_longest(arrived, step.verdicts):
-            arrival.reply.set(self._judge(job, arrival, verdict))
+            self._judge(job, arrival, verdict)
         if job.ended:
             return
         self._tell_progress(job, step.progress)
@@ -273,23 +221,27 @@ class Engine(runtime.Engine[Mailbox]):
         if job.complete or job.again or job.arrived:
             self._go_on(job)
 
-    def _judge(self, job: Job, arrival: Arrival, verdict: Verdict | None) -> Outcome:
-        """What the resolver is told. No verdict means that the store failed: nobody's fault."""
-        key, peer = arrival.key, arrival.peer
-        reason = None if verdict is None else "accepted" if isinstance(verdict, Accepted) else verdict.reason
-        self._metrics.blocks.inc(getattr(reason, "value", reason) or "unjudged")
-        if isinstance(verdict, Accepted):
-            job.ledger.accepted(peer, len(arrival.value))
+    def _judge(self, job: Job, arrival: Arrival, verdict: Accepted | Rejected | None) -> None:
+        outcome, settled = judge(self._wants, job, arrival, verdict)
+        arrival.reply.set(outcome)
+        self._metrics.blocks.inc(outcome.value)
+        if outcome is Outcome.INVALID:
+            self.log.warning("a peer sent a false block", peer=arrival.peer.short, block=arrival.key.hex())
+        if verdict == Accepted():
             self._metrics.fetched_bytes.inc(by=len(arrival.value))
-            self._settle(job, key)
-            return Outcome.COMPLETE
-        if reason is Reason.FALSE:
-            job.ledger.rejected(peer)
-            self.log.warning("a peer sent a false block", peer=peer.short, block=key.hex())
-            return Outcome.INVALID
-        if reason is Reason.UNWANTED:
-            self._settle(job, key)
-            return Outcome.IGNORED
-        self._wants.drop(job, [key])
-        return Outcome.COMPLETE if self._wants.first(key) is None else Outcome.AMBIGUOUS
+        for other in settled:
+            if other is not job:
+                self._go_on(other)
 
+    def _want(self, job: Job, lacking: tuple[bytes, ...]) -> None:
+        """Have the resolver fetch what is new among these, and nothing else for this job."""
+        still = frozenset(lacking)
+        self._drop(job, [key for key in job.requested if key not in still])
+        fresh = self._wants.add(job, lacking)
+        self._metrics.wanted.set(len(self._wants))
+        if fresh and self._resolver.fetch_all(fresh) is Feedback.CLOSED:
+            self._end(job, GetCancelled(job.key, "the resolver has stopped"))
+
+    def _drop(self, job: Job, keys: list[bytes]) -> None:
+        for key in self._wants.drop(job, keys):
+            self._resolver.cancel(key)

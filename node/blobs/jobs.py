@@ -3,6 +3,9 @@
 Rules, each with a test in `tests/blobs/test_jobs.py`:
 
 * A block that several downloads want is asked for once, and given up when the last of them gives it up.
+* A block that is in the store, whoever brought it, settles the wish of every download.
+* Only a value that does not hash to its key is held against its peer. When one download finds a block useless for
+  itself and another wants it too, it is asked for again.
 * Who gave how much is kept for at most `MAX_PEERS` peers per download; the sum is always right.
 """
 
@@ -11,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ...runtime import Reply, Timer
 from ...actors.resolver import Outcome
+from ...runtime import Reply, Timer
 from ...transport.identity import PeerId
-from .download import Download, Progress
+from .download import Accepted, Download, Progress, Reason, Rejected
 from .keys import BlobKey
 from .mailbox import GetReport
 
@@ -150,3 +153,22 @@ class Wants:
         for job in jobs:
             del job.requested[key]
         return jobs
+
+
+def judge(wants: Wants, job: Job, arrival: Arrival, verdict: Accepted | Rejected | None) -> tuple[Outcome, list[Job]]:
+    """What the resolver is told about a block, and the downloads that can go on because it is in the store.
+
+    verdict: of the download that looked at it; None means that the store failed before, which is nobody's fault.
+    """
+    match verdict:
+        case Accepted():
+            job.ledger.accepted(arrival.peer, len(arrival.value))
+            return Outcome.COMPLETE, wants.settle(arrival.key)
+        case Rejected(reason=Reason.UNWANTED):  # the store had it before it came
+            return Outcome.IGNORED, wants.settle(arrival.key)
+        case Rejected(reason=Reason.FALSE):
+            job.ledger.rejected(arrival.peer)
+            return Outcome.INVALID, []
+        case _:
+            wants.drop(job, [arrival.key])
+            return Outcome.COMPLETE if wants.first(arrival.key) is None else Outcome.AMBIGUOUS, []

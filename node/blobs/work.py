@@ -63,6 +63,15 @@ def look(key: bytes, store: Store, window: int) -> Progress:
     return step.progress
 
 
+def has(key: bytes, store: Store, window: int) -> bool:
+    """Whether every block of the file is here. Raises `StorageFailed`."""
+    try:
+        progress = look(key, store, window)
+    except BrokenFile:
+        return False
+    return progress.done == progress.total
+
+
 def write(key: bytes, store: Store, destination: str) -> int:
     """Write a file whose blocks are here; its size. Raises what `assemble` does, as a `BlobError`."""
     with _failing(key):

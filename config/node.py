@@ -1,0 +1,156 @@
+"""One node's configuration: `node.yaml` -> `NodeConfig`.
+
+* Every key has a default; an empty file beside a key file is a node.
+* A fact that two parts need is written once, at either of its places (`TWINS`). Written at both, it must be the same.
+* `peers`, `source`, `admission` stand in section `tracker`; the membership's seeds are the same `tracker.peers`.
+* Without a `maintenance.policy` the source decides: `band` for membership, else `all`.
+* With policy `all` there is room for every peer that is named.
+* A block fits one message, and what is held back for `serve_rate` still leaves in time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..actors.connections.config import Config as Connections
+from ..actors.maintenance.config import Config as Maintenance
+from ..actors.resolver.config import Config as Resolver
+from ..actors.tracker.config import Config as Tracker
+from ..actors.tracker.config import StaticPeer
+from ..runtime.settings import KeyPath, Problem, Settings, option, section
+from ..transport.address import Address, Endpoint
+from ..transport.config import Config as Transport
+from ..transport.identity import PeerId
+from .bind import bind
+from .errors import ConfigError
+from .scalars import Parser, Parsers
+from .sections import Blobs, Control, Log
+from .source import Source, Tree, read
+
+FILE_NAME = "node.yaml"
+
+TWINS: tuple[tuple[KeyPath, KeyPath], ...] = (
+    (("transport", "max_connections"), ("maintenance", "max_connections")),
+    (("transport", "allow_private_ips"), ("tracker", "allow_private_ips")),
+    (("transport", "max_message"), ("resolver", "max_message")),
+)
+"""Keys that mean the same thing in two sections."""
+
+PARSERS: Parsers = {
+    PeerId: Parser(PeerId.parse, "a peer id", "64 hex digits"),
+    Address: Parser(Address.parse, "an address", "tcp://HOST:PORT"),
+    Endpoint: Parser(lambda text: Endpoint.parse(text, listen=True), "an endpoint", "tcp://HOST:PORT"),
+    StaticPeer: Parser(StaticPeer.parse, "a peer", "PEERID@tcp://HOST:PORT"),
+}
+BLOCK_OVERHEAD = 1024
+"""Bytes that a message may need beside the block it carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig(Settings):
+    """All that can be configured of a node. Relative paths count from the folder of the file."""
+
+    key: Path = option(Path("node.key"), "The key file, readable by its owner alone; `rookery init` makes one.")
+    data: Path = option(Path("data"), "Folder for what the node keeps. One node at a time uses it.")
+
+    transport: Transport = section(Transport, "Links with other nodes: the network's name, where to listen, limits.")
+    tracker: Tracker = section(Tracker, "Who may connect, and where the peers are.")
+    connections: Connections = section(Connections, "Which connections are given up when there are too many.")
+    maintenance: Maintenance = section(Maintenance, "How many connections there should be.")
+    resolver: Resolver = section(Resolver, "Fetching data from the peers that have it.")
+    blobs: Blobs = section(Blobs, "Files in blocks.")
+    control: Control = section(Control, "The command line's door.")
+    log: Log = section(Log, "What the node tells its operator.")
+
+    def check(self) -> Iterable[Problem]:
+        """Rules between sections."""
+        for first, second in TWINS:
+            one, other = _value(self, first), _value(self, second)
+            if one != other:
+                yield Problem(second, f"{other} contradicts {'.'.join(map(str, first))}, which is {one}", "one of them")
+        if self.dials_all and len(self.tracker.peers) > self.maintenance.max_connections:
+            yield Problem(
+                ("tracker", "peers"),
+                f"{len(self.tracker.peers)} peers, and each shall be connected",
+                f"at most maintenance.max_connections, {self.maintenance.max_connections}, or maintenance.policy: band",
+            )
+        if self.blobs.chunk_size + BLOCK_OVERHEAD > self.transport.max_message:
+            yield Problem(
+                ("blobs", "chunk_size"),
+                f"{self.blobs.chunk_size} bytes do not fit into a message",
+                f"at most transport.max_message less {BLOCK_OVERHEAD}: {self.transport.max_message - BLOCK_OVERHEAD}",
+            )
+        if self.blobs.serve_patience >= self.resolver.serve_timeout:
+            yield Problem(
+                ("blobs", "serve_patience"),
+                f"{self.blobs.serve_patience:g} seconds is too long",
+                f"below resolver.serve_timeout, {self.resolver.serve_timeout:g} seconds",
+            )
+
+    @property
+    def dials_all(self) -> bool:
+        """Whether every primary peer is dialled: what was chosen, or what the source suggests."""
+        policy = self.maintenance.policy
+        return self.tracker.source != "membership" if policy is None else policy == "all"
+
+    @property
+    def upkeep(self) -> Maintenance:
+        """The settings of maintenance with its policy decided."""
+        return replace(self.maintenance, policy="all" if self.dials_all else "band")
+
+
+def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> NodeConfig:
+    """The configuration in a YAML file; a folder stands for its `node.yaml`.
+
+    environ: what `${NAME}` is looked up in, by default the process's environment. Raises ConfigError with every mistake.
+    """
+    file = config_file(path)
+    source, copied = _with_twins(read(file))
+    try:
+        return bind(NodeConfig, source, parsers=PARSERS, environ=os.environ if environ is None else environ)
+    except ConfigError as error:
+        told = [mistake for mistake in error.mistakes if mistake.path not in copied]
+        raise ConfigError(told or error.mistakes) from None
+
+
+def config_file(path: str | os.PathLike[str]) -> Path:
+    """The file that `path` means."""
+    return Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+
+
+def _value(settings: object, path: KeyPath) -> object:
+    for part in path:
+        settings = getattr(settings, str(part))
+    return settings
+
+
+def _with_twins(source: Source) -> tuple[Source, frozenset[KeyPath]]:
+    """The source with each fact at both of its places, and the places that were added."""
+    if not isinstance(source.tree, dict):
+        return source, frozenset()
+    tree: dict[str, Tree] = {name: dict(part) if isinstance(part, dict) else part for name, part in source.tree.items()}
+    copied: set[KeyPath] = set()
+    for pair in TWINS:
+        for written, missing in (pair, pair[::-1]):
+            value = _written(source.tree, written)
+            part = tree.setdefault(str(missing[0]), {}) if value is not None else None
+            if value is not None and isinstance(part, dict) and missing[1] not in part:
+                part[str(missing[1])] = value
+                copied.add(missing)
+    positions = dict(source.positions)
+    for first, second in TWINS:
+        for written, missing in ((first, second), (second, first)):
+            if missing in copied:
+                positions[missing] = source.position(written)
+    return replace(source, tree=tree, positions=positions), frozenset(copied)
+
+
+def _written(tree: Tree, path: KeyPath) -> Tree | None:
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return None
+        tree = tree[str(part)]
+    return tree

@@ -1,0 +1,51 @@
+"""Settings of the node layer itself, which has no layer below it to declare them: blobs, control socket, logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..runtime.settings import Bytes, Seconds, Settings, option
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs(Settings):
+    """Files in blocks. Nodes need not agree on any of these: a file's chunk size is in its manifest."""
+
+    chunk_size: Bytes = option(
+        256 * 1024,
+        "Size of the chunks that `put` cuts files into. The same file with another chunk size has another key.",
+        minimum=128,
+        maximum=1023 * 1024,
+    )
+    window: int = option(
+        32, "Blocks of one file that are asked for at the same time; each may be held in memory.", minimum=1, maximum=4096
+    )
+    serve_rate: Bytes | None = option(
+        None, "Bytes of blocks per second that this node gives to all others together; by default no limit.", minimum=1
+    )
+    serve_patience: Seconds = option(
+        3.0,
+        "Longest time an answer is held back for `serve_rate`; who would wait longer asks elsewhere. "
+        "Below the resolver's serve_timeout.",
+        above=0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Control(Settings):
+    """The socket through which the command line talks to the running node."""
+
+    socket: Path = option(
+        Path("node.sock"), "Where the socket is. If the path is too long for one, a file there says where it is instead."
+    )
+    max_calls: int = option(256, "Commands that may be under way at once; more are refused.", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Log(Settings):
+    """What `rookery run` writes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = option("info", "The least important events that are written.")
+    format: Literal["human", "json"] = option("human", "One event per line: to be read, or as a JSON object.")
