@@ -28,7 +28,7 @@ from .bind import bind
 from .errors import ConfigError
 from .scalars import Parser, Parsers
 from .sections import Blobs, Control, Log
-from .source import Source, Tree, read
+from .source import Scalar, Source, Tree, read
 
 FILE_NAME = "node.yaml"
 
@@ -45,8 +45,6 @@ PARSERS: Parsers = {
     Endpoint: Parser(lambda text: Endpoint.parse(text, listen=True), "an endpoint", "tcp://HOST:PORT"),
     StaticPeer: Parser(StaticPeer.parse, "a peer", "PEERID@tcp://HOST:PORT"),
 }
-BLOCK_OVERHEAD = 1024
-"""Bytes that a message may need beside the block it carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +75,11 @@ class NodeConfig(Settings):
                 f"{len(self.tracker.peers)} peers, and each shall be connected",
                 f"at most maintenance.max_connections, {self.maintenance.max_connections}, or maintenance.policy: band",
             )
-        if self.blobs.chunk_size + BLOCK_OVERHEAD > self.transport.max_message:
+        if self.blobs.chunk_size > self.resolver.max_value:
             yield Problem(
                 ("blobs", "chunk_size"),
-                f"{self.blobs.chunk_size} bytes do not fit into a message",
-                f"at most transport.max_message less {BLOCK_OVERHEAD}: {self.transport.max_message - BLOCK_OVERHEAD}",
+                f"{self.blobs.chunk_size} bytes do not fit into a message of transport.max_message",
+                f"at most {self.resolver.max_value}",
             )
         if self.blobs.serve_patience >= self.resolver.serve_timeout:
             yield Problem(
@@ -131,21 +129,23 @@ def _with_twins(source: Source) -> tuple[Source, frozenset[KeyPath]]:
     """The source with each fact at both of its places, and the places that were added."""
     if not isinstance(source.tree, dict):
         return source, frozenset()
-    tree: dict[str, Tree] = {name: dict(part) if isinstance(part, dict) else part for name, part in source.tree.items()}
-    copied: set[KeyPath] = set()
-    for pair in TWINS:
-        for written, missing in (pair, pair[::-1]):
-            value = _written(source.tree, written)
-            part = tree.setdefault(str(missing[0]), {}) if value is not None else None
-            if value is not None and isinstance(part, dict) and missing[1] not in part:
-                part[str(missing[1])] = value
-                copied.add(missing)
-    positions = dict(source.positions)
-    for first, second in TWINS:
-        for written, missing in ((first, second), (second, first)):
-            if missing in copied:
-                positions[missing] = source.position(written)
+    tree = {name: _section(part) for name, part in source.tree.items()}
+    positions, copied = dict(source.positions), set[KeyPath]()
+    for written, missing in (*TWINS, *(pair[::-1] for pair in TWINS)):
+        value = _written(source.tree, written)
+        section = tree.setdefault(str(missing[0]), {}) if value is not None else None
+        if value is not None and isinstance(section, dict) and missing[1] not in section:
+            section[str(missing[1])] = value
+            positions[missing] = source.position(written)
+            copied.add(missing)
     return replace(source, tree=tree, positions=positions), frozenset(copied)
+
+
+def _section(part: Tree) -> Tree:
+    """A section to be added to: a copy; an empty one also where every line under its name is commented out."""
+    if isinstance(part, Scalar) and part.is_null:
+        return {}
+    return dict(part) if isinstance(part, dict) else part
 
 
 def _written(tree: Tree, path: KeyPath) -> Tree | None:

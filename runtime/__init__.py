@@ -17,6 +17,7 @@ from .errors import (
     EngineFailed,
     EngineGone,
     MailboxFull,
+    NotSimulated,
     ReplyCancelled,
     ReplyDropped,
     ReplyTimeout,
@@ -26,7 +27,6 @@ from .errors import (
     UnhandledMessage,
     WouldDeadlock,
 )
-from .inbox import Waiter
 from .mailbox import Mailbox
 from .message import Feedback, Lane, Limit, Message, Overflow, Request
 from .metrics import Counter, Gauge, Registry, Sample
@@ -35,6 +35,7 @@ from .reply import Reply
 from .simulation import SimulatedNode, Simulation
 from .threads import ThreadRuntime
 from .timers import Timer
+from .waiter import Waiter
 
 __all__ = [
     "Counter",
@@ -52,6 +53,7 @@ __all__ = [
     "MailboxFull",
     "Message",
     "Network",
+    "NotSimulated",
     "Overflow",
     "Registry",
     "Reply",

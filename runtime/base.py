@@ -1,20 +1,20 @@
 """What every runtime offers, and what it asks of its engines.
 
-`ThreadRuntime` gives each engine a thread; `Simulation` steps them all on one, in virtual time. The engines are the same
-classes. A runtime belongs to one node: it owns that node's engines, timers, worker pool and metrics.
+`ThreadRuntime` gives each engine a thread; `Simulation` steps them all on one, in virtual time. The engines are the
+same classes. A runtime belongs to one node: it owns that node's engines, timers, worker pool and metrics.
 """
 
 from __future__ import annotations
 
 import abc
 import random
-from collections import Counter as Tally
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, overload
 
 from .engine import Engine, run_in
-from .errors import EngineFailed
+from .errors import Declined, EngineFailed, EngineGone
+from .fate import Terminated
+from .gauges import InboxMetrics
 from .log import Log
 from .mailbox import Mailbox, default_name
 from .message import Message, Overflow
@@ -22,16 +22,10 @@ from .metrics import Registry
 from .reply import Reply, Waits
 from .timers import Timer
 
+__all__ = ["Call", "CallTarget", "Runtime", "Terminated"]
+
 M = TypeVar("M", bound=Mailbox)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Terminated(Message):
-    """The engine behind `mailbox` is gone. reason: None for an orderly stop, else the exception that ended it."""
-
-    mailbox: Mailbox
-    reason: BaseException | None
 
 
 class Call(Message):
@@ -67,13 +61,18 @@ class Runtime(abc.ABC):
         self.engines: list[Engine[Any]] = []
         self.failure: BaseException | None = None
         self._seed = seed
-        self._names: Tally[str] = Tally()
-        self._mailboxes: list[Mailbox] = []
-        self._watchers: dict[str, list[Mailbox]] = {}
-        self._ended: dict[str, BaseException | None] = {}
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._launched: set[str] = set()
         self._calls = CallTarget()
+        self._dead_letter_hooks: list[Callable[[Mailbox, Message], object]] = []
+        self._inboxes = InboxMetrics(self.registry)
+        self.registry.collect(lambda: self._inboxes.update(self.now()))
+        by_message = ("engine", "message")
         self._unhandled = self.registry.counter(
-            "runtime_unhandled_total", "Messages their engine has no handler for.", labels=("engine", "message")
+            "runtime_unhandled_total", "Messages their engine has no handler for.", labels=by_message
+        )
+        self._declined = self.registry.counter(
+            "runtime_declined_total", "Messages declined where nobody asked.", labels=by_message
         )
 
     # Making engines --------------------------------------------------------------------------------------------------
@@ -81,16 +80,19 @@ class Runtime(abc.ABC):
     def mailbox(self, kind: type[M], name: str | None = None) -> M:
         """A mailbox for an engine that starts later; it queues meanwhile.
 
-        name: unique in the runtime; by default `default_name(kind)`, numbered from the second on.
+        name: unique in the runtime, else ValueError; by default `default_name(kind)`, numbered from the second on.
         """
         wanted = name if name is not None else default_name(kind)
-        self._names[wanted] += 1
-        if self._names[wanted] > 1:
-            if name is not None:
-                raise ValueError(f"this runtime has a mailbox named {name!r} already")
-            wanted = f"{wanted}-{self._names[wanted]}"
+        if name is not None and name in self._mailboxes:
+            raise ValueError(f"this runtime has a mailbox named {name!r} already")
+        number = 1
+        while wanted in self._mailboxes:
+            number += 1
+            wanted = f"{default_name(kind)}-{number}"
         mailbox = kind(wanted, waits=self._waits())
-        self._mailboxes.append(mailbox)
+        mailbox.inbox.dead_letter = lambda message: self._dead_letter(mailbox, message)
+        self._mailboxes[wanted] = mailbox
+        self._inboxes.add(mailbox)
         return mailbox
 
     @overload
@@ -100,13 +102,16 @@ class Runtime(abc.ABC):
     def start(self, mailbox: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Start an engine behind `mailbox`, or behind a new one if only the engine's class is given.
 
-        Returns its mailbox when `on_start` is done; raises what `__init__` or `on_start` raised.
+        Returns its mailbox when `on_start` is done. Raises what `__init__` or `on_start` raised; `EngineGone` if the
+        mailbox is closed, its engine or the runtime having ended; ValueError for a mailbox that has an engine.
         """
         if isinstance(mailbox, type):
             args = (mailbox, *args)
             mailbox = self.mailbox(mailbox.mailbox_type)  # type: ignore[attr-defined]
         kind, *rest = args
+        self._check(mailbox, kind)
         engine = kind.create(self, mailbox, *rest, **kwargs)
+        self._launched.add(mailbox.name)
         self.engines.append(engine)
         try:
             self._launch(engine)
@@ -116,12 +121,32 @@ class Runtime(abc.ABC):
         return mailbox
 
     def watch(self, mailbox: Mailbox, watcher: Mailbox) -> None:
-        """Tell `watcher` `Terminated(mailbox, reason)` once, when the engine ends or at once if it has ended."""
-        watcher.require(Terminated)
-        if mailbox.name in self._ended:
-            watcher.tell(Terminated(mailbox, self._ended[mailbox.name]))
-        else:
-            self._watchers.setdefault(mailbox.name, []).append(watcher)
+        """Tell `watcher` `Terminated(mailbox, reason)` once, when the engine ends or at once if it has ended.
+
+        Raises UnhandledMessage if the watcher's engine has no handler for `Terminated`.
+        """
+        mailbox.fate.watch(watcher)
+
+    def on_dead_letter(self, hook: Callable[[Mailbox, Message], object]) -> None:
+        """Call `hook(mailbox, message)` for each message to an engine of this runtime that is gone.
+
+        It runs where the message is found undeliverable: in the sender, or in the engine that ends. Keep it short.
+        """
+        self._dead_letter_hooks.append(hook)
+
+    @abc.abstractmethod
+    def drain(self, within: float) -> bool:
+        """Wait until no message waits anywhere, at most `within` seconds; True if it came to that.
+
+        For an orderly end: stop what brings in work, drain, then `stop()`, which itself waits for nothing queued.
+        """
+
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """Stop every engine, newest first, whatever waits. Safe to call twice.
+
+        Raises WouldDeadlock inside an engine.
+        """
 
     # What engines use ------------------------------------------------------------------------------------------------
 
@@ -138,12 +163,20 @@ class Runtime(abc.ABC):
         """Fire `timer` at its deadline, into its target's urgent lane."""
 
     @abc.abstractmethod
-    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0) -> Reply[T]:
-        """Run a function off the engines' threads."""
+    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
+        """Run a function off the engines' threads.
+
+        cost: virtual seconds it takes in a simulation. serial: calls with the same name run one at a time, in order,
+        on one thread of their own; what a database connection needs.
+        """
 
     def call_after(self, seconds: float, function: Callable[[], object]) -> Timer:
         """Call a short function in `seconds`, on the timers' thread."""
-        timer = Timer(self.now() + max(0.0, seconds), 0, Call(function), self._calls)
+        return self.call_at(self.now() + max(0.0, seconds), function)
+
+    def call_at(self, deadline: float, function: Callable[[], object]) -> Timer:
+        """Call a short function when `now()` is `deadline`, on the timers' thread."""
+        timer = Timer(deadline, 0, Call(function), self._calls)
         self.add_timer(timer)
         return timer
 
@@ -156,32 +189,69 @@ class Runtime(abc.ABC):
         self._unhandled.inc(engine.name, type(item).__name__)
         engine.log.warning("message without a handler", message=repr(item))
 
+    def declined(self, engine: Engine[Any], item: object, error: Declined) -> None:
+        """A handler declined a message that nobody waits on: counted and logged, not an error of the engine."""
+        self._declined.inc(engine.name, type(item).__name__)
+        engine.log.warning("declined, and nobody asked", message=repr(item), reason=repr(error))
+
     # For subclasses --------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
     def _launch(self, engine: Engine[Any]) -> None:
         """Run the engine until it stops; return when `on_start` is done."""
 
+    @abc.abstractmethod
+    def _discard_timers(self, engine: Engine[Any]) -> None:
+        """Forget the timers of an engine that is gone."""
+
     def _waits(self) -> Waits | None:
         return None
+
+    def _check(self, mailbox: Mailbox, kind: type[Engine[Any]]) -> None:
+        if self._mailboxes.get(mailbox.name) is not mailbox:
+            raise ValueError(f"{mailbox!r} is not of this runtime: make it with runtime.mailbox(Kind)")
+        if mailbox.inbox.closed:
+            raise EngineGone(f"{mailbox.name} is closed: its engine or its runtime has ended")
+        if mailbox.name in self._launched:
+            raise ValueError(f"{mailbox!r} has an engine already")
+        if not isinstance(mailbox, kind.mailbox_type):
+            raise TypeError(f"{kind.__module__}.{kind.__name__} serves a {kind.mailbox_type.__name__}, not {mailbox!r}")
+
+    def _dead_letter(self, mailbox: Mailbox, message: Message) -> None:
+        for hook in self._dead_letter_hooks:
+            try:
+                hook(mailbox, message)
+            except Exception as error:
+                self.log.error("a dead letter hook raised", error=error, message=repr(message))
 
     def _failed(self, engine: Engine[Any], item: object, error: BaseException) -> None:
         """A handler raised: remember the first failure and stop the node."""
         engine.log.error("engine failed, the node stops", error=error, message=repr(item))
         engine.failure = error
+        self._remember(f"{engine.name} failed while handling {item!r}: {error!r}", error)
+
+    def _remember(self, text: str, error: BaseException) -> None:
         if self.failure is None:
-            failure = EngineFailed(f"{engine.name} failed while handling {item!r}: {error!r}")
+            failure = EngineFailed(text)
             failure.__cause__ = error
             self.failure = failure
 
     def _finish(self, engine: Engine[Any]) -> None:
         """Every way out of an engine ends here, on its own thread."""
+        inbox = engine.mailbox.inbox
         try:
             run_in(engine, engine.on_stop)
-        except Exception as error:
+        except BaseException as error:
             engine.log.error("on_stop failed", error=error)
             engine.failure = engine.failure or error
-        engine.mailbox.inbox.close()
-        self._ended[engine.mailbox.name] = engine.failure
-        for watcher in self._watchers.pop(engine.mailbox.name, ()):
-            watcher.tell(Terminated(engine.mailbox, engine.failure))
+            self._remember(f"{engine.name} failed in on_stop: {error!r}", error)
+        self._discard_timers(engine)
+        inbox.close(engine.failure)
+        engine.dispatch.abandon(engine.failure)
+        engine.mailbox.fate.end(engine.failure)
+
+    def _close_mailboxes(self) -> None:
+        """The runtime is gone: also mailboxes that never had an engine answer `CLOSED`."""
+        for mailbox in list(self._mailboxes.values()):
+            mailbox.inbox.close()
+            mailbox.fate.end(None)

@@ -10,7 +10,9 @@
 Rules:
 
 * A handler never blocks. What takes longer than about 5 ms runs elsewhere: `self.work(function, ...)`.
-* The handler of a `Request` returns the answer, or a `Reply` that is filled later, or raises a `Declined`.
+* The handler of a `Request` returns the answer, or a `Reply` that is filled later, or raises a `Declined`. Who still
+  waits for a later answer when the engine ends gets `EngineGone`.
+* A `Declined` where nobody asked is counted and logged; the engine lives on.
 * Any other exception means the state may be wrong: it is logged with the message, the asker gets `EngineFailed`, and
   the node stops. Application code is called through `try` by whoever calls it, never trusted.
 * `on_start` runs before the first message, `on_stop` on every way out, also after a failure.
@@ -26,13 +28,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cas
 import pykka
 
 from . import context
-from .errors import Declined, EngineFailed, ReplyTimeout, UnhandledMessage
-from .inbox import Ask, Inbox, Slot, Waiter
+from .dispatch import Dispatch, Resolved
+from .errors import ReplyTimeout
+from .inbox import Ask
 from .log import Log
 from .mailbox import Mailbox
-from .message import Message, Overflow, Request
+from .message import Message
 from .reply import Reply
 from .timers import Timer
+from .waiter import Waiter
 
 if TYPE_CHECKING:
     from .base import Runtime
@@ -40,19 +44,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Mailbox)
 T = TypeVar("T")
 Handlers = Mapping[type[Message], Callable[[Any], object]]
-
-
-class Resolved:
-    """A reply's way back into the engine that asked."""
-
-    __slots__ = ("handler", "reply")
-
-    def __init__(self, handler: Callable[[Any], object], reply: Reply[Any]) -> None:
-        self.handler = handler
-        self.reply = reply
-
-    def __repr__(self) -> str:
-        return f"{self.reply!r} for {getattr(self.handler, '__qualname__', self.handler)}"
 
 
 class Engine(pykka.ThreadingActor, Generic[M]):
@@ -99,7 +90,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         engine.actor_inbox = mailbox.inbox  # type: ignore[assignment]  # pykka's protocol is put/get/empty
         engine.failure = None
         engine.__init__(*args, **kwargs)  # type: ignore[misc]  # the fields above come first
-        engine.dispatch = engine.table()
+        engine.dispatch = Dispatch(engine)
         mailbox.bind(frozenset(engine.handlers))
         return engine
 
@@ -153,12 +144,26 @@ class Engine(pykka.ThreadingActor, Generic[M]):
 
         reply.then(forward)
 
-    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0) -> Reply[T]:
+    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
         """Run slow, pure or blocking work on the runtime's pool; continue with `on_reply`.
 
-        cost: virtual seconds it takes in a simulation, where it runs inline.
+        cost: virtual seconds it takes in a simulation, where it runs inline. serial: calls of this name run one after
+        the other on one thread of their own, as a database connection needs it.
         """
-        return self.runtime.work(function, *args, cost=cost)
+        return self.runtime.work(function, *args, cost=cost, serial=serial)
+
+    def watch(self, mailbox: Mailbox) -> None:
+        """Handle `Terminated(mailbox, reason)` once, when that engine ends, or now if it has ended.
+
+        Raises UnhandledMessage if this engine has no handler for `Terminated`.
+        """
+        mailbox.fate.watch(self.mailbox)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the asker of the present request has cancelled it: a long handler may look, and skip the work."""
+        item = self.mailbox.inbox.current
+        return isinstance(item, Ask) and item.reply.done
 
     def stop(self) -> None:
         """Stop this engine after the present message."""
@@ -168,7 +173,10 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         """Not called: failures go to the runtime, cleanup to `on_stop`."""
 
     def waiter(self) -> Waiter | None:
-        """What to spend idle time with instead of a lock: an engine that polls waits on its sockets here."""
+        """What to spend idle time with instead of a lock: an engine that polls waits on its sockets here.
+
+        Asked after `on_start`, and again before each wait; always the same object.
+        """
         return None
 
     def poll(self) -> bool:
@@ -177,12 +185,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
 
     # The loop's parts, for runtimes ----------------------------------------------------------------------------------
 
-    dispatch: dict[type, Callable[[Any], object]]
-
-    @property
-    def polls(self) -> bool:
-        """Whether this engine has a source besides its inbox."""
-        return self.waiter() is not None
+    dispatch: Dispatch
 
     def handle(self, item: object) -> None:
         """Handle one item of the inbox. Raises what the handler raised."""
@@ -194,84 +197,8 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         self.runtime.add_timer(timer)
         return timer
 
-    def table(self) -> dict[type, Callable[[Any], object]]:
-        """What `dispatch` holds: the handlers, and how to unwrap what the runtime wraps."""
-        inbox = self.mailbox.inbox
-        table = _Dispatch(self._on_unhandled)
-        for kind, handler in self.handlers.items():
-            table[kind] = _accounted(inbox, kind, handler) if kind.overflow is Overflow.REJECT else handler
-        table[Slot] = self._on_slot
-        table[Ask] = self._on_ask
-        table[Timer] = self._on_timer
-        table[Resolved] = self._on_resolved
-        return table
-
-    def _on_slot(self, slot: Slot) -> None:
-        item = slot.take()
-        self.dispatch[item.__class__](item)
-
-    def _on_timer(self, timer: Timer) -> None:
-        if timer.live:
-            self.dispatch[timer.message.__class__](timer.message)
-
-    def _on_resolved(self, item: Resolved) -> None:
-        item.handler(item.reply.result())
-
-    def _on_ask(self, ask: Ask) -> None:
-        try:
-            answer = self.dispatch[ask.message.__class__](ask.message)
-        except Declined as error:
-            ask.reply.fail(error)
-            return
-        except BaseException as error:
-            failed = EngineFailed(f"{self.name} failed while handling {ask.message!r}: {error!r}")
-            failed.__cause__ = error
-            ask.reply.fail(failed)
-            raise
-        if isinstance(answer, Reply):
-            answer.then(lambda later: _pass_on(later, ask.reply))
-        else:
-            ask.reply.set(answer)
-
-    def _on_unhandled(self, item: object) -> object:
-        error = UnhandledMessage(f"{self.name} has no handler for {type(item).__name__}")
-        self.runtime.unhandled(self, item)
-        if isinstance(item, Request):
-            raise _Undeliverable(str(error))
-        return None
-
     def __str__(self) -> str:
         return f"{type(self).__module__}.{type(self).__qualname__} ({self.actor_urn})"
-
-
-class _Undeliverable(Declined, UnhandledMessage):
-    """What an asker gets when the engine has no handler for the request."""
-
-
-class _Dispatch(dict[type, Callable[[Any], object]]):
-    """Handlers by exact type; what is not in the table goes to one place."""
-
-    def __init__(self, unhandled: Callable[[Any], object]) -> None:
-        super().__init__()
-        self._unhandled = unhandled
-
-    def __missing__(self, _kind: type) -> Callable[[Any], object]:
-        return self._unhandled
-
-
-def _accounted(inbox: Inbox, kind: type[Message], handler: Callable[[Any], object]) -> Callable[[Any], object]:
-    rule = inbox.rule(kind)
-
-    def counted(message: Message) -> object:
-        rule.counted_out(message)
-        return handler(message)
-
-    return counted
-
-
-def _pass_on(answer: Reply[Any], reply: Reply[Any]) -> None:
-    result = answer.result()
-    reply.fail(result) if isinstance(result, Exception) else reply.set(result)
 
 
 def run_in(engine: Engine[Any], action: Callable[[], None]) -> None:

@@ -53,3 +53,7 @@ class StopTimeout(RuntimeFault):
 
 class SimulationStuck(RuntimeFault):
     """The awaited condition did not come true within the given virtual time."""
+
+
+class NotSimulated(RuntimeFault):
+    """A simulated handler reached for the real clock, real randomness or a thread. The text names the alternative."""

@@ -9,59 +9,29 @@
 Rules:
 
 * `offer` never blocks and never raises, also when the engine is dead.
-* A light message (`RETAIN`) is appended as it is: no envelope, no lock (`deque.append` is atomic).
-* An accounted one (`REJECT`) is counted in under a lock and counted out by the engine, so its limits are exact.
-* A folding one (`LATEST`, `COALESCE`) waits in a slot; a newer one with the same key changes the slot's content.
+* A free message is appended as it is: no envelope, no lock (`deque.append` is atomic). It is never refused; the answer
+  is `BACKOFF` while its whole lane is longer than the limit. See `rules.py` for the others.
 * Wake-ups: the engine sets `parked`, looks at the lanes once more, then waits. A sender appends first and looks at
   `parked` afterwards. So one of the two always sees the other.
 * Death: `close` marks the inbox closed, then empties it. A sender looks at the mark after it has appended, and empties
-  the inbox again if it finds it closed. So nothing stays behind unseen: it becomes a counted dead letter.
+  the inbox again if it finds it closed. So nothing stays behind unseen: a message becomes a counted dead letter, an ask
+  also the asker's `EngineGone`. Timers and replies of the dead engine itself are no letters.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from .errors import EngineGone, MailboxFull
-from .message import Feedback, Lane, Limit, Message, Overflow
+from .message import Feedback, Lane, Limit, Message
 from .reply import Reply
+from .rules import Rule, Slot
+from .waiter import LockWaiter, Waiter
+
+__all__ = ["Ask", "Inbox", "LockWaiter", "Mark", "Rule", "Slot", "Waiter"]
 
 OK, BACKOFF, REJECTED, CLOSED = Feedback.OK, Feedback.BACKOFF, Feedback.REJECTED, Feedback.CLOSED
-
-
-class Waiter(Protocol):
-    """What an engine does with idle time. Transport supplies one that also waits on its sockets."""
-
-    def wait(self, timeout: float | None) -> None:
-        """Return after `wake()` (also one that came before), after `timeout` seconds, or for no reason."""
-
-    def wake(self) -> None:
-        """End the present or the next `wait`. Callable from any thread."""
-
-
-class LockWaiter:
-    """Waits on a lock that `wake` releases: the cheapest wake-up that `threading` has."""
-
-    __slots__ = ("_permit",)
-
-    def __init__(self) -> None:
-        """Without a permit: the first `wait` waits."""
-        self._permit = threading.Lock()
-        self._permit.acquire()
-
-    def wait(self, timeout: float | None) -> None:
-        """See `Waiter`."""
-        self._permit.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
-
-    def wake(self) -> None:
-        """See `Waiter`. Two wakes before one wait are one."""
-        try:
-            self._permit.release()
-        except RuntimeError:
-            pass  # the permit is there already
 
 
 class Ask:
@@ -77,59 +47,21 @@ class Ask:
         return f"ask {self.message!r}"
 
 
-class Slot:
-    """Where a folding message waits; its content changes until the engine takes it."""
+class Mark:
+    """Waits in a lane like a message: `passed` runs when its turn comes, or when the engine is gone."""
 
-    __slots__ = ("content", "rule")
+    __slots__ = ("passed",)
 
-    def __init__(self, content: Message, rule: Rule) -> None:
-        self.content = content
-        self.rule = rule
-
-    def take(self) -> Message:
-        """The content as it is now; later messages with its key start a new slot."""
-        with self.rule.lock:
-            del self.rule.slots[self.content.key()]
-            return self.content
-
-    def __repr__(self) -> str:
-        return repr(self.content)
-
-
-class Rule:
-    """How one type of message waits in one inbox, with its counts."""
-
-    __slots__ = ("bytes_in", "bytes_out", "count_in", "count_out", "light", "limit", "lock", "queue", "slots", "type")
-
-    def __init__(self, kind: type[Message], queue: deque[object], limit: Limit) -> None:
-        self.type = kind
-        self.queue = queue
-        self.limit = limit
-        self.light = kind.overflow is Overflow.RETAIN
-        self.lock = threading.Lock()
-        self.slots: dict[Hashable, Slot] = {}
-        self.count_in = self.count_out = 0
-        self.bytes_in = self.bytes_out = 0
-
-    def counted_out(self, message: Message) -> None:
-        """The engine took an accounted message. Only the engine writes the `out` counters."""
-        self.count_out += 1
-        self.bytes_out += message.size()
-
-    def admit(self, message: Message) -> bool:
-        """Count an accounted message in, or say that it is over the limit. The lock is held."""
-        size = message.size()
-        if self.count_in - self.count_out >= self.limit.messages:
-            return False
-        if self.limit.bytes is not None and self.bytes_in - self.bytes_out + size > self.limit.bytes:
-            return False
-        self.count_in += 1
-        self.bytes_in += size
-        return True
+    def __init__(self, passed: Callable[[], object]) -> None:
+        self.passed = passed
 
 
 class Inbox:
-    """Queues for one engine. Senders use `offer` and `offer_ask`; the engine reads the lanes itself."""
+    """Queues for one engine. Senders use `offer` and `offer_ask`; the engine reads the lanes itself.
+
+    The counters are changed without a lock: an in-place addition to a plain attribute has no point at which CPython
+    would switch threads.
+    """
 
     def __init__(self, name: str, limits: Mapping[type[Message], Limit], default: Limit) -> None:
         """name: of the engine, for errors. limits: by type of message; `default` for the others."""
@@ -140,9 +72,10 @@ class Inbox:
         self.parked = False
         self.stopping = False
         self.closed = False
+        self.cause: BaseException | None = None  # what ended the engine, if it was an error
         self.current: object = None  # what the engine is handling or handled last
         self.wake: Callable[[], None] = self._not_started
-        self.dead_letter: Callable[[object], None] = lambda _item: None
+        self.dead_letter: Callable[[Message], object] = lambda _message: None
         self.backoff = 0
         self.rejected = 0
         self.dead_letters = 0
@@ -172,7 +105,7 @@ class Inbox:
     def offer(self, message: Message) -> Feedback:
         """Queue a message; see the module's rules."""
         rule = self.rules.get(message.__class__) or self.rule(message.__class__)
-        if not rule.light:
+        if not rule.free:
             return self._offer_bound(message, message, rule)
         queue = rule.queue
         feedback = OK
@@ -188,31 +121,31 @@ class Inbox:
         """Queue a request. A refusal becomes the reply's error: `MailboxFull` or `EngineGone`."""
         rule = self.rules.get(message.__class__) or self.rule(message.__class__)
         item = Ask(message, reply)
-        if not rule.light:
+        if not rule.free:
             if self._offer_bound(item, message, rule) is REJECTED:
                 reply.fail(MailboxFull(f"{self.name} holds at most {rule.limit} of {rule.type.__name__}"))
             return
-        rule.queue.append(item)
-        if self.parked:
-            self.unpark()
-        if self.closed:
-            self._bury()
+        if len(rule.queue) >= rule.limit.messages:
+            self.backoff += 1
+        self._append(rule.queue, item)
 
     def urgent(self, item: object) -> None:
         """Queue ahead of control and data: replies and timers."""
-        self.urgent_lane.append(item)
-        if self.parked:
-            self.unpark()
-        if self.closed:
-            self._bury()
+        self._append(self.urgent_lane, item)
+
+    def mark(self, lane: Lane, passed: Callable[[], object]) -> None:
+        """Run `passed` on the engine once all that waits in this lane now has been handled, or when it is gone."""
+        lanes = {Lane.URGENT: self.urgent_lane, Lane.CONTROL: self.control_lane, Lane.DATA: self.data_lane}
+        self._append(lanes[lane], Mark(passed))
 
     def stop(self) -> None:
         """The engine stops after the message it is handling, whatever waits."""
         self.stopping = True
         self.unpark()
 
-    def close(self) -> None:
-        """The engine is gone: what waits, and what still comes, are dead letters."""
+    def close(self, cause: BaseException | None = None) -> None:
+        """The engine is gone: what waits, and what still comes, are dead letters. cause: the error that ended it."""
+        self.cause = self.cause or cause
         self.closed = True
         self._bury()
 
@@ -224,29 +157,40 @@ class Inbox:
     def rule(self, kind: type[Message]) -> Rule:
         """The rule for a type of message, made at its first use."""
         queue = self.data_lane if kind.lane is Lane.DATA else self.control_lane
-        return self.rules.setdefault(kind, Rule(kind, queue, self._limits.get(kind, self._default)))
+        named = kind in self._limits
+        return self.rules.setdefault(kind, Rule(kind, queue, self._limits.get(kind, self._default), named=named))
 
-    def _offer_bound(self, item: object, message: Message, rule: Rule) -> Feedback:
-        feedback = OK
-        with rule.lock:
-            if rule.type.overflow is Overflow.REJECT:
-                if not rule.admit(message):
-                    self.rejected += 1
-                    return REJECTED
-            else:
-                key = message.key()
-                slot = rule.slots.get(key)
-                if slot is not None:
-                    folds = rule.type.overflow is Overflow.COALESCE
-                    slot.content = slot.content.merge(message) if folds else message
-                    return OK
-                if len(rule.slots) >= rule.limit.messages:
-                    self.backoff += 1
-                    feedback = BACKOFF
-                item = rule.slots[key] = Slot(message, rule)
-            rule.queue.append(item)
+    def gone(self, message: object) -> EngineGone:
+        """The error for whoever asked a dead engine."""
+        error = EngineGone(f"{self.name} is not running: {message!r} was not answered")
+        error.__cause__ = self.cause
+        return error
+
+    def _append(self, lane: deque[object], item: object) -> None:
+        lane.append(item)
         if self.parked:
             self.unpark()
+        if self.closed:
+            self._bury()
+
+    def _offer_bound(self, item: Message | Ask, message: Message, rule: Rule) -> Feedback:
+        queued: Message | Ask | Slot | None = item
+        with rule.lock:
+            if rule.folds:
+                feedback, queued = rule.fold(message)
+            else:
+                feedback = rule.admit(message)
+            if feedback is BACKOFF:
+                self.backoff += 1
+            if feedback is not REJECTED and queued is not None:
+                rule.queue.append(queued)
+        if self.parked:
+            self.unpark()
+        if feedback is REJECTED and not self.closed:
+            self.rejected += 1
+            return REJECTED
+        if feedback is REJECTED:
+            self._bury_one(item)
         return self._bury() if self.closed else feedback
 
     def _bury(self) -> Feedback:
@@ -261,12 +205,17 @@ class Inbox:
         return CLOSED
 
     def _bury_one(self, item: object) -> None:
-        self.dead_letters += 1
+        if isinstance(item, Mark):
+            item.passed()
+            return
         if isinstance(item, Slot):
             item = item.take()
         if isinstance(item, Ask):
-            item.reply.fail(EngineGone(f"{self.name} is not running: {item.message!r} was not handled"))
-        self.dead_letter(item)
+            item.reply.fail(self.gone(item.message))
+            item = item.message
+        if isinstance(item, Message):
+            self.dead_letters += 1
+            self.dead_letter(item)
 
     def _not_started(self) -> None:
         """Nobody to wake: the engine reads what waits when it starts."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 from .errors import UnhandledMessage
+from .fate import Fate
 from .inbox import Inbox
 from .message import Feedback, Limit, Message, Request
 from .reply import Reply, Waits
@@ -21,8 +22,9 @@ T = TypeVar("T")
 class Mailbox:
     """Base of every actor's `Mailbox`.
 
-    `limits` says how many messages of a type, and how many bytes of them, may wait; `default_limit` is for the types it
-    does not name. What happens beyond is the message's `overflow`.
+    `limits` says how many messages of a type, and how many bytes of them, may wait; `default_limit` is for the other
+    types. What happens beyond is the message's `overflow`. Limits are exact, but for `RETAIN` types that are not
+    named: they share their lane, and `default_limit` is compared with its length.
     """
 
     limits: ClassVar[Mapping[type[Message], Limit]] = {}
@@ -33,6 +35,7 @@ class Mailbox:
         self.name = name
         self.number = zlib.crc32(name.encode())  # equal in every process, unlike hash()
         self.inbox = Inbox(name, self.limits, self.default_limit)
+        self.fate = Fate(self)
         self._waits = waits
         self._handled: frozenset[type] | None = None
 

@@ -5,9 +5,9 @@ A message is a frozen dataclass. It says of itself in which lane it waits and wh
 * Lanes are served in order: *stop*, *urgent* (replies and timers; the runtime's own), *control*, *data*. Within a lane
   messages keep the order in which each sender sent them. So a control message overtakes data, never another control
   message.
-* Beyond its mailbox's limit a message is kept all the same (`RETAIN`, answered `BACKOFF`), refused (`REJECT`), or folded
-  into a queued one with the same `key()`: `LATEST` replaces it, `COALESCE` merges with it. A folded message keeps the
-  queued one's place. `LATEST` and `COALESCE` fold always, not only when the mailbox is full.
+* Beyond its mailbox's limit for its type a message is kept all the same (`RETAIN`, answered `BACKOFF`), refused
+  (`REJECT`), or folded into a queued one with the same `key()`: `LATEST` replaces it, `COALESCE` merges with it. A
+  folded message keeps the queued one's place. `LATEST` and `COALESCE` fold always, not only when the mailbox is full.
 
 The pattern is commonware's actor mailbox: the limit belongs to the queue, the policy to the message.
 """
@@ -61,13 +61,21 @@ class Message:
     lane: ClassVar[Lane] = Lane.CONTROL
     overflow: ClassVar[Overflow] = Overflow.RETAIN
 
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Raise TypeError for a message that could not be queued, where it is defined rather than where it is sent."""
+        super().__init_subclass__(**kwargs)
+        if cls.lane not in (Lane.CONTROL, Lane.DATA):
+            raise TypeError(f"{cls.__name__} waits in CONTROL or DATA; {cls.lane.name} is the runtime's own lane")
+        if cls.overflow is Overflow.COALESCE and cls.merge is Message.merge:
+            raise TypeError(f"{cls.__name__} says COALESCE but does not define merge()")
+
     def key(self) -> Hashable:
         """Which queued message this one replaces (`LATEST`) or merges with (`COALESCE`); per type."""
         return None
 
     def merge(self, newer: Self) -> Self:
         """Fold `newer` into this queued message (`COALESCE`). Pure and quick: it runs in the sender's thread."""
-        raise TypeError(f"{type(self).__name__} says COALESCE but does not define merge()")
+        raise NotImplementedError(f"{type(self).__name__} does not fold")
 
     def size(self) -> int:
         """Bytes this message counts for where its mailbox has a byte limit; 0 for messages without a payload."""
@@ -78,6 +86,12 @@ class Request(Message, Generic[T_co]):
     """A message with an answer: `class Dial(Request[DialResult])`. `Mailbox.ask` gives `Reply[DialResult]`."""
 
     __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Raise TypeError for a request that folds: each asker waits for an answer of its own."""
+        super().__init_subclass__(**kwargs)
+        if cls.overflow in (Overflow.LATEST, Overflow.COALESCE):
+            raise TypeError(f"{cls.__name__} is a request: its overflow is RETAIN or REJECT, not {cls.overflow.name}")
 
 
 @dataclass(frozen=True, slots=True)

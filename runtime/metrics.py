@@ -6,7 +6,7 @@ closed set (an enum, a channel that is registered), never from a peer, so that n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -38,11 +38,11 @@ class _Metric:
 
     def total(self) -> float:
         """The sum over all labels."""
-        return sum(self._values.values())
+        return sum(self._values.copy().values())
 
     def samples(self) -> Iterator[Sample]:
         """Every series, in the order of its labels."""
-        for labels, value in sorted(self._values.items()):
+        for labels, value in sorted(self._values.copy().items()):
             yield Sample(self.name, self.kind, self.help, tuple(zip(self.labels, labels, strict=True)), value)
 
     def _check(self, labels: tuple[str, ...]) -> None:
@@ -62,6 +62,11 @@ class Counter(_Metric):
         """Add `by` (at least 0) at these labels."""
         self._check(labels)
         self._values[labels] = self._values.get(labels, 0) + by
+
+    def advance(self, total: float, *labels: str) -> None:
+        """Bring the number up to a `total` that is counted elsewhere."""
+        self._check(labels)
+        self._values[labels] = max(total, self._values.get(labels, 0))
 
 
 class Gauge(_Metric):
@@ -89,6 +94,11 @@ class Registry:
     def __init__(self) -> None:
         """An empty registry."""
         self._metrics: dict[str, _Metric] = {}
+        self._collectors: list[Callable[[], object]] = []
+
+    def collect(self, callback: Callable[[], object]) -> None:
+        """Call `callback()` before values are read: it brings metrics of what is only looked at then up to date."""
+        self._collectors.append(callback)
 
     def counter(self, name: str, help: str, *, labels: tuple[str, ...] = ()) -> Counter:
         """The counter `name`, made at first use. Raises ValueError if the name means something else already."""
@@ -100,13 +110,19 @@ class Registry:
 
     def samples(self) -> Iterator[Sample]:
         """Every series of every metric, in the order of names."""
-        for name in sorted(self._metrics):
-            yield from self._metrics[name].samples()
+        self._collect()
+        for _name, metric in sorted(self._metrics.copy().items()):
+            yield from metric.samples()
 
     def value(self, name: str, *labels: str) -> float:
         """The value of one series; 0 if there is none."""
+        self._collect()
         metric = self._metrics.get(name)
         return metric.value(*labels) if metric is not None else 0
+
+    def _collect(self) -> None:
+        for callback in self._collectors:
+            callback()
 
     def _metric(self, kind: type[M], name: str, help: str, labels: tuple[str, ...]) -> M:
         metric = self._metrics.setdefault(name, kind(name, help, labels))

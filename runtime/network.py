@@ -1,13 +1,14 @@
 """The simulated network between nodes: who can reach whom, how slowly, and what gets lost on the way.
 
-Faults are set per directed pair of nodes, or for all. Delivery between two nodes keeps the order of sending, as a stream
-does; what a partition holds back stays back until it is healed or the carrier gives up.
+Faults are set per directed pair of nodes, or for all. `carry` is a stream: it keeps the order of sending and loses
+nothing; what a partition holds back stays back until it is healed or the carrier gives up. `cast` is a datagram: it may
+be lost, doubled and overtaken. What was on its way when a link was cut still arrives.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,20 +21,24 @@ class Link:
     """How one node's traffic reaches another.
 
     latency, jitter: seconds; each piece takes latency plus uniform [0, jitter]. loss: probability that a piece is lost;
-    on a stream it costs `resend` seconds instead. bandwidth: bytes per second, None for no limit. up: False cuts it.
+    on a stream it costs `resend` seconds instead. duplicate: probability that a datagram arrives twice. bandwidth:
+    bytes per second, None for no limit. up: False cuts it.
     """
 
     latency: float = 0.001
     jitter: float = 0.0
     loss: float = 0.0
+    duplicate: float = 0.0
     resend: float = 0.2
     bandwidth: float | None = None
     up: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError for values no link can have."""
-        if min(self.latency, self.jitter, self.resend) < 0 or not 0 <= self.loss < 1:
-            raise ValueError(f"latency, jitter and resend are at least 0, loss is in [0, 1): {self}")
+        if min(self.latency, self.jitter, self.resend) < 0:
+            raise ValueError(f"latency, jitter and resend are at least 0: {self}")
+        if not (0 <= self.loss < 1 and 0 <= self.duplicate < 1):
+            raise ValueError(f"loss and duplicate are in [0, 1); cut a link with up=False: {self}")
         if self.bandwidth is not None and self.bandwidth <= 0:
             raise ValueError(f"bandwidth is above 0 bytes per second: {self}")
 
@@ -63,16 +68,12 @@ class Network:
 
     def set_link(self, source: str, target: str, *, both: bool = True, **changes: float | bool | None) -> None:
         """Change the link from `source` to `target`, and back if `both`."""
-        pairs = [(source, target), (target, source)] if both else [(source, target)]
-        for pair in pairs:
-            self._links[pair] = replace(self.link(*pair), **changes)  # type: ignore[arg-type]
-        self._changed()
+        self._change([(source, target)], both, changes)
 
-    def partition(self, side: list[str], other: list[str], *, both: bool = True) -> None:
+    def partition(self, side: Iterable[str], other: Iterable[str], *, both: bool = True) -> None:
         """Cut every link from `side` to `other`, and back if `both`."""
-        for source in side:
-            for target in other:
-                self.set_link(source, target, both=both, up=False)
+        others = list(other)
+        self._change([(source, target) for source in side for target in others], both, {"up": False})
 
     def heal(self) -> None:
         """Bring every cut link up again."""
@@ -86,15 +87,24 @@ class Network:
         if not link.up:
             return False
         pair = (source, target)
-        start = max(self._world.time, self._busy_until.get(pair, 0.0))
-        if link.bandwidth is not None:
-            start += size / link.bandwidth
-            self._busy_until[pair] = start
-        delay = link.latency + (self._rng.random() * link.jitter if link.jitter else 0.0)
+        delay = self._delay(link)
         while link.loss and self._rng.random() < link.loss:
             delay += link.resend
-        arrival = self._arrival[pair] = max(start + delay, self._arrival.get(pair, 0.0))
-        self._world.call_after(arrival - self._world.time, deliver)
+        arrival = self._arrival[pair] = max(self._sent(pair, link, size) + delay, self._arrival.get(pair, 0.0))
+        self._world.call_at(arrival, deliver)
+        return True
+
+    def cast(self, source: str, target: str, size: int, deliver: Callable[[], object]) -> bool:
+        """Call `deliver` when a datagram arrives: never, once or twice, in no order; False if the link is cut."""
+        link = self.link(source, target)
+        if not link.up:
+            return False
+        sent = self._sent((source, target), link, size)
+        copies = 2 if link.duplicate and self._rng.random() < link.duplicate else 1
+        for _ in range(copies):
+            delay = self._delay(link)
+            if not (link.loss and self._rng.random() < link.loss):
+                self._world.call_at(sent + delay, deliver)
         return True
 
     def on_crash(self, listener: Callable[[str], None]) -> None:
@@ -109,6 +119,22 @@ class Network:
         """A node of this name ended without cleanup."""
         for listener in list(self._crash_listeners):
             listener(node)
+
+    def _change(self, pairs: list[tuple[str, str]], both: bool, changes: dict[str, float | bool | None]) -> None:
+        for source, target in pairs:
+            for pair in ((source, target), (target, source))[: 2 if both else 1]:
+                self._links[pair] = replace(self.link(*pair), **changes)  # type: ignore[arg-type]
+        self._changed()
+
+    def _sent(self, pair: tuple[str, str], link: Link, size: int) -> float:
+        """When the last byte has left: a link with a bandwidth sends one piece after the other."""
+        start = max(self._world.time, self._busy_until.get(pair, 0.0))
+        if link.bandwidth is not None:
+            start = self._busy_until[pair] = start + size / link.bandwidth
+        return start
+
+    def _delay(self, link: Link) -> float:
+        return link.latency + (self._rng.random() * link.jitter if link.jitter else 0.0)
 
     def _changed(self) -> None:
         for listener in list(self._change_listeners):

@@ -2,13 +2,15 @@
 
 * `get(timeout=...)` blocks, outside engines only. On an engine's thread it would deadlock, so it raises at once; there
   use `self.on_reply(reply, handler)`. In a simulation it steps virtual time.
-* `then(callback)` runs the callback where the reply is resolved, or at once if it is already. Keep it short.
+* `then(callback)` runs the callback where the reply is resolved, or at once if it is already. Keep it short. What it
+  raises is logged: it is not the fault of whoever answered.
 * A reply is resolved exactly once. What comes later (an answer after a cancel or a time-out) is ignored.
 * A reply is never lost: when its last owner on the answering side drops it unanswered, it resolves to `ReplyDropped`.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -18,11 +20,12 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import pykka
 
 from . import context
-from .errors import ReplyCancelled, ReplyDropped, ReplyTimeout, WouldDeadlock
+from .errors import ReplyCancelled, ReplyDropped, ReplyTimeout, RuntimeFault, WouldDeadlock
 
 T = TypeVar("T")
 U = TypeVar("U")
 
+logger = logging.getLogger("rookery")
 _PENDING: Any = object()
 OptExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
@@ -42,7 +45,7 @@ class Reply(pykka.Future[T], Generic[T]):
     def __init__(self, waits: Waits | None = None) -> None:
         """`waits` replaces blocking by stepping where there are no threads."""
         self._value: Any = _PENDING
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._callbacks: list[Callable[[Reply[T]], object]] | None = None
         self._lock = threading.Lock()
         self._waits = waits
@@ -59,7 +62,7 @@ class Reply(pykka.Future[T], Generic[T]):
     def failed(cls, error: BaseException) -> Reply[T]:
         """A reply that already has its error."""
         reply = cls()
-        reply._value, reply._error = None, error
+        reply.fail(error)
         return reply
 
     @property
@@ -71,16 +74,21 @@ class Reply(pykka.Future[T], Generic[T]):
         """The value, or the error as a value. Raises LookupError while neither is known."""
         if self._value is _PENDING:
             raise LookupError("this reply is not resolved yet")
-        if self._error is None:
-            return cast(T, self._value)
-        return self._error if isinstance(self._error, Exception) else RuntimeError(repr(self._error))
+        return cast(T, self._value) if self._error is None else self._error
 
     def set(self, value: T | None = None) -> None:
         """Answer. Ignored if the reply is resolved already."""
         self._resolve(value, None)
 
     def fail(self, error: BaseException) -> None:
-        """Answer with an error. Ignored if the reply is resolved already."""
+        """Answer with an error. Ignored if the reply is resolved already.
+
+        A `SystemExit` or `KeyboardInterrupt` becomes the cause of a `RuntimeFault`: it must not end the asker's thread.
+        """
+        if not isinstance(error, Exception):
+            fault = RuntimeFault(f"the answering side raised {error!r}")
+            fault.__cause__ = error
+            error = fault
         self._resolve(None, error)
 
     def set_exception(self, exc_info: OptExcInfo | None = None) -> None:
@@ -101,10 +109,13 @@ class Reply(pykka.Future[T], Generic[T]):
                 else:
                     self._callbacks.append(callback)
                 return
-        callback(self)
+        self._call(callback)
 
     def map(self, func: Callable[[T], U]) -> Reply[U]:
-        """A reply with `func(value)`, called once this one is resolved; it has this one's error if there is one, or what `func` raised."""
+        """A reply with `func(value)`, called once this one is resolved.
+
+        It has this one's error if there is one, or what `func` raised.
+        """
         mapped: Reply[U] = Reply(self._waits)
 
         def pass_on(reply: Reply[T]) -> None:
@@ -133,7 +144,7 @@ class Reply(pykka.Future[T], Generic[T]):
             if self._waits is not None:
                 self._waits.wait_for(self, timeout)
             else:
-                self._block(timeout)
+                self.wait(timeout)
             if self._value is _PENDING:
                 raise ReplyTimeout(f"no answer within {timeout} s")
         return self._resolved()
@@ -143,12 +154,19 @@ class Reply(pykka.Future[T], Generic[T]):
             raise self._error
         return cast(T, self._value)
 
-    def _block(self, timeout: float | None) -> None:
+    def wait(self, timeout: float | None = None) -> None:
+        """Block this thread until resolved, on any thread. For runtimes; others use `get`."""
         resolved = threading.Event()
         self.then(lambda _reply: resolved.set())
         resolved.wait(timeout)
 
-    def _resolve(self, value: Any, error: BaseException | None) -> None:
+    def _call(self, callback: Callable[[Reply[T]], object]) -> None:
+        try:
+            callback(self)
+        except Exception:
+            logger.exception("a callback of a reply raised")
+
+    def _resolve(self, value: Any, error: Exception | None) -> None:
         with self._lock:
             if self._value is not _PENDING:
                 return
@@ -156,7 +174,7 @@ class Reply(pykka.Future[T], Generic[T]):
             self._value = value
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback(self)
+            self._call(callback)
 
     def __del__(self) -> None:
         """Resolve to `ReplyDropped`: nobody is left who could answer."""

@@ -6,9 +6,11 @@ A mock has the methods of the mailbox it stands for, and:
 * `answer(type, value)`: answer asks of this type at once; `value` may be a function of the message, or an exception.
 * `hold(type)`: let asks of this type wait; `.waiting` lists them, `.pop(field=value)` gives the reply to `set`.
 * `feedback(value, type=None, times=None)`: what tells are told, for instance `REJECTED`; a refused one is not received.
-* `close()`: from now on the engine is gone.
+* `waiting`: every held ask that waits, oldest first.
+* `close()`: from now on the engine is gone, and its watchers are told.
 
-An ask that has neither `answer` nor `hold` raises AssertionError in whoever asks, naming the message.
+The latest of `answer` and `hold` counts. An ask that has neither raises AssertionError in whoever asks, naming the
+message.
 """
 
 from __future__ import annotations
@@ -16,38 +18,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
-from .errors import EngineGone
+from .errors import Declined, EngineGone
 from .mailbox import Mailbox, default_name
 from .message import Feedback, Message, Request
 from .reply import Reply, Waits
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
+_Asks = list[tuple[Request[Any], Reply[Any]]]
 
 
 class Held(Generic[T]):
     """The asks of one type that wait for the test to answer them."""
 
-    def __init__(self) -> None:
-        """Empty: asks come in as the engine under test sends them."""
-        self._asks: list[tuple[Request[T], Reply[T]]] = []
+    def __init__(self, kind: type[Request[T]], asks: _Asks) -> None:
+        """asks: all that wait in the mock, of any type."""
+        self._kind = kind
+        self._asks = asks
 
     @property
     def waiting(self) -> list[Request[T]]:
         """The messages that wait, oldest first."""
-        return [message for message, _ in self._asks]
+        return [message for message, _ in self._asks if type(message) is self._kind]
 
     def pop(self, **fields: object) -> Reply[T]:
         """The reply of the oldest waiting ask whose fields have these values. Raises AssertionError if none has."""
         for index, (message, reply) in enumerate(self._asks):
-            if all(getattr(message, name) == value for name, value in fields.items()):
+            matches = all(getattr(message, name) == value for name, value in fields.items())
+            if type(message) is self._kind and matches:
                 del self._asks[index]
                 return reply
-        raise AssertionError(f"no waiting ask with {fields}; waiting: {self.waiting}")
-
-    def add(self, message: Request[T], reply: Reply[T]) -> None:
-        """For the mock: one more ask waits."""
-        self._asks.append((message, reply))
+        raise AssertionError(f"no waiting {self._kind.__name__} with {fields}; waiting: {self.waiting}")
 
 
 class MockMailbox(Mailbox):
@@ -57,15 +58,15 @@ class MockMailbox(Mailbox):
         """waits: a simulation, so that `get()` on its replies steps virtual time."""
         super().__init__(name, waits=waits)
         self._told: list[Message] = []
-        self._answers: dict[type, Any] = {}
-        self._held: dict[type, Held[Any]] = {}
+        self._answers: dict[type, Any] = {}  # a `Held` for types that wait
+        self._asks: _Asks = []
         self._feedback: list[tuple[Feedback, type | None, int | None]] = []
         self._closed = False
 
     @property
-    def waiting(self) -> list[Message]:
-        """Every held ask that waits."""
-        return [message for held in self._held.values() for message in held.waiting]
+    def waiting(self) -> list[Request[Any]]:
+        """Every held ask that waits, oldest first."""
+        return [message for message, _ in self._asks]
 
     @overload
     def received(self, kind: None = None) -> list[Message]: ...
@@ -76,23 +77,39 @@ class MockMailbox(Mailbox):
         return [message for message in self._told if kind is None or isinstance(message, kind)]
 
     def answer(self, kind: type[Request[T]], value: T | Exception | Callable[[Any], T]) -> None:
-        """Answer asks of this type: with a value, an error, or what a function makes of the message."""
+        """Answer asks of this type: with a value, an error, or what a function makes of the message.
+
+        The function may also return a `Reply` or an exception, or raise a `Declined`.
+        """
         self._answers[kind] = value
 
     def hold(self, kind: type[Request[T]]) -> Held[T]:
         """Let asks of this type wait until the test answers them."""
-        return self._held.setdefault(kind, Held())
+        held = self._answers[kind] = Held(kind, self._asks)
+        return held
 
     def feedback(self, value: Feedback, kind: type[Message] | None = None, *, times: int | None = None) -> None:
-        """Tell senders this; for all types or one, always or the next `times` times."""
+        """Tell senders this: for all types or one, the next `times` times, or until told otherwise.
+
+        Those with `times` come first, in order; then the latest without.
+        """
+        if times is not None and times < 1:
+            raise ValueError(f"times is at least 1, not {times}")
         self._feedback.append((value, kind, times))
 
-    def close(self) -> None:
-        """From now on tells are `CLOSED` and asks fail with `EngineGone`, as are those that wait."""
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """From now on tells are `CLOSED` and asks fail with `EngineGone`, as do those that wait.
+
+        With arguments it is the `close` of the mailbox it stands for, if that has one.
+        """
+        if args or kwargs:
+            return super().close(*args, **kwargs)  # type: ignore[misc]  # the Kind that `mock` adds
         self._closed = True
-        for held in self._held.values():
-            while held.waiting:
-                held.pop().fail(EngineGone(f"{self.name} is closed"))
+        while self._asks:
+            message, reply = self._asks.pop(0)
+            reply.fail(self.inbox.gone(message))
+        self.fate.end(None)
+        return None
 
     def tell(self, message: Message) -> Feedback:
         """See `Mailbox`."""
@@ -105,37 +122,43 @@ class MockMailbox(Mailbox):
 
     def ask(self, message: Request[T]) -> Reply[T]:
         """See `Mailbox`."""
-        kind = type(message)
         reply: Reply[T] = Reply(self._waits)
         if self._closed:
             reply.fail(EngineGone(f"{self.name} is closed"))
-        elif kind in self._held:
-            self._held[kind].add(message, reply)
-        elif kind in self._answers:
-            self._resolve(reply, self._answers[kind], message)
-        else:
+        elif type(message) not in self._answers:
             raise AssertionError(f"{self.name} was asked {message!r}; script it with answer() or hold()")
+        elif isinstance(value := self._answers[type(message)], Held):
+            self._asks.append((message, reply))
+        else:
+            self._resolve(reply, value, message)
         return reply
 
     def _resolve(self, reply: Reply[T], value: Any, message: Message) -> None:
         if callable(value):
-            value = value(message)
+            try:
+                value = value(message)
+            except Declined as error:
+                value = error
         if isinstance(value, Exception):
             reply.fail(value)
         elif isinstance(value, Reply):
-            value.then(lambda later: self._resolve(reply, later.result(), message))
+            value.then(lambda later: _pass_on(later, reply))
         else:
             reply.set(value)
 
     def _scripted_feedback(self, kind: type[Message]) -> Feedback:
+        always = Feedback.OK
         for index, (value, wanted, times) in enumerate(self._feedback):
-            if wanted is None or issubclass(kind, wanted):
-                if times is not None:
-                    self._feedback[index] = (value, wanted, times - 1)
-                    if times == 1:
-                        del self._feedback[index]
-                return value
-        return Feedback.OK
+            if wanted is not None and not issubclass(kind, wanted):
+                continue
+            if times is None:
+                always = value
+                continue
+            self._feedback[index] = (value, wanted, times - 1)
+            if times == 1:
+                del self._feedback[index]
+            return value
+        return always
 
 
 def mock(kind: type[Mailbox], name: str | None = None, *, waits: Waits | None = None) -> Any:
@@ -145,3 +168,8 @@ def mock(kind: type[Mailbox], name: str | None = None, *, waits: Waits | None = 
     """
     both = type(f"Mock{kind.__name__}", (MockMailbox, kind), {})
     return both(name or f"mock-{default_name(kind)}", waits=waits)
+
+
+def _pass_on(later: Reply[Any], reply: Reply[Any]) -> None:
+    result = later.result()
+    reply.fail(result) if isinstance(result, Exception) else reply.set(result)

@@ -3,7 +3,7 @@
 Timers fire in the order of (deadline, rank, sequence): at equal deadlines a lower rank first, then the older one.
 `cancel()` is O(1) and safe from any thread: it only marks the timer, which stays in the heap until its turn comes or
 the heap has doubled. A timer that has fired but waits in its engine's inbox can still be cancelled; its message is then
-not handled.
+not handled. A repeated timer goes back into the heap when its message has been handled: at most one turn of it waits.
 """
 
 from __future__ import annotations
@@ -35,16 +35,19 @@ class Timer:
         self.message = message
         self.target = target
         self.interval = interval
-        self.live = True
+        self.live = True  # until cancelled, or its only turn has come
 
     def cancel(self) -> None:
         """The message will not be handled, even if the timer has fired already. Harmless when repeated."""
         self.live = False
 
     def next(self, now: float) -> Timer:
-        """This repeated timer's next turn, which may not be in the past. Both are one timer to `cancel`."""
+        """This repeated timer with its next deadline after `now`: it keeps its rhythm and skips what it missed."""
         assert self.interval is not None
-        self.deadline = max(self.deadline + self.interval, now)
+        missed = max(0.0, (now - self.deadline) // self.interval)
+        self.deadline += self.interval * (missed + 1)
+        if self.deadline <= now:  # the division was rounded down
+            self.deadline += self.interval
         return self
 
     def __repr__(self) -> str:

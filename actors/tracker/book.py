@@ -36,7 +36,6 @@ class Book:
             self._hinted[record.peer] = None
         else:
             self._hinted.pop(record.peer, None)
-            self._missed.pop(record.peer, None)
 
     def missed(self, peer: PeerId) -> None:
         """A dial of this peer failed just now."""

@@ -202,7 +202,7 @@ class Directory:
         if record is None or ended is None:
             return False
         if record.hold is None:
-            pass
+            self.held -= 1
             self._rest(record, ended, reason, now)
         self.table.settle(record, now)
         return True

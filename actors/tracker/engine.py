@@ -11,7 +11,7 @@ from ...runtime import Message, Reply, Timer
 from ...transport import gatekeeper
 from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.identity import PeerId
-from ...transport.mailbox import Close, Closed
+from ...transport.mailbox import Closed
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Opened as LinkOpened
 from ...transport.reasons import Reason
@@ -235,7 +235,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _take_effect(self, closes: Iterable[tuple[PeerId, Reason]], answer: T) -> Reply[T]:
         """Gate first, then the closes; `answer` when transport has confirmed all of it, else NotInEffect."""
         self._after_change()
-        waiting = [self._gate_reply, *(self._transport.ask(Close(peer, reason)) for peer, reason in closes)]
+        waiting = [self._gate_reply, *(self._transport.close(peer, reason) for peer, reason in closes)]
         done: Reply[T] = Reply()
         left = len(waiting)
 

@@ -22,10 +22,15 @@ class Config(Settings):
         maximum=MAX_BLOCK_SIZE - HEADER_ROOM,
     )
     window: int = option(
-        32, "Blocks of one file that are asked for at the same time; each may be held in memory.", minimum=1, maximum=4096
+        32,
+        "Blocks of one file that are asked for at the same time; each may be held in memory.",
+        minimum=1,
+        maximum=4096,
     )
     serve_rate: Bytes | None = option(
-        None, "Bytes of blocks per second that this node gives to all others together. By default as fast as it can.", minimum=1
+        None,
+        "Bytes of blocks per second that this node gives to all others together. By default as fast as it can.",
+        minimum=1,
     )
     serve_patience: Seconds = option(
         3.0,

@@ -27,12 +27,11 @@ MAX_PEERS = 1024
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One get. since: when it came, in monotonic seconds. timeout: seconds."""
+    """One get. since: when it came, in monotonic seconds."""
 
     number: int
     destination: str
     since: float
-    timeout: float | None
     reply: Reply[GetReport]
     timer: Timer | None = None
     writing: bool = False
@@ -171,4 +170,6 @@ def judge(wants: Wants, job: Job, arrival: Arrival, verdict: Accepted | Rejected
             return Outcome.INVALID, []
         case _:
             wants.drop(job, [arrival.key])
-            return Outcome.COMPLETE if wants.first(arrival.key) is None else Outcome.AMBIGUOUS, []
+            if wants.first(arrival.key) is not None:
+                return Outcome.AMBIGUOUS, []
+            return Outcome.IGNORED if verdict is None else Outcome.COMPLETE, []

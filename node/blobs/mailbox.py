@@ -41,8 +41,8 @@ class BlobProgress(Message):
 class GetReport:
     """A file that was written.
 
-    size: bytes. seconds: from the get to the file. fetched: bytes of blocks that came from peers while the download ran;
-    what the store had is not among them. served: who gave how many of those bytes. false: who gave how many false
+    size: bytes. seconds: from the get to the file. fetched: bytes of blocks that came from peers while the download
+    ran; what the store had is not among them. served: who gave how many of those bytes. false: who gave how many false
     blocks. Both are sorted by peer and list at most `MAX_PEERS`.
     """
 

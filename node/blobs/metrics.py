@@ -13,7 +13,9 @@ class Metrics:
         self.downloads = registry.gauge("blobs_downloads", "Files on their way in.")
         self.wanted = registry.gauge("blobs_wanted_blocks", "Blocks asked for and not here yet.")
         self.gets = registry.counter("blobs_gets_total", "Gets that ended, by how.", labels=("result",))
-        self.puts = registry.counter("blobs_puts_total", "Files cut into blocks, by how that ended.", labels=("result",))
+        self.puts = registry.counter(
+            "blobs_puts_total", "Files cut into blocks, by how that ended.", labels=("result",)
+        )
         self.blocks = registry.counter("blobs_blocks_total", "Blocks that came, by verdict.", labels=("verdict",))
         self.fetched_bytes = registry.counter("blobs_fetched_bytes_total", "Bytes of the blocks that were accepted.")
         self.lost = registry.counter("blobs_lost_blocks_total", "Blocks the store lost while a file was written.")

@@ -20,7 +20,9 @@ class Pacer:
     def __init__(self, rate: float, burst: float, patience: float) -> None:
         """rate: bytes per second, above 0. burst: bytes, 0 allowed. patience: seconds, 0 allowed."""
         if rate <= 0 or burst < 0 or patience < 0:
-            raise ValueError(f"a pacer needs a rate above 0, burst and patience from 0, not {rate}, {burst}, {patience}")
+            raise ValueError(
+                f"a pacer needs a rate above 0, burst and patience from 0, not {rate}, {burst}, {patience}"
+            )
         self._rate = rate
         self._credit = burst / rate
         self._patience = patience

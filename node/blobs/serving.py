@@ -55,7 +55,7 @@ class Serving:
         self._metrics.served_bytes.inc(by=len(message.value))
         message.reply.set(message.value)
 
-    def _on_read(self, reply: Reply[bytes | None], value: bytes | None | Exception) -> None:
+    def _on_read(self, reply: Reply[bytes | None], value: bytes | Exception | None) -> None:
         """Continue `produce`."""
         if isinstance(value, Exception):
             self._metrics.serves.inc("failed")

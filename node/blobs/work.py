@@ -17,6 +17,9 @@ from .writing import assemble
 
 Verdict = Accepted | Rejected
 
+WORK_WITHIN = 7 * 86_400.0
+"""Seconds. Work on the pool has no limit of its own: a large file on a slow disk takes as long as it takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -82,6 +85,20 @@ def put(path: str, store: Store, chunk_size: int) -> BlobKey:
     """Cut a file. Raises `SourceError`, `StorageFailed`."""
     with _failing(b""):
         return BlobKey(put_file(path, store, chunk_size=chunk_size))
+
+
+def as_failure(error: Exception) -> BlobError:
+    """What is no `BlobError` by now comes from a store that broke its contract."""
+    if isinstance(error, BlobError):
+        return error
+    failure = StorageFailed(f"{type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+def ending(result: object) -> str:
+    """How something ended, for a metric: `done`, or which `BlobError`."""
+    return type(as_failure(result)).__name__ if isinstance(result, Exception) else "done"
 
 
 @contextlib.contextmanager

@@ -37,6 +37,11 @@ def assemble(key: bytes, store: Store, path: str | os.PathLike[str]) -> int:
     return root.size
 
 
+def check_destination(path: str | os.PathLike[str]) -> None:
+    """Raises `DestinationError` if no file could be written there now, whatever its size."""
+    FileWriter(path, 0).check()
+
+
 def read_root(key: bytes, store: Store) -> Manifest:
     """The root manifest of a file; raises `MissingBlock`, `ManifestError`, `StoreError`."""
     return Manifest.decode_root(_load(key, store))
@@ -80,9 +85,14 @@ class FileWriter:
         self._temporary = os.path.join(self._folder, f".rookery-{secrets.token_hex(8)}.part")
         self._written = 0
 
-    def __enter__(self) -> Self:
+    def check(self) -> None:
+        """Refuse what is known to fail; nothing is written."""
         with self._reporting():
             self._check_target()
+
+    def __enter__(self) -> Self:
+        self.check()
+        with self._reporting():
             fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         self._file = open(fd, "wb", buffering=0)
         return self
@@ -120,6 +130,8 @@ class FileWriter:
         if os.path.exists(self._target) and not stat.S_ISREG(os.stat(self._target).st_mode):
             raise DestinationError(self._path, "it is not a regular file")
         disk = os.statvfs(self._folder)
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise DestinationError(self._path, f"files may not be made in {self._folder}")
         free = disk.f_bavail * disk.f_frsize
         if self._size > free:
             raise DestinationError(self._path, f"it needs {self._size} bytes and the disk has {free} left")

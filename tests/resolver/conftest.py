@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from rookery import runtime
 from rookery.actors import maintenance, resolver, tracker
-from rookery.actors.maintenance.mailbox import Mailbox as MaintenanceMailbox
-from rookery.actors.maintenance.mailbox import Want
 from rookery.actors.resolver import wire
-from rookery.actors.tracker import mailbox as peers
 from rookery.actors.tracker.sets import PeerSet
-from rookery.runtime import Lane, Message, Reply, Simulation
+from rookery.runtime import Lane, Message, Simulation
 from rookery.runtime.testing import mock
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Role
@@ -84,8 +82,8 @@ class Rig:
         self.net = simulation.mock(transport.Mailbox)
         self.net.answer(transport.Register, None)
         self.tracker = simulation.mock(tracker.Mailbox)
-        self.tracker.answer(peers.Block, peers.Blocked(float("inf")))
-        self.upkeep = simulation.mock(MaintenanceMailbox)
+        self.tracker.answer(tracker.Block, tracker.Blocked(float("inf")))
+        self.upkeep = simulation.mock(maintenance.Mailbox)
         self.consumer = Consumer()
         self.producer = Producer()
         self.events: list[Message] = []
@@ -124,15 +122,13 @@ class Rig:
     def peer_set(self, *primary: str, secondary: tuple[str, ...] = (), index: int | None = None) -> None:
         self._last_set = self._last_set + 1 if index is None else index
         latest = PeerSet.of(map(self.peer, primary), map(self.peer, secondary))
-        self.data.tell(peers.PeerSetUpdate(self._last_set, latest, latest))
+        self.data.tell(tracker.PeerSetUpdate(self._last_set, latest, latest))
 
     def open(self, *names: str) -> None:
         for name in names:
             self._last_link += 1
             self.links[name] = self._last_link
-            self.data.tell(
-                transport.Opened(link(self._last_link, self.peer(name), self.simulation.known.record(name)))
-            )
+            self.data.tell(transport.Opened(link(self._last_link, self.peer(name), self.simulation.known.record(name))))
 
     def close(self, name: str, reason: Reason = Reason.LOST) -> None:
         self.data.tell(transport.Closed(self.links[name], self.peer(name), reason))
@@ -180,17 +176,17 @@ class Rig:
 
     def watch_blocks(self, answer: Any = None) -> None:
         """Keep the blocks that the tracker is asked for, in `blocks`."""
-        self.blocks: list[peers.Block] = []
+        self.blocks: list[tracker.Block] = []
 
-        def block(message: peers.Block) -> Any:
+        def block(message: tracker.Block) -> Any:
             self.blocks.append(message)
-            return answer or peers.Blocked(float("inf"))
+            return answer or tracker.Blocked(float("inf"))
 
-        self.tracker.answer(peers.Block, block)
+        self.tracker.answer(tracker.Block, block)
 
     def wants(self) -> list[str]:
         named = {self.peer(name): name for name in ("alice", "bob", "carol")}
-        return [named[message.peer] for message in self.upkeep.received(Want)]
+        return [named[message.peer] for message in self.upkeep.received(maintenance.Want)]
 
 
 @pytest.fixture
@@ -280,7 +276,7 @@ class World:
         hub = self.simulation.mailbox(HubMailbox, f"net-{name}")
         self._hubs[name] = self.simulation.start(hub, Hub, self, name)
         book = mock(tracker.Mailbox, f"tracker-{name}", waits=self.simulation)
-        book.answer(peers.Block, lambda message: self._block(name, message.peer))
+        book.answer(tracker.Block, lambda message: self._block(name, message.peer))
         mailbox = self.simulation.mailbox(resolver.Mailbox, name)
         self.nodes[name] = self.simulation.start(
             mailbox,
@@ -297,7 +293,7 @@ class World:
         self._sets += 1
         latest = PeerSet.of(map(self.peer, primary), map(self.peer, secondary))
         for node in self.nodes.values():
-            node.tell(peers.PeerSetUpdate(self._sets, latest, latest))
+            node.tell(tracker.PeerSetUpdate(self._sets, latest, latest))
 
     def connect(self, one: str, other: str) -> None:
         self._last_link += 1
@@ -331,11 +327,11 @@ class World:
     def got(self, name: str) -> dict[bytes, bytes]:
         return dict(self.consumers[name].values)
 
-    def _block(self, name: str, peer: PeerId) -> peers.Blocked:
+    def _block(self, name: str, peer: PeerId) -> tracker.Blocked:
         other = next(other for other in self.nodes if self.peer(other) == peer)
         self.blocks.append((name, other))
         self.cut(name, other, Reason.BLOCKED)
-        return peers.Blocked(float("inf"))
+        return tracker.Blocked(float("inf"))
 
 
 @pytest.fixture
@@ -350,9 +346,3 @@ def world(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield make
     for each in made:
         each.simulation.close()
-
-
-@pytest.fixture
-def late() -> type[Reply[Any]]:
-    """A verdict or value that the application gives later."""
-    return Reply

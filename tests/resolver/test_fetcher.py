@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable
 
 import pytest
+
 from rookery.actors.resolver.fetcher import MINIMUM_REST, Fetcher
 from rookery.actors.resolver.requests import Active
 from rookery.actors.resolver.wire import MAX_ID
@@ -162,7 +163,7 @@ def test_retries_go_by_time_before_key() -> None:
     assert send_all(known, 9) == [b"z", b"a"]
 
 
-def test_R1_retry_whose_time_has_not_come_is_skipped_behind_a_stuck_fresh_key() -> None:  # noqa: N802
+def test_R1_retry_whose_time_has_not_come_is_skipped_behind_a_stuck_fresh_key() -> None:
     known = fetcher("a")
     known.add_ready(b"stuck", 0, targets=["absent"])
     known.add_ready(b"k", 0)
@@ -172,7 +173,7 @@ def test_R1_retry_whose_time_has_not_come_is_skipped_behind_a_stuck_fresh_key() 
     assert sent(known, DELAY).key == b"k"
 
 
-def test_R1_due_retry_at_a_limited_peer_does_not_let_an_undue_one_go() -> None:  # noqa: N802
+def test_R1_due_retry_at_a_limited_peer_does_not_let_an_undue_one_go() -> None:
     known = fetcher("ab")
     known.add_ready(b"due", 0, targets=["a"])
     known.pop_missing(sent(known, 0).id, 1, 0)
@@ -186,7 +187,7 @@ def test_R1_due_retry_at_a_limited_peer_does_not_let_an_undue_one_go() -> None: 
     assert known.wake_up() == 1 + DELAY
 
 
-def test_R1_wake_up_is_the_smallest_time_among_keys_that_have_candidates() -> None:  # noqa: N802
+def test_R1_wake_up_is_the_smallest_time_among_keys_that_have_candidates() -> None:
     known = fetcher("a")
     known.add_ready(b"stuck", 0, targets=["absent"])
     assert known.wake_up() == math.inf
@@ -194,7 +195,7 @@ def test_R1_wake_up_is_the_smallest_time_among_keys_that_have_candidates() -> No
     assert known.wake_up() == 7
 
 
-def test_R2_limited_peer_is_tried_once_and_not_once_per_key() -> None:  # noqa: N802
+def test_R2_limited_peer_is_tried_once_and_not_once_per_key() -> None:
     known = fetcher("a")
     for number in range(1000):
         known.add_ready(number.to_bytes(2, "big"), 0)
@@ -207,7 +208,7 @@ def test_R2_limited_peer_is_tried_once_and_not_once_per_key() -> None:  # noqa: 
     assert known.next(5) is not None
 
 
-def test_R3_refused_send_spends_an_id_charges_the_peer_and_rests_it_but_a_limited_one_does_none_of_it() -> None:  # noqa: N802
+def test_R3_refused_send_spends_an_id_charges_the_peer_and_rests_it_but_a_limited_one_does_none_of_it() -> None:
     known = fetcher("a")
     known.add_ready(b"k", 0)
     attempt = known.next(0)
@@ -224,7 +225,7 @@ def test_R3_refused_send_spends_an_id_charges_the_peer_and_rests_it_but_a_limite
     assert last.id == attempt.id + 1
 
 
-def test_R4_elapsed_time_is_taken_from_the_given_monotonic_times_alone() -> None:  # noqa: N802
+def test_R4_elapsed_time_is_taken_from_the_given_monotonic_times_alone() -> None:
     for start in (0.0, 1e6):
         known = fetcher("a")
         known.add_ready(b"k", start)
@@ -232,7 +233,7 @@ def test_R4_elapsed_time_is_taken_from_the_given_monotonic_times_alone() -> None
         assert known.scores.of("a") == pytest.approx(0.3)
 
 
-def test_R5_never_is_infinity_and_large_times_do_not_overflow() -> None:  # noqa: N802
+def test_R5_never_is_infinity_and_large_times_do_not_overflow() -> None:
     known = fetcher("")
     known.add_ready(b"k", 2.0**62)
     assert known.wake_up() == math.inf

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from rookery.actors.resolver.effects import (
     Accepted,
     Block,
@@ -268,7 +269,7 @@ def test_ignored_retires_late_subscribers_too_without_rating_retry_or_block() ->
     assert answer(inflight, send(inflight, 1)).subscribers == (3,)
 
 
-def test_R12_unanswered_retires_the_key_and_blames_nobody() -> None:  # noqa: N802
+def test_R12_unanswered_retires_the_key_and_blames_nobody() -> None:
     inflight, delivered = validating(1, peers="a")
     assert verdict(inflight, delivered, Outcome.UNANSWERED) == (Retired(KEY, Reason.UNANSWERED, delivered.generation),)
     assert KEY not in inflight
@@ -276,7 +277,7 @@ def test_R12_unanswered_retires_the_key_and_blames_nobody() -> None:  # noqa: N8
     assert inflight.fetcher.blocked == 0
 
 
-def test_R12_unanswered_hands_the_unaccepted_bytes_to_those_who_came_late() -> None:  # noqa: N802
+def test_R12_unanswered_hands_the_unaccepted_bytes_to_those_who_came_late() -> None:
     inflight, delivered = validating(1, peers="a")
     inflight.fetch(KEY, 2, 0)
     (again,) = verdict(inflight, delivered, Outcome.UNANSWERED)
@@ -284,7 +285,7 @@ def test_R12_unanswered_hands_the_unaccepted_bytes_to_those_who_came_late() -> N
     assert verdict(inflight, delivery((again,)), Outcome.INVALID)[0] == Block("a", KEY)
 
 
-def test_R6_liar_costs_one_wasted_attempt_and_the_honest_answer_follows() -> None:  # noqa: N802
+def test_R6_liar_costs_one_wasted_attempt_and_the_honest_answer_follows() -> None:
     inflight, delivered = validating(1)
     verdict(inflight, delivered, Outcome.INVALID)
     honest = answer(inflight, send(inflight, 2), 2)
@@ -525,5 +526,5 @@ class InflightMachine(RuleBasedStateMachine):
         assert set(self.open) <= set(self.core.keys())
 
 
-InflightMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+InflightMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
 TestInflightKeepsItsPromises = InflightMachine.TestCase

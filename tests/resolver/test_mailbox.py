@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery import runtime
 from rookery.actors import resolver
 from rookery.runtime import Feedback
@@ -57,7 +58,9 @@ def test_fetches_of_other_keys_wait_in_the_order_of_their_first_fetch(box: resol
 @pytest.mark.parametrize("between", ["cancel", "clear", "retain"])
 def test_fetch_does_not_fold_across_a_command_that_would_undo_it(box: resolver.Mailbox, between: str) -> None:
     box.fetch(KEY)
-    {"cancel": lambda: box.cancel(KEY), "clear": box.clear, "retain": lambda: box.retain(lambda _k, _s: False)}[between]()
+    {"cancel": lambda: box.cancel(KEY), "clear": box.clear, "retain": lambda: box.retain(lambda _k, _s: False)}[
+        between
+    ]()
     box.fetch(KEY)
     first, _, last = queued(box)
     assert first == last == resolver.Fetch(KEY)

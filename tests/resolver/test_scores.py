@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.actors.resolver.scores import ANSWER_UNIT, Scores
 
 INITIAL, TIMEOUT = 0.1, 0.5

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.actors.resolver.subscribers import Subscribers
 
 KEY, OTHER = b"key", b"other"

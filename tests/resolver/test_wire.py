@@ -4,6 +4,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.actors.resolver import wire
 from rookery.actors.resolver.wire import Message, Missing, Request, Response, decode, encode
 from rookery.transport.errors import DecodeError

@@ -78,6 +78,12 @@ def test_queue_when_urgent_does_not_let_peers_rest_and_lists_them_last() -> None
     assert many.take(4, (), 4.0, urgent=True)[0] == (FOUR[1], FOUR[0])
 
 
+def test_queue_when_urgent_lists_a_peer_once_whose_rest_is_over() -> None:
+    many = queue()
+    many.put(FOUR[0], turn(60.0, urgent_at=NEVER))
+    assert many.take(4, (), 60.0, urgent=True) == ((FOUR[0],), None)
+
+
 def test_queue_says_when_it_changed() -> None:
     many = queue()
     many.put(FOUR[0], turn())

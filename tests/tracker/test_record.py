@@ -90,6 +90,16 @@ def test_record_superseding_ticket_released_unopened_gives_the_reservation_back(
     assert status(record) is Status.INERT
 
 
+def test_record_when_a_superseding_claim_is_superseded_too_the_live_link_is_what_remains() -> None:
+    record = active()
+    record.reserve(ticket(2, Direction.IN))
+    record.reserve(ticket(3, Direction.IN))
+    assert record.release(ticket(2, Direction.IN)) is None
+    assert record.release(ticket(3, Direction.IN)) is not None
+    assert status(record) is Status.ACTIVE
+    assert record.release(ticket(1)) is not None
+
+
 def test_record_superseded_ticket_released_after_the_new_link_opened_is_void() -> None:
     record = active()
     record.reserve(ticket(2, Direction.IN))

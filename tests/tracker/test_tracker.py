@@ -292,6 +292,18 @@ def test_dial_superseded_by_the_peers_own_is_answered_by_that_link(world: World)
     assert world.metric("tracker_void_releases_total") == 1
 
 
+def test_dial_goes_on_when_the_claim_that_superseded_it_dies(world: World) -> None:
+    world.track(1, {world.bob: A})
+    reply = world.peers.dial(world.bob)
+    dial = world.dialled()
+    claimed = world.claim("bob", "10.0.0.1", supersedes=dial).ticket
+    world.peers.released(claimed, Reason.TIMEOUT)
+    world.simulation.settle()
+    assert not reply.done
+    world.peers.released(dial, Reason.UNREACHABLE)
+    assert reply.get(timeout=1) == tracker.Failed(Reason.UNREACHABLE)
+
+
 def test_dialable_leaves_out_who_is_excluded_and_gives_no_more_than_asked_for(world: World) -> None:
     world.track(1, {world.bob: A, world.carol: B, world.dave: C})
     found = world.peers.dialable(1, exclude=(world.bob, world.carol)).get(timeout=1)
@@ -390,6 +402,13 @@ def test_unblock_ends_a_block_and_says_whether_there_was_one(world: World) -> No
     assert world.peers.unblock(world.bob).get(timeout=1) is True
     assert world.peers.unblock(world.bob).get(timeout=1) is False
     assert world.heard() == [tracker.PeerUnblocked(world.bob)]
+
+
+def test_unblock_leaves_no_timer_behind(world: World) -> None:
+    world.peers.block(world.bob, 60.0).get(timeout=1)
+    assert len(world.simulation.timers) == 1
+    world.peers.unblock(world.bob).get(timeout=1)
+    assert len(world.simulation.timers) == 0
 
 
 def test_block_of_this_node_is_declined(world: World) -> None:

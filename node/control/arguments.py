@@ -1,0 +1,67 @@
+"""The arguments of a call, read one by one with the type each must have.
+
+* What is missing, of another type, or not known to the command is a BadArguments that names it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+
+from ... import runtime
+from ...transport.identity import PeerId
+from .protocol import Plain
+
+
+class BadArguments(runtime.Declined):
+    """The command cannot be given these arguments."""
+
+
+class Arguments:
+    """What a caller gave. Every method raises BadArguments."""
+
+    def __init__(self, given: Mapping[str, Plain], known: Iterable[str]) -> None:
+        """known: the names the command has."""
+        self._given = given
+        known = sorted(known)
+        for name in given:
+            if name not in known:
+                raise BadArguments(f"unknown argument {name!r:.80} (allowed: {', '.join(known) or 'none'})")
+
+    def text(self, name: str) -> str:
+        """A text."""
+        value = self._given.get(name)
+        if not isinstance(value, str):
+            raise BadArguments(f"{name} must be a text")
+        return value
+
+    def path(self, name: str) -> str:
+        """An absolute path: the node's own folder is not the caller's."""
+        path = self.text(name)
+        if not PurePath(path).is_absolute() or "\0" in path:
+            raise BadArguments(f"{name} must be an absolute path, not {path!r:.80}")
+        return path
+
+    def peer(self, name: str) -> PeerId:
+        """64 hex digits."""
+        try:
+            return PeerId.parse(self.text(name))
+        except ValueError as error:
+            raise BadArguments(f"{name}: {error}") from None
+
+    def seconds(self, name: str) -> float | None:
+        """A time above 0; None if it is not given."""
+        value = self._given.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value) or value <= 0:
+            raise BadArguments(f"{name} must be a number of seconds above 0")
+        return value
+
+    def count(self, name: str) -> int:
+        """A number of things; 0 if it is not given."""
+        value = self._given.get(name, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise BadArguments(f"{name} must be a whole number, at least 0")
+        return value

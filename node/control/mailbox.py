@@ -1,0 +1,64 @@
+"""What can be asked about the node as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ... import runtime
+from ...runtime import Reply, Request
+from ..status import ConnectionRow, MemberRow, PeerRow, Status
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus(Request[Status]):
+    """The node at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetPeers(Request[tuple[PeerRow, ...]]):
+    """Every peer that is tracked, connected or blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetConnections(Request[tuple[ConnectionRow, ...]]):
+    """The open connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetMembers(Request[tuple[MemberRow, ...]]):
+    """Every node that the membership knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor(Request[Status]):
+    """Answer when at least `connected` connections are open and `members` nodes alive."""
+
+    connected: int = 0
+    members: int = 0
+
+
+class Mailbox(runtime.Mailbox):
+    """How the application and the command line look at a node."""
+
+    def status(self) -> Reply[Status]:
+        """The node at this moment."""
+        return self.ask(GetStatus())
+
+    def peers(self) -> Reply[tuple[PeerRow, ...]]:
+        """Every peer that is tracked, connected or blocked, by id."""
+        return self.ask(GetPeers())
+
+    def connections(self) -> Reply[tuple[ConnectionRow, ...]]:
+        """The open connections, oldest first."""
+        return self.ask(GetConnections())
+
+    def members(self) -> Reply[tuple[MemberRow, ...]]:
+        """Every node that the membership knows, by id."""
+        return self.ask(GetMembers())
+
+    def wait(self, *, connected: int = 0, members: int = 0) -> Reply[Status]:
+        """Answered as soon as at least `connected` connections are open and `members` nodes, this one too, alive.
+
+        Cancel the reply when it is no longer wanted.
+        """
+        return self.ask(WaitFor(connected, members))

@@ -1,0 +1,63 @@
+"""What a node says of itself, in plain values that travel and print: peers and addresses are texts, times seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One node at one moment.
+
+    peer: its id. address: what others dial. uptime: seconds. connected: open connections; closing: chosen to be closed
+    and not yet gone. members: how many nodes the membership holds for alive, this one included. blocked: peers.
+    """
+
+    peer: str
+    address: str
+    network: str
+    pid: int
+    uptime: float
+    source: str
+    admission: str
+    connected: int
+    closing: int
+    members: int
+    blocked: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """A peer that is tracked, connected or blocked. role: "" for one that no peer set lists.
+
+    blocked_until: unix seconds, infinite for a block without end, None without a block.
+    """
+
+    peer: str
+    role: str
+    connected: bool
+    blocked_until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """An open connection. direction: who dialled. ip: the other end's. address: what the peer says others dial.
+
+    seconds: since it opened.
+    """
+
+    peer: str
+    direction: str
+    role: str
+    ip: str
+    address: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A node that the membership knows. state: `alive`, `suspect` or `down`."""
+
+    peer: str
+    state: str
+    address: str | None

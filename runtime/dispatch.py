@@ -1,0 +1,131 @@
+"""From an item of the inbox to the handler: what an engine's loop looks up by the item's exact type.
+
+A message goes to its handler as it is. What the runtime wraps is unwrapped here: slots of folding messages, asks,
+timers, replies on their way back, marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .errors import Declined, EngineFailed, UnhandledMessage
+from .inbox import Ask, Mark, Rule, Slot
+from .message import Message
+from .reply import Reply
+from .timers import Timer
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+Handler = Callable[[Any], object]
+_UNHANDLED = object()
+
+
+class Resolved:
+    """A reply's way back into the engine that asked."""
+
+    __slots__ = ("handler", "reply")
+
+    def __init__(self, handler: Handler, reply: Reply[Any]) -> None:
+        self.handler = handler
+        self.reply = reply
+
+    def __repr__(self) -> str:
+        return f"{self.reply!r} for {getattr(self.handler, '__qualname__', self.handler)}"
+
+
+class Dispatch(dict[type, Handler]):
+    """Handlers by exact type of item; what is not in the table is counted by the runtime."""
+
+    def __init__(self, engine: Engine[Any]) -> None:
+        """The table of one engine, made once its `handlers` are known."""
+        super().__init__()
+        self._engine = engine
+        self._owed: dict[Reply[Any], Message] = {}
+        inbox = engine.mailbox.inbox
+        for kind, handler in engine.handlers.items():
+            rule = inbox.rule(kind)
+            self[kind] = _accounted(rule, handler) if rule.accounted else handler
+        self[Slot] = self._on_slot
+        self[Ask] = self._on_ask
+        self[Timer] = self._on_timer
+        self[Resolved] = self._on_resolved
+        self[Mark] = self._on_mark
+
+    def abandon(self, cause: BaseException | None) -> None:
+        """The engine is gone: who still waits for a later answer gets `EngineGone`."""
+        inbox = self._engine.mailbox.inbox
+        inbox.cause = inbox.cause or cause
+        for reply, message in list(self._owed.items()):
+            reply.fail(inbox.gone(message))
+        self._owed.clear()
+
+    def __missing__(self, _kind: type) -> Handler:
+        return self._on_unhandled
+
+    def _on_slot(self, slot: Slot) -> None:
+        message = slot.take()
+        self[message.__class__](message)
+
+    def _on_mark(self, mark: Mark) -> None:
+        mark.passed()
+
+    def _on_resolved(self, item: Resolved) -> None:
+        item.handler(item.reply.result())
+
+    def _on_timer(self, timer: Timer) -> None:
+        if not timer.live:
+            return
+        engine, message = self._engine, timer.message
+        timer.live = timer.interval is not None
+        handler = engine.handlers.get(message.__class__)  # not from this table: a timer's message was never counted in
+        if handler is None:
+            engine.runtime.unhandled(engine, message)
+        else:
+            handler(message)
+        if timer.live:
+            engine.runtime.add_timer(timer.next(engine.now()))
+
+    def _on_ask(self, ask: Ask) -> None:
+        message, reply = ask.message, ask.reply
+        try:
+            answer = self[message.__class__](message)
+        except Declined as error:
+            reply.fail(error)
+            return
+        except BaseException as error:
+            failed = EngineFailed(f"{self._engine.name} failed while handling {message!r}: {error!r}")
+            failed.__cause__ = error
+            reply.fail(failed)
+            raise
+        if answer is _UNHANDLED:
+            reply.fail(UnhandledMessage(f"{self._engine.name} has no handler for {type(message).__name__}"))
+        elif isinstance(answer, Reply):
+            self._answer_later(answer, reply, message)
+        else:
+            reply.set(answer)
+
+    def _answer_later(self, answer: Reply[Any], reply: Reply[Any], message: Message) -> None:
+        def pass_on(later: Reply[Any]) -> None:
+            self._owed.pop(reply, None)
+            result = later.result()
+            reply.fail(result) if isinstance(result, Exception) else reply.set(result)
+
+        self._owed[reply] = message
+        answer.then(pass_on)
+
+    def _on_unhandled(self, item: Any) -> object:
+        rule = self._engine.mailbox.inbox.rules.get(type(item))
+        if rule is not None and rule.accounted:
+            rule.counted_out(item)
+        self._engine.runtime.unhandled(self._engine, item)
+        return _UNHANDLED
+
+
+def _accounted(rule: Rule, handler: Handler) -> Handler:
+    def counted(message: Message) -> object:
+        rule.counted_out(message)
+        return handler(message)
+
+    return counted

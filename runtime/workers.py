@@ -1,0 +1,126 @@
+"""Threads for slow work: a few that share one queue, and one more for each named series.
+
+Daemon threads, started when there is something to do, so that a worker stuck in a system call can delay neither `stop`
+beyond its time nor the end of the process; `concurrent.futures` would do both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from .errors import EngineGone
+from .reply import Reply
+
+T = TypeVar("T")
+_Job = tuple[Callable[..., Any], tuple[object, ...], Reply[Any]]
+
+
+class WorkerPool:
+    """Runs functions on at most `size` threads; results come back as replies."""
+
+    def __init__(self, name: str, size: int) -> None:
+        """name: of the threads."""
+        self._name = name
+        self._size = size
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._waiting = 0
+        self._running: dict[threading.Thread, _Job] = {}
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def submit(self, function: Callable[..., T], args: tuple[object, ...]) -> Reply[T]:
+        """Run `function(*args)`; fails with `EngineGone` once the pool has stopped."""
+        reply: Reply[T] = Reply()
+        with self._lock:
+            if not self._stopping:
+                self._waiting += 1
+                self._jobs.put((function, args, reply))
+                if self._waiting + len(self._running) > len(self._threads) < self._size:
+                    name = f"{self._name}-{len(self._threads) + 1}"
+                    self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+                    self._threads[-1].start()
+                return reply
+        reply.fail(EngineGone(f"{self._name} has stopped: {function!r} was not run"))
+        return reply
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        with self._lock:
+            return bool(self._running or self._waiting)
+
+    def stop(self, deadline: float) -> list[str]:
+        """Drop what waits, and wait until `deadline` on the monotonic clock for what runs; names what still does."""
+        with self._lock:
+            self._stopping = True
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is not None:
+                job[2].fail(EngineGone(f"{self._name} has stopped: {job[0]!r} was not run"))
+        for _thread in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return [f"{thread.name} running {job[0]!r}" for thread, job in list(self._running.items()) if thread.is_alive()]
+
+    def _run(self) -> None:
+        thread = threading.current_thread()
+        while (job := self._jobs.get()) is not None:
+            function, args, reply = job
+            with self._lock:
+                self._waiting -= 1
+                self._running[thread] = job
+            try:
+                reply.set(function(*args))
+            except BaseException as error:
+                reply.fail(error)
+            with self._lock:
+                del self._running[thread]
+            del job, function, args, reply  # nothing of a finished job is kept alive while waiting for the next
+
+
+class Workers:
+    """The pool of one runtime and the threads of its named series."""
+
+    def __init__(self, name: str, size: int) -> None:
+        """name: of the threads. size: of the shared pool."""
+        self._name = name
+        self._shared = WorkerPool(f"{name}-work", size)
+        self._series: dict[str, WorkerPool] = {}
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def submit(self, serial: str | None, function: Callable[..., T], args: tuple[object, ...]) -> Reply[T]:
+        """Run on the shared pool, or after all earlier calls of the series."""
+        if serial is None:
+            return self._shared.submit(function, args)
+        with self._lock:
+            pool = self._series.get(serial)
+            if pool is None:
+                pool = self._series[serial] = WorkerPool(f"{self._name}-{serial}", 1)
+                if self._stopped:
+                    pool.stop(0.0)
+        return pool.submit(function, args)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        return any(pool.busy for pool in self._pools())
+
+    def stop(self, deadline: float) -> list[str]:
+        """See `WorkerPool.stop`; all series and the pool."""
+        with self._lock:
+            self._stopped = True
+        return [text for pool in self._pools() for text in pool.stop(deadline)]
+
+    def _pools(self) -> list[WorkerPool]:
+        with self._lock:
+            return [self._shared, *self._series.values()]

@@ -1,0 +1,628 @@
+"""The asking side, through the engine: what leaves, when, to whom, and what comes of it."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from rookery import runtime
+from rookery.actors import resolver, tracker
+from rookery.actors.resolver import Outcome, wire
+from rookery.actors.resolver.client import SENDS_PER_TURN
+from rookery.runtime import Feedback, Reply
+from rookery.transport import mailbox as transport
+from rookery.transport.reasons import Reason
+
+KEY, OTHER, VALUE = b"k", b"o", b"value"
+
+
+def keys_of(rig: Any) -> list[bytes]:
+    return [request.key for _, request in rig.sent() if isinstance(request, wire.Request)]
+
+
+# Asking and getting
+
+
+def test_resolver_when_it_starts_takes_its_channel_and_hears_of_peer_sets(rig: Any) -> None:
+    held = rig.net.hold(transport.Register)
+    rig.start(request_rate=5, request_burst=6, inbound_rate=70, inbound_burst=80)
+    assert held.waiting == [transport.Register(16, rig.data, transport.Quota(70, 80))]
+    assert rig.tracker.received() == [tracker.Subscribe(rig.data, (tracker.PeerSetUpdate,))]
+
+
+def test_resolver_whose_channel_is_taken_stops_the_node(rig: Any) -> None:
+    rig.net.answer(transport.Register, ValueError("channel 16 is taken"))
+    with pytest.raises(runtime.EngineFailed, match="channel 16 is taken"):
+        rig.start()
+
+
+def test_fetch_asks_a_connected_peer_and_delivers_its_bytes_to_the_consumer(rig: Any) -> None:
+    data = rig.start("bob")
+    assert data.fetch(KEY, 7) is Feedback.OK
+    assert rig.answer(VALUE) == "bob"
+    assert rig.consumer.deliveries == [(KEY, (7,), rig.peer("bob"), VALUE)]
+    assert rig.sent() == []
+    assert (rig.count("fetched_total"), rig.count("fetched_bytes_total"), rig.count("keys")) == (1, len(VALUE), 0)
+
+
+def test_fetch_before_the_first_peer_set_waits_without_a_timer_and_is_sent_when_it_comes(rig: Any) -> None:
+    data = rig.start()
+    data.fetch(KEY)
+    rig.open("bob")
+    assert rig.sent() == []
+    rig.simulation.run(for_=60)
+    assert rig.sent() == []
+    rig.peer_set("bob")
+    assert rig.asked()[0] == "bob"
+
+
+def test_messages_told_before_the_start_are_handled_after_it(rig: Any) -> None:
+    mailbox = rig.simulation.mailbox(resolver.Mailbox, "early")
+    mailbox.fetch_all([KEY, b"too long"])
+    rig.data = rig.simulation.start(
+        mailbox,
+        resolver.Engine,
+        resolver.Config(key_length=1),
+        transport=rig.net,
+        tracker=rig.tracker,
+        channel=16,
+        producer=rig.producer,
+        consumer=rig.consumer,
+    )
+    rig.simulation.settle()
+    assert rig.count("application_failures_total", "key") == 1
+    rig.peer_set("bob")
+    rig.open("bob")
+    assert keys_of(rig) == [KEY]
+
+
+def test_several_subscribers_of_one_key_make_one_request_and_one_delivery_in_their_order(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch(KEY, "b")
+    data.fetch_all([KEY], "c")
+    data.fetch(KEY, "a")
+    rig.answer(VALUE)
+    assert [subscribers for _, subscribers, _, _ in rig.consumer.deliveries] == [("a", "b", "c")]
+
+
+def test_empty_value_is_data(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch(KEY)
+    rig.answer(b"")
+    assert rig.consumer.values == [(KEY, b"")]
+
+
+def test_missing_then_another_peer_after_the_retry_delay(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    data.fetch(KEY)
+    first = rig.answer(None)
+    assert rig.sent() == []
+    rig.simulation.run(for_=0.099)
+    assert rig.sent() == []
+    rig.simulation.run(for_=0.001)
+    assert rig.answer(VALUE) != first
+    assert rig.consumer.values == [(KEY, VALUE)]
+    assert rig.count("requests_total", "missing") == 1
+
+
+def test_R7_silent_peer_costs_one_time_out_and_another_is_asked(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    data.fetch(KEY)
+    silent, request = rig.asked()
+    rig.simulation.run(for_=0.999)
+    assert rig.count("requests_total", "timed out") == 0
+    rig.simulation.run(for_=0.101)
+    assert rig.answer(VALUE) != silent
+    rig.receive(silent, wire.Response(request.id, b"late"))
+    rig.simulation.settle()
+    assert rig.consumer.values == [(KEY, VALUE)]
+    assert rig.count("unmatched_total") == 1
+
+
+def test_closed_link_fails_its_requests_at_once_and_others_are_asked(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    data.fetch(KEY)
+    asked, _ = rig.asked()
+    rig.close(asked)
+    rig.simulation.run(for_=0.1)
+    assert rig.answer(VALUE) == {"bob": "carol", "carol": "bob"}[asked]
+    assert rig.count("requests_total", "link closed") == 1
+
+
+def test_R1_retry_delay_holds_while_another_key_cannot_be_sent(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch_targeted(OTHER, [rig.peer("carol")])
+    data.fetch(KEY)
+    rig.answer(None)
+    rig.simulation.run(for_=0.09)
+    assert rig.sent() == []
+    rig.simulation.run(for_=0.02)
+    assert keys_of(rig) == [KEY]
+
+
+def test_due_retry_goes_before_a_fetch_that_still_waits_in_the_mailbox(rig: Any) -> None:
+    data = rig.start("bob", fetch_retry_delay=0, max_requests_per_peer=1)
+    rig.consumer.answers = [lambda: data.fetch(OTHER) and Outcome.AMBIGUOUS]
+    data.fetch(KEY)
+    rig.answer(VALUE)
+    assert keys_of(rig) == [KEY]
+
+
+def test_refused_send_goes_to_the_next_peer_in_the_same_turn(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    rig.net.feedback(Feedback.REJECTED, transport.Send, times=1)
+    data.fetch(KEY)
+    rig.asked()
+    assert rig.simulation.time == 0
+    assert rig.count("requests_refused_total") == 1
+
+
+def test_all_sends_refused_are_repeated_after_the_retry_delay(rig: Any) -> None:
+    data = rig.start("bob")
+    rig.net.feedback(Feedback.REJECTED, transport.Send, times=1)
+    data.fetch(KEY)
+    assert rig.sent() == []
+    rig.simulation.run(for_=0.1)
+    rig.asked()
+
+
+def test_peer_over_our_quota_is_passed_over_at_once_and_not_blamed(rig: Any) -> None:
+    data = rig.start("bob", "carol", request_rate=1, request_burst=1)
+    data.fetch_all([b"1", b"2", b"3"])
+    first = rig.sent()
+    assert {name for name, _ in first} == {"bob", "carol"}
+    assert len(first) == 2
+    rig.simulation.run(for_=0.9)
+    assert rig.sent() == []
+    rig.simulation.run(for_=0.1)
+    assert keys_of(rig) == [b"3"]
+    assert rig.count("requests_refused_total") == 0
+
+
+def test_one_turn_sends_a_bounded_burst_and_the_rest_follows_without_waiting(rig: Any) -> None:
+    keys = [number.to_bytes(1, "big") for number in range(3 * SENDS_PER_TURN)]
+    data = rig.start("bob", max_requests_per_peer=1000)
+    data.fetch_all(keys)
+    sent = 0
+    while sent < len(keys):
+        rig.simulation.run_until(lambda sent=sent: len(rig.net.received(transport.Send)) > sent, within=0)
+        now = len(rig.net.received(transport.Send))
+        assert now - sent <= SENDS_PER_TURN
+        sent = now
+    assert rig.simulation.time == 0
+    assert [request.key for _, request in rig.sent()] == keys
+
+
+def test_waiting_answers_are_handled_between_the_bursts_of_a_large_fetch(rig: Any) -> None:
+    data = rig.start("bob", max_requests_per_peer=1000)
+    data.fetch(b"\xff")
+    _, request = rig.asked()
+    data.fetch_all([number.to_bytes(1, "big") for number in range(3 * SENDS_PER_TURN)])
+    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.simulation.run_until(lambda: rig.consumer.deliveries, within=0)
+    assert len(rig.net.received(transport.Send)) < 1 + 3 * SENDS_PER_TURN
+
+
+# Who is asked
+
+
+@pytest.mark.parametrize(("ask", "asked"), [("all", ["bob", "carol"]), ("primary", ["bob"])])
+def test_secondary_peers_are_asked_unless_only_primary_ones_are_wanted(rig: Any, ask: str, asked: list[str]) -> None:
+    data = rig.start(ask=ask, max_requests_per_peer=1)
+    rig.peer_set("bob", secondary=("carol",))
+    rig.open("bob", "carol")
+    data.fetch_all([KEY, OTHER])
+    assert sorted(name for name, _ in rig.sent()) == asked
+
+
+def test_peer_outside_the_latest_set_is_not_asked_though_it_is_connected(rig: Any) -> None:
+    data = rig.start("bob", "carol", max_requests_per_peer=1)
+    rig.peer_set("carol")
+    data.fetch_all([KEY, OTHER])
+    assert [name for name, _ in rig.sent()] == ["carol"]
+
+
+def test_peer_set_that_is_not_newer_changes_nothing(rig: Any) -> None:
+    data = rig.start("bob", "carol", max_requests_per_peer=1)
+    rig.peer_set("bob", index=1)
+    data.fetch_all([KEY, OTHER])
+    assert sorted(name for name, _ in rig.sent()) == ["bob", "carol"]
+
+
+def test_peer_that_leaves_the_set_still_answers_what_it_was_asked(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch(KEY)
+    _, request = rig.asked()
+    rig.peer_set("carol")
+    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.simulation.settle()
+    assert rig.consumer.values == [(KEY, VALUE)]
+
+
+def test_targeted_fetch_asks_its_targets_only_without_fallback(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    data.fetch_targeted(KEY, [rig.peer("carol")])
+    for _ in range(3):
+        assert rig.answer(None) == "carol"
+        rig.simulation.run(for_=0.1)
+
+
+def test_targeted_batch_asks_each_keys_own_targets(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    data.fetch_all_targeted({KEY: [rig.peer("carol")], OTHER: [rig.peer("bob")]})
+    assert {name: request.key for name, request in rig.sent()} == {"carol": KEY, "bob": OTHER}
+
+
+def test_untargeted_fetch_opens_a_targeted_key_to_everybody(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch_targeted(KEY, [rig.peer("carol")])
+    assert rig.sent() == []
+    data.fetch(KEY)
+    assert rig.asked()[0] == "bob"
+
+
+def test_unconnected_target_is_wanted_from_maintenance_once_and_asked_when_it_connects(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch_targeted(KEY, [rig.peer("carol")])
+    data.fetch_targeted(OTHER, [rig.peer("carol"), rig.peer("bob")])
+    rig.simulation.settle()
+    assert rig.wants() == []
+    rig.peer_set("bob", "carol")
+    rig.simulation.settle()
+    assert rig.wants() == ["carol"]
+    rig.open("carol")
+    assert ("carol", KEY) in [(name, request.key) for name, request in rig.sent()]
+
+
+def test_want_is_repeated_each_interval_while_a_key_waits_and_not_afterwards(rig: Any) -> None:
+    data = rig.start("bob", want_interval=10)
+    rig.peer_set("bob", "carol")
+    data.fetch_targeted(KEY, [rig.peer("carol")])
+    rig.simulation.run(for_=25)
+    assert rig.wants() == ["carol"] * 3
+    data.cancel(KEY)
+    rig.simulation.run(for_=100)
+    assert rig.wants() == ["carol"] * 3
+    assert rig.count("wants_total") == 3
+
+
+def test_target_whose_link_closes_is_wanted_again(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch_targeted(KEY, [rig.peer("bob")])
+    rig.close("bob")
+    rig.simulation.settle()
+    assert rig.wants() == ["bob"]
+
+
+def test_target_whose_link_closed_during_an_ambiguous_verdict_is_wanted_again(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict]
+    data = rig.start("bob")
+    data.fetch_targeted(KEY, [rig.peer("bob")])
+    rig.answer(VALUE)
+    rig.close("bob")
+    rig.simulation.settle()
+    assert rig.wants() == []
+    verdict.set(Outcome.AMBIGUOUS)
+    rig.simulation.settle()
+    assert rig.wants() == ["bob"]
+
+
+def test_unconnected_peers_are_not_wanted_for_an_untargeted_key(rig: Any) -> None:
+    data = rig.start()
+    rig.peer_set("bob", "carol")
+    data.fetch(KEY)
+    rig.simulation.run(for_=30)
+    assert rig.wants() == []
+
+
+def test_R13_peer_that_answers_small_values_fast_and_stalls_on_a_large_one_loses_its_preference(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+
+    def fetch(number: int, *, bob_takes: float) -> str:
+        data.fetch(bytes([number]))
+        name, request = rig.asked()
+        rig.simulation.run(for_=bob_takes if name == "bob" else 0.05)
+        rig.receive(name, wire.Response(request.id, VALUE))
+        rig.simulation.run(for_=0.2)
+        return str(name)
+
+    assert [fetch(number, bob_takes=0.01) for number in range(6)][-1] == "bob"
+    data.fetch(KEY)
+    assert rig.asked()[0] == "bob"
+    rig.simulation.run(for_=1.1)
+    assert rig.answer(VALUE) == "carol"
+    assert fetch(10, bob_takes=0.01) == "carol"
+
+
+# Verdicts
+
+
+def test_R6_false_data_blocks_the_peer_and_another_is_asked(rig: Any) -> None:
+    rig.consumer.answers = [False]
+    rig.start("bob", "carol", block_duration=60.0)
+    rig.listen()
+    rig.data.fetch(KEY)
+    liar = rig.answer(b"lie")
+    assert rig.blocks == [tracker.Block(rig.peer(liar), 60.0)]
+    assert rig.events == [resolver.InvalidData(KEY, rig.peer(liar))]
+    rig.simulation.run(for_=0.1)
+    assert rig.answer(VALUE) != liar
+    assert rig.consumer.values == [(KEY, b"lie"), (KEY, VALUE)]
+    assert (rig.count("blocks_total"), rig.count("peers_excluded")) == (1, 1)
+
+
+def test_block_lasts_as_long_as_the_tracker_says_by_default(rig: Any) -> None:
+    rig.consumer.answers = [Outcome.INVALID]
+    rig.start("bob").fetch(KEY)
+    rig.answer(b"lie")
+    assert rig.blocks == [tracker.Block(rig.peer("bob"), None)]
+
+
+def test_peer_that_cannot_be_blocked_is_not_asked_again_over_its_link(rig: Any) -> None:
+    rig.watch_blocks(tracker.NotInEffect("transport did not answer"))
+    rig.consumer.answers = [False]
+    rig.start("bob").fetch(KEY)
+    rig.answer(b"lie")
+    rig.simulation.run(for_=60)
+    assert rig.sent() == []
+    assert rig.count("peers_excluded") == 1
+
+
+def test_R12_exclusion_ends_with_the_block_when_the_peer_connects_again(rig: Any) -> None:
+    rig.consumer.answers = [False]
+    rig.start("bob").fetch(KEY)
+    rig.answer(b"lie")
+    rig.close("bob", Reason.BLOCKED)
+    rig.simulation.run(for_=60)
+    assert rig.sent() == []
+    rig.open("bob")
+    rig.simulation.run(for_=0.1)
+    assert rig.asked()[0] == "bob"
+
+
+def test_only_holder_that_lies_is_blocked_once_for_many_keys_and_they_wait(rig: Any) -> None:
+    keys = [bytes([number]) for number in range(20)]
+    rig.consumer.answers = [False] * 20
+    data = rig.start("bob", max_requests_per_peer=20)
+    data.fetch_all(keys)
+    for name, request in rig.sent():
+        rig.receive(name, wire.Response(request.id, b"lie"))
+    rig.simulation.run(for_=10)
+    assert rig.blocked() == [rig.peer("bob")]
+    assert rig.count("keys") == 20
+    assert rig.count("unmatched_total") == 19
+
+
+def test_ambiguous_asks_again_and_blocks_nobody(rig: Any) -> None:
+    rig.consumer.answers = [Outcome.AMBIGUOUS]
+    rig.start("bob", "carol").fetch(KEY)
+    first = rig.answer(b"other answer")
+    rig.simulation.run(for_=0.1)
+    assert rig.answer(VALUE) != first
+    assert rig.blocked() == []
+    assert rig.count("retries_total", "ambiguous") == 1
+
+
+def test_ignored_drops_the_key_with_late_subscribers_and_the_next_fetch_is_clean(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict]
+    data = rig.start("bob")
+    data.fetch(KEY, 1)
+    rig.answer(VALUE)
+    data.fetch(KEY, 2)
+    rig.simulation.settle()
+    verdict.set(Outcome.IGNORED)
+    rig.simulation.run(for_=10)
+    assert (rig.count("keys"), rig.blocked(), rig.sent()) == (0, [], [])
+    data.fetch(KEY, 3)
+    rig.answer(VALUE)
+    assert [subscribers for _, subscribers, _, _ in rig.consumer.deliveries] == [(1,), (3,)]
+
+
+def test_awaited_verdict_does_not_delay_another_key_and_is_not_asked_twice(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict]
+    data = rig.start("bob")
+    data.fetch(KEY)
+    rig.answer(VALUE)
+    data.fetch(OTHER)
+    rig.answer(VALUE)
+    assert rig.consumer.values == [(KEY, VALUE), (OTHER, VALUE)]
+    assert rig.count("verdicts_awaited") == 1
+    verdict.set(True)
+    rig.simulation.settle()
+    assert (rig.count("keys"), rig.count("verdicts_awaited")) == (0, 0)
+
+
+def test_late_subscriber_gets_the_same_bytes_after_acceptance_without_a_request(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict]
+    data = rig.start("bob")
+    data.fetch(KEY, 1)
+    rig.answer(VALUE)
+    data.fetch(KEY, 2)
+    rig.simulation.settle()
+    verdict.set(True)
+    assert rig.sent() == []
+    assert [(subscribers, value) for _, subscribers, _, value in rig.consumer.deliveries] == [
+        ((1,), VALUE),
+        ((2,), VALUE),
+    ]
+    assert rig.count("fetched_total") == 1
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_fetch_in_reaction_to_an_accepted_verdict_starts_anew(rig: Any, is_late: bool) -> None:
+    data = rig.start("bob")
+    verdict: Reply[Any] = Reply()
+
+    def accept() -> Any:
+        if is_late:
+            return verdict
+        data.fetch(KEY)
+        return True
+
+    rig.consumer.answers = [accept]
+    data.fetch(KEY)
+    rig.answer(VALUE)
+    if is_late:
+        verdict.set(True)
+        data.fetch(KEY)
+    rig.answer(b"newer")
+    assert rig.consumer.values == [(KEY, VALUE), (KEY, b"newer")]
+
+
+def never() -> Reply[Any]:
+    return Reply()
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (ValueError("broken"), "ValueError('broken')"),
+        (Reply.failed(ValueError("broken later")), "ValueError('broken later')"),
+        ("perhaps", "a verdict is an Outcome or a bool, not 'perhaps'"),
+        (Reply.of(None), "a verdict is an Outcome or a bool, not None"),
+        (never, "ReplyDropped"),
+    ],
+    ids=["raises", "fails later", "talks nonsense", "talks nonsense later", "drops its reply"],
+)
+def test_R12_consumer_that_fails_blames_nobody_and_its_key_is_given_up(rig: Any, failure: Any, error: str) -> None:
+    rig.consumer.answers = [failure]
+    rig.start("bob")
+    rig.listen()
+    rig.data.fetch(KEY)
+    rig.answer(VALUE)
+    failed, given_up = rig.events
+    assert (failed.part, failed.data_key) == ("consumer", KEY)
+    assert error in repr(failed.error)
+    assert given_up == resolver.FetchFailed(KEY, resolver.Reason.UNANSWERED)
+    rig.simulation.run(for_=10)
+    assert (rig.sent(), rig.blocked(), rig.count("keys")) == ([], [], 0)
+    assert rig.count("application_failures_total", "consumer") == 1
+
+
+def test_R12_consumer_that_never_answers_is_given_up_after_the_verdict_time_out(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict]
+    rig.start("bob", verdict_timeout=30.0).fetch(KEY)
+    rig.answer(VALUE)
+    rig.simulation.run(for_=29.9)
+    assert rig.count("keys") == 1
+    rig.simulation.run(for_=0.1)
+    assert rig.count("keys") == 0
+    assert rig.blocked() == []
+    assert isinstance(verdict.result(), runtime.ReplyCancelled)
+
+
+def test_R12_bytes_that_a_failed_consumer_saw_go_to_those_who_came_late(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict]
+    data = rig.start("bob")
+    data.fetch(KEY, 1)
+    rig.answer(VALUE)
+    data.fetch(KEY, 2)
+    rig.simulation.settle()
+    verdict.fail(ValueError("broken"))
+    assert rig.sent() == []
+    assert [subscribers for _, subscribers, _, _ in rig.consumer.deliveries] == [(1,), (2,)]
+
+
+def test_consumer_that_contradicts_itself_ends_the_key_and_blocks_nobody(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict, False]
+    rig.start("bob")
+    rig.listen()
+    rig.data.fetch(KEY, 1)
+    rig.answer(VALUE)
+    rig.data.fetch(KEY, 2)
+    rig.simulation.settle()
+    verdict.set(True)
+    assert rig.sent() == []
+    assert rig.events == [resolver.FetchFailed(KEY, resolver.Reason.CONTRADICTED)]
+    assert (rig.count("keys"), rig.blocked()) == (0, [])
+
+
+# Strange answers
+
+
+def test_answer_with_a_wrong_id_or_from_another_peer_has_no_effect(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    data.fetch_targeted(KEY, [rig.peer("bob")])
+    _, request = rig.asked()
+    rig.receive("carol", wire.Response(request.id, b"forged"))
+    rig.receive("bob", wire.Response(request.id + 1, b"guessed"))
+    rig.receive("carol", wire.Missing(request.id))
+    rig.simulation.settle()
+    assert rig.consumer.deliveries == []
+    assert rig.count("unmatched_total") == 3
+    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.receive("bob", wire.Response(request.id, b"again"))
+    rig.simulation.settle()
+    assert rig.consumer.values == [(KEY, VALUE)]
+    assert rig.count("unmatched_total") == 4
+
+
+def test_answer_over_a_link_that_was_closed_is_discarded_and_counted(rig: Any) -> None:
+    data = rig.start("bob")
+    data.fetch(KEY)
+    _, request = rig.asked()
+    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.close("bob", Reason.BLOCKED)  # a control message overtakes data
+    rig.simulation.settle()
+    assert rig.consumer.deliveries == []
+    assert rig.count("stray_total") == 1
+
+
+@pytest.mark.parametrize("close_malformed", [False, True])
+def test_R8_message_that_cannot_be_decoded_is_counted_told_and_punished_if_so_configured(
+    rig: Any, close_malformed: bool
+) -> None:
+    rig.start("bob", close_malformed=close_malformed)
+    rig.listen()
+    for payload in (b"", b"\xff" * 20, wire.encode(wire.Missing(1)) + b"x"):
+        rig.receive("bob", payload)
+    rig.simulation.settle()
+    assert rig.count("malformed_total") == 3
+    assert [event.peer for event in rig.events] == [rig.peer("bob")] * 3
+    closed = [transport.CloseLink(rig.links["bob"], Reason.PROTOCOL)] * 3
+    assert rig.net.received(transport.CloseLink) == (closed if close_malformed else [])
+    assert rig.blocked() == []
+
+
+def test_R10_request_for_a_key_of_another_length_is_malformed_and_never_reaches_the_producer(rig: Any) -> None:
+    rig.start("bob")
+    rig.receive("bob", wire.Request(1, b"k" * 100_000))
+    assert rig.sent() == []
+    assert (rig.producer.asked, rig.count("malformed_total")) == ([], 1)
+
+
+def test_values_and_gauges_follow_a_key_from_waiting_to_judged(rig: Any) -> None:
+    verdict: Reply[Any] = Reply()
+    rig.consumer.answers = [verdict]
+    data = rig.start()
+
+    def gauges() -> tuple[float, ...]:
+        rig.simulation.settle()
+        return tuple(map(rig.count, ("keys", "keys_waiting", "requests_active", "verdicts_awaited")))
+
+    data.fetch(KEY)
+    assert gauges() == (1, 1, 0, 0)
+    rig.peer_set("bob")
+    rig.open("bob")
+    assert gauges() == (1, 0, 1, 0)
+    rig.answer(VALUE)
+    assert gauges() == (1, 0, 0, 1)
+    verdict.set(True)
+    assert gauges() == (0, 0, 0, 0)
+
+
+def test_request_ids_are_not_reused_while_keys_come_and_go(rig: Any) -> None:
+    data = rig.start("bob")
+    ids = []
+    for _ in range(3):
+        data.fetch(KEY)
+        ids.append(rig.asked()[1].id)
+        data.cancel(KEY)
+    assert all(later == earlier + 1 for earlier, later in itertools.pairwise(ids))

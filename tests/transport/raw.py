@@ -1,0 +1,87 @@
+"""A peer made of pyzmq alone: says whatever the test wants, in whatever order."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from rookery.transport import Identity, PeerRecord
+from rookery.transport.codec import Control, Hello, Ready, Welcome, decode_control, encode_control
+
+from worlds import Node  # isort: skip
+
+
+class RawPeer:
+    """One DEALER socket to one node, encrypted with the identity's CURVE key."""
+
+    def __init__(self, node: Node, identity: Identity, *, routing_id: bytes | None = None) -> None:
+        self.identity = identity
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.reconnect_ivl = -1
+        if routing_id is not None:
+            self.socket.routing_id = routing_id
+        self.socket.curve_secretkey = identity.curve_secret
+        self.socket.curve_publickey = identity.curve_public
+        self.socket.curve_serverkey = node.identity.curve_public
+        self.monitor = self.socket.get_monitor_socket()
+        self.socket.connect(str(node.address.endpoint))
+
+    def connected(self) -> None:
+        """Wait for the TCP connection."""
+        self._wait_for(zmq.EVENT_CONNECTED)
+
+    def encrypted(self) -> None:
+        """Wait for the end of the encrypted handshake."""
+        self._wait_for(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+
+    def _wait_for(self, event: int) -> None:
+        while True:
+            assert self.monitor.poll(5000), "the event did not come"
+            if recv_monitor_message(self.monitor)["event"] == event:
+                return
+
+    def hello(self, *, network: str = "test", packets: bool = False, record: bytes | None = None) -> None:
+        own = PeerRecord.sign(self.identity, network=network, address=None, generation=int(time.time()))
+        self.say(Hello((1,), network, record or own.encode(), packets=packets, proof=None))
+
+    def say(self, message: Control) -> None:
+        self.send(encode_control(message))
+
+    def send(self, *frames: bytes) -> None:
+        self.socket.send_multipart(frames)
+
+    def hear(self, timeout: float = 5.0) -> Control:
+        frames = self.receive(timeout)
+        assert len(frames) == 1
+        return decode_control(frames[0])
+
+    def receive(self, timeout: float = 5.0) -> list[bytes]:
+        assert self.socket.poll(int(timeout * 1000)), "nothing came"
+        return self.socket.recv_multipart()
+
+    def join(self, **hello: object) -> None:
+        """The honest handshake."""
+        self.hello(**hello)  # type: ignore[arg-type]
+        welcome = self.hear()
+        assert isinstance(welcome, Welcome), welcome
+        self.say(Ready(welcome.nonce))
+
+    def close(self) -> None:
+        self.socket.disable_monitor()
+        self.monitor.close(linger=0)
+        self.socket.close(linger=200)
+        self.context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
