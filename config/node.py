@@ -2,10 +2,11 @@
 
 * Every key has a default; an empty file beside a key file is a node.
 * A fact that two parts need is written once, at either of its places (`TWINS`). Written at both, it must be the same.
-* `peers`, `source`, `admission` stand in section `tracker`; the membership's seeds are the same `tracker.peers`.
+* `tracker.peers` are also the membership's seeds, and the other way round; the membership feeds the tracker exactly
+  when it is the `tracker.source`.
 * Without a `maintenance.policy` the source decides: `band` for membership, else `all`.
 * With policy `all` there is room for every peer that is named.
-* A block fits one message, and what is held back for `serve_rate` still leaves in time.
+* A block's key is a key of the resolver, a block fits one message, and what `serve_rate` holds back leaves in time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from ..actors.connections.config import Config as Connections
 from ..actors.maintenance.config import Config as Maintenance
+from ..actors.membership.config import Config as Membership
+from ..actors.membership.config import Seed
 from ..actors.resolver.config import Config as Resolver
 from ..actors.tracker.config import Config as Tracker
 from ..actors.tracker.config import StaticPeer
@@ -44,7 +47,10 @@ PARSERS: Parsers = {
     Address: Parser(Address.parse, "an address", "tcp://HOST:PORT"),
     Endpoint: Parser(lambda text: Endpoint.parse(text, listen=True), "an endpoint", "tcp://HOST:PORT"),
     StaticPeer: Parser(StaticPeer.parse, "a peer", "PEERID@tcp://HOST:PORT"),
+    Seed: Parser(Seed.parse, "a peer", "PEERID@tcp://HOST:PORT"),
 }
+KEY_SIZE = 32
+"""Bytes in the key of a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class NodeConfig(Settings):
     tracker: Tracker = section(Tracker, "Who may connect, and where the peers are.")
     connections: Connections = section(Connections, "Which connections are given up when there are too many.")
     maintenance: Maintenance = section(Maintenance, "How many connections there should be.")
+    membership: Membership = section(Membership, "Who is alive.")
     resolver: Resolver = section(Resolver, "Fetching data from the peers that have it.")
     blobs: Blobs = section(Blobs, "Files in blocks.")
     control: Control = section(Control, "The command line's door.")
@@ -69,11 +76,30 @@ class NodeConfig(Settings):
             one, other = _value(self, first), _value(self, second)
             if one != other:
                 yield Problem(second, f"{other} contradicts {'.'.join(map(str, first))}, which is {one}", "one of them")
-        if self.dials_all and len(self.tracker.peers) > self.maintenance.max_connections:
+        yield from self._check_peers()
+        yield from self._check_blobs()
+
+    def _check_peers(self) -> Iterable[Problem]:
+        peers, seeds = self.tracker.peers, self.membership.seeds
+        if self.dials_all and len(peers) > self.maintenance.max_connections:
             yield Problem(
                 ("tracker", "peers"),
-                f"{len(self.tracker.peers)} peers, and each shall be connected",
+                f"{len(peers)} peers, and each shall be connected",
                 f"at most maintenance.max_connections, {self.maintenance.max_connections}, or maintenance.policy: band",
+            )
+        if peers and seeds and {str(peer) for peer in peers} != {str(seed) for seed in seeds}:
+            yield Problem(("membership", "seeds"), "differ from tracker.peers", "the peers at one of the two places")
+        if self.tracker.source == "membership" and not self.membership.feeds_tracker:
+            yield Problem(
+                ("membership", "feeds_tracker"),
+                "is false, so nobody says which peers are tracked",
+                "true, or tracker.source: static or application",
+            )
+
+    def _check_blobs(self) -> Iterable[Problem]:
+        if self.resolver.key_length != KEY_SIZE:
+            yield Problem(
+                ("resolver", "key_length"), f"{self.resolver.key_length} bytes is no key of a block", f"{KEY_SIZE}"
             )
         if self.blobs.chunk_size > self.resolver.max_value:
             yield Problem(
@@ -93,6 +119,20 @@ class NodeConfig(Settings):
         """Whether every primary peer is dialled: what was chosen, or what the source suggests."""
         policy = self.maintenance.policy
         return self.tracker.source != "membership" if policy is None else policy == "all"
+
+    @property
+    def tracking(self) -> Tracker:
+        """The settings of the tracker, with the membership's seeds to begin with."""
+        if self.tracker.peers or self.tracker.source == "application":
+            return self.tracker
+        seeds = self.membership.seeds
+        return replace(self.tracker, peers=tuple(StaticPeer(seed.peer, seed.address) for seed in seeds))
+
+    @property
+    def gossip(self) -> Membership:
+        """The settings of the membership, with the tracker's peers as seeds."""
+        seeds = self.membership.seeds or tuple(Seed(static.peer, static.address) for static in self.tracker.peers)
+        return replace(self.membership, seeds=seeds, feeds_tracker=self.tracker.source == "membership")
 
     @property
     def upkeep(self) -> Maintenance:

@@ -1,0 +1,35 @@
+"""A whole node: the actors composed, the control socket and its client, clusters of processes, the command line.
+
+::
+
+    with Node(load("node.yaml")) as node:                       # in this process
+        key = node.blobs.put("model.bin")
+
+    with Cluster.launch("cluster/*/node.yaml") as cluster:      # each node a process of its own
+        cluster.wait(connected=4, within=20)
+        cluster["e"].blobs.get(key, "copy.bin", timeout=60)
+
+`node.py` is the text to copy for a node of your own. Importing this loads neither click, rich nor pydantic.
+"""
+
+from .cluster import Cluster, ClusterError
+from .control import CallTimeout, Client, CommandFailed, ControlError, NoNode
+from .errors import CannotStart
+from .node import Node
+from .status import ConnectionRow, MemberRow, PeerRow, Status
+
+__all__ = [
+    "CallTimeout",
+    "CannotStart",
+    "Client",
+    "Cluster",
+    "ClusterError",
+    "CommandFailed",
+    "ConnectionRow",
+    "ControlError",
+    "MemberRow",
+    "NoNode",
+    "Node",
+    "PeerRow",
+    "Status",
+]

@@ -56,8 +56,10 @@ class ConnectionRow:
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
-    """A node that the membership knows. state: `alive`, `suspect` or `down`."""
+    """A node that the membership knows. state: `alive`, `suspect` or `down`. since: unix seconds at which it came up or
+    went down."""
 
     peer: str
     state: str
     address: str | None
+    since: float

@@ -2,7 +2,7 @@
 
 ::
 
-    Mailbox ──tell/ask──▶ Inbox ──▶ Engine        one of: ThreadRuntime, Simulation
+    Mailbox ──tell/ask──▶ Inbox ──▶ Engine        one of: ThreadRuntime, LoopRuntime, Simulation
        ▲                                │
        └── Feedback, Reply ◀────────────┘
 
@@ -27,6 +27,7 @@ from .errors import (
     UnhandledMessage,
     WouldDeadlock,
 )
+from .loop import LoopRuntime
 from .mailbox import Mailbox
 from .message import Feedback, Lane, Limit, Message, Overflow, Request
 from .metrics import Counter, Gauge, Registry, Sample
@@ -49,6 +50,7 @@ __all__ = [
     "Lane",
     "Limit",
     "Link",
+    "LoopRuntime",
     "Mailbox",
     "MailboxFull",
     "Message",

@@ -18,11 +18,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from . import context
-from .base import Runtime
+from .base import Call, Runtime
 from .engine import Engine
 from .errors import EngineGone, StopTimeout, WouldDeadlock
 from .mailbox import Mailbox
 from .reply import Reply
+from .timer_thread import TimerThread
 from .timers import Timer
 from .watchdog import Watchdog
 from .workers import Workers
@@ -52,6 +53,7 @@ class HostRuntime(Runtime):
         self._stop_lock = threading.Lock()
         self._stopper: threading.Thread | None = None
         self._workers = Workers(name, workers)
+        self._timers = TimerThread(name, self._call_failed)
         self._stall_after = stall_after
         self._watchdog: Watchdog | None = None
 
@@ -109,9 +111,8 @@ class HostRuntime(Runtime):
     def _stop_engine(self, engine: Engine[Any], deadline: float) -> bool:
         """Tell the engine to stop and wait until it has, at most until `deadline`; whether it has."""
 
-    @abc.abstractmethod
-    def _stop_rest(self, deadline: float) -> list[str]:
-        """Stop threads that are no engine's; names those that still run at `deadline`."""
+    def _stop_rest(self, deadline: float) -> None:
+        """Stop what else the subclass runs, at most until `deadline`."""
 
     def _check(self, mailbox: Mailbox, kind: type[Engine[Any]]) -> None:
         super()._check(mailbox, kind)
@@ -150,7 +151,8 @@ class HostRuntime(Runtime):
             if not self._stop_engine(engine, time.monotonic() + max(left / 2, 0.01)):
                 stuck.append(f"{engine.name} at\n{self._stack(engine.name)}")
         rest = max(deadline, time.monotonic() + 0.01)
-        stuck += [*self._stop_rest(rest), *self._workers.stop(rest)]
+        self._stop_rest(rest)
+        stuck += [*self._timers.stop(rest), *self._workers.stop(rest)]
         self._close_mailboxes()
         return stuck
 
@@ -167,8 +169,9 @@ class HostRuntime(Runtime):
 
     def _look(self) -> None:
         assert self._watchdog is not None
-        self._watchdog.look(self.now())
-        self.call_after(self._watchdog.stall_after / 2, self._look)
+        now = self.now()
+        self._watchdog.look(now)
+        self._timers.add(Timer(now + self._watchdog.stall_after / 2, 0, Call(self._look), self._calls))
 
     def __enter__(self) -> Self:
         return self

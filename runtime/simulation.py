@@ -214,7 +214,7 @@ class Simulation(SimulatedNode):
             engine.runtime.declined(engine, item, error)
         except BaseException as error:
             running.engine = before
-            raise _node(engine).fail(engine, item, error) from None
+            raise _node(engine).fail(engine, item, error) from error
         finally:
             running.engine = before
         if mailbox.inbox.stopping:

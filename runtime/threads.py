@@ -12,7 +12,6 @@ from .errors import Declined
 from .host import HostRuntime
 from .inbox import Inbox
 from .reply import Reply
-from .timer_thread import TimerThread
 from .timers import Timer
 from .waiter import LockWaiter, Waiter
 
@@ -34,7 +33,6 @@ class ThreadRuntime(HostRuntime):
         """See `HostRuntime`."""
         super().__init__(name, seed=seed, workers=workers, stop_timeout=stop_timeout, stall_after=stall_after)
         self._threads: dict[str, threading.Thread] = {}
-        self._timers = TimerThread(name, self._call_failed)
 
     def add_timer(self, timer: Timer) -> None:
         """See `Runtime`."""
@@ -81,9 +79,6 @@ class ThreadRuntime(HostRuntime):
             return True
         thread.join(max(0.0, deadline - time.monotonic()))
         return not thread.is_alive()
-
-    def _stop_rest(self, deadline: float) -> list[str]:
-        return self._timers.stop(deadline)
 
 
 def _turns(runtime: HostRuntime, engine: Engine[Any], waiter: Waiter, *, polls: bool) -> None:

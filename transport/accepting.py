@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime import Message
+from ..runtime import Message, Reply
 from .codec import NONCE_BYTES, VERSION, Control, Hello, Ping, Ready, Welcome
 from .core import Core, cancel
 from .dialling import DiallingPart
-from .gatekeeper import Admitted, Claim, Direction, Refused, Ticket
+from .gatekeeper import Admitted, Claim, Direction, Refused, Ticket, Verdict
 from .identity import curve_key
 from .links import Joining, Live, Tie, settle
 from .packets import PacketsPart
@@ -119,10 +119,9 @@ class AcceptingPart:
         claim = Claim(
             joining.record.peer, joining.record, joining.source.ip, Direction.IN, supersedes=self._moved(joining)
         )
+        reply = core.gatekeeper.admit(claim)
         core.on_reply(
-            core.gatekeeper.admit(claim),
-            lambda verdict: self._verdict(joining, verdict),
-            within=core.config.verdict_timeout,
+            reply, lambda verdict: self._verdict(joining, reply, verdict), within=core.config.verdict_timeout
         )
 
     def _moved(self, joining: Joining) -> Ticket | None:
@@ -132,7 +131,7 @@ class AcceptingPart:
         dial = self._core.links.dials.get(joining.record.peer)
         return dial.ticket if dial is not None else None
 
-    def _verdict(self, joining: Joining, verdict: Admitted | Refused | Exception) -> None:
+    def _verdict(self, joining: Joining, reply: Reply[Verdict], verdict: Verdict | Exception) -> None:
         core = self._core
         match verdict:
             case Admitted() if self._current(joining):
@@ -144,6 +143,13 @@ class AcceptingPart:
                 core.drop(joining, verdict.reason, verdict.alternatives)
             case _:
                 core.drop(joining, Reason.TIMEOUT)
+                reply.then(self._too_late)
+
+    def _too_late(self, reply: Reply[Verdict]) -> None:
+        """A verdict that came after its time still holds a ticket. Runs where the gatekeeper answers."""
+        verdict = reply.result()
+        if isinstance(verdict, Admitted):
+            self._core.gatekeeper.released(verdict.ticket, Reason.TIMEOUT)
 
     def _welcome(self, joining: Joining, verdict: Admitted) -> None:
         core = self._core

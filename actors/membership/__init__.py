@@ -1,0 +1,62 @@
+"""Who is alive, in whole clusters: SWIM (in `swim/`, a pure core) between authenticated peers, with signed records.
+
+The engine is one of transport's observers and takes its packets. It takes part from `join` to `leave`.
+
+* Members are told apart by `PeerId`, a member's lives by the generation of its record. A member is visible when it is
+  alive by SWIM's word and its own signed record is there (`view`).
+* Records travel beside SWIM's packets: our own until the receiver has answered, those of the named in a Feed, any
+  on request (`participant`, `envelope`).
+* Nobody is heard whose record is not held, and nobody can be a member without an address.
+* A closed connection is no evidence of death: that peer is probed next. An opened one to a stranger is announced on.
+* A peer that this node blocks is neither probed nor accused, so a block here kills nobody elsewhere.
+* A node that is held dead goes on under its next generation; transport signs the record for it.
+* Each settled change of the visible members becomes the tracker's next peer set, all of them primary (`feeder`).
+* `leave` is said three times, so that nobody has to find out; `join` afterwards comes back under a new generation.
+* While isolated the node announces itself to its seeds, with back-off, and to members that it holds dead.
+* Every packet that is dropped is counted with its reason.
+"""
+
+from .config import Config, Seed
+from .engine import Engine
+from .errors import NoAddress
+from .mailbox import (
+    GetMembers,
+    Isolated,
+    Join,
+    Joined,
+    KeyInUse,
+    Leave,
+    Mailbox,
+    MemberDown,
+    MemberInfo,
+    Members,
+    MemberUp,
+    MemberUpdated,
+    PeerSetRefused,
+    Rejoined,
+    Subscribe,
+)
+from .swim import State
+
+__all__ = [
+    "Config",
+    "Engine",
+    "GetMembers",
+    "Isolated",
+    "Join",
+    "Joined",
+    "KeyInUse",
+    "Leave",
+    "Mailbox",
+    "MemberDown",
+    "MemberInfo",
+    "MemberUp",
+    "MemberUpdated",
+    "Members",
+    "NoAddress",
+    "PeerSetRefused",
+    "Rejoined",
+    "Seed",
+    "State",
+    "Subscribe",
+]

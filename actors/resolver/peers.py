@@ -5,7 +5,8 @@
 * A candidate is *ready* unless it rests (its rate limit, or a refused send, named a time) or has
   `max_requests_per_peer` requests out. A rest is remembered, so a limited peer is looked at once, not once per key.
 * A fresh key prefers the lowest cost: score x (1 + requests out), which spreads keys that are asked for together.
-  Equal costs are ordered by a number drawn when the link opened, so that not every node begins at the same peer.
+  At equal costs a peer without a sample goes first: a newcomer that stands at the score of the only known peer would
+  else never be tried. Then decides a number drawn when the link opened, so that not every node begins at the same peer.
 * A retry asks a random peer among those that did not fail this key yet; when all did, among all.
 """
 
@@ -106,9 +107,9 @@ class Peers(Generic[P]):
             return min(ready, key=self._preference)
         return self._rng.choice([peer for peer in ready if peer not in failed] or ready)
 
-    def _preference(self, peer: P) -> tuple[float, float]:
+    def _preference(self, peer: P) -> tuple[float, bool, float]:
         link = self._links[peer]
-        return self._scores.of(peer) * (1 + len(link.requests)), link.tie_break
+        return self._scores.of(peer) * (1 + len(link.requests)), peer in self._scores, link.tie_break
 
     def _may_be_asked(self, peer: P) -> bool:
         return peer in self._allowed and peer != self._me

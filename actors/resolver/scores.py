@@ -33,6 +33,10 @@ class Scores(Generic[P]):
         self._scores: dict[P, float] = {}
         self._sorted: list[float] = []
 
+    def __contains__(self, peer: P) -> bool:
+        """Has this peer a sample?"""
+        return peer in self._scores
+
     def of(self, peer: P) -> float:
         score = self._scores.get(peer)
         return self.neutral if score is None else score

@@ -112,6 +112,7 @@ class DialQueue:
         while self._waiting and self._waiting[0][0] <= now:
             _, serial, peer = heapq.heappop(self._waiting)
             if self._is_current(peer, serial):
+                self._resting.pop(peer, None)
                 self._make_ready(peer, self._entries[peer])
 
     def _make_ready(self, peer: PeerId, entry: _Entry) -> None:

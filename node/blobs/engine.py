@@ -57,8 +57,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._store.close()
 
     def on_put(self, message: Put) -> Reply[BlobKey]:
-        """Cut a file on the pool."""
-        put = self.work(work.put, message.path, self._store, self._config.chunk_size)
+        """Cut a file, one after the other: large ones would take the whole pool, and nobody be served."""
+        put = self.work(work.put, message.path, self._store, self._config.chunk_size, serial="blobs-put")
         self.on_reply(put, lambda result: self._metrics.puts.inc(ending(result)), within=WORK_WITHIN)
         return put
 

@@ -122,7 +122,7 @@ class Mailbox(runtime.Mailbox):
     What fails is answered with a `BlobError`, which says why.
     """
 
-    limits: ClassVar = {Produce: Limit(4096)}
+    limits: ClassVar = {Produce: Limit(1024)}
 
     def put(self, path: str | os.PathLike[str]) -> Reply[BlobKey]:
         """Store a file; its key. Fails with `SourceError`, `StorageFailed`."""

@@ -129,8 +129,8 @@ class FileWriter:
             raise DestinationError(self._path, "it is a folder; name a file in it")
         if os.path.exists(self._target) and not stat.S_ISREG(os.stat(self._target).st_mode):
             raise DestinationError(self._path, "it is not a regular file")
-        disk = os.statvfs(self._folder)
-        if not os.access(self._folder, os.W_OK | os.X_OK):
+        disk = os.statvfs(os.path.join(self._folder, "."))  # the dot refuses what is no folder
+        if os.path.isdir(self._folder) and not os.access(self._folder, os.W_OK | os.X_OK):
             raise DestinationError(self._path, f"files may not be made in {self._folder}")
         free = disk.f_bavail * disk.f_frsize
         if self._size > free:

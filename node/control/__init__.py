@@ -16,11 +16,13 @@
 """
 
 from .client import CallTimeout, Client, CommandFailed, ControlError, NoNode
-from .engine import Engine
+from .engine import About, Engine
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
 from .place import SocketTaken
+from .waiting import NotReached
 
 __all__ = [
+    "About",
     "CallTimeout",
     "Client",
     "CommandFailed",
@@ -32,6 +34,7 @@ __all__ = [
     "GetStatus",
     "Mailbox",
     "NoNode",
+    "NotReached",
     "SocketTaken",
     "WaitFor",
 ]

@@ -31,10 +31,11 @@ class GetMembers(Request[tuple[MemberRow, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class WaitFor(Request[Status]):
-    """Answer when at least `connected` connections are open and `members` nodes alive."""
+    """Answer when at least `connected` connections are open and `members` nodes alive. within: seconds, None: ever."""
 
     connected: int = 0
     members: int = 0
+    within: float | None = None
 
 
 class Mailbox(runtime.Mailbox):
@@ -56,9 +57,11 @@ class Mailbox(runtime.Mailbox):
         """Every node that the membership knows, by id."""
         return self.ask(GetMembers())
 
-    def wait(self, *, connected: int = 0, members: int = 0) -> Reply[Status]:
+    def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Reply[Status]:
         """Answered as soon as at least `connected` connections are open and `members` nodes, this one too, alive.
 
-        Cancel the reply when it is no longer wanted.
+        Fails with NotReached after `within` seconds. Raises ValueError unless that is above 0.
         """
-        return self.ask(WaitFor(connected, members))
+        if within is not None and not within > 0:
+            raise ValueError(f"a wait lasts longer than 0 seconds, not {within}")
+        return self.ask(WaitFor(connected, members, within))

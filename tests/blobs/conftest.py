@@ -1,6 +1,7 @@
 """A store in memory for the blocks of a test."""
 
 import pytest
+
 from rookery.node.stores.memory import MemoryStore
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.node.blobs import DEFAULT_CHUNK_SIZE, MAX_BLOCK_SIZE, Manifest, SourceError, TreeBuilder, put_file
 from rookery.node.blobs.manifest import root_level, span
 from rookery.node.blobs.writing import read_chunks, read_root

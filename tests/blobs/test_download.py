@@ -6,6 +6,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.node.blobs import (
     DEFAULT_CHUNK_SIZE,
     Accepted,

@@ -8,6 +8,7 @@ import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.node.blobs.manifest import (
     DEFAULT_CHUNK_SIZE,
     MAX_BLOCK_SIZE,
@@ -190,12 +191,12 @@ def test_manifest_with_damaged_bytes_is_refused_or_is_another_one(
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=3,
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(fields=st.lists(JUNK, min_size=5, max_size=5))
 def test_manifest_of_any_five_values_raises_nothing_but_its_error(fields: list[object]) -> None:
     decodes_or_is_refused(pack(*fields))

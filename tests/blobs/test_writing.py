@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.node.blobs import (
     DestinationError,
     FileWriter,
@@ -121,7 +122,7 @@ def test_assemble_syncs_the_file_then_renames_then_syncs_the_folder(
 
 def test_assemble_holds_a_small_part_of_the_file_in_memory(out: Path, tmp_path: Path) -> None:
     with open(tmp_path / "big", "wb") as file:
-        file.truncate(32 * 2**20)
+        file.truncate(16 * 2**20)
     store = MemoryStore()
     key = put_file(tmp_path / "big", store, chunk_size=64 * 1024)
     tracemalloc.start()

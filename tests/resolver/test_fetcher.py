@@ -274,6 +274,14 @@ def test_newcomer_gets_its_share_once_the_best_peer_is_busy() -> None:
     assert sorted(sent(known, 0).peer for _ in range(6)) == list("aabbcc")
 
 
+def test_newcomer_that_stands_where_the_only_known_peer_stands_is_tried_before_it() -> None:
+    for seed in range(5):
+        known = fetcher("ab", seed=seed)
+        known.rate_answer("a", 0.01, 1)
+        known.add_ready(b"k", 0)
+        assert sent(known, 0).peer == "b"
+
+
 def test_first_choice_among_equals_differs_between_nodes() -> None:
     first = set()
     for seed in range(20):

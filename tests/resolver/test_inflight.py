@@ -526,5 +526,5 @@ class InflightMachine(RuleBasedStateMachine):
         assert set(self.open) <= set(self.core.keys())
 
 
-InflightMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
+InflightMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=40, deadline=None)
 TestInflightKeepsItsPromises = InflightMachine.TestCase

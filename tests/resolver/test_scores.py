@@ -1,7 +1,7 @@
 """What makes a peer look costly."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.resolver.scores import ANSWER_UNIT, Scores
@@ -97,6 +97,7 @@ def test_retain_forgets_who_left_so_that_he_returns_at_neutral() -> None:
     assert known.neutral == INITIAL
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0, 2), st.booleans())))
 def test_neutral_is_always_the_lower_median_of_the_known(samples: list[tuple[str, float, bool]]) -> None:
     known = scores()

@@ -123,7 +123,12 @@ def test_R14_predicate_runs_on_the_resolver_and_not_in_the_caller(rig: Any) -> N
     data.fetch(KEY)
     rig.simulation.settle()
     calls: list[object] = []
-    data.retain(lambda _key, _subscriber: calls.append(runtime.context.current()) or True)
+
+    def predicate(_key: bytes, _subscriber: object) -> bool:
+        calls.append(runtime.context.current())
+        return True
+
+    data.retain(predicate)
     data.fetch(OTHER)
     assert calls == []
     rig.simulation.settle()

@@ -1,6 +1,6 @@
 """Who wants which key."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.resolver.subscribers import Subscribers
@@ -76,6 +76,7 @@ def test_drop_of_a_key_is_idempotent() -> None:
     assert known.of(KEY) == ()
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 9)), st.sets(st.integers(0, 9)))
 def test_satisfy_is_set_difference_in_order(arrived: list[int], delivered: set[int]) -> None:
     assert subscribed(*arrived).satisfy(KEY, sorted(delivered)) == tuple(sorted(set(arrived) - delivered))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from rookery.node.stores import Store
 from rookery.node.stores.files import FileStore
 from rookery.node.stores.memory import MemoryStore

@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from rookery.node.stores import StoreError, StoreFull, StoreLocked
 from rookery.node.stores.files import FileStore
 
@@ -32,6 +33,15 @@ def folder(tmp_path: Path) -> Path:
 def files(folder: Path) -> Iterator[FileStore]:
     with closing(FileStore(folder)) as store:
         yield store
+
+
+STORE_ALONE = """
+import sys
+from importlib.util import find_spec, module_from_spec
+sys.modules["rookery.node"] = module_from_spec(find_spec("rookery.node"))  # not run: the rest of a node loads slowly
+from rookery.node.stores.files import FileStore
+"""
+"""How a child process begins."""
 
 
 def block_path(folder: Path) -> Path:
@@ -135,8 +145,7 @@ def test_file_store_without_verify_trusts_the_disk(folder: Path) -> None:
 # Crashes
 
 CRASHING = """
-import os, signal, sys
-from rookery.node.stores.files import FileStore
+import os, signal
 store = FileStore(sys.argv[1])
 os.{call} = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 store.put(bytes.fromhex(sys.argv[2]), b"a block")
@@ -146,7 +155,9 @@ store.put(bytes.fromhex(sys.argv[2]), b"a block")
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_file_store_after_a_crash_in_put_lacks_the_block_and_the_leftovers(folder: Path, call: str) -> None:
     block_path(folder).parent.mkdir(parents=True)
-    crashed = subprocess.run([sys.executable, "-c", CRASHING.format(call=call), folder, NAME], check=False)
+    crashed = subprocess.run(
+        [sys.executable, "-c", STORE_ALONE + CRASHING.format(call=call), folder, NAME], check=False
+    )
     assert crashed.returncode == -signal.SIGKILL
     shard = block_path(folder).parent
     assert [name[:66] for name in os.listdir(shard)] == [f".{NAME}."]
@@ -190,8 +201,6 @@ def test_file_store_when_a_put_fails_leaves_no_temporary_file(
 # Owners
 
 OWNER = """
-import sys
-from rookery.node.stores.files import FileStore
 store = FileStore(sys.argv[1])
 print("open", flush=True)
 sys.stdin.read()
@@ -199,7 +208,7 @@ sys.stdin.read()
 
 
 def test_file_store_owned_by_another_process_is_refused_until_that_is_killed(folder: Path) -> None:
-    command = [sys.executable, "-c", OWNER, str(folder)]
+    command = [sys.executable, "-c", STORE_ALONE + OWNER, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"open\n"

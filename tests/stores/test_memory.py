@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+
 from rookery.node.stores import StoreFull
 from rookery.node.stores.memory import MemoryStore
 

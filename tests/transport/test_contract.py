@@ -205,3 +205,16 @@ def test_gate_older_than_the_verdict_delays_the_opening(world: World) -> None:
     assert bob.links() == []
     world.get(bob.net.set_gate(Gate(2)))
     world.until(lambda: bob.links())
+
+
+def test_verdict_that_comes_too_late_releases_its_ticket(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", verdict_timeout=0.1)
+    bob.door.held = []
+    alice.dial(bob)
+    world.until(lambda: alice.door.releases)
+    assert [reason for _, reason in alice.door.releases] == [Reason.TIMEOUT]
+    late = bob.door.verdict(bob.door.claims[0])
+    bob.door.held[0].set(late)
+    world.until(lambda: bob.door.releases)
+    assert isinstance(late, transport.Admitted)
+    assert bob.door.releases == [(late.ticket, Reason.TIMEOUT)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from rookery import runtime, transport
@@ -71,7 +72,16 @@ class Receiver(runtime.Mailbox):
 class Node:
     """One transport with its doorkeeper, an observer, and a receiver of channel 16 and of packets."""
 
-    def __init__(self, world: World, name: str, **settings: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        *,
+        extra: Mapping[int, transport.Quota] = MappingProxyType({}),
+        listen_at_once: bool = True,
+        **settings: Any,
+    ) -> None:
+        """extra: further channels of the receiver, by their quotas."""
         self.world = world
         self.name = name
         self.identity = world.known.identity(name)
@@ -96,8 +106,11 @@ class Node:
         self.engine: Any = self.runtime.engines[-1]
         world.get(self.net.register(16, self.receiver))
         world.get(self.net.receive_packets(self.receiver))
-        self.address: Address = world.get(self.net.listen())
+        for channel, quota in extra.items():
+            world.get(self.net.register(channel, self.receiver, quota))
         self.tickets = count(1)
+        if listen_at_once:
+            self.address: Address = world.get(self.net.listen())
 
     def open_gate(self, **changes: Any) -> None:
         self.world.get(self.net.set_gate(Gate(self.door.gate_version, **changes)))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from rookery.actors.membership.swim import (
     Active,
     AddressInUse,

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from rookery.actors.membership.swim import Config, Notification, Rejoin
 
 from .cluster import Cluster

@@ -4,6 +4,7 @@ import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.actors.membership.swim import DecodeError, Member, MemberId, State
 from rookery.actors.membership.swim.codec import MAX_UPDATES, MIN_UPDATE_BYTES, decode_packet, encode_update
 from rookery.actors.membership.swim.messages import (

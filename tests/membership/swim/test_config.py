@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from rookery.actors.membership.swim import Config, InvalidConfigError, Periodic
 
 from .rig import Rig
@@ -18,7 +19,7 @@ def test_presets_scale_suspicion_and_copies_with_the_cluster(size: int, copies: 
     assert Config.new_lan(size).max_transmissions == Config.new_wan(size).max_transmissions == copies
 
 
-def test_D2_preset_copies_have_a_floor_of_ten() -> None:  # noqa: N802 - named after the defect
+def test_D2_preset_copies_have_a_floor_of_ten() -> None:
     assert min(Config.new_lan(size).max_transmissions for size in range(1, 200)) == 10
     assert Config.simple().max_transmissions == 10
 

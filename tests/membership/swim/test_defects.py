@@ -1,10 +1,11 @@
 """The defects of membership reference 3.9, each shown to be absent; D2 is in `test_config`."""
 
-# ruff: noqa: N802 - tests bear the names of the defects
+
 
 from dataclasses import replace
 
 import pytest
+
 from rookery.actors.membership.swim import (
     Active,
     Connection,

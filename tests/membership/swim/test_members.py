@@ -5,6 +5,7 @@ from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.actors.membership.swim.members import Members
 from rookery.actors.membership.swim.pool import Pool
 

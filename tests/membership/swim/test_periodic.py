@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from rookery.actors.membership.swim import Config, MemberId, Periodic
 from rookery.actors.membership.swim.messages import Announce, Gossip, Message
 from rookery.actors.membership.swim.timers import (

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.actors.membership.swim.member import MAX_INCARNATION, Member, MemberId, State
 from rookery.actors.membership.swim.precedence import is_implausible, supersedes
 

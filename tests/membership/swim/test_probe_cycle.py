@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from rookery.actors.membership.swim import IndirectForOurselvesError, MemberDown
 from rookery.actors.membership.swim.messages import (
     Ack,

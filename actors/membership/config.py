@@ -1,0 +1,118 @@
+"""What can be configured of the membership."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Literal, NamedTuple, Self
+
+from ...runtime.settings import Bytes, Problem, Seconds, Settings, option
+from ...transport.address import Address, format_peer, parse_peer
+from ...transport.identity import PeerId
+from . import swim
+
+MAX_SWIM_BYTES = 16_384
+"""With its records a packet must stay below the 64 KiB that transport carries."""
+
+
+class Seed(NamedTuple):
+    """A member to begin with, and where it is; written `PEERID@tcp://HOST:PORT`."""
+
+    peer: PeerId
+    address: Address
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `PEERID@tcp://HOST:PORT`; `ValueError` says which part is wrong and what is allowed."""
+        return cls(*parse_peer(text))
+
+    def __str__(self) -> str:
+        return format_peer(self.peer, self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Config(Settings):
+    """Times are in seconds. A member's timing comes from `preset`; what is set beside it takes its place.
+
+    All members of a cluster should have the same timing.
+    """
+
+    seeds: tuple[Seed, ...] = option(
+        (),
+        "Members to begin with, and to try again while isolated: PEERID@tcp://HOST:PORT. This node itself may be one.",
+    )
+    feeds_tracker: bool = option(True, "Make the members the tracked peers (the tracker's source is membership).")
+    settle: Seconds = option(0.25, "How long the list of members rests before it becomes the next peer set.", minimum=0)
+    settle_at_most: Seconds = option(
+        1.0, "Longest time from the first change to the next peer set, however restless the list is.", minimum=0
+    )
+
+    preset: Literal["lan", "wan", "simple"] = option(
+        "lan", "Timing for one site (lan), for the internet (wan), or without periodic tasks (simple)."
+    )
+    cluster_size: int = option(
+        50,
+        "About how many members there are: lan and wan give suspects and news more time in larger clusters.",
+        minimum=1,
+    )
+    probe_period: Seconds | None = option(None, "One member is probed in each.", above=0)
+    probe_rtt: Seconds | None = option(
+        None, "Wait for a direct answer before helpers are asked; below probe_period.", above=0
+    )
+    num_indirect_probes: int | None = option(None, "Helpers asked about a silent member.", minimum=1)
+    max_transmissions: int | None = option(
+        None, "Copies sent of each piece of news; below 10 lost packets bring false deaths.", minimum=1, maximum=255
+    )
+    suspect_to_down_after: Seconds | None = option(None, "Time that a suspected member has to object.", above=0)
+    remove_down_after: Seconds | None = option(None, "How long a dead member is remembered.", above=0)
+    max_packet_size: Bytes | None = option(
+        None, "Bytes of one packet, the records in it apart.", minimum=512, maximum=MAX_SWIM_BYTES
+    )
+    notify_down_members: bool | None = option(
+        None, "Tell a member that is held dead so; it then comes back under a new generation."
+    )
+    announce_to_seeds: Seconds | None = option(
+        None, "While isolated, first wait before the seeds are tried again; it doubles up to eight times.", above=0
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """The rules between fields."""
+        if self.settle_at_most < self.settle:
+            yield Problem(("settle_at_most",), "is below settle", f"at least {self.settle:g} seconds")
+        timing = self._preset()
+        period = self.probe_period or timing.probe_period
+        if (self.probe_rtt or timing.probe_rtt) >= period:
+            yield Problem(
+                ("probe_period" if self.probe_rtt is None else "probe_rtt",),
+                f"probe_rtt is {self.probe_rtt or timing.probe_rtt:g} s and probe_period {period:g} s",
+                "probe_rtt below probe_period",
+            )
+
+    @property
+    def protocol(self) -> swim.Config:
+        """What `Swim` takes: the preset with what is set beside it."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        mine = {name: named[name] for name in _OVERRIDES if named[name] is not None}
+        return replace(self._preset(), **mine)
+
+    def _preset(self) -> swim.Config:
+        match self.preset:
+            case "lan":
+                return swim.Config.new_lan(self.cluster_size)
+            case "wan":
+                return swim.Config.new_wan(self.cluster_size)
+            case _:
+                return swim.Config.simple()
+
+
+_OVERRIDES = (
+    "probe_period",
+    "probe_rtt",
+    "num_indirect_probes",
+    "max_transmissions",
+    "suspect_to_down_after",
+    "remove_down_after",
+    "max_packet_size",
+    "notify_down_members",
+    "announce_to_seeds",
+)

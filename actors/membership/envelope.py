@@ -1,0 +1,93 @@
+"""What one packet carries: a SWIM packet, signed records beside it, and whose records the sender would like.
+
+    envelope = [1, swim, [record, ...], [peer, ...]]
+
+* Each of the three parts may be empty; `swim` is then zero bytes.
+* At most 32 records of at most 1,024 bytes, and 32 peers of 32 bytes: so many signatures are checked in a few
+  milliseconds. Who wants more asks again.
+* What breaks a rule raises DecodeError and nothing else, and no memory is taken by a length that the packet claims.
+  Whether a record is one, and true, is looked at by `records`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import msgpack
+
+from ...transport.errors import DecodeError
+from ...transport.identity import PeerId
+from ...transport.record import MAX_RECORD_BYTES
+from .config import MAX_SWIM_BYTES
+from .swim.codec import decode_packet, encode_header
+from .swim.member import KEY_BYTES, MemberId
+from .swim.messages import Feed, Header
+
+MAX_RECORDS = 32
+MAX_WANTED = 32
+_VERSION = 1
+_PARTS = 4
+_NOBODY = MemberId(bytes(KEY_BYTES), 0)
+_FEED_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, Feed()))[:3]  # the array's head, version and kind
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One packet's content. records: encoded, as they came or will go."""
+
+    swim: bytes = b""
+    records: tuple[bytes, ...] = ()
+    wanted: tuple[PeerId, ...] = ()
+
+    def encode(self) -> bytes:
+        """At most 50,000 bytes."""
+        packed: bytes = msgpack.packb((_VERSION, self.swim, self.records, self.wanted))
+        return packed
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read a packet's content; DecodeError says what is wrong."""
+        match _unpack(data):
+            case [version, *_] if type(version) is not int or version != _VERSION:
+                raise DecodeError(f"envelope of version {version!r}: allowed is {_VERSION}")
+            case [_, bytes(swim), list(records), list(wanted)]:
+                return cls(
+                    swim,
+                    _texts(records, "a record", MAX_RECORD_BYTES),
+                    tuple(_peer(key) for key in _texts(wanted, "a wanted peer", KEY_BYTES)),
+                )
+            case _:
+                raise DecodeError(f"envelope: not an array of {_PARTS} parts of the right types")
+
+
+def named_in_feed(packet: bytes) -> list[PeerId] | None:
+    """The members that a SWIM packet of ours names if it is a Feed; None if it is anything else."""
+    if not packet.startswith(_FEED_HEAD):
+        return None
+    return [PeerId(update.id.key) for update in decode_packet(packet).updates]
+
+
+def _unpack(data: bytes) -> object:
+    limits = {"max_str_len": 0, "max_map_len": 0, "max_ext_len": 0}
+    try:
+        unpacked: object = msgpack.unpackb(
+            data, max_array_len=max(MAX_RECORDS, MAX_WANTED), max_bin_len=MAX_SWIM_BYTES, **limits
+        )
+    except (ValueError, msgpack.UnpackException) as error:
+        raise DecodeError(f"envelope: not msgpack within bounds ({type(error).__name__})") from None
+    return unpacked
+
+
+def _texts(items: list[object], what: str, most: int) -> tuple[bytes, ...]:
+    for item in items:
+        if not isinstance(item, bytes) or len(item) > most:
+            raise DecodeError(f"envelope: {what} is at most {most} bytes")
+    return tuple(item for item in items if isinstance(item, bytes))
+
+
+def _peer(key: bytes) -> PeerId:
+    try:
+        return PeerId(key)
+    except ValueError as error:
+        raise DecodeError(f"envelope: {error}") from None

@@ -1,0 +1,110 @@
+"""From the list of members to the tracker's peer sets (FLOWS 3.6).
+
+* A change starts, or restarts, the settle timer; the set is due `settle` after the last change, and at the latest
+  `settle_at_most` after the first.
+* The next set lists every visible member as primary. Before it the tracker is told the new records.
+* One set is under way at a time; what changes meanwhile makes another one.
+* After StaleSetId the set is sent again with the newest id + 1. After PeerSetTooLarge the old set stays until the
+  next change. Without an answer in time the set is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ... import runtime
+from ...runtime import MailboxFull, Message, ReplyTimeout, Timer
+from ...transport.identity import PeerId
+from ...transport.record import PeerRecord
+from ..tracker.errors import PeerSetTooLarge, StaleSetId
+from ..tracker.mailbox import Mailbox as Tracker
+from ..tracker.sets import TrackedPeers
+from .config import Config
+from .mailbox import PeerSetRefused
+from .metrics import Metrics
+
+_ANSWER_WITHIN = 10.0  # seconds, above the tracker's own wait for transport
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Message):
+    """Timer: the list of members has come to rest, or has been restless long enough."""
+
+
+class Feeder:
+    """Part of the engine: gives the tracker its peer sets."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        config: Config,
+        tracker: Tracker,
+        metrics: Metrics,
+        *,
+        members: Callable[[], Iterable[PeerRecord]],
+        tell: Callable[[PeerSetRefused], object],
+    ) -> None:
+        """members: who is visible. tell: where the event goes."""
+        self._engine = engine
+        self._config = config
+        self._tracker = tracker
+        self._metrics = metrics
+        self._members = members
+        self._tell = tell
+        self._first_change: float | None = None
+        self._timer: Timer | None = None
+        self._set_id = 0
+        self._under_way = False
+        self._again = False
+        self._new_records: dict[PeerId, PeerRecord] = {}
+
+    def changed(self, record: PeerRecord | None = None) -> None:
+        """The list of visible members is another one now; `record` is new in it."""
+        if not self._config.feeds_tracker:
+            return
+        if record is not None:
+            self._new_records[record.peer] = record
+        now = self._engine.now()
+        if self._first_change is None:
+            self._first_change = now
+        if self._timer is not None:
+            self._timer.cancel()
+        due = min(now + self._config.settle, self._first_change + self._config.settle_at_most)
+        self._timer = self._engine.after(due - now, Settled())
+
+    def on_settled(self, _message: Settled) -> None:
+        """The next peer set is due."""
+        self._first_change = self._timer = None
+        if self._under_way:
+            self._again = True
+        else:
+            self._track(self._set_id + 1)
+
+    def _track(self, id: int) -> None:
+        records = list(self._members())
+        if self._new_records:
+            self._tracker.hint(self._new_records.values())
+            self._new_records = {}
+        self._set_id, self._under_way, self._again = id, True, False
+        peers = TrackedPeers({record.peer: record.address for record in records})
+        self._engine.on_reply(self._tracker.track(id, peers), self._on_tracked, within=_ANSWER_WITHIN)
+
+    def _on_tracked(self, answer: Exception | None) -> None:
+        self._under_way = False
+        self._metrics.peer_sets.inc("Tracked" if answer is None else type(answer).__name__)
+        match answer:
+            case StaleSetId():
+                self._track(answer.newest + 1)
+                return
+            case PeerSetTooLarge():
+                self._engine.log.error("too many members for the tracker, it keeps the set before", error=answer)
+                self._tell(PeerSetRefused(answer.size, answer.limit))
+            case ReplyTimeout() | MailboxFull():
+                self._engine.log.warning("peer set not tracked, trying again", id=self._set_id, error=answer)
+                self.changed()
+            case Exception():
+                self._engine.log.error("peer set not tracked", id=self._set_id, error=answer)
+        if self._again:
+            self._track(self._set_id + 1)

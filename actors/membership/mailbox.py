@@ -1,0 +1,184 @@
+"""What the membership can be asked and told, and the events it emits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ... import runtime
+from ...runtime import Feedback, Limit, Message, Reply, Request
+from ...transport.address import Address
+from ...transport.identity import PeerId
+from ...transport.mailbox import Packet
+from ...transport.record import PeerRecord
+from .swim import State
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUp(Message):
+    """A member is there, by its own signed record."""
+
+    peer: PeerId
+    record: PeerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDown(Message):
+    """A member has died, or has left."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUpdated(Message):
+    """A member has a newer record: it was restarted, has moved, or came back after it was held dead."""
+
+    peer: PeerId
+    record: PeerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Message):
+    """The first other member is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated(Message):
+    """The last other member is gone. The seeds, and members held dead, are tried again until somebody answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoined(Message):
+    """The others held this node dead; it goes on under this newer record of its own."""
+
+    record: PeerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInUse(Message):
+    """The others hold this node dead again and again: another process seems to run with its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSetRefused(Message):
+    """The members are too many for the tracker, which keeps the set before. listed: this node included."""
+
+    listed: int
+    limit: int
+
+
+EVENTS: tuple[type[Message], ...] = (
+    MemberUp,
+    MemberDown,
+    MemberUpdated,
+    Joined,
+    Isolated,
+    Rejoined,
+    KeyInUse,
+    PeerSetRefused,
+)
+
+# Requests and commands -----------------------------------------------------------------------------------------------
+
+Seeds = Iterable[PeerRecord | tuple[PeerId, Address]]
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Request[None]):
+    """Take part. seeds: peers and where they are; None for those of the configuration."""
+
+    seeds: tuple[tuple[PeerId, Address], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave(Request[None]):
+    """Say goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """One other member. since: unix seconds at which it came up or went down."""
+
+    peer: PeerId
+    state: State
+    incarnation: int
+    record: PeerRecord
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who is known, by a signed record, at one moment; in the order of their ids, Down ones too.
+
+    own: this node's record; None before the first `join`.
+    """
+
+    own: PeerRecord | None = None
+    others: tuple[MemberInfo, ...] = ()
+
+    @property
+    def active(self) -> tuple[MemberInfo, ...]:
+        """Those that are not Down."""
+        return tuple(member for member in self.others if member.state is not State.DOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class GetMembers(Request[Members]):
+    """Who is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Message):
+    """Tell `mailbox` events of these kinds."""
+
+    mailbox: runtime.Mailbox
+    kinds: tuple[type[Message], ...]
+
+
+class Mailbox(runtime.Mailbox):
+    """How others reach the membership. It is one of transport's observers, and takes its packets."""
+
+    limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
+
+    def join(self, seeds: Seeds | None = None) -> Reply[None]:
+        """Take part from now on, also again after `leave`; call it once transport listens.
+
+        seeds: records, or peers and their addresses, to announce this node to, now and while it is isolated; None for
+        those of the configuration. A later `join` only replaces them. This node itself among them is ignored.
+        Resolves when the announcements are on their way. Fails with NoAddress if this node cannot be dialled.
+        Raises ValueError for a record without an address.
+        """
+        return self.ask(Join(None if seeds is None else tuple(map(_seed, seeds))))
+
+    def leave(self) -> Reply[None]:
+        """Tell the others that this node goes, so that nobody has to find out. Resolves when that has been said."""
+        return self.ask(Leave())
+
+    def members(self) -> Reply[Members]:
+        """Who is there."""
+        return self.ask(GetMembers())
+
+    def subscribe(self, mailbox: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
+        """Tell `mailbox` events of these kinds, by default all: a MemberUp of each present member at once, then each
+        event in order.
+
+        Raises UnhandledMessage if the subscriber's engine has no handler for them, ValueError for what is no event.
+        """
+        wanted = kinds or EVENTS
+        for kind in wanted:
+            if kind not in EVENTS:
+                allowed = ", ".join(event.__name__ for event in EVENTS)
+                raise ValueError(f"{kind.__name__} is no event of the membership; allowed are {allowed}")
+        mailbox.require(*wanted)
+        return self.tell(Subscribe(mailbox, wanted))
+
+
+def _seed(seed: PeerRecord | tuple[PeerId, Address]) -> tuple[PeerId, Address]:
+    if not isinstance(seed, PeerRecord):
+        return seed[0], seed[1]
+    if seed.address is None:
+        raise ValueError(f"the record of seed {seed.peer.short} has no address: a seed can be dialled")
+    return seed.peer, seed.address

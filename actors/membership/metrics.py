@@ -1,0 +1,37 @@
+"""Everything the membership counts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from ...runtime import Registry
+from .swim import Swim
+
+
+class Metrics:
+    """The membership's metrics. No label comes from a peer."""
+
+    def __init__(self, registry: Registry) -> None:
+        """registry: the node's."""
+        gauge, counter = registry.gauge, registry.counter
+        self.members = gauge("membership_members", "Visible members, this node excluded.")
+        self.missing = gauge("membership_missing_records", "Active members that wait for their record.")
+        self.changes = counter("membership_changes_total", "Events told, by kind.", labels=("event",))
+        self.packets = counter("membership_packets_total", "Packets, by what became of them.", labels=("outcome",))
+        self.bytes_sent = counter("membership_sent_bytes_total", "Bytes handed to transport.")
+        self.records = counter(
+            "membership_records_total", "Records received, by what became of them.", labels=("result",)
+        )
+        self.peer_sets = counter(
+            "membership_peer_sets_total", "Peer sets given to the tracker, by answer.", labels=("answer",)
+        )
+        self.backlog = gauge("membership_backlog", "Members with news still to be passed on.")
+        self.protocol = gauge(
+            "membership_protocol_events", "What the protocol counts since the first join, by kind.", labels=("kind",)
+        )
+
+    def show(self, swim: Swim) -> None:
+        """Bring what the protocol counts up to date."""
+        self.backlog.set(swim.updates_backlog())
+        for kind, total in asdict(swim.counters).items():
+            self.protocol.set(total, kind)

@@ -1,0 +1,321 @@
+"""This node as a member, from the first `join` on: `Swim`, records and view, and the packets between them.
+
+A packet that comes in:
+
+1. What is no envelope, or comes from a peer whose record neither stands in it nor is held: dropped and counted. So
+   whoever is heard first-hand can be seen, and answered.
+2. Its SWIM packet goes to `Swim`, under the name that transport has authenticated.
+3. Records of members are kept, others ignored; records that the sender wants are sent to it. A false record ends the
+   packet: nobody honest passes one on.
+4. If it named members whose records are missing, or brought some of them, the sender is asked for (more of) those.
+
+A packet that goes out carries our own record until its receiver has been heard of since, and always in a Feed, which
+also carries the records of those it names. Who has no address is not sent to, not probed and not accused; nor is a
+peer that this node blocks (FLOWS 2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ... import runtime
+from ...runtime import Message, Timer
+from ...transport.address import Address
+from ...transport.errors import DecodeError
+from ...transport.identity import PeerId
+from ...transport.mailbox import Mailbox as Transport
+from ...transport.mailbox import Packet
+from ...transport.record import PeerRecord
+from . import swim
+from .config import Config
+from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, named_in_feed
+from .mailbox import Isolated, Joined, KeyInUse, MemberInfo, Members
+from .metrics import Metrics
+from .records import Records
+from .swim import Connection, MemberId, Outbox, Swim, SwimError
+from .swim.timers import RemoveDown
+from .view import View
+
+ASK_AGAIN = 1.0
+"""Seconds between two rounds of asking for missing records."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwimTimer(Message):
+    """A timer of the protocol has run down."""
+
+    timer: swim.Timer
+
+
+@dataclass(frozen=True, slots=True)
+class AskForRecords(Message):
+    """Timer: somebody else may have the records that are still missing."""
+
+
+class Participant:
+    """Part of the engine. `own` is this node's record."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        config: Config,
+        own: PeerRecord,
+        *,
+        transport: Transport,
+        metrics: Metrics,
+        blocked: set[PeerId],
+        tell: Callable[[Message], object],
+        rejoined: Callable[[MemberId], object],
+    ) -> None:
+        """blocked: whom this node blocks, kept by the engine. tell: where events go.
+
+        rejoined: called when this node goes on under another generation, for which there is no record yet.
+        """
+        self.own = own
+        self.records = Records(own.network, own.peer)
+        self.view = View(self.records)
+        self.swim = Swim.new(
+            MemberId(own.peer, own.generation),
+            config.protocol,
+            engine.rng,
+            renew=lambda identity: MemberId(identity.key, identity.generation + 1),
+            probeable=self._is_probeable,
+        )
+        self._engine = engine
+        self._transport = transport
+        self._metrics = metrics
+        self._blocked = blocked
+        self._tell = tell
+        self._rejoined = rejoined
+        self._outbox = Outbox()
+        self._heard: set[PeerId] = set()  # who has our record, as it has answered
+        self._asking: Timer | None = None
+
+    # Commands --------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_left(self) -> bool:
+        """Whether this node said goodbye and has not joined since."""
+        return self.swim.connection is Connection.UNDEAD
+
+    def join(self, seeds: Iterable[tuple[PeerId, Address]]) -> None:
+        """Announce this node to the seeds, now and while it is isolated."""
+        others = {peer: address for peer, address in seeds if peer != self.own.peer}
+        self.records.set_seeds(others)
+        self.swim.join([MemberId(peer, 0) for peer in others], self._outbox)
+        self.carry_out()
+
+    def renewed(self, own: PeerRecord) -> bool:
+        """There is a newer record of this node; says whether it is newer than the one in use."""
+        if not own.newer_than(self.own):
+            return False
+        self.own = own
+        self._heard.clear()
+        return True
+
+    def come_back(self) -> None:
+        """After `leave`: go on under the generation of our newest record."""
+        self.swim.change_identity(MemberId(self.own.peer, self.own.generation), self._outbox)
+        self.carry_out()
+
+    def leave(self) -> None:
+        """Tell some members that this node is gone."""
+        self.swim.leave_cluster(self._outbox)
+        self.carry_out()
+
+    def gossip(self) -> None:
+        """Pass the news on."""
+        self.swim.gossip(self._outbox)
+        self.carry_out()
+
+    def members(self) -> Members:
+        """Everybody that has a record, Down ones too."""
+        return Members(self.own, tuple(sorted(self._infos(), key=lambda info: info.peer)))
+
+    def _infos(self) -> Iterable[MemberInfo]:
+        for member in self.swim.iter_membership_state():
+            peer = PeerId(member.id.key)
+            record, since = self.records.get(peer), self.view.since(peer)
+            if record is not None and since is not None and (not member.is_active or self.view.is_visible(peer)):
+                yield MemberInfo(peer, member.state, member.incarnation, record, since)
+
+    # What happens ----------------------------------------------------------------------------------------------------
+
+    def timer(self, timer: swim.Timer) -> None:
+        """A timer of the protocol has run down."""
+        self.swim.handle_timer(timer, self._outbox)
+        self.carry_out()
+        if isinstance(timer, RemoveDown) and self.view.forget(timer.member):
+            self._forget(PeerId(timer.member.key))
+        self._metrics.show(self.swim)
+
+    def opened(self, record: PeerRecord) -> None:
+        """Somebody is connected: who is no member yet is announced to, which ends isolation without waiting."""
+        try:
+            self._learn(record)
+        except DecodeError:
+            return
+        if not self.has_left and not self.view.is_active(record.peer):
+            self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
+            self.carry_out()
+
+    def closed(self, peer: PeerId) -> None:
+        """A connection is gone: no evidence of death, only a reason to look (FLOWS 3.6)."""
+        self.swim.hint(peer)
+        self._forget(peer)
+
+    def packet(self, packet: Packet) -> None:
+        """A packet has come."""
+        try:
+            self._open(packet.peer, Envelope.decode(packet.payload))
+        except DecodeError as error:
+            self._drop("malformed", packet.peer, error)
+        self._forget(packet.peer)
+
+    def _open(self, sender: PeerId, envelope: Envelope) -> None:
+        missing = self.view.num_missing
+        records = [self.records.read(data) for data in envelope.records]
+        for record in records:
+            if record.peer == sender:
+                self._learn(record)
+        if sender not in self.records:
+            self._drop("stranger", sender)
+            return
+        self._heard.add(sender)
+        if envelope.swim:
+            self._hear(envelope.swim, sender)
+        brought = [self._learn(record) for record in records if record.peer != sender and record.peer in self.view]
+        if envelope.wanted:
+            self._answer(sender, envelope.wanted)
+        if self.view.num_missing > missing or any(brought):
+            self._ask(sender)
+
+    def _hear(self, data: bytes, sender: PeerId) -> None:
+        try:
+            self.swim.handle_data(data, self._engine.now(), self._outbox, sender=sender)
+        except SwimError as error:
+            self._drop(type(error).__name__, sender, error)
+        else:
+            self._metrics.packets.inc("received")
+        self.carry_out()
+
+    def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
+        self._metrics.packets.inc(why)
+        self._engine.log.debug("packet dropped", why=why, peer=sender.short, error=str(error or ""))
+
+    # Records ---------------------------------------------------------------------------------------------------------
+
+    def _learn(self, record: PeerRecord) -> bool:
+        """Keep a record if it is newer; says whether it was. Raises DecodeError if no member can have it."""
+        try:
+            is_new = self.records.add(record)
+        except DecodeError as error:
+            self._metrics.records.inc("refused")
+            self._engine.log.info("record refused", error=str(error))
+            raise
+        self._metrics.records.inc("kept" if is_new else "known")
+        if is_new:
+            self._emit(self.view.recorded(record))
+        return is_new
+
+    def _forget(self, peer: PeerId) -> None:
+        """A record of somebody who is neither a member nor a seed is of no use."""
+        if peer not in self.view and not self.records.is_seed(peer):
+            self.records.forget(peer)
+            self._heard.discard(peer)
+
+    def _answer(self, peer: PeerId, wanted: tuple[PeerId, ...]) -> None:
+        found = self.records.encoded(wanted, MAX_RECORDS - 1)
+        if self.own.peer in wanted:
+            found.insert(0, self.own.encode())
+        if found:
+            self._post(peer, Envelope(records=tuple(found)))
+
+    def _ask(self, peer: PeerId) -> None:
+        wanted = self.view.take_missing(MAX_WANTED)
+        if not wanted:
+            return
+        self._post(peer, Envelope(records=self._introduction(peer), wanted=wanted))
+        if self._asking is None:
+            self._asking = self._engine.after(ASK_AGAIN, AskForRecords())
+
+    def ask_again(self) -> None:
+        """Records are still missing: ask somebody."""
+        self._asking = None
+        others = [record.peer for record in self.view.visible if record.peer not in self._blocked]
+        if self.view.num_missing and others:
+            self._ask(self._engine.rng.choice(others))
+        elif self.view.num_missing:
+            self._asking = self._engine.after(ASK_AGAIN, AskForRecords())
+
+    def _introduction(self, peer: PeerId) -> tuple[bytes, ...]:
+        """Our own record, until the peer has been heard of since it was sent."""
+        return () if peer in self._heard else (self.own.encode(),)
+
+    # What SWIM wants done --------------------------------------------------------------------------------------------
+
+    def carry_out(self) -> None:
+        """Empty the outbox, in order of emission."""
+        for effect in self._outbox.drain():
+            match effect:
+                case swim.Send(to, data):
+                    self._send(PeerId(to.key), data)
+                case swim.Schedule(timer, delay):
+                    self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
+                case swim.Notify(notification):
+                    self._heed(notification)
+
+    def _send(self, to: PeerId, data: bytes) -> None:
+        named = named_in_feed(data)
+        if named is None:
+            self._post(to, Envelope(data, self._introduction(to)))
+        else:
+            self._post(to, Envelope(data, (self.own.encode(), *self.records.encoded(named, MAX_RECORDS - 1))))
+
+    def _post(self, peer: PeerId, envelope: Envelope) -> None:
+        address = self.records.address(peer)
+        if address is None:
+            self._metrics.packets.inc("no_address")
+            return
+        payload = envelope.encode()
+        accepted = self._transport.send_packet(peer, address, payload).accepted
+        self._metrics.packets.inc("sent" if accepted else "not_sent")
+        self._metrics.bytes_sent.inc(by=len(payload) if accepted else 0)
+
+    def _heed(self, notification: swim.Notification) -> None:
+        wall = self._engine.wall()
+        match notification:
+            case swim.MemberUp(member):
+                self._emit(self.view.up(member, wall))
+            case swim.MemberDown(member):
+                self._heard.discard(PeerId(member.key))
+                self._emit(self.view.down(member, wall))
+            case swim.Rename(_, new):
+                self._heard.discard(PeerId(new.key))
+                self.view.rename(new)
+                self._emit(())
+            case swim.Active():
+                self._emit([Joined()])
+            case swim.Idle():
+                self._heard.clear()
+                self._emit([Isolated()])
+            case swim.Rejoin(member):
+                self._heard.clear()
+                self._rejoined(member)
+            case swim.AddressInUse(member):
+                self._engine.log.error("another process seems to run with this node's key", peer=str(member))
+                self._emit([KeyInUse()])
+            case swim.Defunct():
+                self._engine.log.info("left the cluster")
+
+    def _emit(self, events: Iterable[Message]) -> None:
+        for event in events:
+            self._tell(event)
+        self._metrics.members.set(self.view.num_visible)
+        self._metrics.missing.set(self.view.num_missing)
+
+    def _is_probeable(self, key: bytes) -> bool:
+        peer = PeerId(key)
+        return peer not in self._blocked and self.records.address(peer) is not None

@@ -1,0 +1,87 @@
+"""Where members are, by their own signed word (FLOWS 2.11).
+
+* Of each peer the newest record is kept; only one that its peer signed, for our network, comes in.
+* A record without an address is refused: nobody could probe such a member.
+* A seed's address counts until there is a record of it.
+* Signatures are looked at last, after whether a record would change anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...transport.address import Address
+from ...transport.errors import DecodeError
+from ...transport.identity import PeerId
+from ...transport.record import PeerRecord
+from .swim.member import GENERATION_LIMIT
+
+
+class Records:
+    """The records of other peers. This node's own is never among them."""
+
+    def __init__(self, network: str, me: PeerId) -> None:
+        """network: whose records are taken. me: this node."""
+        self._network = network
+        self._me = me
+        self._records: dict[PeerId, PeerRecord] = {}
+        self._seeds: dict[PeerId, Address] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __contains__(self, peer: PeerId) -> bool:
+        return peer in self._records
+
+    def get(self, peer: PeerId) -> PeerRecord | None:
+        """The newest record of a peer."""
+        return self._records.get(peer)
+
+    def address(self, peer: PeerId) -> Address | None:
+        """Where to send to a peer."""
+        record = self._records.get(peer)
+        return record.address if record is not None else self._seeds.get(peer)
+
+    def set_seeds(self, seeds: dict[PeerId, Address]) -> None:
+        """The seeds from now on; this node itself must not be one."""
+        self._seeds = seeds
+
+    def is_seed(self, peer: PeerId) -> bool:
+        """Whether the peer is a seed."""
+        return peer in self._seeds
+
+    def read(self, data: bytes) -> PeerRecord:
+        """Read a record, its signature not yet looked at. Raises DecodeError; `add` decides whether to believe it."""
+        return PeerRecord.decode(data, network=self._network, verify=False)
+
+    def add(self, record: PeerRecord) -> bool:
+        """Keep a record if it is newer than what is held; says whether it was.
+
+        Raises DecodeError for a record that no member can have: forged, without an address, of too high a generation.
+        """
+        if record.address is None:
+            raise DecodeError(f"record of peer {record.peer.short}: a member has an address")
+        if record.generation >= GENERATION_LIMIT:
+            raise DecodeError(f"record of peer {record.peer.short}: generation {record.generation} is not below 2^63")
+        held = self._records.get(record.peer)
+        if record.peer == self._me or (held is not None and not record.newer_than(held)):
+            return False
+        if not record.verify():
+            raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        self._records[record.peer] = record
+        return True
+
+    def forget(self, peer: PeerId) -> None:
+        """The record is not needed any more."""
+        self._records.pop(peer, None)
+
+    def encoded(self, peers: Iterable[PeerId], most: int) -> list[bytes]:
+        """The records of these peers as far as they are held, at most `most`."""
+        found: list[bytes] = []
+        for peer in peers:
+            if len(found) >= most:
+                break
+            record = self._records.get(peer)
+            if record is not None:
+                found.append(record.encode())
+        return found

@@ -1,0 +1,243 @@
+"""The other side of the control socket: what the command line, scripts and `Cluster` use. It blocks.
+
+* Each call has its own connection, so one client serves any number of threads.
+* A call ends with the node's answer, with NoNode as soon as nobody listens any more, or with CallTimeout.
+* A call has at most `timeout` seconds, by default the client's; `put`, `get` and `wait` as long as they are given.
+* A `get` that its caller gives up (an exception, Ctrl-C) is cancelled in the node.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import zmq
+
+from ...config import load
+from ...transport.identity import PeerId
+from ..blobs import BlobKey, GetReport, Progress
+from ..status import ConnectionRow, MemberRow, PeerRow, Status
+from . import place
+from .protocol import MAX_ANSWER, Answer, Call, Kind, Plain, ProtocolError, decode_answer, encode_call
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks whether somebody still listens."""
+GRACE = 10.0
+"""Seconds that the node has beyond a time-out it was told, to say so itself."""
+
+
+class ControlError(Exception):
+    """A command was not carried out."""
+
+
+class NoNode(ControlError):
+    """Nobody listens at the control socket: the node does not run, or has ended."""
+
+
+class CallTimeout(ControlError, TimeoutError):
+    """The node did not answer in time."""
+
+
+class CommandFailed(ControlError):
+    """The node answered that it could not. kind: the name of the error there, as `DestinationError`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Client:
+    """One node's control socket."""
+
+    def __init__(self, socket: str | os.PathLike[str], *, timeout: float = 10.0) -> None:
+        """socket: the path in the node's configuration. timeout: seconds. Nothing is sent before the first command."""
+        self.socket = Path(socket)
+        self.timeout = timeout
+        self.blobs = Files(self)
+        self._numbers = itertools.count(1)
+        self._context = zmq.Context()
+
+    @classmethod
+    def of(cls, node: str | os.PathLike[str], *, timeout: float = 10.0) -> Self:
+        """The client of the node with this `node.yaml`, or in this folder. Raises ConfigError."""
+        return cls(load(node).control.socket, timeout=timeout)
+
+    def status(self) -> Status:
+        """The node at this moment."""
+        return _status(self.call("status"))
+
+    def peers(self) -> tuple[PeerRow, ...]:
+        """Every peer that is tracked, connected or blocked."""
+        return tuple(PeerRow(**row) for row in _rows(self.call("peers")))
+
+    def connections(self) -> tuple[ConnectionRow, ...]:
+        """The open connections."""
+        return tuple(ConnectionRow(**row) for row in _rows(self.call("connections")))
+
+    def members(self) -> tuple[MemberRow, ...]:
+        """Every node that the membership knows, besides this one."""
+        return tuple(MemberRow(**row) for row in _rows(self.call("members")))
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels; 0 if there is none of this name."""
+        return sum(row["value"] for row in _rows(self.call("metrics")) if row["name"] == name)
+
+    def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Status:
+        """Return when at least so many connections are open and so many nodes, this one too, alive.
+
+        Raises CommandFailed of kind `NotReached` after `within` seconds.
+        """
+        arguments: dict[str, Plain] = {"connected": connected, "members": members, "within": within}
+        return _status(self.call("wait", arguments, timeout=None if within is None else within + GRACE))
+
+    def block(self, peer: PeerId | str, duration: float | None = None) -> float:
+        """Disconnect and refuse a peer; until when, in unix seconds. duration: seconds, None for the node's default."""
+        answer = cast("dict[str, float]", self.call("block", {"peer": str(peer), "duration": duration}))
+        return answer["until"]
+
+    def unblock(self, peer: PeerId | str) -> bool:
+        """End a block; False if there was none."""
+        return bool(self.call("unblock", {"peer": str(peer)}))
+
+    def stop(self) -> None:
+        """Ask the node to stop, and return when nobody listens any more, or raise CallTimeout."""
+        self.call("stop")
+        deadline = time.monotonic() + self.timeout
+        while place.somebody_listens(place.find(self.socket)):
+            if time.monotonic() > deadline:
+                raise CallTimeout(f"the node at {self.socket} still runs after {self.timeout:g} s")
+            threading.Event().wait(0.02)
+
+    def call(
+        self,
+        command: str,
+        arguments: dict[str, Plain] | None = None,
+        *,
+        timeout: float | None = -1.0,
+        progress: Callable[[Plain], object] | None = None,
+    ) -> Plain:
+        """Send a command and wait for its result. timeout: seconds; None for no limit, below 0 for the client's own.
+
+        progress: called with what the node says meanwhile. Raises NoNode, CallTimeout, CommandFailed.
+        """
+        limit = self.timeout if timeout is not None and timeout < 0 else timeout
+        deadline = None if limit is None else time.monotonic() + limit
+        path = place.find(self.socket)
+        number = next(self._numbers)
+        with self._context.socket(zmq.DEALER) as socket:
+            socket.linger = 0
+            socket.reconnect_ivl = -1
+            socket.maxmsgsize = MAX_ANSWER
+            self._look(path)
+            socket.connect(f"ipc://{path}")
+            socket.send(encode_call(Call(number, command, arguments or {})))
+            while True:
+                answer = self._next(socket, path, deadline, limit)
+                if answer.kind is Kind.RESULT:
+                    return answer.body
+                if answer.kind is Kind.ERROR:
+                    error = cast("dict[str, str]", answer.body)
+                    raise CommandFailed(error["kind"], error["message"])
+                if progress is not None:
+                    progress(answer.body)
+
+    def _next(
+        self, socket: zmq.Socket[bytes], path: Path, deadline: float | None, limit: float | None
+    ) -> Answer:
+        """The next answer; meanwhile a look now and then whether the node is still there."""
+        while True:
+            left = LOOK_EVERY if deadline is None else min(LOOK_EVERY, deadline - time.monotonic())
+            if left <= 0:
+                raise CallTimeout(f"the node at {self.socket} did not answer within {limit:g} s")
+            if socket.poll(int(left * 1000) + 1):
+                try:
+                    return decode_answer(socket.recv())
+                except ProtocolError as error:
+                    raise ControlError(f"the node at {self.socket} answered nonsense: {error}") from None
+            self._look(path)
+
+    def _look(self, path: Path) -> None:
+        if not place.somebody_listens(path):
+            raise NoNode(f"no node listens at {self.socket}; start it with `rookery run`")
+
+    def close(self) -> None:
+        """Release everything. May be called twice."""
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Files:
+    """The files of another node's process: the same methods as `node.blobs` has. Relative paths are the caller's."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def put(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> BlobKey:
+        """Store a file for everybody to get; its key. Raises CommandFailed of kind `SourceError`, `StorageFailed`."""
+        return BlobKey.parse(str(self._client.call("put", {"path": os.path.abspath(path)}, timeout=timeout)))
+
+    def get(
+        self,
+        key: bytes | str,
+        destination: str | os.PathLike[str],
+        *,
+        timeout: float | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> GetReport:
+        """Fetch a file and write it. timeout: seconds, not counting the writing. progress: called a few times a second.
+
+        Raises CommandFailed of kind `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
+        """
+        root = BlobKey.parse(key)
+        arguments: dict[str, Plain] = {
+            "key": str(root),
+            "destination": os.path.abspath(destination),
+            "timeout": timeout,
+        }
+
+        def show(body: Plain) -> None:
+            if progress is not None:
+                progress(Progress(**cast("dict[str, Any]", body)))
+
+        try:
+            report = _report(self._client.call("get", arguments, timeout=None, progress=show))
+        except ControlError:
+            raise
+        except BaseException:  # the caller has given up
+            self.cancel(root)
+            raise
+        show({"done": report.size, "total": report.size})
+        return report
+
+    def cancel(self, key: bytes | str) -> int:
+        """End every get of this key, whoever waits; how many. What came stays."""
+        return cast("int", self._client.call("cancel", {"key": str(BlobKey.parse(key))}))
+
+
+def _rows(body: Plain) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", body)
+
+
+def _status(body: Plain) -> Status:
+    return Status(**cast("dict[str, Any]", body))
+
+
+def _report(body: Plain) -> GetReport:
+    fields = cast("dict[str, Any]", body)
+    by_peer = {
+        name: tuple((PeerId.parse(peer), count) for peer, count in fields.pop(name)) for name in ("served", "false")
+    }
+    return GetReport(key=BlobKey.parse(fields.pop("key")), **fields, **by_peer)

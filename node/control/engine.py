@@ -1,0 +1,234 @@
+"""The control engine: knows how the node is, and carries out what comes through the control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ... import runtime
+from ...actors.connections import Counts, Info
+from ...actors.connections import Mailbox as Connections
+from ...actors.membership import Mailbox as Membership
+from ...actors.membership import MemberDown, Members, MemberUp
+from ...actors.tracker import Mailbox as Tracker
+from ...actors.tracker import PeerBlocked, PeerSet, PeerSetUpdate, PeerUnblocked
+from ...config.sections import Control
+from ...runtime import Message, Reply, Waiter
+from ...transport.identity import PeerId
+from ..blobs import BlobProgress
+from ..blobs import Mailbox as Blobs
+from ..status import ConnectionRow, MemberRow, PeerRow, Status
+from .calls import Calls
+from .commands import SHORT, Commands
+from .door import Door
+from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
+from .waiting import Waiting, Wish
+
+T = TypeVar("T")
+U = TypeVar("U")
+_FRAMES_PER_TURN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOver(Message):
+    """To itself: the time of a wait is over."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while a node runs."""
+
+    peer: PeerId
+    address: str
+    network: str
+    pid: int
+    source: str
+    admission: str
+
+
+class Engine(runtime.Engine[Mailbox]):
+    """Listens to everybody's events, so that most questions are answered at once."""
+
+    def __init__(
+        self,
+        config: Control,
+        *,
+        about: About,
+        tracker: Tracker,
+        connections: Connections,
+        membership: Membership,
+        blobs: Blobs,
+        stop: Callable[[], object],
+    ) -> None:
+        """stop: asks for the end of the node; called on this engine's thread, returns at once."""
+        super().__init__()
+        self.handlers = {
+            GetStatus: self.on_get_status,
+            GetPeers: self.on_get_peers,
+            GetConnections: self.on_get_connections,
+            GetMembers: self.on_get_members,
+            WaitFor: self.on_wait_for,
+            WaitOver: self.on_wait_over,
+            # events
+            Counts: self.on_counts,
+            PeerSetUpdate: self.on_peer_set_update,
+            PeerBlocked: self.on_peer_blocked,
+            PeerUnblocked: self.on_peer_unblocked,
+            MemberUp: self.on_member_up,
+            MemberDown: self.on_member_down,
+            BlobProgress: self.on_blob_progress,
+        }
+        self._config = config
+        self._about = about
+        self._tracker = tracker
+        self._connections = connections
+        self._membership = membership
+        self._blobs = blobs
+        self._started = self.now()
+        self._counts = Counts(open=0, closing=0)
+        self._set = PeerSet()
+        self._blocked: dict[PeerId, float] = {}
+        self._members: set[PeerId] = set()
+        self._waiting = Waiting()
+        commands = Commands(self.mailbox, tracker=tracker, blobs=blobs, registry=self.runtime.registry, stop=stop)
+        self._calls = Calls(self, commands, config.max_calls)
+        self._door: Door | None = None
+
+    def on_start(self) -> None:
+        """Listen to the others, then open the door. Raises SocketTaken."""
+        self._connections.subscribe(self.mailbox, Counts)
+        self._tracker.subscribe(self.mailbox, PeerSetUpdate, PeerBlocked, PeerUnblocked)
+        self._membership.subscribe(self.mailbox, MemberUp, MemberDown)
+        self._blobs.subscribe(self.mailbox)
+        self._door = Door(self._config.socket)
+        self._calls.send = self._door.send
+
+    def on_stop(self) -> None:
+        """Close the door; whoever waits for an answer finds out that the node is gone."""
+        if self._door is not None:
+            self._door.close()
+
+    def waiter(self) -> Waiter | None:
+        """The door's socket."""
+        return None if self._door is None else self._door.waiter()
+
+    def poll(self) -> bool:
+        """Take what clients sent."""
+        return self._door is not None and self._door.poll(self._calls.take, _FRAMES_PER_TURN)
+
+    # Questions -------------------------------------------------------------------------------------------------------
+
+    def on_get_status(self, _message: GetStatus) -> Status:
+        """From what the events said."""
+        about = self._about
+        return Status(
+            peer=str(about.peer),
+            address=about.address,
+            network=about.network,
+            pid=about.pid,
+            uptime=self.now() - self._started,
+            source=about.source,
+            admission=about.admission,
+            connected=self._counts.open,
+            closing=self._counts.closing,
+            members=1 + len(self._members),
+            blocked=len(self._blocked),
+        )
+
+    def on_get_peers(self, _message: GetPeers) -> Reply[tuple[PeerRow, ...]]:
+        """Tracked, connected or blocked: as of now."""
+        return self._then(self._connections.get_info(), self._peer_rows)
+
+    def on_get_connections(self, _message: GetConnections) -> Reply[tuple[ConnectionRow, ...]]:
+        """Ask who counts them."""
+        return self._then(self._connections.get_info(), self._connection_rows)
+
+    def on_get_members(self, _message: GetMembers) -> Reply[tuple[MemberRow, ...]]:
+        """Ask the membership."""
+        return self._then(self._membership.members(), self._member_rows)
+
+    def on_wait_for(self, message: WaitFor) -> Reply[Status]:
+        """Now, or when the numbers are there."""
+        wish = Wish(message, Reply())
+        number = self._waiting.add(wish)
+        if message.within is not None:
+            wish.timer = self.after(message.within, WaitOver(number))
+        self._changed()
+        return wish.reply
+
+    def on_wait_over(self, message: WaitOver) -> None:
+        self._waiting.over(message.number, self.on_get_status(GetStatus()))
+
+    # Events ----------------------------------------------------------------------------------------------------------
+
+    def on_counts(self, message: Counts) -> None:
+        self._counts = message
+        self._changed()
+
+    def on_peer_set_update(self, message: PeerSetUpdate) -> None:
+        self._set = message.all
+
+    def on_peer_blocked(self, message: PeerBlocked) -> None:
+        self._blocked[message.peer] = message.until
+
+    def on_peer_unblocked(self, message: PeerUnblocked) -> None:
+        self._blocked.pop(message.peer, None)
+
+    def on_member_up(self, message: MemberUp) -> None:
+        self._members.add(message.peer)
+        self._changed()
+
+    def on_member_down(self, message: MemberDown) -> None:
+        self._members.discard(message.peer)
+
+    def on_blob_progress(self, message: BlobProgress) -> None:
+        self._calls.progress(message)
+
+    def _changed(self) -> None:
+        if self._waiting:
+            self._waiting.look(self.on_get_status(GetStatus()))
+
+    def _then(self, asked: Reply[T], rows: Callable[[T], U]) -> Reply[U]:
+        """What `rows` makes of the answer, on this engine's thread."""
+        reply: Reply[U] = Reply()
+
+        def go_on(answer: T | Exception) -> None:
+            reply.fail(answer) if isinstance(answer, Exception) else reply.set(rows(answer))
+
+        self.on_reply(asked, go_on, within=SHORT)
+        return reply
+
+    # Rows ------------------------------------------------------------------------------------------------------------
+
+    def _peer_rows(self, info: Info) -> tuple[PeerRow, ...]:
+        roles = dict.fromkeys(self._set.primary, "primary") | dict.fromkeys(self._set.secondary, "secondary")
+        connected = {link.peer for link in info.links}
+        known = sorted({*roles, *connected, *self._blocked})
+        return tuple(
+            PeerRow(str(peer), roles.get(peer, ""), peer in connected, self._blocked.get(peer)) for peer in known
+        )
+
+    def _connection_rows(self, info: Info) -> tuple[ConnectionRow, ...]:
+        now = self.now()
+        return tuple(
+            ConnectionRow(
+                peer=str(link.peer),
+                direction=link.direction.value,
+                role=link.role.value,
+                ip=link.ip,
+                address=None if link.record.address is None else str(link.record.address),
+                seconds=now - link.opened_at,
+            )
+            for link in info.links
+        )
+
+    def _member_rows(self, members: Members) -> tuple[MemberRow, ...]:
+        rows = []
+        for member in members.others:
+            address = member.record.address
+            state = member.state.name.lower()
+            rows.append(MemberRow(str(member.peer), state, None if address is None else str(address), member.since))
+        return tuple(rows)

@@ -1,0 +1,87 @@
+"""New nodes on disk: a folder with a key and a commented `node.yaml`; also whole clusters that know each other.
+
+* A key file that exists is never overwritten, nor is a YAML file; nothing is written if one of them exists.
+* A cluster's nodes have fixed ports on loopback, free when they are chosen and outside the range from which operating
+  systems take the ports of outgoing connections, so that none is lost before its node starts.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from ..config.node import FILE_NAME
+from ..transport import Address, Endpoint, Identity, PeerId, format_peer, keyfile
+
+KEY_NAME = "node.key"
+_PORTS = range(20_000, 32_000)
+
+
+class AlreadyThere(Exception):
+    """The folder holds a node already; the text names the file."""
+
+
+def make_node(folder: Path, yaml: str | None = None, identity: Identity | None = None) -> PeerId:
+    """Make a node in `folder`, which may exist; its id. yaml: the text of `node.yaml`, by default the commented example.
+
+    Raises AlreadyThere, `keyfile.KeyFileError` or OSError.
+    """
+    identity = identity or Identity.generate()
+    for name in (KEY_NAME, FILE_NAME):
+        if (folder / name).exists():
+            raise AlreadyThere(f"{folder / name} exists: nothing was written")
+    folder.mkdir(parents=True, exist_ok=True)
+    keyfile.save(identity, folder / KEY_NAME)
+    (folder / FILE_NAME).write_text(example() if yaml is None else yaml, encoding="utf-8")
+    return identity.peer
+
+
+def example() -> str:
+    """The `node.yaml` that explains itself."""
+    return resources.files("rookery.config").joinpath("examples/node.yaml").read_text(encoding="utf-8")
+
+
+Values = Mapping[str, Mapping[str, str]]
+"""Section, key, value as it stands in YAML: `{"blobs": {"serve_rate": "8MiB"}}`."""
+
+
+def make_cluster(folder: Path, names: Sequence[str], settings: Values) -> list[Path]:
+    """Make nodes in `folder/NAME` that list each other as static peers; their YAML files. settings: of every node."""
+    identities = [Identity.generate() for _ in names]
+    addresses = [Address(Endpoint("127.0.0.1", port)) for port in free_ports(len(names))]
+    peers = [format_peer(each.peer, address) for each, address in zip(identities, addresses, strict=True)]
+    for name, identity, address in zip(names, identities, addresses, strict=True):
+        others = [peer for peer in peers if not peer.startswith(str(identity.peer))]
+        own: Values = {
+            "transport": {"network": "cluster", "listen": str(address)},
+            "tracker": {"source": "static", "admission": "tracked", "peers": f"[{', '.join(others)}]"},
+        }
+        sections = {section: {**own.get(section, {}), **settings.get(section, {})} for section in {**own, **settings}}
+        make_node(folder / name, _yaml(f"Node {name} of a cluster on this machine.", sections), identity)
+    return [folder / name / FILE_NAME for name in names]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback on which nobody listens now. Raises OSError if there are not enough."""
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if len(found) == count:
+            return found
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    raise OSError(f"fewer than {count} ports of 127.0.0.1 are free between {_PORTS.start} and {_PORTS.stop}")
+
+
+def _yaml(comment: str, sections: Values) -> str:
+    lines = [f"# {comment}"]
+    for section, values in sections.items():
+        lines += [f"{section}:", *(f"  {key}: {value}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"

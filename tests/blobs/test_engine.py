@@ -1,0 +1,476 @@
+"""The blobs engine against a mock resolver: getting, judging, failing."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rookery import runtime
+from rookery.actors import resolver
+from rookery.actors.resolver import Outcome
+from rookery.node.blobs import (
+    BlobProgress,
+    BrokenFile,
+    DestinationError,
+    GetCancelled,
+    GetTimedOut,
+    Manifest,
+    MissingBlock,
+    Progress,
+    SourceError,
+    StorageFailed,
+)
+from rookery.node.stores import StoreError, StoreFull
+from rookery.node.stores.files import FileStore
+from rookery.node.stores.memory import MemoryStore
+from rookery.runtime import Feedback, UnhandledMessage
+
+from .rig import CHUNK, Rig, noise, put_bytes
+
+UNKNOWN = hashlib.sha256(b"unknown").digest()
+
+
+@pytest.fixture
+def rig(simulation: Any) -> Rig:
+    return Rig(simulation)
+
+
+# Putting -------------------------------------------------------------------------------------------------------------
+
+
+def test_put_answers_the_key_under_which_another_node_gets_the_same_bytes(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(noise(1000))
+    key = rig.blobs.put(tmp_path / "file").get(timeout=1)
+    assert key == put_bytes(noise(1000), rig.source)
+    assert set(rig.store.keys()) == set(rig.source.keys())
+    assert rig.blobs.has(key).get(timeout=1)
+    assert rig.count("puts_total", "done") == 1
+
+
+def test_put_of_a_missing_file_is_declined_and_the_engine_lives_on(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"cannot read .*nowhere: No such file"):
+        rig.blobs.put(tmp_path / "nowhere").get(timeout=1)
+    rig.simulation.settle()
+    assert rig.count("puts_total", "SourceError") == 1
+    assert not rig.blobs.has(UNKNOWN).get(timeout=1)
+
+
+def test_put_into_a_full_store_is_declined_with_the_stores_words(simulation: Any, tmp_path: Path) -> None:
+    rig = Rig(simulation, MemoryStore(max_bytes=100))
+    (tmp_path / "file").write_bytes(noise(1000))
+    with pytest.raises(StorageFailed, match="the memory store is full") as caught:
+        rig.blobs.put(tmp_path / "file").get(timeout=1)
+    assert isinstance(caught.value.__cause__, StoreFull)
+
+
+# Getting -------------------------------------------------------------------------------------------------------------
+
+
+def test_get_fetches_every_block_once_and_writes_the_file(rig: Rig, tmp_path: Path) -> None:
+    data = noise(5000)
+    key = put_bytes(data, rig.source)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    served = rig.serve()
+    report = reply.get(timeout=1)
+    assert (tmp_path / "copy").read_bytes() == data
+    assert sorted(served) == list(rig.source.keys())
+    assert (report.key, report.size) == (key, 5000)
+    assert report.fetched == rig.source.size
+    assert report.served == ((rig.peer("bob"), rig.source.size),)
+    assert report.false == ()
+    assert rig.count("gets_total", "done") == 1
+    assert rig.count("downloads") == rig.count("wanted_blocks") == 0
+
+
+def test_get_never_has_more_than_the_window_under_way(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(5000), rig.source)
+    rig.blobs.get(key, tmp_path / "copy")
+    most = 0
+    rig.news()
+    while rig.asked:
+        most = max(most, len(rig.asked))
+        rig.verdict(rig.asked[-1])
+        rig.news()
+    assert most == 4
+    assert (tmp_path / "copy").exists()
+
+
+def test_get_judges_all_blocks_that_came_while_the_disk_was_busy_together(simulation: Any, tmp_path: Path) -> None:
+    rig = Rig(simulation, window=8)
+    key = put_bytes(noise(8 * 256), rig.source, 256)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    rig.serve(blocks=3)
+    blocks = list(rig.asked)
+    assert len(blocks) == 8
+    steps = _count_steps(rig)
+    verdicts = [rig.deliver(block) for block in blocks]
+    reply.get(timeout=1)
+    assert {verdict.get(timeout=1) for verdict in verdicts} == {Outcome.COMPLETE}
+    assert len(steps) <= 2  # what came first, and what came while that was at work
+
+
+def _count_steps(rig: Rig) -> list[object]:
+    steps: list[object] = []
+    real = rig.node.work
+
+    def work(function: Any, *args: object, **how: Any) -> Any:
+        if function.__name__ == "advance":
+            steps.append(args)
+        return real(function, *args, **how)
+
+    rig.node.work = work
+    return steps
+
+
+def test_get_of_a_file_the_store_has_asks_nobody(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(1000), rig.store)
+    report = rig.blobs.get(key, tmp_path / "copy").get(timeout=1)
+    assert (tmp_path / "copy").read_bytes() == noise(1000)
+    assert (report.size, report.fetched, report.served) == (1000, 0, ())
+    assert rig.news() == []
+
+
+def test_get_of_an_empty_file_writes_an_empty_file(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(b"", rig.source)
+    reply = rig.blobs.get(key.hex(), tmp_path / "copy")
+    rig.serve()
+    assert reply.get(timeout=1).size == 0
+    assert (tmp_path / "copy").read_bytes() == b""
+
+
+def test_get_after_an_interruption_fetches_only_what_is_missing(
+    simulation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", lambda _fd: None)
+    before = Rig(simulation, FileStore(tmp_path / "store"))
+    key = put_bytes(noise(5000), before.source)
+    interrupted = before.blobs.get(key, tmp_path / "copy")
+    came = before.serve(blocks=10)
+    before.stop()
+    with pytest.raises(GetCancelled, match="the node stops"):
+        interrupted.get(timeout=1)
+    assert not (tmp_path / "copy").exists()
+
+    after = Rig(simulation, FileStore(tmp_path / "store"), node="after")
+    put_bytes(noise(5000), after.source)
+    reply = after.blobs.get(key, tmp_path / "copy")
+    fetched = after.serve()
+    assert not set(came) & set(fetched)
+    assert set(came) | set(fetched) == set(after.source.keys())
+    assert reply.get(timeout=1).fetched == sum(len(after.source.get(block) or b"") for block in fetched)
+    assert (tmp_path / "copy").read_bytes() == noise(5000)
+
+
+def test_gets_of_one_key_share_the_download_and_each_has_its_file(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(2000), rig.source)
+    first = rig.blobs.get(key, tmp_path / "first")
+    before = rig.serve(blocks=5)
+    second = rig.blobs.get(key, tmp_path / "second")
+    after = rig.serve(peer="carol")
+    assert sorted(before + after) == list(rig.source.keys())
+    assert first.get(timeout=1).served == second.get(timeout=1).served
+    assert [peer for peer, _ in first.get().served] == sorted([rig.peer("bob"), rig.peer("carol")])
+    for name in ("first", "second"):
+        assert (tmp_path / name).read_bytes() == noise(2000)
+
+
+def test_block_that_two_files_share_is_asked_for_once_and_serves_both(rig: Rig, tmp_path: Path) -> None:
+    shared = noise(CHUNK)
+    one, two = put_bytes(shared + b"one", rig.source), put_bytes(shared + b"two", rig.source)
+    replies = [rig.blobs.get(one, tmp_path / "one"), rig.blobs.get(two, tmp_path / "two")]
+    served = rig.serve()
+    assert sorted(served) == list(rig.source.keys())
+    for reply in replies:
+        reply.get(timeout=1)
+    assert (tmp_path / "two").read_bytes() == shared + b"two"
+
+
+def test_file_put_while_it_is_fetched_ends_the_fetch(rig: Rig, tmp_path: Path) -> None:
+    data = noise(3000)
+    (tmp_path / "file").write_bytes(data)
+    key = put_bytes(data, rig.source)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    rig.serve(blocks=3)
+    rig.blobs.put(tmp_path / "file").get(timeout=1)
+    rig.verdict(rig.asked[0])
+    assert reply.get(timeout=1).size == 3000
+    rig.news()
+    assert rig.asked == []
+
+
+def test_get_when_the_resolver_gave_a_block_up_asks_again_after_a_pause(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(1000), rig.source)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    assert rig.fetched() == [key]
+    rig.blobs.tell(resolver.FetchFailed(key, resolver.Reason.UNANSWERED))
+    assert rig.fetched() == []
+    rig.asked.clear()
+    rig.simulation.run(for_=1)
+    assert rig.fetched() == [key]
+    rig.serve()
+    assert reply.get(timeout=1).size == 1000
+
+
+# How a get ends otherwise --------------------------------------------------------------------------------------------
+
+
+def test_get_to_a_place_that_cannot_be_written_is_declined_before_anything_came(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(1000), rig.source)
+    with pytest.raises(DestinationError, match="it is a folder"):
+        rig.blobs.get(key, tmp_path).get(timeout=1)
+    (tmp_path / "file").touch()
+    with pytest.raises(DestinationError, match="No such file or directory"):
+        rig.blobs.get(key, tmp_path / "nowhere" / "copy").get(timeout=1)
+    with pytest.raises(DestinationError, match="Not a directory"):
+        rig.blobs.get(key, tmp_path / "file" / "copy").get(timeout=1)
+    rig.news()
+    assert rig.asked == []
+    assert rig.count("downloads") == 0
+
+
+def test_get_to_a_bad_place_leaves_the_other_gets_of_the_file_alone(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(1000), rig.source)
+    good, bad = rig.blobs.get(key, tmp_path / "copy"), rig.blobs.get(key, tmp_path)
+    rig.serve()
+    assert good.get(timeout=1).size == 1000
+    with pytest.raises(DestinationError):
+        bad.get(timeout=1)
+
+
+def test_get_of_blocks_that_make_no_file_is_declined_and_blames_no_peer(rig: Rig, tmp_path: Path) -> None:
+    short = hashlib.sha256(b"short").digest()
+    rig.source.put(short, b"short")
+    root = Manifest(1, 2 * CHUNK, CHUNK, short + UNKNOWN).encode()
+    key = hashlib.sha256(root).digest()
+    rig.source.put(key, root)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    rig.serve(blocks=1)
+    assert rig.verdict(short) is Outcome.COMPLETE
+    with pytest.raises(BrokenFile, match="a chunk has 5 bytes where its manifest says 128"):
+        reply.get(timeout=1)
+    rig.news()
+    assert rig.asked == []
+    assert not rig.store.has(short)
+
+
+def test_get_when_the_store_fails_is_declined_and_blames_no_peer(simulation: Any, tmp_path: Path) -> None:
+    rig = Rig(simulation, MemoryStore(max_bytes=600))
+    key = put_bytes(noise(5000), rig.source)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    outcomes = set()
+    rig.news()
+    while rig.asked:
+        outcomes.add(rig.verdict(rig.asked[0]))
+        rig.news()
+    assert outcomes == {Outcome.COMPLETE, Outcome.IGNORED}
+    with pytest.raises(StorageFailed, match="the memory store is full"):
+        reply.get(timeout=1)
+
+
+def test_cancel_ends_every_get_of_the_file_and_what_was_asked_for(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(5000), rig.source)
+    gets = [rig.blobs.get(key, tmp_path / name) for name in ("first", "second")]
+    rig.serve(blocks=6)
+    under_way = rig.asked[0]
+    assert rig.blobs.cancel(key).get(timeout=1) == 2
+    rig.news()
+    assert rig.asked == []
+    for get in gets:
+        with pytest.raises(GetCancelled, match="somebody cancelled it"):
+            get.get(timeout=1)
+    assert rig.verdict(under_way) is Outcome.IGNORED
+    assert rig.store.count() == 6
+    assert rig.blobs.cancel(key).get(timeout=1) == 0
+
+
+def test_cancel_of_one_file_leaves_a_shared_block_to_the_other(rig: Rig, tmp_path: Path) -> None:
+    shared = noise(CHUNK)
+    one, two = put_bytes(shared + b"one", rig.source), put_bytes(shared + b"two", rig.source)
+    rig.blobs.get(one, tmp_path / "one")
+    kept = rig.blobs.get(two, tmp_path / "two")
+    rig.news()
+    rig.verdict(one)
+    rig.verdict(two)
+    rig.news()
+    block = hashlib.sha256(shared).digest()
+    arriving = rig.deliver(block)  # handed to the first file, which is then cancelled
+    rig.blobs.cancel(one).get(timeout=1)
+    assert ("cancel", block) not in rig.news()
+    assert arriving.get(timeout=1) is Outcome.COMPLETE
+    rig.asked.remove(block)
+    rig.serve()
+    assert kept.get(timeout=1).size == CHUNK + 3
+
+
+def test_get_that_is_out_of_time_says_how_far_it_came_and_the_others_go_on(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(1000), rig.source)
+    hurried = rig.blobs.get(key, tmp_path / "hurried", timeout=2)
+    patient = rig.blobs.get(key, tmp_path / "patient", timeout=60)
+    rig.simulation.run(for_=1)
+    rig.serve(blocks=4)
+    done = rig.blobs.progress(key).get(timeout=0.5).done
+    rig.simulation.run(for_=3)
+    with pytest.raises(GetTimedOut, match=f"not fetched within 2 s: {done} of 1000 bytes came"):
+        hurried.get(timeout=1)
+    rig.serve()
+    assert patient.get(timeout=1).size == 1000
+    assert not (tmp_path / "hurried").exists()
+
+
+def test_get_of_a_file_nobody_has_is_out_of_time_and_gives_its_wishes_up(rig: Rig, tmp_path: Path) -> None:
+    reply = rig.blobs.get(UNKNOWN, tmp_path / "copy", timeout=5)
+    rig.simulation.run(for_=6)
+    with pytest.raises(TimeoutError, match="its root came from nobody"):
+        reply.get(timeout=1)
+    assert rig.news() == [("fetch", UNKNOWN), ("cancel", UNKNOWN)]
+
+
+def test_get_after_the_resolver_stopped_is_declined(rig: Rig, tmp_path: Path) -> None:
+    rig.resolver.close()
+    with pytest.raises(GetCancelled, match="the resolver has stopped"):
+        rig.blobs.get(UNKNOWN, tmp_path / "copy").get(timeout=1)
+
+
+def test_engine_that_stops_ends_its_gets_and_closes_its_store(rig: Rig, tmp_path: Path) -> None:
+    reply = rig.blobs.get(UNKNOWN, tmp_path / "copy")
+    rig.simulation.settle()
+    rig.stop()
+    with pytest.raises(GetCancelled, match="the node stops"):
+        reply.get(timeout=1)
+    with pytest.raises(StoreError, match="closed"):
+        rig.store.has(UNKNOWN)
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0])
+def test_get_with_no_time_or_a_bad_key_is_refused_at_the_callers_side(rig: Rig, timeout: float) -> None:
+    with pytest.raises(ValueError, match="a get lasts longer than 0 seconds"):
+        rig.blobs.get(UNKNOWN, "copy", timeout=timeout)
+    for ask in (rig.blobs.has, rig.blobs.progress, rig.blobs.cancel):
+        with pytest.raises(ValueError, match="a key is 32 bytes or 64 hex digits"):
+            ask("abc")
+
+
+# A store that loses blocks -------------------------------------------------------------------------------------------
+
+
+def test_block_the_store_lost_before_the_file_was_written_is_fetched_again(simulation: Any, tmp_path: Path) -> None:
+    rig = Rig(simulation, Forgetful(forgets=1))
+    key = put_bytes(noise(1000), rig.source)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    served = rig.serve()
+    assert reply.get(timeout=1).size == 1000
+    assert (tmp_path / "copy").read_bytes() == noise(1000)
+    lost = hashlib.sha256(noise(CHUNK)).digest()
+    assert served.count(lost) == 2
+    assert rig.count("lost_blocks_total") == 1
+
+
+def test_block_the_store_loses_again_and_again_ends_the_get(simulation: Any, tmp_path: Path) -> None:
+    rig = Rig(simulation, Forgetful(forgets=1_000_000))
+    reply = rig.blobs.get(put_bytes(noise(1000), rig.source), tmp_path / "copy")
+    rig.serve()
+    with pytest.raises(MissingBlock):
+        reply.get(timeout=1)
+    assert rig.count("downloads") == 0
+
+
+class Forgetful(MemoryStore):
+    """Finds a chunk damaged when it is read, so often."""
+
+    def __init__(self, forgets: int) -> None:
+        super().__init__()
+        self.forgets = forgets
+
+    def get(self, key: bytes) -> bytes | None:
+        value = super().get(key)
+        if value == noise(CHUNK) and self.forgets:
+            self.forgets -= 1
+            self.delete(key)
+            return None
+        return value
+
+
+# Judging -------------------------------------------------------------------------------------------------------------
+
+
+def test_false_block_is_invalid_and_its_sender_named_in_the_report(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(1000), rig.source)
+    reply = rig.blobs.get(key, tmp_path / "copy")
+    assert rig.fetched() == [key]
+    assert rig.verdict(key, b"a lie", peer="mallory") is Outcome.INVALID
+    assert rig.news() == []  # the resolver asks another by itself
+    rig.serve()
+    report = reply.get(timeout=1)
+    assert report.false == ((rig.peer("mallory"), 1),)
+    assert report.served == ((rig.peer("bob"), rig.source.size),)
+    assert rig.count("blocks_total", "invalid") == 1
+
+
+def test_block_nobody_asked_for_is_ignored_and_not_stored(rig: Rig) -> None:
+    put_bytes(noise(100), rig.source)
+    for key in list(rig.source.keys()):
+        assert rig.verdict(key) is Outcome.IGNORED
+    assert rig.store.count() == 0
+
+
+# Progress ------------------------------------------------------------------------------------------------------------
+
+
+class WatcherMailbox(runtime.Mailbox):
+    pass
+
+
+class Watcher(runtime.Engine[WatcherMailbox]):
+    def __init__(self, seen: list[BlobProgress]) -> None:
+        super().__init__()
+        self.handlers = {BlobProgress: seen.append}
+
+
+def test_subscriber_hears_progress_that_grows_from_nothing_to_all(rig: Rig, tmp_path: Path) -> None:
+    seen: list[BlobProgress] = []
+    watcher = rig.node.start(Watcher, seen)
+    rig.blobs.subscribe(watcher)
+    rig.blobs.subscribe(watcher)
+    key = put_bytes(noise(1000), rig.source)
+    rig.blobs.get(key, tmp_path / "copy")
+    rig.serve()
+    done = [event.done for event in seen]
+    assert done == sorted(set(done))
+    assert seen[0] == BlobProgress(key, 0, 1000)
+    assert seen[-1] == BlobProgress(key, 1000, 1000)
+
+
+def test_subscriber_without_a_handler_is_refused_and_one_that_is_gone_is_forgotten(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(UnhandledMessage, match="BlobProgress"):
+        rig.blobs.subscribe(rig.blobs)
+    gone = rig.simulation.mock(WatcherMailbox)
+    rig.blobs.subscribe(gone)
+    gone.feedback(Feedback.CLOSED, times=1)  # were it told again, it would receive that
+    rig.blobs.get(put_bytes(noise(1000), rig.source), tmp_path / "copy")
+    rig.serve()
+    assert gone.received() == []
+
+
+def test_progress_without_a_download_is_what_one_would_start_from(rig: Rig, tmp_path: Path) -> None:
+    key = put_bytes(noise(1000), rig.source)
+    assert rig.blobs.progress(key).get(timeout=1) == Progress(0, None)
+    rig.blobs.get(key, tmp_path / "copy")
+    rig.serve(blocks=12)
+    during = rig.blobs.progress(key).get(timeout=1)
+    assert 0 < during.done < 1000
+    assert not rig.blobs.has(key).get(timeout=1)
+    rig.blobs.cancel(key)
+    assert rig.blobs.progress(key).get(timeout=1) == during
+    rig.blobs.get(key, tmp_path / "copy")
+    rig.serve()
+    assert rig.blobs.progress(key).get(timeout=1) == Progress(1000, 1000)
+    assert rig.blobs.has(key).get(timeout=1)
+
+
+def test_progress_of_what_is_no_file_is_declined_and_it_is_not_here(rig: Rig) -> None:
+    key = hashlib.sha256(b"no manifest").digest()
+    rig.store.put(key, b"no manifest")
+    with pytest.raises(BrokenFile, match="a manifest is a msgpack array"):
+        rig.blobs.progress(key).get(timeout=1)
+    assert not rig.blobs.has(key).get(timeout=1)

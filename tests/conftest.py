@@ -1,0 +1,51 @@
+"""For every test: `rookery` without installing it, `--full`, and no thread left behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("rookery") is None:
+    namespace = types.ModuleType("rookery")  # what an installation makes of the repository: its folders are `rookery.*`
+    namespace.__path__ = [str(Path(__file__).parent.parent)]
+    sys.modules["rookery"] = namespace
+
+_PLUGIN = "rookery.transport.testing"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full` also runs what is marked `full`."""
+    parser.addoption("--full", action="store_true", help="also run tests marked full: many seeds, large sizes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the plugin where no installation's entry point has."""
+    manager = config.pluginmanager
+    if not any(getattr(plugin, "__name__", "") == _PLUGIN for plugin in manager.get_plugins()):
+        manager.import_plugin(_PLUGIN)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is marked `full` unless it was asked for."""
+    if not config.getoption("--full"):
+        for item in items:
+            if item.get_closest_marker("full") is not None:
+                item.add_marker(pytest.mark.skip(reason="only with --full"))
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    """Fail a test whose threads outlive its fixtures."""
+    before = set(threading.enumerate())
+    yield
+    started = set(threading.enumerate()) - before
+    for thread in started:
+        thread.join(timeout=5)
+    left = sorted(thread.name for thread in started if thread.is_alive())
+    assert not left, f"threads left running: {left}"

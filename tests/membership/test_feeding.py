@@ -1,0 +1,148 @@
+"""From members to the tracker's peer sets (FLOWS 3.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rookery.actors import membership, tracker
+from rookery.actors.membership import PeerSetRefused
+from rookery.actors.tracker.errors import NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from rookery.runtime import MailboxFull
+
+from .worlds import Gossip, World
+
+
+def names(track: tracker.Track, world: World, *known: str) -> set[str]:
+    assert not track.peers.secondary
+    return {name for name in known if world.peer(name) in track.peers.primary}
+
+
+def test_members_become_the_first_peer_set_when_they_have_settled(world: World) -> None:
+    world.join().meet("bob", "carol")
+    world.simulation.run(for_=0.249)
+    assert world.tracked == []
+    world.simulation.run(for_=0.002)
+    (track,) = world.tracked
+    bob, carol = world.record("bob"), world.record("carol")
+    assert track == tracker.Track(1, tracker.TrackedPeers({bob.peer: bob.address, carol.peer: carol.address}))
+
+
+def test_nobody_is_tracked_before_the_first_member(world: World) -> None:
+    world.join("bob")
+    world.simulation.run(for_=10)
+    assert world.tracked == []
+
+
+def test_change_within_the_settle_time_starts_it_again(world: World) -> None:
+    world.join().meet("bob")
+    world.simulation.run(for_=0.2)
+    world.meet("carol")
+    world.simulation.run(for_=0.2)
+    assert world.tracked == []
+    world.simulation.run(for_=0.1)
+    assert len(world.tracked) == 1
+
+
+def test_restless_members_are_tracked_a_second_after_the_first_change(world: World) -> None:
+    world.join()
+    for number in range(20):
+        world.meet(f"peer {number}")
+        world.simulation.run(for_=0.1)
+        if number == 8:
+            assert world.tracked == []
+    assert [len(track.peers.primary) for track in world.tracked] == [10, 20]
+
+
+def test_new_records_are_hinted_before_the_set_and_only_once(world: World) -> None:
+    world.join().meet("bob")
+    world.simulation.run(for_=1)
+    world.meet("carol")
+    world.simulation.run(for_=1)
+    hints = [hint.records for hint in world.peers.received(tracker.Hint)]
+    assert hints == [(world.record("bob"),), (world.record("carol"),)]
+
+
+def test_dead_member_is_not_in_the_next_set(world: World) -> None:
+    world.join().meet("bob", "carol").packet("bob", Gossip(), world.down("carol"))
+    world.simulation.run(for_=1)
+    assert names(world.tracked[-1], world, "bob", "carol") == {"bob"}
+
+
+def test_last_dead_member_leaves_an_empty_set(world: World) -> None:
+    world.join().meet("bob")
+    world.simulation.run(for_=30)
+    assert [names(track, world, "bob") for track in world.tracked] == [{"bob"}, set()]
+
+
+def test_member_that_moved_is_tracked_at_its_new_address(world: World) -> None:
+    world.join().meet("bob")
+    world.simulation.run(for_=1)
+    moved = world.simulation.known.record("bob", "tcp://10.9.9.9:7000", generation=2)
+    world.packet("bob", Gossip(), records=[moved], generation=2)
+    world.simulation.run(for_=1)
+    assert [track.peers.primary[world.peer("bob")] for track in world.tracked] == [
+        world.record("bob").address,
+        moved.address,
+    ]
+
+
+def test_stale_set_id_is_answered_with_the_newest_and_one(world: World) -> None:
+    answers: list[Exception | None] = [StaleSetId(1, 41), None, None]
+    asked: list[int] = []
+    world.peers.answer(tracker.Track, lambda message: asked.append(message.id) or answers.pop(0))
+    world.join().meet("bob")
+    world.simulation.run(for_=0.3)
+    assert asked == [1, 42]
+    world.meet("carol")
+    world.simulation.run(for_=0.3)
+    assert asked == [1, 42, 43]
+
+
+def test_too_large_set_is_told_and_not_sent_again_before_the_next_change(world: World) -> None:
+    asked: list[int] = []
+    world.peers.answer(tracker.Track, lambda message: asked.append(message.id) or PeerSetTooLarge(3, 2))
+    world.join().meet("bob", "carol")
+    world.simulation.run(for_=0.5)
+    assert asked == [1]
+    assert world.heard()[-1] == PeerSetRefused(3, 2)
+    world.meet("dave")
+    world.simulation.run(for_=0.5)
+    assert asked == [1, 2]
+
+
+@pytest.mark.parametrize("error", [NotInEffect("late"), SourceIsStatic("static")])
+def test_set_that_was_answered_with_a_final_error_is_not_sent_again(world: World, error: Exception) -> None:
+    world.peers.answer(tracker.Track, lambda message: world.tracked.append(message) or error)
+    world.join().meet("bob")
+    world.simulation.run(for_=1.5)
+    assert len(world.tracked) == 1
+    assert world.metric("peer_sets_total", type(error).__name__) == 1
+
+
+def test_set_without_an_answer_is_sent_again(world: World) -> None:
+    answers: list[Exception | None] = [MailboxFull("full"), None]
+    world.peers.answer(tracker.Track, lambda message: world.tracked.append(message) or answers.pop(0))
+    world.join().meet("bob")
+    world.simulation.run(for_=1.5)
+    assert [track.id for track in world.tracked] == [1, 2]
+
+
+def test_change_while_a_set_is_under_way_makes_another_one_afterwards(world: World) -> None:
+    held = world.peers.hold(tracker.Track)
+    world.join().meet("bob")
+    world.simulation.run(for_=0.5)
+    world.meet("carol")
+    world.simulation.run(for_=0.5)
+    (first,) = held.waiting
+    held.pop(id=1).set(None)
+    world.simulation.settle()
+    (second,) = held.waiting
+    assert [len(track.peers.primary) for track in (first, second)] == [1, 2]
+
+
+def test_membership_that_does_not_feed_the_tracker_leaves_it_alone(simulation: Any) -> None:
+    world = World(simulation, membership.Config(cluster_size=5, feeds_tracker=False)).join().meet("bob")
+    simulation.run(for_=30)
+    assert (world.tracked, world.peers.received(tracker.Hint)) == ([], [])
