@@ -76,6 +76,12 @@ class NodeConfig(Settings):
             one, other = _value(self, first), _value(self, second)
             if one != other:
                 yield Problem(second, f"{other} contradicts {'.'.join(map(str, first))}, which is {one}", "one of them")
+        if self.gossip.feeds_tracker and self.transport.advertise is None and _is_everywhere(self.transport.listen):
+            yield Problem(
+                ("transport", "advertise"),
+                "is missing: members need to know where to find this node",
+                "tcp://HOST:PORT",
+            )
         yield from self._check_peers()
         yield from self._check_blobs()
 
@@ -143,7 +149,7 @@ class NodeConfig(Settings):
 def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> NodeConfig:
     """The configuration in a YAML file; a folder stands for its `node.yaml`.
 
-    environ: what `${NAME}` is looked up in, by default the process's environment. Raises ConfigError with every mistake.
+    environ: what `${NAME}` is looked up in, None for the process's environment. Raises ConfigError with all mistakes.
     """
     file = config_file(path)
     source, copied = _with_twins(read(file))
@@ -152,6 +158,10 @@ def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = No
     except ConfigError as error:
         told = [mistake for mistake in error.mistakes if mistake.path not in copied]
         raise ConfigError(told or error.mistakes) from None
+
+
+def _is_everywhere(listen: Endpoint) -> bool:
+    return listen.ip is not None and listen.ip.is_unspecified
 
 
 def config_file(path: str | os.PathLike[str]) -> Path:

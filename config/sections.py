@@ -20,7 +20,10 @@ class Blobs(Settings):
         maximum=1023 * 1024,
     )
     window: int = option(
-        32, "Blocks of one file that are asked for at the same time; each may be held in memory.", minimum=1, maximum=4096
+        32,
+        "Blocks of one file that are asked for at the same time; each may be held in memory.",
+        minimum=1,
+        maximum=4096,
     )
     serve_rate: Bytes | None = option(
         None, "Bytes of blocks per second that this node gives to all others together; by default no limit.", minimum=1
@@ -38,7 +41,8 @@ class Control(Settings):
     """The socket through which the command line talks to the running node."""
 
     socket: Path = option(
-        Path("node.sock"), "Where the socket is. If the path is too long for one, a file there says where it is instead."
+        Path("node.sock"),
+        "Where the socket is. If the path is too long for one, a file there says where it is.",
     )
     max_calls: int = option(256, "Commands that may be under way at once; more are refused.", minimum=1)
 

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,9 @@ LOG_NAME = "node.log"
 STOP_WITHIN = 5.0
 _LOOK_EVERY = 0.02
 _TAIL_LINES = 20
+
+
+Programs = Mapping[str, Sequence[str]]
 
 
 class ClusterError(Exception):
@@ -70,8 +73,9 @@ class Member:
 class Cluster(Mapping[str, Client]):
     """Running nodes by name. Use it as a context manager."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
+    def __init__(self, files: Iterable[Path], programs: Programs = MappingProxyType({})) -> None:
         """Start a process for each `node.yaml`. See `launch`, which also waits for them."""
+        self._programs = programs
         self._members: dict[str, Member] = {}
         try:
             for file in files:
@@ -95,16 +99,22 @@ class Cluster(Mapping[str, Client]):
 
     @classmethod
     def launch(
-        cls, nodes: str | Iterable[str | os.PathLike[str]], *, within: float = 20.0
+        cls,
+        nodes: str | Iterable[str | os.PathLike[str]],
+        *,
+        within: float = 20.0,
+        programs: Programs = MappingProxyType({}),
     ) -> Self:
         """Start the nodes whose YAML files match the pattern, or are listed, and wait until each answers.
 
-        Raises ConfigError, and ClusterError with nothing left running, also if that takes longer than `within` seconds.
+        programs: for nodes that are programs of your own, by name: what Python runs instead of `-m rookery.node`, with
+        the same arguments. Raises ConfigError; ClusterError, also if that takes longer than `within` seconds. Then
+        nothing is left running.
         """
         files = sorted(glob.glob(nodes)) if isinstance(nodes, str) else list(nodes)
         if not files:
             raise ClusterError(f"no node: {nodes} names no file")
-        cluster = cls(Path(file).absolute() for file in files)
+        cluster = cls((Path(file).absolute() for file in files), programs)
         try:
             cluster._until_listening(within)
         except BaseException as error:
@@ -118,9 +128,10 @@ class Cluster(Mapping[str, Client]):
         if name in self._members:
             raise ClusterError(f"two nodes are called {name}: {self._members[name].folder} and {folder}")
         client = Client.of(file)
+        program = self._programs.get(name, ("-m", "rookery.node"))
         with (folder / LOG_NAME).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
-                [sys.executable, "-m", "rookery.node", "run", os.fspath(file), "--while-stdin"],
+                [sys.executable, *program, "run", os.fspath(file), "--while-stdin"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -217,7 +228,7 @@ class Cluster(Mapping[str, Client]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop everything. What is wrong with a node becomes a note on the error that is being raised, if there is one."""
+        """Stop everything. What is wrong with a node is a note on the error being raised, if there is one."""
         try:
             self.stop()
         except ClusterError as wrong:

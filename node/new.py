@@ -25,7 +25,7 @@ class AlreadyThere(Exception):
 
 
 def make_node(folder: Path, yaml: str | None = None, identity: Identity | None = None) -> PeerId:
-    """Make a node in `folder`, which may exist; its id. yaml: the text of `node.yaml`, by default the commented example.
+    """Make a node in `folder`, which may exist; its id. yaml: the text of `node.yaml`, by default the example.
 
     Raises AlreadyThere, `keyfile.KeyFileError` or OSError.
     """

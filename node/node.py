@@ -24,7 +24,7 @@ from typing import Self
 from .. import runtime, transport
 from ..actors import connections, maintenance, membership, resolver, tracker
 from ..config import NodeConfig, sections
-from ..runtime import ThreadRuntime
+from ..runtime import EngineGone, ThreadRuntime
 from ..runtime.log import Log
 from ..transport import keyfile
 from . import blobs, control
@@ -64,15 +64,23 @@ class Node:
         self._supervisor = threading.Thread(target=self._supervise, name=f"{self.peer.short}-supervisor", daemon=True)
 
     def start(self) -> Self:
-        """Start every engine and listen. Raises CannotStart, with nothing left running."""
+        """Start every engine and listen. Raises CannotStart or the failure of an engine, with nothing left running.
+
+        If somebody asks for the end meanwhile, it returns, and `stopped` is set.
+        """
         try:
             with _named():
                 self._start_engines()
-        except BaseException:
+        except BaseException as error:
+            asked = isinstance(error, EngineGone) and self.runtime.ended.is_set() and self.failure is None
             self.runtime.stop()
             self.stopped.set()
-            raise
-        self._supervisor.start()
+            if self.failure is not None:
+                raise self.failure from error
+            if not asked:
+                raise
+        else:
+            self._supervisor.start()
         return self
 
     def _start_engines(self) -> None:

@@ -5,7 +5,7 @@ The engine is one of transport's observers and takes its packets. It takes part 
 * Members are told apart by `PeerId`, a member's lives by the generation of its record. A member is visible when it is
   alive by SWIM's word and its own signed record is there (`view`).
 * Records travel beside SWIM's packets: our own until the receiver has answered, those of the named in a Feed, any
-  on request (`participant`, `envelope`).
+  on request (`participant`, `post`, `envelope`).
 * Nobody is heard whose record is not held, and nobody can be a member without an address.
 * A closed connection is no evidence of death: that peer is probed next. An opened one to a stranger is announced on.
 * A peer that this node blocks is neither probed nor accused, so a block here kills nobody elsewhere.

@@ -9,9 +9,8 @@ A packet that comes in:
    packet: nobody honest passes one on.
 4. If it named members whose records are missing, or brought some of them, the sender is asked for (more of) those.
 
-A packet that goes out carries our own record until its receiver has been heard of since, and always in a Feed, which
-also carries the records of those it names. Who has no address is not sent to, not probed and not accused; nor is a
-peer that this node blocks (FLOWS 2.1).
+Who has no known address is neither probed nor accused; nor is a peer that this node blocks (FLOWS 2.1). What goes
+along with packets that go out is `post`'s.
 """
 
 from __future__ import annotations
@@ -30,9 +29,10 @@ from ...transport.mailbox import Packet
 from ...transport.record import PeerRecord
 from . import swim
 from .config import Config
-from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, named_in_feed
+from .envelope import MAX_WANTED, Envelope
 from .mailbox import Isolated, Joined, KeyInUse, MemberInfo, Members
 from .metrics import Metrics
+from .post import Post
 from .records import Records
 from .swim import Connection, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
@@ -55,7 +55,7 @@ class AskForRecords(Message):
 
 
 class Participant:
-    """Part of the engine. `own` is this node's record."""
+    """Part of the engine."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class Participant:
 
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         """
-        self.own = own
         self.records = Records(own.network, own.peer)
+        self._post = Post(own, self.records, transport, metrics)
         self.view = View(self.records)
         self.swim = Swim.new(
             MemberId(own.peer, own.generation),
@@ -84,16 +84,19 @@ class Participant:
             probeable=self._is_probeable,
         )
         self._engine = engine
-        self._transport = transport
         self._metrics = metrics
         self._blocked = blocked
         self._tell = tell
         self._rejoined = rejoined
         self._outbox = Outbox()
-        self._heard: set[PeerId] = set()  # who has our record, as it has answered
         self._asking: Timer | None = None
 
     # Commands --------------------------------------------------------------------------------------------------------
+
+    @property
+    def own(self) -> PeerRecord:
+        """This node's record."""
+        return self._post.own
 
     @property
     def has_left(self) -> bool:
@@ -111,8 +114,8 @@ class Participant:
         """There is a newer record of this node; says whether it is newer than the one in use."""
         if not own.newer_than(self.own):
             return False
-        self.own = own
-        self._heard.clear()
+        self._post.own = own
+        self._post.introduce_to_all()
         return True
 
     def come_back(self) -> None:
@@ -183,12 +186,12 @@ class Participant:
         if sender not in self.records:
             self._drop("stranger", sender)
             return
-        self._heard.add(sender)
+        self._post.heard(sender)
         if envelope.swim:
             self._hear(envelope.swim, sender)
         brought = [self._learn(record) for record in records if record.peer != sender and record.peer in self.view]
         if envelope.wanted:
-            self._answer(sender, envelope.wanted)
+            self._post.answer(sender, envelope.wanted)
         if self.view.num_missing > missing or any(brought):
             self._ask(sender)
 
@@ -224,20 +227,13 @@ class Participant:
         """A record of somebody who is neither a member nor a seed is of no use."""
         if peer not in self.view and not self.records.is_seed(peer):
             self.records.forget(peer)
-            self._heard.discard(peer)
-
-    def _answer(self, peer: PeerId, wanted: tuple[PeerId, ...]) -> None:
-        found = self.records.encoded(wanted, MAX_RECORDS - 1)
-        if self.own.peer in wanted:
-            found.insert(0, self.own.encode())
-        if found:
-            self._post(peer, Envelope(records=tuple(found)))
+            self._post.introduce_again(peer)
 
     def _ask(self, peer: PeerId) -> None:
         wanted = self.view.take_missing(MAX_WANTED)
         if not wanted:
             return
-        self._post(peer, Envelope(records=self._introduction(peer), wanted=wanted))
+        self._post.ask(peer, wanted)
         if self._asking is None:
             self._asking = self._engine.after(ASK_AGAIN, AskForRecords())
 
@@ -250,10 +246,6 @@ class Participant:
         elif self.view.num_missing:
             self._asking = self._engine.after(ASK_AGAIN, AskForRecords())
 
-    def _introduction(self, peer: PeerId) -> tuple[bytes, ...]:
-        """Our own record, until the peer has been heard of since it was sent."""
-        return () if peer in self._heard else (self.own.encode(),)
-
     # What SWIM wants done --------------------------------------------------------------------------------------------
 
     def carry_out(self) -> None:
@@ -261,28 +253,11 @@ class Participant:
         for effect in self._outbox.drain():
             match effect:
                 case swim.Send(to, data):
-                    self._send(PeerId(to.key), data)
+                    self._post.swim(PeerId(to.key), data)
                 case swim.Schedule(timer, delay):
                     self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
                 case swim.Notify(notification):
                     self._heed(notification)
-
-    def _send(self, to: PeerId, data: bytes) -> None:
-        named = named_in_feed(data)
-        if named is None:
-            self._post(to, Envelope(data, self._introduction(to)))
-        else:
-            self._post(to, Envelope(data, (self.own.encode(), *self.records.encoded(named, MAX_RECORDS - 1))))
-
-    def _post(self, peer: PeerId, envelope: Envelope) -> None:
-        address = self.records.address(peer)
-        if address is None:
-            self._metrics.packets.inc("no_address")
-            return
-        payload = envelope.encode()
-        accepted = self._transport.send_packet(peer, address, payload).accepted
-        self._metrics.packets.inc("sent" if accepted else "not_sent")
-        self._metrics.bytes_sent.inc(by=len(payload) if accepted else 0)
 
     def _heed(self, notification: swim.Notification) -> None:
         wall = self._engine.wall()
@@ -290,19 +265,19 @@ class Participant:
             case swim.MemberUp(member):
                 self._emit(self.view.up(member, wall))
             case swim.MemberDown(member):
-                self._heard.discard(PeerId(member.key))
+                self._post.introduce_again(PeerId(member.key))
                 self._emit(self.view.down(member, wall))
             case swim.Rename(_, new):
-                self._heard.discard(PeerId(new.key))
+                self._post.introduce_again(PeerId(new.key))
                 self.view.rename(new)
                 self._emit(())
             case swim.Active():
                 self._emit([Joined()])
             case swim.Idle():
-                self._heard.clear()
+                self._post.introduce_to_all()
                 self._emit([Isolated()])
             case swim.Rejoin(member):
-                self._heard.clear()
+                self._post.introduce_to_all()
                 self._rejoined(member)
             case swim.AddressInUse(member):
                 self._engine.log.error("another process seems to run with this node's key", peer=str(member))

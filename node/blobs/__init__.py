@@ -5,7 +5,7 @@ file (`manifest`). `Download` says which blocks of a file are wanted next (`down
 once they are all in the store (`writing`). None of this knows a network or an actor.
 
 The actor stands behind a resolver whose producer and consumer its mailbox is. Its rules, each with a test in
-`tests/blobs/test_engine.py`:
+`tests/blobs/test_engine.py`, `test_serving.py` or `test_swarm.py`:
 
 **Getting.** `get` asks for at most `window` blocks at a time, of whoever has them, and for nothing the store has: so it
 goes on after an interruption. Gets of one key share one download, and a block that two files have in common is asked

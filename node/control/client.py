@@ -86,7 +86,7 @@ class Client:
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 if there is none of this name."""
-        return sum(row["value"] for row in _rows(self.call("metrics")) if row["name"] == name)
+        return sum(float(row["value"]) for row in _rows(self.call("metrics")) if row["name"] == name)
 
     def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Status:
         """Return when at least so many connections are open and so many nodes, this one too, alive.
@@ -147,9 +147,7 @@ class Client:
                 if progress is not None:
                     progress(answer.body)
 
-    def _next(
-        self, socket: zmq.Socket[bytes], path: Path, deadline: float | None, limit: float | None
-    ) -> Answer:
+    def _next(self, socket: zmq.Socket[bytes], path: Path, deadline: float | None, limit: float | None) -> Answer:
         """The next answer; meanwhile a look now and then whether the node is still there."""
         while True:
             left = LOOK_EVERY if deadline is None else min(LOOK_EVERY, deadline - time.monotonic())
@@ -236,8 +234,12 @@ def _status(body: Plain) -> Status:
 
 
 def _report(body: Plain) -> GetReport:
-    fields = cast("dict[str, Any]", body)
-    by_peer = {
-        name: tuple((PeerId.parse(peer), count) for peer, count in fields.pop(name)) for name in ("served", "false")
-    }
-    return GetReport(key=BlobKey.parse(fields.pop("key")), **fields, **by_peer)
+    said = cast("dict[str, Any]", body)
+    return GetReport(
+        key=BlobKey.parse(said["key"]),
+        size=said["size"],
+        seconds=said["seconds"],
+        fetched=said["fetched"],
+        served=tuple((PeerId.parse(peer), count) for peer, count in said["served"]),
+        false=tuple((PeerId.parse(peer), count) for peer, count in said["false"]),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ...runtime import Declined, Registry, Reply
+from ...runtime import Registry, Reply
 from ..blobs import BlobKey, GetReport
 from ..blobs import Mailbox as Blobs
 from .arguments import Arguments, BadArguments
@@ -23,7 +23,6 @@ A_WEEK = 7 * 86_400.0
 """Seconds. A put or get takes as long as it takes."""
 SHORT = 30.0
 """Seconds for everything else to be answered."""
-
 
 
 @dataclass(frozen=True, slots=True)

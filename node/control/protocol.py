@@ -4,7 +4,8 @@
 
     client ── [1, 7, "get", {"key": ..., "destination": ...}] ──▶ node
            ◀── [1, 7, "progress", {"done": ..., "total": ...}] ──        any number, for calls that take long
-           ◀── [1, 7, "result", ...] ──                                  or [1, 7, "error", {"kind": ..., "message": ...}]
+           ◀── [1, 7, "result", ...] ──
+           ◀── [1, 7, "error", {"kind": ..., "message": ...}] ──         instead of a result
 
 * A frame is one array of four; anything else, also a frame of another version, is a ProtocolError that says so.
 * The number is the client's own, 0 to 2**32 - 1; answers repeat it. A frame whose number cannot be read is answered
@@ -16,7 +17,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,7 +28,7 @@ MAX_CALL = 64 * 1024
 MAX_ANSWER = 16 * 1024 * 1024
 _MAX_NUMBER = 2**32 - 1
 
-Plain: TypeAlias = None | bool | int | float | str | bytes | list["Plain"] | dict[str, "Plain"]
+Plain: TypeAlias = bool | int | float | str | bytes | Sequence["Plain"] | Mapping[str, "Plain"] | None
 
 
 class ProtocolError(ValueError):

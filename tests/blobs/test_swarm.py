@@ -1,5 +1,7 @@
 """Several nodes whose blobs engines stand behind real resolvers."""
 
+import hashlib
+import random
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,41 @@ def test_swarm_run_again_with_the_same_seed_does_the_same(simulation: Any, tmp_p
             carol.blobs.get(key, tmp_path / str(number)).get(timeout=60)
             digests.add(world.digest())
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_gets_and_cancels_in_any_order_leave_no_wish_behind_and_the_last_gets_succeed(
+    simulation: Any, tmp_path: Path, seed: int
+) -> None:
+    rng = random.Random(seed)
+    with type(simulation)(seed) as world:
+        swarm = Swarm(world)
+        work = world.work  # the disk takes its time, so things happen meanwhile
+        world.work = lambda *call, cost, serial: work(*call, cost=rng.uniform(0, 0.01), serial=serial)
+        holders = [swarm.add("alice", serve_rate=64 * 1024), swarm.add("bob", serve_rate=64 * 1024)]
+        holders.append(swarm.add("mallory", LyingProducer))
+        dave = swarm.add("dave", window=4)
+        files = [noise(2000) + noise(1000, b"%d" % number) for number in range(4)]  # with blocks in common
+        keys, *_ = [[put_bytes(data, node.store) for data in files] for node in holders]
+        *_, rare = keys
+        for node in holders:  # nobody can complete this one, so a wish for it would stay
+            node.store.delete(hashlib.sha256(files[-1][-(3000 % CHUNK) :]).digest())
+        swarm.connect()
+        for step in range(25):
+            key = rng.choice(keys)
+            match rng.randrange(4):
+                case 0:
+                    dave.blobs.cancel(key)
+                case 1:
+                    dave.blobs.get(key, tmp_path / "hurried", timeout=rng.uniform(0.001, 0.05))
+                case _:
+                    dave.blobs.get(key, tmp_path / f"{step}")
+            world.run(for_=rng.choice([0.0, 0.004, 0.02]))
+        dave.blobs.cancel(rare)
+        last = [dave.blobs.get(key, tmp_path / f"last-{number}") for number, key in enumerate(keys[:-1])]
+        for number, reply in enumerate(last):
+            reply.get(timeout=60)
+            assert (tmp_path / f"last-{number}").read_bytes() == files[number]
+        world.run(for_=5)
+        assert world.registry.value("blobs_wanted_blocks") == world.registry.value("blobs_downloads") == 0
+        assert world.registry.value("resolver_keys", "resolver-dave") == 0

@@ -30,7 +30,7 @@ def test_cluster_of_five_with_one_seed_sees_everybody_and_tracks_everybody(clust
 def test_cluster_without_faults_stays_as_it_is(cluster: Cluster) -> None:
     nodes = cluster.start_joined()
     sets = [len(node.sets) for node in nodes]
-    cluster.run(60)
+    cluster.run(35)
     assert [len(node.sets) for node in nodes] == sets
     assert [node.heard(membership.MemberDown) for node in nodes] == [[]] * 5
     assert [node.counted("protocol_events", "failed_probes") for node in nodes] == [0] * 5
@@ -146,7 +146,7 @@ def test_seed_that_starts_last_is_found_by_those_that_wait_for_it(cluster: Clust
 def test_loss_of_ten_percent_kills_nobody(cluster: Cluster) -> None:
     cluster.simulation.network.set_default(loss=0.1, resend=0.2)
     nodes = cluster.start_joined()
-    cluster.run(60)
+    cluster.run(20)
     assert [node.heard(membership.MemberDown) for node in nodes] == [[]] * 5
 
 

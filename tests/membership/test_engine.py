@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rookery import runtime
 from rookery.actors import membership, tracker
 from rookery.actors.membership import Isolated, Joined, MemberDown, MemberUp, MemberUpdated, Rejoined
 from rookery.actors.membership.envelope import Envelope
-from rookery.actors.membership.swim.codec import encode_header, encode_packet
+from rookery.actors.membership.swim.codec import encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Ack, Announce, Feed, Gossip, Header, Ping, PingReq, TurnUndead
 from rookery.runtime import Feedback, UnhandledMessage
 from rookery.transport import mailbox as transport
@@ -411,3 +413,29 @@ def test_packet_that_transport_does_not_take_is_counted(world: World) -> None:
     world.net.feedback(Feedback.REJECTED, transport.SendPacket, times=1)
     world.join("bob")
     assert (world.metric("packets_total", "not_sent"), world.metric("packets_total", "sent")) == (1, 0)
+
+
+# Hostile input ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6), st.booleans())
+def test_damaged_packets_are_dropped_and_harm_nobody(
+    simulation: Any, damage: list[tuple[int, int]], inside: bool
+) -> None:
+    world = World(type(simulation)(repr(damage))).join().meet("bob")
+    envelope = _gossip_of_bob(world)
+    data = bytearray(envelope.swim if inside else envelope.encode())
+    for place, value in damage:
+        data[place % len(data)] = value
+    packet = replace(envelope, swim=bytes(data)).encode() if inside else bytes(data)
+    world.deliver("bob", packet)
+    world.packet("carol", Announce())
+    assert world.peer("carol") in world.visible()
+    assert len(world.said("carol", Feed)) == 1
+
+
+def _gossip_of_bob(world: World) -> Envelope:
+    header = encode_header(Header(world.id("bob"), 0, world.id("me"), Gossip()))
+    updates = [encode_update(Member(world.id("dave"))), encode_update(world.down("erin"))]
+    return Envelope(encode_packet(header, updates), (world.record("bob").encode(),), (world.peer("bob"),))

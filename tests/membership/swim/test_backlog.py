@@ -48,7 +48,7 @@ def test_backlog_of_a_discarded_key_gives_nothing() -> None:
     assert backlog.fill(100, 10) == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.just("add"), st.sampled_from(NAMES), st.integers(1, 4))

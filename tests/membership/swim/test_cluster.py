@@ -31,7 +31,7 @@ def spread_bound(size: int, config: Config) -> float:
     return config.periodic_gossip.frequency * rounds
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full)])
 @pytest.mark.parametrize(("size", "config"), [(5, Config.new_lan(5)), (30, Config.new_lan(30)), (5, Config.simple())])
 def test_killed_member_is_noticed_by_all_within_the_bound_of_the_config(size: int, config: Config, seed: int) -> None:
     cluster = joined(size, config, seed)
@@ -46,7 +46,7 @@ def test_killed_member_is_noticed_by_all_within_the_bound_of_the_config(size: in
     assert all(cluster.deaths_told(number) == {} for number in range(size) if number != 2)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 3))])
 def test_cluster_without_faults_never_suspects_anybody(seed: int) -> None:
     cluster = joined(10, Config.new_lan(10), seed)
     cluster.run(60)
@@ -54,10 +54,10 @@ def test_cluster_without_faults_never_suspects_anybody(seed: int) -> None:
     assert [peer.swim.incarnation for peer in cluster.peers] == [0] * 10
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 10))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 10))])
 def test_cluster_with_ten_percent_loss_keeps_every_healthy_member(seed: int) -> None:
     cluster = joined(30, Config.new_lan(30), seed, loss=0.1)
-    cluster.run(40)
+    cluster.run(25)
     assert sum(peer.swim.counters.failed_probes for peer in cluster.peers) > 0
     assert cluster.held_down() == set()
     assert cluster.is_full()
@@ -83,7 +83,7 @@ def test_leaving_member_is_known_down_by_all_and_stays_away() -> None:
     assert all(cluster.active(number) == set(range(4)) - {number} for number in range(4))
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full)])
 def test_partition_heals_by_announcing_to_members_held_down(seed: int) -> None:
     config = Config.new_lan(6)
     cluster = joined(6, config, seed)
@@ -107,9 +107,9 @@ def test_two_members_cut_from_each_other_find_together_again() -> None:
 def test_cluster_with_equal_seeds_has_equal_histories_and_with_another_seed_another() -> None:
     def history(seed: int) -> list[tuple[float, int, Notification]]:
         cluster = Cluster(8, Config.new_lan(8), seed, loss=0.1)
-        cluster.run(10)
+        cluster.run(5)
         cluster.kill(3)
-        cluster.run(20)
+        cluster.run(10)
         return cluster.log
 
     assert history(1) == history(1)

@@ -67,7 +67,7 @@ def test_packet_has_the_documented_bytes_in_both_directions(message: Message, sa
     assert decode_packet(data) == Packet(Header(ANN, 7, US, message), tuple(said))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(ids, st.integers(0, 65_535), ids, messages, st.lists(updates, max_size=6))
 def test_packet_survives_the_round_trip(
     src: MemberId, incarnation: int, dst: MemberId, message: Message, said: list[Member]
@@ -83,14 +83,14 @@ def test_update_is_never_shorter_than_the_least_that_room_is_planned_for(update:
     assert len(encode_update(alive(ANN))) == MIN_UPDATE_BYTES
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.binary(max_size=300))
 def test_decode_of_random_bytes_raises_nothing_but_decode_error(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_packet(data)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.integers(0, 8), values)
 def test_decode_with_one_field_replaced_gives_a_packet_or_decode_error(place: int, value: object) -> None:
     fields = valid()
@@ -102,7 +102,7 @@ def test_decode_with_one_field_replaced_gives_a_packet_or_decode_error(place: in
     assert isinstance(packet, Packet)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.sampled_from(GOLDEN), st.data())
 def test_decode_of_a_damaged_packet_gives_a_packet_or_decode_error(
     golden: tuple[Message, list[Member], str], data: st.DataObject

@@ -1,7 +1,5 @@
 """The defects of membership reference 3.9, each shown to be absent; D2 is in `test_config`."""
 
-
-
 from dataclasses import replace
 
 import pytest

@@ -25,7 +25,7 @@ def members_of(count: int) -> Members:
     return members
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(KEYS)), max_size=40), st.integers(0, 9), st.integers(0, 99))
 def test_pool_holds_what_was_added_and_draws_distinct_accepted_keys(
     steps: list[tuple[bool, bytes]], count: int, seed: int

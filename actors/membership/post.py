@@ -1,0 +1,74 @@
+"""What goes out: SWIM's packets, and the records that go along.
+
+* Our own record goes along until the receiver has been heard since it was sent, and always in a Feed.
+* A Feed also carries the records of those it names, as far as they are held and fit.
+* Who has no known address is not sent to; that is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...transport.identity import PeerId
+from ...transport.mailbox import Mailbox as Transport
+from ...transport.record import PeerRecord
+from .envelope import MAX_RECORDS, Envelope, named_in_feed
+from .metrics import Metrics
+from .records import Records
+
+
+class Post:
+    """The way out. own: this node's record."""
+
+    def __init__(self, own: PeerRecord, records: Records, transport: Transport, metrics: Metrics) -> None:
+        """records: where addresses, and what to send along, come from."""
+        self.own = own
+        self._records = records
+        self._transport = transport
+        self._metrics = metrics
+        self._heard: set[PeerId] = set()
+
+    def heard(self, peer: PeerId) -> None:
+        """The peer has sent something, so it has our record, or can ask for it."""
+        self._heard.add(peer)
+
+    def introduce_again(self, peer: PeerId) -> None:
+        """The peer may have lost our record: it is another life of it."""
+        self._heard.discard(peer)
+
+    def introduce_to_all(self) -> None:
+        """Nobody may have our record: it is a new one, or they have lost sight of us."""
+        self._heard.clear()
+
+    def swim(self, to: PeerId, packet: bytes) -> None:
+        """Send a packet of SWIM."""
+        named = named_in_feed(packet)
+        if named is None:
+            self._send(to, Envelope(packet, self._introduction(to)))
+        else:
+            self._send(to, Envelope(packet, (self.own.encode(), *self._records.encoded(named, MAX_RECORDS - 1))))
+
+    def ask(self, peer: PeerId, wanted: tuple[PeerId, ...]) -> None:
+        """Ask for records."""
+        self._send(peer, Envelope(records=self._introduction(peer), wanted=wanted))
+
+    def answer(self, peer: PeerId, wanted: Iterable[PeerId]) -> None:
+        """Send the records that a peer has asked for, as far as they are held; nothing if none is."""
+        found = self._records.encoded(wanted, MAX_RECORDS - 1)
+        if self.own.peer in wanted:
+            found.insert(0, self.own.encode())
+        if found:
+            self._send(peer, Envelope(records=tuple(found)))
+
+    def _introduction(self, peer: PeerId) -> tuple[bytes, ...]:
+        return () if peer in self._heard else (self.own.encode(),)
+
+    def _send(self, peer: PeerId, envelope: Envelope) -> None:
+        address = self._records.address(peer)
+        if address is None:
+            self._metrics.packets.inc("no_address")
+            return
+        payload = envelope.encode()
+        accepted = self._transport.send_packet(peer, address, payload).accepted
+        self._metrics.packets.inc("sent" if accepted else "not_sent")
+        self._metrics.bytes_sent.inc(by=len(payload) if accepted else 0)
