@@ -177,7 +177,7 @@ class Getting:
             self._engine.log.warning("a peer sent a false block", peer=arrival.peer.short, block=arrival.key.hex())
         if verdict == Accepted():
             self._metrics.fetched_bytes.inc(by=len(arrival.value))
-        if False:
+        if job.ended and settled:  # others asked anew, after this one had given the block up
             self._resolver.cancel(arrival.key)
         for other in settled:
             if other is not job:

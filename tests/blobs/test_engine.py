@@ -303,6 +303,26 @@ def test_cancel_of_one_file_leaves_a_shared_block_to_the_other(rig: Rig, tmp_pat
     assert kept.get(timeout=1).size == CHUNK + 3
 
 
+def test_block_stored_for_a_cancelled_get_serves_the_next_one_which_withdraws_its_wish(
+    rig: Rig, tmp_path: Path
+) -> None:
+    key = put_bytes(noise(100), rig.source)
+    rig.blobs.get(key, tmp_path / "first")
+    assert rig.fetched() == [key]
+    work = rig.node.work
+    rig.node.work = lambda *call, cost, serial: work(*call, cost=0.1, serial=serial)  # the disk takes its time
+    arriving = rig.deliver(key)
+    rig.simulation.settle()
+    rig.node.work = work
+    rig.blobs.cancel(key)
+    second = rig.blobs.get(key, tmp_path / "second")
+    assert rig.news() == [("cancel", key), ("fetch", key)]
+    assert arriving.get(timeout=1) is Outcome.COMPLETE
+    assert rig.news()[0] == ("cancel", key)
+    rig.serve()
+    assert second.get(timeout=1).size == 100
+
+
 def test_get_that_is_out_of_time_says_how_far_it_came_and_the_others_go_on(rig: Rig, tmp_path: Path) -> None:
     key = put_bytes(noise(1000), rig.source)
     hurried = rig.blobs.get(key, tmp_path / "hurried", timeout=2)

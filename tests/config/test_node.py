@@ -1,0 +1,208 @@
+"""The rules at the head of `config/node.py`, and what a person who gets something wrong reads."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from rookery.config import ConfigError, NodeConfig, load, written
+from rookery.config.schema import json_schema
+from rookery.config.node import PARSERS
+from rookery.runtime.settings import Section, SettingsError
+from rookery.transport import PeerId
+
+ALICE = "11" * 32
+BOB = "22" * 32
+
+
+def loaded(folder: Path, text: str = "", **environ: str) -> NodeConfig:
+    file = folder / "node.yaml"
+    file.write_text(dedent(text))
+    return load(file, environ=environ)
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        loaded(folder, text)
+    return [line.removeprefix(f"{folder}/") for line in str(raised.value).splitlines()]
+
+
+def test_empty_file_gives_every_default(tmp_path: Path) -> None:
+    config = loaded(tmp_path)
+    assert (config.tracker.source, config.tracker.admission, config.transport.network) == (
+        "membership",
+        "open",
+        "default",
+    )
+    assert (config.key, config.data) == (tmp_path / "node.key", tmp_path / "data")
+    assert str(config.transport.listen) == "tcp://127.0.0.1:0"
+
+
+def test_folder_stands_for_its_node_yaml(tmp_path: Path) -> None:
+    assert loaded(tmp_path) == load(tmp_path)
+
+
+def test_peers_are_read_with_their_addresses(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"tracker: {{source: static, peers: ['{ALICE}@tcp://10.0.0.1:7000']}}")
+    (static,) = config.tracker.peers
+    assert static.peer == PeerId.parse(ALICE)
+    assert str(static.address) == "tcp://10.0.0.1:7000"
+
+
+def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    text = """\
+        transport:
+          listen: localhost
+          handshake_timeout: 5 parsecs
+        tracker:
+          sauce: static
+          peers: [abcd@tcp://10.0.0.1:7000]
+        """
+    first, second, third, fourth = mistakes(tmp_path, text)
+    assert first.startswith("node.yaml:2: transport.listen: ")
+    assert "tcp://HOST:PORT" in first
+    assert second.startswith("node.yaml:3: transport.handshake_timeout: 5 parsecs is not a duration")
+    assert third.startswith("node.yaml:5: tracker.sauce: unknown key; did you mean source?")
+    assert fourth.startswith("node.yaml:6: tracker.peers[0]: peer id 'abcd'")
+    assert "64 hex digits" in fourth
+
+
+@pytest.mark.parametrize(("written_at", "read_at"), [("transport", "maintenance"), ("maintenance", "transport")])
+def test_number_of_connections_written_once_counts_for_both_parts(
+    tmp_path: Path, written_at: str, read_at: str
+) -> None:
+    config = loaded(tmp_path, f"{written_at}:\n  max_connections: 60\n{read_at}:\n")
+    assert config.transport.max_connections == config.maintenance.max_connections == 60
+
+
+def test_number_of_connections_written_twice_differently_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "transport: {max_connections: 60}\nmaintenance:\n  max_connections: 70\n")
+    assert mistake.startswith("node.yaml:3: maintenance.max_connections: 70 contradicts transport.max_connections")
+
+
+def test_mistake_in_a_shared_number_is_told_once(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "transport:\n  max_connections: many\n")
+    assert mistake.startswith("node.yaml:2: transport.max_connections: many is not a whole number")
+
+
+def test_section_that_is_no_section_is_told_although_a_twin_belongs_there(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "transport: {max_connections: 60}\nmaintenance: lots\n")
+    assert mistake.startswith("node.yaml:2: maintenance: lots is not a section")
+
+
+def test_connections_that_do_not_ascend_are_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "maintenance:\n  expected_connections: 200\n")
+    assert "maintenance.expected_connections: 200 is not between min_connections and max_connections" in mistake
+
+
+def test_contradicting_numbers_are_an_error_in_code_too() -> None:
+    with pytest.raises(SettingsError, match=r"maintenance\.max_connections: 100 contradicts transport"):
+        NodeConfig(transport=type(NodeConfig().transport)(max_connections=60))
+
+
+@pytest.mark.parametrize(
+    ("source", "policy"), [("static", "all"), ("application", "all"), ("membership", "band")]
+)
+def test_policy_follows_the_source(tmp_path: Path, source: str, policy: str) -> None:
+    assert loaded(tmp_path, f"tracker: {{source: {source}}}").upkeep.policy == policy
+
+
+def test_policy_that_is_written_wins(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "tracker: {source: static}\nmaintenance: {policy: band}").upkeep.policy == "band"
+
+
+def test_more_static_peers_than_connections_are_a_mistake(tmp_path: Path) -> None:
+    text = f"""\
+        maintenance: {{min_connections: 0, expected_connections: 1, max_connections: 1}}
+        tracker:
+          source: static
+          peers: ['{ALICE}@tcp://10.0.0.1:7000', '{BOB}@tcp://10.0.0.2:7000']
+        """
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith("node.yaml:4: tracker.peers: 2 peers, and each shall be connected")
+
+
+def test_peers_of_the_tracker_are_the_seeds_of_the_membership(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"tracker: {{peers: ['{ALICE}@tcp://10.0.0.1:7000']}}")
+    assert [str(seed) for seed in config.gossip.seeds] == [f"{ALICE}@tcp://10.0.0.1:7000"]
+    assert config.gossip.feeds_tracker
+
+
+def test_seeds_of_the_membership_are_the_first_peers_of_the_tracker(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"membership: {{seeds: ['{ALICE}@tcp://10.0.0.1:7000']}}")
+    assert [str(peer) for peer in config.tracking.peers] == [f"{ALICE}@tcp://10.0.0.1:7000"]
+
+
+def test_seeds_that_differ_from_the_peers_are_a_mistake(tmp_path: Path) -> None:
+    text = f"""\
+        tracker: {{peers: ['{ALICE}@tcp://10.0.0.1:7000']}}
+        membership: {{seeds: ['{BOB}@tcp://10.0.0.2:7000']}}
+        """
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith("node.yaml:2: membership.seeds: differ from tracker.peers")
+
+
+@pytest.mark.parametrize("source", ["static", "application"])
+def test_membership_feeds_the_tracker_only_as_its_source(tmp_path: Path, source: str) -> None:
+    assert not loaded(tmp_path, f"tracker: {{source: {source}}}").gossip.feeds_tracker
+
+
+def test_tracker_that_nobody_feeds_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "membership: {feeds_tracker: false}")
+    assert mistake.startswith("node.yaml:1: membership.feeds_tracker: is false, so nobody says which peers")
+
+
+def test_member_that_listens_everywhere_must_say_its_address(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "transport:\n  listen: tcp://0.0.0.0:7000\n")
+    assert mistake.startswith("node.yaml:1: transport.advertise: is missing")
+    assert loaded(tmp_path, "transport: {listen: 'tcp://0.0.0.0:7000', advertise: 'tcp://10.0.0.1:7000'}")
+    assert loaded(tmp_path, "transport: {listen: 'tcp://0.0.0.0:7000'}\ntracker: {source: static}")
+
+
+def test_chunk_that_fits_no_message_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "transport: {max_message: 100KiB}\nblobs:\n  chunk_size: 128KiB\n")
+    assert mistake.startswith("node.yaml:3: blobs.chunk_size: 131072 bytes do not fit into a message")
+
+
+def test_patience_beyond_the_resolvers_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "blobs: {serve_patience: 4s}")
+    assert "blobs.serve_patience: 4 seconds is too long (allowed: below resolver.serve_timeout, 4 seconds)" in mistake
+
+
+def test_key_length_that_is_no_blocks_key_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "resolver: {key_length: 20}")
+    assert mistake.startswith("node.yaml:1: resolver.key_length: 20 bytes is no key of a block")
+
+
+def test_file_that_is_no_yaml_is_one_mistake_with_its_line(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "transport: [\n")
+    assert mistake.startswith("node.yaml:2: not valid YAML")
+
+
+def test_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read: No such file"):
+        load(tmp_path / "missing.yaml")
+
+
+def test_what_is_in_effect_can_be_written_and_read_again(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"tracker: {{source: static, peers: ['{ALICE}@tcp://10.0.0.1:7000']}}")
+    again = tmp_path / "again.yaml"
+    import yaml
+
+    again.write_text(yaml.safe_dump(written(config, Section(NodeConfig))))
+    assert load(again) == config
+
+
+@pytest.mark.parametrize("name", ["node.yaml", "static.yaml"])
+def test_example_has_no_mistake(name: str) -> None:
+    example = Path(__file__).parents[2] / "config" / "examples" / name
+    assert load(example).transport.network
+
+
+def test_schema_documents_every_section() -> None:
+    schema = json_schema(NodeConfig, PARSERS)
+    assert set(schema["properties"]) == {
+        "key", "data", "transport", "tracker", "connections", "maintenance", "membership", "resolver", "blobs",
+        "control", "log",
+    }  # fmt: skip
+    assert all(part["description"] for part in schema["properties"].values())

@@ -1,0 +1,44 @@
+"""Nodes in this process, on loopback, each in a folder of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rookery.config import load
+from rookery.node import Client, Node, new
+
+MakeFolder = Callable[..., Path]
+ALONE = "tracker: {source: static}\n"
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> MakeFolder:
+    """`make_folder("a", yaml)`: a folder with a key and that `node.yaml`."""
+
+    def make(name: str = "node", yaml: str = ALONE) -> Path:
+        new.make_node(tmp_path / name, yaml)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A running node without peers, shared by the tests of a file."""
+    folder = tmp_path_factory.mktemp("shared") / "node"
+    new.make_node(folder, ALONE + "control: {max_calls: 3}\n")
+    before = set(threading.enumerate())
+    with Node(load(folder)) as node:
+        yield node
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture
+def client(node: Node) -> Iterator[Client]:
+    """The command line's way to that node."""
+    with Client(node.config.control.socket) as client:
+        yield client

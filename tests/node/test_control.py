@@ -1,0 +1,274 @@
+"""The control socket of a running node: every command, and what a hostile client can do."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgpack
+import pytest
+import zmq
+
+from rookery.config import load
+from rookery.node import CallTimeout, Client, CommandFailed, ControlError, NoNode, Node
+from rookery.node.blobs import Progress
+from rookery.node.control import place
+from rookery.node.control.protocol import MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call
+
+from .conftest import MakeFolder
+
+PEER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+NOWHERE = "ab" * 32
+
+
+class Raw:
+    """A client that says whatever it likes."""
+
+    def __init__(self, path: Path) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.connect(f"ipc://{path}")
+
+    def say(self, *frames: bytes) -> None:
+        self.socket.send_multipart(frames)
+
+    def hear(self) -> Answer:
+        assert self.socket.poll(5000), "no answer"
+        return decode_answer(self.socket.recv())
+
+    def error(self) -> dict[str, str]:
+        answer = self.hear()
+        assert answer.kind is Kind.ERROR
+        assert isinstance(answer.body, dict)
+        return answer.body
+
+
+@pytest.fixture
+def raw(node: Node) -> Iterator[Raw]:
+    made = Raw(node.config.control.socket)
+    yield made
+    made.socket.close()
+    made.context.term()
+
+
+# commands
+
+
+def test_status_says_who_the_node_is(node: Node, client: Client) -> None:
+    status = client.status()
+    assert (status.peer, status.address) == (str(node.peer), str(node.address))
+    assert (status.pid, status.source, status.admission) == (os.getpid(), "static", "open")
+    assert (status.connected, status.members) == (0, 1)
+    assert status.uptime > 0
+
+
+def test_node_and_client_say_the_same(node: Node, client: Client) -> None:
+    assert node.status().peer == client.status().peer
+
+
+def test_put_and_get_give_the_file_back(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(os.urandom(100_000))
+    key = client.blobs.put(tmp_path / "source")
+    report = client.blobs.get(str(key), tmp_path / "copy", timeout=5)
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "source").read_bytes()
+    assert (report.key, report.size, report.fetched, report.served) == (key, 100_000, 0, ())
+
+
+def test_get_ends_its_progress_with_the_whole(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"x" * 1000)
+    seen: list[Progress] = []
+    client.blobs.get(client.blobs.put(tmp_path / "source"), tmp_path / "copy", progress=seen.append)
+    assert seen[-1] == Progress(1000, 1000)
+
+
+def test_relative_paths_are_the_callers(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("source").write_bytes(b"data")
+    client.blobs.get(client.blobs.put("source"), "copy")
+    assert (tmp_path / "copy").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        (lambda client, folder: client.blobs.put(folder / "missing"), "SourceError"),
+        (lambda client, folder: client.blobs.get(NOWHERE, folder / "copy", timeout=0.05), "GetTimedOut"),
+        (lambda client, folder: client.blobs.get(NOWHERE, folder, timeout=5), "DestinationError"),
+        (lambda client, _folder: client.wait(connected=1, within=0.05), "NotReached"),
+        (lambda client, _folder: client.block("abc"), "BadArguments"),
+        (lambda client, _folder: client.block(PEER, duration=-1.0), "BadArguments"),
+        (lambda client, _folder: client.block(client.status().peer), "CannotBlock"),
+        (lambda client, _folder: client.call("dance"), "BadArguments"),
+        (lambda client, _folder: client.call("status", {"of": "all"}), "BadArguments"),
+        (lambda client, _folder: client.call("put", {"path": "relative"}), "BadArguments"),
+        (lambda client, _folder: client.call("cancel", {"key": "short"}), "BadArguments"),
+    ],
+)
+def test_command_that_fails_says_why_and_of_what_kind(
+    client: Client, tmp_path: Path, action: Callable[[Client, Path], object], kind: str
+) -> None:
+    with pytest.raises(CommandFailed) as raised:
+        action(client, tmp_path)
+    assert raised.value.kind == kind
+    assert str(raised.value)
+
+
+def test_wait_that_is_not_fulfilled_says_how_far_it_came(client: Client) -> None:
+    with pytest.raises(CommandFailed, match=r"not within 0\.05 s: 0 of 3 connections and 1 of 2 members"):
+        client.wait(connected=3, members=2, within=0.05)
+
+
+def test_wait_for_what_is_there_is_answered_at_once(client: Client) -> None:
+    assert client.wait(members=1, within=5).members == 1
+
+
+def test_block_is_seen_among_the_peers_until_it_ends(client: Client) -> None:
+    until = client.block(PEER, duration=3600.0)
+    (row,) = [row for row in client.peers() if row.peer == PEER]
+    assert row.blocked_until == until
+    assert client.status().blocked == 1
+    assert client.unblock(PEER) is True
+    assert client.unblock(PEER) is False
+    assert PEER not in [row.peer for row in client.peers()]
+
+
+def test_block_for_good_has_no_end(client: Client) -> None:
+    assert client.block(PEER, duration=float("inf")) == float("inf")
+    client.unblock(PEER)
+
+
+def test_node_without_peers_has_no_connections_and_no_members(client: Client) -> None:
+    assert (client.connections(), client.members()) == ((), ())
+
+
+def test_metrics_are_summed_over_their_labels(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"x")
+    before = client.metric("blobs_puts_total")
+    client.blobs.put(tmp_path / "source")
+    assert client.metric("blobs_puts_total") == before + 1
+    assert client.metric("no_such_metric") == 0
+
+
+def test_get_that_its_caller_gives_up_is_cancelled(node: Node, client: Client, tmp_path: Path) -> None:
+    """As Ctrl-C does it: an exception between two answers."""
+    given_up = threading.Event()
+
+    class GivenUp(BaseException):
+        pass
+
+    def call(*_args: object, **_kwargs: object) -> Plain:
+        started = node.files.get(NOWHERE, tmp_path / "copy")
+        started.then(lambda _reply: given_up.set())
+        raise GivenUp
+
+    original, client.call = client.call, call  # type: ignore[method-assign]
+
+    def cancel(key: bytes | str) -> int:
+        client.call = original  # type: ignore[method-assign]
+        return type(client.blobs).cancel(client.blobs, key)
+
+    client.blobs.cancel = cancel  # type: ignore[method-assign]
+    with pytest.raises(GivenUp):
+        client.blobs.get(NOWHERE, tmp_path / "copy")
+    assert given_up.wait(5)
+
+
+# hostile clients
+
+
+@pytest.mark.parametrize("frame", [b"", b"\xc1", b"x" * 1000, b"\x91" * 5000, msgpack.packb([1, 2, 3, 4])])
+def test_nonsense_is_answered_with_an_error(raw: Raw, client: Client, frame: bytes) -> None:
+    raw.say(frame)
+    assert raw.error()["kind"] == "ProtocolError"
+    assert client.status().pid == os.getpid()
+
+
+def test_several_frames_are_nonsense(raw: Raw) -> None:
+    raw.say(encode_call(Call(1, "status", {})), b"more")
+    assert raw.error()["kind"] == "ProtocolError"
+
+
+def test_another_version_is_answered_under_its_number(raw: Raw) -> None:
+    raw.say(msgpack.packb([9, 42, "status", {}]))
+    answer = raw.hear()
+    assert answer.number == 42
+    assert "version 9: this node speaks version 1" in str(answer.body)
+
+
+def test_frame_that_is_too_large_ends_only_its_own_connection(raw: Raw, client: Client) -> None:
+    raw.say(b"\0" * (MAX_CALL + 1))
+    assert client.status().pid == os.getpid()
+
+
+def test_more_commands_than_may_be_under_way_are_refused(raw: Raw, client: Client) -> None:
+    for number in range(4):
+        raw.say(encode_call(Call(number, "wait", {"connected": 1, "within": 0.2})))
+    assert raw.error()["kind"] == "TooManyCalls"
+    assert [raw.error()["kind"] for _ in range(3)] == ["NotReached"] * 3
+    assert client.status().pid == os.getpid()
+
+
+def test_client_that_leaves_before_its_answer_harms_nobody(raw: Raw, client: Client) -> None:
+    raw.say(encode_call(Call(1, "wait", {"connected": 1, "within": 0.1})))
+    raw.socket.close()
+    with pytest.raises(CommandFailed):
+        client.wait(connected=1, within=0.2)
+    assert client.status().pid == os.getpid()
+
+
+# a node that is not there
+
+
+def test_call_without_a_node_says_so_at_once(tmp_path: Path) -> None:
+    with Client(tmp_path / "node.sock") as client, pytest.raises(NoNode, match=r"no node listens at .*node\.sock"):
+        client.status()
+
+
+def test_call_that_nobody_answers_times_out(tmp_path: Path) -> None:
+    context = zmq.Context()
+    silent = context.socket(zmq.ROUTER)
+    silent.bind(f"ipc://{tmp_path}/node.sock")
+    with Client(tmp_path / "node.sock", timeout=0.1) as client, pytest.raises(CallTimeout, match=r"within 0\.1 s"):
+        client.status()
+    silent.close(linger=0)
+    context.term()
+
+
+def test_node_that_answers_nonsense_is_named(tmp_path: Path) -> None:
+    context = zmq.Context()
+    liar = context.socket(zmq.ROUTER)
+    liar.bind(f"ipc://{tmp_path}/node.sock")
+
+    def answer() -> None:
+        client, _frame = liar.recv_multipart()
+        liar.send_multipart([client, b"nonsense"])
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with Client(tmp_path / "node.sock") as client, pytest.raises(ControlError, match="answered nonsense"):
+        client.status()
+    thread.join()
+    liar.close(linger=0)
+    context.term()
+
+
+def test_call_under_way_ends_when_the_node_does(make_folder: MakeFolder) -> None:
+    node = Node(load(make_folder())).start()
+    with Client(node.config.control.socket) as client:
+        timer = threading.Timer(0.1, node.stop)
+        timer.start()
+        with pytest.raises(NoNode):
+            client.wait(connected=1)
+        timer.join()
+
+
+def test_stop_ends_the_node_and_removes_its_socket(make_folder: MakeFolder) -> None:
+    node = Node(load(make_folder())).start()
+    with Client(node.config.control.socket) as client:
+        client.stop()
+    assert node.stopped.wait(5)
+    assert not place.find(node.config.control.socket).exists()
+    node.stop()
