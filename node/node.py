@@ -100,7 +100,7 @@ class Node:
             tracker=peers,
             maintenance=self.maintenance,
             channel=BLOBS_CHANNEL,
-            producer=self.files,
+            producer=self.producer(),
             consumer=self.files,
         )
         store = FileStore(config.data / "blobs")
@@ -119,6 +119,10 @@ class Node:
         )
         members.join().get(timeout=ANSWER_WITHIN)
         self.maintenance.activate()
+
+    def producer(self) -> resolver.Producer:
+        """What answers other nodes' requests; a subclass may put something of its own in front."""
+        return self.files
 
     def _about(self) -> control.About:
         config = self.config

@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..config import NodeConfig
@@ -26,12 +26,12 @@ class NodeFailed(Exception):
     """An engine failed, so the node has stopped."""
 
 
-def run(config: NodeConfig, *, while_stdin: bool) -> PeerId:
-    """Run a node to its end; its id. while_stdin: the end of standard input ends it too.
+def run(config: NodeConfig, *, while_stdin: bool, make: Callable[[NodeConfig], Node] = Node) -> PeerId:
+    """Run a node to its end; its id. while_stdin: the end of standard input ends it too. make: a node of your own.
 
     Raises CannotStart before anything runs, NodeFailed after everything has stopped.
     """
-    node = Node(config)
+    node = make(config)
     handler = logs.configure(config.log, sys.stderr)
     try:
         with _ended_by_signals(node, while_stdin):

@@ -47,8 +47,9 @@ class Simulation(SimulatedNode):
         self._ready: list[Engine[Any]] = []
         self._order = random.Random(f"{seed}/order").random
         self._digest = 0xCBF29CE484222325
+        self._stamp = 0  # hash(time), which is the same in every process
         self._types: dict[type, int] = {}
-        self._recent: deque[tuple[float, str, object]] = deque(maxlen=_TRACE)
+        self._recent: deque[tuple[float, Engine[Any], object]] = deque(maxlen=_TRACE)
         self.handled = 0
         self.nodes: dict[str, SimulatedNode] = {}
         self.network = Network(self, random.Random(f"{seed}/network"))
@@ -105,7 +106,8 @@ class Simulation(SimulatedNode):
 
     def trace(self, last: int = _TRACE) -> str:
         """The last handled messages, one per line: time, engine, message."""
-        lines = [f"{when:10.4f}  {who:<24}  {_shorten(repr(what))}" for when, who, what in list(self._recent)[-last:]]
+        recent = list(self._recent)[-last:]
+        lines = [f"{when:10.4f}  {who.actor_urn:<24}  {_shorten(repr(what))}" for when, who, what in recent]
         return "\n".join([f"the last {len(lines)} messages, seed {self.seed!r}:", *lines])
 
     def close(self) -> None:
@@ -154,6 +156,7 @@ class Simulation(SimulatedNode):
     def _drive(self, end: float, until: Callable[[], object] | None = None) -> bool:
         """Step until `until()` is true, and return True; or until nothing is left to do by `end`, and return False."""
         step = self._step
+        self._stamp = hash(self.time)
         with guarded:
             while True:
                 since = self.time
@@ -194,6 +197,7 @@ class Simulation(SimulatedNode):
             return False
         if timer.deadline > self.time:
             self.time = timer.deadline
+            self._stamp = hash(self.time)
         timer.target.urgent(timer)
         return True
 
@@ -201,10 +205,10 @@ class Simulation(SimulatedNode):
         mailbox = engine.mailbox
         mailbox.inbox.current = item
         self.handled += 1
-        self._recent.append((self.time, engine.actor_urn, item))
+        self._recent.append((self.time, engine, item))
         kind = item.__class__
         number = self._types.get(kind) or self._name_type(kind)
-        mixed = self._digest ^ hash(self.time) ^ number ^ mailbox.number
+        mixed = self._digest ^ self._stamp ^ number ^ mailbox.number
         self._digest = (mixed * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
         running = context.running
         before, running.engine = running.engine, engine

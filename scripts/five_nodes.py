@@ -31,8 +31,8 @@ from rookery.node.blobs import GetReport
 from rookery.node.cluster import Cluster
 
 NODES = 5
-SERVE_RATE = "12MiB"
-ENOUGH = 48 * 2**20  # bytes of the tree that are packed
+SERVE_RATE = "10MiB"
+ENOUGH = 34 * 2**20  # bytes of the tree that are packed
 NOTICED_WITHIN = 30.0  # seconds
 console = Console()
 
@@ -71,7 +71,13 @@ def run(folder: Path, *, with_liar: bool) -> bool:
         copies = {name: folder / f"copy-{name}.tar" for name in "bcde"}
         with bars() as progress:
             with ThreadPoolExecutor(3) as pool:
-                early = dict(zip("bcd", pool.map(lambda name: fetch(cluster, name, str(key), copies[name], progress), "bcd"), strict=True))
+                early = dict(
+                    zip(
+                        "bcd",
+                        pool.map(lambda name: fetch(cluster, name, str(key), copies[name], progress), "bcd"),
+                        strict=True,
+                    )
+                )
             killed = Killed(cluster, "b")
             reports = early | {"e": fetch(cluster, "e", str(key), copies["e"], progress, quarter=killed.kill)}
         show_served(reports, names)
@@ -87,10 +93,10 @@ def pack(target: Path) -> None:
     with tarfile.open(target, "w") as tar:
         for path in sorted(library.rglob("*")):
             inside = path.relative_to(library)
-            if "site-packages" in inside.parts or path.is_symlink() or not path.is_file():
+            if "site-packages" in inside.parts or path.suffix == ".a" or path.is_symlink() or not path.is_file():
                 continue
             tar.add(path, arcname=str(inside))
-            packed += path.stat().st_size
+            packed += 512 + path.stat().st_size
             if packed >= ENOUGH:
                 return
 
@@ -98,7 +104,10 @@ def pack(target: Path) -> None:
 def bars() -> Progress:
     """One line for each fetch."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
         console=console,
     )
 
@@ -187,7 +196,9 @@ def show_liar(cluster: Cluster, report: GetReport, names: dict[str, str]) -> boo
     """Name who served false blocks, and check that e blocks it."""
     liars = [names[str(peer)] for peer, _ in report.false]
     blocked = [names[row.peer] for row in cluster["e"].peers() if row.blocked_until is not None]
-    console.print(f"e was given false blocks by {', '.join(liars) or 'nobody'}, and blocks {', '.join(blocked) or 'nobody'}")
+    console.print(
+        f"e was given false blocks by {', '.join(liars) or 'nobody'}, and blocks {', '.join(blocked) or 'nobody'}"
+    )
     return liars == blocked == ["d"]
 
 

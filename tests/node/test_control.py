@@ -17,8 +17,7 @@ from rookery.node.blobs import Progress
 from rookery.node.control import place
 from rookery.node.control.protocol import MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call
 
-from .conftest import MakeFolder
-
+MakeFolder = Callable[..., Path]
 PEER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 NOWHERE = "ab" * 32
 

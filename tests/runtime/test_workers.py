@@ -1,0 +1,57 @@
+"""The pool by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from rookery.runtime import EngineGone
+from rookery.runtime.workers import WorkerPool
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    made = WorkerPool("pool", 2)
+    yield made
+    assert made.stop(time.monotonic() + 10) == []
+
+
+def test_pool_starts_no_thread_before_there_is_work(pool: WorkerPool) -> None:
+    assert pool._threads == []
+    assert pool.submit(len, ("abc",)).get(timeout=10) == 3
+    assert len(pool._threads) == 1
+
+
+def test_pool_runs_as_many_at_once_as_it_has_threads(pool: WorkerPool) -> None:
+    together = threading.Barrier(2)
+    replies = [pool.submit(together.wait, (10,)) for _ in range(2)]
+    assert sorted(reply.get(timeout=10) for reply in replies) == [0, 1]
+
+
+def test_pool_never_has_more_threads_than_its_size(pool: WorkerPool) -> None:
+    replies = [pool.submit(len, ("abc",)) for _ in range(100)]
+    assert [reply.get(timeout=10) for reply in replies] == [3] * 100
+    assert len(pool._threads) <= 2
+
+
+def test_pool_that_stops_fails_what_waits_and_names_what_runs() -> None:
+    pool = WorkerPool("pool", 1)
+    entered, release = threading.Event(), threading.Event()
+
+    def hold() -> str:
+        entered.set()
+        release.wait(10)
+        return "done"
+
+    running = pool.submit(hold, ())
+    waiting = pool.submit(len, ("abc",))
+    assert entered.wait(10)
+    (named,) = pool.stop(time.monotonic())
+    assert named.startswith("pool-1 running <function")
+    with pytest.raises(EngineGone, match="pool has stopped"):
+        waiting.get(timeout=10)
+    release.set()
+    assert running.get(timeout=10) == "done"
+    assert pool.stop(time.monotonic() + 10) == []
