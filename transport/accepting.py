@@ -120,9 +120,7 @@ class AcceptingPart:
             joining.record.peer, joining.record, joining.source.ip, Direction.IN, supersedes=self._moved(joining)
         )
         reply = core.gatekeeper.admit(claim)
-        core.on_reply(
-            reply, lambda verdict: self._verdict(joining, reply, verdict), within=core.config.verdict_timeout
-        )
+        core.on_reply(reply, lambda verdict: self._verdict(joining, reply, verdict), within=core.config.verdict_timeout)
 
     def _moved(self, joining: Joining) -> Ticket | None:
         """The ticket that moves to this claim: of the link it replaces, or of our dial that it supersedes."""

@@ -1,6 +1,6 @@
 """Token buckets by key, with the clock given. No kept library takes a clock, so this is ours.
 
-A bucket holds `burst` tokens and gains `rate` per second. What is stored is its level at the moment of the last take, so
+A bucket holds `burst` tokens and gains `rate` per second. What is stored is its level when a token was last taken, so
 an idle key costs nothing, a check changes nothing, and no token is lost to rounding however long the clock has run.
 """
 

@@ -13,6 +13,7 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rookery.config import ConfigError, Mistake, Parser, Parsers, bind, parse, read, written
 from rookery.runtime.settings import Bytes, Problem, Seconds, Section, Settings, declared, option, section
 

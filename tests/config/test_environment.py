@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+
 from rookery.config import ConfigError, Parser, Parsers, bind, parse
 from rookery.runtime.settings import Settings, option
 

@@ -6,8 +6,8 @@ from textwrap import dedent
 import pytest
 
 from rookery.config import ConfigError, NodeConfig, load, written
-from rookery.config.schema import json_schema
 from rookery.config.node import PARSERS
+from rookery.config.schema import json_schema
 from rookery.runtime.settings import Section, SettingsError
 from rookery.transport import PeerId
 
@@ -100,9 +100,7 @@ def test_contradicting_numbers_are_an_error_in_code_too() -> None:
         NodeConfig(transport=type(NodeConfig().transport)(max_connections=60))
 
 
-@pytest.mark.parametrize(
-    ("source", "policy"), [("static", "all"), ("application", "all"), ("membership", "band")]
-)
+@pytest.mark.parametrize(("source", "policy"), [("static", "all"), ("application", "all"), ("membership", "band")])
 def test_policy_follows_the_source(tmp_path: Path, source: str, policy: str) -> None:
     assert loaded(tmp_path, f"tracker: {{source: {source}}}").upkeep.policy == policy
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from rookery.config import ConfigError, bind, parse
 from rookery.runtime.settings import Settings, required, section
 

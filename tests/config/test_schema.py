@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+
 from rookery.config import Parser, Parsers
 from rookery.config.schema import json_schema
 from rookery.config.units import DURATION_PATTERN

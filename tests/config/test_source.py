@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from rookery.config import ConfigError, Mistake, Source, parse, read, source
 from rookery.config.source import DEEPEST, LARGEST, Scalar
 

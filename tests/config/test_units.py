@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.config import format_duration, format_size, parse_duration, parse_size
 
 

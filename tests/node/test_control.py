@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from rookery.config import load
-from rookery.node import CallTimeout, Client, CommandFailed, ControlError, NoNode, Node
+from rookery.node import CallTimeout, Client, CommandFailed, ControlError, Node, NoNode
 from rookery.node.blobs import Progress
 from rookery.node.control import place
 from rookery.node.control.protocol import MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call

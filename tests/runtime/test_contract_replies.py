@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from rookery.runtime import (
     EngineGone,
     Reply,
@@ -14,7 +15,7 @@ from rookery.runtime import (
     RuntimeFault,
     WouldDeadlock,
 )
-from runtime_kit import Ask, Host, Note, RecorderMailbox
+from tests.runtime.runtime_kit import Ask, Host, Note, RecorderMailbox
 
 
 def collect(host: Host, recorder: RecorderMailbox, make: Any, within: float = 10.0) -> object:

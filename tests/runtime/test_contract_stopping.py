@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from rookery.runtime import (
     EngineGone,
     Feedback,
@@ -17,7 +18,7 @@ from rookery.runtime import (
     ThreadRuntime,
     WouldDeadlock,
 )
-from runtime_kit import Data, Host, Note, RealHost, Recorder, RecorderMailbox, wait_until
+from tests.runtime.runtime_kit import Data, Host, Note, RealHost, Recorder, RecorderMailbox, wait_until
 
 
 def test_stop_overtakes_what_waits(host: Host) -> None:

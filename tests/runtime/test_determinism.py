@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from rookery.runtime import Simulation
-from runtime_kit import Data, Note, Recorder
+from tests.runtime.runtime_kit import Data, Note, Recorder
 
 PROGRAM = """
 import sys

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pykka
 import pytest
+
 from rookery.runtime import Reply, ReplyCancelled, ReplyDropped, ReplyTimeout, RuntimeFault
 
 

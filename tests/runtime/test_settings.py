@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rookery.runtime.settings import (
     Bytes,
     Problem,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from rookery.runtime import EngineGone
 from rookery.runtime.workers import WorkerPool
 

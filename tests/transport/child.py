@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from worlds import RealWorld
-
 from rookery import transport
+from tests.transport.worlds import RealWorld
 
 
 def main() -> None:

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # worlds.py, shared by the tests of this folder
-
-from worlds import RealWorld, SimulatedWorld, World
+from tests.transport.worlds import RealWorld, SimulatedWorld, World
 
 
 @pytest.fixture(params=["simulated", "zmq"])

@@ -11,8 +11,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from rookery.transport import Identity, PeerRecord
 from rookery.transport.codec import Control, Hello, Ready, Welcome, decode_control, encode_control
-
-from worlds import Node  # isort: skip
+from tests.transport.worlds import Node
 
 
 class RawPeer:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from worlds import Node, World
 
 from rookery import transport
 from rookery.runtime import Feedback
 from rookery.transport import Channel, Quota, Reason
+from tests.transport.worlds import Node, World
 
 
-def with_quota(world: World, name: str, quota: Quota, **settings: object) -> Node:
+def with_quota(world: World, name: str, quota: Quota, **settings: Any) -> Node:
     """A node whose receiver takes channel 17 under this quota."""
     node = Node(world, name, extra={17: quota}, **settings)
     node.open_gate()

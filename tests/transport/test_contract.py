@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from worlds import Node, World
 
 from rookery import transport
 from rookery.transport import Address, Gate, Reason
+from tests.transport.worlds import Node, World
 
 
 def test_dial_when_both_sides_admit_opens_one_connection_on_each(world: World) -> None:

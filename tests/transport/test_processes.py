@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import Node, RealWorld
 
 from rookery.transport import Address, Direction, Reason, Ticket
+from tests.transport.worlds import Node, RealWorld
 
 pytestmark = pytest.mark.processes
 
@@ -23,9 +23,9 @@ class Child:
     """A node in another process."""
 
     def __init__(self, name: str, **settings: Any) -> None:
-        script = Path(__file__).parent / "child.py"
         self.process = subprocess.Popen(
-            [sys.executable, str(script), name, json.dumps(settings)],
+            [sys.executable, "-m", "tests.transport.child", name, json.dumps(settings)],
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

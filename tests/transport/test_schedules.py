@@ -9,10 +9,10 @@ import random
 from collections import Counter
 
 import pytest
-from worlds import Node, SimulatedWorld
 
 from rookery import transport
 from rookery.transport import Reason
+from tests.transport.worlds import Node, SimulatedWorld
 
 QUICK, FULL = range(25), range(25, 1000)
 

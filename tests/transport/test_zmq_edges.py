@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from raw import RawPeer
-from worlds import Node, RealWorld
 
 from rookery import transport
 from rookery.runtime import Message
 from rookery.transport import Address, Identity, Reason
 from rookery.transport.codec import Hello, Ready, Reject, Welcome
+from tests.transport.raw import RawPeer
+from tests.transport.worlds import Node, RealWorld
 
 
 @pytest.fixture

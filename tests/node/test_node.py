@@ -1,0 +1,194 @@
+"""The rules at the head of `node/node.py`: nodes in this process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rookery.actors.membership import MemberDown
+from rookery.actors.tracker import SourceIsStatic, TrackedPeers
+from rookery.config import load
+from rookery.node import CannotStart, Node
+from rookery.node.blobs import GetCancelled
+from rookery.node.control import NotReached
+from rookery.runtime import EngineFailed, EngineGone
+from rookery.transport import format_peer
+
+MakeFolder = Callable[..., Path]
+NO_PEER = MemberDown([])  # type: ignore[arg-type]  # whoever handles it fails
+
+
+def left_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"node.key", "node.yaml", "data"}
+
+
+def test_empty_file_and_a_key_make_a_node(make_folder: MakeFolder) -> None:
+    with Node(load(make_folder(yaml=""))) as node:
+        status = node.status()
+        assert (status.source, status.admission, status.network) == ("membership", "open", "default")
+        assert status.address.startswith("tcp://127.0.0.1:")
+
+
+def test_node_without_listen_warns_that_only_this_machine_can_reach_it(
+    make_folder: MakeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "rookery"), Node(load(make_folder(yaml=""))):
+        pass
+    assert "only this machine can reach the node: set transport.listen" in caplog.text
+
+
+def test_node_told_where_to_listen_does_not_warn(make_folder: MakeFolder, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make_folder(yaml="transport: {listen: 'tcp://127.0.0.2:0'}")
+    with caplog.at_level(logging.WARNING, "rookery"), Node(load(folder)):
+        pass
+    assert "set transport.listen" not in caplog.text
+
+
+def test_two_nodes_find_each_other_by_a_seed_and_share_a_file(make_folder: MakeFolder, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(os.urandom(1_000_000))
+    with Node(load(make_folder("alice", ""))) as alice:
+        seed = format_peer(alice.peer, alice.address)
+        bob_folder = make_folder("bob", f"tracker: {{peers: ['{seed}']}}")
+        with Node(load(bob_folder)) as bob:
+            bob.wait(connected=1, members=2, within=10)
+            alice.wait(connected=1, members=2, within=10)
+            report = bob.blobs.get(alice.blobs.put(tmp_path / "source"), tmp_path / "copy", timeout=20)
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "source").read_bytes()
+    assert [peer for peer, _bytes in report.served] == [alice.peer]
+
+
+def test_application_tracks_peers_by_the_nodes_mailbox(make_folder: MakeFolder) -> None:
+    yaml = "tracker: {source: application, admission: tracked}"
+    with Node(load(make_folder("alice", yaml))) as alice, Node(load(make_folder("bob", yaml))) as bob:
+        alice.tracker.track(1, TrackedPeers({bob.peer: bob.address})).get(timeout=5)
+        bob.tracker.track(1, TrackedPeers({alice.peer: alice.address})).get(timeout=5)
+        assert alice.wait(connected=1, within=10).connected == 1
+
+
+def test_static_peers_cannot_be_replaced_by_the_application(make_folder: MakeFolder) -> None:
+    with Node(load(make_folder())) as node, pytest.raises(SourceIsStatic):
+        node.tracker.track(1, TrackedPeers({})).get(timeout=5)
+
+
+def test_wait_that_is_not_fulfilled_is_a_timeout(make_folder: MakeFolder) -> None:
+    with Node(load(make_folder())) as node, pytest.raises(NotReached):
+        node.wait(connected=1, within=0.05)
+
+
+def test_stopping_leaves_neither_socket_nor_file(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    with Node(load(folder)) as node:
+        assert left_in(folder) == {"node.sock"}
+    assert node.stopped.is_set()
+    assert left_in(folder) == set()
+
+
+def test_stopped_node_answers_that_it_is_gone(make_folder: MakeFolder) -> None:
+    with Node(load(make_folder())) as node:
+        pass
+    with pytest.raises(EngineGone):
+        node.status()
+    node.stop()
+
+
+def test_get_under_way_is_told_that_the_node_stops(make_folder: MakeFolder, tmp_path: Path) -> None:
+    with Node(load(make_folder())) as node:
+        reply = node.files.get("ab" * 32, tmp_path / "copy")
+        node.files.progress("ab" * 32).get(timeout=5)
+    with pytest.raises(GetCancelled, match="the node stops"):
+        reply.get(timeout=5)
+
+
+def test_same_folder_runs_again_after_a_stop(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    with Node(load(folder)) as first:
+        pass
+    with Node(load(folder)) as second:
+        assert second.peer == first.peer
+
+
+def test_engine_that_fails_ends_the_whole_node_and_is_reported(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    node = Node(load(folder))
+    with pytest.raises(EngineFailed, match="control failed while handling MemberDown"), node:
+        node.control.tell(NO_PEER)
+        assert node.stopped.wait(5)
+    assert isinstance(node.failure, EngineFailed)
+    assert left_in(folder) == set()
+
+
+def test_error_of_the_program_is_not_hidden_by_a_failed_engine(make_folder: MakeFolder) -> None:
+    with pytest.raises(ZeroDivisionError), Node(load(make_folder())) as node:
+        node.control.tell(NO_PEER)
+        assert node.stopped.wait(5)
+        _ = 1 / 0
+
+
+def test_stop_without_waiting_is_possible_inside_an_engine(make_folder: MakeFolder) -> None:
+    with Node(load(make_folder())) as node:
+        node.control.status().then(lambda _reply: node.stop(wait=False))
+        assert node.stopped.wait(5)
+
+
+def test_node_that_is_stopped_while_it_starts_is_stopped(make_folder: MakeFolder) -> None:
+    node = Node(load(make_folder()))
+    node.stop(wait=False)
+    with node:
+        assert node.stopped.wait(5)
+
+
+# what is wrong with a configuration
+
+
+def test_port_in_use_names_port_and_key(make_folder: MakeFolder) -> None:
+    before = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        folder = make_folder(yaml=f"transport: {{listen: 'tcp://127.0.0.1:{port}'}}")
+        with pytest.raises(CannotStart, match=rf"^transport\.listen: cannot listen on tcp://127\.0\.0\.1:{port}: "):
+            Node(load(folder)).start()
+    assert threading.active_count() == before
+    assert left_in(folder) == set()
+
+
+def test_key_file_that_others_can_read_names_file_and_mode(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    (folder / "node.key").chmod(0o644)
+    with pytest.raises(CannotStart, match=r"^key: key file .*/node\.key: has mode 0644.* chmod 600"):
+        Node(load(folder))
+
+
+def test_key_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("")
+    with pytest.raises(CannotStart, match=r"^key: key file .*/node\.key: cannot be read: No such file"):
+        Node(load(tmp_path))
+
+
+def test_data_folder_in_use_names_its_user(make_folder: MakeFolder, tmp_path: Path) -> None:
+    with Node(load(make_folder("alice"))):
+        other = make_folder("bob", f"data: {tmp_path}/alice/data\n")
+        with pytest.raises(CannotStart, match=r"^data: .*alice/data/blobs is in use by this process"):
+            Node(load(other)).start()
+
+
+def test_control_socket_in_use_names_its_path(make_folder: MakeFolder, tmp_path: Path) -> None:
+    with Node(load(make_folder("alice"))) as alice:
+        other = make_folder("bob", f"control: {{socket: {tmp_path}/alice/node.sock}}\n")
+        with pytest.raises(CannotStart, match=r"^control\.socket: .*another node has this control socket"):
+            Node(load(other)).start()
+        assert alice.status().pid == os.getpid()
+
+
+def test_importing_a_node_loads_nothing_of_the_command_line() -> None:
+    program = "import sys, json, rookery.node; print(json.dumps(sorted(sys.modules)))"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+    assert not {"click", "rich", "pydantic", "pydantic_core"} & set(json.loads(output))
