@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 from ..config.node import FILE_NAME
@@ -41,6 +40,8 @@ def make_node(folder: Path, yaml: str | None = None, identity: Identity | None =
 
 def example() -> str:
     """The `node.yaml` that explains itself."""
+    from importlib import resources  # late: only `rookery init` needs it
+
     return resources.files("rookery.config").joinpath("examples/node.yaml").read_text(encoding="utf-8")
 
 

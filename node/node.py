@@ -117,12 +117,21 @@ class Node:
             blobs=self.files,
             stop=self.runtime.ended.set,
         )
-        members.join().get(timeout=ANSWER_WITHIN)
+        self._join()
         self.maintenance.activate()
 
     def producer(self) -> resolver.Producer:
         """What answers other nodes' requests; a subclass may put something of its own in front."""
         return self.files
+
+    def _join(self) -> None:
+        """Without an address that others may dial nobody can be a member; only a node fed by the membership must be."""
+        try:
+            self.membership.join().get(timeout=ANSWER_WITHIN)
+        except membership.NoAddress:
+            if self.config.gossip.feeds_tracker:
+                raise
+            self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")
 
     def _about(self) -> control.About:
         config = self.config

@@ -20,19 +20,19 @@ class Log:
         self._source = source
         self._logger = logging.getLogger(logger)
 
-    def debug(self, event: str, **fields: object) -> None:
+    def debug(self, event: str, /, **fields: object) -> None:
         """For developers: every step."""
         self._write(logging.DEBUG, event, fields)
 
-    def info(self, event: str, **fields: object) -> None:
+    def info(self, event: str, /, **fields: object) -> None:
         """For operators: what the node does."""
         self._write(logging.INFO, event, fields)
 
-    def warning(self, event: str, **fields: object) -> None:
+    def warning(self, event: str, /, **fields: object) -> None:
         """For operators: somebody should look."""
         self._write(logging.WARNING, event, fields)
 
-    def error(self, event: str, *, error: BaseException | None = None, **fields: object) -> None:
+    def error(self, event: str, /, *, error: BaseException | None = None, **fields: object) -> None:
         """The node cannot go on as it should; with the exception's traceback if given."""
         self._write(logging.ERROR, event, fields, error)
 

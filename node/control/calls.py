@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...runtime import Declined, Engine, ReplyTimeout
-from ..blobs import BlobKey, BlobProgress
-from .commands import Commands
+from ..blobs import BlobProgress
+from .commands import Commands, Pending
 from .mailbox import Mailbox
 from .protocol import Answer, Kind, Plain, ProtocolError, decode_call, encode_answer
 
@@ -28,7 +28,7 @@ class TooManyCalls(Declined):
 class _Underway:
     client: bytes
     number: int
-    watch: BlobKey | None
+    pending: Pending
     told_at: float
 
 
@@ -59,7 +59,7 @@ class Calls:
         except Declined as error:
             self._refuse(client, number, error)
             return
-        underway = _Underway(client, number, pending.watch, self._engine.now())
+        underway = _Underway(client, number, pending, self._engine.now())
         self._underway.append(underway)
         self._engine.on_reply(pending.reply, lambda result: self._end(underway, result), within=pending.within)
 
@@ -67,7 +67,7 @@ class Calls:
         """Tell who waits for this file."""
         now = self._engine.now()
         for underway in self._underway:
-            if underway.watch == event.root and now - underway.told_at >= PROGRESS_EVERY:
+            if underway.pending.watch == event.root and now - underway.told_at >= PROGRESS_EVERY:
                 underway.told_at = now
                 body: Plain = {"done": event.done, "total": event.total}
                 self._answer(underway.client, Answer(underway.number, Kind.PROGRESS, body))
@@ -78,6 +78,7 @@ class Calls:
             self._refuse(underway.client, underway.number, result)
         else:
             self._answer(underway.client, Answer(underway.number, Kind.RESULT, result))
+        underway.pending.answered()
 
     def _refuse(self, client: bytes, number: int, error: Exception) -> None:
         text = "no part of the node answered in time" if isinstance(error, ReplyTimeout) else str(error)

@@ -27,11 +27,16 @@ SHORT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A command under way. within: seconds until the caller is told that nobody answered. watch: whose progress."""
+    """A command under way.
+
+    within: seconds until the caller is told that nobody answered. watch: whose progress it is told. answered: called
+    once the answer has left.
+    """
 
     reply: Reply[Plain]
     within: float = SHORT
     watch: BlobKey | None = None
+    answered: Callable[[], object] = lambda: None
 
 
 Handler = Callable[[Arguments], Pending]
@@ -122,8 +127,7 @@ class Commands:
         return Pending(self._tracker.unblock(arguments.peer("peer")).map(_same))
 
     def stop(self, _arguments: Arguments) -> Pending:
-        self._stop()
-        return Pending(Reply.of(None))
+        return Pending(Reply.of(None), answered=self._stop)
 
 
 def _row(row: DataclassInstance) -> Plain:

@@ -53,5 +53,5 @@ def test_count_that_is_none_is_refused(value: Plain) -> None:
 
 
 def test_peer_that_is_no_key_is_refused() -> None:
-    with pytest.raises(BadArguments, match="value: .*64 hex digits"):
+    with pytest.raises(BadArguments, match=r"value: .*64 hex digits"):
         given(value="abc").peer("value")

@@ -125,9 +125,14 @@ def test_node_that_cannot_start_is_an_error_with_its_log(tmp_path: Path) -> None
 
 def test_node_that_ends_by_itself_is_an_error_when_the_cluster_ends(tmp_path: Path) -> None:
     files = Cluster.make(tmp_path, 2)
-    with pytest.raises(ClusterError, match="node b ended with -9"), Cluster.launch(files, within=WITHIN) as cluster:
-        os.kill(cluster.pid("b"), signal.SIGKILL)
-        until(lambda: not is_listening(tmp_path / "b"), "b is dead")
+
+    def run() -> None:
+        with Cluster.launch(files, within=WITHIN) as cluster:
+            os.kill(cluster.pid("b"), signal.SIGKILL)
+            until(lambda: not is_listening(tmp_path / "b"), "b is dead")
+
+    with pytest.raises(ClusterError, match="node b ended with -9"):
+        run()
     assert not is_listening(tmp_path / "a")
 
 

@@ -95,9 +95,10 @@ def test_field_cannot_hide_what_every_line_has(as_json: Written) -> None:
 
 def error() -> Exception:
     try:
-        raise ValueError("what\nwas wrong")
+        int("what\nis wrong")
     except ValueError as caught:
         return caught
+    raise AssertionError
 
 
 def test_traceback_follows_on_marked_lines_for_people(human: Written) -> None:
@@ -111,7 +112,7 @@ def test_traceback_follows_on_marked_lines_for_people(human: Written) -> None:
 def test_traceback_is_a_field_of_the_json_object(as_json: Written) -> None:
     as_json.log.error("failed", error=error())
     (line,) = as_json.lines
-    assert "ValueError: what\nwas wrong" in json.loads(line)["traceback"]
+    assert "ValueError: invalid literal" in json.loads(line)["traceback"]
 
 
 def test_level_leaves_out_what_is_below_it() -> None:

@@ -53,6 +53,15 @@ def test_node_told_where_to_listen_does_not_warn(make_folder: MakeFolder, caplog
     assert "set transport.listen" not in caplog.text
 
 
+def test_static_node_that_listens_everywhere_runs_without_being_a_member(
+    make_folder: MakeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_folder(yaml="transport: {listen: 'tcp://0.0.0.0:0'}\ntracker: {source: static}")
+    with caplog.at_level(logging.WARNING, "rookery"), Node(load(folder)) as node:
+        assert node.status().members == 1
+    assert "it is no member: set transport.advertise" in caplog.text
+
+
 def test_two_nodes_find_each_other_by_a_seed_and_share_a_file(make_folder: MakeFolder, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(os.urandom(1_000_000))
     with Node(load(make_folder("alice", ""))) as alice:
@@ -119,18 +128,27 @@ def test_same_folder_runs_again_after_a_stop(make_folder: MakeFolder) -> None:
 def test_engine_that_fails_ends_the_whole_node_and_is_reported(make_folder: MakeFolder) -> None:
     folder = make_folder()
     node = Node(load(folder))
-    with pytest.raises(EngineFailed, match="control failed while handling MemberDown"), node:
-        node.control.tell(NO_PEER)
-        assert node.stopped.wait(5)
+
+    def run() -> None:
+        with node:
+            node.control.tell(NO_PEER)
+            assert node.stopped.wait(5)
+
+    with pytest.raises(EngineFailed, match="control failed while handling MemberDown"):
+        run()
     assert isinstance(node.failure, EngineFailed)
     assert left_in(folder) == set()
 
 
 def test_error_of_the_program_is_not_hidden_by_a_failed_engine(make_folder: MakeFolder) -> None:
-    with pytest.raises(ZeroDivisionError), Node(load(make_folder())) as node:
-        node.control.tell(NO_PEER)
-        assert node.stopped.wait(5)
-        _ = 1 / 0
+    def run() -> None:
+        with Node(load(make_folder())) as node:
+            node.control.tell(NO_PEER)
+            assert node.stopped.wait(5)
+            raise LookupError("the program's own")
+
+    with pytest.raises(LookupError, match="the program's own"):
+        run()
 
 
 def test_stop_without_waiting_is_possible_inside_an_engine(make_folder: MakeFolder) -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from rookery.node.control.door import Door
 @pytest.fixture
 def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for temporary files."""
-    monkeypatch.setattr(place.tempfile, "tempdir", "/tmp")
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
     return tmp_path
 
 

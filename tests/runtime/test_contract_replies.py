@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from runtime_kit import Ask, Host, Note, RecorderMailbox
 
 from rookery.runtime import (
     EngineGone,
@@ -15,7 +16,6 @@ from rookery.runtime import (
     RuntimeFault,
     WouldDeadlock,
 )
-from tests.runtime.runtime_kit import Ask, Host, Note, RecorderMailbox
 
 
 def collect(host: Host, recorder: RecorderMailbox, make: Any, within: float = 10.0) -> object:

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 
+from runtime_kit import Data, Note, Recorder
+
 from rookery.runtime import Simulation
-from tests.runtime.runtime_kit import Data, Note, Recorder
 
 PROGRAM = """
 import sys
