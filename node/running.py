@@ -40,7 +40,7 @@ def run(config: NodeConfig, *, while_stdin: bool, make: Callable[[NodeConfig], N
                     node.stopped.wait()
             except Exception as error:
                 if error is node.failure:
-                    raise NodeFailed(f"the node failed and has stopped: {error}") from error
+                    raise NodeFailed(f"the node failed and has stopped; its log says more: {error!s:.300}") from error
                 raise
     finally:
         logs.end(handler)

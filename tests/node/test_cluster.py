@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from rookery.config import load
-from rookery.node import Cluster, ClusterError, CommandFailed, new
+from rookery.node import Client, Cluster, ClusterError, CommandFailed, ControlError, new
 from rookery.node.control import place
 
 pytestmark = pytest.mark.processes
@@ -33,11 +33,11 @@ def is_listening(folder: Path) -> bool:
     return place.somebody_listens(place.find(load(folder).control.socket))
 
 
-def started(folder: Path, *more: str) -> subprocess.Popen[bytes]:
+def started(folder: Path, *more: str, program: Sequence[str] = ("-m", "rookery.node")) -> subprocess.Popen[bytes]:
     """A node as a process of its own, as soon as it answers."""
     with (folder / "node.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rookery.node", "run", str(folder), *more], stdin=subprocess.PIPE, stderr=log
+            [sys.executable, *program, "run", str(folder), *more], stdin=subprocess.PIPE, stderr=log
         )
     until(lambda: is_listening(folder) or process.poll() is not None, "the node answers")
     return process
@@ -84,6 +84,24 @@ def test_signal_ends_a_node_in_3_seconds_with_exit_code_0(tmp_path: Path, number
     assert ended(process, within=3.0) == 0
     assert {path.name for path in (tmp_path / "node").iterdir()} == {"node.key", "node.yaml", "node.log", "data"}
     assert "Traceback" not in (tmp_path / "node" / "node.log").read_text()
+
+
+def test_node_with_an_engine_that_fails_stops_in_order_with_exit_code_1(tmp_path: Path) -> None:
+    new.make_node(tmp_path / "node")
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        "from rookery.node.command import main\n"
+        "from rookery.node.control import Engine\n"
+        "Engine.on_get_status = lambda self, message: 1 / 0\n"
+        "main()\n"
+    )
+    process = started(tmp_path / "node", program=[str(broken)])
+    with Client.of(tmp_path / "node") as client, pytest.raises(ControlError):
+        client.status()
+    assert ended(process, within=5.0) == 1
+    log = (tmp_path / "node" / "node.log").read_text()
+    assert "the node failed and has stopped" in log.splitlines()[-1]
+    assert not (tmp_path / "node" / "node.sock").exists()
 
 
 def test_node_of_a_launcher_that_dies_stops_by_itself(tmp_path: Path) -> None:

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # runtime_kit.py, shared by the tests of this folder
-
-from runtime_kit import Host, RealHost, SimulatedHost
-
 from rookery.runtime import LoopRuntime, Simulation, ThreadRuntime
+from tests.runtime.runtime_kit import Host, RealHost, SimulatedHost
 
 
 @pytest.fixture(params=["threads", "loop", "simulation"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime_kit import Ask, Data, Do, Host, Recorder, RecorderMailbox, raises
 
 from rookery.runtime import (
     EngineFailed,
@@ -19,6 +18,7 @@ from rookery.runtime import (
     ThreadRuntime,
 )
 from rookery.runtime.testing import mock
+from tests.runtime.runtime_kit import Ask, Data, Do, Host, Recorder, RecorderMailbox, raises
 
 BOOM = RuntimeError("boom")
 

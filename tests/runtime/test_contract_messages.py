@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime_kit import Ask, Data, Host, Note, Recorder, RecorderMailbox, Refused, Unknown, UnknownAsk, raises
 
 from rookery.runtime import Feedback, Lane, Message, Overflow, Request, UnhandledMessage
+from tests.runtime.runtime_kit import (
+    Ask,
+    Data,
+    Host,
+    Note,
+    Recorder,
+    RecorderMailbox,
+    Refused,
+    Unknown,
+    UnknownAsk,
+    raises,
+)
 
 
 def test_tell_is_handled_in_the_order_of_its_sender(host: Host) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime_kit import Ask, Host, Note, RecorderMailbox
 
 from rookery.runtime import (
     EngineGone,
@@ -16,6 +15,7 @@ from rookery.runtime import (
     RuntimeFault,
     WouldDeadlock,
 )
+from tests.runtime.runtime_kit import Ask, Host, Note, RecorderMailbox
 
 
 def collect(host: Host, recorder: RecorderMailbox, make: Any, within: float = 10.0) -> object:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime_kit import Host, Note, Recorder, RecorderMailbox, raises
 
 from rookery.runtime import Engine, EngineGone, Feedback, Mailbox, Terminated, UnhandledMessage
+from tests.runtime.runtime_kit import Host, Note, Recorder, RecorderMailbox, raises
 
 
 def test_start_returns_when_on_start_is_done(host: Host) -> None:

@@ -6,7 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-from runtime_kit import Data, Host, Note, RealHost, Recorder, RecorderMailbox, wait_until
 
 from rookery.runtime import (
     EngineGone,
@@ -19,6 +18,7 @@ from rookery.runtime import (
     ThreadRuntime,
     WouldDeadlock,
 )
+from tests.runtime.runtime_kit import Data, Host, Note, RealHost, Recorder, RecorderMailbox, wait_until
 
 
 def test_stop_overtakes_what_waits(host: Host) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime_kit import Data, Do, Host, Note, Piece, Recorder, Refused, Unknown, raises
 
 from rookery.runtime import Feedback, Simulation, Timer
+from tests.runtime.runtime_kit import Data, Do, Host, Note, Piece, Recorder, Refused, Unknown, raises
 
 
 def test_after_handles_the_message_ahead_of_control_and_data(host: Host) -> None:

@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 
-from runtime_kit import Data, Note, Recorder
-
 from rookery.runtime import Simulation
+from tests.runtime.runtime_kit import Data, Note, Recorder
 
 PROGRAM = """
 import sys
 sys.path[:0] = {path!r}
-from test_determinism import gossip
+from tests.runtime.test_determinism import gossip
 print(gossip(int(sys.argv[1])))
 """
 
@@ -43,7 +42,7 @@ def gossip(seed: int, rounds: float = 5.0) -> str:
 
 
 def run(seed: int, hash_seed: str) -> str:
-    program = PROGRAM.format(path=[os.path.dirname(__file__), *sys.path])
+    program = PROGRAM.format(path=sys.path)
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(
         [sys.executable, "-c", program, str(seed)], env=environment, capture_output=True, text=True, check=True

@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from runtime_kit import Recorder
 
 from rookery.runtime import EngineFailed, NotSimulated, Simulation
+from tests.runtime.runtime_kit import Recorder
 
 REAL: list[tuple[str, Callable[[], object], str]] = [
     ("time.time", lambda: time.time(), r"self\.wall\(\)"),

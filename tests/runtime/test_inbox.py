@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime_kit import BoundedAsk, Deposit, Note, Piece, Price, Recorder, RecorderMailbox, Unknown
 
 from rookery.runtime import EngineGone, Feedback, Limit, Mailbox, MailboxFull, Message, Simulation
+from tests.runtime.runtime_kit import BoundedAsk, Deposit, Note, Piece, Price, Recorder, RecorderMailbox, Unknown
 
 OK, BACKOFF, REJECTED, CLOSED = Feedback.OK, Feedback.BACKOFF, Feedback.REJECTED, Feedback.CLOSED
 

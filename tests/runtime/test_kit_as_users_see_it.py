@@ -95,5 +95,5 @@ def test_checkout_that_is_not_installed_runs_its_tests(tmp_path: Path) -> None:
 def test_tests_marked_full_run_with_full_only(tmp_path: Path, site: str) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (tmp_path / "test_it.py").write_text("import pytest\n\n@pytest.mark.full\ndef test_long():\n    assert True\n")
-    assert "1 skipped" in run_pytest(tmp_path, "-W", "ignore", path=site)
+    assert "1 deselected" in run_pytest(tmp_path, "-W", "ignore", path=site)
     assert "1 passed" in run_pytest(tmp_path, "-W", "ignore", "--full", path=site)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from runtime_kit import Do, Note, Price, Recorder, RecorderMailbox, Refused
 
 from rookery.runtime import EngineFailed, EngineGone, Feedback, Mailbox, Message, Reply, Request, Simulation, Terminated
 from rookery.runtime.testing import mock
+from tests.runtime.runtime_kit import Do, Note, Price, Recorder, RecorderMailbox, Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime_kit import Data, Note, Recorder, RecorderMailbox
 
 from rookery.runtime import EngineGone, Feedback, Simulation, Terminated
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.runtime.testing import mock
+from tests.runtime.runtime_kit import Data, Note, Recorder, RecorderMailbox
 
 
 def test_crash_ends_a_node_without_cleanup(simulated: Simulation) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime_kit import Data, Do, Note, Recorder, raises
 
 from rookery.runtime import Reply, ReplyTimeout, Simulation, SimulationStuck
 from rookery.runtime import simulation as stepping
+from tests.runtime.runtime_kit import Data, Do, Note, Recorder, raises
 
 
 def test_settle_handles_what_needs_no_time(simulated: Simulation) -> None:

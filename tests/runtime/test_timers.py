@@ -7,10 +7,10 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime_kit import Note, RealHost, Recorder
 
 from rookery.runtime import Simulation, Timer
 from rookery.runtime.timers import TimerHeap
+from tests.runtime.runtime_kit import Note, RealHost, Recorder
 
 
 class Nowhere:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from runtime_kit import Ask, Note, RealHost
 
 from rookery.runtime import Feedback
+from tests.runtime.runtime_kit import Ask, Note, RealHost
 
 
 def ping_pong(real: RealHost, rounds: int) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from runtime_kit import Data, Note, RealHost, RecorderMailbox
 
 from rookery.runtime import LoopRuntime, Message, ThreadRuntime
 from rookery.runtime.watchdog import Watchdog
+from tests.runtime.runtime_kit import Data, Note, RealHost, RecorderMailbox
 
 
 class Stall:
