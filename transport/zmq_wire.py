@@ -25,6 +25,7 @@ import errno
 import os
 import select
 import socket as sockets
+import struct
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -32,11 +33,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from .address import Endpoint
 from .identity import Identity
 from .reasons import Reason
+from .socket_waiter import SocketWaiter
 from .wire import BindError, Route, Sent, Source, WireEvents
 
 _ZAP = "inproc://zeromq.zap.01"
@@ -57,6 +58,7 @@ _FAILED_HANDSHAKES = (
 )
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
 _LINGER = 200  # milliseconds
+_MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _REMEMBERED = 8192  # ended routes and numbers
 _TRUST_NUMBER_AFTER = 2.0  # seconds
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
@@ -98,7 +100,7 @@ class ZmqWire:
         self._zap.bind(_ZAP)
         self._router = self._router_socket(identity, max_frame, high_water, handshake_timeout)
         self._monitor = self._router.get_monitor_socket(_EVENTS)
-        self._waiter = _SocketWaiter([self._router, self._zap, self._monitor])
+        self._waiter = SocketWaiter([self._router, self._zap, self._monitor])
         self._outbound: dict[Route, _Outbound] = {}
         self._by_endpoint: dict[str, _Outbound] = {}
         self._inbound: dict[Route, _Inbound] = {}
@@ -178,7 +180,7 @@ class ZmqWire:
                 events.route_down(route, reason)
         return more
 
-    def waiter(self) -> _SocketWaiter:
+    def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
         self._waiter.at_most = 0.005 if self._suspects else None
         return self._waiter
@@ -198,9 +200,9 @@ class ZmqWire:
 
     def _read_monitor(self, events: WireEvents) -> None:
         while _readable(self._monitor):
-            message = recv_monitor_message(self._monitor, zmq.NOBLOCK)
-            event, value = message["event"], message["value"]
-            outbound = self._by_endpoint.get(message["endpoint"].decode())
+            head, endpoint = self._monitor.recv_multipart(zmq.NOBLOCK)
+            event, value = _MONITOR_HEAD.unpack(head)
+            outbound = self._by_endpoint.get(endpoint.decode())
             if outbound is not None:
                 self._outbound_event(outbound, event, events)
             elif event == zmq.EVENT_DISCONNECTED:
@@ -308,41 +310,6 @@ class ZmqWire:
             events.oversize(route, len(frames))
         elif frames != [b""]:
             events.frames(route, frames, source)
-
-
-class _SocketWaiter:
-    """Waits on ZeroMQ sockets and on a pipe that `wake` writes to."""
-
-    def __init__(self, watched: list[zmq.Socket[bytes]]) -> None:
-        self._read_end, self._write_end = sockets.socketpair()
-        self._read_end.setblocking(False)
-        self._write_end.setblocking(False)
-        self._poller = zmq.Poller()
-        for socket in watched:
-            self._poller.register(socket, zmq.POLLIN)
-        self._poller.register(self._read_end, zmq.POLLIN)
-        self.at_most: float | None = None
-
-    def wait(self, timeout: float | None) -> None:
-        """See `Waiter`."""
-        limits = [limit for limit in (timeout, self.at_most) if limit is not None]
-        if dict(self._poller.poll(int(min(limits) * 1000) if limits else None)).get(self._read_end.fileno()):
-            try:
-                self._read_end.recv(4096)
-            except BlockingIOError:
-                pass
-
-    def wake(self) -> None:
-        """See `Waiter`. A full pipe wakes as well."""
-        try:
-            self._write_end.send(b"\0")
-        except OSError:
-            pass
-
-    def close(self) -> None:
-        """Release the pipe."""
-        self._read_end.close()
-        self._write_end.close()
 
 
 K = TypeVar("K")

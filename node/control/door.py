@@ -10,7 +10,7 @@ from pathlib import Path
 import zmq
 
 from ...runtime import Waiter
-from ...transport.zmq_wire import _SocketWaiter as SocketWaiter
+from ...transport.socket_waiter import SocketWaiter
 from . import place
 from .place import SocketTaken
 from .protocol import MAX_CALL
