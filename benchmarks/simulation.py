@@ -50,7 +50,7 @@ def stepped(hops: int) -> float:
             for node in nodes
             for number in range(ENGINES)
         ]
-        engines = [engine for node in nodes for engine in node.engines]
+        engines = [engine for node in nodes for engine in node.engines if isinstance(engine, RingEngine)]
         for engine, following in zip(engines, [*ring[1:], ring[0]], strict=True):
             engine.next = following
         for number in range(BALLS):

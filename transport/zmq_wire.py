@@ -57,6 +57,7 @@ _FAILED_HANDSHAKES = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
 )
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
+_MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer than this
 _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _REMEMBERED = 8192  # ended routes and numbers
@@ -66,11 +67,12 @@ _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 
 @dataclass(slots=True)
 class _Outbound:
-    """One of our connects. up: encrypted, and the far end has the right key."""
+    """One of our connects. up: encrypted, and the far end has the right key. over: to be handed up as down."""
 
     route: Route
     endpoint: str
     up: bool = False
+    over: bool = False
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class ZmqWire:
         self._over: OrderedDict[Route, None] = OrderedDict()  # inbound routes of which libzmq may still have data
         self._freed: OrderedDict[int, float] = OrderedDict()  # descriptor numbers announced as ended, and when
         self._suspects: dict[Route, int] = {}  # inbound, announced as ended, and how often it was looked at since
+        self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
 
     def _router_socket(
@@ -173,11 +176,10 @@ class ZmqWire:
         self._read_monitor(events)
         self._answer_zap(events)
         more = self._read_messages(events, budget)
-        if not more and (self._ending or self._suspects):
-            self._look_at_suspects()
-            ending, self._ending = self._ending, []
-            for route, reason in ending:
-                events.route_down(route, reason)
+        self._busy_polls = self._busy_polls + 1 if more else 0
+        if (self._ending or self._suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
+            self._busy_polls = 0
+            self._hand_up_endings(events)
         return more
 
     def waiter(self) -> SocketWaiter:
@@ -195,6 +197,14 @@ class ZmqWire:
         self._router.close(linger=_LINGER)
         self._waiter.close()
         self._context.term()
+
+    def _hand_up_endings(self, events: WireEvents) -> None:
+        self._look_at_suspects()
+        ending, self._ending = self._ending, []
+        for route, reason in ending:
+            if route in self._outbound:
+                self._forget_outbound(self._outbound[route])
+            events.route_down(route, reason)
 
     # Endings ---------------------------------------------------------------------------------------------------------
 
@@ -220,8 +230,10 @@ class ZmqWire:
             self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
 
     def _end_outbound(self, outbound: _Outbound, reason: Reason) -> None:
-        self._forget_outbound(outbound)
-        self._ending.append((outbound.route, reason))
+        """It is over; forgetting it now would throw away what came before the end."""
+        if not outbound.over:
+            outbound.over = True
+            self._ending.append((outbound.route, reason))
 
     def _forget_outbound(self, outbound: _Outbound) -> None:
         del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
