@@ -119,7 +119,11 @@ def init(folder: Path, as_json: bool) -> None:
 @_json
 def run(file: Path, while_stdin: bool, as_json: bool) -> None:
     """Run the node of FILE until Ctrl-C or SIGTERM. Its events go to standard error."""
-    peer = running.run(load(file), while_stdin=while_stdin)
+    config = load(file)
+    try:
+        peer = running.run(config, while_stdin=while_stdin)
+    except CannotStart as error:
+        raise CannotStart(f"{file}: {error}") from error
     if as_json:
         screen.show({"peer": str(peer), "stopped": True}, as_json, "")
 

@@ -135,7 +135,10 @@ class ZmqWire:
         try:
             self._router.bind(str(endpoint).replace(":0", ":*") if endpoint.port == 0 else str(endpoint))
         except zmq.ZMQError as error:
-            raise BindError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+            why = os.strerror(error.errno or 0)
+            raise BindError(
+                f"cannot listen on {endpoint}: {why} (allowed: an address of this machine with a free port)"
+            ) from error
         return Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
 
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
