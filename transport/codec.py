@@ -3,9 +3,9 @@
 A ZeroMQ message is one *control* frame, or one *data* batch.
 
 * A control frame is a msgpack array `[version, kind, ...]`. Its first byte is 0x92 to 0x9f.
-* A data batch is a header frame, then the body frame, then the large payloads as frames of their own. The header's
-  first byte is 0x01: `01 | flags | count u16 | (channel u8, length u32) * count`, big-endian. A length with its top bit
-  set is that of a frame of its own; the others follow one another in the body, which is left out if there are none.
+* A data batch is one frame, then the large payloads as frames of their own. The frame's first byte is 0x01:
+  `01 | flags | count u16 | (channel u8, length u32) * count | payloads`, big-endian. A length with its top bit set is
+  that of a frame of its own; the payloads of the others follow one another behind the table.
 * A packet is two frames: the byte 0x02, and the payload.
 
 Decoding raises `DecodeError` and nothing else, and never allocates by an untrusted length. `docs/protocol.md` has the
@@ -37,6 +37,7 @@ JOIN_UP_TO: Final = 4096  # bytes; larger payloads are frames of their own, unco
 _DATA, _PACKET = 0x01, 0x02
 _HEAD = struct.Struct(">BBH")
 _ENTRY = struct.Struct(">BI")
+_SINGLE = struct.Struct(">BBHBI")
 _OWN_FRAME = 0x8000_0000
 PACKET_HEAD: Final = bytes([_PACKET])
 
@@ -181,21 +182,23 @@ def encode_batch(messages: Sequence[tuple[int, bytes]]) -> list[bytes]:
     """Frames for (channel, payload) pairs, 1 to `MAX_BATCH_MESSAGES` of them, in their order."""
     if len(messages) == 1:  # the usual case when idle
         channel, payload = messages[0]
-        own = len(payload) > JOIN_UP_TO
-        length = len(payload) | _OWN_FRAME if own else len(payload)
-        return [_HEAD.pack(_DATA, 0, 1) + _ENTRY.pack(channel, length), payload]
+        length = len(payload)
+        if length <= JOIN_UP_TO:
+            return [_SINGLE.pack(_DATA, 0, 1, channel, length) + payload]
+        return [_SINGLE.pack(_DATA, 0, 1, channel, length | _OWN_FRAME), payload]
     entries: list[int] = []
     joined: list[bytes] = []
     large: list[bytes] = []
     for channel, payload in messages:
-        if len(payload) > JOIN_UP_TO:
-            large.append(payload)
-            entries += (channel, len(payload) | _OWN_FRAME)
-        else:
+        length = len(payload)
+        if length <= JOIN_UP_TO:
             joined.append(payload)
-            entries += (channel, len(payload))
-    head = _HEAD.pack(_DATA, 0, len(messages)) + struct.pack(">" + "BI" * len(messages), *entries)
-    return [head, b"".join(joined), *large] if joined else [head, *large]
+            entries += (channel, length)
+        else:
+            large.append(payload)
+            entries += (channel, length | _OWN_FRAME)
+    table = struct.pack(">BBH" + "BI" * len(messages), _DATA, 0, len(messages), *entries)
+    return [b"".join((table, *joined)), *large]
 
 
 def decode_batch(frames: Sequence[bytes]) -> list[tuple[int, bytes]]:
@@ -204,31 +207,24 @@ def decode_batch(frames: Sequence[bytes]) -> list[tuple[int, bytes]]:
     if len(head) < _HEAD.size or head[0] != _DATA or head[1] != 0:
         raise DecodeError("batch: the head is not of a kind and with flags that are known")
     count = head[2] << 8 | head[3]
-    if not 1 <= count <= MAX_BATCH_MESSAGES or len(head) != _HEAD.size + count * _ENTRY.size:
+    offset = _HEAD.size + count * _ENTRY.size
+    if not 1 <= count <= MAX_BATCH_MESSAGES or len(head) < offset:
         raise DecodeError(f"batch: {count} messages in a head of {len(head)} bytes")
     entries = struct.unpack_from(">" + "BI" * count, head, _HEAD.size)
-    lengths = entries[1::2]
-    own_frames = sum(length >= _OWN_FRAME for length in lengths)
-    has_body = own_frames < count
-    if len(frames) != 1 + has_body + own_frames:
-        raise DecodeError(f"batch: {len(frames)} frames, where its head says {1 + has_body + own_frames}")
-    return _split(frames, entries, has_body=has_body)
-
-
-def _split(frames: Sequence[bytes], entries: tuple[int, ...], *, has_body: bool) -> list[tuple[int, bytes]]:
-    body = frames[1] if has_body else b""
     messages: list[tuple[int, bytes]] = []
-    offset, frame = 0, 1 + has_body
+    frame = 1
     for channel, length in zip(entries[::2], entries[1::2], strict=True):
         if length < _OWN_FRAME:
             end = offset + length
-            messages.append((channel, body[offset:end] if length != len(body) else body))
+            messages.append((channel, head[offset:end]))
             offset = end
         else:
-            if len(frames[frame]) != length - _OWN_FRAME:
-                raise DecodeError("batch: a payload's frame is not as long as the head says")
+            if frame == len(frames) or len(frames[frame]) != length - _OWN_FRAME:
+                raise DecodeError("batch: a payload's frame is missing or not as long as the head says")
             messages.append((channel, frames[frame]))
             frame += 1
-    if offset != len(body):
-        raise DecodeError(f"batch: a body of {len(body)} bytes, where its head says {offset}")
+    if offset != len(head) or frame != len(frames):
+        raise DecodeError(
+            f"batch: {len(frames)} frames, the first of {len(head)} bytes, where its table says otherwise"
+        )
     return messages

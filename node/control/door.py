@@ -33,7 +33,7 @@ class Door:
         self._router.maxmsgsize = MAX_CALL
         self._router.sndhwm = self._router.rcvhwm = _QUEUED
         self._router.linger = _LINGER
-        self._waiter = SocketWaiter([self._router])
+        self._waiter = SocketWaiter(self._router)
         try:
             self._bind()
         except (zmq.ZMQError, OSError) as error:

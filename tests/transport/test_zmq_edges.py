@@ -57,7 +57,7 @@ def test_routing_id_that_another_peer_has_is_ignored_and_the_first_keeps_its_lin
         real.until(lambda: bob.links())
         with RawPeer(bob, real.known.identity("second"), routing_id=b"claimed") as second:
             second.hello()
-            first.send(b"\x01\x00\x00\x01\x10\x00\x00\x00\x02", b"hi")
+            first.send(b"\x01\x00\x00\x01\x10\x00\x00\x00\x02hi")
             real.until(lambda: bob.payloads() == [b"hi"])
             assert [link.peer for link in bob.links()] == [first.identity.peer]
 
@@ -187,7 +187,7 @@ def test_severed_inbound_link_delivers_nothing_more_although_frames_are_queued(r
         release = hold(bob)
         closing = bob.net.close(raw.identity.peer, Reason.BLOCKED)
         for _ in range(300):
-            raw.send(b"\x01\x00\x00\x01\x10\x00\x00\x00\x02", b"hi")
+            raw.send(b"\x01\x00\x00\x01\x10\x00\x00\x00\x02hi")
         release.set()
         real.get(closing)
         before = len(bob.payloads())
