@@ -37,13 +37,17 @@ class TokenBuckets:
 
     def take(self, key: Hashable, now: float) -> bool:
         """Take a token if there is one. A refusal changes nothing."""
+        return self.take_many(key, 1, now) == 1
+
+    def take_many(self, key: Hashable, wanted: int, now: float) -> int:
+        """Take as many tokens as there are, at most `wanted`; how many that was."""
         level = self._level(key, now)
-        if level < 1.0 - _ROUNDING:
-            return False
-        if key not in self._levels and len(self._levels) >= self._sweep_at:
-            self._sweep(now)
-        self._levels[key] = (level - 1.0, now)
-        return True
+        taken = min(wanted, int(level + _ROUNDING))
+        if taken:
+            if key not in self._levels and len(self._levels) >= self._sweep_at:
+                self._sweep(now)
+            self._levels[key] = (level - taken, now)
+        return taken
 
     def forget(self, key: Hashable) -> None:
         """The key's bucket is full again."""

@@ -35,7 +35,7 @@ from .mailbox import (
     SendPacket,
     SetGate,
 )
-from .packets import PacketsPart
+from .packets import MAX_PACKET, PacketsPart
 from .reasons import Reason
 from .record import PeerRecord
 from .streams import Flush, Retry, StreamsPart
@@ -77,6 +77,7 @@ def zmq_wire(identity: Identity, config: Config, _announce: Callable[[], object]
         max_frames=2 + 256,
         high_water=config.high_water,
         handshake_timeout=config.handshake_timeout,
+        max_silent=config.max_pending_handshakes,
     )
 
 
@@ -282,7 +283,7 @@ class Engine(Core):
         """See `WireEvents`. The usual case first."""
         what = self.links.by_route.get(route)
         if isinstance(what, Live):
-            if len(frames) == 2 and frames[0] == PACKET_HEAD:
+            if len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET:
                 self.packets.deliver(what.link.peer, frames[1])
             else:
                 self.streams.frames(what, frames)
@@ -334,3 +335,8 @@ class Engine(Core):
             case _:
                 self.route_down(route, Reason.PROTOCOL)
                 self.shut(route)
+
+    def unspoken(self, ip: str, reason: Reason) -> None:
+        """See `WireEvents`."""
+        self.metrics.refused.inc(reason)
+        self.log.info("connection without a word ended", reason=reason.value, ip=ip)

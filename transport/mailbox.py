@@ -1,4 +1,8 @@
-"""What transport can be asked and told, and the events it emits."""
+"""What transport can be asked and told, and the events it emits.
+
+The four messages that carry payloads are not frozen: making a frozen one takes 0.9 us against 0.3, once per message and
+side. Treat them as frozen all the same.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,7 @@ class Closed(Message):
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received(Message):
     """A message from a peer, on a channel this mailbox registered."""
 
@@ -61,7 +65,7 @@ class Received(Message):
         return len(self.payload)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Packet(Message):
     """A datagram from a peer, to the mailbox that receives packets. The sender is authenticated."""
 
@@ -143,7 +147,7 @@ class CloseLink(Message):
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send(Message):
     """A message for the peer of a link. OK means queued here; a loss is counted, and `Closed` tells of the link's."""
 
@@ -158,7 +162,7 @@ class Send(Message):
         return len(self.payload)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SendPacket(Message):
     """A datagram, best effort: over the connection if there is one, else over a packet link to `address`."""
 

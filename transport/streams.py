@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import ClassVar
 
 from ..runtime import Feedback, Lane, Message, Overflow
@@ -124,39 +126,47 @@ class StreamsPart:
             self._core.close(live, Reason.PROTOCOL)
 
     def _deliver(self, live: Live, messages: list[tuple[int, bytes]]) -> None:
-        core, link, now = self._core, live.link, live.heard_at
-        for channel, payload in messages:
-            receiver = core.receivers.get(channel)
-            if receiver is None or len(payload) > core.config.max_message:
-                core.metrics.invalid.inc("channel" if receiver is None else "oversize")
-                core.close(live, Reason.PROTOCOL)
+        """Messages in a row on one channel share the look-up and the arithmetic of their quota."""
+        for channel, row in groupby(messages, key=itemgetter(0)):
+            if not self._deliver_row(live, channel, [payload for _, payload in row]):
                 return
-            live.received += 1
-            if not receiver.inbound.take(link.peer, now):
-                if self._over_quota(live, now):
-                    return
-            elif receiver.mailbox.tell(Received(link.id, link.peer, channel, payload)) is Feedback.REJECTED:
-                core.metrics.dropped.inc("inbox")
-            else:
-                core.metrics.received.inc()
 
-    def _over_quota(self, live: Live, now: float) -> bool:
-        """Count a message over quota; True if it was one too many."""
+    def _deliver_row(self, live: Live, channel: int, payloads: list[bytes]) -> bool:
+        """False if the link was closed for it."""
+        core, link = self._core, live.link
+        receiver = core.receivers.get(channel)
+        if receiver is None or max(map(len, payloads)) > core.config.max_message:
+            core.metrics.invalid.inc("channel" if receiver is None else "oversize")
+            core.close(live, Reason.PROTOCOL)
+            return False
+        live.received += len(payloads)
+        allowed = receiver.inbound.take_many(link.peer, len(payloads), live.heard_at)
+        tell, delivered = receiver.mailbox.tell, 0
+        for payload in payloads[:allowed]:
+            if tell(Received(link.id, link.peer, channel, payload)) is not Feedback.REJECTED:
+                delivered += 1
+        core.metrics.received.inc(by=delivered)
+        if delivered < allowed:
+            core.metrics.dropped.inc("inbox", by=allowed - delivered)
+        return allowed == len(payloads) or self._over_quota(live, len(payloads) - allowed)
+
+    def _over_quota(self, live: Live, count: int) -> bool:
+        """Count messages over quota; False if the link was closed for it."""
         core = self._core
-        core.metrics.dropped.inc("quota")
-        if now >= self._window_ends:
-            self._window_ends = now + _DROPS_WINDOW
+        core.metrics.dropped.inc("quota", by=count)
+        if live.heard_at >= self._window_ends:
+            self._window_ends = live.heard_at + _DROPS_WINDOW
             for other in self._counting:
                 other.dropped = 0
             self._counting.clear()
         if not live.dropped:
             self._counting.append(live)
-        live.dropped += 1
+        live.dropped += count
         if live.dropped < core.config.flood_drops:
-            return False
+            return True
         core.log.warning("flooding", peer=live.link.peer.short, dropped=live.dropped)
         core.close(live, Reason.FLOODING)
-        return True
+        return False
 
     def _control(self, live: Live, message: Control) -> None:
         core = self._core

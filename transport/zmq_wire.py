@@ -15,6 +15,7 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   such a route is ignored, not shut.
 * An inbound route's end is announced by a descriptor number only, which another socket may have by then. So the number
   is a hint: a route is down when its own duplicate is hung up, or when libzmq has no route of its name any more.
+* An inbound connection has no route before its first message: `Unspoken` ends those that never send one.
 * libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
   socket has been read empty.
 """
@@ -38,12 +39,14 @@ from .address import Endpoint
 from .identity import Identity
 from .reasons import Reason
 from .socket_waiter import SocketWaiter
+from .unspoken import Mark, Unspoken
 from .wire import BindError, Route, Sent, Source, WireEvents
 
 _ZAP = "inproc://zeromq.zap.01"
 _ZAP_DOMAIN = b"rookery"
 _EVENTS = (
-    zmq.EVENT_CONNECTED
+    zmq.EVENT_ACCEPTED
+    | zmq.EVENT_CONNECTED
     | zmq.EVENT_CLOSED
     | zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -62,6 +65,7 @@ _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _LOOK_EVERY = 16  # polls
 _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer than this
 _LINGER = 200  # milliseconds
+_LATER_THAN_OURS = 1000  # milliseconds: libzmq's own handshake timer, should ours not find the socket
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _REMEMBERED = 8192  # ended routes and numbers
 _TRUST_NUMBER_AFTER = 2.0  # seconds
@@ -85,6 +89,7 @@ class _Inbound:
     route: Route
     number: int
     duplicate: sockets.socket
+    mark: Mark
     proven: bool = False
 
 
@@ -92,11 +97,19 @@ class ZmqWire:
     """The production wire. One zmq Context each, because the ZAP address is per Context."""
 
     def __init__(
-        self, identity: Identity, *, max_frame: int, max_frames: int, high_water: int, handshake_timeout: float
+        self,
+        identity: Identity,
+        *,
+        max_frame: int,
+        max_frames: int,
+        high_water: int,
+        handshake_timeout: float,
+        max_silent: int,
     ) -> None:
         """max_frame: bytes. max_frames: of one message. high_water: messages queued per route and direction.
 
-        handshake_timeout: seconds for ZeroMQ's own handshake.
+        handshake_timeout: seconds until an inbound connection's first message. max_silent: connections that have sent
+        none yet.
         """
         self._max_frames = max_frames
         self._context = zmq.Context()
@@ -113,6 +126,8 @@ class ZmqWire:
         self._over: OrderedDict[Route, None] = OrderedDict()  # inbound routes of which libzmq may still have data
         self._freed: OrderedDict[int, float] = OrderedDict()  # descriptor numbers announced as ended, and when
         self._suspects: dict[Route, int] = {}  # inbound, announced as ended, and how often it was looked at since
+        self._unspoken = Unspoken(patience=handshake_timeout, most=max_silent)
+        self._refused_by_zap = False  # the connection whose end is announced next
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
@@ -126,7 +141,7 @@ class ZmqWire:
         router.reconnect_ivl = -1
         router.maxmsgsize = max_frame
         router.sndhwm = router.rcvhwm = high_water
-        router.handshake_ivl = int(handshake_timeout * 1000)
+        router.handshake_ivl = int(handshake_timeout * 1000) + _LATER_THAN_OURS
         router.ipv6 = 1
         router.curve_secretkey = identity.curve_secret
         router.curve_publickey = identity.curve_public
@@ -143,7 +158,9 @@ class ZmqWire:
             raise BindError(
                 f"cannot listen on {endpoint}: {why} (allowed: an address of this machine with a free port)"
             ) from error
-        return Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
+        bound = Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
+        self._unspoken.port = bound.port
+        return bound
 
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
         """See `Wire`."""
@@ -194,11 +211,14 @@ class ZmqWire:
         if (self._ending or self._suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
             self._busy_polls = 0
             self._hand_up_endings(events)
+        if self._unspoken:
+            for ip, reason in self._unspoken.end(self._speakers, time.monotonic()):
+                events.unspoken(ip, reason)
         return more
 
     def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
-        self._waiter.at_most = 0.005 if self._suspects else None
+        self._waiter.at_most = 0.005 if self._suspects else self._unspoken.next_look(time.monotonic())
         return self._waiter
 
     def close(self) -> None:
@@ -227,12 +247,26 @@ class ZmqWire:
             head, endpoint = self._monitor.recv_multipart(_NOBLOCK)
             event, value = _MONITOR_HEAD.unpack(head)
             outbound = self._by_endpoint.get(endpoint.decode())
-            if outbound is not None:
+            if event == zmq.EVENT_ACCEPTED:
+                self._unspoken.accepted(value, time.monotonic())
+            elif outbound is not None:
                 self._outbound_event(outbound, event, events)
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                self._refused_by_zap = True
             elif event == zmq.EVENT_DISCONNECTED:
-                _remember(self._freed, value, time.monotonic())
-                if value in self._by_number:
-                    self._suspects[self._by_number[value].route] = 0
+                self._inbound_ended(value, events)
+
+    def _inbound_ended(self, number: int, events: WireEvents) -> None:
+        _remember(self._freed, number, time.monotonic())
+        inbound, unspoken = self._by_number.get(number), self._unspoken.ended(number)
+        if inbound is not None:
+            self._suspects[inbound.route] = 0
+        elif unspoken is not None and not self._refused_by_zap:  # what ZAP refuses is counted where it is refused
+            events.unspoken(unspoken.there[0], Reason.LOST)
+        self._refused_by_zap = False
+
+    def _speakers(self) -> set[Mark]:
+        return {inbound.mark for inbound in self._inbound.values()}
 
     def _outbound_event(self, outbound: _Outbound, event: int, events: WireEvents) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -272,7 +306,7 @@ class ZmqWire:
                 self._suspects[route] = looks + 1
 
     def _no_route(self, route: Route) -> bool:
-        """Ask libzmq by an empty message, which every receiver ignores."""
+        """Ask libzmq by an empty message, which every dialling side ignores."""
         return self.send(route, [b""]) is Sent.GONE
 
     def _end_inbound(self, inbound: _Inbound) -> None:
@@ -284,6 +318,7 @@ class ZmqWire:
         freed_at = self._freed.get(inbound.number)
         if inbound.proven or freed_at is None or time.monotonic() - freed_at > _TRUST_NUMBER_AFTER:
             _shut(inbound.duplicate)
+            self._unspoken.spoke(inbound.number, inbound.mark)
         else:
             inbound.duplicate.close()
 
@@ -309,7 +344,9 @@ class ZmqWire:
                 self._inbound[route].proven = True
                 self._hand_up(events, route, router.recv_multipart(), None)
             elif route in self._outbound:
-                self._hand_up(events, route, router.recv_multipart(), None)
+                frames = router.recv_multipart()
+                if frames != [b""]:  # how the listening side asks its libzmq whether there is a route
+                    self._hand_up(events, route, frames, None)
             elif route in self._over:
                 router.recv_multipart()
             else:
@@ -327,7 +364,12 @@ class ZmqWire:
             duplicate = sockets.socket(fileno=os.dup(number))
         except (zmq.ZMQError, OSError, ValueError):
             return  # of a route that has ended already: without a descriptor it cannot be ours
-        inbound = self._inbound[route] = self._by_number[number] = _Inbound(route, number, duplicate)
+        try:
+            mark = Mark.of(duplicate)
+        except OSError:
+            duplicate.close()
+            return  # likewise
+        inbound = self._inbound[route] = self._by_number[number] = _Inbound(route, number, duplicate, mark)
         if _hung_up(duplicate):
             self._suspects[inbound.route] = 0
         self._hand_up(events, route, [part.bytes for part in parts], Source(key, ip))
@@ -335,7 +377,7 @@ class ZmqWire:
     def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
         if len(frames) > self._max_frames:
             events.oversize(route, len(frames))
-        elif frames != [b""]:
+        else:
             events.frames(route, frames, source)
 
 

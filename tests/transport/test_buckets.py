@@ -15,6 +15,14 @@ def test_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
     assert not buckets.take("a", 0.9)
 
 
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(1, 7)), min_size=1, max_size=30))
+def test_taking_many_is_taking_one_by_one(takes: list[tuple[float, int]]) -> None:
+    at_once, singly = TokenBuckets(rate=2.0, burst=5), TokenBuckets(rate=2.0, burst=5)
+    for now, wanted in sorted(takes):
+        taken = at_once.take_many("a", wanted, now)
+        assert taken == sum(singly.take("a", now) for _ in range(wanted))
+
+
 def test_buckets_of_two_keys_do_not_share_tokens() -> None:
     buckets = TokenBuckets(rate=1.0, burst=1)
     assert buckets.take("a", 0.0)

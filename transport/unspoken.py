@@ -1,0 +1,119 @@
+"""Inbound connections that have not said anything yet: each is ended when its time is over, or when there are too many.
+
+libzmq gives a connection no route before its first message, so all there is to hold it by is a descriptor number, which
+another socket may have by then. So a number is a hint:
+
+* A connection is known by its *mark*: the socket's inode and the addresses of both its ends, as found when libzmq
+  announced it. What has another mark by the time it is to be shut is somebody else's and left alone.
+* What does not end at our listening port when it is announced was never an inbound connection and is not watched.
+* Whoever speaks has a route, and its own handshake timers; who the speakers are is asked when something is to be ended.
+* When there are too many, the oldest silent ones go: who means well speaks as soon as it is encrypted.
+"""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from .reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What tells one socket from all others that exist or existed shortly before."""
+
+    inode: int
+    here: tuple[str, int]
+    there: tuple[str, int]
+
+    @classmethod
+    def of(cls, socket: sockets.socket) -> Self:
+        """The mark of a connected TCP socket; OSError if it is none, or is connected no more."""
+        here, there = socket.getsockname(), socket.getpeername()
+        return cls(os.fstat(socket.fileno()).st_ino, here[:2], there[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class _Silent:
+    mark: Mark
+    until: float
+
+
+class Unspoken:
+    """Watches the inbound connections of one listening port. Times are monotonic seconds."""
+
+    def __init__(self, *, patience: float, most: int) -> None:
+        """patience: seconds until the first message. most: connections that may be silent at once."""
+        self.port = 0  # nothing is watched before there is one
+        self._patience, self._most = patience, most
+        self._silent: dict[int, _Silent] = {}  # by descriptor number, longest silent first
+
+    def __len__(self) -> int:
+        """Connections watched."""
+        return len(self._silent)
+
+    def accepted(self, number: int, now: float) -> None:
+        """A connection was announced under this number."""
+        self._silent.pop(number, None)
+        mark = _mark(number)
+        if mark is not None and mark.here[1] == self.port:
+            self._silent[number] = _Silent(mark, now + self._patience)
+
+    def ended(self, number: int) -> Mark | None:
+        """The connection with this number has ended: its mark if it was still watched."""
+        silent = self._silent.pop(number, None)
+        return silent.mark if silent is not None else None
+
+    def spoke(self, number: int, mark: Mark) -> None:
+        """This connection has spoken, and is over."""
+        silent = self._silent.get(number)
+        if silent is not None and silent.mark == mark:
+            del self._silent[number]
+
+    def next_look(self, now: float) -> float | None:
+        """Seconds until `end` has something to do; None if there is nothing to wait for."""
+        first = next(iter(self._silent.values()), None)
+        return None if first is None else max(0.0, first.until - now)
+
+    def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[tuple[str, Reason]]:
+        """Shut what was silent for too long, and the oldest of too many: IP and reason of each."""
+        first = next(iter(self._silent.values()), None)
+        if first is None or (first.until > now and len(self._silent) <= self._most):
+            return []
+        spoken = speakers()
+        excess = sum(silent.mark not in spoken for silent in self._silent.values()) - self._most
+        ended: list[tuple[str, Reason]] = []
+        for number, silent in list(self._silent.items()):
+            late = silent.until <= now
+            if silent.mark in spoken:
+                if late:
+                    del self._silent[number]
+            elif late or excess > 0:
+                del self._silent[number]
+                excess -= 1
+                if _shut(number, silent.mark):
+                    ended.append((silent.mark.there[0], Reason.TIMEOUT if late else Reason.PENDING))
+        return ended
+
+
+def _mark(number: int) -> Mark | None:
+    try:
+        with sockets.socket(fileno=os.dup(number)) as duplicate:
+            return Mark.of(duplicate)
+    except OSError:
+        return None
+
+
+def _shut(number: int, mark: Mark) -> bool:
+    """End the socket if the number is still its; a duplicate stays the same socket whatever becomes of the number."""
+    try:
+        with sockets.socket(fileno=os.dup(number)) as duplicate:
+            if Mark.of(duplicate) != mark:
+                return False
+            duplicate.shutdown(sockets.SHUT_RDWR)
+            return True
+    except OSError:
+        return False
