@@ -1,0 +1,54 @@
+"""The programs of examples/ run as they stand, and do what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import runpy
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rookery.actors import resolver
+from rookery.runtime import ThreadRuntime
+from rookery.transport import PeerId
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run an example as `python examples/NAME FOLDER` does."""
+    monkeypatch.setattr(sys, "argv", [name, str(folder)])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_compose_lets_two_nodes_fetch_each_others_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_leaks: None
+) -> None:
+    run("compose.py", tmp_path, monkeypatch)
+    both = "has [b'written by alice', b'written by bob']"
+    assert capsys.readouterr().out.splitlines() == [f"alice {both}", f"bob {both}"]
+
+
+def test_database_of_compose_calls_false_data_invalid_and_does_not_keep_it(tmp_path: Path, no_leaks: None) -> None:
+    database_of = runpy.run_path(str(EXAMPLES / "compose.py"))["Database"]
+    key, peer = hashlib.sha256(b"true").digest(), PeerId(bytes(32))
+    runtime = ThreadRuntime()
+    with closing(database_of(tmp_path / "app.sqlite", runtime)) as database, runtime:
+        verdict = database.deliver(resolver.Delivery(key, (), peer), b"false")
+        assert verdict.get(timeout=5) is resolver.Outcome.INVALID
+        assert database.get(key) is None
+
+
+@pytest.mark.processes
+def test_launch_fetches_on_one_node_what_was_put_on_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_leaks: None
+) -> None:
+    run("launch.py", tmp_path, monkeypatch)
+    assert (tmp_path / "copy.bin").read_bytes() == (tmp_path / "model.bin").read_bytes()
+    assert capsys.readouterr().out.endswith("is 2097152 bytes, the same as on node a: True\n")
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == ["compose.py", "launch.py"]
