@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from ..actors.connections.config import Config as Connections
 from ..actors.maintenance.config import Config as Maintenance
@@ -59,6 +60,7 @@ class NodeConfig(Settings):
 
     key: Path = option(Path("node.key"), "The key file, readable by its owner alone; `rookery init` makes one.")
     data: Path = option(Path("data"), "Folder for what the node keeps. One node at a time uses it.")
+    runtime: Literal["loop", "threads"] = option("loop", "The actors on one thread, which is faster, or on one each.")
 
     transport: Transport = section(Transport, "Links with other nodes: the network's name, where to listen, limits.")
     tracker: Tracker = section(Tracker, "Who may connect, and where the peers are.")

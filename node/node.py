@@ -24,7 +24,7 @@ from typing import Self
 from .. import runtime, transport
 from ..actors import connections, maintenance, membership, resolver, tracker
 from ..config import NodeConfig, sections
-from ..runtime import EngineGone, ThreadRuntime
+from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
 from ..runtime.log import Log
 from ..transport import keyfile
 from . import blobs, control
@@ -33,6 +33,7 @@ from .status import Status
 from .stores import StoreError
 from .stores.files import FileStore
 
+RUNTIMES = {"loop": LoopRuntime, "threads": ThreadRuntime}
 BLOBS_CHANNEL = 1
 GOODBYE_WITHIN = 0.5
 STOP_WITHIN = 2.5
@@ -50,7 +51,7 @@ class Node:
         self.peer = self._identity.peer
         self.stopped = threading.Event()
         """Set when everything has stopped, for whatever reason."""
-        self.runtime = ThreadRuntime(self.peer.short)
+        self.runtime: ThreadRuntime = RUNTIMES[config.runtime](self.peer.short)
         self.log = Log("node")
         self.transport = self.runtime.mailbox(transport.Mailbox)
         self.tracker = self.runtime.mailbox(tracker.Mailbox)

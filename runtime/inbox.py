@@ -109,12 +109,13 @@ class Inbox:
             return self._offer_bound(message, message, rule)
         queue = rule.queue
         feedback = OK
-        if len(queue) >= rule.limit.messages:
+        if len(queue) >= rule.most:
             self.backoff += 1
             feedback = BACKOFF
         queue.append(message)
         if self.parked:
-            self.unpark()
+            self.parked = False
+            self.wake()
         return self._bury() if self.closed else feedback
 
     def offer_ask(self, message: Message, reply: Reply[object]) -> None:
@@ -125,7 +126,7 @@ class Inbox:
             if self._offer_bound(item, message, rule) is REJECTED:
                 reply.fail(MailboxFull(f"{self.name} holds at most {rule.limit} of {rule.type.__name__}"))
             return
-        if len(rule.queue) >= rule.limit.messages:
+        if len(rule.queue) >= rule.most:
             self.backoff += 1
         self._append(rule.queue, item)
 
@@ -184,7 +185,7 @@ class Inbox:
                 self.backoff += 1
             if feedback is not REJECTED and queued is not None:
                 rule.queue.append(queued)
-        if self.parked:
+        if self.parked and feedback is not REJECTED:
             self.unpark()
         if feedback is REJECTED and not self.closed:
             self.rejected += 1

@@ -1,11 +1,12 @@
-"""All engines of a node on one thread, which spares the interpreter lock's hand-over on every hop.
+"""The engines of a node on one thread, which spares the interpreter lock's hand-over on every hop.
 
 ::
 
     while running:  handle some messages of each ready engine, fire due timers, poll;  nothing left: wait
 
 * An inbox that gets its first message puts its engine into the ready queue; engines take turns, a few messages each.
-* Idle time is spent in the waiter of the engine that polls (transport's sockets), else on a lock.
+* Idle time is spent in the waiter of the engine that polls (transport's sockets), else on a lock. Only one waiter can
+  be waited in: while there is an engine that polls, each further one has a thread of its own, as in a `ThreadRuntime`.
 * Other threads reach the loop by the ready queue and by jobs, then wake it. It sets `sleeping`, looks at both once
   more, and waits; they append first and look at `sleeping` afterwards. So one of the two always sees the other.
 * Handlers never block, which is what makes this sound. One that does stalls the node, and the watchdog names it.
@@ -17,21 +18,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from threading import get_ident
 from typing import Any
 
 from . import context
+from .dispatch import Dispatch
 from .engine import Engine, run_in
 from .errors import Declined
-from .host import HostRuntime
+from .inbox import Inbox
 from .reply import Reply
+from .threads import ThreadRuntime
 from .timers import Timer, TimerHeap
 from .waiter import LockWaiter, Waiter
 
 _TURN = 64  # messages of one engine before the next has its turn
+_ROUND = 128  # messages of all of them before jobs, timers and sockets have theirs
+
+_Turn = Callable[[], int]
+"""Lets one engine handle some messages, and says how many."""
+_Lane = deque[object]
 
 
-class LoopRuntime(HostRuntime):
-    """A runtime of one thread. Use it as a context manager: leaving stops everything in reverse order."""
+class LoopRuntime(ThreadRuntime):
+    """A runtime of one thread, and one more for each engine but the first that polls.
+
+    Use it as a context manager: leaving stops everything in reverse order.
+    """
 
     def __init__(
         self,
@@ -44,40 +57,47 @@ class LoopRuntime(HostRuntime):
     ) -> None:
         """See `HostRuntime`."""
         super().__init__(name, seed=seed, workers=workers, stop_timeout=stop_timeout, stall_after=stall_after)
-        self._ready: deque[Engine[Any]] = deque()
+        self._ready: deque[_Turn] = deque()
         self._jobs: deque[Callable[[], object]] = deque()
         self._heap = TimerHeap()
         self._done: dict[str, threading.Event] = {}
         self._sleeping = False
         self._leaving = False
         self._waiter: Waiter = LockWaiter()
-        self._polled: Engine[Any] | None = None
+        self._poller: Engine[Any] | None = None  # the one that may poll here
+        self._polled: Engine[Any] | None = None  # the same, once it has started
         self._start_lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=f"{name}-loop", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name=f"{name}-loop", daemon=True)
 
     def add_timer(self, timer: Timer) -> None:
         """See `Runtime`."""
-        self._do(lambda: self._heap.add(timer))
+        if get_ident() == self._thread.ident:
+            self._heap.add(timer)
+        else:
+            self._do(lambda: self._heap.add(timer))
 
     # Reaching the loop -----------------------------------------------------------------------------------------------
 
     def _do(self, job: Callable[[], object]) -> None:
         """Run `job` on the loop's thread: now if this is it."""
-        if threading.current_thread() is self._thread:
+        if get_ident() == self._thread.ident:
             job()
             return
         self._jobs.append(job)
         with self._start_lock:
             if not self._thread.ident:
                 self._thread.start()
-        self._rouse()
+        if self._sleeping:
+            self._rouse()
 
     def _rouse(self) -> None:
-        if self._sleeping:
-            self._sleeping = False
-            self._waiter.wake()
+        self._sleeping = False
+        self._waiter.wake()
 
     def _launch(self, engine: Engine[Any]) -> None:
+        if not self._fits(engine):
+            super()._launch(engine)
+            return
         started: Reply[None] = Reply()
         self._done[engine.name] = threading.Event()
         self._do(lambda: self._begin(engine, started))
@@ -85,40 +105,43 @@ class LoopRuntime(HostRuntime):
         if isinstance(error := started.result(), Exception):
             raise error
 
+    def _fits(self, engine: Engine[Any]) -> bool:
+        """Whether the loop can wait for this engine too."""
+        if type(engine).waiter is Engine.waiter:
+            return True
+        with self._start_lock:
+            self._poller = self._poller or engine
+            return self._poller is engine
+
     def _begin(self, engine: Engine[Any], started: Reply[None]) -> None:
         inbox = engine.mailbox.inbox
         try:
             run_in(engine, engine.on_start)
-            self._take_waiter(engine)
+            if (waiter := engine.waiter()) is not None:
+                self._polled, self._waiter = engine, waiter
         except BaseException as error:
             engine.failure = error
             self._end(engine)
             started.fail(error)
             return
 
+        lanes = inbox.urgent_lane, inbox.control_lane, inbox.data_lane
+        turn = partial(self._turn, engine, inbox, *lanes, engine.dispatch)
+
         def ready() -> None:
-            self._ready.append(engine)
-            self._rouse()
+            self._ready.append(turn)
+            if self._sleeping:
+                self._rouse()
 
         inbox.wake = ready
         inbox.unpark()
         started.set(None)
 
-    def _take_waiter(self, engine: Engine[Any]) -> None:
-        waiter = engine.waiter()
-        if waiter is not None:
-            if self._polled is not None:
-                raise ValueError(
-                    f"{self._polled.name} polls already: one engine of a LoopRuntime may, not {engine.name}"
-                )
-            self._polled, self._waiter = engine, waiter
-
     # The loop --------------------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _loop(self) -> None:
         while not self._leaving:
-            for _ in range(len(self._ready)):
-                self._turn(self._ready.popleft())
+            self._round()
             while self._jobs:
                 self._jobs.popleft()()
             self._fire()
@@ -130,65 +153,65 @@ class LoopRuntime(HostRuntime):
             if done is not None and not done.is_set():
                 self._end(engine)
 
-    def _turn(self, engine: Engine[Any]) -> None:
-        """Some messages of one engine; then it is ready again, or parked."""
-        inbox = engine.mailbox.inbox
-        if self._done[engine.name].is_set():
-            return
-        if self._guarded(engine, self._handle) and not inbox.stopping:
-            if not inbox:
-                inbox.parked = True
-            if inbox:
-                inbox.parked = False
-                self._ready.append(engine)
-            return
-        self._end(engine)
+    def _round(self) -> None:
+        """Engines that are ready have their turns, until enough messages were handled."""
+        ready, left = self._ready, _ROUND
+        while ready and left > 0:
+            left -= ready.popleft()()
+        context.running.engine = None
 
-    def _handle(self, engine: Engine[Any]) -> None:
-        inbox, handlers = engine.mailbox.inbox, engine.dispatch
-        urgent, control, data = inbox.urgent_lane, inbox.control_lane, inbox.data_lane
-        for _ in range(_TURN):
-            if inbox.stopping:
-                return
-            if urgent:
-                item = urgent.popleft()
-            elif control:
-                item = control.popleft()
-            elif data:
-                item = data.popleft()
-            else:
-                return
-            inbox.current = item
-            handlers[item.__class__](item)
-
-    def _guarded(self, engine: Engine[Any], action: Callable[[Engine[Any]], object]) -> bool:
-        """Run a part of the loop as this engine; False if it failed."""
+    def _turn(
+        self, engine: Engine[Any], inbox: Inbox, urgent: _Lane, control: _Lane, data: _Lane, handlers: Dispatch
+    ) -> int:
+        """Some messages of one engine; then it is ready again, or parked. Each line here is paid per hop."""
+        if inbox.closed:
+            return 0
+        handled = 0
         context.running.engine = engine
         try:
-            action(engine)
-        except Declined as error:
-            self.declined(engine, engine.mailbox.inbox.current, error)
+            while handled < _TURN and not inbox.stopping:
+                if urgent:
+                    item = urgent.popleft()
+                elif control:
+                    item = control.popleft()
+                elif data:
+                    item = data.popleft()
+                else:
+                    break
+                handled += 1
+                inbox.current = item
+                handlers[item.__class__](item)
         except BaseException as error:
-            self._failed(engine, engine.mailbox.inbox.current, error)
-            return False
-        finally:
-            context.running.engine = None
-        return True
+            self._raised(engine, error)
+        if inbox.stopping and not inbox.closed:
+            self._end(engine)
+        inbox.parked = not (urgent or control or data)
+        if urgent or control or data:
+            inbox.unpark()
+        return handled
+
+    def _raised(self, engine: Engine[Any], error: BaseException) -> None:
+        item = engine.mailbox.inbox.current
+        if isinstance(error, Declined):
+            self.declined(engine, item, error)
+        else:
+            self._failed(engine, item, error)
+            self._end(engine)
 
     def _poll(self) -> bool:
+        """Let the engine that polls do so; whether there may be more."""
         engine = self._polled
         if engine is None:
             return False
-        more = False
-
-        def poll(engine: Engine[Any]) -> None:
-            nonlocal more
-            engine.mailbox.inbox.current = None
-            more = engine.poll()
-
-        if not self._guarded(engine, poll):
-            self._end(engine)
-        return more
+        engine.mailbox.inbox.current = None
+        context.running.engine = engine
+        try:
+            return engine.poll()
+        except BaseException as error:
+            self._raised(engine, error)
+            return False
+        finally:
+            context.running.engine = None
 
     def _fire(self) -> None:
         now = time.monotonic()
@@ -210,26 +233,29 @@ class LoopRuntime(HostRuntime):
         self._sleeping = False
 
     def _end(self, engine: Engine[Any]) -> None:
-        if engine is self._polled:
-            self._polled, self._waiter = None, LockWaiter()
+        if engine is self._poller:
+            self._poller, self._polled, self._waiter = None, None, LockWaiter()
         self._finish(engine)
         self._done[engine.name].set()
 
     # Stopping --------------------------------------------------------------------------------------------------------
 
     def _discard_timers(self, engine: Engine[Any]) -> None:
-        self._heap.discard(engine.mailbox.inbox)
+        self._do(lambda: self._heap.discard(engine.mailbox.inbox))
 
     def _thread_of(self, engine: Engine[Any]) -> threading.Thread | None:
-        return self._thread
+        return super()._thread_of(engine) or self._thread
 
     def _stop_engine(self, engine: Engine[Any], deadline: float) -> bool:
-        engine.mailbox.inbox.stop()
         done = self._done.get(engine.name)
-        return done is None or done.wait(max(0.0, deadline - time.monotonic()))
+        if done is None:
+            return super()._stop_engine(engine, deadline)
+        engine.mailbox.inbox.stop()
+        return done.wait(max(0.0, deadline - time.monotonic()))
 
     def _stop_rest(self, deadline: float) -> None:
         self._leaving = True
         if self._thread.ident:
-            self._rouse()
+            if self._sleeping:
+                self._rouse()
             self._thread.join(max(0.0, deadline - time.monotonic()))  # if it does not end, its engine was named

@@ -6,7 +6,6 @@ made before its engine (`runtime.mailbox(Kind)`), queues until the engine starts
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
@@ -33,7 +32,6 @@ class Mailbox:
     def __init__(self, name: str, *, waits: Waits | None = None) -> None:
         """Made by `runtime.mailbox`, not by hand. waits: see `Reply`."""
         self.name = name
-        self.number = zlib.crc32(name.encode())  # equal in every process, unlike hash()
         self.inbox = Inbox(name, self.limits, self.default_limit)
         self.fate = Fate(self)
         self._waits = waits

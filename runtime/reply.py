@@ -156,9 +156,10 @@ class Reply(pykka.Future[T], Generic[T]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Block this thread until resolved, on any thread. For runtimes; others use `get`."""
-        resolved = threading.Event()
-        self.then(lambda _reply: resolved.set())
-        resolved.wait(timeout)
+        resolved = threading.Lock()  # a bare lock: whoever wakes from it finds no second one held
+        resolved.acquire()
+        self.then(lambda _reply: resolved.release())
+        resolved.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
 
     def _call(self, callback: Callable[[Reply[T]], object]) -> None:
         try:

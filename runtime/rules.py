@@ -42,8 +42,8 @@ class Rule:
     """The rule for one type of message in one inbox, with its counts."""
 
     __slots__ = (
-        "accounted", "bytes_in", "bytes_out", "count_in", "count_out", "folds", "free", "limit", "lock", "queue",
-        "slots", "type",
+        "accounted", "bytes_in", "bytes_out", "count_in", "count_out", "folds", "free", "limit", "lock", "most",
+        "queue", "slots", "type",
     )  # fmt: skip
 
     def __init__(self, kind: type[Message], queue: deque[object], limit: Limit, *, named: bool) -> None:
@@ -51,6 +51,7 @@ class Rule:
         self.type = kind
         self.queue = queue
         self.limit = limit
+        self.most = limit.messages  # looked at for every message
         self.folds = kind.overflow in (Overflow.LATEST, Overflow.COALESCE)
         self.free = kind.overflow is Overflow.RETAIN and not named
         self.accounted = not self.free and not self.folds

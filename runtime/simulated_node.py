@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -139,8 +138,7 @@ class SimulatedNode(Runtime):
 
     def _launch(self, engine: Engine[Any]) -> None:
         mailbox = engine.mailbox
-        mailbox.number = zlib.crc32(str(engine.actor_urn).encode())
-        mailbox.inbox.wake = lambda: self.world.make_ready(engine)
+        self.world.seat(engine)
         try:
             with guarded:
                 run_in(engine, engine.on_start)

@@ -13,17 +13,22 @@ A simulation is itself the runtime of one node. `node(name)` gives further ones 
 
 from __future__ import annotations
 
+import hashlib
 import random
 import zlib
+from array import array
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
 from . import context
+from .dispatch import Dispatch
 from .engine import Engine
 from .errors import Declined, SimulationStuck
 from .guard import guarded
+from .inbox import Inbox
 from .network import Network
 from .reply import Reply
 from .simulated_node import WALL_AT_START, SimulatedNode
@@ -34,6 +39,18 @@ __all__ = ["WALL_AT_START", "SimulatedNode", "Simulation"]
 _TRACE = 100
 _PATIENCE = 86_400.0  # virtual seconds that get() without a timeout waits
 _LIVELOCK = 5_000_000  # steps without time passing after which engines are taken to talk in circles
+_BATCH = 4096  # steps between two looks at what need not be looked at after each
+
+_Seat = tuple[Engine[Any], Inbox, deque[object], deque[object], deque[object], Dispatch, int]
+"""An engine that can be stepped: all that a step needs of it, and its number in the digest."""
+
+
+class _Numbers(dict[type, int]):
+    """A number for each type of message, for the digest."""
+
+    def __missing__(self, kind: type) -> int:
+        number = self[kind] = zlib.crc32(kind.__qualname__.encode()) << 31
+        return number
 
 
 class Simulation(SimulatedNode):
@@ -44,11 +61,12 @@ class Simulation(SimulatedNode):
         self.seed = seed
         self.time = 0.0
         self.timers = TimerHeap()
-        self._ready: list[Engine[Any]] = []
+        self._ready: list[_Seat] = []  # of exactly those engines that have something to handle, or were told to stop
         self._order = random.Random(f"{seed}/order").random
-        self._digest = 0xCBF29CE484222325
-        self._stamp = 0  # hash(time), which is the same in every process
-        self._types: dict[type, int] = {}
+        self._digest = hashlib.blake2b(digest_size=8)
+        self._undigested: list[int] = []  # numbers for the digest: who handled what, the time when it changes
+        self._digested_time = 0.0
+        self._types = _Numbers()
         self._recent: deque[tuple[float, Engine[Any], object]] = deque(maxlen=_TRACE)
         self.handled = 0
         self.nodes: dict[str, SimulatedNode] = {}
@@ -98,11 +116,12 @@ class Simulation(SimulatedNode):
 
     def digest(self) -> str:
         """16 hex digits over everything that happened so far."""
-        return f"{self._digest:016x}"
+        self._digest_all()
+        return self._digest.hexdigest()
 
     def absorb(self, data: int) -> None:
         """Mix a number into the digest: what the network carried."""
-        self._digest = ((self._digest ^ data) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+        self._undigested.append(hash(data))  # of a number it is the same in every process
 
     def trace(self, last: int = _TRACE) -> str:
         """The last handled messages, one per line: time, engine, message."""
@@ -129,104 +148,136 @@ class Simulation(SimulatedNode):
 
     # For nodes -------------------------------------------------------------------------------------------------------
 
-    def make_ready(self, engine: Engine[Any]) -> None:
-        """The engine has something to handle."""
-        engine.mailbox.inbox.parked = False
-        self._ready.append(engine)
+    def seat(self, engine: Engine[Any]) -> None:
+        """The engine has started; `settle_engine` lets it run."""
+        inbox = engine.mailbox.inbox
+        number = zlib.crc32(str(engine.actor_urn).encode())  # equal in every process, unlike hash()
+        seat = (engine, inbox, inbox.urgent_lane, inbox.control_lane, inbox.data_lane, engine.dispatch, number)
+        inbox.wake = partial(self._ready.append, seat)
 
     def settle_engine(self, engine: Engine[Any]) -> None:
         """The engine may run (again): ready if something waits for it, else parked."""
         self.unready(engine)
-        if engine.mailbox.inbox:
-            self.make_ready(engine)
-        else:
-            engine.mailbox.inbox.parked = True
+        inbox = engine.mailbox.inbox
+        inbox.parked = not inbox
+        if inbox:
+            inbox.wake()
 
     def unready(self, engine: Engine[Any]) -> None:
         """The engine is not stepped until it is ready again."""
-        self._ready = [other for other in self._ready if other is not engine]
+        self._ready[:] = [seat for seat in self._ready if seat[0] is not engine]
 
     def forget(self, engine: Engine[Any]) -> None:
         """The engine is gone: nothing of it is stepped or fired any more."""
         self.unready(engine)
+        engine.mailbox.inbox.wake = _nobody
         self.timers.discard(engine.mailbox.inbox)
 
     # Stepping --------------------------------------------------------------------------------------------------------
 
     def _drive(self, end: float, until: Callable[[], object] | None = None) -> bool:
         """Step until `until()` is true, and return True; or until nothing is left to do by `end`, and return False."""
-        step = self._step
-        self._stamp = hash(self.time)
+        running = context.running
+        outside = running.engine
+        since, steps, batch = self.time, 0, min(_BATCH, _LIVELOCK)
+        self._digest_time()
         with guarded:
             while True:
+                try:
+                    done = self._steps(batch, end, until)
+                finally:
+                    running.engine = outside
+                    self._digest_all()
+                if done is not None:
+                    return done
+                steps = steps + batch if self.time == since else 0
                 since = self.time
-                for _ in range(_LIVELOCK):
-                    if until is not None and until():
-                        return True
-                    if not step(end):
-                        return False
-                if self.time == since:
-                    raise SimulationStuck(f"{_LIVELOCK} steps and no time has passed\n{self.trace()}")
+                if steps >= _LIVELOCK:
+                    raise SimulationStuck(f"{steps} steps and no time has passed\n{self.trace()}")
 
-    def _step(self, end: float) -> bool:
-        """Handle one message, or fire the next timer due by `end`; False when there is neither."""
-        ready = self._ready
-        if not ready:
-            return self._fire(end)
-        index = int(self._order() * len(ready)) if len(ready) > 1 else 0
-        engine = ready[index]
-        inbox = engine.mailbox.inbox
-        item = inbox.take()
-        if item is not None:
-            self._handle(engine, item)
-        if inbox.control_lane or inbox.data_lane or inbox.urgent_lane:
-            return True
-        ready = self._ready  # a handler may have ended engines
-        if index < len(ready) and ready[index] is engine:
-            ready[index] = ready[-1]
-            ready.pop()
-            inbox.parked = True
-        elif engine in ready:
-            ready.remove(engine)
-            inbox.parked = True
-        return True
+    def _steps(self, most: int, end: float, until: Callable[[], object] | None) -> bool | None:
+        """At most so many steps of `_drive`; None if there may be more.
+
+        The innermost loop of a simulation: each line here is paid per message. A step handles one message, or fires the
+        next timer. Whoever is called outside a handler finds no engine running.
+        """
+        running, ready, draw, types = context.running, self._ready, self._order, self._types
+        remember, note = self._recent.append, self._undigested.append
+        for _ in range(most):
+            if until is not None and self._holds(until):
+                return True
+            if not ready:
+                running.engine = None
+                if self._fire(end):
+                    continue
+                return False
+            waiting = len(ready)
+            index = int(draw() * waiting) if waiting > 1 else 0
+            engine, inbox, urgent, control, data, handlers, number = seat = ready[index]
+            if not inbox.stopping:
+                item = (urgent or control or data).popleft()
+                kind = item.__class__
+                running.engine = engine
+                inbox.current = item
+                self.handled += 1
+                remember((self.time, engine, item))
+                note(number ^ types[kind])
+                try:
+                    handlers[kind](item)
+                except BaseException as error:
+                    self._raised(engine, item, error)
+            if inbox.stopping:
+                self._stopped(engine)
+            elif not (urgent or control or data):
+                self._rest(index, seat)
+        return None
+
+    def _holds(self, until: Callable[[], object]) -> bool:
+        context.running.engine = None
+        return bool(until())
 
     def _fire(self, end: float) -> bool:
+        """Fire the next timer that is due by `end`; False when there is none."""
         timer = self.timers.pop_due(end)
         if timer is None:
             return False
         if timer.deadline > self.time:
             self.time = timer.deadline
-            self._stamp = hash(self.time)
+            self._digest_time()
         timer.target.urgent(timer)
         return True
 
-    def _handle(self, engine: Engine[Any], item: object) -> None:
-        mailbox = engine.mailbox
-        mailbox.inbox.current = item
-        self.handled += 1
-        self._recent.append((self.time, engine, item))
-        kind = item.__class__
-        number = self._types.get(kind) or self._name_type(kind)
-        mixed = self._digest ^ self._stamp ^ number ^ mailbox.number
-        self._digest = (mixed * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-        running = context.running
-        before, running.engine = running.engine, engine
-        try:
-            engine.dispatch[kind](item)
-        except Declined as error:
+    def _raised(self, engine: Engine[Any], item: object, error: BaseException) -> None:
+        if isinstance(error, Declined):
             engine.runtime.declined(engine, item, error)
-        except BaseException as error:
-            running.engine = before
-            raise _node(engine).fail(engine, item, error) from error
-        finally:
-            running.engine = before
-        if mailbox.inbox.stopping:
-            _node(engine).end(engine)
+            return
+        context.running.engine = None
+        raise _node(engine).fail(engine, item, error) from error
 
-    def _name_type(self, kind: type) -> int:
-        number = self._types[kind] = zlib.crc32(kind.__qualname__.encode()) << 20
-        return number
+    def _stopped(self, engine: Engine[Any]) -> None:
+        context.running.engine = None
+        _node(engine).end(engine)
+
+    def _rest(self, index: int, seat: _Seat) -> None:
+        """Nothing waits for this engine, which stood at `index` before its handler may have ended others."""
+        ready = self._ready
+        if index < len(ready) and ready[index] is seat:
+            ready[index] = ready[-1]
+            ready.pop()
+        elif seat in ready:
+            ready.remove(seat)
+        else:
+            return  # ended or paused
+        seat[1].parked = True
+
+    def _digest_time(self) -> None:
+        if self.time != self._digested_time:
+            self._digested_time = self.time
+            self._undigested.append(hash(self.time))
+
+    def _digest_all(self) -> None:
+        self._digest.update(array("q", self._undigested))
+        self._undigested.clear()
 
     def _all_nodes(self) -> list[SimulatedNode]:
         return [*reversed(self.nodes.values()), self]
@@ -234,6 +285,10 @@ class Simulation(SimulatedNode):
 
 def _node(engine: Engine[Any]) -> SimulatedNode:
     return cast(SimulatedNode, engine.runtime)
+
+
+def _nobody() -> None:
+    """Whom a message to an engine that is gone wakes."""
 
 
 def _shorten(text: str, most: int = 160) -> str:

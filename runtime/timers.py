@@ -87,10 +87,15 @@ class TimerHeap:
 
     def pop_due(self, now: float) -> Timer | None:
         """The earliest live timer whose deadline has come, or None."""
-        deadline = self.next_deadline()
-        if deadline is None or deadline > now:
-            return None
-        return heapq.heappop(self._heap)[3]
+        heap = self._heap
+        while heap:
+            if not heap[0][3].live:
+                heapq.heappop(heap)
+            elif heap[0][0] <= now:
+                return heapq.heappop(heap)[3]
+            else:
+                break
+        return None
 
     def discard(self, target: Target) -> None:
         """Forget every timer of one engine; O(n)."""

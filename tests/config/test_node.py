@@ -200,7 +200,7 @@ def test_example_has_no_mistake(name: str) -> None:
 def test_schema_documents_every_section() -> None:
     schema = json_schema(NodeConfig, PARSERS)
     assert set(schema["properties"]) == {
-        "key", "data", "transport", "tracker", "connections", "maintenance", "membership", "resolver", "blobs",
-        "control", "log",
+        "key", "data", "runtime", "transport", "tracker", "connections", "maintenance", "membership", "resolver",
+        "blobs", "control", "log",
     }  # fmt: skip
     assert all(part["description"] for part in schema["properties"].values())

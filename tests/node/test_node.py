@@ -20,7 +20,7 @@ from rookery.config import load
 from rookery.node import CannotStart, Node
 from rookery.node.blobs import GetCancelled
 from rookery.node.control import NotReached
-from rookery.runtime import EngineFailed, EngineGone
+from rookery.runtime import EngineFailed, EngineGone, LoopRuntime, ThreadRuntime
 from rookery.transport import format_peer
 
 MakeFolder = Callable[..., Path]
@@ -62,12 +62,16 @@ def test_static_node_that_listens_everywhere_runs_without_being_a_member(
     assert "it is no member: set transport.advertise" in caplog.text
 
 
-def test_two_nodes_find_each_other_by_a_seed_and_share_a_file(make_folder: MakeFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "yaml"), [(LoopRuntime, ""), (ThreadRuntime, "runtime: threads\n")])
+def test_two_nodes_find_each_other_by_a_seed_and_share_a_file(
+    make_folder: MakeFolder, tmp_path: Path, kind: type[ThreadRuntime], yaml: str
+) -> None:
     (tmp_path / "source").write_bytes(os.urandom(1_000_000))
-    with Node(load(make_folder("alice", ""))) as alice:
+    with Node(load(make_folder("alice", yaml))) as alice:
         seed = format_peer(alice.peer, alice.address)
-        bob_folder = make_folder("bob", f"tracker: {{peers: ['{seed}']}}")
+        bob_folder = make_folder("bob", f"{yaml}tracker: {{peers: ['{seed}']}}")
         with Node(load(bob_folder)) as bob:
+            assert (type(alice.runtime), type(bob.runtime)) == (kind, kind)
             bob.wait(connected=1, members=2, within=10)
             alice.wait(connected=1, members=2, within=10)
             report = bob.blobs.get(alice.blobs.put(tmp_path / "source"), tmp_path / "copy", timeout=20)

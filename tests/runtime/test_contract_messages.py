@@ -12,6 +12,7 @@ from tests.runtime.runtime_kit import (
     Data,
     Host,
     Note,
+    Piece,
     Recorder,
     RecorderMailbox,
     Refused,
@@ -94,6 +95,14 @@ def test_engine_that_tells_itself_does_not_deadlock(host: Host) -> None:
     recorder.do(flood)
     host.settle()
     assert len(journal) == 5000
+
+
+def test_engine_that_fills_its_own_bounded_mailbox_is_refused_and_does_not_deadlock(host: Host) -> None:
+    told: list[Feedback] = []
+    recorder = host.recorder()
+    recorder.do(lambda engine: told.extend(engine.mailbox.tell(Piece(b"")) for _ in range(6)))
+    host.settle()
+    assert told == [Feedback.OK] * 4 + [Feedback.REJECTED] * 2
 
 
 def test_two_engines_that_ask_each_other_both_get_answers(host: Host) -> None:

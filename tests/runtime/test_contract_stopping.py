@@ -18,7 +18,7 @@ from rookery.runtime import (
     ThreadRuntime,
     WouldDeadlock,
 )
-from tests.runtime.runtime_kit import Data, Host, Note, RealHost, Recorder, RecorderMailbox, wait_until
+from tests.runtime.runtime_kit import Data, Host, Note, Piece, RealHost, Recorder, RecorderMailbox, wait_until
 
 
 def test_stop_overtakes_what_waits(host: Host) -> None:
@@ -53,6 +53,34 @@ def test_stop_of_the_runtime_overtakes_what_waits(real: RealHost) -> None:
     release.set()
     stopping.join()
     assert journal == []
+
+
+def test_full_mailbox_of_a_held_engine_blocks_neither_its_senders_nor_its_stop(real: RealHost) -> None:
+    journal: list[object] = []
+    recorder = real.recorder(journal)
+    entered, release = threading.Event(), threading.Event()
+
+    def hold(_engine: Any) -> None:
+        entered.set()
+        release.wait(10)
+
+    recorder.do(hold)
+    assert entered.wait(10)
+    told = [recorder.tell(Piece(b"")) for _ in range(6)]
+    assert told == [Feedback.OK] * 4 + [Feedback.REJECTED] * 2
+    real.runtime.engines[-1].stop()
+    release.set()
+    wait_until(lambda: recorder.fate.ended)
+    assert journal == []
+
+
+def test_engine_told_to_stop_from_outside_ends_whether_anything_waits_or_not(host: Host) -> None:
+    idle, busy = host.recorder(), host.recorder()
+    busy.note("waits")
+    for engine in host.runtime.engines:
+        engine.stop()
+    host.until(lambda: idle.fate.ended and busy.fate.ended)
+    assert [idle.note("late"), busy.note("late")] == [Feedback.CLOSED, Feedback.CLOSED]
 
 
 def test_stop_runs_on_stop_newest_first_and_can_be_repeated(host: Host) -> None:
