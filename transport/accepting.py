@@ -24,9 +24,10 @@ PROBE_TIME = 1.0  # seconds a live link has to give a sign of life when a second
 
 @dataclass(frozen=True, slots=True)
 class ProbeOver(Message):
-    """Timer: the live link gave no sign of life."""
+    """Timer: the live link gave no sign of life while this claim waited for one."""
 
     live: Live
+    claim: Joining
 
 
 class AcceptingPart:
@@ -47,7 +48,7 @@ class AcceptingPart:
             core.log.info("inbound refused", reason=record.value, ip=source.ip, network=hello.network)
             core.refuse(route, record)
         elif hello.packets:
-            self._packets.accept(route, record, source.ip)
+            self._packets.accept(route, record, source)
         else:
             self._claim(route, record, source)
 
@@ -77,11 +78,10 @@ class AcceptingPart:
         tie = settle(core.me, record, live, dialling=dial is not None)
         for earlier in core.links.joinings(peer):  # the same side dials again: its earlier try is dead
             core.drop(earlier, Reason.REPLACED)
-        replaces = tie in (Tie.SUPERSEDE_DIAL, Tie.REPLACE_LINK, Tie.PROBE_LINK)
-        reason = core.slots.take_inbound(source.ip, force=replaces)
+        reason = core.slots.take_inbound(source.ip, force=tie is not Tie.NONE)
         if reason is not None:
             core.log.info("inbound refused", peer=peer.short, reason=reason.value, ip=source.ip)
-            core.refuse(route, reason)
+            core.refuse(route, reason, core.alternatives_for(peer, source.ip))
             return
         joining = Joining(route, source, record, core.rng.randbytes(NONCE_BYTES))
         joining.deadline = core.deadline(core.config.handshake_timeout, joining)
@@ -89,10 +89,11 @@ class AcceptingPart:
         if tie is Tie.WAIT_FOR_DIAL and dial is not None:
             cancel(joining.deadline)  # the dial has its own
             dial.waiting = joining
+            self._dialling.hurry(dial)
         elif tie is Tie.PROBE_LINK and live is not None:
             live.probe = joining
             core.send_control(live.route, Ping(live.received))
-            core.after(PROBE_TIME, ProbeOver(live))
+            core.after(PROBE_TIME, ProbeOver(live, joining))
         else:
             joining.replaces = live
             self._ask(joining)
@@ -171,7 +172,8 @@ class AcceptingPart:
                 old = core.links.live.get(link.peer)
                 if old is not None:
                     core.close(old, Reason.REPLACED, release=False)
-                core.opened(Live(link, joining.ticket, joining.route, None, heard_at=core.now()))
+                key = joining.source.curve_key
+                core.opened(Live(link, joining.ticket, joining.route, None, key, heard_at=core.now()))
             case _:
                 if not isinstance(message, Ready):
                     core.metrics.invalid.inc("handshake")

@@ -86,8 +86,8 @@ class Config(Settings):
 
     @property
     def max_frame(self) -> int:
-        """Bytes of one ZeroMQ frame: the largest payload, or the fullest body of joined small ones."""
-        return max(self.max_message, MAX_BATCH_MESSAGES * JOIN_UP_TO) + 1024
+        """Bytes of one ZeroMQ frame: the largest payload, or the fullest batch of joined small ones with its table."""
+        return max(self.max_message, MAX_BATCH_MESSAGES * JOIN_UP_TO) + 2048
 
 
 def _is_key(text: str) -> bool:

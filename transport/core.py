@@ -16,13 +16,14 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import count
 
 from .. import runtime
 from ..runtime import Message, Timer
 from .admission import Admission
 from .buckets import TokenBuckets
-from .codec import Bye, Control, Reject, encode_control
+from .codec import MAX_ALTERNATIVES, Bye, Control, Reject, encode_control
 from .config import Config
 from .errors import DecodeError
 from .gatekeeper import Direction, Gate, Gatekeeper, Role, Ticket
@@ -34,6 +35,7 @@ from .reasons import Reason
 from .record import PeerRecord
 from .wire import Route, Sent, Wire
 
+_SAY_AGAIN = 0.005  # seconds
 WireFactory = Callable[[Identity, Config, Callable[[], object]], Wire]
 
 
@@ -42,6 +44,14 @@ class Shut(Message):
     """Timer: the last words on this route have had their time."""
 
     route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class SayBye(Message):
+    """Timer: the wire was full when this route's last word was said."""
+
+    route: Route
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class Receiver:
 
     mailbox: runtime.Mailbox
     inbound: TokenBuckets
+    max_message: int  # bytes
 
 
 class Core(runtime.Engine[Mailbox]):
@@ -125,16 +136,25 @@ class Core(runtime.Engine[Mailbox]):
             return
         del self.links.live[link.peer]
         cancel(live.retry)
-        self._count_loss(live)
+        unconfirmed = self._count_loss(live)
         self.metrics.connections.add(-1, link.direction)
         self.metrics.closed.inc(reason)
-        self.log.info("disconnected", peer=link.peer.short, reason=reason.value, link=link.id)
+        self.log.info(
+            "disconnected",
+            peer=link.peer.short,
+            reason=reason.value,
+            link=link.id,
+            lost=live.lost,
+            unconfirmed=unconfirmed,
+        )
         if words:
-            self.send_control(live.route, Bye(reason))
+            sent = self.send_control(live.route, Bye(reason))
             self.shut_later(live.route)
+            if sent is Sent.FULL:
+                self.after(_SAY_AGAIN, SayBye(live.route, reason))
         else:
             self.shut(live.route)
-        self.emit(Closed(link.id, link.peer, reason))
+        self.emit(Closed(link.id, link.peer, reason, live.lost, unconfirmed))
         self.slots.give_back(link.direction, link.ip)
         if release:
             self.gatekeeper.released(live.ticket, reason)
@@ -154,11 +174,27 @@ class Core(runtime.Engine[Mailbox]):
         elif route not in self.links.closing:
             self.links.closing[route] = self.after(self.config.close_grace, Shut(route))
 
+    def say_bye(self, message: SayBye) -> None:
+        """The last word again, while its route is not shut."""
+        if message.route in self.links.closing and self.send_control(message.route, Bye(message.reason)) is Sent.FULL:
+            self.after(_SAY_AGAIN, message)
+
     def refuse(self, route: Route, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:
-        """Tell who said Hello why not, then shut."""
+        """Tell who said Hello why not, and from a node that is not private who may be asked instead; then shut."""
         self.metrics.refused.inc(reason)
-        self.send_control(route, Reject(reason, tuple(record.encode() for record in alternatives)))
+        told = () if self.gate is None or self.gate.is_private else alternatives[:MAX_ALTERNATIVES]
+        self.send_control(route, Reject(reason, tuple(record.encode() for record in told)))
         self.shut_later(route)
+
+    def alternatives_for(self, peer: PeerId, ip: str) -> tuple[PeerRecord, ...]:
+        """Whom else a peer may dial when we are full: some of those connected to us.
+
+        Loopback means something on one machine only, so only who comes from there is told of it.
+        """
+        there = ip_address(ip).is_loopback
+        records = [live.link.record for live in self.links.by_id.values() if live.link.peer != peer]
+        known = [record for record in records if record.address is not None and (there or not is_loopback(record))]
+        return tuple(self.rng.sample(known, min(len(known), MAX_ALTERNATIVES)))
 
     def drop(self, joining: Joining, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:
         """End a peer's handshake: refuse it, give its slot back, and its ticket if it has one."""
@@ -226,7 +262,7 @@ class Core(runtime.Engine[Mailbox]):
             return Reason.NETWORK
         return known
 
-    def alternatives(self, records: tuple[bytes, ...]) -> tuple[PeerRecord, ...]:
+    def read_alternatives(self, records: tuple[bytes, ...]) -> tuple[PeerRecord, ...]:
         """What of a Reject's records is valid; the rest is ignored."""
         valid: list[PeerRecord] = []
         for data in records:
@@ -240,12 +276,22 @@ class Core(runtime.Engine[Mailbox]):
         """A timer for a handshake or dial."""
         return self.after(seconds, Late(what))
 
-    def _count_loss(self, live: Live) -> None:
+    def _count_loss(self, live: Live) -> int:
+        """Enter what a link loses at its end; how many messages are unconfirmed."""
         if live.outbox:
             self.metrics.lost.inc("closed", by=len(live.outbox))
+            live.lost += len(live.outbox)
             live.outbox.clear()
-        if live.sent > live.confirmed:
-            self.metrics.unconfirmed.inc(by=live.sent - live.confirmed)
+        unconfirmed = live.sent - live.confirmed
+        if unconfirmed:
+            self.metrics.unconfirmed.inc(by=unconfirmed)
+        return unconfirmed
+
+
+def is_loopback(record: PeerRecord) -> bool:
+    """Whether the record's address can be dialled on its own machine only."""
+    ip = record.address.endpoint.ip if record.address is not None else None
+    return ip is not None and ip.is_loopback
 
 
 def cancel(timer: Timer | None) -> None:

@@ -14,8 +14,8 @@ from ..runtime import Message
 from .address import Endpoint, canonical_ip, is_global
 from .codec import VERSION, Control, Hello, Ready, Reject, Welcome
 from .core import Core, cancel
-from .gatekeeper import Admitted, Claim, Direction, Refused
-from .identity import PeerId, curve_key
+from .gatekeeper import Admitted, Claim, Direction, Refused, Ticket
+from .identity import PeerId, possible_curve_key
 from .links import Dialling, Live
 from .mailbox import Dial
 from .reasons import Reason
@@ -48,12 +48,15 @@ class DiallingPart:
     def start(self, message: Dial) -> None:
         """Take a slot and find out where to connect to."""
         core, peer = self._core, message.ticket.peer
-        reason = self._impossible(peer) or core.slots.take_outbound()
-        if reason is not None:
-            core.metrics.dials.inc(reason)
-            core.release(message.ticket, reason)
+        key = possible_curve_key(peer)
+        if key is None:
+            self._refuse(message.ticket, Reason.AUTHENTICATION)
             return
-        dial = core.links.dials[peer] = Dialling(message.ticket, message.address, curve_key(peer))
+        reason = self._impossible(peer, key) or core.slots.take_outbound()
+        if reason is not None:
+            self._refuse(message.ticket, reason)
+            return
+        dial = core.links.dials[peer] = Dialling(message.ticket, message.address, key)
         dial.deadline = core.deadline(core.config.dial_timeout, dial)
         endpoint = message.address.endpoint
         if endpoint.is_numeric:
@@ -65,9 +68,15 @@ class DiallingPart:
                 within=core.config.dial_timeout,
             )
 
-    def _impossible(self, peer: PeerId) -> Reason | None:
+    def _refuse(self, ticket: Ticket, reason: Reason) -> None:
+        self._core.metrics.dials.inc(reason)
+        self._core.release(ticket, reason)
+
+    def _impossible(self, peer: PeerId, key: bytes) -> Reason | None:
         if peer == self._core.me:
             return Reason.SELF
+        if self._core.gate is not None and key in self._core.gate.blocked:
+            return Reason.BLOCKED
         if peer in self._core.links.live or peer in self._core.links.dials:
             return Reason.DUPLICATE
         return None
@@ -136,7 +145,7 @@ class DiallingPart:
             case Welcome(proof=None):
                 pass  # an answer to the packet link this dial was made of
             case Reject():
-                alternatives = self._core.alternatives(message.alternatives)
+                alternatives = self._core.read_alternatives(message.alternatives)
                 self._core.log.info(
                     "dial refused by the peer", peer=dial.ticket.peer.short, reason=message.reason.value
                 )
@@ -187,7 +196,7 @@ class DiallingPart:
         self._forget(dial)
         core.metrics.dials.inc("opened")
         link = core.new_link(record, Direction.OUT, verdict.role, dial.endpoint.host)
-        core.opened(Live(link, verdict.ticket, dial.route, dial.endpoint, heard_at=core.now()))
+        core.opened(Live(link, verdict.ticket, dial.route, dial.endpoint, dial.curve_key, heard_at=core.now()))
         if dial.waiting is not None:
             core.drop(dial.waiting, Reason.DUPLICATE)
 
@@ -211,6 +220,14 @@ class DiallingPart:
             core.gatekeeper.hint(alternatives)
         if dial.waiting is not None:
             core.dial_ended(dial.waiting)
+
+    def hurry(self, dial: Dialling) -> None:
+        """The peer's own dial waits for ours: ours gets no longer than a handshake, lest both run out of time."""
+        core = self._core
+        within = core.config.handshake_timeout
+        if dial.deadline is not None and dial.deadline.deadline > core.now() + within:
+            dial.deadline.cancel()
+            dial.deadline = core.deadline(within, dial)
 
     def supersede(self, dial: Dialling) -> None:
         """The peer's own dial goes first: end ours without releasing the ticket, which moves to that claim."""

@@ -16,11 +16,11 @@ from .address import Address
 from .buckets import TokenBuckets
 from .codec import PACKET_HEAD, Bye, Control, Hello, decode_control, is_control
 from .config import Config
-from .core import Core, Late, Receiver, Shut, WireFactory
+from .core import Core, Late, Receiver, SayBye, Shut, WireFactory
 from .dialling import DiallingPart, TryConnect
 from .errors import DecodeError
-from .gatekeeper import Gatekeeper
-from .identity import Identity, curve_key
+from .gatekeeper import Gate, Gatekeeper
+from .identity import Identity, PeerId, curve_key
 from .links import Dialling, Joining, Live, PacketLink
 from .mailbox import (
     Close,
@@ -121,6 +121,7 @@ class Engine(Core):
             Late: self.on_late,
             ProbeOver: self.on_probe_over,
             Shut: lambda message: self.shut(message.route),
+            SayBye: self.say_bye,
             WireReady: lambda _message: self.on_wire_ready(),
         }
         self.dial_ended = self.accepting.dial_ended
@@ -168,7 +169,8 @@ class Engine(Core):
         if message.channel in self.receivers:
             raise ChannelTaken(f"channel {message.channel} has a receiver already")
         buckets = TokenBuckets(message.inbound.rate, message.inbound.burst)
-        self.receivers[message.channel] = Receiver(message.receiver, buckets)
+        most = min(message.max_message or self.config.max_message, self.config.max_message)
+        self.receivers[message.channel] = Receiver(message.receiver, buckets, most)
 
     def on_receive_packets(self, message: ReceivePackets) -> None:
         """Take the packets for a receiver."""
@@ -177,15 +179,29 @@ class Engine(Core):
         self.packet_receiver = message.receiver
 
     def on_set_gate(self, message: SetGate) -> int:
-        """Swap the gate, and let go on what waited for it. An older gate than the present one is ignored."""
-        if self.gate is None or message.gate.version >= self.gate.version:
-            self.gate = message.gate
-            self.gate_changed()
-        return self.gate.version
+        """Swap the gate, end what it blocks, let go on what waited for it. An older one than the present is ignored."""
+        before, gate = self.gate, message.gate
+        if before is not None and gate.version < before.version:
+            return before.version
+        self.gate = gate
+        self._end_blocked(gate, before or Gate(0))
+        self.packets.gate_changed(gate)
+        self.gate_changed()
+        return gate.version
+
+    def _end_blocked(self, gate: Gate, before: Gate) -> None:
+        """By CURVE key, as two identities may share one, and by IP."""
+        keys, ips = gate.blocked - before.blocked, gate.blocked_ips - before.blocked_ips
+        if keys or ips:
+            peers = {peer for peer, key, ip in self.links.sources() if key in keys or ip in ips}
+            for peer in sorted(peers):
+                self._end(peer, Reason.BLOCKED)
 
     def on_close(self, message: Close) -> None:
         """End everything of a peer in this one handler: nothing of it is delivered afterwards."""
-        peer, reason = message.peer, message.reason
+        self._end(message.peer, message.reason)
+
+    def _end(self, peer: PeerId, reason: Reason) -> None:
         live, dial = self.links.live.get(peer), self.links.dials.get(peer)
         for joining in self.links.joinings(peer):
             self.drop(joining, reason)
@@ -232,7 +248,7 @@ class Engine(Core):
 
     def on_probe_over(self, message: ProbeOver) -> None:
         """A live link that had to give a sign of life did not."""
-        if message.live.probe is not None:
+        if message.live.probe is message.claim:
             self.link_judged(message.live, False)
 
     # Events of the wire ----------------------------------------------------------------------------------------------
@@ -336,7 +352,7 @@ class Engine(Core):
                 self.route_down(route, Reason.PROTOCOL)
                 self.shut(route)
 
-    def unspoken(self, ip: str, reason: Reason) -> None:
+    def unspoken(self, ip: str | None, reason: Reason) -> None:
         """See `WireEvents`."""
-        self.metrics.refused.inc(reason)
-        self.log.info("connection without a word ended", reason=reason.value, ip=ip)
+        self.metrics.unspoken.inc(reason)
+        self.log.debug("connection without a word ended", reason=reason.value, ip=ip)

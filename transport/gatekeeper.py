@@ -80,16 +80,23 @@ Verdict = Admitted | Refused
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What must be refused before it costs a handshake.
+    """What must be refused before it costs a handshake, and who may exchange packets (FLOWS 2.2).
 
     blocked: CURVE public keys (two identities that are each other's negative share one). blocked_ips: canonical text.
-    registered_ips: the only IPs let in, None for any. packets: whether strangers may send packets.
+    registered_ips: the only IPs let in, None for any. packets: the only CURVE keys with which packets are exchanged,
+    None for anybody of the network; a gate that names them is a private node's, which tells nobody of other peers.
     """
 
     version: int
     blocked: frozenset[bytes] = field(default_factory=frozenset)
     blocked_ips: frozenset[str] = field(default_factory=frozenset)
     registered_ips: frozenset[str] | None = None
+    packets: frozenset[bytes] | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nothing about other peers may leave this node (FLOWS 2.13)."""
+        return self.packets is not None
 
     def check(self, ip: str, curve_key: bytes) -> Reason | None:
         """Why this source is refused, or None if it may start a handshake."""
@@ -97,6 +104,14 @@ class Gate:
             return Reason.BLOCKED
         if self.registered_ips is not None and ip not in self.registered_ips:
             return Reason.UNREGISTERED_IP
+        return None
+
+    def check_packets(self, ip: str, curve_key: bytes) -> Reason | None:
+        """Why no packets are exchanged with this peer, or None. A registered IP is for connections only."""
+        if curve_key in self.blocked or ip in self.blocked_ips:
+            return Reason.BLOCKED
+        if self.packets is not None and curve_key not in self.packets:
+            return Reason.PRIVATE
         return None
 
 

@@ -136,6 +136,14 @@ def curve_key(peer: PeerId) -> bytes:
     return edwards.montgomery(peer)
 
 
+def possible_curve_key(peer: PeerId) -> bytes | None:
+    """As `curve_key`, and None for an id that nobody can have, such as a mistyped one (half of them)."""
+    try:
+        return curve_key(peer)
+    except ValueError:
+        return None
+
+
 def curve_text(key: bytes) -> str:
     """Return the Z85 text of a raw CURVE key (40 characters), as ZeroMQ writes it in `User-Id`."""
     if len(key) != KEY_BYTES:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -81,6 +82,7 @@ class Live:
     ticket: Ticket
     route: Route
     endpoint: Endpoint | None  # of an outbound one
+    curve_key: bytes
     heard_at: float
     outbox: deque[tuple[int, bytes]] = field(default_factory=deque)
     outbox_bytes: int = 0
@@ -90,6 +92,8 @@ class Live:
     sent: int = 0
     confirmed: int = 0  # of those sent, what the other side says it has taken
     received: int = 0
+    told: int = 0  # of those received, what the other side has been told of
+    lost: int = 0  # accepted for this link and never sent
     dropped: int = 0  # over quota, in the present window
     probe: Joining | None = None  # waits for this link's sign of life
 
@@ -100,6 +104,7 @@ class PacketLink:
 
     route: Route
     peer: PeerId
+    curve_key: bytes
     ip: str
     endpoint: Endpoint | None
     up: bool
@@ -129,7 +134,7 @@ class Slots:
         return None
 
     def take_inbound(self, ip: str, *, force: bool = False) -> Reason | None:
-        """Take a slot for an inbound handshake. force: it replaces a link that gives its own slot back soon."""
+        """Take a slot for an inbound handshake. force: it or the link or dial it competes with ends soon."""
         net = subnet(ip_address(ip))
         full = (
             self.used >= self._most["total"]
@@ -164,6 +169,17 @@ class Table:
         self.packets: dict[PeerId, PacketLink] = {}  # outbound, least recently used first
         self.packet_routes: dict[Route, PacketLink] = {}  # all, least recently used first
         self.closing: dict[Route, Timer] = {}  # last words are on their way
+
+    def sources(self) -> Iterator[tuple[PeerId, bytes, str]]:
+        """Peer, CURVE key and IP of everything there is; a dial has no IP before its name is resolved."""
+        for dial in self.dials.values():
+            yield dial.ticket.peer, dial.curve_key, dial.endpoint.host if dial.endpoint is not None else ""
+        for joinings in self.joining.values():
+            yield from ((each.record.peer, each.source.curve_key, each.source.ip) for each in joinings)
+        for live in self.live.values():
+            yield live.link.peer, live.curve_key, live.link.ip
+        for link in self.packet_routes.values():
+            yield link.peer, link.curve_key, link.ip
 
     def joinings(self, peer: PeerId) -> list[Joining]:
         """The peer's handshakes that are under way."""

@@ -42,11 +42,17 @@ class Opened(Message):
 
 @dataclass(frozen=True, slots=True)
 class Closed(Message):
-    """A connection is gone; exactly one for each `Opened`. Nothing of the link is delivered after it was handled."""
+    """A connection is gone; exactly one for each `Opened`. Nothing of the link is delivered after it was handled.
+
+    lost: messages that `send` accepted for this link and that never left: no room, too large, or it ended before.
+    unconfirmed: messages that left, and of which the other side had not said that it took them.
+    """
 
     link_id: int
     peer: PeerId
     reason: Reason
+    lost: int = 0
+    unconfirmed: int = 0
 
 
 @dataclass(slots=True)
@@ -102,11 +108,15 @@ class Listen(Request[Address]):
 
 @dataclass(frozen=True, slots=True)
 class Register(Request[None]):
-    """Deliver what comes on `channel` to `receiver`, at most `inbound` per peer; also `Opened` and `Closed`."""
+    """Deliver what comes on `channel` to `receiver`, at most `inbound` per peer; also `Opened` and `Closed`.
+
+    max_message: bytes of the largest message; whoever sends a larger one is closed. None: transport's own limit.
+    """
 
     channel: int
     receiver: runtime.Mailbox
     inbound: Quota
+    max_message: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +208,12 @@ class Mailbox(runtime.Mailbox):
         """Bind; the address that others may dial. Fails with `BindError` if the port is taken."""
         return self.ask(Listen())
 
-    def register(self, channel: int, receiver: runtime.Mailbox, inbound: Quota | None = None) -> Reply[None]:
-        """Take a channel (0 to 255). Fails with `ChannelTaken`, or `ChannelsClosed` after `listen`."""
+    def register(
+        self, channel: int, receiver: runtime.Mailbox, inbound: Quota | None = None, max_message: int | None = None
+    ) -> Reply[None]:
+        """Take a channel (0 to 255); see `Register`. Fails with `ChannelTaken`, or `ChannelsClosed` after `listen`."""
         receiver.require(Opened, Closed, Received)
-        return self.ask(Register(channel, receiver, inbound or Quota()))
+        return self.ask(Register(channel, receiver, inbound or Quota(), max_message))
 
     def receive_packets(self, receiver: runtime.Mailbox) -> Reply[None]:
         """Take the packets. Fails with `ChannelTaken` if somebody has them."""

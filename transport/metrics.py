@@ -14,6 +14,11 @@ class Metrics:
         self.refused = registry.counter(
             "transport_refused_total", "Inbound handshakes refused, by reason.", labels=("reason",)
         )
+        self.unspoken = registry.counter(
+            "transport_unspoken_total",
+            "Inbound connections that ended before their first message: late, one too many, or lost (also if refused).",
+            labels=("reason",),
+        )
         self.dials = registry.counter("transport_dials_total", "Dials that ended, by outcome.", labels=("outcome",))
         self.closed = registry.counter("transport_closed_total", "Connections that ended.", labels=("reason",))
         self.sent = registry.counter("transport_sent_total", "Messages handed to the wire.")

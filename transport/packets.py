@@ -25,12 +25,13 @@ from .codec import (
 )
 from .core import Core, cancel
 from .errors import DecodeError
-from .identity import PeerId, curve_key
+from .gatekeeper import Gate
+from .identity import PeerId, possible_curve_key
 from .links import PacketLink
 from .mailbox import Packet, SendPacket
 from .reasons import Reason
 from .record import PeerRecord
-from .wire import Route, Sent
+from .wire import Route, Sent, Source
 
 MAX_PACKET = 64 * 1024  # bytes
 _QUEUE = 16  # packets that wait while their link opens
@@ -67,25 +68,25 @@ class PacketsPart:
     def _open(self, message: SendPacket) -> PacketLink | None:
         """Dial for packets; None if that cannot be done now: DNS is for connections only."""
         core = self._core
-        endpoint = message.address.endpoint
-        if not self._may_dial(message.peer, endpoint):
+        endpoint, key = message.address.endpoint, possible_curve_key(message.peer)
+        if key is None or not self._may_dial(key, endpoint):
             return None
         self._make_room()
-        route = core.wire.connect(endpoint, curve_key(message.peer))
+        route = core.wire.connect(endpoint, key)
         if route is None:
             return None
-        link = PacketLink(route, message.peer, endpoint.host, endpoint, up=False)
+        link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False)
         link.deadline = core.deadline(core.config.handshake_timeout, link)
         core.links.by_route[route] = core.links.packet_routes[route] = core.links.packets[message.peer] = link
         return link
 
-    def _may_dial(self, peer: PeerId, endpoint: Endpoint) -> bool:
+    def _may_dial(self, key: bytes, endpoint: Endpoint) -> bool:
         core = self._core
         if core.gate is None or not endpoint.is_numeric:
             return False
         if any(live.endpoint == endpoint for live in core.links.by_id.values()):
             return False
-        return core.gate.check(endpoint.host, curve_key(peer)) is not Reason.BLOCKED
+        return core.gate.check_packets(endpoint.host, key) is None
 
     def up(self, link: PacketLink) -> None:
         """Encrypted: introduce ourselves."""
@@ -94,11 +95,15 @@ class PacketsPart:
         if core.send_control(link.route, hello) is not Sent.OK:
             self.end(link)
 
-    def accept(self, route: Route, record: PeerRecord, ip: str) -> None:
-        """A peer wants a packet link, and the packet policy (the gate, the network) let it."""
+    def accept(self, route: Route, record: PeerRecord, source: Source) -> None:
+        """A peer of our network wants a packet link: the gate's packet policy decides."""
         core = self._core
+        reason = core.gate.check_packets(source.ip, source.curve_key) if core.gate is not None else Reason.NO_GATE
+        if reason is not None:
+            core.refuse(route, reason)
+            return
         self._make_room()
-        link = PacketLink(route, record.peer, ip, None, up=True)
+        link = PacketLink(route, record.peer, source.curve_key, source.ip, None, up=True)
         core.links.by_route[route] = core.links.packet_routes[route] = link
         core.wire.send(route, [encode_control(Welcome(VERSION, bytes(16), core.record.encode(), core.proof(core.me)))])
 
@@ -158,6 +163,12 @@ class PacketsPart:
         """Close every packet link with a peer."""
         for link in [link for link in self._core.links.packet_routes.values() if link.peer == peer]:
             self.end(link)
+
+    def gate_changed(self, gate: Gate) -> None:
+        """Close the packet links that the new gate does not allow."""
+        for link in list(self._core.links.packet_routes.values()):
+            if gate.check_packets(link.ip, link.curve_key) is not None:
+                self.end(link)
 
     def _forget(self, link: PacketLink) -> None:
         links = self._core.links

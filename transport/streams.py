@@ -7,7 +7,8 @@
   over the quota is dropped and counted, and who keeps on is closed. What a receiver's inbox refuses is dropped and
   counted.
 * Heartbeats: a silent link is asked, and is dead when it stays silent. Each heartbeat says how many messages its sender
-  has taken, so that at a link's end it is known which were not confirmed.
+  has taken, so that at a link's end it is known which were not confirmed. Who has taken messages says so unasked: the
+  question may be stuck behind them.
 """
 
 from __future__ import annotations
@@ -69,10 +70,14 @@ class StreamsPart:
         if live is None:
             core.metrics.lost.inc("closed")
         elif size > config.max_message:
+            live.lost += 1
             core.metrics.lost.inc("oversize")
             core.log.warning("message too large", channel=message.channel, size=size, allowed=config.max_message)
         elif len(live.outbox) >= config.backlog_messages or live.outbox_bytes + size > config.backlog_bytes:
             core.metrics.lost.inc("backlog")
+            live.lost += 1
+            if live.lost == 1:  # how many it were is told when the link ends
+                core.log.warning("backlog full", peer=live.link.peer.short, messages=len(live.outbox))
         else:
             live.outbox.append((message.channel, message.payload))
             live.outbox_bytes += size
@@ -135,7 +140,7 @@ class StreamsPart:
         """False if the link was closed for it."""
         core, link = self._core, live.link
         receiver = core.receivers.get(channel)
-        if receiver is None or max(map(len, payloads)) > core.config.max_message:
+        if receiver is None or max(map(len, payloads)) > receiver.max_message:
             core.metrics.invalid.inc("channel" if receiver is None else "oversize")
             core.close(live, Reason.PROTOCOL)
             return False
@@ -173,7 +178,7 @@ class StreamsPart:
         match message:
             case Ping(received=received):
                 self._confirmed(live, received)
-                core.send_control(live.route, Pong(live.received))
+                self._tell(live, Pong(live.received))
             case Pong(received=received):
                 self._confirmed(live, received)
                 core.link_judged(live, True)
@@ -196,12 +201,17 @@ class StreamsPart:
             silent = now - live.heard_at
             if silent >= config.heartbeat_timeout:
                 core.close(live, Reason.DEAD)
-            elif silent >= config.heartbeat_interval or live.sent > live.confirmed:
-                self._ask(live)
+            elif silent >= config.heartbeat_interval or live.sent > live.confirmed or live.received > live.told:
+                self._tell(live, Ping(live.received))
 
-    def _ask(self, live: Live) -> None:
-        if self._core.send_control(live.route, Ping(live.received)) is Sent.GONE:
-            self._core.close(live, Reason.LOST, words=False)
+    def _tell(self, live: Live, heartbeat: Ping | Pong) -> None:
+        match self._core.send_control(live.route, heartbeat):
+            case Sent.OK:
+                live.told = heartbeat.received
+            case Sent.GONE:
+                self._core.close(live, Reason.LOST, words=False)
+            case Sent.FULL:
+                pass  # it is asked again at the next beat
 
 
 def _next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:

@@ -5,7 +5,7 @@ another socket may have by then. So a number is a hint:
 
 * A connection is known by its *mark*: the socket's inode and the addresses of both its ends, as found when libzmq
   announced it. What has another mark by the time it is to be shut is somebody else's and left alone.
-* What does not end at our listening port when it is announced was never an inbound connection and is not watched.
+* What is gone or does not end at our listening port when it is announced is never shut: the number is another's now.
 * Whoever speaks has a route, and its own handshake timers; who the speakers are is asked when something is to be ended.
 * When there are too many, the oldest silent ones go: who means well speaks as soon as it is encrypted.
 """
@@ -38,7 +38,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Silent:
-    mark: Mark
+    mark: Mark | None  # None: gone when it was announced, and not ours to shut
     until: float
 
 
@@ -59,13 +59,12 @@ class Unspoken:
         """A connection was announced under this number."""
         self._silent.pop(number, None)
         mark = _mark(number)
-        if mark is not None and mark.here[1] == self.port:
-            self._silent[number] = _Silent(mark, now + self._patience)
+        ours = mark is not None and mark.here[1] == self.port
+        self._silent[number] = _Silent(mark if ours else None, now + self._patience)
 
-    def ended(self, number: int) -> Mark | None:
-        """The connection with this number has ended: its mark if it was still watched."""
-        silent = self._silent.pop(number, None)
-        return silent.mark if silent is not None else None
+    def ended(self, number: int) -> bool:
+        """The connection with this number has ended; whether it was announced and neither `spoke` nor was shut."""
+        return self._silent.pop(number, None) is not None
 
     def spoke(self, number: int, mark: Mark) -> None:
         """This connection has spoken, and is over."""
@@ -79,29 +78,39 @@ class Unspoken:
         return None if first is None else max(0.0, first.until - now)
 
     def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[tuple[str, Reason]]:
-        """Shut what was silent for too long, and the oldest of too many: IP and reason of each."""
+        """Shut what was silent for too long, and the oldest of too many: IP and reason, LOST if already over."""
         first = next(iter(self._silent.values()), None)
         if first is None or (first.until > now and len(self._silent) <= self._most):
             return []
-        spoken = speakers()
+        spoken = {None, *speakers()}
         excess = sum(silent.mark not in spoken for silent in self._silent.values()) - self._most
         ended: list[tuple[str, Reason]] = []
         for number, silent in list(self._silent.items()):
             late = silent.until <= now
-            if silent.mark in spoken:
+            if silent.mark is None or silent.mark in spoken:
                 if late:
                     del self._silent[number]
             elif late or excess > 0:
                 del self._silent[number]
                 excess -= 1
-                if _shut(number, silent.mark):
-                    ended.append((silent.mark.there[0], Reason.TIMEOUT if late else Reason.PENDING))
+                reason = Reason.TIMEOUT if late else Reason.PENDING
+                ended.append((silent.mark.there[0], reason if _shut(number, silent.mark) else Reason.LOST))
         return ended
+
+
+def duplicate_of(number: int) -> sockets.socket:
+    """Our own descriptor of the socket that has this number now; OSError if that is no socket."""
+    duplicate = os.dup(number)
+    try:
+        return sockets.socket(fileno=duplicate)
+    except OSError:
+        os.close(duplicate)
+        raise
 
 
 def _mark(number: int) -> Mark | None:
     try:
-        with sockets.socket(fileno=os.dup(number)) as duplicate:
+        with duplicate_of(number) as duplicate:
             return Mark.of(duplicate)
     except OSError:
         return None
@@ -110,7 +119,7 @@ def _mark(number: int) -> Mark | None:
 def _shut(number: int, mark: Mark) -> bool:
     """End the socket if the number is still its; a duplicate stays the same socket whatever becomes of the number."""
     try:
-        with sockets.socket(fileno=os.dup(number)) as duplicate:
+        with duplicate_of(number) as duplicate:
             if Mark.of(duplicate) != mark:
                 return False
             duplicate.shutdown(sockets.SHUT_RDWR)

@@ -60,7 +60,7 @@ class WireEvents(Protocol):
     def oversize(self, route: Route, frames: int) -> None:
         """The far end sent a message of more frames than any honest one has; it was thrown away."""
 
-    def unspoken(self, ip: str, reason: Reason) -> None:
+    def unspoken(self, ip: str | None, reason: Reason) -> None:
         """An inbound connection ended before its first message: by us, late or one of too many, or LOST."""
 
 

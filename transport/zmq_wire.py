@@ -39,7 +39,7 @@ from .address import Endpoint
 from .identity import Identity
 from .reasons import Reason
 from .socket_waiter import SocketWaiter
-from .unspoken import Mark, Unspoken
+from .unspoken import Mark, Unspoken, duplicate_of
 from .wire import BindError, Route, Sent, Source, WireEvents
 
 _ZAP = "inproc://zeromq.zap.01"
@@ -127,7 +127,6 @@ class ZmqWire:
         self._freed: OrderedDict[int, float] = OrderedDict()  # descriptor numbers announced as ended, and when
         self._suspects: dict[Route, int] = {}  # inbound, announced as ended, and how often it was looked at since
         self._unspoken = Unspoken(patience=handshake_timeout, most=max_silent)
-        self._refused_by_zap = False  # the connection whose end is announced next
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
@@ -251,8 +250,6 @@ class ZmqWire:
                 self._unspoken.accepted(value, time.monotonic())
             elif outbound is not None:
                 self._outbound_event(outbound, event, events)
-            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                self._refused_by_zap = True
             elif event == zmq.EVENT_DISCONNECTED:
                 self._inbound_ended(value, events)
 
@@ -261,9 +258,8 @@ class ZmqWire:
         inbound, unspoken = self._by_number.get(number), self._unspoken.ended(number)
         if inbound is not None:
             self._suspects[inbound.route] = 0
-        elif unspoken is not None and not self._refused_by_zap:  # what ZAP refuses is counted where it is refused
-            events.unspoken(unspoken.there[0], Reason.LOST)
-        self._refused_by_zap = False
+        elif unspoken:
+            events.unspoken(None, Reason.LOST)
 
     def _speakers(self) -> set[Mark]:
         return {inbound.mark for inbound in self._inbound.values()}
@@ -361,7 +357,7 @@ class ZmqWire:
         try:
             key, ip = bytes.fromhex(str(head.get("User-Id"))), _canonical(str(head.get("Peer-Address")))
             number = int(head.get(zmq.SRCFD))
-            duplicate = sockets.socket(fileno=os.dup(number))
+            duplicate = duplicate_of(number)
         except (zmq.ZMQError, OSError, ValueError):
             return  # of a route that has ended already: without a descriptor it cannot be ours
         try:

@@ -98,6 +98,8 @@ class Engine(runtime.Engine[Mailbox]):
     def on_packet(self, packet: Packet) -> None:
         if self._participant is None:
             self._metrics.packets.inc("not_joined")
+        elif packet.peer in self._blocked:  # it waited here when the block overtook it
+            self._metrics.packets.inc("blocked")
         else:
             self._participant.packet(packet)
 

@@ -215,12 +215,13 @@ class Directory:
     def gate(self) -> Gate:
         """What transport refuses before a handshake. The same value, and version, until its content changes."""
         table, gate = self.table, self._gate
-        if gate is None or table.blocks.changed or table.register.changed:
-            blocked = table.blocks.curve_keys
+        if gate is None or table.blocks.changed or table.register.changed or table.trust_changed:
+            blocked, packets = table.blocks.curve_keys, table.packet_keys
             ips = table.register.ips if self._config.registers_ips else None
-            if gate is None or (gate.blocked, gate.registered_ips) != (blocked, ips):
-                gate = self._gate = Gate(gate.version + 1 if gate else 1, blocked=blocked, registered_ips=ips)
-            table.blocks.changed = table.register.changed = False
+            if gate is None or (gate.blocked, gate.registered_ips, gate.packets) != (blocked, ips, packets):
+                version = gate.version + 1 if gate is not None else 1
+                gate = self._gate = Gate(version, blocked=blocked, registered_ips=ips, packets=packets)
+            table.blocks.changed = table.register.changed = table.trust_changed = False
         return gate
 
     # Parts -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from ...transport.address import Address, canonical_ip, is_global
 from ...transport.gatekeeper import Role
-from ...transport.identity import PeerId
+from ...transport.identity import PeerId, possible_curve_key
 from ...transport.reasons import Reason
 from .blocks import Blocks, key_of, twin_of
 from .book import Book
@@ -33,6 +33,7 @@ class Table:
 
     def __init__(self, config: Config, me: PeerId, rng: random.Random) -> None:
         self.trusted = {*config.trusted, *(static.peer for static in config.peers)}
+        self.trust_changed = False
         self.blocks = Blocks()
         self.book = Book(config.max_hinted_peers)
         self.queue = DialQueue(rng)
@@ -113,11 +114,19 @@ class Table:
 
     # Trust and blocks ------------------------------------------------------------------------------------------------
 
+    @property
+    def packet_keys(self) -> frozenset[bytes] | None:
+        """The CURVE keys with which packets are exchanged; None for any: only `private` restricts them (FLOWS 2.2)."""
+        if self._config.admission != "private":
+            return None
+        return frozenset(key for peer in self.trusted if (key := possible_curve_key(peer)) is not None)
+
     def trust(self, peer: PeerId, now: float) -> bool:
         """Trust a peer: dialled first, and let in by `private`. False if it was trusted already."""
         if peer in self.trusted:
             return False
         self.trusted.add(peer)
+        self.trust_changed = True
         self._settle_known(peer, now)
         return True
 
@@ -126,6 +135,7 @@ class Table:
         if peer not in self.trusted:
             return None
         self.trusted.discard(peer)
+        self.trust_changed = True
         record = self._records.get(peer)
         return self.settle_all((record,), set(), now) if record is not None else ()
 

@@ -270,6 +270,16 @@ def test_blocked_member_is_neither_probed_nor_accused(world: World) -> None:
     assert len(world.said("bob", Ping)) > 0
 
 
+def test_packet_that_waits_when_its_sender_is_blocked_is_dropped_and_counted(world: World) -> None:
+    world.join().meet("bob")
+    own = Envelope(swim=b"", records=(world.record("bob").encode(),)).encode()
+    for _ in range(3):
+        world.members.tell(transport.Packet(world.peer("bob"), own))
+    world.members.tell(tracker.PeerBlocked(world.peer("bob"), float("inf")))  # control: handled before the packets
+    world.simulation.settle()
+    assert world.metric("packets_total", "blocked") == 3
+
+
 def test_member_without_a_known_address_is_neither_probed_nor_accused(world: World) -> None:
     world.join().meet("bob").packet("bob", Gossip(), Member(world.id("carol")))
     world.simulation.run(for_=60)

@@ -736,6 +736,22 @@ def test_gate_registers_no_ips_where_strangers_may_come_or_ips_are_not_checked(o
     assert tracking({BOB: A}, **options).gate().registered_ips is None
 
 
+@pytest.mark.parametrize("admission", ["open", "tracked"])
+def test_gate_restricts_packets_to_nobody_unless_private(admission: str) -> None:
+    assert tracking({BOB: A}, admission=admission, trusted=(CAROL,)).gate().packets is None
+
+
+def test_gate_of_a_private_node_exchanges_packets_with_the_trusted_only() -> None:
+    d = tracking({BOB: A}, admission="private", trusted=(CAROL,))
+    first = d.gate()
+    assert first.packets == frozenset({curve_key(CAROL)})
+    d.table.trust(BOB, 0.0)
+    assert d.gate().packets == frozenset({curve_key(BOB), curve_key(CAROL)})
+    assert d.gate().version == first.version + 1
+    d.table.distrust(BOB, 0.0)
+    assert d.gate().packets == frozenset({curve_key(CAROL)})
+
+
 def test_gate_leaves_out_private_egress_ips_where_they_are_not_allowed() -> None:
     public = Address.parse("tcp://8.8.8.8:7000")
     d = tracking({BOB: A, CAROL: public}, allow_private_ips=False)

@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from rookery import transport
-from tests.transport.worlds import RealWorld
+from rookery.transport import Address, Direction, Endpoint, Ticket
+from tests.transport.worlds import Node, RealWorld
 
 
 def main() -> None:
     """Arguments: the name, and the transport settings as JSON."""
     world = RealWorld()
-    node = world.node(sys.argv[1], **json.loads(sys.argv[2]))
+    settings: dict[str, Any] = json.loads(sys.argv[2])
+    if "listen" in settings:
+        settings["listen"] = Endpoint.parse(settings["listen"], listen=True)
+    node = world.node(sys.argv[1], **settings)
     print(json.dumps(str(node.address)), flush=True)
     for line in sys.stdin:
-        if line.strip() == "counts":
-            received = len(node.receiver.received(transport.Received))
-            dropped = node.counted("dropped", "inbox") + node.counted("dropped", "quota")
-            print(json.dumps({"received": received, "dropped": dropped, "links": len(node.links())}), flush=True)
+        match line.split():
+            case ["dial", name, address]:
+                ticket = Ticket(1, world.known.identity(name).peer, Direction.OUT)
+                node.net.dial(ticket, Address.parse(address))
+            case ["counts"]:
+                print(json.dumps(counts(node)), flush=True)
     world.close()
+
+
+def counts(node: Node) -> dict[str, Any]:
+    """What the node has seen so far."""
+    return {
+        "received": len(node.receiver.received(transport.Received)),
+        "dropped": node.counted("dropped", "inbox") + node.counted("dropped", "quota"),
+        "links": len(node.links()),
+        "closed": [reason.value for reason in node.closed()],
+    }
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ from tests.transport.worlds import Node
 class RawPeer:
     """One DEALER socket to one node, encrypted with the identity's CURVE key."""
 
-    def __init__(self, node: Node, identity: Identity, *, routing_id: bytes | None = None) -> None:
+    def __init__(
+        self, node: Node, identity: Identity, *, routing_id: bytes | None = None, ip: str | None = None
+    ) -> None:
+        """ip: where to connect from, an address of loopback."""
         self.identity = identity
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
@@ -29,7 +32,8 @@ class RawPeer:
         self.socket.curve_publickey = identity.curve_public
         self.socket.curve_serverkey = node.identity.curve_public
         self.monitor = self.socket.get_monitor_socket()
-        self.socket.connect(str(node.address.endpoint))
+        endpoint = str(node.address.endpoint)
+        self.socket.connect(endpoint if ip is None else endpoint.replace("tcp://", f"tcp://{ip}:0;"))
 
     def connected(self) -> None:
         """Wait for the TCP connection."""
@@ -44,6 +48,10 @@ class RawPeer:
             assert self.monitor.poll(5000), "the event did not come"
             if recv_monitor_message(self.monitor)["event"] == event:
                 return
+
+    def gone(self) -> None:
+        """Wait for the end of the TCP connection."""
+        self._wait_for(zmq.EVENT_DISCONNECTED)
 
     def hello(self, *, network: str = "test", packets: bool = False, record: bytes | None = None) -> None:
         own = PeerRecord.sign(self.identity, network=network, address=None, generation=int(time.time()))

@@ -9,7 +9,9 @@ import pytest
 from rookery import transport
 from rookery.runtime import Feedback
 from rookery.transport import Channel, Quota, Reason
-from tests.transport.worlds import Node, World
+from rookery.transport.codec import is_control
+from rookery.transport.wire import Sent
+from tests.transport.worlds import Node, SimulatedWorld, World
 
 
 def with_quota(world: World, name: str, quota: Quota, **settings: Any) -> Node:
@@ -141,3 +143,116 @@ def test_channel_registered_twice_is_refused(world: World) -> None:
     world.get(node.net.register(30, node.receiver))
     with pytest.raises(transport.ChannelTaken, match="30"):
         world.get(node.net.register(30, node.receiver))
+
+
+# Large messages ------------------------------------------------------------------------------------------------------
+
+
+def test_message_larger_than_its_channel_takes_closes_the_sender(world: World) -> None:
+    alice, bob = world.node("alice"), Node(world, "bob", listen_at_once=False)
+    world.get(bob.net.register(17, bob.receiver, max_message=100))
+    bob.address = world.get(bob.net.listen())
+    bob.open_gate()
+    world.connected(alice, bob)
+    link = alice.link_to(bob).id
+    alice.net.send(link, 16, bytes(101))
+    alice.net.send(link, 17, bytes(100))
+    world.until(lambda: [len(payload) for payload in bob.payloads()] == [101, 100])
+    alice.net.send(link, 17, bytes(101))
+    world.until(lambda: bob.closed() == [Reason.PROTOCOL])
+    assert bob.counted("invalid", "oversize") == 1
+    assert len(bob.payloads()) == 2
+
+
+def test_message_larger_than_the_receiving_node_takes_closes_the_sender(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", max_message=1024)
+    world.connected(alice, bob)
+    alice.net.send(alice.link_to(bob).id, 16, bytes(1025))
+    world.until(lambda: bob.closed() == [Reason.PROTOCOL])
+    assert bob.counted("invalid", "oversize") == 1
+
+
+# What an end says of the messages ------------------------------------------------------------------------------------
+
+
+def test_end_of_a_link_says_how_many_messages_were_lost_and_how_many_are_unconfirmed(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    link = alice.link_to(bob).id
+    send_many(alice, bob, 16, 10)
+    alice.net.send(link, 16, bytes(1024 * 1024 + 1))  # too large
+    world.until(lambda: len(bob.payloads()) == 10)
+    world.until(lambda: alice.counted("lost", "oversize") == 1)
+    bob.runtime.stop()
+    world.until(lambda: alice.closed())
+    (closed,) = alice.observer.received(transport.Closed)
+    assert (closed.lost, closed.unconfirmed) == (1, 10)
+    assert alice.receiver.received(transport.Closed) == [closed]
+
+
+def test_end_of_a_link_counts_what_found_no_room_as_lost(world: World) -> None:
+    alice, bob = world.node("alice", backlog_messages=5), world.node("bob")
+    world.connected(alice, bob)
+    send_many(alice, bob, 16, 500)
+    world.until(lambda: len(bob.payloads()) + alice.counted("lost", "backlog") == 500)
+    world.get(alice.net.close(bob.peer, Reason.REQUESTED))
+    (closed,) = alice.observer.received(transport.Closed)
+    assert closed.lost == alice.counted("lost", "backlog") + alice.counted("lost", "closed")
+
+
+def test_who_only_receives_says_so_without_being_asked(simulated: SimulatedWorld) -> None:
+    """The question of a sender whose wire is full never arrives; so the receiver tells at its own beat."""
+    alice, bob = simulated.node("alice", heartbeat_timeout=3.0), simulated.node("bob")
+    simulated.connected(alice, bob)
+    wire, link = alice.engine.wire, alice.link_to(bob).id
+    send = wire.send
+
+    def no_room_for_control(route: bytes, frames: list[bytes]) -> Sent:
+        return Sent.FULL if len(frames) == 1 and is_control(frames[0]) else send(route, frames)
+
+    wire.send = no_room_for_control
+    for _ in range(20):
+        alice.net.send(link, 16, b"bulk")
+        simulated.pass_time(0.5)
+    assert alice.closed() == bob.closed() == []
+    assert alice.engine.links.live[bob.peer].confirmed >= 15
+
+
+def test_last_word_on_a_full_wire_is_said_as_soon_as_there_is_room(simulated: SimulatedWorld) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    simulated.connected(alice, bob)
+    wire = alice.engine.wire
+    send, full = wire.send, [Sent.FULL] * 3
+    wire.send = lambda route, frames: full.pop() if full else send(route, frames)
+    alice.net.close_link(alice.link_to(bob).id, Reason.TRIMMED)
+    simulated.until(lambda: bob.closed() == [Reason.TRIMMED])
+
+
+def test_bye_does_not_wait_behind_the_backlog(simulated: SimulatedWorld) -> None:
+    """What waits here for room is dropped and counted; the other side hears at once, and why."""
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    simulated.connected(alice, bob)
+    wire = alice.engine.wire
+    send = wire.send
+    wire.send = lambda route, frames: send(route, frames) if is_control(frames[0]) else Sent.FULL
+    send_many(alice, bob, 16, 10_000)
+    simulated.pass_time(0.5)
+    alice.net.close(bob.peer, Reason.SHUTDOWN)
+    simulated.until(lambda: bob.closed() == [Reason.SHUTDOWN], within=0.1)
+    assert alice.counted("lost", "closed") == 10_000
+    assert alice.observer.received(transport.Closed)[0].lost == 10_000
+    assert alice.counted("sent") == 0
+
+
+def test_heartbeats_do_not_wait_behind_the_backlog(simulated: SimulatedWorld) -> None:
+    """No batch finds room for much longer than the time a silent link has, and nobody takes the other for dead."""
+    alice, bob = simulated.node("alice"), simulated.node("bob", flood_drops=10**6)
+    simulated.connected(alice, bob)
+    wire = alice.engine.wire
+    send = wire.send
+    wire.send = lambda route, frames: send(route, frames) if is_control(frames[0]) else Sent.FULL
+    send_many(alice, bob, 16, 10_000)
+    simulated.pass_time(3 * alice.config.heartbeat_timeout)
+    assert alice.closed() == bob.closed() == []
+    wire.send = send
+    simulated.until(lambda: len(bob.payloads()) + bob.counted("dropped", "quota") == 10_000)

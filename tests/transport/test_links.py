@@ -15,7 +15,7 @@ LOW, HIGH = sorted(("alice", "bob"), key=lambda name: KNOWN.identity(name).peer)
 def live(peer: str, direction: Direction, generation: int) -> Live:
     record = KNOWN.record(peer, generation=generation)
     link = Link(1, record.peer, direction, Role.PRIMARY, "10.0.0.1", 0.0, record)
-    return Live(link, Ticket(1, record.peer, direction), b"route", None, heard_at=0.0)
+    return Live(link, Ticket(1, record.peer, direction), b"route", None, b"key", heard_at=0.0)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,10 @@ pytestmark = pytest.mark.processes
 class Child:
     """A node in another process."""
 
-    def __init__(self, name: str, **settings: Any) -> None:
+    def __init__(self, name: str, *, run_in: Sequence[str] = (), **settings: Any) -> None:
+        """run_in: the command that the child's own is given to."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.transport.child", name, json.dumps(settings)],
+            [*run_in, sys.executable, "-m", "tests.transport.child", name, json.dumps(settings)],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -32,11 +35,14 @@ class Child:
         )
         self.address = Address.parse(self._read())
 
-    def counts(self) -> dict[str, int]:
+    def tell(self, line: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write("counts\n")
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        counts: dict[str, int] = self._read()
+
+    def counts(self) -> dict[str, Any]:
+        self.tell("counts")
+        counts: dict[str, Any] = self._read()
         return counts
 
     def _read(self) -> Any:
@@ -86,6 +92,77 @@ def test_stopped_peer_is_dead_within_the_heartbeat_timeout(real: RealWorld) -> N
         bob.process.send_signal(signal.SIGSTOP)
         real.until(lambda: alice.closed(), within=3)
         assert alice.closed() == [Reason.DEAD]
+
+
+@dataclass(frozen=True)
+class TwoHosts:
+    """Two network namespaces with a cable between them. run_in: what runs a command there. ips: of their ends."""
+
+    run_in: tuple[tuple[str, ...], tuple[str, ...]]
+    ips: tuple[str, str]
+
+    def unplug(self, which: int) -> None:
+        ip(*self.run_in[which], "ip", "link", "set", "cable", "down")
+
+
+def ip(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=10)
+
+
+@pytest.fixture
+def two_hosts() -> Iterator[TwoHosts]:
+    """Skips where this user may not make network namespaces."""
+    names = [f"rookery-{os.getpid()}-{end}" for end in "ab"]
+    ips = ("10.213.7.1", "10.213.7.2")
+    made: list[str] = []
+    try:
+        try:
+            for name in names:
+                ip("ip", "netns", "add", name)
+                made.append(name)
+            ends = [
+                "link",
+                "add",
+                "cable",
+                "netns",
+                names[0],
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "cable",
+                "netns",
+                names[1],
+            ]
+            ip("ip", *ends)
+            for name, address in zip(names, ips, strict=True):
+                ip("ip", "-n", name, "address", "add", f"{address}/24", "dev", "cable")
+                ip("ip", "-n", name, "link", "set", "cable", "up")
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"no network namespaces here: {error}")
+        first, second = (("ip", "netns", "exec", name) for name in names)
+        yield TwoHosts((first, second), ips)
+    finally:
+        for name in made:
+            ip("ip", "netns", "delete", name)
+
+
+@pytest.mark.parametrize("unplugged", [0, 1])
+def test_interface_set_down_ends_the_connection_as_dead_on_both_hosts(
+    real: RealWorld, two_hosts: TwoHosts, unplugged: int
+) -> None:
+    """Nobody is told that the cable is gone, so it is the heartbeats that find out, in their time, and say so."""
+    beats = {"heartbeat_interval": 0.2, "heartbeat_timeout": 1.0}
+    one, other = (
+        {"run_in": run_in, "listen": f"tcp://{host}:0", **beats}
+        for run_in, host in zip(two_hosts.run_in, two_hosts.ips, strict=True)
+    )
+    with child("alice", **one) as alice, child("bob", **other) as bob:
+        alice.tell(f"dial bob {bob.address}")
+        real.until(lambda: alice.counts()["links"] == bob.counts()["links"] == 1)
+        two_hosts.unplug(unplugged)
+        real.until(lambda: alice.counts()["closed"] and bob.counts()["closed"], within=5)
+        assert alice.counts()["closed"] == bob.counts()["closed"] == [Reason.DEAD.value]
 
 
 def stalled(real: RealWorld, messages: int, stall: float, **limits: Any) -> None:

@@ -101,6 +101,53 @@ def test_simultaneous_dials_at_any_distance_leave_exactly_one_connection(seed: i
     world.close()
 
 
+def run_recovery(seed: int) -> None:
+    """An old link that one side may hold to be alive, then dials of both, of which one may go to a wrong address."""
+    world, rng = SimulatedWorld(f"recovery {seed}"), random.Random(seed)
+    network = world.simulation.network
+    network.set_default(latency=0.005, jitter=rng.choice([0.0, 0.02]))
+    nodes = {name: world.node(name, heartbeat_timeout=60.0) for name in ("alice", "bob")}
+    void = world.node("void").address
+    network.partition(["void"], ["alice", "bob"])
+    wrong = rng.choice([None, "alice", "bob"])
+    if rng.random() < 0.7:  # the end of the old link is heard of by one side only
+        world.connected(*rng.choice([tuple(nodes.values()), tuple(nodes.values())[::-1]]))
+        loser, holder = rng.choice([("alice", "bob"), ("bob", "alice")])
+        network.partition(["alice"], ["bob"])
+        if rng.random() < 0.5:
+            world.simulation.node(loser).crash()
+            world.pass_time(2)
+            nodes[loser] = world.node(loser, heartbeat_timeout=60.0)
+        else:
+            world.get(nodes[loser].net.close(nodes[holder].peer, Reason.REQUESTED))
+        wrong = rng.choice([None, holder])  # who still has the old link need not find the other
+        network.heal()
+        network.partition(["void"], ["alice", "bob"])
+    alice, bob = nodes["alice"], nodes["bob"]
+    for node, other in rng.choice([((alice, bob), (bob, alice)), ((bob, alice), (alice, bob))]):
+        node.dial(other, address=void if node.name == wrong else None)
+        world.pass_time(rng.choice([0.0, 0.005, rng.random() * 0.06]))
+    world.pass_time(20)
+    assert len(alice.links()) == len(bob.links()) == 1
+    assert alice.link_to(bob).direction is not bob.link_to(alice).direction
+    for node in (alice, bob):
+        node.net.send(node.links()[0].id, 16, b"works")
+        check_tickets(node)
+    world.until(lambda: alice.payloads() and bob.payloads())
+    world.close()
+
+
+@pytest.mark.parametrize("seed", QUICK)
+def test_dials_of_which_one_can_succeed_leave_one_connection_whatever_was_before(seed: int) -> None:
+    run_recovery(seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", FULL)
+def test_dials_of_which_one_can_succeed_leave_one_connection_whatever_was_before_many(seed: int) -> None:
+    run_recovery(seed)
+
+
 @pytest.mark.parametrize("restarted", ["alice", "bob"])
 def test_restarted_peer_gets_its_connection_although_the_old_one_seems_alive(restarted: str) -> None:
     world = SimulatedWorld(restarted)

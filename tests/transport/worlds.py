@@ -38,6 +38,7 @@ class Doorkeeper:
         self.releases: list[tuple[Ticket, Reason]] = []
         self.hints: list[PeerRecord] = []
         self.refuse_with: Reason | None = None
+        self.alternatives: tuple[PeerRecord, ...] = ()
         self.held: list[Reply[Verdict]] | None = None
         self.gate_version = 1
         self._ids = count(1000)
@@ -52,7 +53,7 @@ class Doorkeeper:
 
     def verdict(self, claim: Claim) -> Verdict:
         if self.refuse_with is not None:
-            return Refused(self.refuse_with)
+            return Refused(self.refuse_with, self.alternatives)
         ticket = claim.ticket or Ticket(next(self._ids), claim.peer, Direction.IN)
         return Admitted(ticket, Role.PRIMARY, self.gate_version)
 

@@ -1,0 +1,129 @@
+"""Every decoder that bytes from outside reach, with good input to damage: for Hypothesis, the loops and the fuzzer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rookery.actors.membership.envelope import Envelope
+from rookery.actors.membership.swim import errors as swim_errors
+from rookery.actors.membership.swim.codec import decode_packet
+from rookery.actors.resolver import wire as resolver
+from rookery.node.blobs.manifest import Manifest, ManifestError
+from rookery.node.control import protocol
+from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, codec, parse_peer
+
+IDENTITY = Identity.from_seed(bytes(range(32)))
+RECORD = PeerRecord.sign(
+    IDENTITY, network="net", address=Address.parse("tcp://[::1]:7000"), generation=9, metadata=b"x"
+)
+SWIM = bytes.fromhex(
+    "990101c420"
+    + "11" * 32
+    + "ce6553f10002c420"
+    + "22" * 32
+    + "ce6553f101910991"
+    + "94c420"
+    + "33" * 32
+    + "ce6553f1010001"
+)
+CONTROL = (
+    codec.Hello((1, 2), "net", RECORD.encode(), packets=False, proof=bytes(32)),
+    codec.Welcome(1, bytes(16), RECORD.encode(), None),
+    codec.Ready(bytes(16)),
+    codec.Reject(Reason.TOO_MANY, (RECORD.encode(),)),
+    codec.Bye(Reason.TRIMMED),
+    codec.Ping(2**40),
+    codec.Pong(1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """decode: of untrusted bytes. raises: all it may raise. good: what it takes."""
+
+    decode: Callable[[bytes], object]
+    raises: type[Exception]
+    good: Sequence[bytes]
+
+    def survives(self, data: bytes) -> bool:
+        """Whether the bytes were taken; False if they were refused as they should. Any other error goes through."""
+        try:
+            self.decode(data)
+        except self.raises:
+            return False
+        return True
+
+
+def _frames(data: bytes) -> list[bytes]:
+    """Frames out of one string of bytes: each begins with its length in one byte, the last takes the rest."""
+    frames: list[bytes] = []
+    while data:
+        frames.append(data[1 : 1 + data[0]])
+        data = data[1 + data[0] :]
+    return frames or [b""]
+
+
+def _joined(frames: Sequence[bytes]) -> bytes:
+    return b"".join(bytes([len(frame)]) + frame for frame in frames)
+
+
+DECODERS: dict[str, Decoder] = {
+    "control": Decoder(codec.decode_control, DecodeError, [codec.encode_control(message) for message in CONTROL]),
+    "batch": Decoder(
+        lambda data: codec.decode_batch(_frames(data)),
+        DecodeError,
+        [
+            _joined(codec.encode_batch([(16, b"hi"), (1, b""), (2, b"you")])),
+            _joined([b"\x01\0\0\1\x10\x80\0\0\2", b"hi"]),
+        ],
+    ),
+    "record": Decoder(lambda data: PeerRecord.decode(data, network="net"), DecodeError, [RECORD.encode()]),
+    "address": Decoder(
+        lambda data: parse_peer(data.decode("latin-1")),
+        ValueError,
+        [
+            f"{IDENTITY.peer}@{address}".encode()
+            for address in ("tcp://[::1]:7000", "tcp://a.example:1?egress=10.0.0.1")
+        ],
+    ),
+    "resolver": Decoder(
+        lambda data: resolver.decode(data, 32),
+        DecodeError,
+        [
+            resolver.encode(message)
+            for message in (resolver.Request(2**63, bytes(32)), resolver.Response(7, b"value"), resolver.Missing(1))
+        ],
+    ),
+    "envelope": Decoder(Envelope.decode, DecodeError, [Envelope(SWIM, (RECORD.encode(),), (IDENTITY.peer,)).encode()]),
+    "swim": Decoder(decode_packet, swim_errors.DecodeError, [SWIM]),
+    "manifest": Decoder(Manifest.decode_root, ManifestError, [Manifest(1, 5, 65536, bytes(32)).encode()]),
+    "call": Decoder(
+        protocol.decode_call, protocol.ProtocolError, [protocol.encode_call(protocol.Call(1, "get", {"key": b"x"}))]
+    ),
+    "answer": Decoder(
+        protocol.decode_answer,
+        protocol.ProtocolError,
+        [protocol.encode_answer(protocol.Answer(1, protocol.Kind.RESULT, {"key": [1, None, 2.5]}))],
+    ),
+}
+
+
+def damaged(good: bytes, rng: random.Random) -> bytes:
+    """The bytes with one to four changes: a byte of any value, a piece cut out, doubled, or put in."""
+    data = bytearray(good)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(5):
+            case 0 if at < len(data):
+                data[at] = rng.randrange(256)
+            case 1 if at < len(data):
+                data[at] ^= 1 << rng.randrange(8)
+            case 2:
+                del data[at : at + rng.randint(1, 9)]
+            case 3:
+                data[at:at] = data[at : at + rng.randint(1, 40)]
+            case _:
+                data[at:at] = rng.randbytes(rng.randint(1, 6))
+    return bytes(data)

@@ -1,0 +1,139 @@
+"""docs/protocol.md is tested from its own text: each vector, both ways, and the limits it names."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from rookery.actors.membership import envelope
+from rookery.actors.membership.config import MAX_SWIM_BYTES
+from rookery.actors.membership.swim import codec as swim
+from rookery.actors.resolver import wire as resolver
+from rookery.node.blobs.manifest import Manifest
+from rookery.node.node import BLOBS_CHANNEL
+from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record
+
+PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
+VECTORS = re.findall(r"^```vector (\w+)\n(.+)\n((?:.+\n)*?)```$", PAGE, re.MULTILINE)
+
+
+def from_json(value: Any) -> Any:
+    """The value with its byte strings."""
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    if isinstance(value, dict):
+        return bytes(value["zeros"]) if "zeros" in value else {key: from_json(item) for key, item in value.items()}
+    return bytes.fromhex(value[2:]) if isinstance(value, str) and value.startswith("0x") else value
+
+
+def frame(text: str) -> bytes:
+    return bytes(from_json(json.loads(text))) if text.startswith("{") else bytes.fromhex(text)
+
+
+def again_swim(data: bytes) -> bytes:
+    packet = swim.decode_packet(data)
+    return swim.encode_packet(swim.encode_header(packet.header), [swim.encode_update(each) for each in packet.updates])
+
+
+AGAIN: dict[str, Callable[[bytes], bytes]] = {
+    "record": lambda data: PeerRecord.decode(data, network="net").encode(),
+    "control": lambda data: codec.encode_control(codec.decode_control(data)),
+    "resolver": lambda data: resolver.encode(resolver.decode(data, 32)),
+    "manifest": lambda data: Manifest.decode_root(data).encode(),
+    "envelope": lambda data: envelope.Envelope.decode(data).encode(),
+    "swim": again_swim,
+}
+
+
+def of(*kinds: str) -> list[Any]:
+    """The vectors of these kinds, as parameters: kind, value, and each line of hex."""
+    return [
+        pytest.param(kind, from_json(json.loads(value)), *lines.splitlines(), id=f"{kind} {number}")
+        for number, (kind, value, lines) in enumerate(VECTORS)
+        if kind in kinds
+    ]
+
+
+@pytest.mark.parametrize(("kind", "value", "line"), of(*AGAIN))
+def test_vector_has_the_value_it_says_and_survives_decoding_and_encoding(kind: str, value: object, line: str) -> None:
+    data = bytes.fromhex(line)
+    assert msgpack.unpackb(data) == value
+    assert AGAIN[kind](data) == data
+
+
+def test_batches_have_the_frames_they_say() -> None:
+    batches = [vector.values for vector in of("batch")]
+    assert len(batches) == 3
+    for _, value, *lines in batches:
+        messages = [(channel, payload) for channel, payload in value]
+        assert codec.encode_batch(messages) == [frame(line) for line in lines]
+        assert codec.decode_batch([frame(line) for line in lines]) == messages
+
+
+def test_identity_follows_from_its_seed_as_said() -> None:
+    ((_, said),) = [vector.values for vector in of("identity")]
+    identity = Identity.from_seed(said["seed"])
+    assert said == {
+        "seed": said["seed"],
+        "peer": identity.peer,
+        "curve_secret": identity.curve_secret,
+        "curve_public": identity.curve_public,
+    }
+
+
+def test_proof_of_the_network_key_is_the_mac_it_says() -> None:
+    ((_, said),) = [vector.values for vector in of("proof")]
+    assert said["proof"] == hmac.digest(said["network_key"], b"rookery-proof-1\0" + said["peer"], hashlib.sha256)
+
+
+def test_every_control_message_has_a_vector() -> None:
+    kinds = [value[1] for _, value, _ in (vector.values for vector in of("control"))]
+    assert kinds == list(range(7))
+
+
+def test_every_vector_of_the_page_was_read() -> None:
+    assert len(VECTORS) == PAGE.count("```vector ")
+    assert {kind for kind, _, _ in VECTORS} == {*AGAIN, "batch", "identity", "proof"}
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [
+        ("at most 312 characters", address.MAX_ADDRESS_TEXT == 312),
+        ("at most 1,024 bytes", record.MAX_RECORD_BYTES == 1024),
+        ("at most 512 bytes", record.MAX_METADATA_BYTES == 512),
+        ("at most 16 KiB |", codec.MAX_CONTROL_BYTES == 16 * 1024),
+        ("1 to 8 protocol versions", codec.MAX_VERSIONS == 8),
+        ("at most 8 records", codec.MAX_ALTERNATIVES == 8),
+        ("1 to 256 messages", codec.MAX_BATCH_MESSAGES == 256),
+        ("above 4 KiB should be a frame of its own", codec.JOIN_UP_TO == 4096),
+        ("payload, at most 64 KiB", packets.MAX_PACKET == 64 * 1024),
+        ("(bin, at most 16 KiB", MAX_SWIM_BYTES == 16 * 1024),
+        ("at\nmost 32 signed records", envelope.MAX_RECORDS == 32),
+        ("at most 32 peer ids", envelope.MAX_WANTED == 32),
+        ("at most 256 of", swim.MAX_UPDATES == 256),
+        ("after 5 s (`handshake_timeout`)", Config().handshake_timeout == 5),
+        ("more than 512\n  (`max_pending_handshakes`)", Config().max_pending_handshakes == 512),
+        (
+            "above 16 a second of one IP (at once: 64)",
+            (Config().handshakes_per_ip, Config().handshake_burst) == (16, 64),
+        ),
+        ("a dial within 15 s", Config().dial_timeout == 15),
+        ("heard nothing for 2 s", Config().heartbeat_interval == 2),
+        ("silent for 8 s", Config().heartbeat_timeout == 8),
+        ("at most 1 MiB (`max_message`) + 2 KiB", Config().max_frame == 2**20 + 2048),
+        ("a node keeps 256", Config().max_packet_links == 256),
+        ("| 1 | blobs", BLOBS_CHANNEL == 1),
+    ],
+)
+def test_limit_that_the_page_names_is_the_one_in_force(said: str, limit: bool) -> None:
+    assert said in PAGE
+    assert limit

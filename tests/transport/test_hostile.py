@@ -1,0 +1,273 @@
+"""A hostile peer of pyzmq alone: whatever it sends, the node lives, others are unaffected, and it is counted."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable, Iterator
+
+import msgpack
+import pytest
+
+from rookery.transport import Identity, PeerRecord, Reason
+from rookery.transport.codec import (
+    JOIN_UP_TO,
+    MAX_BATCH_MESSAGES,
+    PACKET_HEAD,
+    Bye,
+    Hello,
+    Ping,
+    Ready,
+    Reject,
+    Welcome,
+    encode_batch,
+    encode_control,
+)
+from rookery.transport.packets import MAX_PACKET
+from tests.transport.scene import Scene, pour, resident
+from tests.transport.worlds import RealWorld
+
+Frames = list[bytes]
+HI = encode_batch([(16, b"hi")])
+
+
+@pytest.fixture
+def real(no_leaks: None) -> Iterator[RealWorld]:
+    made = RealWorld()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scene(real: RealWorld) -> Scene:
+    return Scene(real)
+
+
+def control(*items: object) -> Frames:
+    return [msgpack.packb(list(items))]
+
+
+WRONG_FIRST_WORDS: dict[str, Frames] = {
+    "nothing": [b""],
+    "a byte": [b"\x00"],
+    "garbage": [random.Random(1).randbytes(500)],
+    "garbage frames": [random.Random(2).randbytes(50) for _ in range(20)],
+    "empty frames": [b""] * 258,
+    "data": HI,
+    "a packet": [PACKET_HEAD, b"swim"],
+    "Ready": [encode_control(Ready(bytes(16)))],
+    "Welcome": [encode_control(Welcome(1, bytes(16), b"", None))],
+    "Ping": [encode_control(Ping(1))],
+    "Bye": [encode_control(Bye(Reason.TRIMMED))],
+    "Reject": [encode_control(Reject(Reason.BLOCKED))],
+    "truncated Hello": [encode_control(Hello((1,), "test", bytes(99), packets=False, proof=None))[:-9]],
+    "Hello and a frame": [encode_control(Hello((1,), "test", b"", packets=False, proof=None)), b""],
+    "Hello of another version": control(2, 0, [2], "test", b"", 0, None),
+    "Hello without versions": control(1, 0, [], "test", b"", 0, None),
+    "Hello of a long network": control(1, 0, [1], "n" * 65, b"", 0, None),
+    "Hello of a third purpose": control(1, 0, [1], "test", b"", 2, None),
+    "a claimed length": [b"\xdd\xff\xff\xff\xff"],
+    "17 KiB of control": [b"\x97" + bytes(17 * 1024)],
+}
+
+
+@pytest.mark.parametrize("frames", WRONG_FIRST_WORDS.values(), ids=WRONG_FIRST_WORDS.keys())
+def test_first_words_that_are_no_hello_are_refused_and_counted(scene: Scene, frames: Frames) -> None:
+    with scene.raw() as raw:
+        raw.send(*frames)
+        assert raw.hear() == Reject(Reason.PROTOCOL)
+    assert scene.bob.counted("invalid", "handshake") >= 1
+    assert scene.bob.counted("refused", Reason.PROTOCOL) == 1
+    scene.assert_unharmed()
+
+
+def signed(identity: Identity, network: str = "test") -> PeerRecord:
+    return PeerRecord.sign(identity, network=network, address=None, generation=7)
+
+
+WRONG_RECORDS: dict[str, Callable[[Scene], bytes]] = {
+    "stolen from alice": lambda scene: signed(scene.alice.identity).encode(),
+    "with alice's id and mallory's signature": lambda scene: (
+        signed(scene.mallory).encode().replace(scene.mallory.peer, scene.alice.peer)
+    ),
+    "of another network": lambda scene: signed(scene.mallory, "elsewhere").encode(),
+    "truncated": lambda scene: signed(scene.mallory).encode()[:-1],
+    "empty": lambda scene: b"",
+    "garbage": lambda scene: bytes(1024),
+}
+
+
+@pytest.mark.parametrize("make", WRONG_RECORDS.values(), ids=WRONG_RECORDS.keys())
+def test_hello_with_a_record_that_is_not_the_senders_is_refused(scene: Scene, make: Callable[[Scene], bytes]) -> None:
+    with scene.raw() as raw:
+        raw.say(Hello((1,), "test", make(scene), packets=False, proof=None))
+        assert raw.hear() == Reject(Reason.RECORD)
+    assert scene.bob.counted("refused", Reason.RECORD) == 1
+    scene.assert_unharmed()
+
+
+WRONG_SECOND_WORDS: dict[str, Frames] = {
+    **{name: WRONG_FIRST_WORDS[name] for name in ("nothing", "garbage", "empty frames", "data", "a packet", "Ping")},
+    **{name: WRONG_FIRST_WORDS[name] for name in ("Welcome", "Reject", "17 KiB of control")},
+    "Ready with a wrong nonce": [encode_control(Ready(bytes(16)))],
+    "Hello again": [encode_control(Hello((1,), "test", b"", packets=False, proof=None))],
+}
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["welcomed", "before the verdict"])
+@pytest.mark.parametrize("frames", WRONG_SECOND_WORDS.values(), ids=WRONG_SECOND_WORDS.keys())
+def test_second_words_that_are_no_ready_end_the_handshake(scene: Scene, frames: Frames, held: bool) -> None:
+    bob = scene.bob
+    if held:
+        bob.door.held = []
+    with scene.raw() as raw:
+        raw.hello()
+        if held:
+            scene.real.until(lambda: bob.door.held)
+        else:
+            assert isinstance(raw.hear(), Welcome)
+        raw.send(*frames)
+        assert raw.hear() == Reject(Reason.PROTOCOL)
+    for reply in bob.door.held or []:
+        reply.set(bob.door.verdict(bob.door.claims[-1]))
+    bob.door.held = None
+    scene.real.until(lambda: [ticket.peer for ticket, _ in bob.door.releases] == [scene.mallory.peer])
+    scene.assert_unharmed()
+
+
+def test_ready_replayed_from_an_earlier_handshake_is_refused(scene: Scene) -> None:
+    with scene.raw() as first:
+        first.hello()
+        welcome = first.hear()
+        assert isinstance(welcome, Welcome)
+        first.say(Ready(welcome.nonce))
+        scene.real.until(lambda: len(scene.bob.links()) == 2)
+    scene.real.until(lambda: len(scene.bob.links()) == 1)
+    with scene.raw() as second:
+        second.hello()
+        assert isinstance(second.hear(), Welcome)
+        second.say(Ready(welcome.nonce))
+        assert second.hear() == Reject(Reason.PROTOCOL)
+    scene.assert_unharmed()
+
+
+LARGE = 2**31  # of a length: the payload is a frame of its own
+
+
+def head(*entries: tuple[int, int], count: int | None = None) -> bytes:
+    packed = b"".join(bytes([channel]) + length.to_bytes(4, "big") for channel, length in entries)
+    return b"\x01\x00" + (len(entries) if count is None else count).to_bytes(2, "big") + packed
+
+
+WRONG_FRAMES: dict[str, tuple[str, Frames]] = {
+    "garbage": ("frame", [b"\xff" * 100]),
+    "nothing": ("frame", [b""]),
+    "garbage control": ("frame", [b"\x93\x01\xc1"]),
+    "table without payload": ("frame", [head((16, 2))]),
+    "truncated payload": ("frame", [head((16, 9)) + b"short"]),
+    "payload too long": ("frame", [head((16, 1)) + b"longer"]),
+    "large payload that is missing": ("frame", [head((16, LARGE | 5))]),
+    "large payload of another length": ("frame", [head((16, LARGE | 5)), b"four"]),
+    "frame too many": ("frame", [*HI, b""]),
+    "more messages than a batch has": ("frame", [head(*[(16, 0)] * (MAX_BATCH_MESSAGES + 1))]),
+    "no messages": ("frame", [head()]),
+    "table shorter than it says": ("frame", [head((16, 2), count=9) + b"hi"]),
+    "unknown flags": ("frame", [b"\x01\x80" + head((16, 2))[2:] + b"hi"]),
+    "packet larger than one may be": ("frame", [PACKET_HEAD, bytes(MAX_PACKET + 1)]),
+    "unknown channel": ("channel", encode_batch([(99, b"hi")])),
+    "message too large": ("oversize", encode_batch([(16, bytes(1024 * 1024 + 1))])),
+    "frames without end": ("frames", [b""] * 3000),
+    "Hello": ("out_of_order", [encode_control(Hello((1,), "test", b"", packets=False, proof=None))]),
+    "Welcome": ("out_of_order", [encode_control(Welcome(1, bytes(16), b"", None))]),
+    "Ready": ("out_of_order", [encode_control(Ready(bytes(16)))]),
+    "Reject": ("out_of_order", [encode_control(Reject(Reason.BLOCKED))]),
+}
+
+
+@pytest.mark.parametrize(("kind", "frames"), WRONG_FRAMES.values(), ids=WRONG_FRAMES.keys())
+def test_frames_that_no_honest_peer_sends_close_the_connection(scene: Scene, kind: str, frames: Frames) -> None:
+    with scene.joined() as raw:
+        raw.send(*frames)
+        assert raw.hear() == Bye(Reason.PROTOCOL)
+        scene.real.until(lambda: scene.bob.closed() == [Reason.PROTOCOL])
+    assert scene.bob.counted("invalid", kind) == 1
+    assert scene.bob.payloads() == []
+    scene.assert_unharmed()
+
+
+def test_frame_larger_than_the_socket_takes_ends_the_connection_unread(scene: Scene) -> None:
+    with scene.joined() as raw:
+        raw.send(bytes(scene.bob.config.max_frame + 1))
+        scene.real.until(lambda: scene.bob.closed() == [Reason.LOST])
+    scene.assert_unharmed()
+
+
+def test_fullest_batch_of_small_messages_is_no_frame_too_large(scene: Scene) -> None:
+    with scene.joined() as raw:
+        raw.send(*encode_batch([(16, bytes(JOIN_UP_TO))] * MAX_BATCH_MESSAGES))
+        scene.real.until(lambda: len(scene.bob.payloads()) == MAX_BATCH_MESSAGES)
+    scene.assert_unharmed()
+
+
+@pytest.mark.parametrize("frame_bytes", [4096, pytest.param(64 * 1024, marks=pytest.mark.full)])
+def test_message_of_3000_large_frames_is_thrown_away_and_its_sender_closed(scene: Scene, frame_bytes: int) -> None:
+    before = resident()
+    with scene.joined() as raw:
+        raw.send(*[bytes(frame_bytes)] * 3000)
+        scene.real.until(lambda: scene.bob.closed() == [Reason.PROTOCOL])
+        assert scene.bob.counted("invalid", "frames") == 1
+    scene.assert_unharmed()
+    gc.collect()
+    assert resident() - before < 2 * 3000 * frame_bytes + 32 * 2**20
+
+
+def test_flood_of_pings_whose_answers_are_not_read_delays_nobody(scene: Scene) -> None:
+    with scene.joined() as raw:
+        pour(raw, [[encode_control(Ping(number))] for number in range(900)])
+        scene.assert_others_are_served()
+        raw.send(*HI)
+        scene.real.until(lambda: b"hi" in scene.bob.payloads())
+    scene.assert_unharmed()
+
+
+@pytest.mark.parametrize("word", [Reject(Reason.BLOCKED), Hello((1,), "test", b"", packets=False, proof=None)])
+def test_flood_after_a_refusal_is_ignored_until_the_route_is_shut(scene: Scene, word: Reject | Hello) -> None:
+    with scene.raw() as raw:
+        pour(raw, [[encode_control(word)]] * 900)
+        assert isinstance(raw.hear(), Reject)
+        scene.assert_others_are_served()
+    assert sum(scene.bob.counted("refused", reason) for reason in (Reason.PROTOCOL, Reason.RECORD)) == 1
+    scene.assert_unharmed()
+
+
+def test_flood_over_quota_is_dropped_counted_and_closed(scene: Scene) -> None:
+    with scene.joined() as raw:
+        pour(raw, [encode_batch([(16, b"hi")] * MAX_BATCH_MESSAGES)] * 40)
+        scene.real.until(lambda: scene.bob.closed() == [Reason.FLOODING])
+    assert scene.bob.counted("dropped", "quota") >= scene.bob.config.flood_drops
+    scene.assert_unharmed()
+
+
+def test_hello_again_on_a_packet_link_ends_it(scene: Scene) -> None:
+    with scene.raw() as raw:
+        raw.hello(packets=True)
+        assert isinstance(raw.hear(), Welcome)
+        raw.hello(packets=True)
+        scene.real.until(lambda: scene.bob.counted("invalid", "packet_link") == 1)
+    scene.assert_unharmed()
+
+
+@pytest.mark.parametrize("said", [False, True], ids=["after Hello", "after Welcome"])
+def test_handshake_that_goes_no_further_is_ended(real: RealWorld, said: bool) -> None:
+    scene = Scene(real, handshake_timeout=0.3, verdict_timeout=9.0)
+    if not said:
+        scene.bob.door.held = []
+    with scene.raw() as raw:
+        raw.hello()
+        if said:
+            assert isinstance(raw.hear(), Welcome)
+        assert raw.hear() == Reject(Reason.TIMEOUT)
+    for reply in scene.bob.door.held or []:
+        reply.set(scene.bob.door.verdict(scene.bob.door.claims[-1]))
+    scene.bob.door.held = None
+    scene.assert_unharmed()

@@ -1,0 +1,217 @@
+"""Rates, pending handshakes and hard limits through the engine, and what who is refused is told of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rookery import transport
+from rookery.transport import Address, Direction, Endpoint, PeerId, PeerRecord, Reason, Ticket
+from rookery.transport.codec import MAX_ALTERNATIVES, Welcome
+from tests.transport.raw import RawPeer
+from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
+
+
+@pytest.fixture
+def real(no_leaks: None) -> Iterator[RealWorld]:
+    made = RealWorld()
+    yield made
+    made.close()
+
+
+def refused(world: World, dialler: Node, listener: Node) -> Reason:
+    """Dial, and say why it failed."""
+    known = len(dialler.door.releases)
+    dialler.dial(listener)
+    world.until(lambda: len(dialler.door.releases) > known)
+    return dialler.door.releases[-1][1]
+
+
+def test_handshakes_over_the_rate_of_an_ip_are_refused_before_they_cost_more(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", handshake_burst=2, handshakes_per_ip=0.001)
+    bob.door.refuse_with = Reason.NOT_TRACKED
+    told = [refused(world, alice, bob) for _ in range(3)]
+    assert told == [Reason.NOT_TRACKED, Reason.NOT_TRACKED, Reason.AUTHENTICATION]
+    assert bob.counted("refused", Reason.RATE) == 1
+    assert len(bob.door.claims) == 2
+
+
+def test_handshakes_over_the_rate_of_a_subnet_are_refused_whatever_their_ip(simulated: SimulatedWorld) -> None:
+    bob = simulated.node("bob", handshake_burst=2, handshakes_per_subnet=0.001)
+    bob.door.refuse_with = Reason.NOT_TRACKED
+    told = [refused(simulated, simulated.node(name), bob) for name in ("alice", "carol", "dave")]
+    assert told == [Reason.NOT_TRACKED, Reason.NOT_TRACKED, Reason.AUTHENTICATION]
+    assert bob.counted("refused", Reason.RATE) == 1
+
+
+def test_handshakes_of_several_ips_count_for_their_subnet(real: RealWorld) -> None:
+    bob = real.node("bob", handshake_burst=2, handshakes_per_subnet=0.001)
+    for number, ip in enumerate(["127.0.0.2", "127.0.0.3"]):
+        with RawPeer(bob, real.known.identity(f"raw {number}"), ip=ip) as raw:
+            raw.hello()
+            assert isinstance(raw.hear(), Welcome)
+    with RawPeer(bob, real.known.identity("third"), ip="127.0.0.4") as third:
+        third.hello()
+        real.until(lambda: bob.counted("refused", Reason.RATE) == 1)
+    assert {claim.ip for claim in bob.door.claims} == {"127.0.0.2", "127.0.0.3"}
+
+
+def test_handshake_over_the_pending_limit_is_refused_until_another_says_hello(real: RealWorld) -> None:
+    bob = real.node("bob", max_pending_handshakes=2)
+    with RawPeer(bob, real.known.identity("older")) as older, RawPeer(bob, real.known.identity("newer")) as newer:
+        older.encrypted()
+        newer.encrypted()
+        with RawPeer(bob, real.known.identity("third")):
+            real.until(lambda: bob.counted("refused", Reason.PENDING) == 1)
+        newer.join()
+        with RawPeer(bob, real.known.identity("fourth")) as fourth:
+            fourth.join()
+            real.until(lambda: len(bob.links()) == 2)
+
+
+def test_source_ip_mapped_into_ipv6_is_the_ipv4_one(real: RealWorld) -> None:
+    try:
+        bob = real.node("bob", listen=Endpoint("::", 0))
+    except transport.BindError:
+        pytest.skip("no IPv6 here")
+    alice = real.node("alice")
+    ipv4 = Address.parse(f"tcp://127.0.0.1:{bob.address.endpoint.port}")
+    alice.dial(bob, address=ipv4)
+    real.until(lambda: bob.links())
+    assert bob.links()[0].ip == "127.0.0.1"
+    real.get(bob.net.close(alice.peer, Reason.REQUESTED))
+    real.until(lambda: not alice.links())
+    bob.open_gate(blocked_ips=frozenset({"127.0.0.1"}))
+    alice.dial(bob, address=ipv4)
+    real.until(lambda: bob.counted("refused", Reason.BLOCKED) == 1)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"max_connections": 2, "reserved_outbound": 0},
+        {"max_connections": 3, "reserved_outbound": 1},
+        {"max_per_subnet": 2},
+    ],
+    ids=["total", "inbound", "subnet"],
+)
+def test_connection_over_a_hard_limit_is_refused_and_told_of_those_that_are_connected(
+    world: World, limit: dict[str, int]
+) -> None:
+    bob = world.node("bob", **limit)
+    others = [world.node(name) for name in ("carol", "dave")]
+    for other in others:
+        world.connected(other, bob)
+    alice = world.node("alice")
+    assert refused(world, alice, bob) is Reason.TOO_MANY
+    assert bob.counted("refused", Reason.TOO_MANY) == 1
+    world.until(lambda: alice.door.hints)
+    assert {(hint.peer, hint.address) for hint in alice.door.hints} == {(each.peer, each.address) for each in others}
+    assert len(bob.links()) == 2
+
+
+def test_connection_over_the_limit_of_its_ip_is_refused_and_another_ip_is_not(simulated: SimulatedWorld) -> None:
+    bob = simulated.node("bob", max_per_ip=1)
+    simulated.one_machine = True
+    here, there = simulated.node("alice"), simulated.node("carol")
+    simulated.one_machine = False
+    simulated.connected(here, bob)
+    assert refused(simulated, there, bob) is Reason.TOO_MANY
+    simulated.connected(simulated.node("dave"), bob)
+
+
+def test_dial_over_the_hard_total_is_released_without_a_connect(world: World) -> None:
+    alice, bob, carol = world.node("alice", max_connections=1), world.node("bob"), world.node("carol")
+    world.connected(alice, bob)
+    assert refused(world, alice, carol) is Reason.LIMIT
+    assert carol.door.claims == []
+
+
+def test_dial_and_packet_to_an_id_that_nobody_can_have_end_at_once_and_the_node_lives(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    for nobody in (PeerId(bytes(32)), PeerId((2).to_bytes(32, "little"))):  # of small order; not on the curve
+        ticket = Ticket(99, nobody, Direction.OUT)
+        alice.net.dial(ticket, bob.address)
+        world.until(lambda: alice.door.releases[-1:] == [(ticket, Reason.AUTHENTICATION)])  # noqa: B023
+        alice.net.send_packet(nobody, bob.address, b"x")
+    world.connected(alice, bob)
+    world.until(lambda: alice.counted("packets", "dropped") == 2)
+
+
+def test_slot_of_a_connection_that_ended_can_be_taken_again(world: World) -> None:
+    bob, alice, carol = world.node("bob", max_connections=1, reserved_outbound=0), world.node("alice"), world.node("c")
+    world.connected(alice, bob)
+    assert refused(world, carol, bob) is Reason.TOO_MANY
+    world.get(bob.net.close(alice.peer, Reason.REQUESTED))
+    world.connected(carol, bob)
+
+
+def test_alternatives_are_at_most_eight_and_only_of_those_that_can_be_dialled(simulated: SimulatedWorld) -> None:
+    bob = simulated.node("bob", max_connections=12, reserved_outbound=0)
+    others = [simulated.node(f"peer {number}") for number in range(10)]
+    hidden = [Node(simulated, f"hidden {number}", listen_at_once=False) for number in range(2)]  # no address
+    for each in hidden:
+        each.open_gate()
+    for other in [*others, *hidden]:
+        other.dial(bob)
+    simulated.until(lambda: len(bob.links()) == 12)
+    alice = simulated.node("alice")
+    assert refused(simulated, alice, bob) is Reason.TOO_MANY
+    assert len(alice.door.hints) == len(set(alice.door.hints)) == MAX_ALTERNATIVES
+    assert {hint.peer for hint in alice.door.hints} <= {other.peer for other in others}
+
+
+def test_alternatives_of_the_gatekeepers_refusal_reach_the_dialling_gatekeeper(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.door.alternatives = (record := world.known.record("carol"),)
+    assert refused(world, alice, bob) is Reason.NOT_TRACKED
+    world.until(lambda: alice.door.hints == [record])
+
+
+def test_alternatives_that_are_false_are_counted_and_not_passed_on(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    true = world.known.record("carol")
+    false = PeerRecord.sign(world.known.identity("dave"), network="another", address=true.address, generation=1)
+    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.door.alternatives = (false, true)
+    assert refused(world, alice, bob) is Reason.NOT_TRACKED
+    world.until(lambda: alice.door.hints == [true])
+    assert alice.counted("invalid", "alternative") == 1
+
+
+def test_private_node_tells_nobody_of_others(world: World) -> None:
+    alice, bob, carol = world.node("alice"), world.node("bob", max_connections=1, reserved_outbound=0), world.node("c")
+    bob.open_gate(packets=frozenset({carol.identity.curve_public}))
+    world.connected(carol, bob)
+    assert refused(world, alice, bob) is Reason.TOO_MANY
+    bob.door.refuse_with, bob.door.alternatives = Reason.PRIVATE, (world.known.record("dave"),)
+    world.get(bob.net.close(carol.peer, Reason.REQUESTED))
+    assert refused(world, alice, bob) is Reason.PRIVATE
+    assert alice.door.hints == []
+
+
+def test_loopback_address_is_told_to_nobody_elsewhere(simulated: SimulatedWorld) -> None:
+    bob = simulated.node("bob", max_connections=1, reserved_outbound=0)
+    carol = simulated.node("carol", advertise=Address.parse("tcp://127.0.0.1:7000"))
+    simulated.connected(carol, bob)
+    alice = simulated.node("alice")
+    assert refused(simulated, alice, bob) is Reason.TOO_MANY
+    assert alice.door.hints == []
+
+
+def test_dial_ends_with_the_answer_that_ends_it_and_not_at_a_timer(simulated: SimulatedWorld) -> None:
+    """One way takes 10 ms: connect and its answer, Hello and Welcome. A wrong key needs the first two only."""
+    simulated.simulation.network.set_default(latency=0.01)
+    alice, bob, carol = simulated.node("alice"), simulated.node("bob"), simulated.node("carol")
+    alice.dial(bob)
+    simulated.until(lambda: alice.links())
+    assert alice.links()[0].opened_at == pytest.approx(0.04)
+    bob.door.refuse_with = Reason.NOT_TRACKED
+    assert refused(simulated, carol, bob) is Reason.NOT_TRACKED
+    assert simulated.simulation.now() == pytest.approx(0.08)
+    bob.dial(carol, address=alice.address)
+    simulated.until(lambda: bob.door.releases)
+    assert bob.door.releases[0][1] is Reason.AUTHENTICATION
+    assert simulated.simulation.now() == pytest.approx(0.10)
