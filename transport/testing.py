@@ -49,6 +49,10 @@ class Peers:
             identity = self._identities[name] = Identity.from_seed(seed)
         return identity
 
+    def add(self, name: str, identity: Identity) -> None:
+        """From now on the peer called `name` has this key."""
+        self._identities[name] = identity
+
     def record(self, name: str, address: str = "tcp://10.0.0.1:7000", *, generation: int = 1) -> PeerRecord:
         """A signed record of the peer called `name`."""
         from .address import Address
@@ -107,7 +111,8 @@ def no_leaks() -> Iterator[None]:
     yield
     for thread in set(threading.enumerate()) - threads:
         thread.join(timeout=5)
-    gc.collect()
+    if _descriptors() - descriptors:
+        gc.collect()  # slow; only what a cycle still holds needs it
     left = [thread.name for thread in set(threading.enumerate()) - threads]
     opened = sorted(_descriptors() - descriptors)
     assert not left, f"threads left running: {left}"

@@ -12,7 +12,7 @@ from tests.transport.worlds import Node, RealWorld
 def main() -> None:
     """Claim the id of a dial, of a live link, of one that has ended, and the id of a peer who is dialled next."""
     world = RealWorld()
-    alice, bob = world.node("alice", dial_timeout=1.0), world.node("bob")
+    alice, bob = world.node("alice", dial_timeout=0.5), world.node("bob")
     seen = [claim_pending_dial(world, alice, bob)]
     seen.append(claim_live_link(world, alice, bob))
     world.get(alice.net.close(bob.peer, Reason.REQUESTED))

@@ -145,15 +145,9 @@ def test_claim_parked_behind_a_dial_into_the_void_is_let_in_before_its_own_time_
     assert [reason for _, reason in low.door.releases] == [Reason.TIMEOUT]
 
 
-def twin_of(world: World, name: str) -> Node:
-    """A second node with the key, and the generation, of the first."""
-    world.known._identities["twin"] = world.known.identity(name)
-    return world.node("twin")
-
-
 def test_claim_beside_a_link_that_lives_is_refused_as_duplicate(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    twin = twin_of(world, "bob")
+    twin = world.twin_of("bob")
     twin.engine.record = bob.engine.record  # no newer
     world.connected(alice, bob)
     ticket = twin.dial(alice)
@@ -164,7 +158,7 @@ def test_claim_beside_a_link_that_lives_is_refused_as_duplicate(world: World) ->
 
 def test_claim_of_a_newer_generation_replaces_the_link(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    twin = twin_of(world, "bob")
+    twin = world.twin_of("bob")
     world.get(twin.net.renew(bob.engine.record.generation + 1))
     world.connected(alice, bob)
     twin.dial(alice)
@@ -176,7 +170,7 @@ def test_claim_of_a_newer_generation_replaces_the_link(world: World) -> None:
 def test_time_of_an_earlier_probe_does_not_end_the_link_during_a_later_one(simulated: SimulatedWorld) -> None:
     simulated.simulation.network.set_default(latency=0.1)
     alice, bob = simulated.node("alice"), simulated.node("bob")
-    twin = twin_of(simulated, "bob")
+    twin = simulated.twin_of("bob")
     twin.engine.record = bob.engine.record
     simulated.connected(alice, bob)
     twin.dial(alice)

@@ -218,6 +218,26 @@ def test_who_only_receives_says_so_without_being_asked(simulated: SimulatedWorld
     assert alice.engine.links.live[bob.peer].confirmed >= 15
 
 
+def test_link_on_which_everything_was_told_is_as_quiet_as_before(simulated: SimulatedWorld) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    simulated.connected(alice, bob)
+    said: list[bytes] = []
+    send = bob.engine.wire.send
+
+    def recorded(route: bytes, frames: list[bytes]) -> Sent:
+        said.append(frames[0])
+        return send(route, frames)
+
+    bob.engine.wire.send = recorded
+    simulated.pass_time(60)
+    idle = len(said)
+    send_many(alice, bob, 16, 10)
+    simulated.pass_time(5)
+    said.clear()
+    simulated.pass_time(60)
+    assert abs(len(said) - idle) <= 2
+
+
 def test_last_word_on_a_full_wire_is_said_as_soon_as_there_is_room(simulated: SimulatedWorld) -> None:
     alice, bob = simulated.node("alice"), simulated.node("bob")
     simulated.connected(alice, bob)

@@ -139,6 +139,33 @@ def test_dial_and_packet_to_an_id_that_nobody_can_have_end_at_once_and_the_node_
     world.until(lambda: alice.counted("packets", "dropped") == 2)
 
 
+@pytest.mark.parametrize("jitter", range(10))
+def test_simultaneous_dials_of_full_nodes_leave_one_connection_and_one_slot(
+    simulated: SimulatedWorld, jitter: int
+) -> None:
+    """The claim that competes with our own dial needs a second slot for a moment."""
+    simulated.simulation.network.set_default(latency=0.01)
+    full = {"max_connections": 1, "reserved_outbound": 0}
+    alice, bob = simulated.node("alice", **full), simulated.node("bob", **full)
+    alice.dial(bob)
+    simulated.pass_time(0.004 * jitter)
+    bob.dial(alice)
+    simulated.pass_time(5)
+    assert len(alice.links()) == len(bob.links()) == 1
+    assert alice.counted_slots() == bob.counted_slots() == 1
+    assert alice.counted("refused", Reason.TOO_MANY) == bob.counted("refused", Reason.TOO_MANY) == 0
+
+
+def test_restarted_peer_takes_the_place_of_its_old_link_in_a_full_node(world: World) -> None:
+    bob, alice = world.node("bob", max_connections=1, reserved_outbound=0), world.node("alice")
+    world.connected(alice, bob)
+    again = world.twin_of("alice")
+    world.get(again.net.renew(alice.engine.record.generation + 1))
+    again.dial(bob)
+    world.until(lambda: again.links() and bob.closed() == [Reason.REPLACED])
+    assert len(bob.links()) == bob.counted_slots() == 1
+
+
 def test_slot_of_a_connection_that_ended_can_be_taken_again(world: World) -> None:
     bob, alice, carol = world.node("bob", max_connections=1, reserved_outbound=0), world.node("alice"), world.node("c")
     world.connected(alice, bob)
@@ -168,6 +195,14 @@ def test_alternatives_of_the_gatekeepers_refusal_reach_the_dialling_gatekeeper(w
     bob.door.alternatives = (record := world.known.record("carol"),)
     assert refused(world, alice, bob) is Reason.NOT_TRACKED
     world.until(lambda: alice.door.hints == [record])
+
+
+def test_alternatives_of_the_gatekeeper_beyond_eight_are_left_out(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.door.alternatives = records = tuple(world.known.record(f"peer {number}") for number in range(9))
+    assert refused(world, alice, bob) is Reason.NOT_TRACKED
+    world.until(lambda: alice.door.hints == list(records[:MAX_ALTERNATIVES]))
 
 
 def test_alternatives_that_are_false_are_counted_and_not_passed_on(world: World) -> None:
