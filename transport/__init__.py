@@ -15,7 +15,9 @@ Rules:
 * Before the gatekeeper has pushed a `Gate` everybody is refused.
 * What comes from the network is bounded, validated and counted; who misbehaves is closed, with the reason.
 * `Feedback.OK` of a send means queued here. A message that is then not sent, or not confirmed when its link ends, is
-  counted as lost.
+  counted, and the link's `Closed` says how many there were.
+* A gate ends what it blocks in the handler that takes it, whatever state it is in. `Closed` overtakes the link's data
+  in a receiver's inbox: receivers discard what comes from a link they were told is closed.
 
 Start with `mailbox.py` for what can be said, `core.py` for how a link begins and ends, `wire.py` for the seam below.
 """
