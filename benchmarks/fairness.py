@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from benchmarks.fairness_peer import SERVER, Pacer, Peer
+from benchmarks.fairness_peer import Pacer, Peer
 from benchmarks.harness import Result, main, more_is_better
+from benchmarks.transport_ends import SERVER
 from rookery.transport import Identity, PeerId
 
 

@@ -11,55 +11,29 @@ import json
 import sys
 import threading
 import time
-from itertools import count
 from typing import ClassVar
 
+from benchmarks.transport_ends import SERVER, Everybody
 from rookery import runtime, transport
-from rookery.runtime import Feedback, Limit, LoopRuntime, Reply
+from rookery.runtime import Limit, LoopRuntime
 from rookery.transport import (
     Address,
-    Admitted,
-    Claim,
     Closed,
     Direction,
     Gate,
     Identity,
     Opened,
-    PeerRecord,
     Quota,
-    Reason,
     Received,
-    Role,
     Ticket,
-    Verdict,
 )
 
-SERVER = Identity.from_seed(b"s" * 32)
 OPEN, NARROW = 16, 17
 """Channels: one for the honest, with room for all they send, and one of which the flooder exceeds the quota."""
 NARROW_QUOTA = Quota(100.0, 200)
 RATE = 30_000
 PAYLOAD = bytes(64)
 _STEP = 0.005  # seconds between two portions
-
-
-class Everybody:
-    """A gatekeeper that admits everybody."""
-
-    def __init__(self) -> None:
-        self._ids = count(1_000_000)
-
-    def admit(self, claim: Claim) -> Reply[Verdict]:
-        """Yes."""
-        return Reply.of(Admitted(claim.ticket or Ticket(next(self._ids), claim.peer, Direction.IN), Role.PRIMARY, 1))
-
-    def released(self, _ticket: Ticket, _reason: Reason) -> Feedback:
-        """Fine."""
-        return Feedback.OK
-
-    def hint(self, _records: tuple[PeerRecord, ...]) -> Feedback:
-        """Fine."""
-        return Feedback.OK
 
 
 class CounterMailbox(runtime.Mailbox):
