@@ -116,8 +116,7 @@ class _Reader:
 
     def node(self, event: yaml.Event, path: KeyPath) -> Tree:
         if len(path) > DEEPEST:
-            self.mistake(event, (), "nested too deeply", f"at most {DEEPEST} levels")
-            raise ConfigError(self.mistakes)
+            raise ConfigError([*self.mistakes, _too_deep(self.name, _position(event))])
         if isinstance(event, yaml.AliasEvent):
             self.mistake(event, path, f"*{shown(str(event.anchor))} is an alias", "the value itself, written out")
             self.unread.append(path)
@@ -176,6 +175,10 @@ def _position(event: yaml.Event) -> Position:
     return mark.line + 1, mark.column + 1
 
 
+def _too_deep(name: str, position: Position) -> Mistake:
+    return Mistake(name, *position, (), "nested too deeply", f"at most {DEEPEST} levels")
+
+
 def _syntax_mistake(name: str, text: str, error: Exception) -> Mistake:
     if isinstance(error, yaml.reader.ReaderError):
         character = chr(error.character)  # found again by itself: `position` counts bytes in C, characters in Python
@@ -185,6 +188,8 @@ def _syntax_mistake(name: str, text: str, error: Exception) -> Mistake:
         return Mistake(name, 0, 0, (), f"not valid YAML: {error}")
     line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
     words = str(error.problem)
+    if "nesting depth" in words:  # a bound of newer versions of libyaml, met while it reads ahead
+        return _too_deep(name, (line, column))
     if error.context and error.context_mark:
         words = f"{error.context} that starts in line {error.context_mark.line + 1}, {words}"
     if text[error.problem_mark.index : error.problem_mark.index + 1] == "\t":
