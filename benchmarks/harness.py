@@ -58,17 +58,21 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def main(benchmark: str, measure: Callable[[bool], Iterator[Result]]) -> None:
-    """Parse the arguments, measure, print. measure: gets whether to be quick."""
+def main(benchmark: str, *parts: Callable[[bool], Iterator[Result]]) -> None:
+    """Parse the arguments, measure, print. parts: each gets whether to be quick; `--only` takes their names."""
     parser = argparse.ArgumentParser(description=f"Measure {benchmark}.")
     parser.add_argument("--quick", action="store_true", help="be done in 60 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    names = [part.__name__ for part in parts]
+    parser.add_argument("--only", action="append", choices=names, help="measure this part only (may be repeated)")
     arguments = parser.parse_args()
     results: list[Result] = []
-    for result in measure(arguments.quick):
-        results.append(result)
-        if not arguments.json:
-            print(line(result), flush=True)
+    for part in parts:
+        if arguments.only is None or part.__name__ in arguments.only:
+            for result in part(arguments.quick):
+                results.append(result)
+                if not arguments.json:
+                    print(line(result), flush=True)
     if arguments.json:
         print(json.dumps({"benchmark": benchmark, "results": [asdict(result) for result in results]}))
 
