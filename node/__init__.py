@@ -9,7 +9,8 @@
         cluster.wait(connected=4, within=20)
         cluster["e"].blobs.get(key, "copy.bin", timeout=60)
 
-`node.py` is the text to copy for a node of your own. Importing this loads neither click, rich nor pydantic.
+`composition.py` is the text to copy for a node of your own; `testing.py` runs it in a simulation. Importing this loads
+neither click, rich nor pydantic.
 """
 
 from .cluster import Cluster, ClusterError

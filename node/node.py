@@ -1,4 +1,4 @@
-"""A node: the actors, each handed the mailboxes of the others. Copy `start` to compose a node of your own.
+"""A node in this process: the actors of `composition.py` with a key file, a data folder, a control socket, an end.
 
 ::
 
@@ -6,7 +6,6 @@
         key = node.blobs.put("model.bin")
         node.wait(connected=4, within=20)
 
-* Mailboxes are made first and queue until their engine starts; every channel is registered before `listen`.
 * What is wrong with the configuration's key, data folder, port or socket is a CannotStart that names the key.
 * An engine that fails ends the node: all others are stopped in order, `stopped` is set, and leaving raises the failure.
 * Stopping says goodbye to the membership, then stops the engines, newest first, within `STOP_WITHIN` seconds in all.
@@ -22,44 +21,34 @@ from types import TracebackType
 from typing import Self
 
 from .. import runtime, transport
-from ..actors import connections, maintenance, membership, resolver, tracker
-from ..config import NodeConfig, sections
+from ..actors import membership
+from ..config import NodeConfig
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
-from ..runtime.log import Log
 from ..transport import keyfile
 from . import blobs, control
+from .composition import ANSWER_WITHIN, Actors
 from .errors import CannotStart
 from .status import Status
 from .stores import StoreError
 from .stores.files import FileStore
 
 RUNTIMES = {"loop": LoopRuntime, "threads": ThreadRuntime}
-BLOBS_CHANNEL = 1
 GOODBYE_WITHIN = 0.5
 STOP_WITHIN = 2.5
-ANSWER_WITHIN = 5.0
 
 
-class Node:
+class Node(Actors):
     """One node in this process. Its mailboxes are there for the application: `node.tracker.track(...)`."""
+
+    runtime: ThreadRuntime
 
     def __init__(self, config: NodeConfig) -> None:
         """Read the key file; nothing runs yet. Raises CannotStart."""
         with _named():
-            self._identity = keyfile.load(config.key)
-        self.config = config
-        self.peer = self._identity.peer
+            identity = keyfile.load(config.key)
+        super().__init__(RUNTIMES[config.runtime](identity.peer.short), config, identity)
         self.stopped = threading.Event()
         """Set when everything has stopped, for whatever reason."""
-        self.runtime: ThreadRuntime = RUNTIMES[config.runtime](self.peer.short)
-        self.log = Log("node")
-        self.transport = self.runtime.mailbox(transport.Mailbox)
-        self.tracker = self.runtime.mailbox(tracker.Mailbox)
-        self.connections = self.runtime.mailbox(connections.Mailbox)
-        self.maintenance = self.runtime.mailbox(maintenance.Mailbox)
-        self.membership = self.runtime.mailbox(membership.Mailbox)
-        self.resolver = self.runtime.mailbox(resolver.Mailbox)
-        self.files = self.runtime.mailbox(blobs.Mailbox)
         self.control = self.runtime.mailbox(control.Mailbox)
         self.blobs = blobs.Blobs(self.files)
         self._supervisor = threading.Thread(target=self._supervise, name=f"{self.peer.short}-supervisor", daemon=True)
@@ -71,7 +60,7 @@ class Node:
         """
         try:
             with _named():
-                self._start_engines()
+                self._start()
         except BaseException as error:
             asked = isinstance(error, EngineGone) and self.runtime.ended.is_set() and self.failure is None
             self.runtime.stop()
@@ -84,55 +73,20 @@ class Node:
             self._supervisor.start()
         return self
 
-    def _start_engines(self) -> None:
-        config, start = self.config, self.runtime.start
-        net, peers, conns, members = self.transport, self.tracker, self.connections, self.membership
-        observers = (conns, peers, members)
-        start(net, transport.Engine, config.transport, identity=self._identity, gatekeeper=peers, observers=observers)
-        start(peers, tracker.Engine, config.tracking, transport=net, me=self.peer)
-        start(conns, connections.Engine, config.connections, transport=net)
-        start(self.maintenance, maintenance.Engine, config.upkeep, tracker=peers, connections=conns, transport=net)
-        start(members, membership.Engine, config.gossip, transport=net, tracker=peers)
-        start(
-            self.resolver,
-            resolver.Engine,
-            config.resolver,
-            transport=net,
-            tracker=peers,
-            maintenance=self.maintenance,
-            channel=BLOBS_CHANNEL,
-            producer=self.producer(),
-            consumer=self.files,
-        )
-        store = FileStore(config.data / "blobs")
-        start(self.files, blobs.Engine, _settings(config.blobs), store=store, resolver=self.resolver)
-        self.address = net.listen().get(timeout=ANSWER_WITHIN)
-        start(
+    def _start(self) -> None:
+        self.start_engines(store=FileStore(self.config.data / "blobs"))
+        self.runtime.start(
             self.control,
             control.Engine,
-            config.control,
+            self.config.control,
             about=self._about(),
-            tracker=peers,
-            connections=conns,
-            membership=members,
+            tracker=self.tracker,
+            connections=self.connections,
+            membership=self.membership,
             blobs=self.files,
             stop=self.runtime.ended.set,
         )
-        self._join()
-        self.maintenance.activate()
-
-    def producer(self) -> resolver.Producer:
-        """What answers other nodes' requests; a subclass may put something of its own in front."""
-        return self.files
-
-    def _join(self) -> None:
-        """Without an address that others may dial nobody can be a member; only a node fed by the membership must be."""
-        try:
-            self.membership.join().get(timeout=ANSWER_WITHIN)
-        except membership.NoAddress:
-            if self.config.gossip.feeds_tracker:
-                raise
-            self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")
+        self.take_part()
 
     def _about(self) -> control.About:
         config = self.config
@@ -193,10 +147,6 @@ class Node:
         self.stop()
         if error is None and self.failure is not None:
             raise self.failure
-
-
-def _settings(section: sections.Blobs) -> blobs.Config:
-    return blobs.Config(section.chunk_size, section.window, section.serve_rate, section.serve_patience)
 
 
 @contextlib.contextmanager

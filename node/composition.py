@@ -1,0 +1,95 @@
+"""The actors of a node, each handed the mailboxes of the others. Copy this to compose a node of your own.
+
+`Node` runs it in a process, `rookery.node.testing` in a simulation: it is the same text for every runtime.
+
+* Mailboxes are made first and queue until their engine starts; every channel is registered before `listen`.
+* Whatever touches the machine comes from outside: the runtime, the wire, the store.
+"""
+
+from __future__ import annotations
+
+from .. import transport
+from ..actors import connections, maintenance, membership, resolver, tracker
+from ..config import NodeConfig, sections
+from ..runtime import Runtime
+from ..runtime.log import Log
+from ..transport import Address, Identity, zmq_wire
+from ..transport.core import WireFactory
+from . import blobs
+from .stores import Store
+
+BLOBS_CHANNEL = 1
+ANSWER_WITHIN = 5.0
+
+
+class Actors:
+    """One node's actors, by their mailboxes: `node.tracker.track(...)`."""
+
+    def __init__(self, runtime: Runtime, config: NodeConfig, identity: Identity) -> None:
+        """Make the mailboxes; nothing runs yet."""
+        self.runtime = runtime
+        self.config = config
+        self.identity = identity
+        self.peer = identity.peer
+        self.log = Log("node")
+        self.transport = runtime.mailbox(transport.Mailbox)
+        self.tracker = runtime.mailbox(tracker.Mailbox)
+        self.connections = runtime.mailbox(connections.Mailbox)
+        self.maintenance = runtime.mailbox(maintenance.Mailbox)
+        self.membership = runtime.mailbox(membership.Mailbox)
+        self.resolver = runtime.mailbox(resolver.Mailbox)
+        self.files = runtime.mailbox(blobs.Mailbox)
+
+    def start_engines(self, *, store: Store, wire: WireFactory = zmq_wire) -> Address:
+        """Start every engine and listen; where others may dial. Raises what an engine cannot start with."""
+        config, start = self.config, self.runtime.start
+        net, peers, conns, members = self.transport, self.tracker, self.connections, self.membership
+        observers = (conns, peers, members)
+        start(
+            net,
+            transport.Engine,
+            config.transport,
+            identity=self.identity,
+            gatekeeper=peers,
+            observers=observers,
+            wire=wire,
+        )
+        start(peers, tracker.Engine, config.tracking, transport=net, me=self.peer)
+        start(conns, connections.Engine, config.connections, transport=net)
+        start(self.maintenance, maintenance.Engine, config.upkeep, tracker=peers, connections=conns, transport=net)
+        start(members, membership.Engine, config.gossip, transport=net, tracker=peers)
+        start(
+            self.resolver,
+            resolver.Engine,
+            config.resolver,
+            transport=net,
+            tracker=peers,
+            maintenance=self.maintenance,
+            channel=BLOBS_CHANNEL,
+            producer=self.producer(),
+            consumer=self.files,
+        )
+        start(self.files, blobs.Engine, _settings(config.blobs), store=store, resolver=self.resolver)
+        self.address = net.listen().get(timeout=ANSWER_WITHIN)
+        return self.address
+
+    def producer(self) -> resolver.Producer:
+        """What answers other nodes' requests; a subclass may put something of its own in front."""
+        return self.files
+
+    def take_part(self) -> None:
+        """Join the membership and dial. Without an address that others may dial nobody can be a member.
+
+        Only a node whose tracker the membership feeds must be one; there it raises NoAddress.
+        """
+        try:
+            self.membership.join().get(timeout=ANSWER_WITHIN)
+        except membership.NoAddress:
+            if self.config.gossip.feeds_tracker:
+                raise
+            self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")
+        self.maintenance.activate()
+
+
+def _settings(section: sections.Blobs) -> blobs.Config:
+    return blobs.Config(section.chunk_size, section.window, section.serve_rate, section.serve_patience)

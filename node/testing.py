@@ -1,0 +1,211 @@
+"""Whole nodes in a simulation: the composition of `composition.py` on virtual time and a simulated network.
+
+::
+
+    def test_two_nodes_find_each_other(simulation):
+        nodes = SimulatedNodes(simulation)
+        alice = nodes.start("alice")
+        bob = nodes.start("bob", seeds=[alice], maintenance={"min_connections": 1})
+        nodes.run_until(lambda: bob.is_connected_to(alice), within=10)
+
+* The engines are those of `Node`; only the control socket is missing, and blobs are in memory.
+* A node's mailboxes are its attributes: `bob.tracker.block(alice.peer).get(timeout=5)`, outside engines.
+* Each node has an IP of its own in a /24 of its own, unless told another. Its key comes from its name.
+* After `crash` or `stop` a node is gone. `restart` gives another one with the same name, key, IP and settings; what
+  lived in memory is lost.
+* Latency, loss and partitions are those of `simulation.network`, by the nodes' names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from itertools import count
+from typing import Any
+
+from ..actors import resolver
+from ..actors.tracker.config import StaticPeer
+from ..config import NodeConfig
+from ..config.node import TWINS
+from ..runtime import SimulatedNode, Simulation
+from ..runtime.settings import Settings
+from ..transport import Config as TransportConfig
+from ..transport import Identity, PeerId
+from ..transport.simulated_wire import SimulatedInternet, SimulatedWire
+from ..transport.testing import NETWORK, Peers
+from .composition import ANSWER_WITHIN, Actors
+from .stores.memory import MemoryStore
+
+Sections = Mapping[str, Mapping[str, Any]]
+"""Settings that differ from the defaults, by section and field: `{"maintenance": {"max_connections": 16}}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a node is made from, so that it can be made again."""
+
+    name: str
+    ip: str
+    config: NodeConfig
+    producer: resolver.Producer | None = None
+
+
+class WholeNode(Actors):
+    """One node of a simulation, by its mailboxes."""
+
+    runtime: SimulatedNode
+
+    def __init__(self, nodes: SimulatedNodes, plan: Plan, identity: Identity) -> None:
+        """Made by `SimulatedNodes.start`."""
+        super().__init__(nodes.simulation.node(plan.name), plan.config, identity)
+        self.name = plan.name
+        self.ip = plan.ip
+        self.plan = plan
+        self._internet = nodes.internet
+
+    def producer(self) -> resolver.Producer:
+        """The one given to `start`, else the node's blobs."""
+        return self.plan.producer or super().producer()
+
+    def start(self) -> None:
+        """Start the engines, listen, take part."""
+        self.start_engines(store=MemoryStore(), wire=self._wire)
+        self.take_part()
+
+    def _wire(self, identity: Identity, config: TransportConfig, announce: Callable[[], object]) -> SimulatedWire:
+        return SimulatedWire(
+            self._internet, identity, node=self.name, ip=self.ip, announce=announce, high_water=config.high_water
+        )
+
+    @property
+    def static_peer(self) -> StaticPeer:
+        """This node as others name it in their configuration."""
+        return StaticPeer(self.peer, self.address)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has crashed or stopped."""
+        return self.runtime.crashed or self.runtime.stopped
+
+    def crash(self) -> None:
+        """As `kill -9`."""
+        self.runtime.crash()
+
+    def stop(self) -> None:
+        """Say goodbye to the membership, then stop, as `Node` does."""
+        self.membership.leave().get(timeout=ANSWER_WITHIN)
+        self.runtime.stop()
+
+    def connected(self) -> frozenset[PeerId]:
+        """Who has an open connection with this node."""
+        return frozenset(link.peer for link in self.connections.get_info().get(timeout=ANSWER_WITHIN).links)
+
+    def is_connected_to(self, *others: WholeNode) -> bool:
+        """Whether all of these are among `connected()`."""
+        return self.connected() >= {other.peer for other in others}
+
+    def counted(self, metric: str, *labels: str) -> float:
+        """A metric of this node; 0 for what never happened."""
+        return self.runtime.registry.value(metric, *labels)
+
+
+class SimulatedNodes:
+    """The whole nodes of one simulated world, by name."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        """simulation: the world; its own clock, network and seed hold for the nodes."""
+        self.simulation = simulation
+        self.internet = SimulatedInternet(simulation)
+        self.known = Peers()
+        self.all: dict[str, WholeNode] = {}
+        """The newest of each name, also those that have ended."""
+        self._numbers = count()
+
+    def start(
+        self,
+        name: str,
+        *,
+        seeds: Iterable[WholeNode | StaticPeer] = (),
+        ip: str | None = None,
+        producer: resolver.Producer | None = None,
+        **sections: Mapping[str, Any],
+    ) -> WholeNode:
+        """Start a node. seeds: `tracker.peers`. ip: IPv4 that its connections come from. sections: see `Sections`.
+
+        Raises SettingsError for wrong settings, ValueError if a node of this name runs.
+        """
+        before = self.all.get(name)
+        if before is not None and not before.ended:
+            raise ValueError(f"a node named {name!r} runs already")
+        number = next(self._numbers)
+        config = settings(
+            seeds=[seed if isinstance(seed, StaticPeer) else seed.static_peer for seed in seeds], **sections
+        )
+        return self._start(Plan(name, ip or f"10.{number >> 8}.{number & 255}.1", config, producer))
+
+    def restart(self, node: WholeNode) -> WholeNode:
+        """The same node once more, with nothing of what it had in memory. Crashes it first if it runs."""
+        if not node.ended:
+            node.crash()
+        return self._start(node.plan)
+
+    def _start(self, plan: Plan) -> WholeNode:
+        node = self.all[plan.name] = WholeNode(self, plan, self.known.identity(plan.name))
+        node.start()
+        return node
+
+    @property
+    def running(self) -> list[WholeNode]:
+        """Those that have not ended, in order of their first start."""
+        return [node for node in self.all.values() if not node.ended]
+
+    def partition(self, side: Iterable[WholeNode], other: Iterable[WholeNode], *, both: bool = True) -> None:
+        """Cut every link from `side` to `other`, and back if `both`."""
+        self.simulation.network.partition([node.name for node in side], [node.name for node in other], both=both)
+
+    def heal(self) -> None:
+        """Mend every cut link."""
+        self.simulation.network.heal()
+
+    def run(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.simulation.run(for_=seconds)
+
+    def run_until(self, condition: Callable[[], object], *, within: float, every: float = 0.05) -> None:
+        """Look at `condition` every so many virtual seconds until it is true. Raises SimulationStuck.
+
+        Unlike `Simulation.run_until`, which looks after each message, it suits many nodes, and conditions that ask.
+        """
+        end = self.simulation.time + within
+        while self.simulation.time < end:
+            if condition():
+                return
+            self.simulation.run(for_=min(every, end - self.simulation.time))
+        self.simulation.run_until(condition, within=0)
+
+
+def settings(*, seeds: Iterable[StaticPeer] = (), **sections: Mapping[str, Any]) -> NodeConfig:
+    """A configuration from what differs from the defaults, of the simulated network; see `Sections`.
+
+    A fact that two sections share is written at either place, as in YAML. Raises SettingsError, TypeError.
+    """
+    kinds: dict[str, type[Settings]] = {
+        field.name: type(getattr(_DEFAULTS, field.name))
+        for field in fields(NodeConfig)
+        if isinstance(getattr(_DEFAULTS, field.name), Settings)
+    }
+    written = {name: dict(sections.get(name, {})) for name in kinds}
+    unknown = sorted(set(sections) - set(kinds))
+    if unknown:
+        raise TypeError(f"no section {', '.join(unknown)}; there are {', '.join(kinds)}")
+    written["transport"].setdefault("network", NETWORK)
+    if seeds:
+        written["tracker"]["peers"] = tuple(seeds)
+    for pair in TWINS:
+        for (section, key), (other, twin) in (pair, pair[::-1]):
+            if key in written[str(section)]:
+                written[str(other)].setdefault(str(twin), written[str(section)][key])
+    return NodeConfig(**{name: kinds[name](**values) for name, values in written.items()})
+
+
+_DEFAULTS = NodeConfig()
