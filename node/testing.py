@@ -205,7 +205,8 @@ def settings(*, seeds: Iterable[StaticPeer] = (), **sections: Mapping[str, Any])
         for (section, key), (other, twin) in (pair, pair[::-1]):
             if key in written[str(section)]:
                 written[str(other)].setdefault(str(twin), written[str(section)][key])
-    return NodeConfig(**{name: kinds[name](**values) for name, values in written.items()})
+    made: Any = {name: kinds[name](**values) for name, values in written.items()}
+    return NodeConfig(**made)
 
 
 _DEFAULTS = NodeConfig()
