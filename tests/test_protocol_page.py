@@ -18,7 +18,7 @@ from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.resolver import wire as resolver
 from rookery.node.blobs.manifest import Manifest
-from rookery.node.node import BLOBS_CHANNEL
+from rookery.node.composition import BLOBS_CHANNEL
 from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
