@@ -80,11 +80,7 @@ class Node(Actors):
             control.Engine,
             self.config.control,
             about=self._about(),
-            tracker=self.tracker,
-            connections=self.connections,
-            membership=self.membership,
-            blobs=self.files,
-            stop=self.runtime.ended.set,
+            parts=control.Parts(self.control, self, self.runtime.ended.set),
         )
         self.take_part()
 

@@ -8,16 +8,19 @@
                                                      └── Mailbox: status, peers, connections, members, wait
 
 * The socket can be opened by its owner alone (`place`); its frames are versioned, bounded and checked (`protocol`).
-* Commands: status, peers, members, connections, metrics, wait, put, get, cancel, block, unblock, stop.
+* `commands` is the table of all commands; those of one part of the node stand together in `topics`, and what a client
+  offers of that part in `remote`.
 * What a command cannot do is answered with the kind of error and a message; the node goes on.
 * A `get` is followed by its progress, at most 20 times a second.
 * At most `max_calls` commands are under way; more are refused.
 * `stop` is answered, and then the node stops.
 """
 
-from .client import CallTimeout, Client, CommandFailed, ControlError, NoNode
+from .client import Client
 from .engine import About, Engine
+from .errors import CallTimeout, CommandFailed, ControlError, NoNode
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
+from .parts import Parts
 from .place import SocketTaken
 from .waiting import NotReached
 
@@ -35,6 +38,7 @@ __all__ = [
     "Mailbox",
     "NoNode",
     "NotReached",
+    "Parts",
     "SocketTaken",
     "WaitFor",
 ]

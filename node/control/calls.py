@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from ...runtime import Declined, Engine, ReplyTimeout
 from ..blobs import BlobProgress
-from .commands import Commands, Pending
+from . import commands
+from .command import Pending
 from .mailbox import Mailbox
+from .parts import Parts
 from .protocol import Answer, Kind, Plain, ProtocolError, decode_call, encode_answer
 
 PROGRESS_EVERY = 0.05
@@ -35,10 +37,10 @@ class _Underway:
 class Calls:
     """Used on the engine's thread."""
 
-    def __init__(self, engine: Engine[Mailbox], commands: Commands, limit: int) -> None:
+    def __init__(self, engine: Engine[Mailbox], parts: Parts, limit: int) -> None:
         """limit: calls under way at once."""
         self._engine = engine
-        self._commands = commands
+        self._parts = parts
         self._limit = limit
         self._underway: list[_Underway] = []
         self.send: Callable[[bytes, bytes], bool] = lambda _client, _frame: False
@@ -51,7 +53,7 @@ class Calls:
             number = call.number
             if len(self._underway) >= self._limit:
                 raise TooManyCalls(f"{len(self._underway)} commands are under way, which is the limit")
-            pending = self._commands.begin(call.command, call.arguments)
+            pending = commands.begin(self._parts, call.command, call.arguments)
         except ProtocolError as error:
             self._engine.log.warning("invalid call on the control socket", why=str(error))
             self._refuse(client, error.number, error)

@@ -20,36 +20,17 @@ from typing import Any, Self, cast
 import zmq
 
 from ...config import load
-from ...transport.identity import PeerId
-from ..blobs import BlobKey, GetReport, Progress
 from ..status import ConnectionRow, MemberRow, PeerRow, Status
 from . import place
+from .errors import CallTimeout, CommandFailed, ControlError, NoNode
 from .protocol import MAX_ANSWER, Answer, Call, Kind, Plain, ProtocolError, decode_answer, encode_call
+from .remote.files import Files
+from .remote.tracker import Tracker
 
 LOOK_EVERY = 0.25
 """Seconds between two looks whether somebody still listens."""
 GRACE = 10.0
 """Seconds that the node has beyond a time-out it was told, to say so itself."""
-
-
-class ControlError(Exception):
-    """A command was not carried out."""
-
-
-class NoNode(ControlError):
-    """Nobody listens at the control socket: the node does not run, or has ended."""
-
-
-class CallTimeout(ControlError, TimeoutError):
-    """The node did not answer in time."""
-
-
-class CommandFailed(ControlError):
-    """The node answered that it could not. kind: the name of the error there, as `DestinationError`."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 class Client:
@@ -60,6 +41,7 @@ class Client:
         self.socket = Path(socket)
         self.timeout = timeout
         self.blobs = Files(self)
+        self.tracker = Tracker(self)
         self._numbers = itertools.count(1)
         self._context = zmq.Context()
 
@@ -95,15 +77,6 @@ class Client:
         """
         arguments: dict[str, Plain] = {"connected": connected, "members": members, "within": within}
         return _status(self.call("wait", arguments, timeout=None if within is None else within + GRACE))
-
-    def block(self, peer: PeerId | str, duration: float | None = None) -> float:
-        """Disconnect and refuse a peer; until when, in unix seconds. duration: seconds, None for the node's default."""
-        answer = cast("dict[str, float]", self.call("block", {"peer": str(peer), "duration": duration}))
-        return answer["until"]
-
-    def unblock(self, peer: PeerId | str) -> bool:
-        """End a block; False if there was none."""
-        return bool(self.call("unblock", {"peer": str(peer)}))
 
     def stop(self) -> None:
         """Ask the node to stop, and return when nobody listens any more, or raise CallTimeout."""
@@ -177,69 +150,9 @@ class Client:
         self.close()
 
 
-class Files:
-    """The files of another node's process: the same methods as `node.blobs` has. Relative paths are the caller's."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def put(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> BlobKey:
-        """Store a file for everybody to get; its key. Raises CommandFailed of kind `SourceError`, `StorageFailed`."""
-        return BlobKey.parse(str(self._client.call("put", {"path": os.path.abspath(path)}, timeout=timeout)))
-
-    def get(
-        self,
-        key: bytes | str,
-        destination: str | os.PathLike[str],
-        *,
-        timeout: float | None = None,
-        progress: Callable[[Progress], object] | None = None,
-    ) -> GetReport:
-        """Fetch a file and write it. timeout: seconds, not counting the writing. progress: called a few times a second.
-
-        Raises CommandFailed of kind `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
-        """
-        root = BlobKey.parse(key)
-        arguments: dict[str, Plain] = {
-            "key": str(root),
-            "destination": os.path.abspath(destination),
-            "timeout": timeout,
-        }
-
-        def show(body: Plain) -> None:
-            if progress is not None:
-                progress(Progress(**cast("dict[str, Any]", body)))
-
-        try:
-            report = _report(self._client.call("get", arguments, timeout=None, progress=show))
-        except ControlError:
-            raise
-        except BaseException:  # the caller has given up
-            self.cancel(root)
-            raise
-        show({"done": report.size, "total": report.size})
-        return report
-
-    def cancel(self, key: bytes | str) -> int:
-        """End every get of this key, whoever waits; how many. What came stays."""
-        return cast("int", self._client.call("cancel", {"key": str(BlobKey.parse(key))}))
-
-
 def _rows(body: Plain) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", body)
 
 
 def _status(body: Plain) -> Status:
     return Status(**cast("dict[str, Any]", body))
-
-
-def _report(body: Plain) -> GetReport:
-    said = cast("dict[str, Any]", body)
-    return GetReport(
-        key=BlobKey.parse(said["key"]),
-        size=said["size"],
-        seconds=said["seconds"],
-        fetched=said["fetched"],
-        served=tuple((PeerId.parse(peer), count) for peer, count in said["served"]),
-        false=tuple((PeerId.parse(peer), count) for peer, count in said["false"]),
-    )

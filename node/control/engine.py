@@ -8,21 +8,18 @@ from typing import TypeVar
 
 from ... import runtime
 from ...actors.connections import Counts, Info
-from ...actors.connections import Mailbox as Connections
-from ...actors.membership import Mailbox as Membership
 from ...actors.membership import MemberDown, Members, MemberUp
-from ...actors.tracker import Mailbox as Tracker
 from ...actors.tracker import PeerBlocked, PeerSet, PeerSetUpdate, PeerUnblocked
 from ...config.sections import Control
 from ...runtime import Message, Reply, Waiter
 from ...transport.identity import PeerId
 from ..blobs import BlobProgress
-from ..blobs import Mailbox as Blobs
 from ..status import ConnectionRow, MemberRow, PeerRow, Status
 from .calls import Calls
-from .commands import SHORT, Commands
+from .command import SHORT
 from .door import Door
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
+from .parts import Parts
 from .waiting import Waiting, Wish
 
 T = TypeVar("T")
@@ -57,13 +54,9 @@ class Engine(runtime.Engine[Mailbox]):
         config: Control,
         *,
         about: About,
-        tracker: Tracker,
-        connections: Connections,
-        membership: Membership,
-        blobs: Blobs,
-        stop: Callable[[], object],
+        parts: Parts,
     ) -> None:
-        """stop: asks for the end of the node; called on this engine's thread, returns at once."""
+        """parts: whom commands speak to; what their `stop` calls is called on this engine's thread."""
         super().__init__()
         self.handlers = {
             GetStatus: self.on_get_status,
@@ -83,26 +76,22 @@ class Engine(runtime.Engine[Mailbox]):
         }
         self._config = config
         self._about = about
-        self._tracker = tracker
-        self._connections = connections
-        self._membership = membership
-        self._blobs = blobs
+        self._actors = parts.actors
         self._started = self.now()
         self._counts = Counts(open=0, closing=0)
         self._set = PeerSet()
         self._blocked: dict[PeerId, float] = {}
         self._members: set[PeerId] = set()
         self._waiting = Waiting()
-        commands = Commands(self.mailbox, tracker=tracker, blobs=blobs, registry=self.runtime.registry, stop=stop)
-        self._calls = Calls(self, commands, config.max_calls)
+        self._calls = Calls(self, parts, config.max_calls)
         self._door: Door | None = None
 
     def on_start(self) -> None:
         """Listen to the others, then open the door. Raises SocketTaken."""
-        self._connections.subscribe(self.mailbox, Counts)
-        self._tracker.subscribe(self.mailbox, PeerSetUpdate, PeerBlocked, PeerUnblocked)
-        self._membership.subscribe(self.mailbox, MemberUp, MemberDown)
-        self._blobs.subscribe(self.mailbox)
+        self._actors.connections.subscribe(self.mailbox, Counts)
+        self._actors.tracker.subscribe(self.mailbox, PeerSetUpdate, PeerBlocked, PeerUnblocked)
+        self._actors.membership.subscribe(self.mailbox, MemberUp, MemberDown)
+        self._actors.files.subscribe(self.mailbox)
         self._door = Door(self._config.socket)
         self._calls.send = self._door.send
 
@@ -140,15 +129,15 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_get_peers(self, _message: GetPeers) -> Reply[tuple[PeerRow, ...]]:
         """Tracked, connected or blocked: as of now."""
-        return self._then(self._connections.get_info(), self._peer_rows)
+        return self._then(self._actors.connections.get_info(), self._peer_rows)
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[ConnectionRow, ...]]:
         """Ask who counts them."""
-        return self._then(self._connections.get_info(), self._connection_rows)
+        return self._then(self._actors.connections.get_info(), self._connection_rows)
 
     def on_get_members(self, _message: GetMembers) -> Reply[tuple[MemberRow, ...]]:
         """Ask the membership."""
-        return self._then(self._membership.members(), self._member_rows)
+        return self._then(self._actors.membership.members(), self._member_rows)
 
     def on_wait_for(self, message: WaitFor) -> Reply[Status]:
         """Now, or when the numbers are there."""

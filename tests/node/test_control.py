@@ -97,9 +97,9 @@ def test_relative_paths_are_the_callers(client: Client, tmp_path: Path, monkeypa
         (lambda client, folder: client.blobs.get(NOWHERE, folder / "copy", timeout=0.05), "GetTimedOut"),
         (lambda client, folder: client.blobs.get(NOWHERE, folder, timeout=5), "DestinationError"),
         (lambda client, _folder: client.wait(connected=1, within=0.05), "NotReached"),
-        (lambda client, _folder: client.block("abc"), "BadArguments"),
-        (lambda client, _folder: client.block(PEER, duration=-1.0), "BadArguments"),
-        (lambda client, _folder: client.block(client.status().peer), "CannotBlock"),
+        (lambda client, _folder: client.tracker.block("abc"), "BadArguments"),
+        (lambda client, _folder: client.tracker.block(PEER, duration=-1.0), "BadArguments"),
+        (lambda client, _folder: client.tracker.block(client.status().peer), "CannotBlock"),
         (lambda client, _folder: client.call("dance"), "BadArguments"),
         (lambda client, _folder: client.call("status", {"of": "all"}), "BadArguments"),
         (lambda client, _folder: client.call("put", {"path": "relative"}), "BadArguments"),
@@ -125,18 +125,18 @@ def test_wait_for_what_is_there_is_answered_at_once(client: Client) -> None:
 
 
 def test_block_is_seen_among_the_peers_until_it_ends(client: Client) -> None:
-    until = client.block(PEER, duration=3600.0)
+    until = client.tracker.block(PEER, duration=3600.0)
     (row,) = [row for row in client.peers() if row.peer == PEER]
     assert row.blocked_until == until
     assert client.status().blocked == 1
-    assert client.unblock(PEER) is True
-    assert client.unblock(PEER) is False
+    assert client.tracker.unblock(PEER) is True
+    assert client.tracker.unblock(PEER) is False
     assert PEER not in [row.peer for row in client.peers()]
 
 
 def test_block_for_good_has_no_end(client: Client) -> None:
-    assert client.block(PEER, duration=float("inf")) == float("inf")
-    client.unblock(PEER)
+    assert client.tracker.block(PEER, duration=float("inf")) == float("inf")
+    client.tracker.unblock(PEER)
 
 
 def test_node_without_peers_has_no_connections_and_no_members(client: Client) -> None:

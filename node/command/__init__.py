@@ -1,0 +1,11 @@
+"""The command line, a module for each topic; with `screen`, the only modules that import click and rich.
+
+* Exit codes: 0 done; 1 the node could not do it, does not run, or failed; 2 the configuration or the command is wrong.
+* With `--json` one JSON object or list goes to standard output, an error as `{"error": {"kind": ..., "message": ...}}`.
+* `--node` names the node: its `node.yaml` or the folder of it; by default `./node.yaml`.
+"""
+
+from . import configuration, files, nodes, peers
+from .base import main
+
+__all__ = ["configuration", "files", "main", "nodes", "peers"]

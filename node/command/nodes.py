@@ -1,0 +1,85 @@
+"""A node: make it, run it, stop it, look at it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ...config import load
+from ...config.node import FILE_NAME
+from .. import new, running, screen
+from ..control import Client
+from ..errors import CannotStart
+from .base import json_option, main, node_option
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@json_option
+def init(folder: Path, as_json: bool) -> None:
+    """Make a node in FOLDER: a new key and a node.yaml that explains itself."""
+    peer = new.make_node(folder)
+    screen.show({"peer": str(peer), "folder": str(folder)}, as_json, f"{folder / FILE_NAME} is node {peer}")
+
+
+@main.command()
+@click.argument("file", default=FILE_NAME, type=click.Path(path_type=Path))
+@click.option("--while-stdin", is_flag=True, help="Stop when standard input ends, as it does when a launcher dies.")
+@json_option
+def run(file: Path, while_stdin: bool, as_json: bool) -> None:
+    """Run the node of FILE until Ctrl-C or SIGTERM. Its events go to standard error."""
+    config = load(file)
+    try:
+        peer = running.run(config, while_stdin=while_stdin)
+    except CannotStart as error:
+        raise CannotStart(f"{file}: {error}") from error
+    if as_json:
+        screen.show({"peer": str(peer), "stopped": True}, as_json, "")
+
+
+@main.command()
+@node_option
+@json_option
+def stop(node: Path, as_json: bool) -> None:
+    """Stop the node."""
+    with Client.of(node) as client:
+        client.stop()
+    screen.show({"stopped": True}, as_json, "stopped")
+
+
+@main.command()
+@node_option
+@json_option
+def status(node: Path, as_json: bool) -> None:
+    """How the node is."""
+    with Client.of(node) as client:
+        screen.facts(asdict(client.status()), as_json)
+
+
+@main.command()
+@node_option
+@json_option
+def peers(node: Path, as_json: bool) -> None:
+    """Every peer that is tracked, connected or blocked."""
+    with Client.of(node) as client:
+        screen.rows("peers", [asdict(row) for row in client.peers()], as_json)
+
+
+@main.command()
+@node_option
+@json_option
+def members(node: Path, as_json: bool) -> None:
+    """Every other node that the membership knows."""
+    with Client.of(node) as client:
+        screen.rows("members", [asdict(row) for row in client.members()], as_json)
+
+
+@main.command()
+@node_option
+@json_option
+def connections(node: Path, as_json: bool) -> None:
+    """The open connections."""
+    with Client.of(node) as client:
+        screen.rows("connections", [asdict(row) for row in client.connections()], as_json)

@@ -1,0 +1,61 @@
+"""What a command of the control socket is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ...runtime import Reply
+from ..blobs import BlobKey
+from .arguments import Arguments
+from .parts import Parts
+from .protocol import Plain
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+A_WEEK = 7 * 86_400.0
+"""Seconds. A put or get takes as long as it takes."""
+SHORT = 30.0
+"""Seconds for everything else to be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A command under way.
+
+    within: seconds until the caller is told that nobody answered. watch: whose progress it is told. answered: called
+    once the answer has left.
+    """
+
+    reply: Reply[Plain]
+    within: float = SHORT
+    watch: BlobKey | None = None
+    answered: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is done, and the names of the arguments that may be given.
+
+    run: raises BadArguments, a ValueError that says what is wrong with an argument, or another `Declined`.
+    """
+
+    run: Callable[[Parts, Arguments], Pending]
+    arguments: tuple[str, ...] = ()
+
+
+def same(value: Plain) -> Plain:
+    """An answer that can be sent as it is."""
+    return value
+
+
+def row(answer: DataclassInstance) -> Plain:
+    """An answer that is a plain dataclass."""
+    return asdict(answer)
+
+
+def rows(answer: tuple[DataclassInstance, ...]) -> Plain:
+    """Many of them."""
+    return [asdict(each) for each in answer]

@@ -1,0 +1,73 @@
+"""Files in another node's process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, cast
+
+from ....transport.identity import PeerId
+from ...blobs import BlobKey, GetReport, Progress
+from ..errors import ControlError
+from ..protocol import Plain
+from . import Caller
+
+
+class Files:
+    """The files of another node's process: the same methods as `node.blobs` has. Relative paths are the caller's."""
+
+    def __init__(self, client: Caller) -> None:
+        self._client = client
+
+    def put(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> BlobKey:
+        """Store a file for everybody to get; its key. Raises CommandFailed of kind `SourceError`, `StorageFailed`."""
+        return BlobKey.parse(str(self._client.call("put", {"path": os.path.abspath(path)}, timeout=timeout)))
+
+    def get(
+        self,
+        key: bytes | str,
+        destination: str | os.PathLike[str],
+        *,
+        timeout: float | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> GetReport:
+        """Fetch a file and write it. timeout: seconds, not counting the writing. progress: called a few times a second.
+
+        Raises CommandFailed of kind `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
+        """
+        root = BlobKey.parse(key)
+        arguments: dict[str, Plain] = {
+            "key": str(root),
+            "destination": os.path.abspath(destination),
+            "timeout": timeout,
+        }
+
+        def show(body: Plain) -> None:
+            if progress is not None:
+                progress(Progress(**cast("dict[str, Any]", body)))
+
+        try:
+            report = _report(self._client.call("get", arguments, timeout=None, progress=show))
+        except ControlError:
+            raise
+        except BaseException:  # the caller has given up
+            self.cancel(root)
+            raise
+        show({"done": report.size, "total": report.size})
+        return report
+
+    def cancel(self, key: bytes | str) -> int:
+        """End every get of this key, whoever waits; how many. What came stays."""
+        return cast("int", self._client.call("cancel", {"key": str(BlobKey.parse(key))}))
+
+
+def _report(body: Plain) -> GetReport:
+    said = cast("dict[str, Any]", body)
+    return GetReport(
+        key=BlobKey.parse(said["key"]),
+        size=said["size"],
+        seconds=said["seconds"],
+        fetched=said["fetched"],
+        served=tuple((PeerId.parse(peer), count) for peer, count in said["served"]),
+        false=tuple((PeerId.parse(peer), count) for peer, count in said["false"]),
+    )

@@ -1,0 +1,42 @@
+"""Files: `node.blobs`."""
+
+from __future__ import annotations
+
+from ...blobs import BlobKey, GetReport
+from ..arguments import Arguments
+from ..command import A_WEEK, Command, Pending, same
+from ..parts import Parts
+from ..protocol import Plain
+
+
+def put(node: Parts, arguments: Arguments) -> Pending:
+    return Pending(node.actors.files.put(arguments.path("path")).map(str), A_WEEK)
+
+
+def get(node: Parts, arguments: Arguments) -> Pending:
+    key = BlobKey.parse(arguments.text("key"))
+    timeout = arguments.seconds("timeout")
+    report = node.actors.files.get(key, arguments.path("destination"), timeout=timeout)
+    return Pending(report.map(_report), A_WEEK, watch=key)
+
+
+def cancel(node: Parts, arguments: Arguments) -> Pending:
+    return Pending(node.actors.files.cancel(arguments.text("key")).map(same))
+
+
+def _report(report: GetReport) -> Plain:
+    return {
+        "key": str(report.key),
+        "size": report.size,
+        "seconds": report.seconds,
+        "fetched": report.fetched,
+        "served": [[str(peer), count] for peer, count in report.served],
+        "false": [[str(peer), count] for peer, count in report.false],
+    }
+
+
+COMMANDS = {
+    "put": Command(put, ("path",)),
+    "get": Command(get, ("key", "destination", "timeout")),
+    "cancel": Command(cancel, ("key",)),
+}

@@ -1,0 +1,54 @@
+"""The node as a whole."""
+
+from __future__ import annotations
+
+from ....runtime import Reply
+from ..arguments import Arguments
+from ..command import A_WEEK, Command, Pending, row, rows
+from ..parts import Parts
+from ..protocol import Plain
+
+
+def status(node: Parts, _arguments: Arguments) -> Pending:
+    return Pending(node.control.status().map(row))
+
+
+def peers(node: Parts, _arguments: Arguments) -> Pending:
+    return Pending(node.control.peers().map(rows))
+
+
+def members(node: Parts, _arguments: Arguments) -> Pending:
+    return Pending(node.control.members().map(rows))
+
+
+def connections(node: Parts, _arguments: Arguments) -> Pending:
+    return Pending(node.control.connections().map(rows))
+
+
+def metrics(node: Parts, _arguments: Arguments) -> Pending:
+    samples: list[Plain] = [
+        {"name": sample.name, "labels": dict(sample.labels), "value": sample.value}
+        for sample in node.actors.runtime.registry.samples()
+    ]
+    return Pending(Reply.of(samples))
+
+
+def wait(node: Parts, arguments: Arguments) -> Pending:
+    connected, members = arguments.count("connected"), arguments.count("members")
+    there = node.control.wait(connected=connected, members=members, within=arguments.seconds("within"))
+    return Pending(there.map(row), A_WEEK)
+
+
+def stop(node: Parts, _arguments: Arguments) -> Pending:
+    return Pending(Reply.of(None), answered=node.stop)
+
+
+COMMANDS = {
+    "status": Command(status),
+    "peers": Command(peers),
+    "members": Command(members),
+    "connections": Command(connections),
+    "metrics": Command(metrics),
+    "wait": Command(wait, ("connected", "members", "within")),
+    "stop": Command(stop),
+}
