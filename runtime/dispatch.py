@@ -125,7 +125,11 @@ class Dispatch(dict[type, Handler]):
 
 def _accounted(rule: Rule, handler: Handler) -> Handler:
     def counted(message: Message) -> object:
+        rule.count_out += 1
+        return handler(message)
+
+    def measured(message: Message) -> object:
         rule.counted_out(message)
         return handler(message)
 
-    return counted
+    return counted if rule.limit.bytes is None else measured

@@ -145,9 +145,9 @@ class LoopRuntime(ThreadRuntime):
             while self._jobs:
                 self._jobs.popleft()()
             self._fire()
-            more = self._poll()
-            if not (more or self._ready or self._jobs):
+            if not (self._poll() or self._ready or self._jobs):
                 self._sleep()
+                self._poll()  # what ended the sleep, most likely
         for engine in reversed(self.engines):  # those that did not end in time, being behind one that was stuck
             done = self._done.get(engine.name)
             if done is not None and not done.is_set():

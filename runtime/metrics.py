@@ -60,8 +60,11 @@ class Counter(_Metric):
 
     def inc(self, *labels: str, by: float = 1) -> None:
         """Add `by` (at least 0) at these labels."""
-        self._check(labels)
-        self._values[labels] = self._values.get(labels, 0) + by
+        try:
+            self._values[labels] += by
+        except KeyError:
+            self._check(labels)
+            self._values[labels] = by
 
     def advance(self, total: float, *labels: str) -> None:
         """Bring the number up to a `total` that is counted elsewhere."""

@@ -41,10 +41,11 @@ class TokenBuckets:
 
     def take_many(self, key: Hashable, wanted: int, now: float) -> int:
         """Take as many tokens as there are, at most `wanted`; how many that was."""
-        level = self._level(key, now)
-        taken = min(wanted, int(level + _ROUNDING))
+        stored = self._levels.get(key)
+        level = self._burst if stored is None else self._gained(*stored, now)
+        taken = wanted if level >= wanted else int(level + _ROUNDING)
         if taken:
-            if key not in self._levels and len(self._levels) >= self._sweep_at:
+            if stored is None and len(self._levels) >= self._sweep_at:
                 self._sweep(now)
             self._levels[key] = (level - taken, now)
         return taken
@@ -55,10 +56,11 @@ class TokenBuckets:
 
     def _level(self, key: Hashable, now: float) -> float:
         stored = self._levels.get(key)
-        if stored is None:
-            return self._burst
-        tokens, at = stored
-        return min(self._burst, tokens + (now - at) * self._rate)
+        return self._burst if stored is None else self._gained(*stored, now)
+
+    def _gained(self, tokens: float, at: float, now: float) -> float:
+        level = tokens + (now - at) * self._rate
+        return min(self._burst, level)
 
     def _sweep(self, now: float) -> None:
         """Forget the full ones; again when there are twice as many as are left."""

@@ -38,6 +38,7 @@ _DATA, _PACKET = 0x01, 0x02
 _HEAD = struct.Struct(">BBH")
 _ENTRY = struct.Struct(">BI")
 _SINGLE = struct.Struct(">BBHBI")
+_ONE = _HEAD.pack(_DATA, 0, 1)
 _OWN_FRAME = 0x8000_0000
 PACKET_HEAD: Final = bytes([_PACKET])
 
@@ -199,6 +200,14 @@ def encode_batch(messages: Sequence[tuple[int, bytes]]) -> list[bytes]:
             entries += (channel, length | _OWN_FRAME)
     table = struct.pack(">BBH" + "BI" * len(messages), _DATA, 0, len(messages), *entries)
     return [b"".join((table, *joined)), *large]
+
+
+def decode_single(frame: bytes) -> tuple[int, bytes] | None:
+    """The (channel, payload) pair of a batch of one joined payload, the usual one when idle; None for others."""
+    if frame[:4] != _ONE or len(frame) < _SINGLE.size:
+        return None
+    _, _, _, channel, length = _SINGLE.unpack_from(frame)
+    return (channel, frame[_SINGLE.size :]) if _SINGLE.size + length == len(frame) else None
 
 
 def decode_batch(frames: Sequence[bytes]) -> list[tuple[int, bytes]]:

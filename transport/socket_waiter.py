@@ -18,23 +18,29 @@ class SocketWaiter:
     """Waits on ZeroMQ sockets and on a pipe that `wake` writes to."""
 
     def __init__(self, usual: zmq.Socket[bytes], others: Sequence[zmq.Socket[bytes]] = ()) -> None:
-        """Waits until one of them stirs. others: those whose stirring is told by `stirred`."""
+        """Waits until one of them stirs, which `usual_stirred` and `stirred` tell until who polls clears them."""
         self._read_end, self._write_end = sockets.socketpair()
         self._read_end.setblocking(False)
         self._write_end.setblocking(False)
         self._pipe = self._read_end.fileno()
+        self._usual = _descriptor(usual)
         self._others = frozenset(_descriptor(socket) for socket in others)
         self._poller = select.poll()
-        for descriptor in (_descriptor(usual), self._pipe, *self._others):
+        for descriptor in (self._usual, self._pipe, *self._others):
             self._poller.register(descriptor, select.POLLIN)
         self.stirred = True
+        self.usual_stirred = False
         self.at_most: float | None = None
 
     def wait(self, timeout: float | None) -> None:
         """See `Waiter`. At most `at_most` seconds if that is set."""
-        limits = [limit for limit in (timeout, self.at_most) if limit is not None]
-        for descriptor, _ in self._poller.poll(min(limits) * 1000 if limits else None):
-            if descriptor in self._others:
+        at_most = self.at_most
+        if timeout is None or (at_most is not None and at_most < timeout):
+            timeout = at_most
+        for descriptor, _ in self._poller.poll(None if timeout is None else timeout * 1000):
+            if descriptor == self._usual:
+                self.usual_stirred = True
+            elif descriptor in self._others:
                 self.stirred = True
             elif descriptor == self._pipe:
                 self._drain()

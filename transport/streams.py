@@ -20,7 +20,18 @@ from operator import itemgetter
 from typing import ClassVar
 
 from ..runtime import Feedback, Lane, Message, Overflow
-from .codec import MAX_BATCH_MESSAGES, Bye, Control, Ping, Pong, decode_batch, decode_control, encode_batch, is_control
+from .codec import (
+    MAX_BATCH_MESSAGES,
+    Bye,
+    Control,
+    Ping,
+    Pong,
+    decode_batch,
+    decode_control,
+    decode_single,
+    encode_batch,
+    is_control,
+)
 from .core import Core
 from .errors import DecodeError
 from .links import Live
@@ -56,7 +67,10 @@ class StreamsPart:
     def __init__(self, core: Core) -> None:
         """Part of one engine."""
         self._core = core
+        self._now = core.runtime.now
+        self._inbox = core.mailbox.inbox
         self._dirty: list[Live] = []
+        self._flushing = False  # a `Flush` is on its way
         self._window_ends = 0.0
         self._counting: list[Live] = []  # links with drops in the present window
 
@@ -83,12 +97,21 @@ class StreamsPart:
             live.outbox_bytes += size
             if not live.dirty and live.retry is None:
                 live.dirty = True
-                if not self._dirty:
-                    core.mailbox.tell(Flush())
                 self._dirty.append(live)
+            if self._dirty and not self._flushing:
+                self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Now if nothing else waits for this engine, else behind it, so that what follows shares a batch."""
+        if self._inbox:
+            self._flushing = True
+            self._core.mailbox.tell(Flush())
+        else:
+            self.flush()
 
     def flush(self) -> None:
         """Send what the outboxes hold, in batches."""
+        self._flushing = False
         dirty, self._dirty = self._dirty, []
         for live in dirty:
             live.dirty = False
@@ -119,9 +142,11 @@ class StreamsPart:
 
     def frames(self, live: Live, frames: Sequence[bytes]) -> None:
         """One message of the wire, from a live connection."""
-        live.heard_at = self._core.now()
+        live.heard_at = self._now()
         try:
-            if len(frames) == 1 and is_control(frames[0]):
+            if len(frames) == 1 and (single := decode_single(frames[0])) is not None:
+                self._deliver_row(live, single[0], [single[1]])
+            elif len(frames) == 1 and is_control(frames[0]):
                 self._control(live, decode_control(frames[0]))
             else:
                 self._deliver(live, decode_batch(frames))
@@ -216,6 +241,8 @@ class StreamsPart:
 
 def _next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
     """The first messages of the outbox that fit a batch, at least one, and their bytes."""
+    if len(live.outbox) == 1:  # the usual case when idle
+        return [live.outbox[0]], live.outbox_bytes
     batch: list[tuple[int, bytes]] = []
     size = 0
     for message in live.outbox:

@@ -119,6 +119,7 @@ class ZmqWire:
         self._router = self._router_socket(identity, max_frame, high_water, handshake_timeout)
         self._monitor = self._router.get_monitor_socket(_EVENTS)
         self._waiter = SocketWaiter(self._router, [self._zap, self._monitor])
+        self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
         self._outbound: dict[Route, _Outbound] = {}
         self._by_endpoint: dict[str, _Outbound] = {}
         self._inbound: dict[Route, _Inbound] = {}
@@ -176,7 +177,7 @@ class ZmqWire:
 
     def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
         """See `Wire`. Only the first part can be refused."""
-        send = self._router.send
+        send = self._send
         try:
             send(route, _MORE)
         except zmq.Again:
@@ -205,7 +206,11 @@ class ZmqWire:
             self._waiter.stirred = False
             self._read_monitor(events)
             self._answer_zap(events)
-        more = self._read_messages(events, budget)
+        if self._waiter.usual_stirred:
+            self._waiter.usual_stirred = False
+            more = self._read_one(events)
+        else:
+            more = self._read_messages(events, budget)
         self._busy_polls = self._busy_polls + 1 if more else 0
         if (self._ending or self._suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
             self._busy_polls = 0
@@ -331,23 +336,44 @@ class ZmqWire:
             self._zap.send_multipart([*envelope, version, request, *verdict, b""], _NOBLOCK)
 
     def _read_messages(self, events: WireEvents, budget: int) -> bool:
-        router = self._router
         for _ in range(budget):
-            if not _readable(router):
+            if not _readable(self._router):
                 return False
-            route: bytes = router.recv(_NOBLOCK)
-            if route in self._inbound:
-                self._inbound[route].proven = True
-                self._hand_up(events, route, router.recv_multipart(), None)
-            elif route in self._outbound:
-                frames = router.recv_multipart()
-                if frames != [b""]:  # how the listening side asks its libzmq whether there is a route
-                    self._hand_up(events, route, frames, None)
-            elif route in self._over:
-                router.recv_multipart()
-            else:
-                self._first_message(events, route)
+            self._read(events, self._router.recv(_NOBLOCK))
         return True
+
+    def _read_one(self, events: WireEvents) -> bool:
+        """The message that ended a wait, if one did; whether to look for more. Asking before costs as much again."""
+        try:
+            route: Route = self._router.recv(_NOBLOCK)
+        except zmq.Again:
+            return False
+        self._read(events, route)
+        return True
+
+    def _read(self, events: WireEvents, route: Route) -> None:
+        inbound = self._inbound.get(route)
+        if inbound is not None:
+            inbound.proven = True
+            self._hand_up(events, route, self._rest(), None)
+        elif route in self._outbound:
+            frames = self._rest()
+            if frames != [b""]:  # how the listening side asks its libzmq whether there is a route
+                self._hand_up(events, route, frames, None)
+        elif route in self._over:
+            self._rest()
+        else:
+            self._first_message(events, route)
+
+    def _rest(self) -> list[bytes]:
+        """The frames behind a routing id. A `Frame` knows whether more follow; asking the socket costs as much."""
+        recv = self._router.recv
+        frame = recv(_NOBLOCK, False)
+        frames = [frame.bytes]
+        while frame.more:
+            frame = recv(_NOBLOCK, False)
+            frames.append(frame.bytes)
+        return frames
 
     def _first_message(self, events: WireEvents, route: Route) -> None:
         """Ends first, so that a new user of a descriptor number is not mistaken for the old."""

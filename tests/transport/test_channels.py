@@ -9,7 +9,7 @@ import pytest
 from rookery import transport
 from rookery.runtime import Feedback
 from rookery.transport import Channel, Quota, Reason
-from rookery.transport.codec import is_control
+from rookery.transport.codec import decode_batch, is_control
 from rookery.transport.wire import Sent
 from tests.transport.worlds import Node, SimulatedWorld, World
 
@@ -276,3 +276,24 @@ def test_heartbeats_do_not_wait_behind_the_backlog(simulated: SimulatedWorld) ->
     assert alice.closed() == bob.closed() == []
     wire.send = send
     simulated.until(lambda: len(bob.payloads()) + bob.counted("dropped", "quota") == 10_000)
+
+
+def test_messages_that_wait_together_share_a_batch_and_one_alone_leaves_at_once(simulated: SimulatedWorld) -> None:
+    """At once: at the moment it is handled, with no timer in between and nothing told afterwards."""
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    simulated.connected(alice, bob)
+    batches: list[tuple[float, int]] = []
+    send = alice.engine.wire.send
+
+    def recorded(route: bytes, frames: list[bytes]) -> Sent:
+        if not is_control(frames[0]):
+            batches.append((simulated.simulation.now(), len(decode_batch(frames))))
+        return send(route, frames)
+
+    alice.engine.wire.send = recorded
+    before = simulated.simulation.now()
+    send_many(alice, bob, 16, 5)
+    simulated.simulation.settle()
+    send_many(alice, bob, 16, 1)
+    simulated.simulation.settle()
+    assert batches == [(before, 5), (before, 1)]

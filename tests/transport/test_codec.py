@@ -23,6 +23,7 @@ from rookery.transport.codec import (
     Welcome,
     decode_batch,
     decode_control,
+    decode_single,
     encode_batch,
     encode_control,
     is_control,
@@ -85,6 +86,24 @@ def test_batch_does_not_copy_large_payloads() -> None:
     frames = encode_batch([(1, large), (1, b"small")])
     assert any(frame is large for frame in frames)
     assert decode_batch(frames)[0][1] is large
+
+
+@given(st.binary(max_size=40).map(lambda tail: b"\x01\0\0\x01" + tail) | st.binary(max_size=40))
+def test_single_of_any_frame_is_what_the_batch_decodes_to_or_left_to_it(frame: bytes) -> None:
+    single = decode_single(frame)
+    try:
+        whole = decode_batch([frame])
+    except DecodeError:
+        assert single is None
+    else:
+        assert single == (whole[0] if len(whole) == 1 else None)
+
+
+def test_single_of_a_batch_of_one_joined_payload_is_that_payload_and_of_any_other_none() -> None:
+    assert decode_single(encode_batch([(16, b"hi")])[0]) == (16, b"hi")
+    assert decode_single(encode_batch([(16, b"")])[0]) == (16, b"")
+    assert decode_single(encode_batch([(16, bytes(JOIN_UP_TO + 1))])[0]) is None
+    assert decode_single(encode_batch([(16, b"a"), (16, b"b")])[0]) is None
 
 
 @pytest.mark.parametrize(
