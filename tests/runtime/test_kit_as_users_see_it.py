@@ -36,8 +36,9 @@ def test_example_of_the_documentation_passes(tmp_path: Path, site: str) -> None:
     files = re.findall(r"```python\n# file: (\S+)\n(.*?)```", text, re.DOTALL)
     for name, code in files:
         (tmp_path / name).write_text(code)
-    assert [name for name, _ in files] == ["reminder.py", "test_reminder.py", "test_reminder_on_threads.py"]
-    assert "5 passed" in run_pytest(tmp_path, path=site)
+    tests = sum(code.count("\ndef test_") for _, code in files)
+    assert tests >= 5
+    assert f"{tests} passed" in run_pytest(tmp_path, path=site)
 
 
 def test_failed_test_prints_the_last_messages_with_the_seed(tmp_path: Path, site: str) -> None:
