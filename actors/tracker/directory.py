@@ -193,6 +193,7 @@ class Directory:
         record.opened(now)
         record.pace.link_opened()
         self.table.book.reached(peer)
+        self.table.journal.peer(peer)
         return Reason.ADDRESS_CHANGED if record.stale else self.table.refusal(peer, now)
 
     def release(self, ticket: Ticket, reason: Reason, now: float) -> bool:
@@ -276,8 +277,11 @@ class Directory:
         """The peer is inert again: when it may be tried next."""
         config, rng = self._config, self._rng
         if ended.opened_at is not None:
+            record.seen_at = now
             record.pace.link_ended(reason, now - ended.opened_at, config, rng, now)
         elif ended.ticket.direction is Direction.OUT:
             missed = record.pace.dial_failed(reason, config, rng, now)
+            if missed:
+                record.failed_at = now
             if missed and record.listing is None:
                 self.table.book.missed(record.peer)

@@ -46,7 +46,10 @@ class Hold:
 
 @dataclass(slots=True)
 class Record:
-    """One peer. given: whether `track` or `overwrite` set the address, rather than the peer's own signed record."""
+    """One peer. given: whether `track` or `overwrite` set the address, rather than the peer's own signed record.
+
+    seen_at: when a link of it last opened or ended; failed_at: when a dial of it last failed. Monotonic seconds.
+    """
 
     peer: PeerId
     address: Address | None = None
@@ -59,6 +62,8 @@ class Record:
     hold: Hold | None = None
     superseded: Hold | None = None
     registered: str | None = None  # under which IP the gate knows it; kept by the register
+    seen_at: float | None = None
+    failed_at: float | None = None
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -110,6 +115,7 @@ class Record:
         if self.hold is None or self.hold.opened_at is not None:
             raise IllegalTransition(f"a link to {self.peer.short} opened that nobody reserved ({self.status.value})")
         self.hold = replace(self.hold, opened_at=now)
+        self.seen_at = now
         self.superseded = None
 
     def release(self, ticket: Ticket) -> Hold | None:

@@ -20,6 +20,7 @@ from .book import Book
 from .config import Config
 from .dialqueue import DialQueue, Turn
 from .errors import CannotBlock
+from .journal import Journal
 from .pace import NEVER, Pace
 from .record import Record
 from .register import ANYWHERE, Register
@@ -34,6 +35,7 @@ class Table:
     def __init__(self, config: Config, me: PeerId, rng: random.Random) -> None:
         self.trusted = {*config.trusted, *(static.peer for static in config.peers)}
         self.trust_changed = False
+        self.journal = Journal()
         self.blocks = Blocks()
         self.book = Book(config.max_hinted_peers)
         self.queue = DialQueue(rng)
@@ -126,7 +128,7 @@ class Table:
         if peer in self.trusted:
             return False
         self.trusted.add(peer)
-        self.trust_changed = True
+        self._trust_changed(peer)
         self._settle_known(peer, now)
         return True
 
@@ -135,9 +137,13 @@ class Table:
         if peer not in self.trusted:
             return None
         self.trusted.discard(peer)
-        self.trust_changed = True
+        self._trust_changed(peer)
         record = self._records.get(peer)
         return self.settle_all((record,), set(), now) if record is not None else ()
+
+    def _trust_changed(self, peer: PeerId) -> None:
+        self.trust_changed = True
+        self.journal.trusts(peer)
 
     def block(self, peer: PeerId, duration: float, now: float) -> tuple[float, bool]:
         """Block a peer, known or not: until when, and whether that is new. Raises CannotBlock."""
@@ -150,6 +156,7 @@ class Table:
             self.blocks.add(peer, duration, now)
         except ValueError as error:
             raise CannotBlock(peer, str(error)) from None
+        self.journal.block(peer)
         self._settle_known(peer, now)
         return now + duration, True
 
@@ -158,6 +165,7 @@ class Table:
         block = self.blocks.remove(peer)
         if block is None:
             return None
+        self.journal.block(block.peer)
         self._settle_known(peer, now)
         return block.peer
 
@@ -165,6 +173,7 @@ class Table:
         """End the blocks whose time has come; whose they were."""
         over = self.blocks.expire(now)
         for peer in over:
+            self.journal.block(peer)
             self._settle_known(peer, now)
         return over
 
@@ -177,6 +186,7 @@ class Table:
 
     def settle(self, record: Record, now: float) -> None:
         """Bring queue, book and register in step with a record that was changed; drop it if nobody needs it."""
+        self.journal.peer(record.peer)
         if record.listing is None and record.hold is None and record.address is None:
             self._drop(record, now)
             return
