@@ -72,16 +72,18 @@ def test_journal_notes_a_peer_that_was_forgotten(directory: Directory) -> None:
 
 def test_journal_notes_blocks_and_trust_that_begin_and_end(directory: Directory) -> None:
     table = directory.table
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: table.block(CAROL, 5.0, 10.0),
         lambda: table.unblock(CAROL, 11.0),
         lambda: table.block(CAROL, 5.0, 12.0),
         lambda: table.expire(20.0),
-    ):
+    ]
+    for change in changes:
         table.journal.blocks.clear()
         change()
         assert list(table.journal.blocks) == [CAROL]
-    for change in (lambda: table.trust(CAROL, 10.0), lambda: table.distrust(CAROL, 10.0)):
+    changes = [lambda: table.trust(CAROL, 10.0), lambda: table.distrust(CAROL, 10.0)]
+    for change in changes:
         table.journal.trust.clear()
         change()
         assert list(table.journal.trust) == [CAROL]
