@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 from typing import NoReturn, Self
 
 from cryptography.exceptions import InvalidSignature
@@ -128,10 +129,12 @@ def verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def curve_key(peer: PeerId) -> bytes:
     """Return the CURVE public key of `peer`, 32 raw bytes; `ValueError` if the id is no valid public key.
 
-    RFC 7748 section 4.1, as libsodium's `crypto_sign_ed25519_pk_to_curve25519`. About 0.1 ms: keep what you need often.
+    RFC 7748 section 4.1, as libsodium's `crypto_sign_ed25519_pk_to_curve25519`. About 0.1 ms, unless it is among the
+    last few thousand that were asked for.
     """
     return edwards.montgomery(peer)
 
