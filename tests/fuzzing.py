@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rookery.actors.membership.envelope import Envelope
+from rookery.actors.membership.swim import MemberId, NamedBroadcasts
 from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.codec import decode_packet
 from rookery.actors.resolver import wire as resolver
@@ -19,7 +20,7 @@ RECORD = PeerRecord.sign(
     IDENTITY, network="net", address=Address.parse("tcp://[::1]:7000"), generation=9, metadata=b"x"
 )
 SWIM = bytes.fromhex(
-    "990101c420"
+    "9a0101c420"
     + "11" * 32
     + "ce6553f10002c420"
     + "22" * 32
@@ -27,7 +28,9 @@ SWIM = bytes.fromhex(
     + "94c420"
     + "33" * 32
     + "ce6553f1010001"
+    + "91c40161"
 )
+NAMED_SENDER = MemberId(bytes(32), 1)
 CONTROL = (
     codec.Hello((1, 2), "net", RECORD.encode(), packets=False, proof=bytes(32)),
     codec.Welcome(1, bytes(16), RECORD.encode(), None),
@@ -98,6 +101,11 @@ DECODERS: dict[str, Decoder] = {
     ),
     "envelope": Decoder(Envelope.decode, DecodeError, [Envelope(SWIM, (RECORD.encode(),), (IDENTITY.peer,)).encode()]),
     "swim": Decoder(decode_packet, swim_errors.DecodeError, [SWIM]),
+    "named": Decoder(
+        lambda data: NamedBroadcasts(repr).receive_item(data, NAMED_SENDER),
+        swim_errors.DecodeError,
+        [NamedBroadcasts(repr).item(NAMED_SENDER, "weather", b"rain")],
+    ),
     "manifest": Decoder(Manifest.decode_root, ManifestError, [Manifest(1, 5, 65536, bytes(32)).encode()]),
     "call": Decoder(
         protocol.decode_call, protocol.ProtocolError, [protocol.encode_call(protocol.Call(1, "get", {"key": b"x"}))]

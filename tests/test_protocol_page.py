@@ -40,7 +40,8 @@ def frame(text: str) -> bytes:
 
 def again_swim(data: bytes) -> bytes:
     packet = swim.decode_packet(data)
-    return swim.encode_packet(swim.encode_header(packet.header), [swim.encode_update(each) for each in packet.updates])
+    updates, items = map(swim.encode_update, packet.updates), map(swim.encode_item, packet.items)
+    return swim.encode_packet(swim.encode_header(packet.header), list(updates), list(items))
 
 
 AGAIN: dict[str, Callable[[bytes], bytes]] = {

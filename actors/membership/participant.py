@@ -107,7 +107,7 @@ class Participant:
         """Announce this node to the seeds, now and while it is isolated."""
         others = {peer: address for peer, address in seeds if peer != self.own.peer}
         self.records.set_seeds(others)
-        self.swim.join([MemberId(peer, 0) for peer in others], self._outbox)
+        self.swim.join([MemberId(peer, 0) for peer in others], self._engine.now(), self._outbox)
         self.carry_out()
 
     def renewed(self, own: PeerRecord) -> bool:
@@ -120,7 +120,8 @@ class Participant:
 
     def come_back(self) -> None:
         """After `leave`: go on under the generation of our newest record."""
-        self.swim.change_identity(MemberId(self.own.peer, self.own.generation), self._outbox)
+        own = MemberId(self.own.peer, self.own.generation)
+        self.swim.change_identity(own, self._engine.now(), self._outbox)
         self.carry_out()
 
     def leave(self) -> None:
@@ -148,7 +149,7 @@ class Participant:
 
     def timer(self, timer: swim.Timer) -> None:
         """A timer of the protocol has run down."""
-        self.swim.handle_timer(timer, self._outbox)
+        self.swim.handle_timer(timer, self._engine.now(), self._outbox)
         self.carry_out()
         if isinstance(timer, RemoveDown) and self.view.forget(timer.member):
             self._forget(PeerId(timer.member.key))

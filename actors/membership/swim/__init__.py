@@ -9,17 +9,21 @@ unless it refutes. News travels on the probes themselves. The rules stand at the
     receiving      what happens to a packet
     periodic       tasks that repeat
     backlog        what is passed on, and how often
+    broadcasts     the application's own news; by name: `named`
     codec          the bytes
 
 The package imports nothing of Rookery and can be used alone; `swim` shows how.
 """
 
+from .broadcasts import BroadcastHandler, BroadcastKey
 from .config import Config, Periodic
 from .core import Connection, Counters
 from .errors import (
+    CustomBroadcastError,
     DataFromOurselvesError,
     DataTooBigError,
     DecodeError,
+    EmptyBroadcastError,
     ForgedSenderError,
     IndirectForOurselvesError,
     InvalidConfigError,
@@ -28,6 +32,7 @@ from .errors import (
     SwimError,
 )
 from .member import Member, MemberId, State
+from .named import NamedBroadcast, NamedBroadcasts
 from .notifications import (
     Active,
     AddressInUse,
@@ -46,14 +51,18 @@ from .timers import Timer
 __all__ = [
     "Active",
     "AddressInUse",
+    "BroadcastHandler",
+    "BroadcastKey",
     "Config",
     "Connection",
     "Counters",
+    "CustomBroadcastError",
     "DataFromOurselvesError",
     "DataTooBigError",
     "DecodeError",
     "Defunct",
     "Effect",
+    "EmptyBroadcastError",
     "ForgedSenderError",
     "Idle",
     "IndirectForOurselvesError",
@@ -62,6 +71,8 @@ __all__ = [
     "MemberDown",
     "MemberId",
     "MemberUp",
+    "NamedBroadcast",
+    "NamedBroadcasts",
     "NotUndeadError",
     "Notification",
     "Notify",

@@ -45,7 +45,7 @@ def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: f
             store(core, update, do_broadcast, outbox)
     if accused:
         core.gossip(core.config.num_indirect_probes, outbox)
-    judge_connection(core, outbox)
+    judge_connection(core, now, outbox)
 
 
 def store(core: Core, update: Member, do_broadcast: bool, outbox: Outbox) -> bool:
@@ -144,41 +144,41 @@ def become_undead(core: Core, outbox: Outbox) -> None:
         outbox.notify(Defunct())
 
 
-def judge_connection(core: Core, outbox: Outbox) -> None:
+def judge_connection(core: Core, now: float, outbox: Outbox) -> None:
     """Connected with an active member, Disconnected without; Undead stays Undead."""
     if core.is_undead:
         return
     if core.members.num_active and not core.is_connected:
-        _connect(core, outbox)
+        _connect(core, now, outbox)
     elif not core.members.num_active and core.is_connected:
         core.connection = Connection.DISCONNECTED
         core.new_epoch()
         outbox.notify(Idle())
     if not core.is_connected:
-        _keep_announcing(core, outbox)
+        _keep_announcing(core, now, outbox)
 
 
-def _connect(core: Core, outbox: Outbox) -> None:
+def _connect(core: Core, now: float, outbox: Outbox) -> None:
     config = core.config
     core.connection = Connection.CONNECTED
     core.seed_attempts = 0
     core.new_epoch()
     first = core.rng.uniform(0.0, config.probe_period) if config.jitter_first_probe else config.probe_period
-    core.arm(ProbeRandomMember, first, outbox)
+    core.arm(ProbeRandomMember, first, now, outbox)
     for kind, task in (
         (PeriodicAnnounce, config.periodic_announce),
         (PeriodicAnnounceDown, config.periodic_announce_to_down_members),
         (PeriodicGossip, config.periodic_gossip),
     ):
         if task is not None:
-            core.arm(kind, task.frequency, outbox)
+            core.arm(kind, task.frequency, now, outbox)
     outbox.notify(Active())
 
 
-def _keep_announcing(core: Core, outbox: Outbox) -> None:
+def _keep_announcing(core: Core, now: float, outbox: Outbox) -> None:
     """An isolated node goes on trying members it holds Down, and its seeds (defect D11)."""
     down = core.config.periodic_announce_to_down_members
     if down is not None and PeriodicAnnounceDown not in core.awaited:
-        core.arm(PeriodicAnnounceDown, down.frequency, outbox)
+        core.arm(PeriodicAnnounceDown, down.frequency, now, outbox)
     if core.seeds and core.config.announce_to_seeds is not None and AnnounceToSeeds not in core.awaited:
-        core.arm(AnnounceToSeeds, core.config.announce_to_seeds, outbox)
+        core.arm(AnnounceToSeeds, core.config.announce_to_seeds, now, outbox)

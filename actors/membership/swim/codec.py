@@ -1,26 +1,31 @@
 """Packets as msgpack, version 1.
 
-    packet = [1, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates]
-    fields = []                         Announce, Feed, Gossip, TurnUndead
+    packet = [1, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items]
+    fields = []                         Announce, Feed, Gossip, TurnUndead, Broadcast
              [number]                   Ping, Ack
              [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck
     update = [key, generation, incarnation, state]; state 0 Alive, 1 Suspect, 2 Down
+    item   = bin, the application's broadcast
 
 * A packet is exactly one such array, with nothing before or behind it.
 * Keys are 32-byte `bin`; numbers are whole, within the bounds of `member`; a probe number is below 2**63.
-* Announce and TurnUndead have no updates; no packet has more than 256.
+* No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
 * What breaks a rule raises DecodeError and nothing else, and no memory is taken by a length that the packet claims.
+
+The same members are named again and again, so what was read lately is kept, in caches of a fixed size.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 import msgpack
 
 from .errors import DecodeError
-from .member import KEY_BYTES, Member, MemberId, State
+from .member import Member, MemberId, State
 from .messages import (
     Ack,
     Announce,
+    Broadcast,
     Feed,
     ForwardedAck,
     Gossip,
@@ -35,28 +40,34 @@ from .messages import (
 )
 
 __all__ = [
+    "LIST_HEADS_BYTES",
+    "MAX_ITEMS",
     "MAX_UPDATES",
     "MIN_UPDATE_BYTES",
-    "UPDATES_HEAD_BYTES",
     "VERSION",
     "decode_packet",
     "encode_header",
+    "encode_item",
     "encode_packet",
     "encode_update",
 ]
 
 VERSION = 1
 MAX_UPDATES = 256
+MAX_ITEMS = 64
 MIN_UPDATE_BYTES = 38
 """An update with every number below 128; a real one, with unix time as generation, has about 42."""
 
-UPDATES_HEAD_BYTES = 3
-"""The longest head of an array of at most 256 updates."""
+LIST_HEADS_BYTES = 6
+"""The longest heads of the lists of updates and items together."""
 
 _NUMBER_LIMIT = 1 << 63
-_PACKET_FIELDS = 9
+_PACKET_FIELDS = 10
+_LIST_HEADS = [msgpack.Packer().pack_array_header(length) for length in range(max(MAX_UPDATES, MAX_ITEMS) + 1)]
+_EMPTY_LISTS = len(_LIST_HEADS[0]) * 2
 
-_BARE: dict[int, type[Announce | Feed | Gossip | TurnUndead]] = {7: Announce, 8: Feed, 9: Gossip, 10: TurnUndead}
+_Bare = type[Announce | Feed | Gossip | TurnUndead | Broadcast]
+_BARE: dict[int, _Bare] = {7: Announce, 8: Feed, 9: Gossip, 10: TurnUndead, 11: Broadcast}
 _NUMBERED: dict[int, type[Ping | Ack]] = {1: Ping, 2: Ack}
 _INDIRECT: dict[int, type[PingReq | IndirectPing | IndirectAck | ForwardedAck]] = {
     3: PingReq,
@@ -73,43 +84,47 @@ _KINDS: dict[type[Message], int] = {
 
 def encode_header(header: Header) -> bytes:
     """A packet up to its updates, which `encode_packet` adds."""
-    fields = (VERSION, _KINDS[type(header.message)], *_identity(header.src), header.src_incarnation)
-    head = msgpack.packb((*fields, *_identity(header.dst), _fields(header.message), ()))
-    return bytes(head[:-1])  # the last byte is the empty list of updates
+    src, dst, message = header.src, header.dst, header.message
+    kind = _KINDS[type(message)]
+    values = (VERSION, kind, src.key, src.generation, header.src_incarnation, dst.key, dst.generation)
+    head = msgpack.packb((*values, _fields(message), (), ()))
+    return bytes(head[:-_EMPTY_LISTS])
 
 
 def encode_update(update: Member) -> bytes:
     """One update."""
-    return bytes(msgpack.packb((*_identity(update.id), update.incarnation, int(update.state))))
+    return bytes(msgpack.packb((update.id.key, update.id.generation, update.incarnation, int(update.state))))
 
 
-def encode_packet(header: bytes, updates: Sequence[bytes]) -> bytes:
-    """A whole packet from its encoded parts; at most 256 updates."""
-    return b"".join((header, msgpack.Packer().pack_array_header(len(updates)), *updates))
+def encode_item(item: bytes) -> bytes:
+    """One broadcast: up to 5 bytes longer than it is."""
+    return bytes(msgpack.packb(item))
+
+
+def encode_packet(header: bytes, updates: Sequence[bytes] = (), items: Sequence[bytes] = ()) -> bytes:
+    """A whole packet from its encoded parts; at most 256 updates and 64 items."""
+    return b"".join((header, _LIST_HEADS[len(updates)], *updates, _LIST_HEADS[len(items)], *items))
 
 
 def decode_packet(data: bytes) -> Packet:
     """Read a packet; raises DecodeError, which says what is wrong."""
     values = _array(_unpack(data), _PACKET_FIELDS, "a packet")
-    version, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, raw_updates = values
+    version, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items = values
     if type(version) is not int or version != VERSION:
         raise DecodeError(f"protocol version {version!r} is not spoken here, only {VERSION}")
     try:
         message = _read_message(kind, fields)
-        sender = _read_member(src_key, src_generation, src_incarnation, int(State.ALIVE))
-        header = Header(sender.id, sender.incarnation, _read_identity(dst_key, dst_generation), message)
-        updates = tuple(_read_update(raw) for raw in _items(raw_updates, "updates"))
+        sender = _alive(src_key, src_generation, src_incarnation)
+        header = Header(sender.id, sender.incarnation, _identity(dst_key, dst_generation), message)
+        packet = Packet(header, _read_updates(updates), _read_items(items))
     except DecodeError:
         raise
+    except TypeError as error:  # a value that no cache can look up
+        raise DecodeError(f"an array where a key or a number belongs: {error}") from error
     except ValueError as error:  # a bound of MemberId or Member
         raise DecodeError(str(error)) from error
-    if updates and isinstance(message, Announce | TurnUndead):
-        raise DecodeError(f"{type(message).__name__} carries no updates, but here are {len(updates)}")
-    return Packet(header, updates)
-
-
-def _identity(identity: MemberId) -> tuple[bytes, int]:
-    return identity.key, identity.generation
+    _check_load(packet)
+    return packet
 
 
 def _fields(message: Message) -> tuple[object, ...]:
@@ -117,45 +132,76 @@ def _fields(message: Message) -> tuple[object, ...]:
         case Ping(number) | Ack(number):
             return (number,)
         case PingReq(third, number) | IndirectPing(third, number):
-            return (*_identity(third), number)
+            return third.key, third.generation, number
         case IndirectAck(third, number) | ForwardedAck(third, number):
-            return (*_identity(third), number)
+            return third.key, third.generation, number
         case _:
             return ()
 
 
 def _unpack(data: bytes) -> object:
-    limits = {"max_str_len": 0, "max_map_len": 0, "max_ext_len": 0, "max_bin_len": KEY_BYTES}
+    limits = {"max_str_len": 0, "max_map_len": 0, "max_ext_len": 0}
     try:
-        return msgpack.unpackb(data, max_array_len=MAX_UPDATES, **limits)
+        return msgpack.unpackb(data, max_array_len=MAX_UPDATES, max_bin_len=len(data), **limits)
     except (ValueError, msgpack.UnpackException) as error:
         raise DecodeError(f"not one msgpack value within the limits of a packet: {error or type(error)}") from error
 
 
 def _read_message(kind: object, fields: object) -> Message:
     if type(kind) is int:
-        if kind in _BARE:
-            _array(fields, 0, "the fields of the message")
-            return _BARE[kind]()
         if kind in _NUMBERED:
             (number,) = _array(fields, 1, "the fields of the message")
             return _NUMBERED[kind](_number(number))
+        if kind in _BARE:
+            _array(fields, 0, "the fields of the message")
+            return _BARE[kind]()
         if kind in _INDIRECT:
             key, generation, number = _array(fields, 3, "the fields of the message")
-            return _INDIRECT[kind](_read_identity(key, generation), _number(number))
+            return _INDIRECT[kind](_identity(key, generation), _number(number))
     raise DecodeError(f"message kind {kind!r} is unknown; it must be 1 to {len(_KINDS)}")
 
 
-def _read_update(raw: object) -> Member:
-    key, generation, incarnation, state = _array(raw, 4, "an update")
-    return _read_member(key, generation, incarnation, state)
+def _read_updates(raws: object) -> tuple[Member, ...]:
+    if not isinstance(raws, list):
+        raise DecodeError(f"updates must be an array, not {type(raws).__name__}")
+    try:
+        return tuple([_member(*raw) for raw in raws])
+    except TypeError:
+        for raw in raws:
+            _array(raw, 4, "an update")
+        raise
 
 
-def _read_member(key: object, generation: object, incarnation: object, state: object) -> Member:
-    return Member(_read_identity(key, generation), _whole(incarnation, "incarnation"), State(_whole(state, "state")))
+def _read_items(raws: object) -> tuple[bytes, ...]:
+    if raws == []:  # most packets
+        return ()
+    if not isinstance(raws, list) or len(raws) > MAX_ITEMS:
+        raise DecodeError(f"items must be an array of at most {MAX_ITEMS}")
+    items = tuple(raw for raw in raws if isinstance(raw, bytes) and raw)
+    if len(items) != len(raws):
+        raise DecodeError("an item must be bytes, at least one")
+    return items
 
 
-def _read_identity(key: object, generation: object) -> MemberId:
+def _check_load(packet: Packet) -> None:
+    message = packet.header.message
+    if packet.updates and not message.updates:
+        raise DecodeError(f"{type(message).__name__} carries no updates, but here are {len(packet.updates)}")
+    if packet.items and not message.items:
+        raise DecodeError(f"{type(message).__name__} carries no items, but here are {len(packet.items)}")
+
+
+@lru_cache(16_384, typed=True)  # typed: True is not 1
+def _member(key: object, generation: object, incarnation: object, state: object) -> Member:
+    return Member(_identity(key, generation), _whole(incarnation, "incarnation"), State(_whole(state, "state")))
+
+
+def _alive(key: object, generation: object, incarnation: object) -> Member:
+    return _member(key, generation, incarnation, 0)
+
+
+@lru_cache(8_192, typed=True)
+def _identity(key: object, generation: object) -> MemberId:
     if not isinstance(key, bytes):
         raise DecodeError(f"a key must be bytes, not {type(key).__name__}")
     return MemberId(key, _whole(generation, "generation"))
@@ -171,12 +217,6 @@ def _number(value: object) -> int:
 def _whole(value: object, what: str) -> int:
     if type(value) is not int:  # a bool is an int for isinstance
         raise DecodeError(f"{what} must be a whole number, not {type(value).__name__}")
-    return value
-
-
-def _items(value: object, what: str) -> Iterable[object]:
-    if not isinstance(value, list):
-        raise DecodeError(f"{what} must be an array, not {type(value).__name__}")
     return value
 
 

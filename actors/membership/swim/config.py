@@ -15,6 +15,8 @@ __all__ = ["Config", "Periodic"]
 _DAY = 86_400.0
 _MIN_COPIES = 10
 _PACKET_RANGE = (512, 65_536)
+MAX_HEADER = 160
+"""Bytes before the updates and the items, at most (a test holds the codec to it)."""
 
 
 def _require(condition: bool, field: str, value: object, allowed: str) -> None:
@@ -46,7 +48,7 @@ class Periodic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Field names are Foca's (membership reference 1.9); the last five are ours."""
+    """Field names are Foca's (membership reference 1.9); those from `announce_to_seeds` on are ours."""
 
     probe_period: float
     """One probe each; the verdict about it falls at the end of the period."""
@@ -93,6 +95,13 @@ class Config:
     max_rejoins_per_minute: int = 6
     """Beyond this somebody else lives under our key: say so instead of renewing for ever (reference 3.7)."""
 
+    max_broadcasts: int = 128
+    """The application's broadcasts in the queue; beyond it the most sent one goes."""
+
+    broadcast_share: float = 0.25
+    """Part of a packet, above 0 and at most 1, that is the broadcasts' if there are any: neither they nor updates
+    starve. One broadcast must fit into it. What one kind leaves free is the other's."""
+
     def __post_init__(self) -> None:
         for field in ("probe_period", "probe_rtt", "suspect_to_down_after", "remove_down_after"):
             _require_duration(field, getattr(self, field))
@@ -100,10 +109,17 @@ class Config:
             _require_duration("announce_to_seeds", self.announce_to_seeds)
         below = f"below probe_period ({self.probe_period} s)"
         _require(self.probe_rtt < self.probe_period, "probe_rtt", self.probe_rtt, below)
-        for field in ("num_indirect_probes", "max_incarnation_jump", "max_rejoins_per_minute"):
+        share = self.broadcast_share
+        _require(isinstance(share, int | float) and 0 < share <= 1, "broadcast_share", share, "above 0 and at most 1")
+        for field in ("num_indirect_probes", "max_broadcasts", "max_incarnation_jump", "max_rejoins_per_minute"):
             _require_count(field, getattr(self, field), 1)
         _require_count("max_transmissions", self.max_transmissions, 1, 255)
         _require_count("max_packet_size", self.max_packet_size, *_PACKET_RANGE)
+
+    @property
+    def broadcast_room(self) -> int:
+        """Bytes that broadcasts have in every packet, each with up to 3 bytes of framing."""
+        return int(self.broadcast_share * (self.max_packet_size - MAX_HEADER))
 
     @classmethod
     def simple(cls) -> Self:

@@ -4,12 +4,12 @@
 the outbox holds its effects.
 """
 
-from typing import ClassVar
-
 __all__ = [
+    "CustomBroadcastError",
     "DataFromOurselvesError",
     "DataTooBigError",
     "DecodeError",
+    "EmptyBroadcastError",
     "ForgedSenderError",
     "IndirectForOurselvesError",
     "InvalidConfigError",
@@ -22,7 +22,7 @@ __all__ = [
 class SwimError(ValueError):
     """The root of every error of this package."""
 
-    touched: ClassVar[bool] = False
+    touched: bool = False
 
 
 class DecodeError(SwimError):
@@ -30,7 +30,23 @@ class DecodeError(SwimError):
 
 
 class DataTooBigError(SwimError):
-    """A packet longer than `Config.max_packet_size`; it was not looked at."""
+    """A packet longer than `Config.max_packet_size`, or a broadcast longer than its part of one; not looked at."""
+
+
+class EmptyBroadcastError(SwimError):
+    """A broadcast of no bytes."""
+
+
+class CustomBroadcastError(SwimError):
+    """The application's handler raised; its error is the `__cause__`.
+
+    In `add_broadcast` nothing had changed. In `handle_data` the sender, the updates and the items before were applied,
+    the items behind are taken too, and the message is answered all the same.
+    """
+
+    def __init__(self, message: str, *, touched: bool) -> None:
+        super().__init__(message)
+        self.touched = touched
 
 
 class DataFromOurselvesError(SwimError):
@@ -44,7 +60,7 @@ class ForgedSenderError(SwimError):
 class IndirectForOurselvesError(SwimError):
     """An indirect message that names us as the third party. Its sender and updates were applied before."""
 
-    touched: ClassVar[bool] = True
+    touched = True
 
 
 class InvalidConfigError(SwimError):

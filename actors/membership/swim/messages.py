@@ -4,15 +4,19 @@ Helpers of an indirect probe keep no state: all they need travels in the message
 
     prober --Ping--> target --Ack--> prober
     prober --PingReq--> helper --IndirectPing--> target --IndirectAck--> helper --ForwardedAck--> prober
+
+What a kind may carry stands on its class: `updates` about members, and `items`, the application's broadcasts.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .member import Member, MemberId
 
 __all__ = [
     "Ack",
     "Announce",
+    "Broadcast",
     "Feed",
     "ForwardedAck",
     "Gossip",
@@ -23,26 +27,39 @@ __all__ = [
     "Packet",
     "Ping",
     "PingReq",
+    "Probing",
     "TurnUndead",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Ping:
+class _Carrier:
+    updates: ClassVar[bool] = True
+    items: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Bare:
+    updates: ClassVar[bool] = False
+    items: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(_Carrier):
     """Are you there? `number` ties the answer to the current probe."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(_Carrier):
     """The answer to a Ping, with its number."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class PingReq:
+class PingReq(_Carrier):
     """Please ping `target` for me."""
 
     target: MemberId
@@ -50,7 +67,7 @@ class PingReq:
 
 
 @dataclass(frozen=True, slots=True)
-class IndirectPing:
+class IndirectPing(_Carrier):
     """Are you there? `origin` asks."""
 
     origin: MemberId
@@ -58,7 +75,7 @@ class IndirectPing:
 
 
 @dataclass(frozen=True, slots=True)
-class IndirectAck:
+class IndirectAck(_Carrier):
     """The answer to an IndirectPing, for `target`, who asked first."""
 
     target: MemberId
@@ -66,7 +83,7 @@ class IndirectAck:
 
 
 @dataclass(frozen=True, slots=True)
-class ForwardedAck:
+class ForwardedAck(_Carrier):
     """`origin`, whom you asked me to ping, has answered."""
 
     origin: MemberId
@@ -74,26 +91,34 @@ class ForwardedAck:
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
-    """I join; whom do you know? Carries no updates."""
+class Announce(_Bare):
+    """I join; whom do you know?"""
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(_Carrier):
     """The answer to Announce: carries random active members in place of the backlog."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gossip:
+class Gossip(_Carrier):
     """Only carries updates."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnUndead:
-    """I hold you Down. Carries no updates."""
+class TurnUndead(_Bare):
+    """I hold you Down."""
 
 
-Message = Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck | Announce | Feed | Gossip | TurnUndead
+@dataclass(frozen=True, slots=True)
+class Broadcast(_Carrier):
+    """Only carries the application's broadcasts."""
+
+    updates: ClassVar[bool] = False
+
+
+Probing = Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck
+Message = Probing | Announce | Feed | Gossip | TurnUndead | Broadcast
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +136,5 @@ class Packet:
     """A decoded packet."""
 
     header: Header
-    updates: tuple[Member, ...]
+    updates: tuple[Member, ...] = ()
+    items: tuple[bytes, ...] = ()

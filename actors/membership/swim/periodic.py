@@ -13,36 +13,36 @@ __all__ = ["announce_to_active", "announce_to_down", "announce_to_seeds", "annou
 _MAX_BACKOFF = 8
 
 
-def announce_to_active(core: Core, outbox: Outbox) -> None:
+def announce_to_active(core: Core, now: float, outbox: Outbox) -> None:
     task = core.config.periodic_announce
     if task is not None:
-        core.arm(PeriodicAnnounce, task.frequency, outbox)
+        core.arm(PeriodicAnnounce, task.frequency, now, outbox)
         chosen = core.members.choose_active(task.num_members, core.rng, core.probeable)
         _announce(core, (member.id for member in chosen), outbox)
 
 
-def announce_to_down(core: Core, outbox: Outbox) -> None:
+def announce_to_down(core: Core, now: float, outbox: Outbox) -> None:
     task = core.config.periodic_announce_to_down_members
     if task is not None:
-        core.arm(PeriodicAnnounceDown, task.frequency, outbox)
+        core.arm(PeriodicAnnounceDown, task.frequency, now, outbox)
         chosen = core.members.choose_down(task.num_members, core.rng, core.probeable)
         _announce(core, (member.id for member in chosen), outbox)
 
 
-def push_gossip(core: Core, outbox: Outbox) -> None:
+def push_gossip(core: Core, now: float, outbox: Outbox) -> None:
     task = core.config.periodic_gossip
     if task is not None:
-        core.arm(PeriodicGossip, task.frequency, outbox)
-        if len(core.backlog):
+        core.arm(PeriodicGossip, task.frequency, now, outbox)
+        if len(core.backlog) or len(core.broadcasts):
             core.gossip(task.num_members, outbox)
 
 
-def announce_to_seeds_again(core: Core, outbox: Outbox) -> None:
+def announce_to_seeds_again(core: Core, now: float, outbox: Outbox) -> None:
     """Still isolated: the wait doubles up to eight times the first."""
     wait = core.config.announce_to_seeds
     if wait is not None:
         core.seed_attempts += 1
-        core.arm(AnnounceToSeeds, wait * min(2**core.seed_attempts, _MAX_BACKOFF), outbox)
+        core.arm(AnnounceToSeeds, wait * min(2**core.seed_attempts, _MAX_BACKOFF), now, outbox)
         announce_to_seeds(core, outbox)
 
 

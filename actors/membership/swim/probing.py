@@ -17,33 +17,33 @@ from .timers import ChangeSuspectToDown, ProbeRandomMember, SendIndirectProbe
 __all__ = ["ask_helpers", "declare_down", "probe_random_member"]
 
 
-def probe_random_member(core: Core, outbox: Outbox) -> None:
+def probe_random_member(core: Core, now: float, outbox: Outbox) -> None:
     """End of a period: judge the last probe, begin the next."""
-    _judge(core, outbox)
+    _judge(core, now, outbox)
     target = core.members.next_target(core.rng, core.probeable)
     core.probe.clear()
     if target is not None:
-        _begin(core, target, outbox)
-    core.arm(ProbeRandomMember, core.config.probe_period, outbox)
+        _begin(core, target, now, outbox)
+    core.arm(ProbeRandomMember, core.config.probe_period, now, outbox)
 
 
-def _begin(core: Core, target: Member, outbox: Outbox) -> None:
+def _begin(core: Core, target: Member, now: float, outbox: Outbox) -> None:
     core.probe.begin(target)
     core.send(target.id, Ping(core.probe.number), outbox)
-    token = core.awaited[SendIndirectProbe] = core.next_token()
-    outbox.schedule(SendIndirectProbe(target.id, token), core.config.probe_rtt)
+    wait = core.config.probe_rtt
+    outbox.schedule(SendIndirectProbe(target.id, core.expect(SendIndirectProbe, wait, now)), wait)
 
 
-def _judge(core: Core, outbox: Outbox) -> None:
+def _judge(core: Core, now: float, outbox: Outbox) -> None:
     probe = core.probe
     if not probe.is_complete:
         core.counters.incomplete_probe_cycles += 1
     elif probe.target is not None and not probe.succeeded:
         core.counters.failed_probes += 1
-        _suspect(core, probe.target, outbox)
+        _suspect(core, probe.target, now, outbox)
 
 
-def _suspect(core: Core, target: Member, outbox: Outbox) -> None:
+def _suspect(core: Core, target: Member, now: float, outbox: Outbox) -> None:
     """Accuse the target as it was when the probe began; one that refuted or renewed since is left alone."""
     held = core.members.holds(target.id)
     if held is None or not core.probeable(target.id.key):
@@ -71,7 +71,7 @@ def ask_helpers(core: Core, outbox: Outbox) -> None:
         core.send(helper.id, PingReq(target, probe.number), outbox)
 
 
-def declare_down(core: Core, timer: ChangeSuspectToDown, outbox: Outbox) -> None:
+def declare_down(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) -> None:
     """The time to refute is over."""
     held = core.members.holds(timer.member)
     if timer.token != core.epoch or held is None or held.incarnation != timer.incarnation:
@@ -79,6 +79,6 @@ def declare_down(core: Core, timer: ChangeSuspectToDown, outbox: Outbox) -> None
     if not core.probeable(timer.member.key):
         return
     if store(core, Member(timer.member, timer.incarnation, State.DOWN), True, outbox):
-        judge_connection(core, outbox)
+        judge_connection(core, now, outbox)
         if core.config.notify_down_members:
             core.send(timer.member, TurnUndead(), outbox)

@@ -4,13 +4,20 @@
 2. Not for this identity of ours: ignored. An Announce is for any identity of our key.
 3. The sender is alive: every packet is a join.
 4. A sender that we hold Down, or under a newer generation, is told so (if configured) and not listened to.
-5. The updates, then the answer to the message; only a Connected member answers.
+5. The updates, the application's items, then the answer to the message; only a Connected member answers. An item that
+   the application's handler refuses is an error after all this, and none of it is lost.
 """
 
 from .applying import apply_many, judge_connection, rejoin_or_become_undead, store
 from .codec import decode_packet
 from .core import Core
-from .errors import DataFromOurselvesError, DataTooBigError, ForgedSenderError, IndirectForOurselvesError
+from .errors import (
+    CustomBroadcastError,
+    DataFromOurselvesError,
+    DataTooBigError,
+    ForgedSenderError,
+    IndirectForOurselvesError,
+)
 from .member import Member, MemberId
 from .messages import (
     Ack,
@@ -20,6 +27,7 @@ from .messages import (
     Header,
     IndirectAck,
     IndirectPing,
+    Packet,
     Ping,
     PingReq,
     TurnUndead,
@@ -44,8 +52,23 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
         _answer_the_dead(core, header, now, outbox)
         return
     apply_many(core, packet.updates, True, now, outbox)
+    refusal = _take_items(core, packet)
     if core.is_connected:
         _react(core, header, now, outbox)
+    if refusal is not None:
+        raise refusal
+
+
+def _take_items(core: Core, packet: Packet) -> CustomBroadcastError | None:
+    """The first refusal; what comes behind it is taken all the same."""
+    first = None
+    for item in packet.items:
+        try:
+            core.broadcasts.take(item, packet.header.src, core.config, core.copies)
+        except CustomBroadcastError as refusal:
+            core.counters.refused_broadcasts += 1
+            first = first or refusal
+    return first
 
 
 def _check_sender(core: Core, src: MemberId, sender: bytes | None) -> None:
@@ -70,7 +93,7 @@ def _answer_the_dead(core: Core, header: Header, now: float, outbox: Outbox) -> 
     may_answer = not core.is_undead and (core.identity != before or not told_down)
     if core.config.notify_down_members and may_answer:
         core.send(header.src, TurnUndead(), outbox)
-    judge_connection(core, outbox)
+    judge_connection(core, now, outbox)
 
 
 def _react(core: Core, header: Header, now: float, outbox: Outbox) -> None:
@@ -94,8 +117,8 @@ def _react(core: Core, header: Header, now: float, outbox: Outbox) -> None:
             core.send(src, Feed(), outbox)
         case TurnUndead():
             rejoin_or_become_undead(core, now, outbox)
-            judge_connection(core, outbox)
-        case _:  # Feed and Gossip only bring updates
+            judge_connection(core, now, outbox)
+        case _:  # Feed, Gossip and Broadcast only bring something
             pass
 
 

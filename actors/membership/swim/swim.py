@@ -4,7 +4,7 @@ The caller brings packets, timers and time, and carries out what an operation le
 
     outbox = Outbox()
     swim = Swim.new(MemberId(key, generation), Config.new_lan(50), random.Random(), renew=renew)
-    swim.join(seeds, outbox)
+    swim.join(seeds, now, outbox)
     for effect in outbox.drain():
         match effect:
             case Send(to, data): ...                    # a datagram to `to`
@@ -20,9 +20,11 @@ from collections.abc import Iterable, Iterator
 from typing import Self
 
 from . import applying, periodic, probing, receiving
+from .broadcasts import BroadcastHandler, Broadcasts, NoBroadcasts
+from .codec import encode_item
 from .config import Config
 from .core import Connection, Core, Counters, Renew
-from .errors import NotUndeadError, SameIdentityError
+from .errors import DataTooBigError, EmptyBroadcastError, NotUndeadError, SameIdentityError
 from .member import Member, MemberId, State
 from .members import Accept
 from .messages import Announce
@@ -73,7 +75,21 @@ class Swim:
         `renew` gives the identity to go on with after being declared Down, of the same key and a higher generation,
         or None for none. `probeable(key)` is false for peers that must be neither probed nor accused (FLOWS 2.1).
         """
-        return cls(Core(identity, config, rng, renew, probeable))
+        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(NoBroadcasts())))
+
+    @classmethod
+    def with_custom_broadcast(
+        cls,
+        identity: MemberId,
+        config: Config,
+        rng: random.Random,
+        handler: BroadcastHandler,
+        *,
+        renew: Renew = _never,
+        probeable: Accept = _always,
+    ) -> Self:
+        """As `new`, with a handler for the application's broadcasts: `NamedBroadcasts`, or one of your own."""
+        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(handler)))
 
     @property
     def identity(self) -> MemberId:
@@ -113,6 +129,10 @@ class Swim:
         """How many members have an update still to be sent."""
         return len(self._core.backlog)
 
+    def custom_broadcast_backlog(self) -> int:
+        """How many of the application's broadcasts are still to be sent."""
+        return len(self._core.broadcasts)
+
     def apply_many(self, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
         """Apply updates as if they had been gossiped to us; without `do_broadcast` they are not passed on.
 
@@ -124,18 +144,36 @@ class Swim:
         """Ask `dst` (any generation of its key) for its view. Allowed in every state; our list does not change."""
         self._core.send(dst, Announce(), outbox)
 
-    def join(self, seeds: Iterable[MemberId], outbox: Outbox) -> None:
+    def join(self, seeds: Iterable[MemberId], now: float, outbox: Outbox) -> None:
         """Announce to the seeds now, and again with back-off whenever we are isolated (defect D11).
 
         Replaces the seeds given before. After `leave_cluster` it takes `change_identity` first.
         """
         self._core.seeds, self._core.seed_attempts = tuple(seeds), 0
         periodic.announce_to_seeds(self._core, outbox)
-        applying.judge_connection(self._core, outbox)
+        applying.judge_connection(self._core, now, outbox)
 
     def gossip(self, outbox: Outbox) -> None:
         """Send waiting updates to `num_indirect_probes` random active members; useful without any, for its header."""
         self._core.gossip(self._core.config.num_indirect_probes, outbox)
+
+    def add_broadcast(self, data: bytes) -> bool:
+        """Spread `data` with the packets to come, or now with `broadcast`; False if the handler holds it for stale.
+
+        Raises EmptyBroadcastError, DataTooBigError for more bytes than every packet has room for (defect D5), and
+        CustomBroadcastError if the handler raised; nothing is queued then.
+        """
+        core = self._core
+        if not data:
+            raise EmptyBroadcastError("a broadcast has at least one byte")
+        if len(encode_item(data)) > core.config.broadcast_room:
+            room = f"{core.config.broadcast_room} bytes with its framing (Config.broadcast_share)"
+            raise DataTooBigError(f"a broadcast of {len(data)} bytes; it must fit into {room}")
+        return core.broadcasts.take(data, None, core.config, core.copies)
+
+    def broadcast(self, outbox: Outbox) -> None:
+        """Send the application's broadcasts now, to `num_indirect_probes` random members that its handler accepts."""
+        self._core.broadcast(self._core.config.num_indirect_probes, outbox)
 
     def hint(self, key: bytes) -> None:
         """Probe this member next: something happened that is no evidence of death, as a closed link (FLOWS 3.6)."""
@@ -148,7 +186,7 @@ class Swim:
         self.gossip(outbox)
         applying.become_undead(core, outbox)
 
-    def change_identity(self, new: MemberId, outbox: Outbox) -> None:
+    def change_identity(self, new: MemberId, now: float, outbox: Outbox) -> None:
         """Go on as `new`, with every member kept; ends Undead.
 
         Raises SameIdentityError unless the key is another or the generation is higher.
@@ -157,9 +195,9 @@ class Swim:
         if new.key == current.key and new.generation <= current.generation:
             raise SameIdentityError(f"{new} cannot follow {current}: the generation must be higher")
         applying.adopt(self._core, new, outbox)
-        applying.judge_connection(self._core, outbox)
+        applying.judge_connection(self._core, now, outbox)
 
-    def reuse_down_identity(self, outbox: Outbox) -> None:
+    def reuse_down_identity(self, now: float, outbox: Outbox) -> None:
         """Leave Undead with the same identity, which everybody must have forgotten: after `remove_down_after`.
 
         Raises NotUndeadError in any other state.
@@ -169,7 +207,7 @@ class Swim:
             raise NotUndeadError(f"{core.identity} is {core.connection.name.lower()}, not undead")
         core.connection, core.incarnation = Connection.DISCONNECTED, 0
         core.backlog.discard(core.identity.key)
-        applying.judge_connection(core, outbox)
+        applying.judge_connection(core, now, outbox)
 
     def set_config(self, config: Config) -> None:
         """Go over to another configuration, from the next use of each value on.
@@ -179,28 +217,28 @@ class Swim:
         self._core.config.check_change(config)
         self._core.config = config
 
-    def handle_timer(self, timer: Timer, outbox: Outbox) -> None:
+    def handle_timer(self, timer: Timer, now: float, outbox: Outbox) -> None:
         """Take back a timer whose delay is over. A stale or doubled one does nothing (defect D6)."""
         core = self._core
         match timer:
             case RemoveDown(member):
                 core.members.remove_if_down(member)
             case ChangeSuspectToDown():
-                probing.declare_down(core, timer, outbox)
-            case _ if not core.take_awaited(timer):
+                probing.declare_down(core, timer, now, outbox)
+            case _ if core.take_awaited(timer, now) is None:
                 pass
             case SendIndirectProbe():
                 probing.ask_helpers(core, outbox)
             case ProbeRandomMember():
-                probing.probe_random_member(core, outbox)
+                probing.probe_random_member(core, now, outbox)
             case PeriodicAnnounce():
-                periodic.announce_to_active(core, outbox)
+                periodic.announce_to_active(core, now, outbox)
             case PeriodicGossip():
-                periodic.push_gossip(core, outbox)
+                periodic.push_gossip(core, now, outbox)
             case PeriodicAnnounceDown():
-                periodic.announce_to_down(core, outbox)
+                periodic.announce_to_down(core, now, outbox)
             case AnnounceToSeeds():
-                periodic.announce_to_seeds_again(core, outbox)
+                periodic.announce_to_seeds_again(core, now, outbox)
 
     def handle_data(self, data: bytes, now: float, outbox: Outbox, *, sender: bytes | None = None) -> None:
         """Take a packet. `sender` is the key that the transport has authenticated, if it does (defect D12).

@@ -106,7 +106,7 @@ class Cluster:
 
     def _join(self, number: int) -> None:
         peer = self.peers[number]
-        peer.swim.join([name(0, generation=0), name(1, generation=0)], peer.outbox)
+        peer.swim.join([name(0, generation=0), name(1, generation=0)], self.now, peer.outbox)
         self.carry_out(number)
 
     def carry_out(self, number: int) -> None:
@@ -119,9 +119,8 @@ class Cluster:
                 case Notify(notification):
                     self.log.append((self.now, number, notification))
 
-    @staticmethod
-    def _firing(timer: Timer) -> Callable[[Swim, Outbox], None]:
-        return lambda swim, outbox: swim.handle_timer(timer, outbox)
+    def _firing(self, timer: Timer) -> Callable[[Swim, Outbox], None]:
+        return lambda swim, outbox: swim.handle_timer(timer, self.now, outbox)
 
     def _transmit(self, number: int, to: MemberId, data: bytes) -> None:
         other, sender = self._numbers[to.key], self.peers[number].swim.identity.key

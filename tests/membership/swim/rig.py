@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from rookery.actors.membership.swim import (
+    BroadcastHandler,
     Config,
     Member,
     MemberId,
@@ -17,7 +18,7 @@ from rookery.actors.membership.swim import (
     Swim,
     Timer,
 )
-from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet, encode_update
+from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_item, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Gossip, Header, Message, Packet
 
 QUIET = replace(Config.simple(), jitter_first_probe=False, notify_down_members=True)
@@ -48,10 +49,15 @@ def next_life(identity: MemberId) -> MemberId:
 
 
 def encode(
-    src: MemberId, dst: MemberId, message: Message, updates: Iterable[Member] = (), incarnation: int = 0
+    src: MemberId,
+    dst: MemberId,
+    message: Message,
+    updates: Iterable[Member] = (),
+    incarnation: int = 0,
+    items: Iterable[bytes] = (),
 ) -> bytes:
     header = encode_header(Header(src, incarnation, dst, message))
-    return encode_packet(header, [encode_update(update) for update in updates])
+    return encode_packet(header, [encode_update(update) for update in updates], [encode_item(item) for item in items])
 
 
 class Rig:
@@ -64,15 +70,19 @@ class Rig:
         knows: Iterable[MemberId] = (),
         renew: Callable[[MemberId], MemberId | None] = next_life,
         seed: int = 0,
+        handler: BroadcastHandler | None = None,
     ) -> None:
         self.blocked: set[bytes] = set()
-        self.swim = Swim.new(
-            US, config, random.Random(seed), renew=renew, probeable=lambda key: key not in self.blocked
-        )
+        rng, probeable = random.Random(seed), lambda key: key not in self.blocked
+        if handler is None:
+            self.swim = Swim.new(US, config, rng, renew=renew, probeable=probeable)
+        else:
+            self.swim = Swim.with_custom_broadcast(US, config, rng, handler, renew=renew, probeable=probeable)
         self.outbox = Outbox()
         self.now = 0.0
         self.packets: list[tuple[MemberId, Packet]] = []
         self.timers: list[tuple[Timer, float]] = []
+        self._due: dict[Timer, float] = {}
         self.notes: list[Notification] = []
         self.learn(*(alive(member) for member in knows))
         self.notes.clear()
@@ -84,6 +94,7 @@ class Rig:
                     self.packets.append((to, decode_packet(data)))
                 case Schedule(timer, delay):
                     self.timers.append((timer, delay))
+                    self._due[timer] = self.now + delay
                 case Notify(notification):
                     self.notes.append(notification)
 
@@ -99,22 +110,24 @@ class Rig:
         updates: Iterable[Member] = (),
         incarnation: int = 0,
         dst: MemberId | None = None,
+        items: Iterable[bytes] = (),
     ) -> None:
-        data = encode(src, dst or self.swim.identity, message or Gossip(), updates, incarnation)
+        data = encode(src, dst or self.swim.identity, message or Gossip(), updates, incarnation, items)
         try:
             self.swim.handle_data(data, self.now, self.outbox)
         finally:
             self.drain()
 
-    def fire(self, kind: type[Timer]) -> Timer:
-        """Hand back the oldest waiting timer of this kind."""
+    def fire(self, kind: type[Timer], late: float = 0.0) -> Timer:
+        """Hand back the oldest waiting timer of this kind when it is due; `late` seconds later if given."""
         index = next(index for index, (timer, _) in enumerate(self.timers) if isinstance(timer, kind))
         timer, _ = self.timers.pop(index)
+        self.now = max(self.now, self._due.pop(timer)) + late
         self.hand_back(timer)
         return timer
 
     def hand_back(self, timer: Timer) -> None:
-        self.swim.handle_timer(timer, self.outbox)
+        self.swim.handle_timer(timer, self.now, self.outbox)
         self.drain()
 
     def waiting(self, kind: type[Timer]) -> list[float]:

@@ -36,7 +36,7 @@ def test_fresh_member_knows_nobody_and_has_asked_for_nothing() -> None:
     assert (rig.swim.num_members, rig.swim.updates_backlog(), list(rig.swim.iter_membership_state())) == (0, 0, [])
     assert (rig.packets, rig.timers, rig.notes) == ([], [], [])
     with pytest.raises(NotUndeadError):
-        rig.swim.reuse_down_identity(rig.outbox)
+        rig.swim.reuse_down_identity(rig.now, rig.outbox)
 
 
 def test_packet_tells_the_sender_first_then_its_updates_then_the_connection() -> None:
@@ -219,7 +219,7 @@ def test_declared_down_too_often_says_so_once_and_stops_renewing_until_the_minut
 
 def test_talk_about_another_life_of_ours_never_makes_it_a_member() -> None:
     rig = Rig(knows=[ANN])
-    rig.swim.change_identity(next_life(US), rig.outbox)
+    rig.swim.change_identity(next_life(US), rig.now, rig.outbox)
     rig.drain()
     rig.receive(ANN, updates=[alive(US), suspect(US, 1), down(US), alive(MemberId(US.key, 9))])
     assert [held.id for held in rig.swim.iter_membership_state()] == [ANN]
@@ -230,7 +230,7 @@ def test_talk_about_another_life_of_ours_never_makes_it_a_member() -> None:
 def test_change_identity_gossips_the_old_one_down_at_once_and_probes_again() -> None:
     rig = Rig(knows=[ANN])
     stale = rig.timers[0][0]
-    rig.swim.change_identity(next_life(US), rig.outbox)
+    rig.swim.change_identity(next_life(US), rig.now, rig.outbox)
     rig.drain()
     assert rig.take_notes() == [Active()]
     ((to, packet),) = rig.take_packets()
@@ -247,7 +247,7 @@ def test_change_identity_gossips_the_old_one_down_at_once_and_probes_again() -> 
 def test_change_identity_to_the_same_or_an_earlier_life_is_refused(new: MemberId) -> None:
     rig = Rig(knows=[ANN])
     with pytest.raises(SameIdentityError):
-        rig.swim.change_identity(new, rig.outbox)
+        rig.swim.change_identity(new, rig.now, rig.outbox)
     assert rig.swim.identity == US
 
 
@@ -266,7 +266,7 @@ def test_reused_identity_starts_again_at_incarnation_zero() -> None:
     rig = Rig(knows=[ANN], renew=no_renewal)
     rig.receive(ANN, updates=[suspect(US, 4)])
     rig.receive(ANN, TurnUndead())
-    rig.swim.reuse_down_identity(rig.outbox)
+    rig.swim.reuse_down_identity(rig.now, rig.outbox)
     assert rig.swim.incarnation == 0
 
 

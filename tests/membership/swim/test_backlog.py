@@ -9,14 +9,14 @@ NAMES = [b"a", b"b", b"c", b"d"]
 
 
 def test_backlog_item_is_given_out_as_often_as_it_has_copies() -> None:
-    backlog = Backlog()
+    backlog = Backlog[bytes]()
     backlog.add(b"a", b"news", 3)
     assert [backlog.fill(100, 10) for _ in range(4)] == [[b"news"]] * 3 + [[]]
     assert len(backlog) == 0
 
 
 def test_backlog_item_replaces_the_one_with_its_key_and_starts_anew() -> None:
-    backlog = Backlog()
+    backlog = Backlog[bytes]()
     backlog.add(b"a", b"old", 2)
     backlog.fill(100, 10)
     backlog.add(b"a", b"new", 2)
@@ -25,7 +25,7 @@ def test_backlog_item_replaces_the_one_with_its_key_and_starts_anew() -> None:
 
 
 def test_backlog_gives_most_copies_left_first_then_what_waits_longest() -> None:
-    backlog = Backlog()
+    backlog = Backlog[bytes]()
     backlog.add(b"a", b"worn", 1)
     backlog.add(b"b", b"first", 2)
     backlog.add(b"c", b"second", 2)
@@ -33,7 +33,7 @@ def test_backlog_gives_most_copies_left_first_then_what_waits_longest() -> None:
 
 
 def test_backlog_item_that_does_not_fit_is_kept_and_costs_nothing() -> None:
-    backlog = Backlog()
+    backlog = Backlog[bytes]()
     backlog.add(b"a", b"12345", 1)
     assert backlog.fill(4, 10) == []
     assert backlog.fill(5, 0) == []
@@ -41,7 +41,7 @@ def test_backlog_item_that_does_not_fit_is_kept_and_costs_nothing() -> None:
 
 
 def test_backlog_of_a_discarded_key_gives_nothing() -> None:
-    backlog = Backlog()
+    backlog = Backlog[bytes]()
     backlog.add(b"a", b"news", 3)
     backlog.discard(b"a")
     backlog.discard(b"never there")
@@ -58,7 +58,7 @@ def test_backlog_of_a_discarded_key_gives_nothing() -> None:
     )
 )
 def test_backlog_agrees_with_a_plain_list_under_any_use(steps: list[tuple[str, bytes, int]]) -> None:
-    backlog, model, serial = Backlog(), dict[bytes, tuple[int, int]](), 0
+    backlog, model, serial = Backlog[bytes](), dict[bytes, tuple[int, int]](), 0
     for step, key, number in steps:
         serial += 1
         if step == "add":

@@ -6,10 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.membership.swim import DecodeError, Member, MemberId, State
-from rookery.actors.membership.swim.codec import MAX_UPDATES, MIN_UPDATE_BYTES, decode_packet, encode_update
+from rookery.actors.membership.swim.codec import (
+    LIST_HEADS_BYTES,
+    MAX_UPDATES,
+    MIN_UPDATE_BYTES,
+    decode_packet,
+    encode_update,
+)
+from rookery.actors.membership.swim.config import MAX_HEADER
 from rookery.actors.membership.swim.messages import (
     Ack,
     Announce,
+    Broadcast,
     Feed,
     ForwardedAck,
     Gossip,
@@ -26,28 +34,30 @@ from rookery.actors.membership.swim.messages import (
 from .rig import ANN, BOB, CAROL, US, alive, encode, name, suspect
 
 KEY = {number: f"c420{number:064x}" for number in range(4)}
-HEAD = "99 01 {kind} " + KEY[1] + "01 07" + KEY[0] + "01"
+HEAD = "9a 01 {kind} " + KEY[1] + "01 07" + KEY[0] + "01"
 
-GOLDEN: list[tuple[Message, list[Member], str]] = [
-    (Ping(300), [], HEAD.format(kind="01") + "91 cd012c 90"),
-    (Ack(0), [], HEAD.format(kind="02") + "91 00 90"),
-    (PingReq(BOB, 5), [], HEAD.format(kind="03") + "93" + KEY[2] + "01 05 90"),
-    (IndirectPing(BOB, 5), [], HEAD.format(kind="04") + "93" + KEY[2] + "01 05 90"),
-    (IndirectAck(BOB, 5), [], HEAD.format(kind="05") + "93" + KEY[2] + "01 05 90"),
-    (ForwardedAck(BOB, 5), [], HEAD.format(kind="06") + "93" + KEY[2] + "01 05 90"),
-    (Announce(), [], HEAD.format(kind="07") + "90 90"),
-    (Feed(), [alive(CAROL)], HEAD.format(kind="08") + "90 91 94" + KEY[3] + "01 00 00"),
-    (Gossip(), [suspect(CAROL, 9)], HEAD.format(kind="09") + "90 91 94" + KEY[3] + "01 09 01"),
-    (TurnUndead(), [], HEAD.format(kind="0a") + "90 90"),
+GOLDEN: list[tuple[Message, list[Member], str]] = [  # without items
+    (Ping(300), [], HEAD.format(kind="01") + "91 cd012c 90 90"),
+    (Ack(0), [], HEAD.format(kind="02") + "91 00 90 90"),
+    (PingReq(BOB, 5), [], HEAD.format(kind="03") + "93" + KEY[2] + "01 05 90 90"),
+    (IndirectPing(BOB, 5), [], HEAD.format(kind="04") + "93" + KEY[2] + "01 05 90 90"),
+    (IndirectAck(BOB, 5), [], HEAD.format(kind="05") + "93" + KEY[2] + "01 05 90 90"),
+    (ForwardedAck(BOB, 5), [], HEAD.format(kind="06") + "93" + KEY[2] + "01 05 90 90"),
+    (Announce(), [], HEAD.format(kind="07") + "90 90 90"),
+    (Feed(), [alive(CAROL)], HEAD.format(kind="08") + "90 91 94" + KEY[3] + "01 00 00 90"),
+    (Gossip(), [suspect(CAROL, 9)], HEAD.format(kind="09") + "90 91 94" + KEY[3] + "01 09 01 90"),
+    (TurnUndead(), [], HEAD.format(kind="0a") + "90 90 90"),
+    (Broadcast(), [], HEAD.format(kind="0b") + "90 90 90"),
 ]
 
 ids = st.builds(MemberId, key=st.binary(min_size=32, max_size=32), generation=st.integers(0, 2**63 - 1))
 updates = st.builds(Member, id=ids, incarnation=st.integers(0, 65_535), state=st.sampled_from(State))
 numbers = st.integers(0, 2**63 - 1)
+bare: list[Message] = [Announce(), Feed(), Gossip(), TurnUndead(), Broadcast()]
 messages: st.SearchStrategy[Message] = st.one_of(
     *(st.builds(kind, number=numbers) for kind in (Ping, Ack)),
     *(st.builds(kind, ids, numbers) for kind in (PingReq, IndirectPing, IndirectAck, ForwardedAck)),
-    *(st.just(message) for message in (Announce(), Feed(), Gossip(), TurnUndead())),
+    st.sampled_from(bare),
 )
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=40) | st.text(max_size=4),
@@ -57,7 +67,7 @@ values = st.recursive(
 
 
 def valid() -> list[object]:
-    return [1, 9, ANN.key, 1, 0, US.key, 1, [], [[CAROL.key, 1, 0, 0]]]
+    return [1, 9, ANN.key, 1, 0, US.key, 1, [], [[CAROL.key, 1, 0, 0]], [b"item"]]
 
 
 @pytest.mark.parametrize(("message", "said", "golden"), GOLDEN)
@@ -67,14 +77,39 @@ def test_packet_has_the_documented_bytes_in_both_directions(message: Message, sa
     assert decode_packet(data) == Packet(Header(ANN, 7, US, message), tuple(said))
 
 
+def test_packet_with_items_has_the_documented_bytes_in_both_directions() -> None:
+    data = bytes.fromhex((HEAD.format(kind="0b") + "90 90 92 c40161 c403626364").replace(" ", ""))
+    assert encode(ANN, US, Broadcast(), incarnation=7, items=[b"a", b"bcd"]) == data
+    assert decode_packet(data) == Packet(Header(ANN, 7, US, Broadcast()), (), (b"a", b"bcd"))
+
+
 @settings(max_examples=30)
-@given(ids, st.integers(0, 65_535), ids, messages, st.lists(updates, max_size=6))
+@given(
+    ids,
+    st.integers(0, 65_535),
+    ids,
+    messages,
+    st.lists(updates, max_size=6),
+    st.lists(st.binary(min_size=1, max_size=300), max_size=4),
+)
 def test_packet_survives_the_round_trip(
-    src: MemberId, incarnation: int, dst: MemberId, message: Message, said: list[Member]
+    src: MemberId, incarnation: int, dst: MemberId, message: Message, said: list[Member], items: list[bytes]
 ) -> None:
-    carried = [] if isinstance(message, Announce | TurnUndead) else said
-    decoded = decode_packet(encode(src, dst, message, carried, incarnation))
-    assert decoded == Packet(Header(src, incarnation, dst, message), tuple(carried))
+    packet = Packet(
+        Header(src, incarnation, dst, message),
+        tuple(said) if message.updates else (),
+        tuple(items) if message.items else (),
+    )
+    assert decode_packet(encode(src, dst, message, packet.updates, incarnation, packet.items)) == packet
+
+
+@given(ids, st.integers(0, 65_535), ids, messages)
+def test_header_is_never_longer_than_the_room_that_is_planned_for(
+    src: MemberId, incarnation: int, dst: MemberId, message: Message
+) -> None:
+    longest = encode(MemberId(bytes(32), 2**63 - 1), MemberId(bytes(32), 2**63 - 1), PingReq(name(1, 2**62), 2**62))
+    assert len(longest) + LIST_HEADS_BYTES <= MAX_HEADER
+    assert len(encode(src, dst, message, incarnation=incarnation)) + LIST_HEADS_BYTES <= MAX_HEADER
 
 
 @given(updates)
@@ -91,7 +126,7 @@ def test_decode_of_random_bytes_raises_nothing_but_decode_error(data: bytes) -> 
 
 
 @settings(max_examples=50)
-@given(st.integers(0, 8), values)
+@given(st.integers(0, 9), values)
 def test_decode_with_one_field_replaced_gives_a_packet_or_decode_error(place: int, value: object) -> None:
     fields = valid()
     fields[place] = value
@@ -140,12 +175,13 @@ def test_decode_of_a_claimed_length_without_the_data_is_refused(bomb: bytes) -> 
     [
         (0, 2, "protocol version 2"),
         (0, True, "protocol version True"),
-        (1, 11, "message kind 11"),
+        (1, 12, "message kind 12"),
         (2, b"short", "32 bytes, not 5"),
         (2, 7, "a key must be bytes"),
         (2, "text", "within the limits"),
         (2, {1: 1}, "within the limits"),
-        (2, bytes(33), "within the limits"),
+        (2, bytes(33), "32 bytes, not 33"),
+        (2, [ANN.key], "an array where a key or a number belongs"),
         (3, -1, "a generation is"),
         (3, 2**63, "a generation is"),
         (3, False, "generation must be a whole number"),
@@ -154,6 +190,14 @@ def test_decode_of_a_claimed_length_without_the_data_is_refused(bomb: bytes) -> 
         (8, None, "updates must be an array"),
         (8, [[CAROL.key, 1, 0]], "an update must be an array of 4"),
         (8, [[CAROL.key, 1, 0, 3]], "3 is not a valid State"),
+        (8, [[CAROL.key, 1, 0, True]], "state must be a whole number"),
+        (8, [[[], 1, 0, 0]], "an array where a key or a number belongs"),
+        (8, [b"abcd"], "a key must be bytes, not int"),
+        (8, [7], "an update must be an array of 4, not int"),
+        (9, None, "items must be an array"),
+        (9, [b"item"] * 65, "at most 64"),
+        (9, [b""], "an item must be bytes, at least one"),
+        (9, [7], "an item must be bytes, at least one"),
     ],
 )
 def test_decode_of_a_bad_field_says_what_is_wrong(place: int, value: object, says: str) -> None:
@@ -163,11 +207,19 @@ def test_decode_of_a_bad_field_says_what_is_wrong(place: int, value: object, say
         decode_packet(msgpack.packb(fields))
 
 
-@pytest.mark.parametrize("kind", [7, 10])
-def test_decode_of_updates_in_a_lightweight_message_is_refused(kind: int) -> None:
+@pytest.mark.parametrize("kind", [7, 10, 11])
+def test_decode_of_updates_in_a_message_that_carries_none_is_refused(kind: int) -> None:
     fields = valid()
     fields[1] = kind
     with pytest.raises(DecodeError, match="carries no updates"):
+        decode_packet(msgpack.packb(fields))
+
+
+@pytest.mark.parametrize("kind", [7, 10])
+def test_decode_of_items_in_a_lightweight_message_is_refused(kind: int) -> None:
+    fields = valid()
+    fields[1], fields[8] = kind, []
+    with pytest.raises(DecodeError, match="carries no items"):
         decode_packet(msgpack.packb(fields))
 
 
@@ -181,5 +233,7 @@ def test_decode_of_a_probe_number_out_of_bounds_is_refused() -> None:
 def test_packet_holds_as_many_updates_as_the_limit_and_no_more() -> None:
     said = [alive(name(number)) for number in range(10, 10 + MAX_UPDATES)]
     assert len(decode_packet(encode(ANN, US, Gossip(), said)).updates) == MAX_UPDATES
-    with pytest.raises(DecodeError):
-        decode_packet(encode(ANN, US, Gossip(), [*said, alive(CAROL)]))
+    fields = valid()
+    fields[8] = [fields[8][0]] * (MAX_UPDATES + 1)  # type: ignore[index]
+    with pytest.raises(DecodeError, match="within the limits"):
+        decode_packet(msgpack.packb(fields))

@@ -66,7 +66,7 @@ def test_D3_echo_of_our_own_leave_does_not_make_us_rejoin() -> None:
     assert rig.swim.identity == US
     assert rig.swim.connection is Connection.UNDEAD
     assert not [note for note in rig.notes if isinstance(note, Rejoin)]
-    rig.swim.change_identity(next_life(US), rig.outbox)
+    rig.swim.change_identity(next_life(US), rig.now, rig.outbox)
     rig.receive(ANN, TurnUndead())
     assert rig.swim.identity == next_life(next_life(US))
 
@@ -134,7 +134,7 @@ def test_D8_earlier_life_of_ours_never_gets_a_packet_of_ours() -> None:
 
 def test_D8_key_that_becomes_ours_leaves_the_member_list() -> None:
     rig = Rig(knows=[ANN, BOB])
-    rig.swim.change_identity(next_life(BOB), rig.outbox)
+    rig.swim.change_identity(next_life(BOB), rig.now, rig.outbox)
     rig.drain()
     rig.swim.gossip(rig.outbox)
     rig.drain()
@@ -157,7 +157,7 @@ def test_D10_reused_identity_does_not_gossip_its_own_death() -> None:
     rig.swim.leave_cluster(rig.outbox)
     rig.drain()
     assert down(US) in rig.take_packets()[0][1].updates
-    rig.swim.reuse_down_identity(rig.outbox)
+    rig.swim.reuse_down_identity(rig.now, rig.outbox)
     rig.swim.gossip(rig.outbox)
     rig.drain()
     assert [packet.updates for _, packet in rig.take_packets()] == [()]
@@ -172,7 +172,7 @@ def test_D10_identity_taken_after_leaving_gossips_nothing_old_about_its_key(new:
     rig.swim.leave_cluster(rig.outbox)
     rig.drain()
     rig.take_packets()
-    rig.swim.change_identity(new, rig.outbox)
+    rig.swim.change_identity(new, rig.now, rig.outbox)
     rig.drain()
     sent = [update for _, packet in rig.take_packets() for update in packet.updates]
     assert sent
@@ -192,7 +192,7 @@ def test_D11_isolated_member_goes_on_announcing_to_members_it_holds_down() -> No
 
 def test_D11_isolated_member_goes_on_announcing_to_its_seeds() -> None:
     rig = Rig()
-    rig.swim.join([CAROL], rig.outbox)
+    rig.swim.join([CAROL], rig.now, rig.outbox)
     rig.drain()
     rig.fire(AnnounceToSeeds)
     rig.fire(AnnounceToSeeds)

@@ -84,7 +84,7 @@ def test_lan_preset_arms_all_three_tasks_on_connecting() -> None:
 
 def test_join_announces_to_every_seed_but_ourselves_and_again_with_doubling_waits() -> None:
     rig = Rig()
-    rig.swim.join([US, ANN, BOB], rig.outbox)
+    rig.swim.join([US, ANN, BOB], rig.now, rig.outbox)
     rig.drain()
     waits = []
     for _ in range(6):
@@ -96,7 +96,7 @@ def test_join_announces_to_every_seed_but_ourselves_and_again_with_doubling_wait
 
 def test_join_stops_announcing_once_connected() -> None:
     rig = Rig()
-    rig.swim.join([ANN], rig.outbox)
+    rig.swim.join([ANN], rig.now, rig.outbox)
     rig.receive(BOB)
     rig.take_packets()
     rig.fire(AnnounceToSeeds)
@@ -106,10 +106,10 @@ def test_join_stops_announcing_once_connected() -> None:
 
 def test_join_again_starts_with_the_first_wait() -> None:
     rig = Rig()
-    rig.swim.join([ANN], rig.outbox)
+    rig.swim.join([ANN], rig.now, rig.outbox)
     rig.drain()
     rig.fire(AnnounceToSeeds)
-    rig.swim.join([BOB], rig.outbox)
+    rig.swim.join([BOB], rig.now, rig.outbox)
     rig.drain()
     rig.fire(AnnounceToSeeds)
     assert rig.waiting(AnnounceToSeeds) == [4.0]
@@ -119,14 +119,14 @@ def test_join_again_starts_with_the_first_wait() -> None:
 def test_join_does_not_announce_to_a_blocked_seed() -> None:
     rig = Rig()
     rig.blocked.add(ANN.key)
-    rig.swim.join([ANN, BOB], rig.outbox)
+    rig.swim.join([ANN, BOB], rig.now, rig.outbox)
     rig.drain()
     assert rig.take_messages() == [(BOB, Announce())]
 
 
 def test_join_with_seed_announcing_off_announces_only_once() -> None:
     rig = Rig(replace(QUIET, announce_to_seeds=None))
-    rig.swim.join([ANN], rig.outbox)
+    rig.swim.join([ANN], rig.now, rig.outbox)
     rig.drain()
     assert rig.take_messages() == [(ANN, Announce())]
     assert rig.timers == []

@@ -157,7 +157,7 @@ def test_suspicion_of_an_earlier_epoch_of_ours_declares_nobody_down_until_a_new_
     probing_only(rig, ANN)
     rig.fire(SendIndirectProbe)
     rig.fire(ProbeRandomMember)
-    rig.swim.change_identity(next_life(US), rig.outbox)
+    rig.swim.change_identity(next_life(US), rig.now, rig.outbox)
     rig.fire(ChangeSuspectToDown)
     assert rig.held(ANN) == suspect(ANN)
     del rig.timers[:-1]

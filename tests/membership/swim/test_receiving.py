@@ -186,7 +186,7 @@ def test_two_dead_members_that_must_wait_with_renewing_do_not_tell_each_other_fo
 
 def test_mutual_down_heals_when_both_can_renew() -> None:
     ours, theirs = Rig(), Rig()
-    theirs.swim.change_identity(BOB, theirs.outbox)
+    theirs.swim.change_identity(BOB, theirs.now, theirs.outbox)
     theirs.drain()
     ours.learn(down(BOB))
     theirs.learn(down(US))

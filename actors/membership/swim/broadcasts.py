@@ -1,0 +1,105 @@
+"""The application's own news, which travels beside the updates (membership reference 4.3).
+
+* The handler says of each item, own or received, whether it is news: its key if so, None if it is stale. News is passed
+  on; so a handler that always answers a key makes items circulate for ever.
+* A newer item replaces a queued one with its key, and discards those that its key invalidates.
+* Items have a part of each packet to themselves (`Config.broadcast_share`), so neither they nor updates starve. One
+  that outgrows it is refused at once, or it would never leave the queue (defect D5).
+* The queue is bounded: beyond `Config.max_broadcasts` the most sent item goes.
+* The sender of an item is the last hop, not its origin. Order and delivery are not promised.
+"""
+
+from typing import Protocol
+
+from .backlog import Backlog
+from .codec import MAX_ITEMS, encode_item
+from .config import Config
+from .errors import CustomBroadcastError
+from .member import MemberId
+
+__all__ = ["BroadcastHandler", "BroadcastKey", "Broadcasts", "NoBroadcasts"]
+
+
+class BroadcastKey(Protocol):
+    """What an item is about. Hashable; equal keys replace each other."""
+
+    def __hash__(self) -> int: ...
+
+    def invalidates(self, other: "BroadcastKey", /) -> bool:
+        """Whether a queued item with the key `other` is outdated by an item with this one."""
+
+
+class BroadcastHandler(Protocol):
+    """The application's side; see the head of this module."""
+
+    def receive_item(self, data: bytes, sender: MemberId | None, /) -> BroadcastKey | None:
+        """Take an item. `sender` passed it to us, None for our own `add_broadcast`.
+
+        Answers its key if it is news and to be passed on, None if it is stale; raises if it is invalid.
+        """
+
+    def should_add_broadcast_data(self, member: MemberId, /) -> bool:
+        """Whether packets to this member carry items."""
+
+
+class NoBroadcasts:
+    """The handler of `Swim.new`: every item is refused."""
+
+    def receive_item(self, data: bytes, sender: MemberId | None) -> BroadcastKey | None:
+        raise ValueError("broadcasts are disabled: use Swim.with_custom_broadcast")
+
+    def should_add_broadcast_data(self, member: MemberId) -> bool:
+        return False
+
+
+class Broadcasts:
+    """The handler and what it let through, still to be sent."""
+
+    __slots__ = ("_handler", "_queue", "dropped", "filter_errors")
+
+    def __init__(self, handler: BroadcastHandler) -> None:
+        self._handler = handler
+        self._queue: Backlog[BroadcastKey] = Backlog()
+        self.dropped = 0
+        """Items that were news and are not passed on: the queue was full, or they are too big for our packets."""
+        self.filter_errors = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def take(self, data: bytes, sender: MemberId | None, config: Config, copies: int) -> bool:
+        """Ask the handler about an item; says whether it was news. Raises CustomBroadcastError if that raised."""
+        try:
+            key = self._handler.receive_item(data, sender)
+        except Exception as error:  # the application's code, whatever it raises
+            came = "our own" if sender is None else f"one from {sender}"
+            refusal = f"the broadcast handler refused an item of {len(data)} bytes, {came}: {error}"
+            raise CustomBroadcastError(refusal, touched=sender is not None) from error
+        if key is None:
+            return False
+        for other in self._queue:
+            if key.invalidates(other):
+                self._queue.discard(other)
+        encoded = encode_item(data)
+        if len(encoded) > config.broadcast_room:
+            self.dropped += 1
+            return True
+        self._queue.add(key, encoded, copies)
+        if len(self._queue) > config.max_broadcasts:
+            self._queue.discard(self._queue.most_sent())
+            self.dropped += 1
+        return True
+
+    def accepts(self, member: MemberId) -> bool:
+        """Whether there is anything to be sent, and this member is to have it. A filter that raises says no."""
+        if not len(self._queue):
+            return False
+        try:
+            return self._handler.should_add_broadcast_data(member)
+        except Exception:  # the application's code, whatever it raises
+            self.filter_errors += 1
+            return False
+
+    def fill(self, room: int) -> list[bytes]:
+        """Encoded items of at most `room` bytes together."""
+        return self._queue.fill(room, MAX_ITEMS)
