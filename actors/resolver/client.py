@@ -27,7 +27,7 @@ from .config import Config
 from .effects import Accepted, Block, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
 from .errors import FetchCancelled, FetchError, FetchRetired, FetchTimedOut
 from .fetcher import Fetcher
-from .gets import APPLICATION, Gets, Tag
+from .gets import Gets, Tag, tag
 from .hints import Hints
 from .inflight import Inflight
 from .judge import Asked, Failed, Judge
@@ -115,7 +115,7 @@ class Client:
         """Want a key for each of its subscribers."""
         for subscriber in fetch.subscribers:
             try:
-                self.inflight.fetch(fetch.data_key, (APPLICATION, subscriber), self._engine.now(), fetch.targets)
+                self.inflight.fetch(fetch.data_key, tag(subscriber), self._engine.now(), fetch.targets)
             except UnusableSubscriber as error:
                 self._failed("subscriber", fetch.data_key, error)
         self.hints.consider(fetch.targets or ())

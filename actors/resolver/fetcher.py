@@ -9,14 +9,13 @@ A key that was added is in exactly one state until it is dropped:
 
 * Order: fresh keys by time then key, then retries by time then key. An entry whose time has not come is skipped,
   whatever stands before or behind it (R1). A key without a ready candidate hides nothing.
-* Cost: O(log keys) per event and O(connected peers) per send; keys without a candidate are parked by peer (R2).
+* Cost: O(log keys) per event and O(connected peers) per send; keys without a candidate are parked by peer (R2). No
+  event of one key takes long however many there are; see `table.py` and `pending.py`.
 * Times are monotonic seconds, given as `now` (R4); "never" is `math.inf` (R5).
 * One send: `next` proposes an attempt, its owner asks the peer's bucket and the link, and reports `sent`, `limited` or
   `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout`; its bucket
   has given a token for nothing (R3), so it rests for the retry delay. The key goes to the next peer in the same turn.
-* Targets (`reference/resolver.md` section 5): None means any peer; a set, even an empty one, means only these. An
-  untargeted fetch opens a set, a targeted one widens a set and never narrows. There is no fallback. A blocked peer
-  leaves every set, and can be named anew.
+* An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `targets.py`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.
 """
@@ -27,7 +26,6 @@ import math
 import random
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from .peers import Peers
@@ -35,19 +33,13 @@ from .pending import Entry, Pending
 from .requests import Active, Attempt, Requests
 from .scores import Scores
 from .subscribers import Comparable
+from .table import KeyTable
+from .targets import Targets
 
 P = TypeVar("P", bound=Comparable)
 
 MINIMUM_REST = 0.001
 """Seconds that a limited or refusing peer is left alone at least: a delay of zero must not become a busy loop."""
-
-
-@dataclass(slots=True)
-class _Key(Generic[P]):
-    targets: dict[P, int] | None  # each with the number of blocks the peer had when it was named
-    entry: Entry | None = None  # while WAITING
-    request: int | None = None  # while ACTIVE
-    failed: set[P] | None = None  # who was asked in this round and did not deliver
 
 
 class Fetcher(Generic[P]):
@@ -66,17 +58,20 @@ class Fetcher(Generic[P]):
         self._retry_delay = fetch_retry_delay
         self.scores: Scores[P] = Scores(initial_score, fetch_timeout)
         self._peers = Peers(me, max_requests_per_peer, self.scores, rng)
-        self._keys: dict[bytes, _Key[P]] = {}
+        self._entries: KeyTable[Entry] = KeyTable()  # of the keys that are WAITING
+        self._active: dict[bytes, int] = {}  # the request of each key that is ACTIVE
+        self._held: set[bytes] = set()
+        self._failed: KeyTable[tuple[P, ...]] = KeyTable()  # who was asked in this round and did not deliver
+        self._targets: Targets[P] = Targets()
         self._pending: Pending[P] = Pending(self._is_current)
         self._waiting = 0
         self._requests: Requests[P] = Requests(fetch_timeout)
-        self._blocks: dict[P, int] = {}
         self._blocked: set[P] = set()
 
     # What is there
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._keys
+        return key in self._entries or key in self._active or key in self._held
 
     @property
     def waiting(self) -> int:
@@ -96,7 +91,9 @@ class Fetcher(Generic[P]):
 
     def targets(self, key: bytes) -> frozenset[P] | None:
         """The peers this key is restricted to, None for any. KeyError for an unknown key."""
-        targets = self._targets(self._keys[key])
+        if key not in self:
+            raise KeyError(key)
+        targets = self._targets.of(key)
         return None if targets is None else frozenset(targets)
 
     def wants_link(self, peer: P) -> bool:
@@ -111,77 +108,74 @@ class Fetcher(Generic[P]):
 
     def add_ready(self, key: bytes, now: float, targets: Iterable[P] | None = None) -> None:
         """A new key, to be sent as soon as possible; targets restrict it to these peers."""
-        if key in self._keys:
+        if key in self:
             raise AssertionError(f"key {key.hex()} is being fetched already")
-        self._keys[key] = record = _Key(None if targets is None else self._named(targets))
-        self._wait(record, Entry(is_retry=False, not_before=now, key=key))
+        if targets is not None:
+            self._targets.restrict(key, targets)
+        self._wait((False, now, key))
 
     def add_retry(self, key: bytes, now: float, peer: P) -> None:
         """A held key whose bytes, from this peer, were not good enough: ask again after the retry delay."""
-        record = self._keys[key]
-        if record.entry is not None or record.request is not None:
-            raise AssertionError(f"key {key.hex()} is waiting or active already")
-        self._retry(record, key, now, peer)
+        if key not in self._held:
+            raise AssertionError(f"key {key.hex()} is not held")
+        self._held.remove(key)
+        self._retry(key, now, peer)
 
     def add_targets(self, key: bytes, targets: Iterable[P]) -> None:
         """Widen the key's set of targets. A key that any peer may answer stays so."""
-        record = self._keys[key]
-        if record.targets is None:
-            return
-        present = self._targets(record) or ()
-        added = {peer: blocks for peer, blocks in self._named(targets).items() if peer not in present}
-        record.targets.update(added)
-        if record.entry is not None:
-            self._pending.push(record.entry, added)
+        added = self._targets.widen(key, targets)
+        entry = self._entries.get(key)
+        if entry is not None and added:
+            self._pending.push(entry, added)
 
     def clear_targets(self, key: bytes) -> None:
         """Let any peer answer this key. Its time and its active request stay as they are."""
-        record = self._keys[key]
-        if record.targets is None:
+        if self._targets.of(key) is None:
             return
-        entry = record.entry
+        entry = self._take(key)
+        self._targets.forget(key)
         if entry is not None:
-            self._take(record)
-        record.targets = None
-        if entry is not None:
-            self._wait(record, Entry(*entry))
+            is_retry, not_before, _ = entry
+            self._wait((is_retry, not_before, key))  # another object: the old one is a leftover now
 
     def drop(self, key: bytes) -> Active[P] | None:
         """Stop everything about a key, if it is known; its request, if one was out. The peer is not told."""
-        record = self._keys.get(key)
-        if record is None:
-            return None
-        request = None if record.request is None else self._end(record.request)
-        if record.entry is not None:
-            self._take(record)
-        del self._keys[key]
+        request_id = self._active.get(key)
+        request = None if request_id is None else self._end(request_id)
+        self._take(key)
+        self._held.discard(key)
+        self._failed.pop(key)
+        self._targets.forget(key)
         return request
 
     # Sending
 
     def next(self, now: float) -> Attempt[P] | None:
-        """The next request to try; None when no key has both its time and a ready peer."""
+        """The next request to try; None when no key has both its time and a ready peer, and so far as was looked.
+
+        So call it again, not at once, while `wake_up` is not later than now.
+        """
         if not self._waiting:
             return None
         ready = self._peers.ready(now)
         entry = self._pending.due(now, ready)
-        if entry is None:
+        if entry is None or not self._is_current(entry):
             return None
-        record = self._keys[entry.key]
-        targets = self._targets(record)
+        is_retry, _, key = entry
+        targets = self._targets.of(key)
         candidates = ready if targets is None else [peer for peer in ready if peer in targets]
-        peer = self._peers.choose(candidates, entry.is_retry, record.failed or ())
+        peer = self._peers.choose(candidates, is_retry, self._failed.get(key) or ())
         link = self._peers.link_of(peer)
         assert link is not None
-        return Attempt(self._requests.next_id, entry.key, peer, link)
+        return Attempt(self._requests.next_id, key, peer, link)
 
     def sent(self, attempt: Attempt[P], now: float) -> Active[P]:
         """The link accepted the request."""
-        record = self._keys[attempt.key]
-        self._take(record)
-        if record.failed and attempt.peer in record.failed:
-            record.failed.clear()  # everybody ready had failed: a new round begins
-        record.request = attempt.id
+        key = attempt.key
+        self._take(key)
+        if attempt.peer in (self._failed.get(key) or ()):
+            self._failed.pop(key)  # everybody ready had failed: a new round begins
+        self._active[key] = attempt.id
         self._peers.asked(attempt.peer, attempt.id)
         return self._requests.start(attempt, now)
 
@@ -215,7 +209,11 @@ class Fetcher(Generic[P]):
 
     def pop_response(self, request_id: int, link: int) -> Active[P] | None:
         """The request that bytes from this link answer; its key is held. None for a late or forged answer."""
-        return self._end(request_id) if self._requests.answered_by(request_id, link) else None
+        if not self._requests.answered_by(request_id, link):
+            return None
+        request = self._end(request_id)
+        self._held.add(request.key)
+        return request
 
     def pop_missing(self, request_id: int, link: int, now: float) -> Active[P] | None:
         """The request that "no data" answers: the peer is charged the time it took, the key waits again."""
@@ -245,7 +243,7 @@ class Fetcher(Generic[P]):
     def block(self, peer: P, now: float) -> tuple[Active[P], ...]:
         """Exclude the peer until it opens a new link, and remove it from every set of targets; its requests fail."""
         self._blocked.add(peer)
-        self._blocks[peer] = self._blocks.get(peer, 0) + 1
+        self._targets.block(peer)
         self._pending.drop(peer)
         link = self._peers.link_of(peer)
         return () if link is None else self.close(link, now)
@@ -260,41 +258,36 @@ class Fetcher(Generic[P]):
     # Inside
 
     def _is_current(self, entry: Entry) -> bool:
-        record = self._keys.get(entry.key)
-        return record is not None and record.entry is entry
+        return self._entries.get(entry[2]) is entry
 
-    def _named(self, targets: Iterable[P]) -> dict[P, int]:
-        return {peer: self._blocks.get(peer, 0) for peer in targets}
-
-    def _targets(self, record: _Key[P]) -> list[P] | None:
-        if record.targets is None:
-            return None
-        return [peer for peer, blocks in record.targets.items() if blocks == self._blocks.get(peer, 0)]
-
-    def _wait(self, record: _Key[P], entry: Entry) -> None:
-        record.entry = entry
+    def _wait(self, entry: Entry) -> None:
+        key = entry[2]
+        self._entries[key] = entry
         self._waiting += 1
-        self._pending.push(entry, self._targets(record))
+        self._pending.push(entry, self._targets.of(key))
 
-    def _take(self, record: _Key[P]) -> None:
-        record.entry = None
-        self._waiting -= 1
-        self._pending.forget(self._targets(record))
+    def _take(self, key: bytes) -> Entry | None:
+        entry = self._entries.pop(key)
+        if entry is not None:
+            self._waiting -= 1
+            self._pending.forget(entry, self._targets.of(key))
+        return entry
 
-    def _retry(self, record: _Key[P], key: bytes, now: float, peer: P) -> None:
-        # Whoever left and returns may have the data by now; this also bounds the set by the connected peers.
-        record.failed = {each for each in record.failed or () if self._peers.link_of(each) is not None} | {peer}
-        self._wait(record, Entry(is_retry=True, not_before=now + self._retry_delay, key=key))
+    def _retry(self, key: bytes, now: float, peer: P) -> None:
+        # Whoever left and returns may have the data by now; this also bounds the list by the connected peers.
+        others = (each for each in self._failed.get(key) or () if each != peer)
+        self._failed[key] = (*(each for each in others if self._peers.link_of(each) is not None), peer)
+        self._wait((True, now + self._retry_delay, key))
 
     def _end(self, request_id: int) -> Active[P]:
         request = self._requests.end(request_id)
-        self._keys[request.key].request = None
+        del self._active[request.key]
         self._peers.ended(request.peer, request_id)
         return request
 
     def _fail(self, request_id: int, now: float) -> Active[P]:
         request = self._end(request_id)
-        self._retry(self._keys[request.key], request.key, now, request.peer)
+        self._retry(request.key, now, request.peer)
         return request
 
     def _charge_failure(self, peer: P) -> None:

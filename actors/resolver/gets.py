@@ -16,6 +16,13 @@ from .subscribers import Comparable
 Tag: TypeAlias = tuple[int, Comparable]
 
 APPLICATION = 0
+UNTAGGED: Tag = (APPLICATION, ())
+"""The subscriber of most fetches, which a million keys share."""
+
+
+def tag(subscriber: Comparable) -> Tag:
+    """One of the application's subscribers."""
+    return UNTAGGED if subscriber == () else (APPLICATION, subscriber)
 
 
 def application_tags(tags: Iterable[Tag]) -> tuple[Comparable, ...]:

@@ -22,7 +22,7 @@ key, it is not asked forever. There is no overall deadline: a key lives until on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -53,7 +53,6 @@ class Inflight(Generic[P, S]):
     def __init__(self, fetcher: Fetcher[P]) -> None:
         self.fetcher = fetcher
         self._subscribers: Subscribers[S] = Subscribers()
-        self._started: dict[bytes, float] = {}
         self._answers: dict[bytes, _Answer[P, S]] = {}
         self._generation = 0
 
@@ -63,9 +62,9 @@ class Inflight(Generic[P, S]):
     def __len__(self) -> int:
         return len(self._subscribers)
 
-    def keys(self) -> tuple[bytes, ...]:
-        """The live keys, in the order of their first fetch."""
-        return tuple(self._subscribers)
+    def __iter__(self) -> Iterator[bytes]:
+        """The live keys, in a reproducible order; they may change meanwhile. One that stays is seen exactly once."""
+        return iter(self._subscribers)
 
     @property
     def delivering(self) -> int:
@@ -77,9 +76,8 @@ class Inflight(Generic[P, S]):
     def fetch(self, key: bytes, subscriber: S, now: float, targets: Iterable[P] | None = None) -> None:
         """Want a key, from these peers or (None) from any. A live key gets one more subscriber, not a request."""
         is_live = key in self._subscribers
-        self._subscribers.add(key, subscriber)
+        self._subscribers.add(key, subscriber, now)
         if not is_live:
-            self._started[key] = now
             self.fetcher.add_ready(key, now, targets)
         elif targets is None:
             self.fetcher.clear_targets(key)
@@ -98,7 +96,7 @@ class Inflight(Generic[P, S]):
         Looks at all keys, or at these only: so that an engine can go through very many in slices.
         """
         effects: list[Effect[P, S]] = []
-        for key in self.keys() if keys is None else keys:
+        for key in self if keys is None else keys:
             if key in self._subscribers and not self._subscribers.retain(key, predicate):
                 effects += self._retire(key, Reason.CANCELLED)
         return tuple(effects)
@@ -157,7 +155,7 @@ class Inflight(Generic[P, S]):
         if not answer.accepted:
             answer.accepted = True
             self._rate(answer)
-            effects.append(Accepted(key, answer.peer, now - self._started[key]))
+            effects.append(Accepted(key, answer.peer, now - self._subscribers.since(key)))
         return (*effects, *self._to_the_rest(key, answer, Reason.FULFILLED))
 
     def _ambiguous(self, key: bytes, answer: _Answer[P, S], now: float) -> tuple[Effect[P, S], ...]:
@@ -202,6 +200,5 @@ class Inflight(Generic[P, S]):
         request = self.fetcher.drop(key)
         answer = self._answers.pop(key, None)
         self._subscribers.drop(key)
-        del self._started[key]
         retired = Retired(key, reason, None if answer is None else answer.generation)
         return (retired,) if request is None else (Ended(request, Cause.CANCELLED), retired)

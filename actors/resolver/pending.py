@@ -8,72 +8,122 @@ queue have the same candidates, and looking at the head of a queue is enough:
   is ready, when nothing needs to be moved or scanned;
 * within a queue fresh entries and retries are two heaps, and a head whose time has not come hides nothing behind it.
 
-An entry that was taken or changed leaves its places in the heaps behind; they are skipped when they surface, and a
-queue that is mostly such leftovers is rebuilt, which is O(1) per entry on the whole.
+An entry that was taken or changed leaves its places in the heaps behind. They are skipped when they surface, and a heap
+that is mostly such leftovers is replaced: a bounded number of them with each event, so that none takes long. If more of
+them stand before the first current entry, a leftover is answered in its place, and who asks again comes further.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from heapq import heapify, heappop, heappush
-from typing import Generic, NamedTuple, TypeVar
+from heapq import heappop, heappush
+from typing import Generic, TypeAlias, TypeVar
 
 P = TypeVar("P")
 
-_LEFTOVERS_ALLOWED = 64
+Entry: TypeAlias = tuple[bool, float, bytes]
+"""Whether it is a retry, its `not_before` and its key; their order is the order of sending.
 
-
-class Entry(NamedTuple):
-    """Its order is the order of sending. An entry is current while its key still holds this very object."""
-
-    is_retry: bool
-    not_before: float
-    key: bytes
-
+An entry is current while its key still waits with this very object. A bare tuple costs the garbage collector nothing.
+"""
 
 IsCurrent = Callable[[Entry], bool]
 
+_LEFTOVERS_ALLOWED = 64
+_SWEPT_PER_EVENT = 8
+_SKIPPED_AT_ONCE = 256
 
-class Queue:
-    """Entries with the same candidates, in order."""
+
+class Heap:
+    """Entries in order, some of them leftovers."""
+
+    __slots__ = ("_current", "_entries", "_is_current", "_swept")
 
     def __init__(self, is_current: IsCurrent) -> None:
         self._is_current = is_current
-        self._fresh: list[Entry] = []
-        self._retries: list[Entry] = []
+        self._entries: list[Entry] = []
+        self._swept: list[Entry] = []  # the heap that is being replaced; without its last element it is still one
         self._current = 0
 
     def __len__(self) -> int:
         return self._current
 
+    @property
+    def size(self) -> int:
+        """Entries and leftovers."""
+        return len(self._entries) + len(self._swept)
+
     def push(self, entry: Entry) -> None:
-        heappush(self._retries if entry.is_retry else self._fresh, entry)
+        heappush(self._entries, entry)
         self._current += 1
+        self._sweep()
 
     def forget(self) -> None:
-        """One entry of this queue is no longer current."""
+        """One entry of this heap is no longer current."""
         self._current -= 1
-        if len(self._fresh) + len(self._retries) > 2 * self._current + _LEFTOVERS_ALLOWED:
-            for heap in (self._fresh, self._retries):
-                heap[:] = filter(self._is_current, heap)
-                heapify(heap)
+        self._sweep()
+
+    def first(self) -> Entry | None:
+        """The first current entry, or a leftover that stands where it would."""
+        heads = [heap[0] for heap in (self._entries, self._swept) if self._surface(heap)]
+        return min(heads, default=None)
+
+    def _surface(self, heap: list[Entry]) -> bool:
+        for _ in range(_SKIPPED_AT_ONCE):
+            if not heap or self._is_current(heap[0]):
+                break
+            heappop(heap)
+        return bool(heap)
+
+    def _sweep(self) -> None:
+        for _ in range(min(_SWEPT_PER_EVENT, len(self._swept))):
+            entry = self._swept.pop()
+            if self._is_current(entry):
+                heappush(self._entries, entry)
+        if not self._swept and len(self._entries) > 2 * self._current + _LEFTOVERS_ALLOWED:
+            self._entries, self._swept = self._swept, self._entries
+
+
+class Queue:
+    """Entries with the same candidates, in order."""
+
+    __slots__ = ("_fresh", "_retries")
+
+    def __init__(self, is_current: IsCurrent) -> None:
+        self._fresh = Heap(is_current)
+        self._retries = Heap(is_current)
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._retries)
+
+    @property
+    def size(self) -> int:
+        """Entries and leftovers."""
+        return self._fresh.size + self._retries.size
+
+    def push(self, entry: Entry) -> None:
+        self._heap(entry).push(entry)
+
+    def forget(self, entry: Entry) -> None:
+        """This entry is no longer current."""
+        self._heap(entry).forget()
 
     def due(self, now: float) -> Entry | None:
-        """The first entry in order whose time has come."""
+        """The first entry in order whose time has come, or a leftover that stands where it would."""
         for heap in (self._fresh, self._retries):
-            if self._next_time(heap) <= now:
-                return heap[0]
+            first = heap.first()
+            if first is not None and first[1] <= now:
+                return first
         return None
 
     def next_time(self) -> float:
-        """The smallest `not_before`, infinity for an empty queue."""
-        return min(self._next_time(self._fresh), self._next_time(self._retries))
+        """The smallest `not_before`, infinity for an empty queue; earlier if a leftover stands first."""
+        firsts = (self._fresh.first(), self._retries.first())
+        return min((first[1] for first in firsts if first is not None), default=math.inf)
 
-    def _next_time(self, heap: list[Entry]) -> float:
-        while heap and not self._is_current(heap[0]):
-            heappop(heap)
-        return heap[0].not_before if heap else math.inf
+    def _heap(self, entry: Entry) -> Heap:
+        return self._retries if entry[0] else self._fresh
 
 
 class Pending(Generic[P]):
@@ -94,13 +144,13 @@ class Pending(Generic[P]):
                 self._targeted[peer] = Queue(self._is_current)
             self._targeted[peer].push(entry)
 
-    def forget(self, targets: Iterable[P] | None) -> None:
+    def forget(self, entry: Entry, targets: Iterable[P] | None) -> None:
         """An entry that was pushed with these targets is no longer current."""
         if targets is None:
-            self._untargeted.forget()
+            self._untargeted.forget(entry)
             return
         for peer in targets:
-            self._targeted[peer].forget()
+            self._targeted[peer].forget(entry)
             if not self._targeted[peer]:
                 del self._targeted[peer]
 
@@ -117,7 +167,10 @@ class Pending(Generic[P]):
         return list(self._targeted)
 
     def due(self, now: float, ready: Collection[P]) -> Entry | None:
-        """The first entry in order whose time has come and that one of the ready peers may be asked for."""
+        """The first entry in order whose time has come and that one of the ready peers may be asked for.
+
+        Or a leftover: then nothing can be said yet, and who asks again comes further.
+        """
         if not ready:
             return None
         heads = [self._untargeted.due(now)]

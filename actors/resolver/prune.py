@@ -1,12 +1,13 @@
 """Going through every wanted key, in slices: `retain` and `clear` (DESIGN section 2, R14).
 
-* It looks at the keys that are wanted when its turn comes; the engine lets later commands wait until it is done.
+* It looks at the keys that are wanted when it comes by; the engine lets later commands wait until it is done.
 * The predicate is the application's: the first time it raises, that is reported and everything else is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from ...transport.identity import PeerId
@@ -36,18 +37,16 @@ class Prune:
         self._predicate = predicate
         self._perform = perform
         self._failed = failed
-        self._keys: tuple[bytes, ...] | None = None
-        self._next = 0
+        self._keys: Iterator[bytes] | None = None
         self._is_over = False
 
     def __call__(self) -> bool:
         """Look at the next slice."""
         if self._keys is None:
-            self._keys = self._inflight.keys()
-        chunk = self._keys[self._next : self._next + SLICE]
-        self._next += SLICE
+            self._keys = iter(self._inflight)
+        chunk = tuple(islice(self._keys, SLICE))
         self._perform(self._inflight.retain(self._keeps, chunk))
-        return not self._is_over and self._next < len(self._keys)
+        return not self._is_over and len(chunk) == SLICE
 
     def _keeps(self, key: bytes, tag: Tag) -> bool:
         number, subscriber = tag

@@ -4,6 +4,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -307,13 +308,40 @@ def test_R2_cost_of_each_event_grows_with_the_logarithm_of_the_waiting_keys() ->
     costs_little("a new peer set")
 
 
-def test_dropping_most_keys_costs_a_constant_each_and_leaves_no_leftovers_behind() -> None:
-    keys = 5_000
+def dropped(keys: int, order: list[int]) -> Fetcher[str]:
+    """All but the last ten of so many keys were dropped in this order, and no drop cost more than a constant."""
     known = crowded(keys)
     operations()
-    for number in range(keys - 10):
+    for number in order:
         known.drop(CountedKey(number.to_bytes(8, "big")))
-    assert operations() <= 16 * keys
+        assert operations() <= 16 * math.ceil(math.log2(keys)), number
+    return known
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending", "shuffled"])
+def test_dropping_most_keys_costs_a_constant_each_and_leaves_no_leftovers_behind(order: str) -> None:
+    keys = 5_000
+    numbers = list(range(keys - 10))
+    if order == "descending":
+        numbers.reverse()
+    elif order == "shuffled":
+        random.Random(2).shuffle(numbers)
+    known = dropped(keys, numbers)
     queues = [known._pending._untargeted, *known._pending._targeted.values()]
     assert [len(queue) for queue in queues] == [5, 5]
-    assert sum(len(queue._fresh) + len(queue._retries) for queue in queues) <= 2 * (2 * 5 + 64)
+    assert sum(queue.size for queue in queues) <= 2 * (2 * 5 + 64)
+
+
+def test_next_after_very_many_keys_before_it_were_dropped_comes_to_it_in_steps_of_bounded_cost() -> None:
+    keys = 5_000
+    known = dropped(keys, list(range(2_000, -1, -1)))  # what is left behind stands first, and is less than half
+    known.open("a", 1)
+    operations()
+    steps = 0
+    while (attempt := known.next(0)) is None:
+        steps += 1
+        assert known.wake_up() <= 0
+        assert operations() <= 4 * 256 * math.ceil(math.log2(keys))
+        assert steps < 10
+    assert steps > 0
+    assert attempt.key == (2_002).to_bytes(8, "big")

@@ -11,7 +11,7 @@ KEY, OTHER = b"key", b"other"
 def subscribed(*subscribers: int) -> Subscribers[int]:
     known: Subscribers[int] = Subscribers()
     for subscriber in subscribers:
-        known.add(KEY, subscriber)
+        known.add(KEY, subscriber, 7.0)
     return known
 
 
@@ -21,15 +21,15 @@ def test_subscribers_of_a_key_are_sorted_whatever_the_order_of_arrival() -> None
 
 def test_subscriber_added_twice_is_there_once() -> None:
     known = subscribed(1)
-    assert not known.add(KEY, 1)
-    assert known.add(KEY, 2)
+    assert not known.add(KEY, 1, 8.0)
+    assert known.add(KEY, 2, 9.0)
     assert known.of(KEY) == (1, 2)
 
 
 def test_subscriber_without_a_tag_is_the_empty_tuple() -> None:
     known: Subscribers[tuple[()]] = Subscribers()
-    assert known.add(KEY, ())
-    assert not known.add(KEY, ())
+    assert known.add(KEY, (), 0)
+    assert not known.add(KEY, (), 0)
     assert known.of(KEY) == ((),)
 
 
@@ -42,15 +42,19 @@ def test_key_is_present_exactly_while_somebody_wants_it() -> None:
     assert len(known) == 0
 
 
-def test_keys_are_listed_in_the_order_in_which_they_were_wanted() -> None:
+def test_key_is_wanted_since_its_first_fetch_and_anew_once_nobody_had_wanted_it() -> None:
     known = subscribed(1)
-    known.add(b"a", 1)
-    assert list(known) == [KEY, b"a"]
+    known.add(KEY, 2, 8.0)
+    known.satisfy(KEY, (1,))
+    assert known.since(KEY) == 7.0
+    known.satisfy(KEY, (2,))
+    known.add(KEY, 3, 9.0)
+    assert known.since(KEY) == 9.0
 
 
 def test_satisfy_leaves_who_came_after_the_delivery() -> None:
     known = subscribed(1, 2)
-    known.add(KEY, 3)
+    known.add(KEY, 3, 0)
     assert known.satisfy(KEY, (1, 2)) == (3,)
     assert known.of(KEY) == (3,)
 
