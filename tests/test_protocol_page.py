@@ -132,6 +132,8 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("silent for 8 s", Config().heartbeat_timeout == 8),
         ("at most 1 MiB (`max_message`) + 2 KiB", Config().max_frame == 2**20 + 2048),
         ("a node keeps 256", Config().max_packet_links == 256),
+        ("500 packets a second, 1,000 at once", (Config().packet_rate, Config().packet_burst) == (500, 1000)),
+        ("1,000 drops in 10 s", Config().flood_drops == 1000),
         ("| 1 | blobs", BLOBS_CHANNEL == 1),
     ],
 )

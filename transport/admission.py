@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TypeVar
 
 from .address import subnet
 from .buckets import TokenBuckets
 from .gatekeeper import Gate
 from .reasons import Reason
 
+K = TypeVar("K")
+
 
 @dataclass(slots=True, eq=False)
 class _Knock:
+    ip: str
     curve_key: bytes
     until: float
     over: bool = False
@@ -33,6 +37,7 @@ class Admission:
         self._max_pending = max_pending
         self._queue: deque[_Knock] = deque()
         self._by_key: dict[bytes, deque[_Knock]] = {}
+        self._by_ip: dict[str, deque[_Knock]] = {}
         self.pending = 0  # handshakes that knocked and have not said Hello
 
     def knock(self, gate: Gate | None, ip: str, curve_key: bytes, now: float, until: float) -> Reason | None:
@@ -49,9 +54,10 @@ class Admission:
         self._expire(now)
         if self.pending >= self._max_pending:
             return Reason.PENDING
-        knock = _Knock(curve_key, until)
+        knock = _Knock(ip, curve_key, until)
         self._queue.append(knock)
         self._by_key.setdefault(curve_key, deque()).append(knock)
+        self._by_ip.setdefault(ip, deque()).append(knock)
         self.pending += 1
         return None
 
@@ -60,6 +66,11 @@ class Admission:
         waiting = self._by_key.get(curve_key)
         if waiting:
             self._done(waiting[0])
+
+    def silent(self, ip: str, connections: int) -> None:
+        """So many connections of this IP have not said a word: no more of its handshakes are pending. The oldest go."""
+        for knock in list(self._by_ip.get(ip, ()))[: -connections or None]:
+            self._done(knock)
 
     def _expire(self, now: float) -> None:
         """Give up on those that never said `Hello`."""
@@ -71,7 +82,11 @@ class Admission:
     def _done(self, knock: _Knock) -> None:
         knock.over = True
         self.pending -= 1
-        waiting = self._by_key[knock.curve_key]
-        waiting.remove(knock)
-        if not waiting:
-            del self._by_key[knock.curve_key]
+        _take_out(knock, self._by_key, knock.curve_key)
+        _take_out(knock, self._by_ip, knock.ip)
+
+
+def _take_out(knock: _Knock, waiting: dict[K, deque[_Knock]], key: K) -> None:
+    waiting[key].remove(knock)
+    if not waiting[key]:
+        del waiting[key]

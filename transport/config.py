@@ -57,7 +57,11 @@ class Config(Settings):
         64 * 1024 * 1024, "Bytes queued for one peer; more are dropped and counted.", minimum=1024
     )
     high_water: int = option(64, "Batches queued in ZeroMQ for one peer and direction.", minimum=1)
-    flood_drops: int = option(1000, "Messages over quota per 10 s after which a peer is closed.", minimum=1)
+    packet_rate: float = option(
+        500.0, "Packets per second taken from one peer; more are dropped and counted.", above=0.0
+    )
+    packet_burst: int = option(1000, "How many of those may come at once.", minimum=1)
+    flood_drops: int = option(1000, "Messages and packets over quota per 10 s after which a peer is closed.", minimum=1)
 
     def check(self) -> Iterable[Problem]:
         """Rules between fields."""

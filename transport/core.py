@@ -26,6 +26,7 @@ from .buckets import TokenBuckets
 from .codec import MAX_ALTERNATIVES, Bye, Control, Reject, encode_control
 from .config import Config
 from .errors import DecodeError
+from .floods import Floods
 from .gatekeeper import Direction, Gate, Gatekeeper, Role, Ticket
 from .identity import Identity, PeerId
 from .links import Joining, Live, Slots, Table
@@ -101,6 +102,7 @@ class Core(runtime.Engine[Mailbox]):
             per_subnet=(config.handshakes_per_subnet, config.handshake_burst),
             max_pending=config.max_pending_handshakes,
         )
+        self.floods = Floods(config.flood_drops)
         self.receivers: dict[int, Receiver] = {}
         self.packet_receiver: runtime.Mailbox | None = None
         self.record = PeerRecord.sign(

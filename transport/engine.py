@@ -300,7 +300,8 @@ class Engine(Core):
         what = self.links.by_route.get(route)
         if isinstance(what, Live):
             if len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET:
-                self.packets.deliver(what.link.peer, frames[1])
+                if not self.packets.deliver(what.link.peer, frames[1]):
+                    self.close(what, Reason.FLOODING)
             else:
                 self.streams.frames(what, frames)
         elif isinstance(what, PacketLink):
@@ -352,7 +353,9 @@ class Engine(Core):
                 self.route_down(route, Reason.PROTOCOL)
                 self.shut(route)
 
-    def unspoken(self, ip: str | None, reason: Reason) -> None:
+    def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
         """See `WireEvents`."""
+        if ip is not None:
+            self.admission.silent(ip, left)
         self.metrics.unspoken.inc(reason)
         self.log.debug("connection without a word ended", reason=reason.value, ip=ip)

@@ -94,7 +94,6 @@ class Live:
     received: int = 0
     told: int = 0  # of those received, what the other side has been told of
     lost: int = 0  # accepted for this link and never sent
-    dropped: int = 0  # over quota, in the present window
     probe: Joining | None = None  # waits for this link's sign of life
 
 

@@ -36,6 +36,8 @@ class Metrics:
             "transport_invalid_total", "Frames that no honest peer sends, by kind.", labels=("kind",)
         )
         self.packets = registry.counter(
-            "transport_packets_total", "Packets, by what became of them.", labels=("outcome",)
+            "transport_packets_total",
+            "Packets: sent, received, dropped, over the sender's quota, or refused as not sendable.",
+            labels=("outcome",),
         )
         self.ignored = registry.counter("transport_ignored_total", "Commands for links that are gone already.")

@@ -2,7 +2,8 @@
 
 A packet goes over the connection to its peer if there is one, else over a packet link, opened on demand. At most
 `max_packet_links` are kept; the least recently used is closed. They count against no connection limit, have no ticket,
-and no observer hears of them. Nothing is retried: a packet that cannot go now is dropped and counted.
+and no observer hears of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer
+sends over its quota, whatever it comes by; who keeps on is closed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 from ..runtime import Feedback
 from .address import Endpoint
+from .buckets import TokenBuckets
 from .codec import (
     PACKET_HEAD,
     VERSION,
@@ -43,6 +45,7 @@ class PacketsPart:
     def __init__(self, core: Core) -> None:
         """Part of one engine."""
         self._core = core
+        self._inbound = TokenBuckets(core.config.packet_rate, core.config.packet_burst)
 
     def send(self, message: SendPacket) -> None:
         """Send over the connection, or over a packet link."""
@@ -112,7 +115,10 @@ class PacketsPart:
         head = frames[0]
         if len(frames) == 2 and head == PACKET_HEAD and link.up and len(frames[1]) <= MAX_PACKET:
             self._touch(link)
-            self.deliver(link.peer, frames[1])
+            if not self.deliver(link.peer, frames[1]):
+                self._forget(link)
+                self._core.send_control(link.route, Bye(Reason.FLOODING))
+                self._core.shut_later(link.route)
             return None
         try:
             message = decode_control(head) if len(frames) == 1 and is_control(head) else None
@@ -146,13 +152,18 @@ class PacketsPart:
         while link.queue:
             self._put(link.route, link.queue.popleft())
 
-    def deliver(self, peer: PeerId, payload: bytes) -> None:
-        """A packet came, over a packet link or a connection."""
-        receiver = self._core.packet_receiver
+    def deliver(self, peer: PeerId, payload: bytes) -> bool:
+        """A packet came, over a packet link or a connection; False if its sender keeps on over its quota."""
+        core, now = self._core, self._core.now()
+        if not self._inbound.take(peer, now):
+            self._count("quota")
+            return not core.floods.dropped(peer, 1, now)
+        receiver = core.packet_receiver
         if receiver is None or receiver.tell(Packet(peer, payload)) is Feedback.REJECTED:
             self._count("dropped")
         else:
             self._count("received")
+        return True
 
     def end(self, link: PacketLink) -> None:
         """Close a packet link; what waits for it is dropped."""

@@ -41,7 +41,6 @@ from .wire import Sent
 
 _FIRST_RETRY, _LAST_RETRY = 0.001, 0.05  # seconds
 _BATCH_BYTES = 1024 * 1024
-_DROPS_WINDOW = 10.0  # seconds
 # What the other side says of its reasons that means the same here; the rest is its own business.
 _SHARED_REASONS = frozenset({Reason.TRIMMED, Reason.SHUTDOWN, Reason.REPLACED, Reason.DUPLICATE})
 
@@ -71,8 +70,6 @@ class StreamsPart:
         self._inbox = core.mailbox.inbox
         self._dirty: list[Live] = []
         self._flushing = False  # a `Flush` is on its way
-        self._window_ends = 0.0
-        self._counting: list[Live] = []  # links with drops in the present window
 
     # Out -------------------------------------------------------------------------------------------------------------
 
@@ -184,17 +181,9 @@ class StreamsPart:
         """Count messages over quota; False if the link was closed for it."""
         core = self._core
         core.metrics.dropped.inc("quota", by=count)
-        if live.heard_at >= self._window_ends:
-            self._window_ends = live.heard_at + _DROPS_WINDOW
-            for other in self._counting:
-                other.dropped = 0
-            self._counting.clear()
-        if not live.dropped:
-            self._counting.append(live)
-        live.dropped += count
-        if live.dropped < core.config.flood_drops:
+        if not core.floods.dropped(live.link.peer, count, live.heard_at):
             return True
-        core.log.warning("flooding", peer=live.link.peer.short, dropped=live.dropped)
+        core.log.warning("flooding", peer=live.link.peer.short)
         core.close(live, Reason.FLOODING)
         return False
 

@@ -41,6 +41,19 @@ class _Silent:
     mark: Mark | None  # None: gone when it was announced, and not ours to shut
     until: float
 
+    @property
+    def ip(self) -> str | None:
+        return None if self.mark is None else self.mark.there[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A connection that ended without a word. ip: of its far end, if known. left: silent ones of that IP."""
+
+    ip: str | None
+    reason: Reason
+    left: int
+
 
 class Unspoken:
     """Watches the inbound connections of one listening port. Times are monotonic seconds."""
@@ -62,9 +75,10 @@ class Unspoken:
         ours = mark is not None and mark.here[1] == self.port
         self._silent[number] = _Silent(mark if ours else None, now + self._patience)
 
-    def ended(self, number: int) -> bool:
-        """The connection with this number has ended; whether it was announced and neither `spoke` nor was shut."""
-        return self._silent.pop(number, None) is not None
+    def ended(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
+        """The connection with this number has ended; None if it was not announced, `spoke` or was shut by us."""
+        silent = self._silent.pop(number, None)
+        return None if silent is None else self._over(silent, Reason.LOST, speakers())
 
     def spoke(self, number: int, mark: Mark) -> None:
         """This connection has spoken, and is over."""
@@ -77,14 +91,15 @@ class Unspoken:
         first = next(iter(self._silent.values()), None)
         return None if first is None else max(0.0, first.until - now)
 
-    def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[tuple[str, Reason]]:
-        """Shut what was silent for too long, and the oldest of too many: IP and reason, LOST if already over."""
+    def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[Ended]:
+        """Shut what was silent for too long, and the oldest of too many; with the reason LOST if already over."""
         first = next(iter(self._silent.values()), None)
         if first is None or (first.until > now and len(self._silent) <= self._most):
             return []
-        spoken = {None, *speakers()}
-        excess = sum(silent.mark not in spoken for silent in self._silent.values()) - self._most
-        ended: list[tuple[str, Reason]] = []
+        spoken = speakers()
+        excess = sum(silent.mark is not None and silent.mark not in spoken for silent in self._silent.values())
+        excess -= self._most
+        ended: list[Ended] = []
         for number, silent in list(self._silent.items()):
             late = silent.until <= now
             if silent.mark is None or silent.mark in spoken:
@@ -94,8 +109,12 @@ class Unspoken:
                 del self._silent[number]
                 excess -= 1
                 reason = Reason.TIMEOUT if late else Reason.PENDING
-                ended.append((silent.mark.there[0], reason if _shut(number, silent.mark) else Reason.LOST))
+                ended.append(self._over(silent, reason if _shut(number, silent.mark) else Reason.LOST, spoken))
         return ended
+
+    def _over(self, silent: _Silent, reason: Reason, spoken: set[Mark]) -> Ended:
+        left = sum(other.ip == silent.ip and other.mark not in spoken for other in self._silent.values())
+        return Ended(silent.ip, reason, left)
 
 
 def duplicate_of(number: int) -> sockets.socket:

@@ -60,8 +60,11 @@ class WireEvents(Protocol):
     def oversize(self, route: Route, frames: int) -> None:
         """The far end sent a message of more frames than any honest one has; it was thrown away."""
 
-    def unspoken(self, ip: str | None, reason: Reason) -> None:
-        """An inbound connection ended before its first message: by us, late or one of too many, or LOST."""
+    def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
+        """An inbound connection ended before its first message: by us, late or one of too many, or LOST.
+
+        left: of that IP, those that are silent still.
+        """
 
 
 class Wire(Protocol):

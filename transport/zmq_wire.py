@@ -39,7 +39,7 @@ from .address import Endpoint
 from .identity import Identity
 from .reasons import Reason
 from .socket_waiter import SocketWaiter
-from .unspoken import Mark, Unspoken, duplicate_of
+from .unspoken import Ended, Mark, Unspoken, duplicate_of
 from .wire import BindError, Route, Sent, Source, WireEvents
 
 _ZAP = "inproc://zeromq.zap.01"
@@ -167,13 +167,20 @@ class ZmqWire:
         text = str(endpoint)
         if text in self._by_endpoint:
             return None
-        outbound = _Outbound(os.urandom(16), text)
+        outbound = _Outbound(self._fresh_route(), text)
         self._router.curve_server = 0
         self._router.curve_serverkey = curve_key
         self._router.setsockopt(zmq.CONNECT_ROUTING_ID, outbound.route)
         self._router.connect(text)
         self._outbound[outbound.route] = self._by_endpoint[text] = outbound
         return outbound.route
+
+    def _fresh_route(self) -> Route:
+        """Nobody's, claims that we know of included; who claims without a word cannot have guessed it."""
+        while True:
+            route = os.urandom(16)
+            if not (route in self._outbound or route in self._inbound or route in self._over):
+                return route
 
     def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
         """See `Wire`. Only the first part can be refused."""
@@ -216,8 +223,8 @@ class ZmqWire:
             self._busy_polls = 0
             self._hand_up_endings(events)
         if self._unspoken:
-            for ip, reason in self._unspoken.end(self._speakers, time.monotonic()):
-                events.unspoken(ip, reason)
+            for ended in self._unspoken.end(self._speakers, time.monotonic()):
+                _hand_up_unspoken(events, ended)
         return more
 
     def waiter(self) -> SocketWaiter:
@@ -260,11 +267,11 @@ class ZmqWire:
 
     def _inbound_ended(self, number: int, events: WireEvents) -> None:
         _remember(self._freed, number, time.monotonic())
-        inbound, unspoken = self._by_number.get(number), self._unspoken.ended(number)
+        inbound, unspoken = self._by_number.get(number), self._unspoken.ended(number, self._speakers)
         if inbound is not None:
             self._suspects[inbound.route] = 0
-        elif unspoken:
-            events.unspoken(None, Reason.LOST)
+        elif unspoken is not None:
+            _hand_up_unspoken(events, unspoken)
 
     def _speakers(self) -> set[Mark]:
         return {inbound.mark for inbound in self._inbound.values()}
@@ -418,6 +425,11 @@ def _remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
 def _readable(socket: zmq.Socket[bytes]) -> bool:
     """Whether a receive would give a message: a third of what an empty receive and its exception cost."""
     return bool(socket.get(_EVENTS_OPTION) & _POLLIN)  # type: ignore[operator]  # an int for this option
+
+
+def _hand_up_unspoken(events: WireEvents, ended: Ended) -> None:
+    ip = None if ended.ip is None else _canonical(ended.ip)
+    events.unspoken(ip, ended.reason, ended.left)
 
 
 def _canonical(ip: str) -> str:

@@ -1,15 +1,36 @@
-"""A node whose routing ids somebody claims, in a process of its own: where it goes wrong, libzmq ends the process."""
+"""Routing ids that somebody claims, in a process of its own: where it goes wrong, libzmq ends the process.
+
+With the argument `node` a node lives through every kind of claim; with `bare` a bare ROUTER shows that there is danger.
+"""
 
 from __future__ import annotations
 
 import socket
+import sys
+from unittest.mock import patch
+
+import zmq
 
 from rookery.transport import Address, Reason
 from tests.transport.raw import RawPeer
 from tests.transport.worlds import Node, RealWorld
 
 
-def main() -> None:
+def bare() -> None:
+    """Dial with an id that a peer has claimed: libzmq ends the process."""
+    context = zmq.Context()
+    router, claimant = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
+    claimant.routing_id = b"claimed"
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+    claimant.connect(f"tcp://127.0.0.1:{port}")
+    claimant.send(b"known by now")
+    router.recv_multipart()
+    router.setsockopt(zmq.CONNECT_ROUTING_ID, b"claimed")
+    router.connect("tcp://127.0.0.1:1")
+    print("unharmed", flush=True)
+
+
+def node() -> None:
     """Claim the id of a dial, of a live link, of one that has ended, and the id of a peer who is dialled next."""
     world = RealWorld()
     alice, bob = world.node("alice", dial_timeout=0.5), world.node("bob")
@@ -25,8 +46,19 @@ def main() -> None:
             world.get(alice.net.close(bob.peer, Reason.REQUESTED))
             world.until(lambda: not bob.links())
     assert len(set(seen)) == len(seen), "a routing id was used twice"
+    dial_with_claimed_ids(world, alice, bob)
     world.close()
     print("unharmed", flush=True)
+
+
+def dial_with_claimed_ids(world: RealWorld, alice: Node, bob: Node) -> None:
+    """The random numbers give an id that somebody has: others are drawn."""
+    claimed, free = b"c" * 16, b"f" * 16
+    with RawPeer(alice, world.known.identity("claimant"), routing_id=claimed) as raw:
+        raw.join()
+        world.until(lambda: alice.links())
+        with patch("os.urandom", side_effect=[claimed, claimed, free]):
+            assert connect(world, alice, bob) == free
 
 
 def claim_pending_dial(world: RealWorld, alice: Node, bob: Node) -> bytes:
@@ -70,4 +102,4 @@ def assert_ignored(world: RealWorld, alice: Node, routing_id: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    {"bare": bare, "node": node}[sys.argv[1]]()

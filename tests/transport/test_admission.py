@@ -63,3 +63,20 @@ def test_hello_without_a_knock_changes_nothing() -> None:
     door = admission()
     door.arrived(KEY)
     assert door.pending == 0
+
+
+def test_pending_knock_whose_connection_ended_is_pending_no_more() -> None:
+    door = admission(max_pending=3)
+    for ip, key in (("10.0.0.1", KEY), ("10.0.0.1", OTHER), ("10.0.0.2", KEY)):
+        assert door.knock(OPEN, ip, key, 0.0, 5.0) is None
+    door.silent("10.0.0.1", 2)
+    door.silent("10.0.0.3", 0)
+    assert door.pending == 3
+    door.silent("10.0.0.1", 1)
+    assert door.pending == 2
+    door.arrived(OTHER)
+    door.silent("10.0.0.1", 0)
+    door.silent("10.0.0.2", 0)
+    assert door.pending == 0
+    door.arrived(KEY)
+    assert door.pending == 0

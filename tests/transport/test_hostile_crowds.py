@@ -75,7 +75,7 @@ def silent_encrypted(scene: Scene, number: int) -> None:
         scene.real.until(lambda: turned_away(scene) >= before + number)
         scene.real.until(lambda: len(poller.poll(0)) == number)
     scene.real.until(lambda: turned_away(scene) == before + number)
-    scene.real.pass_time(0.5)  # the time of a handshake: none of them counts as pending any more
+    scene.real.until(lambda: scene.bob.engine.admission.pending == 0)
 
 
 @contextmanager
@@ -130,6 +130,14 @@ def test_connections_that_speak_something_else_are_ended_and_counted(scene: Scen
 
 def test_encrypted_connections_that_never_say_hello_are_bounded_and_ended_in_time(scene: Scene) -> None:
     silent_encrypted(scene, WAVE)
+    scene.assert_unharmed()
+
+
+def test_encrypted_connections_that_leave_without_a_hello_are_pending_no_more(real: RealWorld) -> None:
+    scene = door_open_to_crowds(real, handshake_timeout=60.0)
+    with crowd(scene, PENDING):
+        real.until(lambda: scene.bob.engine.admission.pending == PENDING)
+    real.until(lambda: scene.bob.engine.admission.pending == 0)
     scene.assert_unharmed()
 
 

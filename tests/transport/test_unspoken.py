@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.transport import Reason
-from rookery.transport.unspoken import Mark, Unspoken
+from rookery.transport.unspoken import Ended, Mark, Unspoken
 
 
 class Door:
@@ -32,7 +32,7 @@ class Door:
         self.unspoken.accepted(ours.fileno(), now)
         return theirs, ours
 
-    def end(self, now: float, *speakers: socket.socket) -> list[tuple[str, Reason]]:
+    def end(self, now: float, *speakers: socket.socket) -> list[Ended]:
         return self.unspoken.end(lambda: {Mark.of(speaker) for speaker in speakers}, now)
 
 
@@ -59,12 +59,16 @@ def is_open(socket: socket.socket) -> bool:
         return True
 
 
+def ended(reason: Reason, left: int = 0) -> Ended:
+    return Ended("127.0.0.1", reason, left)
+
+
 def test_silent_connection_is_shut_when_its_time_is_over_and_not_before(door: Door) -> None:
     theirs, _ = door.accept(now=0.0)
     assert door.end(4.9) == []
     assert is_open(theirs)
     assert door.unspoken.next_look(4.0) == 1.0
-    assert door.end(5.0) == [("127.0.0.1", Reason.TIMEOUT)]
+    assert door.end(5.0) == [ended(Reason.TIMEOUT)]
     assert not is_open(theirs)
     assert (len(door.unspoken), door.unspoken.next_look(5.0)) == (0, None)
 
@@ -79,7 +83,7 @@ def test_connection_that_has_spoken_is_never_shut(door: Door) -> None:
 def test_too_many_silent_connections_lose_the_oldest(doors: list[Door]) -> None:
     doors.append(Door(most=2))
     ends = [doors[0].accept(now=number)[0] for number in range(4)]
-    assert doors[0].end(4.0) == [("127.0.0.1", Reason.PENDING)] * 2
+    assert doors[0].end(4.0) == [ended(Reason.PENDING, left) for left in (3, 2)]
     assert [is_open(end) for end in ends] == [False, False, True, True]
 
 
@@ -95,7 +99,7 @@ def test_number_that_went_to_another_connection_leaves_it_alone(door: Door) -> N
     number = ours.fileno()
     theirs, other = door.connect()
     os.dup2(other.fileno(), number)
-    assert door.end(5.0) == [("127.0.0.1", Reason.LOST)]
+    assert door.end(5.0) == [ended(Reason.LOST)]
     assert is_open(theirs)
 
 
@@ -106,7 +110,7 @@ def test_number_that_went_to_another_connection_of_the_door_gives_it_its_own_tim
     door.unspoken.accepted(ours.fileno(), 3.0)
     assert door.end(5.0) == []
     assert is_open(theirs)
-    assert door.end(8.0) == [("127.0.0.1", Reason.TIMEOUT)]
+    assert door.end(8.0) == [ended(Reason.TIMEOUT)]
 
 
 def test_number_that_is_no_inbound_connection_when_announced_is_never_shut(doors: list[Door]) -> None:
@@ -123,10 +127,19 @@ def test_number_that_is_no_inbound_connection_when_announced_is_never_shut(doors
     assert len(doors[0].unspoken) == 0
 
 
+def test_end_of_a_silent_connection_says_how_many_of_its_ip_are_left(door: Door) -> None:
+    _, first = door.accept()
+    for _ in range(2):
+        door.accept()
+    _, speaker = door.accept()
+    assert door.unspoken.ended(first.fileno(), lambda: {Mark.of(speaker)}) == ended(Reason.LOST, left=2)
+    assert door.end(5.0, speaker) == [ended(Reason.TIMEOUT, left=1), ended(Reason.TIMEOUT)]
+
+
 def test_connection_that_ended_is_forgotten(door: Door) -> None:
     theirs, ours = door.accept()
-    assert door.unspoken.ended(ours.fileno())
-    assert not door.unspoken.ended(ours.fileno())
+    assert door.unspoken.ended(ours.fileno(), set) == ended(Reason.LOST)
+    assert door.unspoken.ended(ours.fileno(), set) is None
     assert door.end(9.0) == []
     assert is_open(theirs)
 
@@ -149,7 +162,7 @@ def test_number_that_is_no_socket_any_more_leaves_no_descriptor_behind(door: Doo
     os.dup2(read, ours.fileno())
     before = os.dup(read)
     os.close(before)
-    assert door.end(5.0) == [("127.0.0.1", Reason.LOST)]
+    assert door.end(5.0) == [ended(Reason.LOST)]
     after = os.dup(read)
     for number in (after, read, write):
         os.close(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -31,17 +32,28 @@ def real(no_leaks: None) -> Iterator[RealWorld]:
 
 
 @pytest.mark.processes
-def test_claimed_routing_ids_neither_end_the_process_nor_are_heard() -> None:
-    """Of a pending dial, a live link, an ended one, or derived from the id of who is dialled next."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.transport.claims"],
+def claims(of: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.transport.claims", of],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
     )
+
+
+def test_claimed_routing_ids_neither_end_the_process_nor_are_heard() -> None:
+    """Of a pending dial, a live link, an ended one, derived from who is dialled next, or drawn for the next dial."""
+    done = claims("node")
     assert (done.returncode, done.stdout) == (0, "unharmed\n"), done.stderr
+
+
+def test_dial_with_a_claimed_routing_id_ends_the_process_of_a_bare_socket() -> None:
+    """Why ids are random and never used twice: what the test above would see if they were not."""
+    done = claims("bare")
+    assert (done.returncode, done.stdout) == (-signal.SIGABRT, "")
+    assert "Assertion failed" in done.stderr
 
 
 def test_routing_id_that_is_another_peers_id_gives_no_claim_to_that_identity(real: RealWorld) -> None:
