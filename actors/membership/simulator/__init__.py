@@ -1,0 +1,34 @@
+"""Try the membership's settings before a cluster does: many members in virtual time, in one process.
+
+    scenario = Scenario(members=50, network=Network(loss=0.1), events=(Event("crash", at=10.0),))
+    summary = Summary(tuple(simulate(scenario, seed) for seed in range(1, 21)))
+    print(summary.first_told.median, "s until a crash is noticed;", summary.false_downs.most, "false alarms at worst")
+
+* `Scenario` is declared as settings are, so `rookery simulate` reads it from YAML.
+* `Cluster` is the world by itself, for scenarios of one's own: crash, restart, stall, partition, block, at any moment.
+* The members are those of `swim`, under the settings that the engine would give them. What the engine adds (records,
+  tracker, transport) is not simulated here but in `runtime.Simulation`, which is some hundred times slower.
+"""
+
+from .cluster import Cluster, NotReached
+from .network import Conditions
+from .outcome import Death, Outcome, Spread, Summary
+from .scenario import Event, Network, Scenario
+from .trial import simulate
+from .views import Down, Views
+
+__all__ = [
+    "Cluster",
+    "Conditions",
+    "Death",
+    "Down",
+    "Event",
+    "Network",
+    "NotReached",
+    "Outcome",
+    "Scenario",
+    "Spread",
+    "Summary",
+    "Views",
+    "simulate",
+]
