@@ -157,7 +157,7 @@ class Cluster:
     def _join(self, number: int, seeds: Iterable[int]) -> None:
         process = self.processes[number]
         ids = [MemberId(self.processes[seed].swim.identity.key, 0) for seed in seeds if seed != number]
-        process.swim.join(ids, process.outbox)
+        process.swim.join(ids, self.now, process.outbox)
         self._carry_out(process)
 
     def crash(self, number: int) -> None:
@@ -232,7 +232,7 @@ class Cluster:
             if isinstance(what, bytes):
                 process.swim.handle_data(what, self.now, process.outbox)
             else:
-                process.swim.handle_timer(what, process.outbox)
+                process.swim.handle_timer(what, self.now, process.outbox)
         except SwimError as error:
             name = type(error).__name__
             self.refused[name] = self.refused.get(name, 0) + 1
