@@ -25,6 +25,9 @@ class Config(Settings):
     advertise: Address | None = option(
         None, "What other nodes are told to dial: tcp://HOST:PORT. By default the address that `listen` got."
     )
+    conceal: bool = option(
+        False, "Put no address into this node's record: only who was given it by the operator can dial the node."
+    )
     allow_private_ips: bool = option(True, "Dial addresses that cannot be reached from the whole internet.")
 
     max_connections: int = option(100, "Hard total of connections, handshakes included.", minimum=1)
@@ -71,6 +74,8 @@ class Config(Settings):
             yield Problem(("network",), str(error))
         if self.network_key is not None and not _is_key(self.network_key):
             yield Problem(("network_key",), "is not 64 hex digits", "64 hex digits")
+        if self.conceal and self.advertise is not None:
+            yield Problem(("conceal",), "contradicts advertise, which is for everybody", "one of them")
         if self.reserved_outbound is not None and self.reserved_outbound > self.max_connections:
             yield Problem(
                 ("reserved_outbound",), f"{self.reserved_outbound} is too large", f"at most {self.max_connections}"

@@ -16,7 +16,6 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from itertools import count
 
 from .. import runtime
@@ -189,13 +188,9 @@ class Core(runtime.Engine[Mailbox]):
         self.shut_later(route)
 
     def alternatives_for(self, peer: PeerId, ip: str) -> tuple[PeerRecord, ...]:
-        """Whom else a peer may dial when we are full: some of those connected to us.
-
-        Loopback means something on one machine only, so only who comes from there is told of it.
-        """
-        there = ip_address(ip).is_loopback
+        """Whom else a peer may dial when we are full: some of those connected to us."""
         records = [live.link.record for live in self.links.by_id.values() if live.link.peer != peer]
-        known = [record for record in records if record.address is not None and (there or not is_loopback(record))]
+        known = [record for record in records if record.may_be_told(ip)]
         return tuple(self.rng.sample(known, min(len(known), MAX_ALTERNATIVES)))
 
     def drop(self, joining: Joining, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:
@@ -288,12 +283,6 @@ class Core(runtime.Engine[Mailbox]):
         if unconfirmed:
             self.metrics.unconfirmed.inc(by=unconfirmed)
         return unconfirmed
-
-
-def is_loopback(record: PeerRecord) -> bool:
-    """Whether the record's address can be dialled on its own machine only."""
-    ip = record.address.endpoint.ip if record.address is not None else None
-    return ip is not None and ip.is_loopback
 
 
 def cancel(timer: Timer | None) -> None:

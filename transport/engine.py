@@ -157,7 +157,7 @@ class Engine(Core):
         advertised = self.config.advertise
         if advertised is None and (bound.ip is None or not bound.ip.is_unspecified):
             advertised = Address(bound)
-        self._sign_record(advertised, self.record.generation)
+        self._sign_record(None if self.config.conceal else advertised, self.record.generation)
         self.listening = advertised or Address(replace(bound, host="127.0.0.1"))
         self.log.info("listening", on=str(bound), advertise=str(advertised), peer=str(self.me))
         return self.listening

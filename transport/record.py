@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Self
 
 import msgpack
@@ -93,6 +94,13 @@ class PeerRecord:
             return False
         _verified.add(digest)
         return True
+
+    def may_be_told(self, ip: str) -> bool:
+        """Whether a peer that speaks from `ip` can use the address: loopback means something on one machine only."""
+        if self.address is None:
+            return False
+        own = self.address.endpoint.ip
+        return own is None or not own.is_loopback or ip_address(ip).is_loopback
 
     def newer_than(self, other: PeerRecord) -> bool:
         """Tell whether this record replaces `other`, of the same peer and network; `ValueError` if of another."""

@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import ClassVar
 
 from ..runtime import Feedback, Lane, Message, Overflow
+from .channel import RESERVED_CHANNELS
 from .codec import (
     MAX_BATCH_MESSAGES,
     Bye,
@@ -162,6 +163,9 @@ class StreamsPart:
         """False if the link was closed for it."""
         core, link = self._core, live.link
         receiver = core.receivers.get(channel)
+        if receiver is None and channel < RESERVED_CHANNELS:  # a part of Rookery that this node does without
+            live.received += len(payloads)
+            return self._dropped(live, len(payloads), "no_receiver")
         if receiver is None or max(map(len, payloads)) > receiver.max_message:
             core.metrics.invalid.inc("channel" if receiver is None else "oversize")
             core.close(live, Reason.PROTOCOL)
@@ -175,12 +179,12 @@ class StreamsPart:
         core.metrics.received.inc(by=delivered)
         if delivered < allowed:
             core.metrics.dropped.inc("inbox", by=allowed - delivered)
-        return allowed == len(payloads) or self._over_quota(live, len(payloads) - allowed)
+        return allowed == len(payloads) or self._dropped(live, len(payloads) - allowed, "quota")
 
-    def _over_quota(self, live: Live, count: int) -> bool:
-        """Count messages over quota; False if the link was closed for it."""
+    def _dropped(self, live: Live, count: int, why: str) -> bool:
+        """Count messages that nobody takes or that are over quota; False if the link was closed for it."""
         core = self._core
-        core.metrics.dropped.inc("quota", by=count)
+        core.metrics.dropped.inc(why, by=count)
         if not core.floods.dropped(live.link.peer, count, live.heard_at):
             return True
         core.log.warning("flooding", peer=live.link.peer.short)

@@ -297,3 +297,26 @@ def test_messages_that_wait_together_share_a_batch_and_one_alone_leaves_at_once(
     send_many(alice, bob, 16, 1)
     simulated.simulation.settle()
     assert batches == [(before, 5), (before, 1)]
+
+
+def test_message_on_a_reserved_channel_that_nobody_registered_is_dropped_and_counted(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    send_many(alice, bob, 0, 3)
+    send_many(alice, bob, 16, 1)
+    world.until(lambda: bob.payloads() and bob.counted("dropped", "no_receiver") == 3)
+    assert alice.links()
+
+
+def test_flood_on_a_reserved_channel_that_nobody_registered_closes_its_sender(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", flood_drops=50)
+    world.connected(alice, bob)
+    send_many(alice, bob, 15, 200)
+    world.until(lambda: bob.closed() == [Reason.FLOODING])
+
+
+def test_message_on_a_channel_of_the_application_that_nobody_registered_closes_its_sender(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    send_many(alice, bob, 200, 1)
+    world.until(lambda: bob.closed() == [Reason.PROTOCOL])

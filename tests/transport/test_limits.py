@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rookery import transport
+from rookery.runtime.settings import SettingsError
 from rookery.transport import Address, Direction, Endpoint, PeerId, PeerRecord, Reason, Ticket
 from rookery.transport.codec import MAX_ALTERNATIVES, Welcome
 from tests.transport.raw import RawPeer
@@ -250,3 +251,15 @@ def test_dial_ends_with_the_answer_that_ends_it_and_not_at_a_timer(simulated: Si
     simulated.until(lambda: bob.door.releases)
     assert bob.door.releases[0][1] is Reason.AUTHENTICATION
     assert simulated.simulation.now() == pytest.approx(0.10)
+
+
+def test_node_that_conceals_itself_is_dialled_but_its_record_tells_no_address(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", conceal=True)
+    world.connected(alice, bob)
+    assert alice.link_to(bob).record.address is None
+    assert world.get(bob.net.renew(0)).address is None
+
+
+def test_config_that_advertises_and_conceals_is_refused() -> None:
+    with pytest.raises(SettingsError, match="conceal: contradicts advertise"):
+        transport.Config(conceal=True, advertise=Address.parse("tcp://192.0.2.1:7000"))

@@ -350,3 +350,20 @@ def test_network_name_of_any_other_kind_says_what_is_allowed(name: str) -> None:
     with pytest.raises(ValueError, match="allowed are 1 to 64 printable ASCII characters") as error:
         check_network(name)
     assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("address", "ip", "told"),
+    [
+        ("tcp://192.0.2.1:7000", "203.0.113.5", True),
+        ("tcp://some.example:7000", "203.0.113.5", True),
+        ("tcp://127.0.0.1:7000", "203.0.113.5", False),
+        ("tcp://[::1]:7000", "203.0.113.5", False),
+        ("tcp://127.0.0.1:7000", "127.0.0.1", True),
+        (None, "127.0.0.1", False),
+    ],
+)
+def test_record_may_be_told_to_who_can_use_its_address(address: str | None, ip: str, told: bool) -> None:
+    endpoint = None if address is None else Address.parse(address)
+    record = PeerRecord.sign(IDENTITY, network="net", address=endpoint, generation=1)
+    assert record.may_be_told(ip) is told
