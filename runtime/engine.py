@@ -152,6 +152,16 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         """
         return self.runtime.work(function, *args, cost=cost, serial=serial)
 
+    def next_slice(self, step: Callable[[], object]) -> None:
+        """Run `step` on this engine once others had their turn, yet before any further control or data message.
+
+        For work that takes longer than a handler may: done in slices it is, to everybody, as if it were one message.
+        Only stops, replies and timers come in between.
+        """
+        inbox = self.mailbox.inbox
+        inbox.urgent(Resolved(lambda _none: step(), Reply.of(None)))
+        inbox.turn = 0
+
     def watch(self, mailbox: Mailbox) -> None:
         """Handle `Terminated(mailbox, reason)` once, when that engine ends, or now if it has ended.
 

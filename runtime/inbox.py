@@ -74,6 +74,7 @@ class Inbox:
         self.closed = False
         self.cause: BaseException | None = None  # what ended the engine, if it was an error
         self.current: object = None  # what the engine is handling or handled last
+        self.turn = 0  # how many messages it may handle before other engines of its thread; 0 ends its turn
         self.wake: Callable[[], None] = self._not_started
         self.dead_letter: Callable[[Message], object] = lambda _message: None
         self.backoff = 0

@@ -167,9 +167,10 @@ class LoopRuntime(ThreadRuntime):
         if inbox.closed:
             return 0
         handled = 0
+        inbox.turn = _TURN
         context.running.engine = engine
         try:
-            while handled < _TURN and not inbox.stopping:
+            while handled < inbox.turn and not inbox.stopping:
                 if urgent:
                     item = urgent.popleft()
                 elif control:
@@ -188,7 +189,7 @@ class LoopRuntime(ThreadRuntime):
         inbox.parked = not (urgent or control or data)
         if urgent or control or data:
             inbox.unpark()
-        return handled
+        return handled if inbox.turn else _ROUND  # a slice of long work takes the rest of the round with it
 
     def _raised(self, engine: Engine[Any], error: BaseException) -> None:
         item = engine.mailbox.inbox.current

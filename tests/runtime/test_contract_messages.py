@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from rookery.runtime import Feedback, Lane, Message, Overflow, Request, UnhandledMessage
+from rookery.runtime import Feedback, Lane, LoopRuntime, Message, Overflow, Request, UnhandledMessage
 from tests.runtime.runtime_kit import (
     Ask,
     Data,
+    Do,
     Host,
     Note,
     Piece,
@@ -127,3 +128,41 @@ def test_request_that_folds_cannot_be_defined() -> None:
 def test_coalescing_message_without_merge_cannot_be_defined() -> None:
     with pytest.raises(TypeError, match="does not define merge"):
         type("Folding", (Message,), {"overflow": Overflow.COALESCE})
+
+
+def test_next_slice_runs_before_every_control_and_data_message_that_waits(host: Host) -> None:
+    journal: list[object] = []
+    recorder = host.recorder(journal)
+
+    def slices(engine: Any, left: int = 3) -> None:
+        if left == 3:
+            recorder.note("came meanwhile")
+            recorder.tell(Data(1))
+        engine.journal.append(left)
+        if left:
+            engine.next_slice(lambda: slices(engine, left - 1))
+
+    recorder.do(slices)
+    host.settle()
+    assert journal == [3, 2, 1, 0, Note("came meanwhile"), Data(1)]
+
+
+def test_next_slice_on_a_loop_lets_other_engines_and_timers_have_their_turn_in_between() -> None:
+    with LoopRuntime() as runtime:
+        other, sliced = runtime.start(Recorder), runtime.start(Recorder)
+        heard: list[str] = []
+
+        def begin(engine: Any) -> None:
+            engine.after(0, Do(lambda _engine: heard.append("a timer")))
+            other.do(lambda _engine: heard.append("the other"))
+            slices(engine, 10)
+
+        def slices(engine: Any, left: int) -> None:
+            heard.append("slice")
+            if left:
+                engine.next_slice(lambda: slices(engine, left - 1))
+
+        sliced.do(begin)
+        sliced.run(lambda _engine: None).get(timeout=10)
+        assert max(heard.index("a timer"), heard.index("the other")) <= 3
+        assert heard.count("slice") == 11
