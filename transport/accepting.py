@@ -63,7 +63,7 @@ class AcceptingPart:
             return Reason.VERSION
         if hello.network != core.config.network:
             return Reason.NETWORK
-        record = core.judge_record(hello.record, hello.proof)
+        record = core.judge_record(hello.record, hello.proof, connects=not hello.packets)
         if isinstance(record, PeerRecord):
             if record.peer == core.me:
                 return Reason.SELF

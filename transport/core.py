@@ -247,17 +247,23 @@ class Core(runtime.Engine[Mailbox]):
             return None
         return hmac.digest(bytes.fromhex(self.config.network_key), b"rookery-proof-1\0" + prover, hashlib.sha256)
 
-    def judge_record(self, record: bytes, proof: bytes | None) -> PeerRecord | Reason:
-        """The sender's record if it is valid in this network and its proof holds; else what is wrong."""
+    def judge_record(self, record: bytes, proof: bytes | None, *, connects: bool = False) -> PeerRecord | Reason:
+        """The sender's record if it is valid in this network and its proof holds; else what is wrong.
+
+        connects: the sender wants a connection, so whoever must wait for one is told before the signature is paid for.
+        """
         try:
-            known = PeerRecord.decode(record, network=self.config.network)
+            known = PeerRecord.decode(record, network=self.config.network, verify=False)
         except DecodeError as error:
             self.log.debug("record refused", error=str(error))
             return Reason.RECORD
         expected = self.proof(known.peer)
         if expected is not None and not hmac.compare_digest(expected, proof or b""):
             return Reason.NETWORK
-        return known
+        waits = self.gate.check_connection(known.peer, self.now()) if connects and self.gate is not None else None
+        if waits is not None:
+            return waits
+        return known if known.verify() else Reason.RECORD
 
     def read_alternatives(self, records: tuple[bytes, ...]) -> tuple[PeerRecord, ...]:
         """What of a Reject's records is valid; the rest is ignored."""

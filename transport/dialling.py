@@ -97,7 +97,7 @@ class DiallingPart:
 
     def _usable(self, ip: str) -> bool:
         core = self._core
-        blocked = core.gate is not None and ip in core.gate.blocked_ips
+        blocked = core.gate is not None and core.gate.blocks_ip(ip)
         return not blocked and (core.config.allow_private_ips or is_global(ip_address(ip)))
 
     def connect(self, dial: Dialling) -> None:

@@ -191,9 +191,8 @@ class Engine(Core):
 
     def _end_blocked(self, gate: Gate, before: Gate) -> None:
         """By CURVE key, as two identities may share one, and by IP."""
-        keys, ips = gate.blocked - before.blocked, gate.blocked_ips - before.blocked_ips
-        if keys or ips:
-            peers = {peer for peer, key, ip in self.links.sources() if key in keys or ip in ips}
+        if gate.blocks_more_than(before):
+            peers = {peer for peer, key, ip in self.links.sources() if key in gate.blocked or gate.blocks_ip(ip)}
             for peer in sorted(peers):
                 self._end(peer, Reason.BLOCKED)
 

@@ -10,13 +10,16 @@ handshake is paid for. Until the first push everybody is refused.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from ..runtime import Feedback, Reply
 from .identity import PeerId
 from .reasons import Reason
 from .record import PeerRecord
+from .subnets import SubnetSet
 
 
 class Direction(enum.StrEnum):
@@ -83,24 +86,39 @@ class Gate:
     """What must be refused before it costs a handshake, and who may exchange packets (FLOWS 2.2).
 
     blocked: CURVE public keys (two identities that are each other's negative share one). blocked_ips: canonical text.
-    registered_ips: the only IPs let in, None for any. packets: the only CURVE keys with which packets are exchanged,
-    None for anybody of the network; a gate that names them is a private node's, which tells nobody of other peers.
+    blocked_subnets: whole networks. registered_ips: the only IPs let in, None for any. packets: the only CURVE keys
+    with which packets are exchanged, None for anybody of the network; a gate that names them is a private node's, which
+    tells nobody of other peers. cooling: whose connections are not accepted before that time, monotonic seconds.
     """
 
     version: int
     blocked: frozenset[bytes] = field(default_factory=frozenset)
     blocked_ips: frozenset[str] = field(default_factory=frozenset)
+    blocked_subnets: SubnetSet = field(default_factory=SubnetSet)
     registered_ips: frozenset[str] | None = None
     packets: frozenset[bytes] | None = None
+    cooling: Mapping[PeerId, float] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def is_private(self) -> bool:
         """Whether nothing about other peers may leave this node (FLOWS 2.13)."""
         return self.packets is not None
 
+    def blocks_ip(self, ip: str) -> bool:
+        """Whether an IP, canonical text, is blocked by itself or with its network."""
+        return ip in self.blocked_ips or ip in self.blocked_subnets
+
+    def blocks_more_than(self, before: Gate) -> bool:
+        """Whether who passed `before` may be blocked now."""
+        return not (
+            self.blocked <= before.blocked
+            and self.blocked_ips <= before.blocked_ips
+            and self.blocked_subnets <= before.blocked_subnets
+        )
+
     def check(self, ip: str, curve_key: bytes) -> Reason | None:
         """Why this source is refused, or None if it may start a handshake."""
-        if curve_key in self.blocked or ip in self.blocked_ips:
+        if curve_key in self.blocked or self.blocks_ip(ip):
             return Reason.BLOCKED
         if self.registered_ips is not None and ip not in self.registered_ips:
             return Reason.UNREGISTERED_IP
@@ -108,11 +126,19 @@ class Gate:
 
     def check_packets(self, ip: str, curve_key: bytes) -> Reason | None:
         """Why no packets are exchanged with this peer, or None. A registered IP is for connections only."""
-        if curve_key in self.blocked or ip in self.blocked_ips:
+        if curve_key in self.blocked or self.blocks_ip(ip):
             return Reason.BLOCKED
         if self.packets is not None and curve_key not in self.packets:
             return Reason.PRIVATE
         return None
+
+    def check_connection(self, peer: PeerId, now: float) -> Reason | None:
+        """Why a peer that says Hello gets no connection now, or None.
+
+        Looked at before its signature, a slot and a verdict are paid for (FLOWS 2.9). Not at the knock: that cannot
+        tell a connection from packets, which have no cooldown, and could not tell the peer to come back later.
+        """
+        return Reason.COOLDOWN if self.cooling.get(peer, now) > now else None
 
 
 class Gatekeeper(Protocol):
