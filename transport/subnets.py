@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from ipaddress import ip_address, ip_network
 
 from .address import Subnet, canonical_ip
 
 
-class SubnetSet(Set[Subnet]):
+class SubnetSet(AbstractSet[Subnet]):
     """Immutable. `in` takes a network, which must be a member itself, or the canonical text of an IP.
 
     An IP costs one look-up per different length of prefix, however many networks there are.

@@ -1,17 +1,25 @@
-"""Who is blocked, and until when.
+"""Who is blocked, and until when: peers, IPs and networks, each in a list of its own.
 
-* A block is of a CURVE key: two ids that are each other's negative share one, and are blocked together.
+* A block of a peer is of its CURVE key: two ids that are each other's negative share one, and are blocked together.
 * Blocking again while a block lasts changes nothing; after its end it starts a full new period.
 * A block whose time has come is over, also before anybody took it away.
+* Ending one block ends no other: a peer stays blocked when its IP is not any more, and the other way round.
 * It knows nothing of records, so it outlives them.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
+from ...transport.address import IP, Subnet
 from ...transport.identity import PeerId, curve_key
+from ...transport.subnets import SubnetSet
+from .targets import Target
+
+FOREVER = float("inf")
 
 
 def key_of(peer: PeerId) -> bytes:
@@ -28,61 +36,133 @@ def twin_of(peer: PeerId) -> PeerId:
 class Block:
     """One block. until: monotonic seconds, infinite for one that only `unblock` ends."""
 
-    peer: PeerId
-    curve_key: bytes
+    target: Target
     until: float
 
 
 class Blocks:
-    """Blocks by key. `changed` is set by each change of who is blocked, for whoever pushes the gate."""
+    """Blocks by target, canonical. `changed` is set by each change of who is blocked, for whoever pushes the gate."""
 
     def __init__(self) -> None:
         self.changed = False
-        self._blocks: dict[bytes, Block] = {}
-        self._expiries: list[tuple[float, bytes]] = []
+        self._peers: dict[bytes, Block] = {}
+        self._ips: dict[IP, Block] = {}
+        self._subnets: dict[Subnet, Block] = {}
+        self._curve_keys: dict[bytes, bytes] = {}  # of the blocked peers, by `key_of`
+        self._prefixes: dict[tuple[int, int], int] = {}  # how many networks there are of a version and length
+        self._expiries: list[tuple[float, int, Target]] = []
+        self._serial = 0
 
     def __len__(self) -> int:
-        return len(self._blocks)
+        return len(self._peers) + len(self._ips) + len(self._subnets)
+
+    def __iter__(self) -> Iterator[Block]:
+        """Every block, peers first."""
+        yield from self._peers.values()
+        yield from self._ips.values()
+        yield from self._subnets.values()
+
+    def counts(self) -> dict[str, int]:
+        """How many blocks there are of each kind."""
+        return {"peer": len(self._peers), "ip": len(self._ips), "subnet": len(self._subnets)}
+
+    # What the gate refuses -------------------------------------------------------------------------------------------
 
     @property
     def curve_keys(self) -> frozenset[bytes]:
-        """What the gate refuses."""
-        return frozenset(block.curve_key for block in self._blocks.values())
+        """Of the blocked peers."""
+        return frozenset(self._curve_keys.values())
 
-    def until(self, peer: PeerId, now: float) -> float | None:
-        """When the peer's block ends, monotonic seconds; None if it is not blocked."""
-        block = self._blocks.get(key_of(peer))
+    @property
+    def ips(self) -> frozenset[str]:
+        """Blocked IPs, canonical text."""
+        return frozenset(map(str, self._ips))
+
+    @property
+    def subnets(self) -> SubnetSet:
+        """Blocked networks."""
+        return SubnetSet(self._subnets)
+
+    # Questions -------------------------------------------------------------------------------------------------------
+
+    def until(self, target: Target, now: float) -> float | None:
+        """When this very block ends, monotonic seconds; None if there is none."""
+        block = self._get(target)
         return block.until if block is not None and block.until > now else None
 
-    def add(self, peer: PeerId, duration: float, now: float) -> None:
-        """Block for `duration` seconds. Raises ValueError for an id that is no valid public key."""
-        block = Block(peer, curve_key(peer), now + duration)
-        self._blocks[key_of(peer)] = block
-        self.changed = True
-        heapq.heappush(self._expiries, (block.until, key_of(peer)))
+    def ip_until(self, ip: IP | None, now: float) -> float | None:
+        """When the last block ends that holds this IP, by itself or with its network; None if none does."""
+        if ip is None or not (self._ips or self._subnets):
+            return None
+        found = [self._ips.get(ip), *(self._subnets.get(network) for network in self._networks_of(ip))]
+        return max((block.until for block in found if block is not None and block.until > now), default=None)
 
-    def remove(self, peer: PeerId) -> Block | None:
+    # Changes ---------------------------------------------------------------------------------------------------------
+
+    def add(self, target: Target, until: float) -> None:
+        """Block until then, instead of what was there. Raises ValueError for an id that is no valid public key."""
+        block = Block(target, until)
+        if isinstance(target, PeerId):
+            self._curve_keys[key_of(target)] = curve_key(target)
+            self._peers[key_of(target)] = block
+        elif isinstance(target, IPv4Network | IPv6Network):
+            self._count(target, target not in self._subnets)
+            self._subnets[target] = block
+        else:
+            self._ips[target] = block
+        self.changed = True
+        self._serial += 1
+        heapq.heappush(self._expiries, (until, self._serial, target))
+
+    def remove(self, target: Target) -> Block | None:
         """End a block; None if there was none."""
-        block = self._blocks.pop(key_of(peer), None)
+        if isinstance(target, PeerId):
+            block = self._peers.pop(key_of(target), None)
+            self._curve_keys.pop(key_of(target), None)
+        elif isinstance(target, IPv4Network | IPv6Network):
+            block = self._subnets.pop(target, None)
+            self._count(target, -(block is not None))
+        else:
+            block = self._ips.pop(target, None)
         self.changed = self.changed or block is not None
         return block
 
     def next_expiry(self) -> float | None:
         """When the next block ends; None if none will."""
-        while self._expiries and not self._is_current(*self._expiries[0]):
+        while self._expiries and not self._is_current(self._expiries[0]):
             heapq.heappop(self._expiries)
         until = self._expiries[0][0] if self._expiries else None
-        return until if until != float("inf") else None
+        return until if until != FOREVER else None
 
-    def expire(self, now: float) -> tuple[PeerId, ...]:
-        """Take away what is over; the peers that were blocked, in the order of their blocks' ends."""
-        over: list[PeerId] = []
+    def expire(self, now: float) -> tuple[Target, ...]:
+        """Take away what is over; what was blocked, in the order of the blocks' ends."""
+        over: list[Target] = []
         while (until := self.next_expiry()) is not None and until <= now:
-            _, key = heapq.heappop(self._expiries)
-            over.append(self._blocks.pop(key).peer)
-            self.changed = True
+            block = self._get(heapq.heappop(self._expiries)[2])
+            assert block is not None  # it is current
+            self.remove(block.target)
+            over.append(block.target)
         return tuple(over)
 
-    def _is_current(self, until: float, key: bytes) -> bool:
-        block = self._blocks.get(key)
-        return block is not None and block.until == until
+    def _get(self, target: Target) -> Block | None:
+        if isinstance(target, PeerId):
+            return self._peers.get(key_of(target))
+        if isinstance(target, IPv4Network | IPv6Network):
+            return self._subnets.get(target)
+        return self._ips.get(target)
+
+    def _is_current(self, item: tuple[float, int, Target]) -> bool:
+        block = self._get(item[2])
+        return block is not None and block.until == item[0]
+
+    def _count(self, network: Subnet, by: int) -> None:
+        prefix = network.version, network.prefixlen
+        left = self._prefixes.pop(prefix, 0) + by
+        if left:
+            self._prefixes[prefix] = left
+
+    def _networks_of(self, ip: IP) -> Iterator[Subnet]:
+        kind = IPv4Network if ip.version == 4 else IPv6Network
+        for version, prefix in self._prefixes:
+            if version == ip.version:
+                yield kind((int(ip), prefix), strict=False)

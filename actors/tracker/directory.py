@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...transport.address import Address
 from ...transport.gatekeeper import Claim, Direction, Gate, Role, Ticket
@@ -38,6 +38,7 @@ from .config import Config
 from .errors import IllegalTransition, PeerSetTooLarge
 from .record import Hold, Record
 from .sets import PeerSet, TrackedPeers, Window
+from .steps import Steps, run
 from .table import Closes, Table
 
 
@@ -85,46 +86,67 @@ class Directory:
             self._seeds.append(peer)
             self.table.settle(record, now)
 
-    def track(self, id: int, peers: TrackedPeers, now: float) -> Tracked:
-        """Add the newest set. Raises StaleSetId or PeerSetTooLarge, with nothing changed."""
+    def tracking(self, id: int, peers: TrackedPeers, now: float) -> Steps[Tracked]:
+        """Add the newest set. Raises StaleSetId or PeerSetTooLarge at once, with nothing changed."""
         self.window.check(id)
         size = peers.size(self._me)
         if size > self._config.max_peers_per_set:
             raise PeerSetTooLarge(size, self._config.max_peers_per_set)
+        return self._tracking(id, peers, now)
+
+    def track(self, id: int, peers: TrackedPeers, now: float) -> Tracked:
+        """`tracking`, all at once."""
+        return run(self.tracking(id, peers, now))
+
+    def _tracking(self, id: int, peers: TrackedPeers, now: float) -> Steps[Tracked]:
         touched: dict[PeerId, Record] = {}
-        moved: list[PeerId] = []
+        moved: dict[PeerId, None] = {}
         for role, addresses in ((Role.PRIMARY, peers.primary), (Role.SECONDARY, peers.secondary)):
-            for peer in self._others(addresses):
-                record = touched[peer] = self.table.make(peer)
-                record.enlist(role, 1)
-                address = addresses[peer]
-                if address is not None and record.give_address(address):
-                    moved.append(peer)
+            for peer, address in addresses.items():
+                if not self.table.is_me(peer):
+                    record = touched[peer] = self.table.make(peer)
+                    record.enlist(role, 1)
+                    if address is not None and record.give_address(address):
+                        moved[peer] = None
+                yield
         touched.update(self._end_seeding())
-        evicted = self.window.add(id, PeerSet.of(peers.primary, peers.secondary))
+        evicted = yield from self.window.adding(id, PeerSet(tuple(peers.primary), tuple(peers.secondary)))
         if evicted is not None:
-            touched.update(self._delist(evicted))
+            for role, names in ((Role.PRIMARY, evicted.primary), (Role.SECONDARY, evicted.secondary)):
+                for peer in names:
+                    if not self.table.is_me(peer):
+                        record = touched[peer] = self.table.make(peer)
+                        record.enlist(role, -1)
+                    yield
+        closes: list[tuple[PeerId, Reason]] = []
         for record in touched.values():
             if record.listing is None:
                 record.forget_address()
-        return Tracked(tuple(moved), self.table.settle_all(touched.values(), set(moved), now))
+            closes += self.table.settle_listed(record, record.peer in moved, now)
+            yield
+        return Tracked(tuple(moved), tuple(closes))
 
-    def overwrite(self, addresses: Mapping[PeerId, Address], now: float) -> Changes:
+    def overwriting(self, addresses: Mapping[PeerId, Address], now: float) -> Steps[Changes]:
         """Change addresses of listed peers in place. Others are left alone."""
-        changed: dict[PeerId, Record] = {}
-        unchanged, unknown = [], []
+        changed, unchanged, unknown = [], [], []
+        closes: list[tuple[PeerId, Reason]] = []
         for peer in sorted(addresses):
             record = self.table.get(peer)
             if record is None or record.listing is None:
                 unknown.append(peer)
             elif record.give_address(addresses[peer]):
-                changed[peer] = record
+                changed.append(peer)
+                closes += self.table.settle_listed(record, True, now)
             else:
                 unchanged.append(peer)
-        closes = self.table.settle_all(changed.values(), set(changed), now)
+            yield
         if changed:
             self.table.queue.changed = True  # also where only the address of a peer that was due is another one
-        return Changes(tuple(changed), tuple(unchanged), tuple(unknown), closes)
+        return Changes(tuple(changed), tuple(unchanged), tuple(unknown), tuple(closes))
+
+    def overwrite(self, addresses: Mapping[PeerId, Address], now: float) -> Changes:
+        """`overwriting`, all at once."""
+        return run(self.overwriting(addresses, now))
 
     def learn(self, signed: PeerRecord, now: float) -> bool:
         """Take in a peer's own record, whose signature was checked; False if it changes nothing."""
@@ -164,6 +186,8 @@ class Directory:
             return Reason.DUPLICATE
         if record.address is None or not self.table.may_dial(record.address):
             return Reason.UNRESOLVED
+        if self.table.ip_blocked_until(record, now) is not None:
+            return Reason.BLOCKED
         if now < record.pace.dial_at:
             return Reason.COOLDOWN
         ticket = self._hand_out(record, Direction.OUT)
@@ -216,12 +240,19 @@ class Directory:
     def gate(self) -> Gate:
         """What transport refuses before a handshake. The same value, and version, until its content changes."""
         table, gate = self.table, self._gate
-        if gate is None or table.blocks.changed or table.register.changed or table.trust_changed:
-            blocked, packets = table.blocks.curve_keys, table.packet_keys
-            ips = table.register.ips if self._config.registers_ips else None
-            if gate is None or (gate.blocked, gate.registered_ips, gate.packets) != (blocked, ips, packets):
-                version = gate.version + 1 if gate is not None else 1
-                gate = self._gate = Gate(version, blocked=blocked, registered_ips=ips, packets=packets)
+        if gate is None or table.blocks.changed:
+            gate = replace(
+                gate or Gate(0),
+                blocked=table.blocks.curve_keys,
+                blocked_ips=table.blocks.ips,
+                blocked_subnets=table.blocks.subnets,
+            )
+        if table.register.changed or gate.version == 0:
+            gate = replace(gate, registered_ips=table.register.ips if self._config.registers_ips else None)
+        if table.trust_changed or gate.version == 0:
+            gate = replace(gate, packets=table.packet_keys)
+        if gate is not self._gate:
+            self._gate = gate = replace(gate, version=gate.version + 1)
             table.blocks.changed = table.register.changed = table.trust_changed = False
         return gate
 
@@ -237,13 +268,6 @@ class Directory:
             record.seed = False
             yield peer, record
 
-    def _delist(self, evicted: PeerSet) -> Iterator[tuple[PeerId, Record]]:
-        for role, peers in ((Role.PRIMARY, evicted.primary), (Role.SECONDARY, evicted.secondary)):
-            for peer in self._others(peers):
-                record = self.table.make(peer)
-                record.enlist(role, -1)
-                yield peer, record
-
     def _hand_out(self, record: Record, direction: Direction) -> Ticket:
         self._tickets += 1
         ticket = Ticket(self._tickets, record.peer, direction)
@@ -257,8 +281,9 @@ class Directory:
         return record.hold.ticket
 
     def _inbound_refusal(self, claim: Claim, record: Record | None, now: float) -> Reason | None:
-        if not self.table.may_come_from(record, claim.ip):
-            return Reason.EGRESS_IP
+        refused = self.table.source_refusal(record, claim.ip, now)
+        if refused is not None:
+            return refused
         if record is not None and record.hold is not None:
             if record.stale:
                 return Reason.STALE

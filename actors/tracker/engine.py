@@ -17,13 +17,14 @@ from ...transport.mailbox import Opened as LinkOpened
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .config import Config
-from .directory import Directory
+from .directory import Changes, Directory, Tracked
 from .errors import NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from .mailbox import (
     AddressChanged,
     Admit,
     Block,
     Blocked,
+    BlockInForce,
     Candidates,
     Dial,
     Dialable,
@@ -31,8 +32,12 @@ from .mailbox import (
     DialResult,
     Distrust,
     Failed,
+    GetBlocks,
     GetPeerSet,
+    GetTrusted,
     Hint,
+    IpBlocked,
+    IpUnblocked,
     Mailbox,
     Opened,
     Overwrite,
@@ -49,7 +54,10 @@ from .mailbox import (
 )
 from .metrics import Metrics
 from .sets import PeerSet, TrackedPeers
+from .slicing import Slices
+from .steps import Steps
 from .subscribers import Subscribers
+from .targets import Target, canonical
 
 T = TypeVar("T")
 
@@ -72,6 +80,8 @@ class Engine(runtime.Engine[Mailbox]):
             Subscribe: self.on_subscribe,
             Block: self.on_block,
             Unblock: self.on_unblock,
+            GetBlocks: self.on_get_blocks,
+            GetTrusted: self.on_get_trusted,
             Trust: self.on_trust,
             Distrust: self.on_distrust,
             Hint: self.on_hint,
@@ -89,6 +99,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._table = self._directory.table
         self._metrics = Metrics(self.runtime.registry)
         self._subscribers = Subscribers()
+        self._slices = Slices(self)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
         self._gate_version = 0
         self._gate_reply: Reply[None] = Reply.of(None)
@@ -110,24 +121,29 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics.sets_refused.inc(SourceIsStatic.__name__)
             raise SourceIsStatic("the configuration lists the peers (source: static)")
         try:
-            tracked = self._directory.track(message.id, message.peers, self.now())
+            steps = self._directory.tracking(message.id, message.peers, self.now())
         except (StaleSetId, PeerSetTooLarge) as error:
             self._metrics.sets_refused.inc(type(error).__name__)
             self.log.warning("peer set refused", id=message.id, why=str(error))
             raise
+        return self._slices.run(steps, lambda tracked: self._tracked(message.id, tracked))
+
+    def _tracked(self, id: int, tracked: Tracked) -> Reply[None]:
         self._metrics.address_changes.inc("track", by=len(tracked.moved))
-        self.log.info("peer set tracked", id=message.id, moved=len(tracked.moved), closed=len(tracked.closes))
+        self.log.info("peer set tracked", id=id, moved=len(tracked.moved), closed=len(tracked.closes))
         reply = self._take_effect(tracked.closes, None)
-        self._subscribers.tell(self._update(message.id))
+        self._subscribers.tell(self._update(id))
         return reply
 
     def on_overwrite(self, message: Overwrite) -> Reply[Overwritten]:
-        changes = self._directory.overwrite(dict(message.peers), self.now())
+        return self._slices.run(self._directory.overwriting(dict(message.peers), self.now()), self._overwritten)
+
+    def _overwritten(self, changes: Changes) -> Reply[Overwritten]:
         self._metrics.address_changes.inc("overwrite", by=len(changes.changed))
         answer = Overwritten(changes.changed, changes.unchanged, changes.unknown)
         reply = self._take_effect(changes.closes, answer)
         if changes.changed:
-            self.log.info("addresses overwritten", peers=[peer.short for peer in changes.changed])
+            self.log.info("addresses overwritten", peers=len(changes.changed), first=changes.changed[0].short)
             self._subscribers.tell(AddressChanged(changes.changed))
         return reply
 
@@ -142,23 +158,36 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_block(self, message: Block) -> Reply[Blocked]:
         duration = self._config.block_duration if message.duration is None else message.duration
-        until, new = self._table.block(message.peer, duration, self.now())
+        steps = self._table.blocking(message.target, duration, self.now())
+        return self._slices.run(steps, lambda done: self._blocked(canonical(message.target), *done))
+
+    def _blocked(self, target: Target, until: float, new: bool) -> Reply[Blocked]:
         unix = self._unix(until)
         if new:
-            self.log.warning("peer blocked", peer=message.peer.short, until=unix)
-        reply = self._take_effect(
-            [(peer, Reason.BLOCKED) for peer in self._table.same_key(message.peer)], Blocked(unix)
-        )
+            self.log.warning("blocked", target=str(target), until=unix)
+        closes = self._table.same_key(target) if isinstance(target, PeerId) else ()  # the gate itself ends IPs
+        reply = self._take_effect([(peer, Reason.BLOCKED) for peer in closes], Blocked(unix))
         if new:
-            self._subscribers.tell(PeerBlocked(message.peer, unix))
+            self._subscribers.tell(PeerBlocked(target, unix) if isinstance(target, PeerId) else IpBlocked(target, unix))
         return reply
 
     def on_unblock(self, message: Unblock) -> Reply[bool]:
-        was = self._table.unblock(message.peer, self.now())
+        return self._slices.run(self._table.unblocking(message.target, self.now()), self._unblocked)
+
+    def _unblocked(self, was: Target | None) -> Reply[bool]:
         reply = self._take_effect((), was is not None)
         if was is not None:
             self._tell_unblocked((was,))
         return reply
+
+    def on_get_blocks(self, _message: GetBlocks) -> tuple[BlockInForce, ...]:
+        now = self.now()
+        return tuple(
+            BlockInForce(block.target, self._unix(block.until)) for block in self._table.blocks if block.until > now
+        )
+
+    def on_get_trusted(self, _message: GetTrusted) -> tuple[PeerId, ...]:
+        return tuple(sorted(self._table.trusted))
 
     def on_trust(self, message: Trust) -> Reply[bool]:
         return self._take_effect((), self._table.trust(message.peer, self.now()))
@@ -173,7 +202,9 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_expire_blocks(self, _message: ExpireBlocks) -> None:
         self._expiry = None
-        over = self._table.expire(self.now())
+        self._slices.run(self._table.expiring(self.now()), self._expired)
+
+    def _expired(self, over: tuple[Target, ...]) -> None:
         self._take_effect((), None)
         self._tell_unblocked(over)
 
@@ -275,10 +306,10 @@ class Engine(runtime.Engine[Mailbox]):
         if self._expiry is None and until is not None:
             self._expiry = until, self.after(until - self.now(), ExpireBlocks())
 
-    def _tell_unblocked(self, peers: tuple[PeerId, ...]) -> None:
-        for peer in peers:
-            self.log.info("peer unblocked", peer=peer.short)
-            self._subscribers.tell(PeerUnblocked(peer))
+    def _tell_unblocked(self, targets: tuple[Target, ...]) -> None:
+        for target in targets:
+            self.log.info("unblocked", target=str(target))
+            self._subscribers.tell(PeerUnblocked(target) if isinstance(target, PeerId) else IpUnblocked(target))
 
     def _refuse_dial(self, peer: PeerId, reason: Reason) -> Refused:
         self._metrics.refusals.inc(Direction.OUT, reason)
@@ -298,15 +329,18 @@ class Engine(runtime.Engine[Mailbox]):
         if isinstance(records, Exception):
             self.log.warning("hint dropped", why=str(records))
             return
+        self._slices.run(self._learning(records), lambda _none: self._after_change())
+
+    def _learning(self, records: tuple[tuple[PeerRecord, bool], ...]) -> Steps[None]:
         for record, genuine in records:
             learned = genuine and self._directory.learn(record, self.now())
             self._metrics.hints.inc("forged" if not genuine else "learned" if learned else "ignored")
-        self._after_change()
+            yield
 
     def _update(self, id: int) -> PeerSetUpdate:
         latest = self._directory.window.get(id)
         assert latest is not None  # the newest set is in the window
-        return PeerSetUpdate(id, latest, self._directory.window.all())
+        return PeerSetUpdate(id, latest, self._directory.window.all)
 
     def _unix(self, at: float) -> float:
         """A moment of the monotonic clock as unix seconds, to the millisecond."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import runtime
-from ...transport.identity import PeerId
+from .targets import Target
 
 
 class StaleSetId(runtime.Declined):
@@ -33,10 +33,10 @@ class SourceIsStatic(runtime.Declined):
 class CannotBlock(runtime.Declined):
     """A block of this node itself, or of an id that nobody can own. Nothing was changed."""
 
-    def __init__(self, peer: PeerId, why: str) -> None:
+    def __init__(self, target: Target, why: str) -> None:
         """why: what is wrong with the id."""
-        super().__init__(f"peer {peer.short} cannot be blocked: {why}")
-        self.peer = peer
+        super().__init__(f"{target} cannot be blocked: {why}")
+        self.target = target
 
 
 class NotInEffect(runtime.Declined):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from ...transport.identity import PeerId
+from .targets import Target
 
 
 class Journal:
@@ -17,7 +18,7 @@ class Journal:
         self.on = False
         self.peers: dict[PeerId, None] = {}
         self.trust: dict[PeerId, None] = {}
-        self.blocks: dict[PeerId, None] = {}
+        self.blocks: dict[Target, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self.peers or self.trust or self.blocks)
@@ -32,7 +33,7 @@ class Journal:
         if self.on:
             self.trust[peer] = None
 
-    def block(self, target: PeerId) -> None:
+    def block(self, target: Target) -> None:
         """A block began or ended."""
         if self.on:
             self.blocks[target] = None

@@ -8,12 +8,13 @@ from typing import ClassVar
 
 from ... import runtime
 from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
-from ...transport.address import Address
+from ...transport.address import IP, Address, Subnet
 from ...transport.gatekeeper import Claim, Ticket, Verdict
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .sets import Addresses, PeerSet, TrackedPeers
+from .targets import Target
 
 # Events --------------------------------------------------------------------------------------------------------------
 
@@ -47,6 +48,21 @@ class PeerUnblocked(Message):
     """A block has ended, by `unblock` or because its time was over."""
 
     peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class IpBlocked(Message):
+    """A block of an IP or a network begins. until: unix seconds, infinite for one that only `unblock` ends."""
+
+    target: IP | Subnet
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class IpUnblocked(Message):
+    """A block of an IP or a network has ended, by `unblock` or because its time was over."""
+
+    target: IP | Subnet
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +123,9 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Block(Request[Blocked]):
-    """Disconnect and refuse a peer. duration: seconds, infinite for good, None for `block_duration`."""
+    """Disconnect and refuse. duration: seconds, infinite for good, None for `block_duration`."""
 
-    peer: PeerId
+    target: Target
     duration: float | None = None
 
 
@@ -117,7 +133,25 @@ class Block(Request[Blocked]):
 class Unblock(Request[bool]):
     """End a block."""
 
-    peer: PeerId
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class BlockInForce:
+    """A block as it stands. until: unix seconds, infinite for one that only `unblock` ends."""
+
+    target: Target
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlocks(Request[tuple[BlockInForce, ...]]):
+    """Read every block in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetTrusted(Request[tuple[PeerId, ...]]):
+    """Read who is trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,19 +280,31 @@ class Mailbox(runtime.Mailbox):
         mailbox.require(*wanted)
         return self.tell(Subscribe(mailbox, wanted))
 
-    def block(self, peer: PeerId, duration: float | None = None) -> Reply[Blocked]:
-        """Disconnect and refuse a peer, for `duration` seconds (default: `block_duration`; infinite: for good).
+    def block(self, target: Target, duration: float | None = None) -> Reply[Blocked]:
+        """Disconnect and refuse a peer, an IP or a network of IPs, for `duration` seconds.
 
-        A block in force keeps its end. Resolves when nothing of the peer is delivered any more. Fails with CannotBlock
-        or NotInEffect. Raises ValueError for a duration that is not above 0.
+        Default is `block_duration`; infinite is for good. A block in force keeps its end. Resolves when nothing of whom
+        it concerns is delivered any more. Fails with CannotBlock or NotInEffect. Raises ValueError for a duration that
+        is not above 0.
         """
         if duration is not None and not duration > 0:
             raise ValueError(f"a block lasts longer than 0 seconds, not {duration}")
-        return self.ask(Block(peer, duration))
+        return self.ask(Block(target, duration))
 
-    def unblock(self, peer: PeerId) -> Reply[bool]:
-        """End a block; False if there was none. Resolves when the gate has taken effect."""
-        return self.ask(Unblock(peer))
+    def unblock(self, target: Target) -> Reply[bool]:
+        """End the block of this very target; False if there was none. Resolves when the gate has taken effect.
+
+        Blocks of a peer, of its IP and of its network are apart: ending one ends no other.
+        """
+        return self.ask(Unblock(target))
+
+    def blocks(self) -> Reply[tuple[BlockInForce, ...]]:
+        """Every block in force: of peers, then of IPs, then of networks, each oldest first."""
+        return self.ask(GetBlocks())
+
+    def trusted(self) -> Reply[tuple[PeerId, ...]]:
+        """Who is trusted, in order of their ids."""
+        return self.ask(GetTrusted())
 
     def trust(self, peer: PeerId) -> Reply[bool]:
         """Trust a peer: it is dialled first, and `private` lets it in. False if it was trusted. It ends no block."""
@@ -289,4 +335,12 @@ class Mailbox(runtime.Mailbox):
         return self.tell(Released(ticket, reason))
 
 
-EVENTS: tuple[type[Message], ...] = (PeerSetUpdate, DialableChanged, PeerBlocked, PeerUnblocked, AddressChanged)
+EVENTS: tuple[type[Message], ...] = (
+    PeerSetUpdate,
+    DialableChanged,
+    PeerBlocked,
+    PeerUnblocked,
+    IpBlocked,
+    IpUnblocked,
+    AddressChanged,
+)

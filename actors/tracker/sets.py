@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,7 +16,9 @@ from types import MappingProxyType
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from .errors import StaleSetId
+from .steps import Steps
 
+_PIECE = 64  # peers of the longest set that are merged in one step
 Addresses = Mapping[PeerId, Address | None]
 
 
@@ -23,15 +26,16 @@ Addresses = Mapping[PeerId, Address | None]
 class TrackedPeers:
     """What to track: peers and where they are. None for an address: the peer's own record will tell.
 
-    Both mappings are copied, so changing them afterwards changes nothing.
+    Both mappings are copied, in order of the peers, so changing them afterwards changes nothing.
     """
 
     primary: Addresses
     secondary: Addresses = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        secondary = {peer: address for peer, address in self.secondary.items() if peer not in self.primary}
-        object.__setattr__(self, "primary", MappingProxyType(dict(self.primary)))
+        primary = {peer: self.primary[peer] for peer in sorted(self.primary)}
+        secondary = {peer: self.secondary[peer] for peer in sorted(self.secondary) if peer not in primary}
+        object.__setattr__(self, "primary", MappingProxyType(primary))
         object.__setattr__(self, "secondary", MappingProxyType(secondary))
 
     @classmethod
@@ -54,17 +58,19 @@ class PeerSet:
 
     @classmethod
     def of(cls, primary: Iterable[PeerId], secondary: Iterable[PeerId]) -> PeerSet:
-        """Primary wins."""
+        """In order, primary winning."""
         first = set(primary)
         return cls(tuple(sorted(first)), tuple(sorted(set(secondary) - first)))
 
 
 class Window:
-    """The newest peer sets by id."""
+    """The newest peer sets by id, and what they come to together."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._sets: dict[int, PeerSet] = {}  # in the order of their ids, as these increase
+        self.all = PeerSet()
+        """Every peer of the window, in its best role."""
 
     @property
     def newest(self) -> int | None:
@@ -76,19 +82,40 @@ class Window:
         if self.newest is not None and id <= self.newest:
             raise StaleSetId(id, self.newest)
 
-    def add(self, id: int, peers: PeerSet) -> PeerSet | None:
+    def adding(self, id: int, peers: PeerSet) -> Steps[PeerSet | None]:
         """Add the newest set; the one it pushes out, if any. Raises StaleSetId."""
         self.check(id)
         self._sets[id] = peers
-        return self._sets.pop(next(iter(self._sets))) if len(self._sets) > self._size else None
+        evicted = self._sets.pop(next(iter(self._sets))) if len(self._sets) > self._size else None
+        sets = self._sets.values()
+        primary = yield from _union([each.primary for each in sets])
+        secondary = yield from _union([each.secondary for each in sets], without=primary)
+        self.all = PeerSet(primary, secondary)
+        return evicted
 
     def get(self, id: int) -> PeerSet | None:
         """The set with this id; None if it is evicted or never was."""
         return self._sets.get(id)
 
-    def all(self) -> PeerSet:
-        """Every peer of the window, in its best role."""
-        sets = self._sets.values()
-        return PeerSet.of(
-            (peer for peers in sets for peer in peers.primary), (peer for peers in sets for peer in peers.secondary)
-        )
+
+def _union(parts: list[tuple[PeerId, ...]], *, without: tuple[PeerId, ...] = ()) -> Steps[tuple[PeerId, ...]]:
+    """Merge sorted tuples into one, a range of ids per step, and leave out what another one holds."""
+    longest = max(parts, key=len)
+    if not longest or (len(parts) == 1 and not without):
+        return longest
+    merged: list[PeerId] = []
+    starts = [0] * len(parts)
+    left_out = 0
+    for piece in range(_PIECE, len(longest) + _PIECE, _PIECE):
+        bound = longest[piece] if piece < len(longest) else None
+        found: set[PeerId] = set()
+        for number, part in enumerate(parts):
+            end = len(part) if bound is None else bisect_left(part, bound, starts[number])
+            found.update(part[starts[number] : end])
+            starts[number] = end
+        end = len(without) if bound is None else bisect_left(without, bound, left_out)
+        found.difference_update(without[left_out:end])
+        left_out = end
+        merged += sorted(found)
+        yield
+    return tuple(merged)

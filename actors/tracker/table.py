@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
 
 from ...transport.address import Address, canonical_ip, is_global
 from ...transport.gatekeeper import Role
 from ...transport.identity import PeerId, possible_curve_key
 from ...transport.reasons import Reason
-from .blocks import Blocks, key_of, twin_of
+from .blocks import FOREVER, Blocks, key_of, twin_of
 from .book import Book
 from .config import Config
 from .dialqueue import DialQueue, Turn
@@ -24,8 +24,9 @@ from .journal import Journal
 from .pace import NEVER, Pace
 from .record import Record
 from .register import ANYWHERE, Register
+from .steps import Steps, run
+from .targets import Target, canonical
 
-FOREVER = float("inf")
 Closes = tuple[tuple[PeerId, Reason], ...]
 
 
@@ -83,6 +84,11 @@ class Table:
             return Reason.BLOCKED
         return self._mode_refusal(peer)
 
+    def ip_blocked_until(self, record: Record, now: float) -> float | None:
+        """When the block ends that holds the IP where the peer would be dialled; None if none does."""
+        address = record.address
+        return self.blocks.ip_until(address.endpoint.ip, now) if address is not None else None
+
     def may_dial(self, address: Address | None) -> bool:
         """Whether the configuration lets us dial there."""
         if address is None:
@@ -92,14 +98,16 @@ class Table:
             return self._config.allow_dns
         return self._config.allow_private_ips or is_global(ip)
 
-    def may_come_from(self, record: Record | None, text: str) -> bool:
-        """Whether the peer may connect from the IP `text`: the egress that `track` or `overwrite` gave, if any."""
+    def source_refusal(self, record: Record | None, text: str, now: float) -> Reason | None:
+        """Why the peer may not connect from the IP `text`: it is blocked, or not the egress that was given, if any."""
         ip = canonical_ip(ipaddress.ip_address(text))
+        if self.blocks.ip_until(ip, now) is not None:
+            return Reason.BLOCKED
         if not self._config.allow_private_ips and not is_global(ip):
-            return False
+            return Reason.EGRESS_IP
         if not self._config.checks_egress or record is None or not record.given or record.address is None:
-            return True
-        return record.address.egress_ip in (None, ip)
+            return None
+        return None if record.address.egress_ip in (None, ip) else Reason.EGRESS_IP
 
     def pace(self, peer: PeerId) -> Pace:
         """The pace of a peer with or without a record."""
@@ -139,43 +147,62 @@ class Table:
         self.trusted.discard(peer)
         self._trust_changed(peer)
         record = self._records.get(peer)
-        return self.settle_all((record,), set(), now) if record is not None else ()
+        return self.settle_listed(record, False, now) if record is not None else ()
 
     def _trust_changed(self, peer: PeerId) -> None:
         self.trust_changed = True
         self.journal.trusts(peer)
 
-    def block(self, peer: PeerId, duration: float, now: float) -> tuple[float, bool]:
-        """Block a peer, known or not: until when, and whether that is new. Raises CannotBlock."""
-        if self.is_me(peer):
-            raise CannotBlock(peer, "it is this node")
-        until = self.blocks.until(peer, now)
+    def blocking(self, target: Target, duration: float, now: float) -> Steps[tuple[float, bool]]:
+        """Block somebody, known or not: until when, and whether that is new. Raises CannotBlock."""
+        target = canonical(target)
+        until = self.blocks.until(target, now)
         if until is not None:
             return until, False
-        try:
-            self.blocks.add(peer, duration, now)
-        except ValueError as error:
-            raise CannotBlock(peer, str(error)) from None
-        self.journal.block(peer)
-        self._settle_known(peer, now)
+        self.restore_block(target, now + duration)
+        self.journal.block(target)
+        yield from self._settle_behind(target, now)
         return now + duration, True
 
-    def unblock(self, peer: PeerId, now: float) -> PeerId | None:
-        """End a block; the id that was blocked (`peer` or its twin), None if neither was."""
-        block = self.blocks.remove(peer)
+    def unblocking(self, target: Target, now: float) -> Steps[Target | None]:
+        """End a block; what was blocked (of a peer: it or its twin), None if there was no such block."""
+        block = self.blocks.remove(canonical(target))
         if block is None:
             return None
-        self.journal.block(block.peer)
-        self._settle_known(peer, now)
-        return block.peer
+        self.journal.block(block.target)
+        yield from self._settle_behind(block.target, now)
+        return block.target
 
-    def expire(self, now: float) -> tuple[PeerId, ...]:
-        """End the blocks whose time has come; whose they were."""
+    def expiring(self, now: float) -> Steps[tuple[Target, ...]]:
+        """End the blocks whose time has come; what was blocked."""
         over = self.blocks.expire(now)
-        for peer in over:
-            self.journal.block(peer)
-            self._settle_known(peer, now)
+        for target in over:
+            self.journal.block(target)
+            if isinstance(target, PeerId):  # who is behind an IP had its turn put off until now anyway
+                self._settle_known(target, now)
+            yield
         return over
+
+    def block(self, target: Target, duration: float, now: float) -> tuple[float, bool]:
+        """`blocking`, all at once."""
+        return run(self.blocking(target, duration, now))
+
+    def unblock(self, target: Target, now: float) -> Target | None:
+        """`unblocking`, all at once."""
+        return run(self.unblocking(target, now))
+
+    def expire(self, now: float) -> tuple[Target, ...]:
+        """`expiring`, all at once."""
+        return run(self.expiring(now))
+
+    def restore_block(self, target: Target, until: float) -> None:
+        """A block that was stored, before there are records. Raises CannotBlock."""
+        if isinstance(target, PeerId) and self.is_me(target):
+            raise CannotBlock(target, "it is this node")
+        try:
+            self.blocks.add(target, until)
+        except ValueError as error:
+            raise CannotBlock(target, str(error)) from None
 
     def same_key(self, peer: PeerId) -> tuple[PeerId, ...]:
         """The peer and, if it has a record, its twin: whose links a block of `peer` ends."""
@@ -199,15 +226,24 @@ class Table:
         if self._config.registers_ips:
             self.register.set(record, self._source(record, now))
 
-    def settle_all(self, records: Iterable[Record], moved: set[PeerId], now: float) -> Closes:
-        """Settle each; whom to disconnect: the `moved` to another address, and those who may not connect any more."""
-        closes: list[tuple[PeerId, Reason]] = []
-        for record in records:
-            if record.hold is not None:
-                why = Reason.ADDRESS_CHANGED if record.peer in moved else self._mode_refusal(record.peer)
-                closes += [(record.peer, why)] if why is not None else []
-            self.settle(record, now)
-        return tuple(closes)
+    def settle_listed(self, record: Record, moved: bool, now: float) -> Closes:
+        """Settle; whom to disconnect: who `moved` to another address, or may not connect any more."""
+        why = None
+        if record.hold is not None:
+            why = Reason.ADDRESS_CHANGED if moved else self._mode_refusal(record.peer)
+        self.settle(record, now)
+        return ((record.peer, why),) if why is not None else ()
+
+    def _settle_behind(self, target: Target, now: float) -> Steps[None]:
+        """Settle everybody whom a block of `target` concerns."""
+        if isinstance(target, PeerId):
+            self._settle_known(target, now)
+            return
+        for record in list(self._records.values()):
+            ip = record.address.endpoint.ip if record.address is not None else None
+            if ip == target or (isinstance(target, IPv4Network | IPv6Network) and ip is not None and ip in target):
+                self.settle(record, now)
+            yield
 
     def _settle_known(self, peer: PeerId, now: float) -> None:
         """Settle the peer and its twin."""
@@ -228,7 +264,7 @@ class Table:
             return None
         if self._mode_refusal(record.peer) is not None:
             return None
-        blocked = self.blocks.until(record.peer, now) or NEVER
+        blocked = max(self.blocks.until(record.peer, now) or NEVER, self.ip_blocked_until(record, now) or NEVER)
         if blocked == FOREVER:
             return None
         pace = record.pace

@@ -171,8 +171,8 @@ class Rig:
         value: float = self.simulation.registry.value(f"resolver_{name}", self.data.name, *labels)
         return value
 
-    def blocked(self) -> list[PeerId]:
-        return [message.peer for message in self.blocks]
+    def blocked(self) -> list[tracker.Target]:
+        return [message.target for message in self.blocks]
 
     def watch_blocks(self, answer: Any = None) -> None:
         """Keep the blocks that the tracker is asked for, in `blocks`."""
@@ -276,7 +276,7 @@ class World:
         hub = self.simulation.mailbox(HubMailbox, f"net-{name}")
         self._hubs[name] = self.simulation.start(hub, Hub, self, name)
         book = mock(tracker.Mailbox, f"tracker-{name}", waits=self.simulation)
-        book.answer(tracker.Block, lambda message: self._block(name, message.peer))
+        book.answer(tracker.Block, lambda message: self._block(name, message.target))
         mailbox = self.simulation.mailbox(resolver.Mailbox, name)
         self.nodes[name] = self.simulation.start(
             mailbox,

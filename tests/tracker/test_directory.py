@@ -3,69 +3,37 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from rookery.actors.tracker import CannotBlock, Config, PeerSet, PeerSetTooLarge, StaleSetId, StaticPeer, TrackedPeers
+from rookery.actors.tracker import CannotBlock, PeerSet, PeerSetTooLarge, StaleSetId, StaticPeer, TrackedPeers
 from rookery.actors.tracker.blocks import key_of, twin_of
 from rookery.actors.tracker.directory import Directory
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Claim, Direction, Role, Ticket
 from rookery.transport.identity import PeerId, curve_key
 from rookery.transport.reasons import Reason
-from rookery.transport.testing import Peers
-
-KNOWN = Peers()
-ME, BOB, CAROL, DAVE = (KNOWN.identity(name).peer for name in ("me", "bob", "carol", "dave"))
-NAMES = {BOB: "bob", CAROL: "carol", DAVE: "dave", ME: "me"}
-A, B, C = (Address.parse(f"tcp://10.0.0.{number}:7000") for number in (1, 2, 3))
-COOLDOWN = 1.0
-
-
-def directory(*, me: PeerId = ME, seed: int = 1, **options: Any) -> Directory:
-    settings: dict[str, Any] = {"source": "application", "admission": "tracked", **options}
-    return Directory(Config(**settings), me, random.Random(seed))
-
-
-def tracking(primary: dict[PeerId, Address], **options: Any) -> Directory:
-    made = directory(**options)
-    made.track(1, TrackedPeers(primary), 0.0)
-    return made
-
-
-def claim(peer: PeerId, ip: str = "10.0.0.1", **fields: Any) -> Claim:
-    record = KNOWN.record(NAMES[peer], f"tcp://{ip}:7000")
-    return Claim(peer, record, ip, **{"direction": Direction.IN, **fields})
-
-
-def admit(d: Directory, peer: PeerId, ip: str = "10.0.0.1", now: float = 0.0, **fields: Any) -> Ticket | Reason:
-    return d.admit(claim(peer, ip, **fields), now)
-
-
-def ticket_of(decided: object) -> Ticket:
-    ticket = decided[0] if isinstance(decided, tuple) else decided
-    assert isinstance(ticket, Ticket)
-    return ticket
-
-
-def where(d: Directory, peer: PeerId, now: float = 0.0) -> Address:
-    reserved = d.reserve(peer, now)
-    assert isinstance(reserved, tuple)
-    return reserved[1]
-
-
-def connect(d: Directory, peer: PeerId, now: float = 0.0) -> Ticket:
-    ticket = ticket_of(d.reserve(peer, now))
-    assert d.opened(peer, now) is None
-    return ticket
-
-
-def dialable(d: Directory, now: float = 0.0) -> tuple[PeerId, ...]:
-    return tuple(sorted(d.dialable(100, (), now)[0]))
-
+from tests.tracker.kit import (
+    BOB,
+    CAROL,
+    COOLDOWN,
+    DAVE,
+    KNOWN,
+    ME,
+    A,
+    B,
+    C,
+    admit,
+    claim,
+    connect,
+    dialable,
+    directory,
+    ticket_of,
+    tracking,
+    where,
+)
 
 # Peer sets -----------------------------------------------------------------------------------------------------------
 
@@ -136,9 +104,9 @@ def test_track_with_a_peer_in_both_roles_makes_it_primary_with_the_primary_addre
 def test_track_demotes_a_peer_only_when_its_last_primary_set_is_evicted() -> None:
     d = tracking({BOB: A}, tracked_peer_sets=2)
     d.track(2, TrackedPeers({}, {BOB: A}), 0.0)
-    assert (d.role(BOB), d.window.all()) == (Role.PRIMARY, PeerSet((BOB,), ()))
+    assert (d.role(BOB), d.window.all) == (Role.PRIMARY, PeerSet((BOB,), ()))
     d.track(3, TrackedPeers({}, {BOB: A}), 0.0)
-    assert (d.role(BOB), d.window.all()) == (Role.SECONDARY, PeerSet((), (BOB,)))
+    assert (d.role(BOB), d.window.all) == (Role.SECONDARY, PeerSet((), (BOB,)))
     assert dialable(d) == ()
 
 
@@ -176,7 +144,7 @@ def test_track_without_an_address_keeps_the_one_that_is_known() -> None:
 
 def test_track_lists_this_node_but_never_dials_accepts_or_closes_it() -> None:
     d = tracking({ME: A, BOB: B})
-    assert d.window.all() == PeerSet(tuple(sorted((ME, BOB))), ())
+    assert d.window.all == PeerSet(tuple(sorted((ME, BOB))), ())
     assert dialable(d) == (BOB,)
     assert d.reserve(ME, 0.0) is Reason.SELF
     assert admit(d, ME) is Reason.SELF
@@ -198,7 +166,7 @@ def test_window_answers_for_its_sets_only() -> None:
     assert d.window.get(1) is None
     assert d.window.get(2) is None
     assert d.window.get(5) == PeerSet((CAROL,), ())
-    assert d.window.all() == PeerSet(tuple(sorted((CAROL, DAVE))), ())
+    assert d.window.all == PeerSet(tuple(sorted((CAROL, DAVE))), ())
 
 
 def test_seeds_are_primary_until_the_first_set() -> None:

@@ -232,7 +232,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     def sets_agree(self) -> None:
         primary = {peer for _, peers, _ in self.sets for peer in peers}
         secondary = {peer for _, _, peers in self.sets for peer in peers} - primary
-        assert self.directory.window.all() == PeerSet(tuple(sorted(primary)), tuple(sorted(secondary)))
+        assert self.directory.window.all == PeerSet(tuple(sorted(primary)), tuple(sorted(secondary)))
 
     @invariant()
     def dialable_agrees(self) -> None:

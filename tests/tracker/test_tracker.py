@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -490,3 +491,36 @@ def test_dial_without_an_end_leaves_its_asker_to_its_own_time_limit(world: World
     world.track(1, {world.bob: A})
     with pytest.raises(ReplyTimeout):
         world.peers.dial(world.bob).get(timeout=5)
+
+
+# IPs and networks ----------------------------------------------------------------------------------------------------
+
+
+def test_block_of_a_network_is_told_and_resolves_when_the_gate_has_taken_effect(world: World) -> None:
+    network = ip_network("10.0.0.0/24")
+    world.hear(tracker.IpBlocked, tracker.IpUnblocked)
+    gates = world.net.hold(transport.SetGate)
+    reply = world.peers.block(network, 60.0)
+    world.simulation.settle()
+    assert not reply.done
+    gates.pop().set(2)
+    assert reply.get(timeout=1) == tracker.Blocked(WALL_AT_START + 60.0)
+    assert world.heard() == [tracker.IpBlocked(network, WALL_AT_START + 60.0)]
+    world.net.answer(transport.SetGate, world.set_gate)
+    world.simulation.run(for_=60.0)
+    assert world.heard()[1:] == [tracker.IpUnblocked(network)]
+    assert list(world.gates[-1].blocked_subnets) == []
+
+
+def test_blocks_and_trusted_tell_what_is_in_force(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, trusted=simulation.peers("carol")))
+    ip, network = ip_address("10.0.0.1"), ip_network("10.0.0.0/24")
+    for target in (network, ip, world.bob):
+        world.peers.block(target, 60.0).get(timeout=1)
+    until = WALL_AT_START + 60.0
+    in_force = tuple(tracker.BlockInForce(target, until) for target in (world.bob, ip, network))
+    assert world.peers.blocks().get(timeout=1) == in_force
+    assert world.peers.unblock(ip).get(timeout=1) is True
+    assert world.peers.unblock(ip).get(timeout=1) is False
+    assert len(world.peers.blocks().get(timeout=1)) == 2
+    assert world.peers.trusted().get(timeout=1) == (world.carol,)
