@@ -129,7 +129,8 @@ def _accounted(rule: Rule, handler: Handler) -> Handler:
         return handler(message)
 
     def measured(message: Message) -> object:
-        rule.counted_out(message)
+        rule.count_out += 1
+        rule.bytes_out += message.size()
         return handler(message)
 
-    return counted if rule.limit.bytes is None else measured
+    return counted if rule.most_bytes is None else measured

@@ -106,14 +106,23 @@ class Inbox:
     def offer(self, message: Message) -> Feedback:
         """Queue a message; see the module's rules."""
         rule = self.rules.get(message.__class__) or self.rule(message.__class__)
-        if not rule.free:
-            return self._offer_bound(message, message, rule)
-        queue = rule.queue
         feedback = OK
-        if len(queue) >= rule.most:
-            self.backoff += 1
-            feedback = BACKOFF
-        queue.append(message)
+        if rule.free:
+            if len(rule.queue) >= rule.most:
+                self.backoff += 1
+                feedback = BACKOFF
+            rule.queue.append(message)
+        elif rule.accounted:
+            with rule.lock:
+                feedback = rule.admit(message)
+                if feedback is not REJECTED:
+                    rule.queue.append(message)
+            if feedback is REJECTED:
+                return self._refuse(message)
+            if feedback is BACKOFF:
+                self.backoff += 1
+        else:
+            return self._offer_bound(message, message, rule)
         if self.parked:
             self.parked = False
             self.wake()
@@ -186,14 +195,18 @@ class Inbox:
                 self.backoff += 1
             if feedback is not REJECTED and queued is not None:
                 rule.queue.append(queued)
-        if self.parked and feedback is not REJECTED:
+        if feedback is REJECTED:
+            return self._refuse(item)
+        if self.parked:
             self.unpark()
-        if feedback is REJECTED and not self.closed:
+        return self._bury() if self.closed else feedback
+
+    def _refuse(self, item: Message | Ask) -> Feedback:
+        if not self.closed:
             self.rejected += 1
             return REJECTED
-        if feedback is REJECTED:
-            self._bury_one(item)
-        return self._bury() if self.closed else feedback
+        self._bury_one(item)
+        return self._bury()
 
     def _bury(self) -> Feedback:
         """Empty the lanes of a dead engine."""

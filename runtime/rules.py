@@ -14,6 +14,8 @@ from collections.abc import Hashable
 
 from .message import Feedback, Limit, Message, Overflow
 
+OK, BACKOFF, REJECTED = Feedback.OK, Feedback.BACKOFF, Feedback.REJECTED  # a member is looked up at each use
+
 
 class Slot:
     """Where a folding message waits; its content changes until the engine takes it."""
@@ -30,7 +32,7 @@ class Slot:
         rule = self.rule
         with rule.lock:
             rule.slots.pop(self.key, None)
-            if rule.limit.bytes is not None:
+            if rule.most_bytes is not None:
                 rule.bytes_out += self.content.size()
             return self.content
 
@@ -43,7 +45,7 @@ class Rule:
 
     __slots__ = (
         "accounted", "bytes_in", "bytes_out", "count_in", "count_out", "folds", "free", "limit", "lock", "most",
-        "queue", "slots", "type",
+        "most_bytes", "queue", "slots", "type",
     )  # fmt: skip
 
     def __init__(self, kind: type[Message], queue: deque[object], limit: Limit, *, named: bool) -> None:
@@ -51,7 +53,7 @@ class Rule:
         self.type = kind
         self.queue = queue
         self.limit = limit
-        self.most = limit.messages  # looked at for every message
+        self.most, self.most_bytes = limit.messages, limit.bytes  # looked at for every message
         self.folds = kind.overflow in (Overflow.LATEST, Overflow.COALESCE)
         self.free = kind.overflow is Overflow.RETAIN and not named
         self.accounted = not self.free and not self.folds
@@ -62,21 +64,21 @@ class Rule:
 
     def admit(self, message: Message) -> Feedback:
         """Count an accounted message in, or say `REJECTED`. The lock is held."""
-        over = self.count_in - self.count_out >= self.limit.messages
+        over = self.count_in - self.count_out >= self.most
         size = 0
-        if self.limit.bytes is not None:
+        if self.most_bytes is not None:
             size = message.size()
-            over = over or self.bytes_in - self.bytes_out + size > self.limit.bytes
+            over = over or self.bytes_in - self.bytes_out + size > self.most_bytes
         if over and self.type.overflow is Overflow.REJECT:
-            return Feedback.REJECTED
+            return REJECTED
         self.count_in += 1
         self.bytes_in += size
-        return Feedback.BACKOFF if over else Feedback.OK
+        return BACKOFF if over else OK
 
     def counted_out(self, message: Message) -> None:
         """The engine took an accounted message. Only the engine writes the `out` counters."""
         self.count_out += 1
-        if self.limit.bytes is not None:
+        if self.most_bytes is not None:
             self.bytes_out += message.size()
 
     def fold(self, message: Message) -> tuple[Feedback, Slot | None]:
@@ -91,8 +93,8 @@ class Rule:
             slot.content = content
         else:
             slot = self.slots[key] = Slot(key, content, self)
-        over = len(self.slots) > self.limit.messages
-        if self.limit.bytes is not None:
+        over = len(self.slots) > self.most
+        if self.most_bytes is not None:
             self.bytes_in += content.size() - (old.size() if old is not None else 0)
-            over = over or self.bytes_in - self.bytes_out > self.limit.bytes
-        return (Feedback.BACKOFF if over else Feedback.OK), (slot if old is None else None)
+            over = over or self.bytes_in - self.bytes_out > self.most_bytes
+        return (BACKOFF if over else OK), (slot if old is None else None)

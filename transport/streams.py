@@ -68,6 +68,10 @@ class StreamsPart:
         """Part of one engine."""
         self._core = core
         self._now = core.runtime.now
+        self._links = core.links.by_id
+        config = core.config  # what each message is measured by
+        self._max_message, self._backlog_messages = config.max_message, config.backlog_messages
+        self._backlog_bytes = config.backlog_bytes
         self._inbox = core.mailbox.inbox
         self._dirty: list[Live] = []
         self._flushing = False  # a `Flush` is on its way
@@ -76,28 +80,32 @@ class StreamsPart:
 
     def send(self, message: Send) -> None:
         """Put a message in its link's outbox."""
-        core, config = self._core, self._core.config
-        live = core.links.by_id.get(message.link_id)
-        size = len(message.payload)
+        live = self._links.get(message.link_id)
+        payload = message.payload
+        size = len(payload)
         if live is None:
-            core.metrics.lost.inc("closed")
-        elif size > config.max_message:
-            live.lost += 1
-            core.metrics.lost.inc("oversize")
-            core.log.warning("message too large", channel=message.channel, size=size, allowed=config.max_message)
-        elif len(live.outbox) >= config.backlog_messages or live.outbox_bytes + size > config.backlog_bytes:
-            core.metrics.lost.inc("backlog")
-            live.lost += 1
-            if live.lost == 1:  # how many it were is told when the link ends
-                core.log.warning("backlog full", peer=live.link.peer.short, messages=len(live.outbox))
+            self._core.metrics.lost.inc("closed")
+            return
+        outbox = live.outbox
+        if size > self._max_message:
+            self._lose(live, "oversize", "message too large", size=size, allowed=self._max_message)
+        elif len(outbox) >= self._backlog_messages or live.outbox_bytes + size > self._backlog_bytes:
+            self._lose(live, "backlog", "backlog full", messages=len(outbox))
         else:
-            live.outbox.append((message.channel, message.payload))
+            outbox.append((message.channel, payload))
             live.outbox_bytes += size
             if not live.dirty and live.retry is None:
                 live.dirty = True
                 self._dirty.append(live)
-            if self._dirty and not self._flushing:
-                self._flush_soon()
+                if not self._flushing:
+                    self._flush_soon()
+
+    def _lose(self, live: Live, cause: str, words: str, **facts: int) -> None:
+        """Count a message that cannot wait. A link's first is logged; how many it were is told when the link ends."""
+        self._core.metrics.lost.inc(cause)
+        live.lost += 1
+        if live.lost == 1:
+            self._core.log.warning(words, peer=live.link.peer.short, **facts)
 
     def _flush_soon(self) -> None:
         """Now if nothing else waits for this engine, else behind it, so that what follows shares a batch."""
@@ -129,8 +137,11 @@ class StreamsPart:
             if sent is Sent.GONE:
                 core.close(live, Reason.LOST, words=False)
                 return
-            for _ in batch:
-                live.outbox.popleft()
+            if len(batch) == len(live.outbox):
+                live.outbox.clear()
+            else:
+                for _ in batch:
+                    live.outbox.popleft()
             live.outbox_bytes -= size
             live.retry_delay = 0.0
             live.sent += len(batch)
@@ -234,8 +245,8 @@ class StreamsPart:
 
 def _next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
     """The first messages of the outbox that fit a batch, at least one, and their bytes."""
-    if len(live.outbox) == 1:  # the usual case when idle
-        return [live.outbox[0]], live.outbox_bytes
+    if len(live.outbox) == 1 or (len(live.outbox) <= MAX_BATCH_MESSAGES and live.outbox_bytes <= _BATCH_BYTES):
+        return list(live.outbox), live.outbox_bytes
     batch: list[tuple[int, bytes]] = []
     size = 0
     for message in live.outbox:
