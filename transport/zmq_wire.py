@@ -221,7 +221,7 @@ class ZmqWire:
         self._busy_polls = self._busy_polls + 1 if more else 0
         if (self._ending or self._suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
             self._busy_polls = 0
-            self._hand_up_endings(events)
+            more = self._hand_up_endings(events) or more
         if self._unspoken:
             for ended in self._unspoken.end(self._speakers, time.monotonic()):
                 _hand_up_unspoken(events, ended)
@@ -243,13 +243,15 @@ class ZmqWire:
         self._waiter.close()
         self._context.term()
 
-    def _hand_up_endings(self, events: WireEvents) -> None:
+    def _hand_up_endings(self, events: WireEvents) -> bool:
+        """Whether there were any: what a disconnect does to the socket may swallow the signal of a message."""
         self._look_at_suspects()
         ending, self._ending = self._ending, []
         for route, reason in ending:
             if route in self._outbound:
                 self._forget_outbound(self._outbound[route])
             events.route_down(route, reason)
+        return bool(ending)
 
     # Endings ---------------------------------------------------------------------------------------------------------
 

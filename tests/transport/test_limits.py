@@ -60,15 +60,16 @@ def test_handshakes_of_several_ips_count_for_their_subnet(real: RealWorld) -> No
 
 def test_handshake_over_the_pending_limit_is_refused_until_another_says_hello(real: RealWorld) -> None:
     bob = real.node("bob", max_pending_handshakes=2)
-    with RawPeer(bob, real.known.identity("older")) as older, RawPeer(bob, real.known.identity("newer")) as newer:
+    with RawPeer(bob, real.known.identity("older")) as older:
         older.encrypted()
-        newer.encrypted()
-        with RawPeer(bob, real.known.identity("third")):
-            real.until(lambda: bob.counted("refused", Reason.PENDING) == 1)
-        newer.join()
-        with RawPeer(bob, real.known.identity("fourth")) as fourth:
-            fourth.join()
-            real.until(lambda: len(bob.links()) == 2)
+        with RawPeer(bob, real.known.identity("newer")) as newer:
+            newer.encrypted()
+            with RawPeer(bob, real.known.identity("third")):
+                real.until(lambda: bob.counted("refused", Reason.PENDING) == 1)
+            newer.join()
+            with RawPeer(bob, real.known.identity("fourth")) as fourth:
+                fourth.join()
+                real.until(lambda: len(bob.links()) == 2)
 
 
 def test_source_ip_mapped_into_ipv6_is_the_ipv4_one(real: RealWorld) -> None:
