@@ -12,7 +12,15 @@ from math import isinf
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -69,6 +77,16 @@ def progress(name: str, *, hidden: bool) -> Iterator[Callable[[BlobProgress], ob
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=disable) as bar:
         task = bar.add_task(Text(name).markup, total=None)
         yield lambda done: bar.update(task, completed=done.done, total=done.total)
+
+
+@contextlib.contextmanager
+def steps(name: str, total: int, *, hidden: bool) -> Iterator[Callable[[], object]]:
+    """A bar on standard error while something is done in `total` steps; call what is yielded after each."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    disable = hidden or not sys.stderr.isatty()
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=disable) as bar:
+        task = bar.add_task(Text(name).markup, total=total)
+        yield lambda: bar.advance(task)
 
 
 def _cell(name: str, value: object) -> str:

@@ -1,0 +1,16 @@
+"""A scenario for `rookery simulate`: YAML -> `Scenario`, with the same errors as a node's file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..actors.membership.simulator.scenario import Scenario
+from .bind import bind
+from .node import PARSERS
+from .source import read
+
+
+def load_scenario(path: str | os.PathLike[str]) -> Scenario:
+    """The scenario in a YAML file. Raises ConfigError with all mistakes."""
+    return bind(Scenario, read(Path(path)), parsers=PARSERS)

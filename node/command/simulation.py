@@ -1,0 +1,72 @@
+"""Trying settings of the membership before a cluster does."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import click
+
+from ...actors.membership.simulator import Outcome, Scenario, Summary, simulate
+from ...config.scenario import load_scenario
+from .. import screen
+from ..simulate import chart_of, figures
+from .base import json_option, main
+
+
+@main.command("simulate")
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--seeds", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many runs.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw the runs into this file.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes to run in; by default one for each core.")
+@json_option
+def simulate_command(scenario: Path, seeds: int, svg: Path | None, jobs: int | None, as_json: bool) -> None:
+    """Play the SCENARIO of a YAML file in virtual time: how soon deaths are noticed, the load, the false alarms."""
+    played = load_scenario(scenario)
+    outcomes = []
+    with screen.steps(scenario.name, seeds, hidden=as_json) as advance:
+        for outcome in _runs(played, seeds, min(jobs or os.cpu_count() or 1, seeds)):
+            outcomes.append(outcome)
+            advance()
+    summary = Summary(tuple(outcomes))
+    rows = figures(summary)
+    if svg is not None:
+        svg.write_text(chart_of(played, summary).svg(), encoding="utf-8")
+    if as_json:
+        said = {"scenario": str(scenario), "seeds": seeds, "figures": rows, "svg": None if svg is None else str(svg)}
+        click.echo(json.dumps(said))
+        return
+    screen.rows("figures", [_readable(row) for row in rows], as_json=False)
+    if svg is not None:
+        click.echo(f"drawn: {svg}")
+
+
+def _runs(scenario: Scenario, seeds: int, jobs: int) -> Iterator[Outcome]:
+    """The runs with the seeds from 1, in their order."""
+    numbers = range(1, seeds + 1)
+    if jobs == 1:
+        for seed in numbers:
+            yield simulate(scenario, seed)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(simulate, [scenario] * seeds, numbers)
+
+
+def _readable(row: Mapping[str, object]) -> Mapping[str, object]:
+    unit = f" ({row['unit']})" if row["unit"] else ""
+    return {
+        "measure": f"{row['measure']}{unit}",
+        "median": _number(row["median"]),
+        "worst": _number(row["worst"]),
+        "never happened": f"{row['never']} of {row['cases']}" if row["never"] else None,
+    }
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, float):
+        return "never"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
