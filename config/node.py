@@ -6,6 +6,7 @@
   when it is the `tracker.source`.
 * Without a `maintenance.policy` the source decides: `band` for membership, else `all`.
 * With policy `all` there is room for every peer that is named.
+* The water marks of connections are maintenance's `max_target` and `max_threshold`; with policy `all` there are none.
 * A block's key is a key of the resolver, a block fits one message, and what `serve_rate` holds back leaves in time.
 """
 
@@ -85,6 +86,7 @@ class NodeConfig(Settings):
                 "tcp://HOST:PORT",
             )
         yield from self._check_peers()
+        yield from self._check_water()
         yield from self._check_blobs()
 
     def _check_peers(self) -> Iterable[Problem]:
@@ -103,6 +105,23 @@ class NodeConfig(Settings):
                 "is false, so nobody says which peers are tracked",
                 "true, or tracker.source: static or application",
             )
+
+    def _check_water(self) -> Iterable[Problem]:
+        """There is one set of bounds, and it is maintenance's."""
+        written, bounds = self.connections, self.maintenance.bounds()
+        marks = (("low_water", "max_target", bounds.max_target), ("high_water", "max_threshold", bounds.max_threshold))
+        for name, bound, number in marks:
+            mark = getattr(written, name)
+            if mark is not None and self.dials_all:
+                yield Problem(
+                    ("connections", name), "trims whom maintenance.policy all dials again", "no water marks, or band"
+                )
+            elif mark is not None and mark != number:
+                yield Problem(
+                    ("connections", name),
+                    f"{mark} contradicts maintenance, whose {bound} is {number}",
+                    "no water marks",
+                )
 
     def _check_blobs(self) -> Iterable[Problem]:
         if self.resolver.key_length != KEY_SIZE:
@@ -127,6 +146,14 @@ class NodeConfig(Settings):
         """Whether every primary peer is dialled: what was chosen, or what the source suggests."""
         policy = self.maintenance.policy
         return self.tracker.source != "membership" if policy is None else policy == "all"
+
+    @property
+    def keeping(self) -> Connections:
+        """The settings of connections, with water marks from maintenance. Policy `all` gives nobody up."""
+        if self.dials_all:
+            return self.connections
+        bounds = self.maintenance.bounds()
+        return replace(self.connections, low_water=bounds.max_target, high_water=bounds.max_threshold)
 
     @property
     def tracking(self) -> Tracker:

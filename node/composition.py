@@ -55,7 +55,13 @@ class Actors:
             wire=wire,
         )
         start(peers, tracker.Engine, config.tracking, transport=net, me=self.peer)
-        start(conns, connections.Engine, config.connections, transport=net)
+        start(
+            conns,
+            connections.Engine,
+            config.keeping,
+            transport=net,
+            hard_limit=config.transport.max_connections,
+        )
         start(self.maintenance, maintenance.Engine, config.upkeep, tracker=peers, connections=conns, transport=net)
         start(members, membership.Engine, config.gossip, transport=net, tracker=peers)
         start(

@@ -96,4 +96,8 @@ def _cell(name: str, value: object) -> str:
         return moment(value)
     if isinstance(value, bool):
         return "yes" if value else ""
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={worth}" for key, worth in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(str, value))
     return f"{value:.1f} s" if isinstance(value, float) else str(value)

@@ -43,7 +43,8 @@ class PeerRow:
 class ConnectionRow:
     """An open connection. direction: who dialled. ip: the other end's. address: what the peer says others dial.
 
-    seconds: since it opened.
+    age: seconds since it opened. value: what the peer is worth, the sum of its tags. protections: why no trim closes
+    it. in_grace: whether it is too new to be closed.
     """
 
     peer: str
@@ -51,7 +52,11 @@ class ConnectionRow:
     role: str
     ip: str
     address: str | None
-    seconds: float
+    age: float
+    value: int
+    tags: dict[str, int]
+    protections: tuple[str, ...]
+    in_grace: bool
 
 
 @dataclass(frozen=True, slots=True)

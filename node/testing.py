@@ -98,7 +98,7 @@ class WholeNode(Actors):
 
     def connected(self) -> frozenset[PeerId]:
         """Who has an open connection with this node."""
-        return frozenset(link.peer for link in self.connections.get_info().get(timeout=ANSWER_WITHIN).links)
+        return frozenset(each.link.peer for each in self.connections.connections().get(timeout=ANSWER_WITHIN))
 
     def is_connected_to(self, *others: WholeNode) -> bool:
         """Whether all of these are among `connected()`."""

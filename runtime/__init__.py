@@ -34,6 +34,7 @@ from .metrics import Counter, Gauge, Registry, Sample
 from .network import Link, Network
 from .reply import Reply
 from .simulation import SimulatedNode, Simulation
+from .subscribers import Subscribers
 from .threads import ThreadRuntime
 from .timers import Timer
 from .waiter import Waiter
@@ -70,6 +71,7 @@ __all__ = [
     "Simulation",
     "SimulationStuck",
     "StopTimeout",
+    "Subscribers",
     "Terminated",
     "ThreadRuntime",
     "Timer",

@@ -1,34 +1,86 @@
 """Which connections this node has, and which to give up when there are too many.
 
-An observer of transport: it hears of every link exactly twice, `Opened` and `Closed`, and counts.
+An observer of transport: it hears of every link exactly twice, `Opened` and `Closed`, and counts. Applications say what
+a peer is worth to them: `tag_peer`, `protect`.
 
 * A connection is open from `Opened` until it is chosen for closing, then closing until `Closed`. Closing ones are in no
   other count.
 * `Counts` goes to subscribers whenever one of the two numbers changed, and to a new subscriber at once. Only the newest
   `Counts` waits in a mailbox.
-* `PeerConnected` comes with a peer's first link, `PeerDisconnected` with the end of its last, for that link's reason.
+* `Connected` and `Disconnected` come once for each connection, in this order. `PeerConnected` comes with a peer's first
+  connection, `PeerDisconnected` with the end of its last, for that one's reason.
 * A link that opens twice, or closes unopened, changes nothing; it is counted and logged.
-* `trim_open_connections(target)` closes connections until `target` are open: inbound before outbound, younger before
-  older, and among equals in an order that no identity can aim for. It closes exactly as many as needed.
-* Trims do not overlap: who asks during one shares its report. If somebody asked for fewer than it aims at, another trim
-  to the strictest such target follows it.
-* A trim ends when every victim is gone, or after `close_timeout`.
+* A peer's *value* is the sum of its tags. Tags may be set before it connects; they go with its last connection.
+* A *protection* keeps a peer out of trims. It has a name, survives disconnects, and ends by `unprotect`.
+* A peer that was first seen less than `grace_period` ago is *in grace* and kept out of trims too.
+* A trim closes exactly as many connections as needed, in the order that `selection` gives, and reports when they are
+  gone, or after `close_timeout`. If its target was not met, the report says why.
+* `trim_open_connections(target)` counts all open connections, without a target only those that it may close. By itself
+  it trims when *more* than `high_water` are open. `force_trim` spares nobody, protected peers last.
+* Trims do not overlap: who asks during one that goes as far shares its report, others share the next one.
+* No handler takes long: trims and lists are made in slices, and what changes between two slices counts.
+
+Who decides what: `table` (what counts), `selection` (who goes first), `trim` (how many). `engine` moves messages.
 """
 
 from .config import Config
 from .engine import Engine
-from .mailbox import Counts, GetInfo, Info, Mailbox, PeerConnected, PeerDisconnected, Subscribe, Trim, TrimReport
+from .errors import LimitTooLow, NoLowWater, UpsertResult
+from .mailbox import (
+    Busy,
+    CheckLimit,
+    Connected,
+    Connection,
+    Counts,
+    Disconnected,
+    ForceTrim,
+    GetConnections,
+    GetInfo,
+    GetTagInfo,
+    Info,
+    IsProtected,
+    Mailbox,
+    PeerConnected,
+    PeerDisconnected,
+    Protect,
+    Subscribe,
+    TagInfo,
+    TagPeer,
+    Trim,
+    TrimReport,
+    Unprotect,
+    UntagPeer,
+    UpsertTag,
+)
 
 __all__ = [
+    "Busy",
+    "CheckLimit",
     "Config",
+    "Connected",
+    "Connection",
     "Counts",
+    "Disconnected",
     "Engine",
+    "ForceTrim",
+    "GetConnections",
     "GetInfo",
+    "GetTagInfo",
     "Info",
+    "IsProtected",
+    "LimitTooLow",
     "Mailbox",
+    "NoLowWater",
     "PeerConnected",
     "PeerDisconnected",
+    "Protect",
     "Subscribe",
+    "TagInfo",
+    "TagPeer",
     "Trim",
     "TrimReport",
+    "Unprotect",
+    "UntagPeer",
+    "UpsertResult",
+    "UpsertTag",
 ]

@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...runtime.settings import Seconds, Settings, option
+from ...runtime.settings import Problem, Seconds, Settings, option
+from ...transport.identity import PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class Config(Settings):
-    """Settings of the connections actor."""
+    """Settings of the connections actor. Defaults are go-libp2p's where it has them."""
 
+    low_water: int | None = option(
+        None,
+        "Trimming by itself goes down to this many connections, protected ones and those in grace on top. In a node "
+        "both marks follow from maintenance; without them nothing is trimmed unless somebody asks.",
+        minimum=1,
+    )
+    high_water: int | None = option(
+        None, "Trimming by itself begins when more connections than this are open.", minimum=1
+    )
+    grace_period: Seconds = option(
+        60.0, "A peer that was first seen less than this ago is not given up, except in an emergency.", minimum=0.0
+    )
+    silence_period: Seconds = option(10.0, "Time between two looks whether there are too many connections.", above=0.0)
     close_timeout: Seconds = option(
         5.0, "Longest time a trim waits for the connections it closes; those left are in its report.", above=0.0
     )
+    protected: tuple[PeerId, ...] = option((), "Peers that are protected from the beginning, by the name `config`.")
+    temporary_age: Seconds = option(
+        60.0, "How long the tags of a peer are kept that is not connected and does not connect.", above=0.0
+    )
+    max_temporary: int = option(
+        16_384, "Most peers with tags and without a connection; the oldest is forgotten for a new one.", minimum=1
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """The rules between fields."""
+        low, high = self.low_water, self.high_water
+        if (low is None) != (high is None):
+            missing = "low_water" if low is None else "high_water"
+            yield Problem((missing,), "is missing", "both water marks or neither")
+        elif low is not None and high is not None and low > high:
+            yield Problem(("low_water",), f"{low} is above high_water", f"at most {high}")

@@ -1,145 +1,288 @@
-"""The connections engine: hears of links, counts, tells subscribers, trims."""
+"""The connections engine: hears of links, keeps what is known of peers, tells subscribers, trims."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ... import runtime
-from ...runtime import Feedback, Message, Reply, Timer
+from ...runtime import Message, Reply, Subscribers
 from ...transport import mailbox as transport
 from ...transport.mailbox import Closed, Opened
-from ...transport.reasons import Reason
 from .config import Config
-from .mailbox import Counts, GetInfo, Info, Mailbox, PeerConnected, PeerDisconnected, Subscribe, Trim, TrimReport
+from .errors import LimitTooLow, NoLowWater, UpsertResult
+from .listing import Listing
+from .mailbox import (
+    Busy,
+    CheckLimit,
+    Connected,
+    Connection,
+    Counts,
+    Disconnected,
+    ForceTrim,
+    GetConnections,
+    GetInfo,
+    GetTagInfo,
+    Info,
+    IsProtected,
+    Mailbox,
+    PeerConnected,
+    PeerDisconnected,
+    Protect,
+    Subscribe,
+    TagInfo,
+    TagPeer,
+    Trim,
+    TrimReport,
+    Unprotect,
+    UntagPeer,
+    UpsertTag,
+)
 from .metrics import Metrics
-from .table import Table
-from .trim import RunningTrim
+from .selection import Mode
+from .table import State, Table
+from .trim import Aim, Trigger
+from .trimming import SETTLED_PER_SLICE, CloseTimeout, TrimMore, Trims
+
+BY_CONFIG = "config"
+"""The name under which the configuration protects peers."""
 
 
 @dataclass(frozen=True, slots=True)
-class CloseTimeout(Message):
-    """To itself: the trim has waited long enough."""
+class Look(Message):
+    """To itself: time to see whether there are too many connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListMore(Message):
+    """To itself: the next slice of a listing."""
+
+    listing: Listing
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """Handlers only; which link goes is decided in `table.py`."""
+    """Handlers only. What counts is in `table`, who goes first in `selection`, how far in `trim`."""
 
-    def __init__(self, config: Config, *, transport: transport.Mailbox) -> None:
-        """transport: where links are closed. It must have this engine's mailbox among its observers."""
+    def __init__(self, config: Config, *, transport: transport.Mailbox, hard_limit: int | None = None) -> None:
+        """transport: where links are closed. It must have this engine's mailbox among its observers.
+
+        hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it.
+        """
         super().__init__()
         self.handlers = {
             # from transport
             Opened: self.on_opened,
             Closed: self.on_closed,
-            # from anybody
+            # tags and protections
+            TagPeer: self.on_tag_peer,
+            UntagPeer: self.on_untag_peer,
+            UpsertTag: self.on_upsert_tag,
+            GetTagInfo: self.on_get_tag_info,
+            Protect: self.on_protect,
+            Unprotect: self.on_unprotect,
+            IsProtected: self.on_is_protected,
+            Busy: self.on_busy,
+            # trims
+            Trim: self.on_trim,
+            ForceTrim: self.on_force_trim,
+            CheckLimit: self.on_check_limit,
+            # looking
             Subscribe: self.on_subscribe,
             GetInfo: self.on_get_info,
-            Trim: self.on_trim,
+            GetConnections: self.on_get_connections,
             # from itself
+            Look: self.on_look,
+            TrimMore: self.on_trim_more,
             CloseTimeout: self.on_close_timeout,
+            ListMore: self.on_list_more,
         }
         self._config = config
-        self._transport = transport
         self._metrics = Metrics(self.runtime.registry)
-        self._table = Table(secret=self.rng.randbytes(16))
+        self._table = Table(
+            secret=self.rng.randbytes(16),
+            grace=config.grace_period,
+            temporary_age=config.temporary_age,
+            max_temporary=config.max_temporary,
+        )
         self._told = Counts(open=0, closing=0)
-        self._subscribers: dict[type[Message], list[runtime.Mailbox]] = {}
-        self._trim: RunningTrim | None = None
-        self._trim_timer: Timer | None = None
-        self._last_trim: float | None = None
+        self._subscribers = Subscribers()
+        self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
+        if hard_limit is not None:
+            self._check_limit(hard_limit)
+
+    def on_start(self) -> None:
+        """Protect whom the configuration names, and begin to look."""
+        for peer in self._config.protected:
+            self._table.protect(peer, BY_CONFIG)
+        self.every(self._config.silence_period, Look())
+
+    # Transport -------------------------------------------------------------------------------------------------------
 
     def on_opened(self, message: Opened) -> None:
         """Count a link."""
         link = message.link
         first = not self._table.has_peer(link.peer)
-        if not self._table.opened(link):
+        if not self._table.opened(link, self.now()):
             self._metrics.unexpected.inc("opened")
-            self.log.warning("link opened twice", link=link.id, peer=link.peer.short)
+            self.log.error("link opened twice", link=link.id, peer=link.peer.short)
             return
         self._metrics.opened.inc(link.direction)
-        self._tell_counts()
+        self._counts_changed()
         if first:
-            self._emit(PeerConnected(link.peer))
+            self._subscribers.tell(PeerConnected(link.peer))
+        self._subscribers.tell(Connected(link))
 
     def on_closed(self, message: Closed) -> None:
         """Forget a link; perhaps a trim is done with it."""
         link = self._table.closed(message.link_id)
         if link is None:
             self._metrics.unexpected.inc("closed")
-            self.log.warning("unknown link closed", link=message.link_id, peer=message.peer.short)
+            self.log.error("unknown link closed", link=message.link_id, peer=message.peer.short)
             return
         self._metrics.closed.inc(message.reason)
-        self._tell_counts()
+        self._counts_changed()
+        self._subscribers.tell(Disconnected(link, message.reason))
         if not self._table.has_peer(link.peer):
-            self._emit(PeerDisconnected(link.peer, message.reason))
-        if self._trim is not None and self._trim.closed(link.id):
-            self._end_trim()
+            self._subscribers.tell(PeerDisconnected(link.peer, message.reason))
+        self._trims.closed(link.id)
+
+    # Tags and protections --------------------------------------------------------------------------------------------
+
+    def on_tag_peer(self, message: TagPeer) -> None:
+        """Of a stranger too."""
+        self._table.tag(message.peer, message.tag, message.weight, self.now())
+
+    def on_untag_peer(self, message: UntagPeer) -> None:
+        """Of a stranger it is nothing to speak of."""
+        if not self._table.untag(message.peer, message.tag):
+            self._metrics.unexpected.inc("untagged")
+            self.log.debug("no such tag to take away", peer=message.peer.short, tag=message.tag)
+
+    def on_upsert_tag(self, message: UpsertTag) -> int | Reply[int]:
+        """The function first: what it raises changes nothing."""
+        try:
+            weight = message.function(self._table.weight(message.peer, message.tag))
+        except Exception as error:
+            self.log.warning("upsert failed", peer=message.peer.short, tag=message.tag, error=repr(error))
+            return Reply.failed(error)
+        if not isinstance(weight, int):
+            raise UpsertResult(f"the new weight of {message.tag!r} is {weight!r:.80}, not a whole number")
+        self._table.tag(message.peer, message.tag, weight, self.now())
+        return weight
+
+    def on_get_tag_info(self, message: GetTagInfo) -> TagInfo | None:
+        """A copy."""
+        peer = self._table.peers.get(message.peer)
+        if peer is None:
+            return None
+        return TagInfo(peer.first_seen, peer.value, dict(peer.tags), {link.id: link for link in peer.links})
+
+    def on_protect(self, message: Protect) -> None:
+        """Known or not."""
+        self._table.protect(message.peer, message.tag)
+
+    def on_unprotect(self, message: Unprotect) -> bool:
+        """Whether something else protects it."""
+        return self._table.unprotect(message.peer, message.tag)
+
+    def on_is_protected(self, message: IsProtected) -> bool:
+        """In that name, or in any."""
+        names = self._table.protections.get(message.peer, ())
+        return bool(names) if message.tag is None else message.tag in names
+
+    def on_busy(self, message: Busy) -> None:
+        """Reported by owners of channels."""
+        if not self._table.work(message.peer, message.delta):
+            self._metrics.unexpected.inc("busy")
+            self.log.warning("more work done than begun", peer=message.peer.short)
+
+    # Trims -----------------------------------------------------------------------------------------------------------
+
+    def on_trim(self, message: Trim) -> Reply[TrimReport]:
+        """With a target all connections count, without one the eligible."""
+        if message.target is None:
+            return self._trims.request(Aim(self._low_water(), Trigger.EXPLICIT, eligible=True))
+        return self._trims.request(Aim(message.target, Trigger.EXPLICIT))
+
+    def on_force_trim(self, message: ForceTrim) -> Reply[TrimReport]:
+        """An emergency."""
+        target = self._low_water() if message.target is None else message.target
+        mode = Mode(emergency=True, protected=message.include_protected)
+        return self._trims.request(Aim(target, Trigger.FORCED, mode=mode))
+
+    def on_trim_more(self, _message: TrimMore) -> None:
+        """A slice."""
+        self._trims.more()
+
+    def on_close_timeout(self, _message: CloseTimeout) -> None:
+        """Not all closed in time."""
+        self._trims.time_out()
+
+    def on_look(self, _message: Look) -> None:
+        """The background trim; and what ages, ages."""
+        if self._table.settle(self.now(), SETTLED_PER_SLICE):
+            self.mailbox.tell(Look())
+            return
+        high, low = self._config.high_water, self._config.low_water
+        if high is not None and low is not None and self._table.open > high and not self._trims.is_running:
+            self._trims.request(Aim(low, Trigger.BACKGROUND, eligible=True))
+        self._metrics.show(self._table)
+
+    def on_check_limit(self, message: CheckLimit) -> None:
+        """The same that is checked at the start."""
+        self._check_limit(message.limit)
+
+    # Looking ---------------------------------------------------------------------------------------------------------
 
     def on_subscribe(self, message: Subscribe) -> None:
-        """Add a subscriber; a second subscription to the same kind changes nothing."""
-        for kind in message.kinds:
-            listening = self._subscribers.setdefault(kind, [])
-            if all(mailbox is not message.subscriber for mailbox in listening):
-                listening.append(message.subscriber)
+        """A second subscription to the same kind changes nothing."""
+        self._subscribers.add(message.subscriber, message.kinds)
         if Counts in message.kinds:
             message.subscriber.tell(self._told)
 
     def on_get_info(self, _message: GetInfo) -> Info:
         """What there is now."""
-        return Info(self._table.open, self._table.closing, self._table.links(), self._last_trim)
+        self._table.settle(self.now(), SETTLED_PER_SLICE)
+        table, config = self._table, self._config
+        return Info(
+            open=table.open,
+            closing=table.closing,
+            eligible=table.count(State.ELIGIBLE),
+            in_grace=table.count(State.IN_GRACE),
+            protected=table.count(State.PROTECTED),
+            temporary=table.temporary,
+            low_water=config.low_water,
+            high_water=config.high_water,
+            grace_period=config.grace_period,
+            last_trim=self._trims.last_at,
+        )
 
-    def on_trim(self, message: Trim) -> Reply[TrimReport]:
-        """Start a trim, or share the one that runs."""
-        if self._trim is not None:
-            return self._trim.share(message.target)
-        return self._start_trim(message.target)
+    def on_get_connections(self, _message: GetConnections) -> Reply[tuple[Connection, ...]]:
+        """In slices."""
+        listing = Listing(self._table)
+        self.on_list_more(ListMore(listing))
+        return listing.reply
 
-    def on_close_timeout(self, _message: CloseTimeout) -> None:
-        """Report without the links that did not close."""
-        self._end_trim()
+    def on_list_more(self, message: ListMore) -> None:
+        """A slice."""
+        if message.listing.slice(self.now()):
+            self.mailbox.tell(message)
 
     # Parts of the handlers -------------------------------------------------------------------------------------------
 
-    def _start_trim(self, target: int) -> Reply[TrimReport]:
-        """Choose and close. Without a victim the report is there at once."""
-        self._last_trim = self.now()
-        victims = self._table.choose(target)
-        if not victims:
-            return Reply.of(TrimReport(closed=(), short_by=0))
-        self._metrics.trims.inc()
-        self.log.info("trimming connections", target=target, victims=len(victims))
-        self._trim = RunningTrim(target, {link.id: link for link in victims})
-        self._trim_timer = self.after(self._config.close_timeout, CloseTimeout())
-        self._tell_counts()
-        for link in victims:
-            self._transport.close_link(link.id, Reason.TRIMMED)
-        return self._trim.expect()
+    def _low_water(self) -> int:
+        if self._config.low_water is None:
+            raise NoLowWater("there is no low water mark to trim to: give a target, or set connections.low_water")
+        return self._config.low_water
 
-    def _end_trim(self) -> None:
-        """Report, and go on with a stricter target if somebody asked for one."""
-        trim, timer = self._trim, self._trim_timer
-        if trim is None or timer is None:
-            return
-        timer.cancel()
-        self._trim = self._trim_timer = None
-        report = trim.end()
-        if report.short_by:
-            self.log.warning("connections did not close in time", left=report.short_by)
-        if trim.next_target is not None:
-            self._start_trim(trim.next_target)
+    def _check_limit(self, limit: int) -> None:
+        high = self._config.high_water
+        if high is not None and high > limit:
+            raise LimitTooLow(high, limit)
 
-    def _tell_counts(self) -> None:
+    def _counts_changed(self) -> None:
         """Tell the numbers if one of them changed."""
         counts = Counts(self._table.open, self._table.closing)
+        self._metrics.show(self._table)
         if counts != self._told:
             self._told = counts
-            self._metrics.open.set(counts.open)
-            self._metrics.closing.set(counts.closing)
-            self._emit(counts)
-
-    def _emit(self, event: Message) -> None:
-        """Tell an event to who subscribed to its kind, and drop who is gone."""
-        kind = type(event)
-        listening = self._subscribers.get(kind)
-        if listening:
-            self._subscribers[kind] = [each for each in listening if each.tell(event) is not Feedback.CLOSED]
+            self._subscribers.tell(counts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import index
 from typing import ClassVar
 
 from ... import runtime
@@ -24,6 +26,21 @@ class Counts(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Connected(Message):
+    """A connection is there. Once for each, and before its `Disconnected`."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected(Message):
+    """A connection is gone, for this reason. Once for each."""
+
+    link: Link
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class PeerConnected(Message):
     """The first connection to a peer is there."""
 
@@ -38,7 +55,88 @@ class PeerDisconnected(Message):
     reason: Reason
 
 
-EVENTS: tuple[type[Message], ...] = (Counts, PeerConnected, PeerDisconnected)
+EVENTS: tuple[type[Message], ...] = (Counts, Connected, Disconnected, PeerConnected, PeerDisconnected)
+
+# Tags and protections ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TagPeer(Message):
+    """Set a tag."""
+
+    peer: PeerId
+    tag: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class UntagPeer(Message):
+    """Take a tag away."""
+
+    peer: PeerId
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertTag(Request[int]):
+    """Set a tag to what a function makes of its present weight; answers the new one."""
+
+    peer: PeerId
+    tag: str
+    function: Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class TagInfo:
+    """What is known of a peer. first_seen: monotonic seconds. value: the sum of all `tags`, decaying ones among them.
+
+    conns: its open connections by link id, oldest first.
+    """
+
+    first_seen: float
+    value: int
+    tags: dict[str, int]
+    conns: dict[int, Link]
+
+
+@dataclass(frozen=True, slots=True)
+class GetTagInfo(Request[TagInfo | None]):
+    """Read what is known of a peer."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Protect(Message):
+    """Protect a peer from trims."""
+
+    peer: PeerId
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unprotect(Request[bool]):
+    """End a protection; answers whether another one is left."""
+
+    peer: PeerId
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class IsProtected(Request[bool]):
+    """Whether a peer is protected, in a name or (None) in any."""
+
+    peer: PeerId
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(Message):
+    """More (or less) is under way with a peer."""
+
+    peer: PeerId
+    delta: int
+
 
 # Requests and commands -----------------------------------------------------------------------------------------------
 
@@ -53,36 +151,153 @@ class Subscribe(Message):
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What there is. links: those that are open, oldest first. last_trim: monotonic seconds, None before the first."""
+    """What there is. eligible, in_grace, protected: the open connections by whether a trim may close them.
+
+    temporary: peers with tags and without a connection. low_water, high_water: None if it trims only when asked.
+    last_trim: monotonic seconds, None before the first. grace_period: seconds.
+    """
 
     open: int
     closing: int
-    links: tuple[Link, ...]
+    eligible: int
+    in_grace: int
+    protected: int
+    temporary: int
+    low_water: int | None
+    high_water: int | None
+    grace_period: float
     last_trim: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class GetInfo(Request[Info]):
-    """The counts and the open links."""
+    """The marks and the numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open connection with what is known of its peer. protections: the names, in order. age: seconds it is open."""
+
+    link: Link
+    value: int
+    tags: dict[str, int]
+    protections: tuple[str, ...]
+    busy: int
+    in_grace: bool
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class GetConnections(Request[tuple[Connection, ...]]):
+    """The open connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrimReport:
-    """What a trim did. closed: links that are gone. short_by: links that it chose and that did not close in time."""
+    """What a trim did. closed: links that are gone.
+
+    short_by: by how many the connections that are left are above the target. Why: `protected` and `in_grace` ones may
+    not be closed (an emergency closes them too), and `unclosed` ones were told to and did not end in time.
+    """
 
     closed: tuple[Link, ...]
     short_by: int
+    protected: int = 0
+    in_grace: int = 0
+    unclosed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Trim(Request[TrimReport]):
-    """Close connections until at most `target` are open."""
+    """Close connections until at most `target` are open; None: until low water is reached."""
 
-    target: int
+    target: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForceTrim(Request[TrimReport]):
+    """The same in an emergency: grace does not count, nor, after all others, does protection."""
+
+    target: int | None = None
+    include_protected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLimit(Request[None]):
+    """Whether the high water mark can be reached under a hard limit."""
+
+    limit: int
 
 
 class Mailbox(runtime.Mailbox):
-    """How the other actors reach connections."""
+    """How the others reach connections.
+
+    Wherever a peer or a tag is given, an empty one raises ValueError; a weight that is no whole number, TypeError.
+    """
+
+    # Tags ------------------------------------------------------------------------------------------------------------
+
+    def tag_peer(self, peer: PeerId, tag: str, weight: int) -> Feedback:
+        """Give a peer this weight under this tag, in place of any other. The peer need not be connected."""
+        return self.tell(TagPeer(PeerId(peer), _name(tag), index(weight)))
+
+    def untag_peer(self, peer: PeerId, tag: str) -> Feedback:
+        """Take a tag away. Nothing happens if there is none; decaying tags are not touched."""
+        return self.tell(UntagPeer(PeerId(peer), _name(tag)))
+
+    def upsert_tag(self, peer: PeerId, tag: str, function: Callable[[int], int]) -> Reply[int]:
+        """Set a tag to `function(weight)`; 0 where there is none. The new weight.
+
+        The function runs on the connections engine, so it is quick and does not wait; it may tell this mailbox more.
+        What it raises is the reply's error, and the tag is as before.
+        """
+        return self.ask(UpsertTag(PeerId(peer), _name(tag), function))
+
+    def get_tag_info(self, peer: PeerId) -> Reply[TagInfo | None]:
+        """What is known of a peer; None if it has neither a connection nor a tag."""
+        return self.ask(GetTagInfo(PeerId(peer)))
+
+    # Protections and work --------------------------------------------------------------------------------------------
+
+    def protect(self, peer: PeerId, tag: str) -> Feedback:
+        """Keep a peer's connections out of trims, until `unprotect` with the same tag; also those it has later."""
+        return self.tell(Protect(PeerId(peer), _name(tag)))
+
+    def unprotect(self, peer: PeerId, tag: str) -> Reply[bool]:
+        """End a protection; whether the peer is still protected under another tag."""
+        return self.ask(Unprotect(PeerId(peer), _name(tag)))
+
+    def is_protected(self, peer: PeerId, tag: str | None = None) -> Reply[bool]:
+        """Whether a peer is protected under this tag; without one, under any."""
+        return self.ask(IsProtected(PeerId(peer), None if tag is None else _name(tag)))
+
+    def busy(self, peer: PeerId, delta: int) -> Feedback:
+        """So much more is under way with a peer, less if negative. Who is busy is given up later."""
+        return self.tell(Busy(PeerId(peer), index(delta)))
+
+    # Trims -----------------------------------------------------------------------------------------------------------
+
+    def trim_open_connections(self, target: int | None = None) -> Reply[TrimReport]:
+        """Close connections until at most `target` are open; without a target, until low water is reached.
+
+        Protected peers and those in grace are spared. The report comes when the connections are gone; who asks during a
+        trim that goes as far shares its report. Fails with NoLowWater. Raises ValueError for a negative target.
+        """
+        return self.ask(Trim(_target(target)))
+
+    def force_trim(self, target: int | None = None, *, include_protected: bool = True) -> Reply[TrimReport]:
+        """For emergencies, as when memory is short: the same, and grace does not count, nor does protection at last.
+
+        The target is met exactly, where closing all that may be closed suffices. include_protected: whether protected
+        peers may be closed once nobody else is left.
+        """
+        return self.ask(ForceTrim(_target(target), include_protected))
+
+    def check_limit(self, limit: int) -> Reply[None]:
+        """Fails with LimitTooLow if so many connections are fewer than the high water mark."""
+        return self.ask(CheckLimit(limit))
+
+    # Looking ---------------------------------------------------------------------------------------------------------
 
     def subscribe(self, subscriber: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
         """Tell `subscriber` the events of these kinds, of all kinds if none is named.
@@ -99,11 +314,21 @@ class Mailbox(runtime.Mailbox):
         return self.tell(Subscribe(subscriber, wanted))
 
     def get_info(self) -> Reply[Info]:
-        """The counts and the open links."""
+        """The water marks and the numbers."""
         return self.ask(GetInfo())
 
-    def trim_open_connections(self, target: int) -> Reply[TrimReport]:
-        """Close connections until at most `target` are open. Raises ValueError for a negative target."""
-        if target < 0:
-            raise ValueError(f"a target of connections is at least 0, not {target}")
-        return self.ask(Trim(target))
+    def connections(self) -> Reply[tuple[Connection, ...]]:
+        """The open connections, oldest first, with the tags and protections of their peers."""
+        return self.ask(GetConnections())
+
+
+def _name(tag: str) -> str:
+    if not tag:
+        raise ValueError("a tag has a name, not ''")
+    return tag
+
+
+def _target(target: int | None) -> int | None:
+    if target is not None and target < 0:
+        raise ValueError(f"a target of connections is at least 0, not {target}")
+    return target

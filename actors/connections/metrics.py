@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...runtime import Registry
+from .table import State, Table
 
 
 class Metrics:
@@ -12,9 +13,36 @@ class Metrics:
         """Declare them in the node's registry."""
         self.open = registry.gauge("connections_open", "Connections that are open and not chosen for closing.")
         self.closing = registry.gauge("connections_closing", "Connections chosen for closing that are not gone yet.")
+        self.states = registry.gauge(
+            "connections_state", "Open connections by whether a trim may close them.", labels=("state",)
+        )
+        self.temporary = registry.gauge("connections_temporary", "Peers with tags and without a connection.")
+        self.protected = registry.gauge("connections_protected_peers", "Peers that are protected, connected or not.")
         self.opened = registry.counter("connections_opened_total", "Connections opened.", labels=("direction",))
         self.closed = registry.counter("connections_closed_total", "Connections closed.", labels=("reason",))
         self.unexpected = registry.counter(
-            "connections_unexpected_total", "Links that opened twice or closed without being open.", labels=("event",)
+            "connections_unexpected_total",
+            "Links that opened twice or closed unopened, untagged peers without that tag, work done that never began.",
+            labels=("event",),
         )
-        self.trims = registry.counter("connections_trims_total", "Trims that found something to close.")
+        self.trims = registry.counter("connections_trims_total", "Trims by who wanted them.", labels=("trigger",))
+        self.trimmed = registry.counter(
+            "connections_trimmed_total", "Connections that trims chose, by who wanted the trim.", labels=("trigger",)
+        )
+        self.short = registry.counter(
+            "connections_trims_short_total",
+            "Trims that did not reach their target, by what kept the connections above it.",
+            labels=("why",),
+        )
+        self.trim_seconds = registry.counter(
+            "connections_trim_seconds_total", "Time from the first victim of each trim to its report."
+        )
+
+    def show(self, table: Table) -> None:
+        """Bring the gauges up to date."""
+        self.open.set(table.open)
+        self.closing.set(table.closing)
+        for state in State:
+            self.states.set(table.count(state), state)
+        self.temporary.set(table.temporary)
+        self.protected.set(len(table.protections))

@@ -1,83 +1,295 @@
-"""The connections there are: a pure table of links, by id and by peer.
+"""The connections there are, and what is known of their peers: pure state, by link and by peer.
 
 ::
 
-    opened ──▶ open ──choose──▶ closing ──closed──▶ gone
-                 └───────────────closed──────────────▲
+    opened ──▶ open ──closing──▶ closing ──closed──▶ gone
+                 └────────────────closed──────────────▲
 
 Rules:
 
 * A link counts once: as open, or as closing. `closed` takes it out of whichever.
 * Opening a known link or closing an unknown one changes nothing and says so.
-* `choose` takes the quota exactly, in the order: inbound before outbound, younger before older, then by a hash keyed
-  with a secret, so that no identity can be ground to survive. What it chose is closing, so the next choice starts from
-  what is really left.
+* Each open link is *protected* (its peer is), or *in grace* (its peer was first seen less than `grace` ago), or
+  *eligible*. The three numbers are kept, so that asking costs nothing.
+* A peer's value is the sum of its tags. It may be negative. Its tags go with its last connection; its protections stay.
+* Tagging a peer that has no connection makes a *temporary* entry. It ends when the peer connects, which keeps the tags
+  and begins the grace anew, or with its age, or when there are too many and it is the oldest.
+* Protections are names, not counted: protected twice by one name, unprotected once, it is not protected by it.
+* Busy is a number per peer, reported by whoever has work under way with it; it never falls below zero.
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...transport.gatekeeper import Direction
 from ...transport.identity import PeerId
 from ...transport.mailbox import Link
 
+_TIE_BITS = 64
+_AGE_BITS = 64
+_MICROSECONDS = 1e6
 
-@dataclass(slots=True)
+
+class State(enum.StrEnum):
+    """Why an open connection may be given up, or may not."""
+
+    ELIGIBLE = "eligible"
+    IN_GRACE = "in_grace"
+    PROTECTED = "protected"
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """One peer. first_seen: monotonic seconds. links, closing: oldest first.
+
+    value: sum of all its tags, decaying ones too; kept, because a trim reads it of every peer. seniority: the lower end
+    of its rank, from age and a keyed hash; constant, so made once. rank: of the trim under way.
+    """
+
+    id: PeerId
+    first_seen: float
+    seniority: int
+    value: int = 0
+    tags: dict[str, int] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    closing: tuple[Link, ...] = ()
+    rank: int = 0
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the peer has tags only."""
+        return not self.links and not self.closing
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether any of its open connections was dialled by the peer."""
+        return any(link.direction is Direction.IN for link in self.links)
+
+
 class Table:
-    """Links from `Opened` to `Closed`. secret: at most 64 bytes that nobody else knows."""
+    """Links from `Opened` to `Closed`, tags, protections. Times are monotonic seconds, given as `now`."""
 
-    secret: bytes
-    _open: dict[int, Link] = field(default_factory=dict)
-    _closing: dict[int, Link] = field(default_factory=dict)
-    _links_of: dict[PeerId, int] = field(default_factory=dict)
+    def __init__(self, *, secret: bytes, grace: float, temporary_age: float, max_temporary: int) -> None:
+        """secret: at most 64 bytes that nobody else knows."""
+        self.peers: dict[PeerId, Peer] = {}
+        self.protections: dict[PeerId, set[str]] = {}
+        self.busy: dict[PeerId, int] = {}
+        self.open = 0
+        self.closing = 0
+        self.forgotten: Callable[[PeerId], object] = lambda _peer: None
+        """Called with each peer whose entry ends: its tags, decaying ones too, are gone."""
+        self._secret = secret
+        self._grace = grace
+        self._temporary_age = temporary_age
+        self._max_temporary = max_temporary
+        self._links: dict[int, Peer] = {}
+        self._states: Counter[State] = Counter()
+        self._young: OrderedDict[PeerId, Peer] = OrderedDict()  # connected, oldest first
+        self._temporary: OrderedDict[PeerId, Peer] = OrderedDict()  # oldest first
+
+    # Counts ----------------------------------------------------------------------------------------------------------
+
+    def count(self, state: State) -> int:
+        """Open connections in this state, as of the last `settle`."""
+        return self._states[state]
 
     @property
-    def open(self) -> int:
-        """Connections that are open and shall stay."""
-        return len(self._open)
+    def temporary(self) -> int:
+        """Peers with tags and without a connection."""
+        return len(self._temporary)
 
-    @property
-    def closing(self) -> int:
-        """Connections that were chosen to be closed and are not gone."""
-        return len(self._closing)
+    def state(self, peer: Peer) -> State:
+        """Of the peer's open connections, as of the last `settle`."""
+        if peer.id in self.protections:
+            return State.PROTECTED
+        return State.IN_GRACE if peer.id in self._young else State.ELIGIBLE
 
-    def links(self) -> tuple[Link, ...]:
-        """The open links, oldest first."""
-        return tuple(sorted(self._open.values(), key=lambda link: (link.opened_at, link.id)))
+    def in_grace(self, peer: Peer, now: float) -> bool:
+        """Whether the peer was first seen less than the grace ago, protected or not."""
+        return peer.first_seen > now - self._grace
+
+    def settle(self, now: float, limit: int) -> bool:
+        """Let at most `limit` entries grow out of their grace, or end with their age; whether there are more."""
+        young = all(self._age(self._young, self._grace, self._grown, now) for _ in range(limit))
+        return all(self._age(self._temporary, self._temporary_age, self._end, now) for _ in range(limit)) or young
+
+    # Links -----------------------------------------------------------------------------------------------------------
 
     def has_peer(self, peer: PeerId) -> bool:
         """Whether a link to `peer` is open or closing."""
-        return peer in self._links_of
+        known = self.peers.get(peer)
+        return known is not None and not known.is_temporary
 
-    def opened(self, link: Link) -> bool:
+    def link_ids(self) -> tuple[int, ...]:
+        """Every link, open or closing, in the order they opened."""
+        return tuple(self._links)
+
+    def find(self, link_id: int) -> tuple[Peer, Link] | None:
+        """An open link and its peer."""
+        peer = self._links.get(link_id)
+        found = [link for link in peer.links if link.id == link_id] if peer is not None else []
+        return (peer, found[0]) if peer is not None and found else None
+
+    def opened(self, link: Link, now: float) -> bool:
         """A link is there. False, and nothing changes, if it is known."""
-        if link.id in self._open or link.id in self._closing:
+        if link.id in self._links:
             return False
-        self._open[link.id] = link
-        self._links_of[link.peer] = self._links_of.get(link.peer, 0) + 1
+        peer = self.peers.get(link.peer)
+        if peer is None:
+            peer = self.peers[link.peer] = self._made(link.peer, now)
+        if peer.is_temporary:
+            self._temporary.pop(peer.id, None)
+            self._see(peer, now)
+            self._young[peer.id] = peer
+        self._links[link.id] = peer
+        self._set_links(peer, (*peer.links, link))
         return True
 
     def closed(self, link_id: int) -> Link | None:
         """A link is gone. None, and nothing changes, if it is not known."""
-        link = self._open.pop(link_id, None) or self._closing.pop(link_id, None)
-        if link is not None:
-            self._links_of[link.peer] -= 1
-            if not self._links_of[link.peer]:
-                del self._links_of[link.peer]
+        peer = self._links.pop(link_id, None)
+        if peer is None:
+            return None
+        (link,) = [each for each in (*peer.links, *peer.closing) if each.id == link_id]
+        if link in peer.closing:
+            peer.closing = tuple(each for each in peer.closing if each is not link)
+            self.closing -= 1
+        else:
+            self._set_links(peer, tuple(each for each in peer.links if each is not link))
+        if peer.is_temporary:
+            self._end(peer)
         return link
 
-    def choose(self, target: int) -> tuple[Link, ...]:
-        """Mark links as closing until `target` are open; these links, in the order they are to go."""
-        quota = self.open - target
-        if quota <= 0:
-            return ()
-        victims = tuple(sorted(self._open.values(), key=self._rank)[:quota])
-        for link in victims:
-            self._closing[link.id] = self._open.pop(link.id)
-        return victims
+    def begin_closing(self, link: Link) -> bool:
+        """An open link was chosen to be closed. False, and nothing changes, if it is not open."""
+        peer = self._links.get(link.id)
+        if peer is None or link not in peer.links:
+            return False
+        self._set_links(peer, tuple(each for each in peer.links if each is not link))
+        peer.closing = (*peer.closing, link)
+        self.closing += 1
+        return True
 
-    def _rank(self, link: Link) -> tuple[bool, float, bytes, int]:
-        tie = hashlib.blake2b(link.peer, key=self.secret, digest_size=8).digest()
-        return (link.direction is not Direction.IN, -link.opened_at, tie, link.id)
+    # Tags ------------------------------------------------------------------------------------------------------------
+
+    def tag(self, peer: PeerId, name: str, weight: int, now: float) -> None:
+        """Set a tag."""
+        entry = self.entry(peer, now)
+        entry.value += weight - entry.tags.get(name, 0)
+        entry.tags[name] = weight
+
+    def untag(self, peer: PeerId, name: str) -> bool:
+        """Take a tag away; False if there is none."""
+        entry = self.peers.get(peer)
+        if entry is None or name not in entry.tags:
+            return False
+        entry.value -= entry.tags.pop(name)
+        return True
+
+    def weight(self, peer: PeerId, name: str) -> int:
+        """What a tag is worth; 0 without it."""
+        entry = self.peers.get(peer)
+        return entry.tags.get(name, 0) if entry is not None else 0
+
+    def entry(self, peer: PeerId, now: float) -> Peer:
+        """The peer's entry, a temporary one if there is none."""
+        known = self.peers.get(peer)
+        if known is None:
+            if len(self._temporary) >= self._max_temporary:
+                self._end(next(iter(self._temporary.values())))
+            known = self.peers[peer] = self._temporary[peer] = self._made(peer, now)
+        return known
+
+    def shift(self, peer: PeerId, change: int) -> None:
+        """A decaying tag of a known peer is worth so much more now."""
+        self.peers[peer].value += change
+
+    # Protections and work --------------------------------------------------------------------------------------------
+
+    def protect(self, peer: PeerId, name: str) -> None:
+        """Protect a peer, known or not, in a name."""
+        with self._states_of(peer):
+            self.protections.setdefault(peer, set()).add(name)
+
+    def unprotect(self, peer: PeerId, name: str) -> bool:
+        """End the protection in that name; whether another one protects the peer still."""
+        names = self.protections.get(peer, set())
+        if names == {name}:
+            with self._states_of(peer):
+                del self.protections[peer]
+            return False
+        names.discard(name)
+        return bool(names)
+
+    def work(self, peer: PeerId, delta: int) -> bool:
+        """More or less is under way with a peer. False if that would be less than nothing; then it is nothing."""
+        now = self.busy.get(peer, 0) + delta
+        if now > 0:
+            self.busy[peer] = now
+        else:
+            self.busy.pop(peer, None)
+        return now >= 0
+
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _made(self, id: PeerId, now: float) -> Peer:
+        peer = Peer(id, now, 0)
+        self._see(peer, now)
+        return peer
+
+    def _see(self, peer: Peer, now: float) -> None:
+        """First seen now. The younger is given up first; among equals the hash decides, which nobody can aim."""
+        tie = hashlib.blake2b(peer.id, key=self._secret, digest_size=_TIE_BITS // 8).digest()
+        age = (1 << _AGE_BITS) - 1 - int(now * _MICROSECONDS)
+        peer.first_seen = now
+        peer.seniority = age << _TIE_BITS | int.from_bytes(tie)
+
+    def _set_links(self, peer: Peer, links: tuple[Link, ...]) -> None:
+        """Change the open links of a peer, and all counts with them."""
+        change = len(links) - len(peer.links)
+        peer.links = links
+        self.open += change
+        self._states[self.state(peer)] += change
+
+    def _states_of(self, id: PeerId) -> _Recount:
+        return _Recount(self, self.peers.get(id), self._states)
+
+    def _age(self, queue: OrderedDict[PeerId, Peer], limit: float, end: Callable[[Peer], None], now: float) -> bool:
+        """Let the oldest of a queue go if its time has come."""
+        peer = next(iter(queue.values()), None)
+        if peer is None or peer.first_seen > now - limit:
+            return False
+        end(peer)
+        return True
+
+    def _grown(self, peer: Peer) -> None:
+        with _Recount(self, peer, self._states):
+            del self._young[peer.id]
+
+    def _end(self, peer: Peer) -> None:
+        del self.peers[peer.id]
+        self._young.pop(peer.id, None)
+        self._temporary.pop(peer.id, None)
+        self.forgotten(peer.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recount:
+    """Moves a peer's open links from the state it had to the state it has afterwards."""
+
+    table: Table
+    peer: Peer | None
+    states: Counter[State]
+
+    def __enter__(self) -> None:
+        if self.peer is not None:
+            self.states[self.table.state(self.peer)] -= len(self.peer.links)
+
+    def __exit__(self, *_error: object) -> None:
+        if self.peer is not None:
+            self.states[self.table.state(self.peer)] += len(self.peer.links)

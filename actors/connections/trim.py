@@ -1,47 +1,124 @@
-"""One trim under way: whom it waits for, what is gone, and who wants to know."""
+"""One trim: what it aims at, whom it waits for, and what it did. Pure, apart from the replies it fills.
+
+::
+
+    Aim ──▶ gathering ──▶ choosing ──▶ waiting ──▶ TrimReport
+            (slices)      (slices)     for closes
+
+* With a target all open connections count, without one the eligible ones: low water stands for them, and what is
+  protected or in grace comes on top. An emergency always counts all.
+* How many are missing is asked before each victim, so that whatever happens between two slices cannot make it close one
+  too many.
+"""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 from ...runtime import Reply
 from ...transport.mailbox import Link
 from .mailbox import TrimReport
+from .selection import Mode, Selection
+from .table import State, Table
+
+GATHERED_PER_SLICE = 1000
+CHOSEN_PER_SLICE = 200
+
+
+class Trigger(enum.StrEnum):
+    """Who wants a trim."""
+
+    BACKGROUND = "background"
+    EXPLICIT = "explicit"
+    FORCED = "forced"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a trim is for. target: how many shall be left; eligible: only the eligible ones count."""
+
+    target: int
+    trigger: Trigger
+    eligible: bool = False
+    mode: Mode = Mode()
+
+    def missing(self, table: Table) -> int:
+        """How many connections are to be closed still."""
+        if table.open <= self.target:
+            return 0
+        counted = table.count(State.ELIGIBLE) if self.eligible else table.open
+        return max(0, counted - self.target)
+
+    def possible(self, table: Table) -> int:
+        """How many of them can be."""
+        return min(self.missing(table), self.mode.available(table))
+
+    def covers(self, other: Aim) -> bool:
+        """Whether who wants `other` has got it when this one is reached."""
+        mode, others = self.mode, other.mode
+        willing = (mode.emergency or not others.emergency) and (mode.protected or not others.protected)
+        return willing and self.target <= other.target and (other.eligible or not self.eligible)
+
+    @property
+    def strictness(self) -> tuple[bool, bool, bool, int]:
+        """Of two aims the one that leaves less sorts later."""
+        return (self.mode.protected, self.mode.emergency, not self.eligible, -self.target)
 
 
 @dataclass(slots=True)
 class RunningTrim:
-    """Victims are waited for until each is closed. next_target: the strictest target asked for meanwhile."""
+    """A trim from its first victim to its report. since: monotonic seconds."""
 
-    target: int
-    waiting: dict[int, Link]
+    aim: Aim
+    selection: Selection
+    since: float
+    replies: list[Reply[TrimReport]]
+    waiting: dict[int, Link] = field(default_factory=dict)
     gone: list[Link] = field(default_factory=list)
-    replies: list[Reply[TrimReport]] = field(default_factory=list)
-    next_target: int | None = None
+    gathering: bool = True
+    choosing: bool = True
 
-    def share(self, target: int) -> Reply[TrimReport]:
-        """One more asks while this trim runs: it gets this trim's report."""
-        if target < self.target:
-            self.next_target = target if self.next_target is None else min(target, self.next_target)
-        return self.expect()
+    def slice(self, table: Table) -> list[Link]:
+        """Go on for some milliseconds at most; the connections to close, marked as closing."""
+        if self.gathering:
+            self.gathering = not self.selection.gather(GATHERED_PER_SLICE)
+            if self.gathering:
+                return []
+        victims: list[Link] = []
+        while len(victims) < CHOSEN_PER_SLICE:
+            link = self.selection.next() if self.aim.missing(table) else None
+            if link is None:
+                self.choosing = False
+                break
+            table.begin_closing(link)
+            victims.append(link)
+        self.waiting.update((link.id, link) for link in victims)
+        return victims
 
-    def expect(self) -> Reply[TrimReport]:
-        """The report, when the trim ends."""
-        reply: Reply[TrimReport] = Reply()
-        self.replies.append(reply)
-        return reply
-
-    def closed(self, link_id: int) -> bool:
-        """A link is gone; True if it was the last this trim waited for."""
+    def closed(self, link_id: int) -> None:
+        """A link is gone, perhaps one that this trim waits for."""
         link = self.waiting.pop(link_id, None)
-        if link is None:
-            return False
-        self.gone.append(link)
-        return not self.waiting
+        if link is not None:
+            self.gone.append(link)
 
-    def end(self) -> TrimReport:
-        """Tell everybody who shares this trim."""
-        report = TrimReport(tuple(self.gone), short_by=len(self.waiting))
-        for reply in self.replies:
-            reply.set(report)
-        return report
+    @property
+    def is_over(self) -> bool:
+        """Whether every victim is chosen and gone."""
+        return not self.choosing and not self.waiting
+
+    def report(self, table: Table) -> TrimReport:
+        """What it did, as of now."""
+        return report(self.aim, table, tuple(self.gone), len(self.waiting))
+
+
+def report(aim: Aim, table: Table, closed: tuple[Link, ...] = (), unclosed: int = 0) -> TrimReport:
+    """What a trim did, and why its target was not met if it was not."""
+    return TrimReport(
+        closed=closed,
+        short_by=max(0, table.open + unclosed - aim.target),
+        protected=table.count(State.PROTECTED),
+        in_grace=table.count(State.IN_GRACE),
+        unclosed=unclosed,
+    )

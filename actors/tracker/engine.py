@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ... import runtime
-from ...runtime import Message, Reply, Timer
+from ...runtime import Message, Reply, Subscribers, Timer
 from ...transport import gatekeeper
 from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.identity import PeerId
@@ -56,7 +56,6 @@ from .metrics import Metrics
 from .sets import PeerSet, TrackedPeers
 from .slicing import Slices
 from .steps import Steps
-from .subscribers import Subscribers
 from .targets import Target, canonical
 
 T = TypeVar("T")

@@ -60,7 +60,8 @@ class Client:
 
     def connections(self) -> tuple[ConnectionRow, ...]:
         """The open connections."""
-        return tuple(ConnectionRow(**row) for row in _rows(self.call("connections")))
+        rows = _rows(self.call("connections"))
+        return tuple(ConnectionRow(**(row | {"protections": tuple(row["protections"])})) for row in rows)
 
     def members(self) -> tuple[MemberRow, ...]:
         """Every node that the membership knows, besides this one."""

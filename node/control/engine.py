@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ... import runtime
-from ...actors.connections import Counts, Info
+from ...actors.connections import Connection, Counts
 from ...actors.membership import MemberDown, Members, MemberUp
 from ...actors.tracker import PeerBlocked, PeerSet, PeerSetUpdate, PeerUnblocked
 from ...config.sections import Control
@@ -129,11 +129,11 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_get_peers(self, _message: GetPeers) -> Reply[tuple[PeerRow, ...]]:
         """Tracked, connected or blocked: as of now."""
-        return self._then(self._actors.connections.get_info(), self._peer_rows)
+        return self._then(self._actors.connections.connections(), self._peer_rows)
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[ConnectionRow, ...]]:
         """Ask who counts them."""
-        return self._then(self._actors.connections.get_info(), self._connection_rows)
+        return self._then(self._actors.connections.connections(), _connection_rows)
 
     def on_get_members(self, _message: GetMembers) -> Reply[tuple[MemberRow, ...]]:
         """Ask the membership."""
@@ -192,26 +192,12 @@ class Engine(runtime.Engine[Mailbox]):
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
-    def _peer_rows(self, info: Info) -> tuple[PeerRow, ...]:
+    def _peer_rows(self, connections: tuple[Connection, ...]) -> tuple[PeerRow, ...]:
         roles = dict.fromkeys(self._set.primary, "primary") | dict.fromkeys(self._set.secondary, "secondary")
-        connected = {link.peer for link in info.links}
+        connected = {each.link.peer for each in connections}
         known = sorted({*roles, *connected, *self._blocked})
         return tuple(
             PeerRow(str(peer), roles.get(peer, ""), peer in connected, self._blocked.get(peer)) for peer in known
-        )
-
-    def _connection_rows(self, info: Info) -> tuple[ConnectionRow, ...]:
-        now = self.now()
-        return tuple(
-            ConnectionRow(
-                peer=str(link.peer),
-                direction=link.direction.value,
-                role=link.role.value,
-                ip=link.ip,
-                address=None if link.record.address is None else str(link.record.address),
-                seconds=now - link.opened_at,
-            )
-            for link in info.links
         )
 
     def _member_rows(self, members: Members) -> tuple[MemberRow, ...]:
@@ -221,3 +207,21 @@ class Engine(runtime.Engine[Mailbox]):
             state = member.state.name.lower()
             rows.append(MemberRow(str(member.peer), state, None if address is None else str(address), member.since))
         return tuple(rows)
+
+
+def _connection_rows(connections: tuple[Connection, ...]) -> tuple[ConnectionRow, ...]:
+    return tuple(
+        ConnectionRow(
+            peer=str(each.link.peer),
+            direction=each.link.direction.value,
+            role=each.link.role.value,
+            ip=each.link.ip,
+            address=None if each.link.record.address is None else str(each.link.record.address),
+            age=each.age,
+            value=each.value,
+            tags=each.tags,
+            protections=each.protections,
+            in_grace=each.in_grace,
+        )
+        for each in connections
+    )

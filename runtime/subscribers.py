@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from ... import runtime
-from ...runtime import Feedback, Message
+from .mailbox import Mailbox
+from .message import Feedback, Message
 
 
 class Subscribers:
     """Mailboxes and the events each one wants, in the order in which they subscribed."""
 
     def __init__(self) -> None:
-        self._kinds: dict[runtime.Mailbox, frozenset[type[Message]]] = {}
+        self._kinds: dict[Mailbox, frozenset[type[Message]]] = {}
 
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def add(self, mailbox: runtime.Mailbox, kinds: tuple[type[Message], ...]) -> None:
+    def add(self, mailbox: Mailbox, kinds: tuple[type[Message], ...]) -> None:
         """These kinds too, from now on."""
         self._kinds[mailbox] = self._kinds.get(mailbox, frozenset()) | set(kinds)
 

@@ -1,0 +1,36 @@
+"""What the connections actor answers when it cannot do what was asked."""
+
+from __future__ import annotations
+
+from ...runtime import Declined
+
+
+class NoLowWater(Declined):
+    """A trim without a target needs a low water mark, and there is none."""
+
+
+class LimitTooLow(Declined):
+    """Transport's hard limit is below the high water mark, so trimming would never begin.
+
+    high_water, limit: the two numbers.
+    """
+
+    def __init__(self, high_water: int, limit: int) -> None:
+        super().__init__(
+            f"the high water mark of connections is {high_water}, and transport refuses more than {limit}: trimming "
+            f"would never begin (allowed: a high_water of at most {limit}, or a higher transport.max_connections)"
+        )
+        self.high_water = high_water
+        self.limit = limit
+
+
+class UpsertResult(Declined):
+    """The function of an upsert returned no whole number. Nothing was changed."""
+
+
+class TagTaken(Declined):
+    """A decaying tag of this name is open."""
+
+
+class TagClosed(Declined):
+    """This decaying tag is closed."""

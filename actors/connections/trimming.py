@@ -1,0 +1,151 @@
+"""Trims of the engine: one at a time, in slices, reported to everybody who shares it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ... import runtime
+from ...runtime import Message, Reply, Timer
+from ...transport import mailbox as transport
+from ...transport.reasons import Reason
+from .config import Config
+from .mailbox import Mailbox, TrimReport
+from .metrics import Metrics
+from .selection import Selection
+from .table import Table
+from .trim import Aim, RunningTrim, Trigger, report
+
+SETTLED_PER_SLICE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TrimMore(Message):
+    """To itself: the next slice of the trim under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTimeout(Message):
+    """To itself: the trim has waited long enough."""
+
+
+class Trims:
+    """Used on the engine's thread."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Mailbox],
+        config: Config,
+        table: Table,
+        metrics: Metrics,
+        *,
+        transport: transport.Mailbox,
+        changed: Callable[[], object],
+    ) -> None:
+        """changed: called when the counts may have."""
+        self.last_at: float | None = None
+        self._engine = engine
+        self._config = config
+        self._table = table
+        self._metrics = metrics
+        self._transport = transport
+        self._changed = changed
+        self._running: RunningTrim | None = None
+        self._timer: Timer | None = None
+        self._next: list[tuple[Aim, Reply[TrimReport]]] = []
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a trim is under way."""
+        return self._running is not None
+
+    def request(self, aim: Aim) -> Reply[TrimReport]:
+        """Trim, or share the trim that runs if it goes as far, or else the next one."""
+        reply: Reply[TrimReport] = Reply()
+        self._take(aim, reply)
+        return reply
+
+    def closed(self, link_id: int) -> None:
+        """A link is gone; perhaps the trim is done with it."""
+        if self._running is not None:
+            self._running.closed(link_id)
+            self._look()
+
+    def more(self) -> None:
+        """The next slice."""
+        trim, now = self._running, self._engine.now()
+        if trim is None:
+            return
+        if self._table.settle(now, SETTLED_PER_SLICE):
+            self._engine.mailbox.tell(TrimMore())
+            return
+        victims = trim.slice(self._table)
+        if victims:
+            self._changed()
+            for link in victims:
+                self._transport.close_link(link.id, Reason.TRIMMED)
+            self._metrics.trimmed.inc(trim.aim.trigger, by=len(victims))
+        if trim.choosing:
+            self._engine.mailbox.tell(TrimMore())
+        elif trim.waiting and self._timer is None:
+            self._timer = self._engine.after(self._config.close_timeout, CloseTimeout())
+        self._look()
+
+    def time_out(self) -> None:
+        """Report without the connections that did not close."""
+        if self._running is not None:
+            self._end(self._running)
+
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _take(self, aim: Aim, reply: Reply[TrimReport]) -> None:
+        if self._running is None:
+            self._start(aim, reply)
+        elif self._running.aim.covers(aim):
+            self._running.replies.append(reply)
+        else:
+            self._next.append((aim, reply))
+
+    def _start(self, aim: Aim, reply: Reply[TrimReport]) -> None:
+        """Without a victim the report is there at once."""
+        self.last_at = now = self._engine.now()
+        self._metrics.trims.inc(aim.trigger)
+        settled = not self._table.settle(now, SETTLED_PER_SLICE)
+        if settled and not aim.possible(self._table):
+            self._report(report(aim, self._table), aim, [reply])
+            return
+        self._engine.log.info("trimming connections", trigger=aim.trigger, target=aim.target, open=self._table.open)
+        self._running = RunningTrim(aim, Selection(self._table, aim.mode), now, [reply])
+        self.more()
+
+    def _look(self) -> None:
+        if self._running is not None and self._running.is_over:
+            self._end(self._running)
+
+    def _end(self, trim: RunningTrim) -> None:
+        """Report, and go on with whoever wanted more, the strictest first."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._running = self._timer = None
+        self._metrics.trim_seconds.inc(by=self._engine.now() - trim.since)
+        self._report(trim.report(self._table), trim.aim, trim.replies)
+        waiting, self._next = self._next, []
+        for aim, reply in sorted(waiting, key=lambda each: each[0].strictness, reverse=True):
+            self._take(aim, reply)
+
+    def _report(self, report: TrimReport, aim: Aim, replies: list[Reply[TrimReport]]) -> None:
+        if report.short_by:
+            for why in ("protected", "in_grace", "unclosed"):
+                if getattr(report, why):
+                    self._metrics.short.inc(why)
+            words = self._engine.log.info if aim.trigger is Trigger.EXPLICIT else self._engine.log.warning
+            words(
+                "trim did not reach its target",
+                target=aim.target,
+                short_by=report.short_by,
+                protected=report.protected,
+                in_grace=report.in_grace,
+                unclosed=report.unclosed,
+            )
+        for reply in replies:
+            reply.set(report)
