@@ -11,6 +11,8 @@ a peer is worth to them: `tag_peer`, `protect`.
   connection, `PeerDisconnected` with the end of its last, for that one's reason.
 * A link that opens twice, or closes unopened, changes nothing; it is counted and logged.
 * A peer's *value* is the sum of its tags. Tags may be set before it connects; they go with its last connection.
+* A *decaying tag* has a weight per peer that `bump` changes and time takes away: each interval by its decay function,
+  exactly also when the node stalled. Closing it takes it from all peers.
 * A *protection* keeps a peer out of trims. It has a name, survives disconnects, and ends by `unprotect`.
 * A peer that was first seen less than `grace_period` ago is *in grace* and kept out of trims too.
 * A trim closes exactly as many connections as needed, in the order that `selection` gives, and reports when they are
@@ -20,18 +22,24 @@ a peer is worth to them: `tag_peer`, `protect`.
 * Trims do not overlap: who asks during one that goes as far shares its report, others share the next one.
 * No handler takes long: trims and lists are made in slices, and what changes between two slices counts.
 
-Who decides what: `table` (what counts), `selection` (who goes first), `trim` (how many). `engine` moves messages.
+Who decides what: `table` (what counts), `selection` (who goes first), `trim` (how many),
+`decayer` with `decay` and `bump` (what time does to weights). `engine` and its parts move messages.
 """
 
+from . import bump, decay
 from .config import Config
+from .decay import DecayingValue
 from .engine import Engine
-from .errors import LimitTooLow, NoLowWater, UpsertResult
+from .errors import LimitTooLow, NoLowWater, TagClosed, TagTaken
 from .mailbox import (
+    BumpTag,
     Busy,
     CheckLimit,
+    CloseTag,
     Connected,
     Connection,
     Counts,
+    DecayingTag,
     Disconnected,
     ForceTrim,
     GetConnections,
@@ -43,6 +51,8 @@ from .mailbox import (
     PeerConnected,
     PeerDisconnected,
     Protect,
+    RegisterDecayingTag,
+    RemoveTag,
     Subscribe,
     TagInfo,
     TagPeer,
@@ -54,12 +64,16 @@ from .mailbox import (
 )
 
 __all__ = [
+    "BumpTag",
     "Busy",
     "CheckLimit",
+    "CloseTag",
     "Config",
     "Connected",
     "Connection",
     "Counts",
+    "DecayingTag",
+    "DecayingValue",
     "Disconnected",
     "Engine",
     "ForceTrim",
@@ -74,13 +88,18 @@ __all__ = [
     "PeerConnected",
     "PeerDisconnected",
     "Protect",
+    "RegisterDecayingTag",
+    "RemoveTag",
     "Subscribe",
+    "TagClosed",
     "TagInfo",
     "TagPeer",
+    "TagTaken",
     "Trim",
     "TrimReport",
     "Unprotect",
     "UntagPeer",
-    "UpsertResult",
     "UpsertTag",
+    "bump",
+    "decay",
 ]

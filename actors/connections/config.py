@@ -37,6 +37,10 @@ class Config(Settings):
         16_384, "Most peers with tags and without a connection; the oldest is forgotten for a new one.", minimum=1
     )
 
+    decay_resolution: Seconds = option(
+        60.0, "Time between two looks which decaying tags are due; no interval is shorter.", above=0.0
+    )
+
     def check(self) -> Iterable[Problem]:
         """The rules between fields."""
         low, high = self.low_water, self.high_water

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 
 from ... import runtime
 from ...runtime import Message, Reply, Subscribers
 from ...transport import mailbox as transport
 from ...transport.mailbox import Closed, Opened
 from .config import Config
-from .errors import LimitTooLow, NoLowWater, UpsertResult
+from .decaying import Decaying, DecayTick, SweepMore
+from .errors import LimitTooLow, NoLowWater
 from .listing import Listing
 from .mailbox import (
+    BumpTag,
     Busy,
     CheckLimit,
+    CloseTag,
     Connected,
     Connection,
     Counts,
@@ -28,6 +32,8 @@ from .mailbox import (
     PeerConnected,
     PeerDisconnected,
     Protect,
+    RegisterDecayingTag,
+    RemoveTag,
     Subscribe,
     TagInfo,
     TagPeer,
@@ -68,6 +74,18 @@ class Engine(runtime.Engine[Mailbox]):
         hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it.
         """
         super().__init__()
+        self._config = config
+        self._metrics = Metrics(self.runtime.registry)
+        self._table = Table(
+            secret=self.rng.randbytes(16),
+            grace=config.grace_period,
+            temporary_age=config.temporary_age,
+            max_temporary=config.max_temporary,
+        )
+        self._told = Counts(open=0, closing=0)
+        self._subscribers = Subscribers()
+        self._decaying = Decaying(self, config, self._table, self._metrics)
+        self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
         self.handlers = {
             # from transport
             Opened: self.on_opened,
@@ -81,6 +99,11 @@ class Engine(runtime.Engine[Mailbox]):
             Unprotect: self.on_unprotect,
             IsProtected: self.on_is_protected,
             Busy: self.on_busy,
+            # decaying tags
+            RegisterDecayingTag: self._decaying.register,
+            BumpTag: self._decaying.bump,
+            RemoveTag: self._decaying.remove,
+            CloseTag: self._decaying.close,
             # trims
             Trim: self.on_trim,
             ForceTrim: self.on_force_trim,
@@ -91,21 +114,12 @@ class Engine(runtime.Engine[Mailbox]):
             GetConnections: self.on_get_connections,
             # from itself
             Look: self.on_look,
-            TrimMore: self.on_trim_more,
-            CloseTimeout: self.on_close_timeout,
+            TrimMore: lambda _message: self._trims.more(),
+            CloseTimeout: lambda _message: self._trims.time_out(),
             ListMore: self.on_list_more,
+            DecayTick: lambda _message: self._decaying.tick(),
+            SweepMore: lambda _message: self._decaying.more(),
         }
-        self._config = config
-        self._metrics = Metrics(self.runtime.registry)
-        self._table = Table(
-            secret=self.rng.randbytes(16),
-            grace=config.grace_period,
-            temporary_age=config.temporary_age,
-            max_temporary=config.max_temporary,
-        )
-        self._told = Counts(open=0, closing=0)
-        self._subscribers = Subscribers()
-        self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
         if hard_limit is not None:
             self._check_limit(hard_limit)
 
@@ -160,12 +174,11 @@ class Engine(runtime.Engine[Mailbox]):
     def on_upsert_tag(self, message: UpsertTag) -> int | Reply[int]:
         """The function first: what it raises changes nothing."""
         try:
-            weight = message.function(self._table.weight(message.peer, message.tag))
+            weight = index(message.function(self._table.weight(message.peer, message.tag)))
         except Exception as error:
-            self.log.warning("upsert failed", peer=message.peer.short, tag=message.tag, error=repr(error))
+            self._metrics.failures.inc("upsert")
+            self.log.warning("upsert failed", peer=message.peer.short, tag=message.tag, error=error)
             return Reply.failed(error)
-        if not isinstance(weight, int):
-            raise UpsertResult(f"the new weight of {message.tag!r} is {weight!r:.80}, not a whole number")
         self._table.tag(message.peer, message.tag, weight, self.now())
         return weight
 
@@ -174,7 +187,8 @@ class Engine(runtime.Engine[Mailbox]):
         peer = self._table.peers.get(message.peer)
         if peer is None:
             return None
-        return TagInfo(peer.first_seen, peer.value, dict(peer.tags), {link.id: link for link in peer.links})
+        tags = self._decaying.tags_of(peer)
+        return TagInfo(peer.first_seen, peer.value, tags, {link.id: link for link in peer.links})
 
     def on_protect(self, message: Protect) -> None:
         """Known or not."""
@@ -208,14 +222,6 @@ class Engine(runtime.Engine[Mailbox]):
         target = self._low_water() if message.target is None else message.target
         mode = Mode(emergency=True, protected=message.include_protected)
         return self._trims.request(Aim(target, Trigger.FORCED, mode=mode))
-
-    def on_trim_more(self, _message: TrimMore) -> None:
-        """A slice."""
-        self._trims.more()
-
-    def on_close_timeout(self, _message: CloseTimeout) -> None:
-        """Not all closed in time."""
-        self._trims.time_out()
 
     def on_look(self, _message: Look) -> None:
         """The background trim; and what ages, ages."""
@@ -258,7 +264,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[Connection, ...]]:
         """In slices."""
-        listing = Listing(self._table)
+        listing = Listing(self._table, self._decaying.tags_of)
         self.on_list_more(ListMore(listing))
         return listing.reply
 

@@ -24,10 +24,6 @@ class LimitTooLow(Declined):
         self.limit = limit
 
 
-class UpsertResult(Declined):
-    """The function of an upsert returned no whole number. Nothing was changed."""
-
-
 class TagTaken(Declined):
     """A decaying tag of this name is open."""
 

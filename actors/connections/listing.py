@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 from ...runtime import Reply
 from .mailbox import Connection
-from .table import Table
+from .table import Peer, Table
 
 LISTED_PER_SLICE = 500
 
@@ -14,10 +15,11 @@ LISTED_PER_SLICE = 500
 class Listing:
     """The open connections, oldest first, each as it is when its slice comes."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, tags_of: Callable[[Peer], dict[str, int]]) -> None:
         """Those that are in the table now; who is gone when its slice comes is left out."""
         self.reply: Reply[tuple[Connection, ...]] = Reply()
         self._table = table
+        self._tags_of = tags_of
         self._left = iter(table.link_ids())
         self._rows: list[Connection] = []
 
@@ -39,10 +41,11 @@ class Listing:
         if found is None:
             return None
         peer, link = found
+        tags = self._tags_of(peer)
         return Connection(
             link=link,
             value=peer.value,
-            tags=dict(peer.tags),
+            tags=tags,
             protections=tuple(sorted(table.protections.get(peer.id, ()))),
             busy=table.busy.get(peer.id, 0),
             in_grace=table.in_grace(peer, now),

@@ -12,6 +12,9 @@ from ...runtime import Feedback, Message, Overflow, Reply, Request
 from ...transport.identity import PeerId
 from ...transport.mailbox import Link
 from ...transport.reasons import Reason
+from .bump import Bump
+from .decay import Decay
+from .errors import TagClosed
 
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 
@@ -138,6 +141,84 @@ class Busy(Message):
     delta: int
 
 
+# Decaying tags -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterDecayingTag(Request["DecayingTag"]):
+    """Open a decaying tag. interval: seconds."""
+
+    name: str
+    interval: float
+    decay: Decay
+    bump: Bump
+
+
+@dataclass(frozen=True, slots=True)
+class BumpTag(Message):
+    """Change a peer's weight under a decaying tag."""
+
+    tag_id: int
+    peer: PeerId
+    delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTag(Message):
+    """Take a decaying tag from a peer."""
+
+    tag_id: int
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTag(Request[None]):
+    """Take a decaying tag from all peers, and end it."""
+
+    tag_id: int
+
+
+class DecayingTag:
+    """An open decaying tag: made by `register_decaying_tag`. name: unique among those open. interval: seconds."""
+
+    __slots__ = ("_id", "_mailbox", "closed", "interval", "name")
+
+    def __init__(self, mailbox: Mailbox, id: int, name: str, interval: float) -> None:
+        """interval: the one in effect, not below the resolution."""
+        self.name = name
+        self.interval = interval
+        self.closed = False
+        self._mailbox = mailbox
+        self._id = id
+
+    def bump(self, peer: PeerId, delta: int) -> Feedback:
+        """Change a peer's weight by the tag's bump function. Raises TagClosed after `close`.
+
+        What was bumped before `close` is handled before it, so nothing of it is left behind.
+        """
+        self._check_open()
+        return self._mailbox.tell(BumpTag(self._id, PeerId(peer), index(delta)))
+
+    def remove(self, peer: PeerId) -> Feedback:
+        """Take the tag from a peer; nothing happens if it has none. Raises TagClosed after `close`."""
+        self._check_open()
+        return self._mailbox.tell(RemoveTag(self._id, PeerId(peer)))
+
+    def close(self) -> Reply[None]:
+        """Take the tag from all peers and end it; its name is free again. A second time changes nothing."""
+        if self.closed:
+            return Reply.of(None)
+        self.closed = True
+        return self._mailbox.ask(CloseTag(self._id))
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise TagClosed(f"the decaying tag {self.name!r} is closed")
+
+    def __repr__(self) -> str:
+        return f"<DecayingTag {self.name!r} each {self.interval:g} s{', closed' if self.closed else ''}>"
+
+
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 
@@ -249,13 +330,23 @@ class Mailbox(runtime.Mailbox):
         """Set a tag to `function(weight)`; 0 where there is none. The new weight.
 
         The function runs on the connections engine, so it is quick and does not wait; it may tell this mailbox more.
-        What it raises is the reply's error, and the tag is as before.
+        What it raises is the reply's error, and the tag is as before; so is a TypeError if it returns no whole number.
         """
         return self.ask(UpsertTag(PeerId(peer), _name(tag), function))
 
     def get_tag_info(self, peer: PeerId) -> Reply[TagInfo | None]:
         """What is known of a peer; None if it has neither a connection nor a tag."""
         return self.ask(GetTagInfo(PeerId(peer)))
+
+    def register_decaying_tag(self, name: str, interval: float, decay: Decay, bump: Bump) -> Reply[DecayingTag]:
+        """Open a tag whose weights change by themselves: `decay` each `interval` seconds, `bump` at each bump.
+
+        Both run on the connections engine; `connections.decay` and `connections.bump` have ready-made ones. An interval
+        below `decay_resolution` is raised to it. Fails with TagTaken. Raises ValueError unless the interval is above 0.
+        """
+        if not interval > 0:
+            raise ValueError(f"the interval of a decaying tag is above 0 seconds, not {interval}")
+        return self.ask(RegisterDecayingTag(_name(name), interval, decay, bump))
 
     # Protections and work --------------------------------------------------------------------------------------------
 

@@ -38,6 +38,12 @@ class Metrics:
             "connections_trim_seconds_total", "Time from the first victim of each trim to its report."
         )
 
+        self.failures = registry.counter(
+            "connections_application_failures_total",
+            "Functions of the application that raised or returned what they must not.",
+            labels=("function",),
+        )
+
     def show(self, table: Table) -> None:
         """Bring the gauges up to date."""
         self.open.set(table.open)

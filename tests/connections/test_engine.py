@@ -17,7 +17,6 @@ from rookery.actors.connections import (
     PeerConnected,
     PeerDisconnected,
     TagInfo,
-    UpsertResult,
 )
 from rookery.runtime import EngineGone, Feedback, UnhandledMessage
 from rookery.transport import mailbox as transport
@@ -167,9 +166,9 @@ def test_upsert_whose_function_raises_leaves_the_tag_and_reaches_the_caller(arou
     assert around.conns.get_tag_info(peer_of(2)).get(timeout=1) is None  # no entry either
 
 
-def test_upsert_whose_function_returns_no_whole_number_is_declined(around: Around) -> None:
+def test_upsert_whose_function_returns_no_whole_number_fails(around: Around) -> None:
     half: Any = lambda _weight: 0.5  # noqa: E731
-    with pytest.raises(UpsertResult, match=r"new weight of 'a' is 0\.5"):
+    with pytest.raises(TypeError, match="'float' object"):
         around.conns.upsert_tag(peer_of(1), "a", half).get(timeout=1)
 
 

@@ -44,12 +44,12 @@ def table(
 class Around:
     """A connections engine with a mocked transport, which closes nothing unless told to, and one subscriber."""
 
-    def __init__(self, simulation: Any, **settings: Any) -> None:
-        """settings: of the engine; without grace unless said."""
+    def __init__(self, simulation: Any, *, host: Any = None, **settings: Any) -> None:
+        """host: a node of the simulation. settings: of the engine; without grace unless said."""
         hard_limit = settings.pop("hard_limit", None)
         self.simulation = simulation
         self.net = simulation.mock(transport.Mailbox)
-        self.conns = simulation.start(
+        self.conns = (host or simulation).start(
             connections.Engine,
             connections.Config(**({"grace_period": 0.0} | settings)),
             transport=self.net,

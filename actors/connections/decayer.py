@@ -1,0 +1,222 @@
+"""Decaying tags: weights that grow by bumps and shrink with time. Pure; the time is given.
+
+::
+
+    register ──▶ open ──close──▶ draining ──swept──▶ gone
+                  │ bump, remove    │ its weights leave their peers, a slice at a time
+                  │ each interval: decay
+
+Rules:
+
+* Ticks come each `resolution` seconds, counted from the beginning. A tag is due at the first tick at or after the end
+  of its interval; intervals are counted from the tick before it was registered. An interval below the resolution is
+  raised to it.
+* Each weight knows how many intervals of its tag were counted for it. Whoever touches it (a bump, a look, the sweep
+  after a tick) first counts those that it lacks, all at once. So neither a stall nor a sweep in slices can lose one or
+  count one twice, and a sweep visits only peers that have a tag that was due.
+* A bump of a stranger makes a temporary entry, as a plain tag does. `remove` makes none.
+* A closed tag counts for nothing from that moment: its name is free, and a peer that is looked at has lost its weight.
+* What an application's function raises, or returns that is no whole number, leaves the weight as it is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count, islice
+from operator import index
+
+from ...transport.identity import PeerId
+from .bump import Bump
+from .decay import Decay, DecayingValue
+from .errors import TagClosed, TagTaken
+from .table import Table
+
+_TOLERANCE = 1e-6  # of a resolution: what rounding may take from a time
+
+
+@dataclass(slots=True)
+class _Weight:
+    value: int
+    added: float
+    bumped: float
+    counted: int  # intervals of its tag
+    decayed: float
+
+
+@dataclass(slots=True, eq=False)
+class _Tag:
+    """base: when its intervals began. passed: how many are over, as of the last tick."""
+
+    id: int
+    name: str
+    interval: float
+    decay: Decay
+    bump: Bump
+    base: float
+    passed: int = 0
+    weights: dict[PeerId, _Weight] = field(default_factory=dict)
+
+    @property
+    def last_due(self) -> float:
+        return self.base + self.passed * self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An application's function did not do what it should."""
+
+    tag: str
+    peer: PeerId
+    error: Exception
+
+
+class Decayer:
+    """The decaying tags of one node, and the weights of its peers under them."""
+
+    def __init__(self, table: Table, *, resolution: float, now: float) -> None:
+        """table: where the peers' values are kept. resolution: seconds."""
+        self.failures: list[Failure] = []
+        """Since whoever reads them emptied it."""
+        self._table = table
+        self._resolution = resolution
+        self._began = now
+        self._ticks = 0
+        self._tags: dict[int, _Tag] = {}
+        self._ids = count(1)
+        self._draining: deque[_Tag] = deque()
+        self._due: deque[tuple[_Tag, Iterator[PeerId]]] = deque()
+
+    @property
+    def next_tick(self) -> float | None:
+        """When the next tick is; None while there is no tag."""
+        return self._began + (self._ticks + 1) * self._resolution if self._tags else None
+
+    # Tags ------------------------------------------------------------------------------------------------------------
+
+    def register(self, name: str, interval: float, decay: Decay, bump: Bump, now: float) -> tuple[int, float]:
+        """Open a tag; its id, never used again, and its interval in effect. Raises TagTaken."""
+        if any(tag.name == name for tag in self._tags.values()):
+            raise TagTaken(f"a decaying tag {name!r} is open; names are unique (allowed: another name, or close it)")
+        self.tick(now)
+        interval = max(interval, self._resolution)
+        base = self._began + self._ticks * self._resolution
+        tag = _Tag(next(self._ids), name, interval, decay, bump, base)
+        self._tags[tag.id] = tag
+        return tag.id, interval
+
+    def close(self, id: int) -> None:
+        """Close a tag. Raises TagClosed if it is."""
+        self._draining.append(self._open(id))
+        del self._tags[id]
+
+    def _open(self, id: int) -> _Tag:
+        tag = self._tags.get(id)
+        if tag is None:
+            raise TagClosed("this decaying tag is closed")
+        return tag
+
+    # Weights ---------------------------------------------------------------------------------------------------------
+
+    def bump(self, id: int, peer: PeerId, delta: int, now: float) -> None:
+        """Change a peer's weight by the tag's bump function. Raises TagClosed."""
+        tag = self._open(id)
+        self.tick(now)
+        self._count(tag, peer)
+        weight = tag.weights.get(peer)
+        before = weight.value if weight is not None else 0
+        try:
+            after = index(tag.bump(before, delta))
+        except Exception as error:  # the application's function
+            self.failures.append(Failure(tag.name, peer, error))
+            return
+        self._table.entry(peer, now)
+        if weight is None:
+            tag.weights[peer] = _Weight(after, now, now, tag.passed, tag.last_due)
+        else:
+            weight.value, weight.bumped = after, now
+        self._table.shift(peer, after - before)
+
+    def remove(self, id: int, peer: PeerId) -> None:
+        """Take the tag from a peer, if it has it. Raises TagClosed."""
+        self._drop(self._open(id), peer)
+
+    def weights(self, peer: PeerId, now: float) -> dict[str, int]:
+        """What a peer's open decaying tags are worth; its value is right afterwards."""
+        self.settle(peer, now)
+        return {tag.name: tag.weights[peer].value for tag in self._tags.values() if peer in tag.weights}
+
+    def settle(self, peer: PeerId, now: float) -> None:
+        """Bring a peer's value up to date."""
+        self.tick(now)
+        for tag in self._draining:
+            self._drop(tag, peer)
+        for tag in self._tags.values():
+            self._count(tag, peer)
+
+    def forget(self, peer: PeerId) -> None:
+        """The peer's entry has ended, and its value with it."""
+        for tag in (*self._tags.values(), *self._draining):
+            tag.weights.pop(peer, None)
+
+    # Time ------------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Find out which intervals are over. The weights follow in `sweep`, or when somebody touches them."""
+        ticks = int((now - self._began) / self._resolution + _TOLERANCE)
+        if ticks <= self._ticks:
+            return
+        self._ticks = ticks
+        at = self._began + (ticks + _TOLERANCE) * self._resolution
+        for tag in self._tags.values():
+            passed = int((at - tag.base) / tag.interval)
+            if passed > tag.passed:
+                tag.passed = passed
+                self._due.append((tag, iter(tuple(tag.weights))))
+
+    def sweep(self, limit: int) -> bool:
+        """Bring at most about `limit` weights up to date; whether there are more."""
+        while limit > 0 and self._draining:
+            tag = self._draining[0]
+            peers = list(islice(tag.weights, limit))
+            for peer in peers:
+                self._drop(tag, peer)
+            limit -= len(peers)
+            if not tag.weights:
+                self._draining.popleft()
+        while limit > 0 and self._due:
+            tag, left = self._due[0]
+            peers = list(islice(left, limit)) if tag.id in self._tags else []
+            for peer in peers:
+                self._count(tag, peer)
+            if len(peers) < limit:
+                self._due.popleft()
+            limit -= len(peers)
+        return bool(self._draining or self._due)
+
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _count(self, tag: _Tag, peer: PeerId) -> None:
+        """Count the intervals of an open tag that are over and not counted for this peer."""
+        weight = tag.weights.get(peer)
+        if weight is None or weight.counted == tag.passed:
+            return
+        record = DecayingValue(tag.name, peer, weight.value, weight.added, weight.bumped, weight.decayed)
+        missed, weight.counted, weight.decayed = tag.passed - weight.counted, tag.passed, tag.last_due
+        try:
+            after = tag.decay(record, missed, tag.last_due)
+            if after is None:
+                self._drop(tag, peer)
+                return
+            after = index(after)
+        except Exception as error:  # the application's function
+            self.failures.append(Failure(tag.name, peer, error))
+            return
+        self._table.shift(peer, after - weight.value)
+        weight.value = after
+
+    def _drop(self, tag: _Tag, peer: PeerId) -> None:
+        weight = tag.weights.pop(peer, None)
+        if weight is not None:
+            self._table.shift(peer, -weight.value)
