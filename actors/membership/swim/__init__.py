@@ -4,7 +4,9 @@ Every member probes one other per period; a silent one is probed through helpers
 unless it refutes. News travels on the probes themselves. The rules stand at the head of each module:
 
     precedence     which word about a member replaces which
-    probing        probe, helpers, suspicion, Down
+    probing        probe, helpers, Down; how well we are ourselves
+    suspicion      how long a suspect has
+    sync           exchange of all we know
     applying       what an update does to others, to ourselves, to our connection
     receiving      what happens to a packet
     periodic       tasks that repeat
@@ -41,8 +43,12 @@ from .notifications import (
     MemberDown,
     MemberUp,
     Notification,
+    ProbeFailed,
+    Refuted,
     Rejoin,
     Rename,
+    RoundTrip,
+    Suspected,
 )
 from .outbox import Effect, Notify, Outbox, Schedule, Send
 from .swim import Swim
@@ -78,12 +84,16 @@ __all__ = [
     "Notify",
     "Outbox",
     "Periodic",
+    "ProbeFailed",
+    "Refuted",
     "Rejoin",
     "Rename",
+    "RoundTrip",
     "SameIdentityError",
     "Schedule",
     "Send",
     "State",
+    "Suspected",
     "Swim",
     "SwimError",
     "Timer",

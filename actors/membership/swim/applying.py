@@ -9,9 +9,22 @@
 
 from collections.abc import Iterable
 
+from . import suspicion, sync
 from .core import Connection, Core
 from .member import MAX_INCARNATION, Member, MemberId, State
-from .notifications import Active, AddressInUse, Defunct, Idle, MemberDown, MemberUp, Rejoin, Rename
+from .members import Change
+from .notifications import (
+    Active,
+    AddressInUse,
+    Defunct,
+    Idle,
+    MemberDown,
+    MemberUp,
+    Refuted,
+    Rejoin,
+    Rename,
+    Suspected,
+)
 from .outbox import Outbox
 from .precedence import is_implausible
 from .timers import (
@@ -38,30 +51,53 @@ _MINUTE = 60.0
 def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
     """Apply in order, then gossip once if we were accused, then judge the connection."""
     accused = False
+    own_key, held_of = core.identity.key, core.members.get
     for update in updates:
-        if update.id.key == core.identity.key:
+        key = update.id.key
+        if key == own_key:
             accused |= _hear_of_ourselves(core, update, now, outbox)
+        elif held_of(key) is update and update.state is not State.SUSPECT:
+            pass  # most of what is heard is known already, and `codec` gives the same object for the same word
         elif not _is_refused_jump(core, update):
-            store(core, update, do_broadcast, outbox)
+            store(core, update, do_broadcast, now, outbox)
     if accused:
         core.gossip(core.config.num_indirect_probes, outbox)
     judge_connection(core, now, outbox)
 
 
-def store(core: Core, update: Member, do_broadcast: bool, outbox: Outbox) -> bool:
-    """Store an update about another member unless precedence refuses it; says whether it was stored."""
+def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Outbox, *, ours: bool = False) -> bool:
+    """Store an update about another member unless precedence refuses it; says whether it was stored.
+
+    `ours`: a suspicion of our own.
+    """
     change = core.members.apply(update)
     if change is None:
+        if update.state is State.SUSPECT and core.members.get(update.id.key) == update:
+            suspicion.hear(core, update, ours, now, outbox)
         return False
+    core.stored += 1
     if do_broadcast:
         core.queue(update)
+    _tell(core, change, outbox)
+    if update.state is State.SUSPECT:
+        suspicion.hear(core, update, ours, now, outbox)
+    else:
+        core.suspicions.pop(update.id.key, None)
+    return True
+
+
+def _tell(core: Core, change: Change, outbox: Outbox) -> None:
+    update = change.update
     if not update.is_active:
         outbox.schedule(RemoveDown(update.id), core.config.remove_down_after)
     if change.replaced is not None:
         outbox.notify(Rename(change.replaced, update.id))
     if update.is_active != change.was_active:
         outbox.notify(MemberUp(update.id) if update.is_active else MemberDown(update.id))
-    return True
+    if change.was_suspect and update.state is State.ALIVE:
+        outbox.notify(Refuted(update.id))
+    elif update.state is State.SUSPECT and not change.was_suspect:
+        outbox.notify(Suspected(update.id))
 
 
 def _is_refused_jump(core: Core, update: Member) -> bool:
@@ -92,6 +128,7 @@ def _refute(core: Core, accused_at: int, now: float, outbox: Outbox) -> bool:
             return False
         core.incarnation = accused_at + 1  # not queued: every header carries it, and receivers pass it on
         core.counters.refutations += 1
+        core.feel(+1)
     return True
 
 
@@ -128,6 +165,7 @@ def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
     was_undead, last = core.is_undead, Member(core.identity, core.incarnation, State.DOWN)
     core.identity, core.incarnation = new, 0
     core.connection = Connection.DISCONNECTED
+    core.has_left = False
     core.new_epoch()
     core.members.forget(new.key)
     core.backlog.discard(new.key)
@@ -162,7 +200,7 @@ def _connect(core: Core, now: float, outbox: Outbox) -> None:
     config = core.config
     core.connection = Connection.CONNECTED
     core.seed_attempts = 0
-    core.new_epoch()
+    core.awaited.clear()
     first = core.rng.uniform(0.0, config.probe_period) if config.jitter_first_probe else config.probe_period
     core.arm(ProbeRandomMember, first, now, outbox)
     for kind, task in (
@@ -172,6 +210,7 @@ def _connect(core: Core, now: float, outbox: Outbox) -> None:
     ):
         if task is not None:
             core.arm(kind, task.frequency, now, outbox)
+    sync.begin_syncing(core, now, outbox)
     outbox.notify(Active())
 
 

@@ -1,10 +1,11 @@
 """Packets as msgpack, version 1.
 
     packet = [1, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items]
-    fields = []                         Announce, Feed, Gossip, TurnUndead, Broadcast
+    fields = []                         Announce, Feed, Gossip, TurnUndead, Broadcast, SyncRequest, SyncPart
              [number]                   Ping, Ack
-             [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck
-    update = [key, generation, incarnation, state]; state 0 Alive, 1 Suspect, 2 Down
+             [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack
+    update = [key, generation, incarnation, state]             state 0 Alive, 1 Suspect, 2 Down
+             [key, generation, incarnation, 1, [accuser, ...]] a Suspect with up to 8 accusers, 8 bytes of bin each
     item   = bin, the application's broadcast
 
 * A packet is exactly one such array, with nothing before or behind it.
@@ -21,7 +22,7 @@ from functools import lru_cache
 import msgpack
 
 from .errors import DecodeError
-from .member import Member, MemberId, State
+from .member import ACCUSER_BYTES, MAX_ACCUSERS, Member, MemberId, State
 from .messages import (
     Ack,
     Announce,
@@ -33,9 +34,12 @@ from .messages import (
     IndirectAck,
     IndirectPing,
     Message,
+    Nack,
     Packet,
     Ping,
     PingReq,
+    SyncPart,
+    SyncRequest,
     TurnUndead,
 )
 
@@ -63,17 +67,28 @@ LIST_HEADS_BYTES = 6
 
 _NUMBER_LIMIT = 1 << 63
 _PACKET_FIELDS = 10
+_ACCUSED_FIELDS = 5
 _LIST_HEADS = [msgpack.Packer().pack_array_header(length) for length in range(max(MAX_UPDATES, MAX_ITEMS) + 1)]
 _EMPTY_LISTS = len(_LIST_HEADS[0]) * 2
 
-_Bare = type[Announce | Feed | Gossip | TurnUndead | Broadcast]
-_BARE: dict[int, _Bare] = {7: Announce, 8: Feed, 9: Gossip, 10: TurnUndead, 11: Broadcast}
+_Bare = Announce | Feed | Gossip | TurnUndead | Broadcast | SyncRequest | SyncPart
+_Indirect = PingReq | IndirectPing | IndirectAck | ForwardedAck | Nack
+_BARE: dict[int, type[_Bare]] = {
+    7: Announce,
+    8: Feed,
+    9: Gossip,
+    10: TurnUndead,
+    11: Broadcast,
+    13: SyncRequest,
+    14: SyncPart,
+}
 _NUMBERED: dict[int, type[Ping | Ack]] = {1: Ping, 2: Ack}
-_INDIRECT: dict[int, type[PingReq | IndirectPing | IndirectAck | ForwardedAck]] = {
+_INDIRECT: dict[int, type[_Indirect]] = {
     3: PingReq,
     4: IndirectPing,
     5: IndirectAck,
     6: ForwardedAck,
+    12: Nack,
 }
 _KINDS: dict[type[Message], int] = {
     **{cls: kind for kind, cls in _BARE.items()},
@@ -93,7 +108,10 @@ def encode_header(header: Header) -> bytes:
 
 def encode_update(update: Member) -> bytes:
     """One update."""
-    return bytes(msgpack.packb((update.id.key, update.id.generation, update.incarnation, int(update.state))))
+    fields = (update.id.key, update.id.generation, update.incarnation, int(update.state))
+    if update.accusers and update.state is State.SUSPECT:
+        return bytes(msgpack.packb((*fields, update.accusers)))
+    return bytes(msgpack.packb(fields))
 
 
 def encode_item(item: bytes) -> bytes:
@@ -131,7 +149,7 @@ def _fields(message: Message) -> tuple[object, ...]:
     match message:
         case Ping(number) | Ack(number):
             return (number,)
-        case PingReq(third, number) | IndirectPing(third, number):
+        case PingReq(third, number) | IndirectPing(third, number) | Nack(third, number):
             return third.key, third.generation, number
         case IndirectAck(third, number) | ForwardedAck(third, number):
             return third.key, third.generation, number
@@ -166,10 +184,26 @@ def _read_updates(raws: object) -> tuple[Member, ...]:
         raise DecodeError(f"updates must be an array, not {type(raws).__name__}")
     try:
         return tuple([_member(*raw) for raw in raws])
-    except TypeError:
-        for raw in raws:
-            _array(raw, 4, "an update")
-        raise
+    except TypeError:  # one of them is longer, shorter or no array
+        return tuple([_read_update(raw) for raw in raws])
+
+
+def _read_update(raw: object) -> Member:
+    if not isinstance(raw, list) or len(raw) != _ACCUSED_FIELDS:
+        return _member(*_array(raw, 4, "an update"))
+    member = _member(*raw[:-1])
+    if member.state is not State.SUSPECT:
+        raise DecodeError(f"only a Suspect has accusers, not {member.id}")
+    return Member(member.id, member.incarnation, State.SUSPECT, _read_accusers(raw[-1]))
+
+
+def _read_accusers(raws: object) -> tuple[bytes, ...]:
+    if not isinstance(raws, list) or not 1 <= len(raws) <= MAX_ACCUSERS:
+        raise DecodeError(f"accusers must be an array of 1 to {MAX_ACCUSERS}")
+    accusers = tuple(raw for raw in raws if isinstance(raw, bytes) and len(raw) == ACCUSER_BYTES)
+    if len(accusers) != len(raws):
+        raise DecodeError(f"an accuser must be {ACCUSER_BYTES} bytes")
+    return accusers
 
 
 def _read_items(raws: object) -> tuple[bytes, ...]:

@@ -5,15 +5,20 @@ allowed. Durations are seconds. All members of a cluster should use the same pre
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 from .errors import InvalidConfigError
+from .member import MAX_ACCUSERS
 
 __all__ = ["Config", "Periodic"]
 
+T = TypeVar("T")
+
 _DAY = 86_400.0
 _MIN_COPIES = 10
+_MAX_AWARENESS = 8
 _PACKET_RANGE = (512, 65_536)
 MAX_HEADER = 160
 """Bytes before the updates and the items, at most (a test holds the codec to it)."""
@@ -27,6 +32,10 @@ def _require(condition: bool, field: str, value: object, allowed: str) -> None:
 def _require_duration(field: str, value: object) -> None:
     is_duration = isinstance(value, int | float) and math.isfinite(value) and value > 0
     _require(is_duration, field, value, "a number of seconds above 0")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _require_count(field: str, value: object, low: int, high: int | None = None) -> None:
@@ -59,11 +68,12 @@ class Config:
     num_indirect_probes: int = 3
     """Helpers asked per probe; also how many members one `gossip` reaches."""
 
-    max_transmissions: int = _MIN_COPIES
-    """Copies sent of each update, 1 to 255. Fewer than 10 brings false deaths under loss (reference 8.3)."""
+    max_transmissions: int | None = None
+    """Copies sent of each update, 1 to 255; None: by the present size of the cluster, with a floor of 10. Fewer bring
+    false deaths under loss (reference 8.3)."""
 
-    suspect_to_down_after: float
-    """Time a suspect has to refute."""
+    suspect_to_down_after: float | None = None
+    """Shortest time that a suspect has to refute; None: `suspicion_mult` periods, more by the present size."""
 
     remove_down_after: float = _DAY
     """How long a Down identity stays barred. Short values cause endless update backlogs."""
@@ -95,6 +105,35 @@ class Config:
     max_rejoins_per_minute: int = 6
     """Beyond this somebody else lives under our key: say so instead of renewing for ever (reference 3.7)."""
 
+    suspicion_mult: float = 4.0
+    """Where `suspect_to_down_after` is None: a suspicion lasts at least so many probe periods, times log10 of the size
+    of the cluster from ten members on."""
+
+    suspicion_confirmations: int = 0
+    """Lifeguard: so many members besides the first must accuse a suspect before it has only the shortest time. With 0
+    that is all it ever has, and only those whose own probe failed let it run."""
+
+    suspicion_max_factor: float = 6.0
+    """Lifeguard: a suspect with one accuser has so many times the shortest time; 1 or more."""
+
+    awareness_max_multiplier: int = 1
+    """Lifeguard: a member that notices its own slowness (failed probes, missing Nacks, refutations, late timers) probes
+    up to so many times slower and waits longer for answers. 1: never."""
+
+    nack: bool = False
+    """Lifeguard: helpers say so if the target does not answer them. All or none of a cluster."""
+
+    buddy: bool = False
+    """Lifeguard: whatever a suspect is sent begins with the word that it is suspected."""
+
+    distrust_late_timers: bool = False
+    """A timer that comes later than `probe_rtt` shows that we stood still, and answers may be waiting: then no verdict
+    is passed on a probe, and a suspect gets one more period."""
+
+    sync: float | None = None
+    """Exchange the whole state with a random member after this time, doubled, tripled and so on for clusters beyond 32,
+    64 and so on; sooner while that still teaches us something."""
+
     max_broadcasts: int = 128
     """The application's broadcasts in the queue; beyond it the most sent one goes."""
 
@@ -103,18 +142,37 @@ class Config:
     starve. One broadcast must fit into it. What one kind leaves free is the other's."""
 
     def __post_init__(self) -> None:
-        for field in ("probe_period", "probe_rtt", "suspect_to_down_after", "remove_down_after"):
+        for field in ("probe_period", "probe_rtt", "remove_down_after"):
             _require_duration(field, getattr(self, field))
-        if self.announce_to_seeds is not None:
-            _require_duration("announce_to_seeds", self.announce_to_seeds)
+        for field in ("announce_to_seeds", "suspect_to_down_after", "sync"):
+            if getattr(self, field) is not None:
+                _require_duration(field, getattr(self, field))
         below = f"below probe_period ({self.probe_period} s)"
         _require(self.probe_rtt < self.probe_period, "probe_rtt", self.probe_rtt, below)
         share = self.broadcast_share
-        _require(isinstance(share, int | float) and 0 < share <= 1, "broadcast_share", share, "above 0 and at most 1")
+        _require(_is_number(share) and 0 < share <= 1, "broadcast_share", share, "above 0 and at most 1")
+        for field in ("suspicion_mult", "suspicion_max_factor"):
+            value = getattr(self, field)
+            _require(_is_number(value) and value >= 1, field, value, "a number, 1 or more")
         for field in ("num_indirect_probes", "max_broadcasts", "max_incarnation_jump", "max_rejoins_per_minute"):
             _require_count(field, getattr(self, field), 1)
-        _require_count("max_transmissions", self.max_transmissions, 1, 255)
+        if self.max_transmissions is not None:
+            _require_count("max_transmissions", self.max_transmissions, 1, 255)
+        _require_count("suspicion_confirmations", self.suspicion_confirmations, 0, MAX_ACCUSERS - 1)
+        _require_count("awareness_max_multiplier", self.awareness_max_multiplier, 1, _MAX_AWARENESS)
         _require_count("max_packet_size", self.max_packet_size, *_PACKET_RANGE)
+
+    def copies(self, size: int) -> int:
+        """Copies sent of each piece of news in a cluster of this size."""
+        return self.max_transmissions or copies_for(size)
+
+    def shortest_suspicion(self, size: int) -> float:
+        """Seconds that a suspect has at least in a cluster of this size."""
+        return self.suspect_to_down_after or self.suspicion_mult * _scale(size) * self.probe_period
+
+    def sync_period(self, size: int) -> float | None:
+        """Seconds between two syncs in a cluster of this size; memberlist's rule (reference 5.3)."""
+        return None if self.sync is None else self.sync * max(1, math.ceil(math.log2(size)) - 4)
 
     @property
     def broadcast_room(self) -> int:
@@ -123,34 +181,57 @@ class Config:
 
     @classmethod
     def simple(cls) -> Self:
-        """No periodic task: load does not grow, news travels on probes alone."""
-        return cls(probe_period=1.5, probe_rtt=0.5, suspect_to_down_after=3.0, notify_down_members=False)
-
-    @classmethod
-    def new_lan(cls, cluster_size: int) -> Self:
-        """For about `cluster_size` members in one data centre or office."""
+        """Plain SWIM without a periodic task: load does not grow, news travels on probes alone."""
         return cls(
-            probe_period=1.0,
+            probe_period=1.5,
             probe_rtt=0.5,
-            max_transmissions=_copies(cluster_size),
-            suspect_to_down_after=4.0 * _scale(cluster_size),
-            periodic_announce=Periodic(30.0, 1),
-            periodic_announce_to_down_members=Periodic(65.0, 2),
-            periodic_gossip=Periodic(0.2, 3),
+            max_transmissions=_MIN_COPIES,
+            suspect_to_down_after=3.0,
+            notify_down_members=False,
         )
 
     @classmethod
-    def new_wan(cls, cluster_size: int) -> Self:
-        """For about `cluster_size` members across the internet."""
+    def new_lan(cls, cluster_size: int | None = None) -> Self:
+        """For one data centre or office, with Lifeguard and sync.
+
+        `cluster_size` fixes what else follows the present size: `max_transmissions` and `suspect_to_down_after`.
+        Foca's suspicion is 4 periods, and its only one. Here one accuser alone waits for 21, so the shortest time can
+        be a little shorter. Sync takes the place of Foca's periodic announce.
+        """
+        return cls(
+            probe_period=1.0,
+            probe_rtt=0.5,
+            max_transmissions=_if_given(copies_for, cluster_size),
+            suspect_to_down_after=_if_given(lambda size: 3.5 * _scale(size), cluster_size),
+            periodic_announce_to_down_members=Periodic(65.0, 2),
+            periodic_gossip=Periodic(0.2, 3),
+            suspicion_mult=3.5,
+            suspicion_confirmations=2,
+            awareness_max_multiplier=_MAX_AWARENESS,
+            nack=True,
+            buddy=True,
+            distrust_late_timers=True,
+            sync=30.0,
+        )
+
+    @classmethod
+    def new_wan(cls, cluster_size: int | None = None) -> Self:
+        """For members across the internet, with Lifeguard and sync; `cluster_size` as in `new_lan`."""
         return cls(
             probe_period=5.0,
             probe_rtt=3.0,
-            max_transmissions=_copies(cluster_size),
-            suspect_to_down_after=6.0 * _scale(cluster_size) * 5.0,
-            periodic_announce=Periodic(60.0, 2),
+            max_transmissions=_if_given(copies_for, cluster_size),
+            suspect_to_down_after=_if_given(lambda size: 6.0 * _scale(size) * 5.0, cluster_size),
             periodic_announce_to_down_members=Periodic(125.0, 3),
             periodic_gossip=Periodic(0.5, 4),
             announce_to_seeds=5.0,
+            suspicion_mult=6.0,
+            suspicion_confirmations=4,
+            awareness_max_multiplier=_MAX_AWARENESS,
+            nack=True,
+            buddy=True,
+            distrust_late_timers=True,
+            sync=60.0,
         )
 
     def check_change(self, new: "Config") -> None:
@@ -161,9 +242,13 @@ class Config:
         for field in ("probe_period", "probe_rtt"):
             now, wanted = getattr(self, field), getattr(new, field)
             _require(now == wanted, field, wanted, f"{now}, as it was: the probe timers cannot change while running")
-        for field in ("periodic_announce", "periodic_announce_to_down_members", "periodic_gossip"):
+        for field in ("periodic_announce", "periodic_announce_to_down_members", "periodic_gossip", "sync"):
             begins = getattr(self, field) is None and getattr(new, field) is not None
             _require(not begins, field, getattr(new, field), "none, as it was: it cannot begin while running")
+
+
+def _if_given(rule: Callable[[int], T], cluster_size: int | None) -> T | None:
+    return None if cluster_size is None else rule(cluster_size)
 
 
 def _scale(cluster_size: int) -> float:
@@ -171,7 +256,7 @@ def _scale(cluster_size: int) -> float:
     return max(1.0, math.log10(cluster_size))
 
 
-def _copies(cluster_size: int) -> int:
-    """Rounded up, and with a floor: Foca's rounding down is defect D2."""
+def copies_for(cluster_size: int) -> int:
+    """Copies for a cluster of this size: rounded up, and with a floor; Foca's rounding down is defect D2."""
     _require_count("cluster_size", cluster_size, 1)
     return min(255, max(_MIN_COPIES, 4 * math.ceil(math.log10(cluster_size + 1))))

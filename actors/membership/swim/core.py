@@ -2,24 +2,26 @@
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from .backlog import Backlog
 from .broadcasts import Broadcasts
-from .codec import LIST_HEADS_BYTES, MAX_UPDATES, MIN_UPDATE_BYTES, encode_header, encode_packet, encode_update
+from .codec import LIST_HEADS_BYTES, MAX_UPDATES, encode_header, encode_packet, encode_update
 from .config import Config
-from .member import Member, MemberId
+from .member import Member, MemberId, State
 from .members import Accept, Members
-from .messages import Broadcast, Feed, Gossip, Header, Message
+from .messages import Broadcast, Gossip, Header, Message
 from .outbox import Outbox
 from .probe import Probe
-from .timers import Repeating, SendIndirectProbe
+from .timers import Repeating, SendIndirectProbe, SendNack
+from .underway import Suspicion, Transfer
 
-__all__ = ["Connection", "Core", "Counters", "Renew"]
+__all__ = ["Connection", "Core", "Counters", "Renew", "Supply"]
 
 Renew = Callable[[MemberId], MemberId | None]
+Supply = Callable[[int], list[bytes]]
 
 
 class Connection(Enum):
@@ -37,6 +39,9 @@ class Counters:
     incomplete_probe_cycles: int = 0
     """Probes without a verdict because the indirect stage never had its turn (defect D7)."""
 
+    late_timers: int = 0
+    """Verdicts not passed, and suspects given more time, because our clock stood still."""
+
     failed_probes: int = 0
     refutations: int = 0
     refused_incarnation_jumps: int = 0
@@ -46,6 +51,12 @@ class Counters:
     withheld_rejoins: int = 0
     refused_broadcasts: int = 0
     """Received items that the application's handler refused."""
+
+    refused_relays: int = 0
+    """Pings for others without a Nack to follow, as too many were waiting already."""
+
+    refused_syncs: int = 0
+    """Transfers not begun, as the same member or too many were being served already."""
 
 
 @dataclass(slots=True)
@@ -66,7 +77,23 @@ class Core:
     backlog: Backlog[bytes] = field(default_factory=Backlog)
     probe: Probe = field(default_factory=Probe)
     counters: Counters = field(default_factory=Counters)
-    epoch: int = 0
+    suspicions: dict[bytes, Suspicion] = field(default_factory=dict)
+    relays: dict[SendNack, None] = field(default_factory=dict)
+    """Nacks that are due unless the target answers in time."""
+
+    transfers: dict[bytes, Transfer] = field(default_factory=dict)
+    """What we are telling others, by whom."""
+
+    sync_wait: float = 0.0
+    """From the next sync to the one after it."""
+
+    has_left: bool = False
+    stored: int = 0
+    """Updates about others that were news."""
+
+    health: int = 0
+    """Lifeguard's score: 0 is well; more is how much slower we are than we should be."""
+
     awaited: dict[type, tuple[int, float]] = field(default_factory=dict)
     _last_token: int = 0
 
@@ -79,18 +106,40 @@ class Core:
         return self.connection is Connection.UNDEAD
 
     @property
+    def cluster_size(self) -> int:
+        """Active members, and we."""
+        return self.members.num_active + 1
+
+    @property
     def copies(self) -> int:
         """How often each piece of news is sent."""
-        return self.config.max_transmissions
+        return self.config.copies(self.cluster_size)
+
+    @property
+    def slowness(self) -> int:
+        """By how much the times of a probe are multiplied."""
+        return self.health + 1
+
+    def feel(self, worse: int) -> None:
+        """The score rises by so much; it falls by -1."""
+        self.health = min(max(0, self.health + worse), self.config.awareness_max_multiplier - 1)
+
+    def stood_still(self, late: float) -> bool:
+        """Whether a timer that comes so many seconds late is no base for a verdict; counted if so."""
+        if not self.config.distrust_late_timers or late <= self.config.probe_rtt:
+            return False
+        self.counters.late_timers += 1
+        return True
 
     def next_token(self) -> int:
         self._last_token += 1
         return self._last_token
 
     def new_epoch(self) -> None:
-        """Every timer with a token that is out now will be ignored, and the probe under way is forgotten."""
-        self.epoch = self.next_token()
+        """Every timer with a token that is out now will be ignored, and what is under way is forgotten."""
         self.awaited.clear()
+        self.suspicions.clear()
+        self.transfers.clear()
         self.probe.clear()
 
     def arm(self, kind: type[Repeating], delay: float, now: float, outbox: Outbox) -> None:
@@ -114,11 +163,21 @@ class Core:
     def queue(self, update: Member) -> None:
         self.backlog.add(update.id.key, encode_update(update), self.copies)
 
-    def send(self, dst: MemberId, message: Message, outbox: Outbox) -> None:
+    def forget_the_dead(self) -> None:
+        """Whom we hold Down, and what we still had to say about them."""
+        for key in self.members.forget_down():
+            self.backlog.discard(key)
+
+    def send(self, dst: MemberId, message: Message, outbox: Outbox, supply: Supply | None = None) -> None:
+        """supply: gives the updates for so many bytes, in place of the backlog."""
         header = encode_header(Header(self.identity, self.incarnation, dst, message))
         room = self.config.max_packet_size - len(header) - LIST_HEADS_BYTES
         items = self._items_for(dst, message, room)
-        updates = self._updates_for(dst, message, room - sum(map(len, items)))
+        if items:
+            room -= sum(map(len, items))
+        updates: Sequence[bytes] = ()
+        if message.updates:
+            updates = self._news(dst, room) if supply is None else supply(room)
         outbox.send(dst, encode_packet(header, updates, items))
 
     def gossip(self, fan_out: int, outbox: Outbox) -> None:
@@ -141,21 +200,10 @@ class Core:
             return []
         return self.broadcasts.fill(max(self.config.broadcast_room, room - self.backlog.size))
 
-    def _updates_for(self, dst: MemberId, message: Message, room: int) -> list[bytes]:
-        if not message.updates:
-            return []
-        if isinstance(message, Feed):
-            return self._feed(dst, room)
-        return self.backlog.fill(room, MAX_UPDATES)
-
-    def _feed(self, dst: MemberId, room: int) -> list[bytes]:
-        """As many random active members, the asking one apart, as fit; random, so that repeated asking finds all."""
-        most = min(MAX_UPDATES, room // MIN_UPDATE_BYTES)
-        feed = []
-        for member in self.members.choose_active(most, self.rng, lambda key: key != dst.key):
-            encoded = encode_update(member)
-            if len(encoded) > room:
-                break
-            feed.append(encoded)
-            room -= len(encoded)
-        return feed
+    def _news(self, dst: MemberId, room: int) -> list[bytes]:
+        """From the backlog; a suspect is told first that it is one (Lifeguard's buddy)."""
+        held = self.members.get(dst.key)
+        if held is None or held.state is not State.SUSPECT or not self.config.buddy:
+            return self.backlog.fill(room, MAX_UPDATES)
+        word = encode_update(held)
+        return [word, *self.backlog.fill(room - len(word), MAX_UPDATES - 1)]

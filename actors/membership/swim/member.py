@@ -1,9 +1,18 @@
 """A member as the protocol sees it: who (key and generation), how it is, and by which word of its own (incarnation)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
-__all__ = ["GENERATION_LIMIT", "KEY_BYTES", "MAX_INCARNATION", "Member", "MemberId", "State"]
+__all__ = [
+    "ACCUSER_BYTES",
+    "GENERATION_LIMIT",
+    "KEY_BYTES",
+    "MAX_ACCUSERS",
+    "MAX_INCARNATION",
+    "Member",
+    "MemberId",
+    "State",
+]
 
 KEY_BYTES = 32
 """A key is an Ed25519 public key."""
@@ -13,6 +22,12 @@ GENERATION_LIMIT = 1 << 63
 
 MAX_INCARNATION = 65_535
 """Nobody refutes beyond this: who is accused at it must rejoin under a new generation (membership reference 1.2)."""
+
+ACCUSER_BYTES = 8
+"""An accuser is named by the last bytes of its key: enough to tell a few of them apart."""
+
+MAX_ACCUSERS = 8
+"""More are of no use: the time of a suspicion is at its shortest before."""
 
 
 class State(IntEnum):
@@ -48,13 +63,16 @@ class MemberId:
 class Member:
     """What is said about an identity; also the unit that is gossiped (FLOWS 2.11).
 
-    Only the owner raises `incarnation`, to refute a suspicion; a new identity starts at 0.
+    Only the owner raises `incarnation`, to refute a suspicion; a new identity starts at 0. `accusers` of a Suspect are
+    those whose own probe failed, each the last 8 bytes of its key; who says it is no part of what is said, so they do
+    not count for equality.
     Raises ValueError unless 0 <= incarnation <= 65,535.
     """
 
     id: MemberId
     incarnation: int = 0
     state: State = State.ALIVE
+    accusers: tuple[bytes, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.incarnation <= MAX_INCARNATION:

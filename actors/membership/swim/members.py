@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .member import Member, MemberId
+from .member import Member, MemberId, State
 from .pool import Pool
 from .precedence import supersedes
 
@@ -20,10 +20,25 @@ Accept = Callable[[bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What storing an update did. `replaced` is the identity that made way for another generation of its key."""
+    """What storing an update did: `previous` is what was held of its key before."""
 
-    was_active: bool
-    replaced: MemberId | None
+    previous: Member | None
+    update: Member
+
+    @property
+    def was_active(self) -> bool:
+        return self.previous is not None and self.previous.is_active
+
+    @property
+    def replaced(self) -> MemberId | None:
+        """The identity that made way for another generation of its key."""
+        return self.previous.id if self.previous is not None and self.previous.id != self.update.id else None
+
+    @property
+    def was_suspect(self) -> bool:
+        """Whether this very identity was suspected."""
+        previous = self.previous
+        return previous is not None and previous.state is State.SUSPECT and previous.id == self.update.id
 
 
 class Members:
@@ -42,6 +57,11 @@ class Members:
     @property
     def num_active(self) -> int:
         return len(self._active)
+
+    @property
+    def active_keys(self) -> list[bytes]:
+        """The keys of the active members, in no order."""
+        return list(self._active)
 
     def __iter__(self) -> Iterator[Member]:
         return iter(tuple(self._members.values()))
@@ -69,8 +89,7 @@ class Members:
             self._down.discard(key)
             self._active.add(key)
             self._unprobed.add(key)
-        replaced = held.id if held is not None and held.id != update.id else None
-        return Change(was_active, replaced)
+        return Change(held, update)
 
     def remove_if_down(self, identity: MemberId) -> None:
         held = self.holds(identity)
@@ -81,6 +100,13 @@ class Members:
         self._members.pop(key, None)
         self._drop(key)
         self._down.discard(key)
+
+    def forget_down(self) -> list[bytes]:
+        """Forget every Down member; says which these were."""
+        down = list(self._down)
+        for key in down:
+            self.forget(key)
+        return down
 
     def choose_active(self, count: int, rng: random.Random, accept: Accept) -> list[Member]:
         return [self._members[key] for key in self._active.sample(count, rng, accept)]

@@ -1,9 +1,10 @@
 """The messages of the protocol and the header that every packet has (membership reference 1.4 and 1.5).
 
-Helpers of an indirect probe keep no state: all they need travels in the message.
+What helpers of an indirect probe need travels in the message; all they keep is whether a Nack is still due.
 
     prober --Ping--> target --Ack--> prober
     prober --PingReq--> helper --IndirectPing--> target --IndirectAck--> helper --ForwardedAck--> prober
+                               (no answer in time)                              --Nack----------> prober
 
 What a kind may carry stands on its class: `updates` about members, and `items`, the application's broadcasts.
 """
@@ -24,10 +25,13 @@ __all__ = [
     "IndirectAck",
     "IndirectPing",
     "Message",
+    "Nack",
     "Packet",
     "Ping",
     "PingReq",
     "Probing",
+    "SyncPart",
+    "SyncRequest",
     "TurnUndead",
 ]
 
@@ -91,6 +95,14 @@ class ForwardedAck(_Carrier):
 
 
 @dataclass(frozen=True, slots=True)
+class Nack(_Carrier):
+    """`target`, whom you asked me to ping, has not answered yet; but I am well, and have heard you."""
+
+    target: MemberId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Announce(_Bare):
     """I join; whom do you know?"""
 
@@ -117,8 +129,18 @@ class Broadcast(_Carrier):
     updates: ClassVar[bool] = False
 
 
-Probing = Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck
-Message = Probing | Announce | Feed | Gossip | TurnUndead | Broadcast
+@dataclass(frozen=True, slots=True)
+class SyncRequest(_Carrier):
+    """Carries active members in place of the backlog; please send me yours, and those of mine that you hold Down."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPart(_Carrier):
+    """Carries active members, or such as the other wrongly holds active, in place of the backlog."""
+
+
+Probing = Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck | Nack
+Message = Probing | Announce | Feed | Gossip | TurnUndead | Broadcast | SyncRequest | SyncPart
 
 
 @dataclass(frozen=True, slots=True)

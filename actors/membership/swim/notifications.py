@@ -15,8 +15,12 @@ __all__ = [
     "MemberDown",
     "MemberUp",
     "Notification",
+    "ProbeFailed",
+    "Refuted",
     "Rejoin",
     "Rename",
+    "RoundTrip",
+    "Suspected",
 ]
 
 
@@ -74,4 +78,46 @@ class AddressInUse:
     member: MemberId
 
 
-Notification = MemberUp | MemberDown | Rename | Active | Idle | Defunct | Rejoin | AddressInUse
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """An active member is suspected now. It still counts as active."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """A suspected member has shown that it lives."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """Neither the member nor a helper answered our probe of it in time."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """The member answered our probe directly, after so many seconds."""
+
+    member: MemberId
+    seconds: float
+
+
+Notification = (
+    MemberUp
+    | MemberDown
+    | Rename
+    | Active
+    | Idle
+    | Defunct
+    | Rejoin
+    | AddressInUse
+    | Suspected
+    | Refuted
+    | ProbeFailed
+    | RoundTrip
+)

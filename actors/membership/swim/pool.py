@@ -1,7 +1,7 @@
 """A set of keys from which distinct random ones are drawn without walking through it."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Pool"]
 
@@ -20,6 +20,9 @@ class Pool:
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._places
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._keys)
 
     def copy(self) -> "Pool":
         return Pool(self._keys)

@@ -5,6 +5,9 @@ begun ---------------------------> succeeded ------------------------> judged: f
   | probe_rtt over                     ^
   v                ForwardedAck        |               period over
 helpers asked -------------------------+    otherwise -----------------> judged: suspect
+
+A helper that neither forwards an answer nor sends a Nack was not reached, or does not reach us: that tells of us, not
+of the target (Lifeguard; membership reference 5.2).
 """
 
 from .member import Member, MemberId
@@ -15,7 +18,7 @@ __all__ = ["Probe"]
 class Probe:
     """Numbers only grow, so an answer to an earlier probe never counts for this one."""
 
-    __slots__ = ("_helpers", "number", "stage_two_reached", "succeeded", "target")
+    __slots__ = ("_helpers", "_silent", "began", "number", "stage_two_reached", "succeeded", "target")
 
     def __init__(self) -> None:
         self.number = 0
@@ -25,11 +28,14 @@ class Probe:
         self.target: Member | None = None
         self.succeeded = False
         self.stage_two_reached = False
+        self.began = 0.0
         self._helpers: set[MemberId] = set()
+        self._silent: set[MemberId] = set()
 
-    def begin(self, target: Member) -> None:
+    def begin(self, target: Member, now: float) -> None:
         self.clear()
         self.target = target
+        self.began = now
         self.number += 1
 
     @property
@@ -37,13 +43,26 @@ class Probe:
         """Whether the indirect stage had its turn (or there was nothing to probe)."""
         return self.target is None or self.stage_two_reached
 
+    @property
+    def silent_helpers(self) -> int | None:
+        """How many helpers have sent nothing; None if none was asked."""
+        return len(self._silent) if self._helpers else None
+
     def ask(self, helper: MemberId) -> None:
         self._helpers.add(helper)
+        self._silent.add(helper)
 
-    def ack(self, sender: MemberId, number: int) -> None:
-        """The target itself answers."""
-        if self.target is not None and (sender, number) == (self.target.id, self.number):
-            self.succeeded = True
+    def ack(self, sender: MemberId, number: int) -> bool:
+        """The target itself answers; says whether that counts, and is the first answer."""
+        if self.succeeded or self.target is None or (sender, number) != (self.target.id, self.number):
+            return False
+        self.succeeded = True
+        return True
+
+    def nack(self, helper: MemberId, target: MemberId, number: int) -> None:
+        """A helper reports that the target has not answered it yet; an answer that it forwards later still counts."""
+        if self.target is not None and (target, number) == (self.target.id, self.number):
+            self._silent.discard(helper)
 
     def forwarded_ack(self, helper: MemberId, origin: MemberId, number: int) -> None:
         """A helper reports that the target answered it; only helpers that we asked are believed."""

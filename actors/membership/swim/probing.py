@@ -2,56 +2,67 @@
 
 * The verdict about a probe falls when its period ends, not when an answer is overdue.
 * A probe whose indirect stage never had its turn gives no verdict; it is counted (defect D7).
-* Only who failed a probe itself runs a suspicion timer; hearing "Suspect" starts none.
+* A verdict after our clock stood still is none: the answer may be waiting in our inbox.
+* How long a suspicion lasts is `suspicion`'s.
+* How well we are ourselves shows in our probes (Lifeguard): one that succeeds makes the score better by one, one that
+  fails worse by the helpers that did not even send a Nack, or by one without helpers. The worse, the slower we probe,
+  and the longer we wait for answers.
 * Down is declared if the suspect neither refuted nor renewed, and only then is it told (defect D1).
 * Whom we may not probe (a peer that we block) we neither probe, nor ask for help, nor accuse (FLOWS 2.1).
 """
 
 from .applying import judge_connection, store
 from .core import Core
-from .member import Member, State
-from .messages import Ping, PingReq, TurnUndead
+from .member import Member, MemberId, State
+from .messages import ForwardedAck, IndirectPing, Nack, Ping, PingReq, TurnUndead
+from .notifications import ProbeFailed
 from .outbox import Outbox
-from .timers import ChangeSuspectToDown, ProbeRandomMember, SendIndirectProbe
+from .suspicion import accusation, is_over
+from .timers import ChangeSuspectToDown, ProbeRandomMember, SendIndirectProbe, SendNack
 
-__all__ = ["ask_helpers", "declare_down", "probe_random_member"]
+__all__ = ["ask_helpers", "declare_down", "probe_random_member", "relay_ack", "relay_ping", "send_nack"]
+
+_MAX_RELAYS = 256
+_NACK_SHARE = 0.8
+"""Of the time that the helper has before the prober's verdict; so does the Lifeguard paper."""
 
 
-def probe_random_member(core: Core, now: float, outbox: Outbox) -> None:
-    """End of a period: judge the last probe, begin the next."""
-    _judge(core, now, outbox)
+def probe_random_member(core: Core, late: float, now: float, outbox: Outbox) -> None:
+    """End of a period, so many seconds after it was due: judge the last probe, begin the next."""
+    _judge(core, late, now, outbox)
     target = core.members.next_target(core.rng, core.probeable)
     core.probe.clear()
     if target is not None:
         _begin(core, target, now, outbox)
-    core.arm(ProbeRandomMember, core.config.probe_period, now, outbox)
+    core.arm(ProbeRandomMember, core.config.probe_period * core.slowness, now, outbox)
 
 
 def _begin(core: Core, target: Member, now: float, outbox: Outbox) -> None:
-    core.probe.begin(target)
+    core.probe.begin(target, now)
     core.send(target.id, Ping(core.probe.number), outbox)
-    wait = core.config.probe_rtt
+    wait = core.config.probe_rtt * core.slowness
     outbox.schedule(SendIndirectProbe(target.id, core.expect(SendIndirectProbe, wait, now)), wait)
 
 
-def _judge(core: Core, now: float, outbox: Outbox) -> None:
+def _judge(core: Core, late: float, now: float, outbox: Outbox) -> None:
     probe = core.probe
-    if not probe.is_complete:
+    if core.stood_still(late):
+        core.feel(+1)
+    elif not probe.is_complete:
         core.counters.incomplete_probe_cycles += 1
-    elif probe.target is not None and not probe.succeeded:
+    elif probe.target is not None and probe.succeeded:
+        core.feel(-1)
+    elif probe.target is not None:
         core.counters.failed_probes += 1
+        core.feel(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
+        outbox.notify(ProbeFailed(probe.target.id))
         _suspect(core, probe.target, now, outbox)
 
 
 def _suspect(core: Core, target: Member, now: float, outbox: Outbox) -> None:
     """Accuse the target as it was when the probe began; one that refuted or renewed since is left alone."""
-    held = core.members.holds(target.id)
-    if held is None or not core.probeable(target.id.key):
-        return
-    suspicion = Member(target.id, target.incarnation, State.SUSPECT)
-    if store(core, suspicion, True, outbox) or held == suspicion:
-        timer = ChangeSuspectToDown(target.id, target.incarnation, core.epoch)
-        outbox.schedule(timer, core.config.suspect_to_down_after)
+    if core.members.holds(target.id) is not None and core.probeable(target.id.key):
+        store(core, accusation(core, target), True, now, outbox, ours=True)
 
 
 def ask_helpers(core: Core, outbox: Outbox) -> None:
@@ -71,14 +82,40 @@ def ask_helpers(core: Core, outbox: Outbox) -> None:
         core.send(helper.id, PingReq(target, probe.number), outbox)
 
 
+def relay_ping(core: Core, origin: MemberId, target: MemberId, number: int, outbox: Outbox) -> None:
+    """`origin` asks us to ping the target for it."""
+    if core.probeable(target.key):
+        core.send(target, IndirectPing(origin, number), outbox)
+    if not core.config.nack:
+        return
+    nack = SendNack(origin, target, number)
+    if len(core.relays) == _MAX_RELAYS:
+        core.counters.refused_relays += 1
+    elif nack not in core.relays:
+        core.relays[nack] = None
+        outbox.schedule(nack, _NACK_SHARE * (core.config.probe_period - core.config.probe_rtt))
+
+
+def relay_ack(core: Core, origin: MemberId, target: MemberId, number: int, outbox: Outbox) -> None:
+    """The target has answered, so no Nack is due."""
+    core.relays.pop(SendNack(origin, target, number), None)
+    if core.probeable(origin.key):
+        core.send(origin, ForwardedAck(target, number), outbox)
+
+
+def send_nack(core: Core, nack: SendNack, outbox: Outbox) -> None:
+    """The target has not answered in time."""
+    if nack in core.relays:
+        del core.relays[nack]
+        if core.is_connected and core.probeable(nack.origin.key):
+            core.send(nack.origin, Nack(nack.target, nack.number), outbox)
+
+
 def declare_down(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) -> None:
     """The time to refute is over."""
-    held = core.members.holds(timer.member)
-    if timer.token != core.epoch or held is None or held.incarnation != timer.incarnation:
+    if not is_over(core, timer, now, outbox) or not core.probeable(timer.member.key):
         return
-    if not core.probeable(timer.member.key):
-        return
-    if store(core, Member(timer.member, timer.incarnation, State.DOWN), True, outbox):
+    if store(core, Member(timer.member, timer.incarnation, State.DOWN), True, now, outbox):
         judge_connection(core, now, outbox)
         if core.config.notify_down_members:
             core.send(timer.member, TurnUndead(), outbox)

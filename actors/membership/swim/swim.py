@@ -19,7 +19,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Self
 
-from . import applying, periodic, probing, receiving
+from . import applying, periodic, probing, receiving, sync
 from .broadcasts import BroadcastHandler, Broadcasts, NoBroadcasts
 from .codec import encode_item
 from .config import Config
@@ -35,9 +35,13 @@ from .timers import (
     PeriodicAnnounce,
     PeriodicAnnounceDown,
     PeriodicGossip,
+    PeriodicSync,
     ProbeRandomMember,
     RemoveDown,
+    Repeating,
     SendIndirectProbe,
+    SendNack,
+    SendSyncPart,
     Timer,
 )
 
@@ -113,6 +117,16 @@ class Swim:
         return self._core.counters
 
     @property
+    def health(self) -> int:
+        """Lifeguard's score: 0 is well; the times of our probes are longer by so many times."""
+        return self._core.health
+
+    @property
+    def has_left(self) -> bool:
+        """Whether we are Undead because of `leave_cluster`."""
+        return self._core.has_left
+
+    @property
     def num_members(self) -> int:
         """Active members, ourselves not counted."""
         return self._core.members.num_active
@@ -184,6 +198,7 @@ class Swim:
         core = self._core
         core.queue(Member(core.identity, core.incarnation, State.DOWN))
         self.gossip(outbox)
+        core.has_left = True
         applying.become_undead(core, outbox)
 
     def change_identity(self, new: MemberId, now: float, outbox: Outbox) -> None:
@@ -205,7 +220,7 @@ class Swim:
         core = self._core
         if not core.is_undead:
             raise NotUndeadError(f"{core.identity} is {core.connection.name.lower()}, not undead")
-        core.connection, core.incarnation = Connection.DISCONNECTED, 0
+        core.connection, core.incarnation, core.has_left = Connection.DISCONNECTED, 0, False
         core.backlog.discard(core.identity.key)
         applying.judge_connection(core, now, outbox)
 
@@ -225,12 +240,20 @@ class Swim:
                 core.members.remove_if_down(member)
             case ChangeSuspectToDown():
                 probing.declare_down(core, timer, now, outbox)
-            case _ if core.take_awaited(timer, now) is None:
-                pass
+            case SendNack():
+                probing.send_nack(core, timer, outbox)
+            case _:
+                late = core.take_awaited(timer, now)
+                if late is not None:
+                    self._handle_awaited(timer, late, now, outbox)
+
+    def _handle_awaited(self, timer: Repeating | SendIndirectProbe, late: float, now: float, outbox: Outbox) -> None:
+        core = self._core
+        match timer:
             case SendIndirectProbe():
                 probing.ask_helpers(core, outbox)
             case ProbeRandomMember():
-                probing.probe_random_member(core, now, outbox)
+                probing.probe_random_member(core, late, now, outbox)
             case PeriodicAnnounce():
                 periodic.announce_to_active(core, now, outbox)
             case PeriodicGossip():
@@ -239,6 +262,10 @@ class Swim:
                 periodic.announce_to_down(core, now, outbox)
             case AnnounceToSeeds():
                 periodic.announce_to_seeds_again(core, now, outbox)
+            case PeriodicSync():
+                sync.sync_with_anybody(core, now, outbox)
+            case SendSyncPart():
+                sync.send_next_part(core, now, outbox)
 
     def handle_data(self, data: bytes, now: float, outbox: Outbox, *, sender: bytes | None = None) -> None:
         """Take a packet. `sender` is the key that the transport has authenticated, if it does (defect D12).

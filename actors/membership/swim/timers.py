@@ -15,10 +15,13 @@ __all__ = [
     "PeriodicAnnounce",
     "PeriodicAnnounceDown",
     "PeriodicGossip",
+    "PeriodicSync",
     "ProbeRandomMember",
     "RemoveDown",
     "Repeating",
     "SendIndirectProbe",
+    "SendNack",
+    "SendSyncPart",
     "Timer",
 ]
 
@@ -90,7 +93,41 @@ class AnnounceToSeeds:
     token: int
 
 
-Repeating = ProbeRandomMember | PeriodicAnnounce | PeriodicGossip | PeriodicAnnounceDown | AnnounceToSeeds
+@dataclass(frozen=True, slots=True)
+class PeriodicSync:
+    """Exchange all we know with some member."""
+
+    rank: ClassVar[int] = 8
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendSyncPart:
+    """Go on with telling others what we know."""
+
+    rank: ClassVar[int] = 9
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendNack:
+    """`target` did not answer us in time, whom `origin` asked us to ping."""
+
+    rank: ClassVar[int] = 10
+    origin: MemberId
+    target: MemberId
+    number: int
+
+
+Repeating = (
+    ProbeRandomMember
+    | PeriodicAnnounce
+    | PeriodicGossip
+    | PeriodicAnnounceDown
+    | AnnounceToSeeds
+    | PeriodicSync
+    | SendSyncPart
+)
 """Those that arm themselves again; at most one of each kind is awaited."""
 
-Timer = Repeating | SendIndirectProbe | ChangeSuspectToDown | RemoveDown
+Timer = Repeating | SendIndirectProbe | ChangeSuspectToDown | RemoveDown | SendNack

@@ -22,7 +22,7 @@ from rookery.actors.membership.swim import (
 
 from .rig import name, next_life
 
-_PACKET_RANK = 9
+_PACKET_RANK = 99
 """Timers due at the same instant go by their rank, and before packets."""
 
 

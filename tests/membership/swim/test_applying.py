@@ -17,6 +17,7 @@ from rookery.actors.membership.swim import (
     Rejoin,
     Rename,
     SameIdentityError,
+    Suspected,
 )
 from rookery.actors.membership.swim.member import MAX_INCARNATION
 from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Ping, TurnUndead
@@ -42,7 +43,7 @@ def test_fresh_member_knows_nobody_and_has_asked_for_nothing() -> None:
 def test_packet_tells_the_sender_first_then_its_updates_then_the_connection() -> None:
     rig = Rig()
     rig.receive(ANN, updates=[alive(BOB), down(CAROL), suspect(BOB)])
-    assert rig.take_notes() == [MemberUp(ANN), MemberUp(BOB), Active()]
+    assert rig.take_notes() == [MemberUp(ANN), MemberUp(BOB), Suspected(BOB), Active()]
     assert [held.id for held in rig.swim.iter_members()] == [ANN, BOB]
     assert rig.swim.num_members == 2
     assert len(list(rig.swim.iter_membership_state())) == 3

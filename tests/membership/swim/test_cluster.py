@@ -21,7 +21,7 @@ def own_verdict_bound(size: int, config: Config) -> float:
     """The longest that a member alone needs: two probes of one target are at most 2m - 1 periods apart, m others;
     the verdict comes a period later, after one that may just have begun; then the suspicion runs.
     """
-    return 2 * (size - 1) * config.probe_period + config.probe_period + config.suspect_to_down_after
+    return 2 * (size - 1) * config.probe_period + config.probe_period + config.shortest_suspicion(size)
 
 
 def spread_bound(size: int, config: Config) -> float:
@@ -40,7 +40,7 @@ def test_killed_member_is_noticed_by_all_within_the_bound_of_the_config(size: in
     cluster.run_until(cluster.is_full, within=own_verdict_bound(size, config))
     told = cluster.deaths_told(2)
     assert set(told) == set(range(size)) - {2}
-    assert min(told.values()) - killed_at >= config.suspect_to_down_after
+    assert min(told.values()) - killed_at >= config.shortest_suspicion(size)
     if config.periodic_gossip is not None:
         assert max(told.values()) - min(told.values()) <= spread_bound(size, config)
     assert all(cluster.deaths_told(number) == {} for number in range(size) if number != 2)

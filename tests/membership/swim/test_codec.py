@@ -175,7 +175,7 @@ def test_decode_of_a_claimed_length_without_the_data_is_refused(bomb: bytes) -> 
     [
         (0, 2, "protocol version 2"),
         (0, True, "protocol version True"),
-        (1, 12, "message kind 12"),
+        (1, 15, "message kind 15"),
         (2, b"short", "32 bytes, not 5"),
         (2, 7, "a key must be bytes"),
         (2, "text", "within the limits"),

@@ -11,7 +11,7 @@ from .rig import Rig
 
 @pytest.mark.parametrize(
     ("size", "copies", "lan", "wan"),
-    [(1, 10, 4.0, 30.0), (5, 10, 4.0, 30.0), (10, 10, 4.0, 30.0), (100, 12, 8.0, 60.0), (10_000, 20, 16.0, 120.0)],
+    [(1, 10, 3.5, 30.0), (5, 10, 3.5, 30.0), (10, 10, 3.5, 30.0), (100, 12, 7.0, 60.0), (10_000, 20, 14.0, 120.0)],
 )
 def test_presets_scale_suspicion_and_copies_with_the_cluster(size: int, copies: int, lan: float, wan: float) -> None:
     assert Config.new_lan(size).suspect_to_down_after == pytest.approx(lan)
@@ -19,9 +19,24 @@ def test_presets_scale_suspicion_and_copies_with_the_cluster(size: int, copies: 
     assert Config.new_lan(size).max_transmissions == Config.new_wan(size).max_transmissions == copies
 
 
+@pytest.mark.parametrize("size", [1, 5, 10, 100, 10_000])
+def test_presets_without_a_size_follow_the_present_one(size: int) -> None:
+    for free, fixed in ((Config.new_lan(), Config.new_lan(size)), (Config.new_wan(), Config.new_wan(size))):
+        assert (free.max_transmissions, free.suspect_to_down_after) == (None, None)
+        assert free.copies(size) == fixed.max_transmissions
+        assert free.shortest_suspicion(size) == fixed.suspect_to_down_after
+
+
+@pytest.mark.parametrize(("size", "periods"), [(1, 1), (32, 1), (33, 2), (64, 2), (65, 3), (128, 3), (1_000, 6)])
+def test_sync_is_rarer_in_larger_clusters(size: int, periods: int) -> None:
+    assert Config.new_lan().sync_period(size) == 30.0 * periods
+    assert Config.simple().sync_period(size) is None
+
+
 def test_D2_preset_copies_have_a_floor_of_ten() -> None:
-    assert min(Config.new_lan(size).max_transmissions for size in range(1, 200)) == 10
-    assert Config.simple().max_transmissions == 10
+    assert min(Config.new_lan(size).copies(size) for size in range(1, 200)) == 10
+    assert min(Config.new_lan().copies(size) for size in range(1, 200)) == 10
+    assert Config.simple().copies(1) == 10
 
 
 def test_simple_preset_has_no_periodic_task() -> None:
@@ -48,6 +63,18 @@ def test_simple_preset_has_no_periodic_task() -> None:
         ("max_packet_size", 65_537),
         ("max_incarnation_jump", 0),
         ("max_rejoins_per_minute", 0),
+        ("max_broadcasts", 0),
+        ("broadcast_share", 0.0),
+        ("broadcast_share", 1.1),
+        ("broadcast_share", "half"),
+        ("suspicion_mult", 0.5),
+        ("suspicion_max_factor", 0.9),
+        ("suspicion_max_factor", float("nan")),
+        ("suspicion_confirmations", -1),
+        ("suspicion_confirmations", 8),
+        ("awareness_max_multiplier", 0),
+        ("awareness_max_multiplier", 9),
+        ("sync", 0.0),
     ],
 )
 def test_config_with_a_bad_value_names_field_value_and_what_is_allowed(field: str, value: object) -> None:
@@ -76,9 +103,9 @@ def test_set_config_with_another_probe_timer_is_refused_and_changes_nothing(chan
     assert rig.swim.config is before
 
 
-@pytest.mark.parametrize("field", ["periodic_announce", "periodic_announce_to_down_members", "periodic_gossip"])
+@pytest.mark.parametrize("field", ["periodic_announce", "periodic_announce_to_down_members", "periodic_gossip", "sync"])
 def test_set_config_may_end_a_periodic_task_but_not_begin_one(field: str) -> None:
-    with_task = Config.new_lan(5)
+    with_task = replace(Config.new_lan(5), periodic_announce=Periodic(30.0, 1))
     without = replace(with_task, **{field: None})  # type: ignore[arg-type]
     rig = Rig(with_task)
     rig.swim.set_config(without)

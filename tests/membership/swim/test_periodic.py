@@ -12,6 +12,7 @@ from rookery.actors.membership.swim.timers import (
     PeriodicAnnounce,
     PeriodicAnnounceDown,
     PeriodicGossip,
+    PeriodicSync,
     ProbeRandomMember,
     RemoveDown,
     SendIndirectProbe,
@@ -77,9 +78,10 @@ def test_periodic_gossip_with_nothing_waiting_sends_nothing() -> None:
     assert rig.waiting(PeriodicGossip) == [EVERY.frequency]
 
 
-def test_lan_preset_arms_all_three_tasks_on_connecting() -> None:
+def test_lan_preset_arms_its_tasks_on_connecting_and_syncs_in_place_of_announcing() -> None:
     rig = Rig(Config.new_lan(5), knows=[ANN])
-    assert [rig.waiting(timer) for _, timer, _, _ in TASKS] == [[30.0], [65.0], [0.2]]
+    assert [rig.waiting(timer) for _, timer, _, _ in TASKS] == [[], [65.0], [0.2]]
+    assert len(rig.waiting(PeriodicSync)) == 1
 
 
 def test_join_announces_to_every_seed_but_ourselves_and_again_with_doubling_waits() -> None:

@@ -13,9 +13,11 @@ from rookery.actors.membership.swim import (
     MemberUp,
     SwimError,
 )
-from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Ping, TurnUndead
+from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Message, Ping, TurnUndead
 
 from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
+
+EARLIER = MemberId(US.key, 0)
 
 
 def refused(rig: Rig, data: bytes, error: type[SwimError], sender: bytes | None = None) -> None:
@@ -54,11 +56,27 @@ def test_packet_in_the_name_of_another_peer_is_refused() -> None:
     assert rig.is_active(ANN)
 
 
-@pytest.mark.parametrize(("dst", "learned"), [(BOB, False), (MemberId(US.key, 0), False), (US, True)])
-def test_packet_for_another_identity_is_ignored(dst: MemberId, learned: bool) -> None:
+@pytest.mark.parametrize(("dst", "learned"), [(BOB, False), (next_life(US), False), (US, True), (EARLIER, True)])
+def test_packet_for_another_member_or_a_later_life_of_ours_is_ignored(dst: MemberId, learned: bool) -> None:
     rig = Rig()
     rig.receive(ANN, Gossip(), updates=[alive(CAROL)], dst=dst)
     assert rig.is_active(ANN) is rig.is_active(CAROL) is learned
+
+
+@pytest.mark.parametrize("message", [Ping(1), TurnUndead(), Gossip()])
+def test_packet_for_an_earlier_life_of_ours_is_answered_with_who_we_are_now(message: Message) -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, message, dst=EARLIER)
+    assert rig.take_messages() == [(ANN, Gossip())]
+    assert rig.swim.identity == US
+
+
+def test_packet_of_a_dead_sender_that_holds_an_earlier_life_of_ours_down_changes_nothing() -> None:
+    rig = Rig(knows=[ANN])
+    rig.learn(down(BOB))
+    rig.receive(BOB, TurnUndead(), dst=EARLIER)
+    assert rig.swim.identity == US
+    assert rig.take_messages() == []
 
 
 @pytest.mark.parametrize(("dst", "answered"), [(BOB, False), (MemberId(US.key, 0), True), (next_life(US), True)])
@@ -158,13 +176,27 @@ def test_dead_sender_gets_no_answer_from_an_undead_member() -> None:
     assert rig.take_messages() == []
 
 
-def test_dead_sender_that_tells_us_we_are_down_is_obeyed_and_hears_our_new_identity() -> None:
+def test_dead_sender_that_tells_us_we_are_down_is_obeyed_believed_to_live_and_hears_our_new_identity() -> None:
     rig = Rig(knows=[ANN])
     rig.learn(down(BOB))
     rig.receive(BOB, TurnUndead())
     assert rig.swim.identity == next_life(US)
+    assert rig.is_active(BOB)
     told = [packet.header for to, packet in rig.take_packets() if to == BOB]
-    assert [(header.src, header.message) for header in told] == [(next_life(US), TurnUndead())]
+    assert [(header.src, header.message) for header in told] == [(next_life(US), Announce())]
+
+
+def test_member_told_down_by_one_that_it_holds_down_forgets_whom_else_it_holds_down_and_says_no_more_of_them() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, updates=[down(BOB), down(CAROL)])
+    rig.receive(BOB, TurnUndead())
+    assert rig.held(CAROL) is None
+    rig.take_packets()
+    rig.swim.gossip(rig.outbox)
+    rig.drain()
+    assert {update.id for _, packet in rig.take_packets() for update in packet.updates} == {US, BOB}
+    rig.receive(ANN, updates=[alive(CAROL)])
+    assert rig.is_active(CAROL)
 
 
 def test_two_dead_members_that_cannot_renew_do_not_tell_each_other_for_ever() -> None:
@@ -184,7 +216,7 @@ def test_two_dead_members_that_must_wait_with_renewing_do_not_tell_each_other_fo
     assert rig.take_messages() == []
 
 
-def test_mutual_down_heals_when_both_can_renew() -> None:
+def test_mutual_down_heals_when_the_one_that_hears_of_it_renews() -> None:
     ours, theirs = Rig(), Rig()
     theirs.swim.change_identity(BOB, theirs.now, theirs.outbox)
     theirs.drain()
@@ -195,9 +227,9 @@ def test_mutual_down_heals_when_both_can_renew() -> None:
     for _ in range(6):
         _deliver(ours, theirs)
         _deliver(theirs, ours)
-    assert ours.is_active(next_life(BOB))
+    assert ours.is_active(BOB)
     assert theirs.is_active(next_life(US))
-    assert MemberUp(next_life(BOB)) in ours.notes
+    assert MemberUp(BOB) in ours.notes
     assert ours.packets == theirs.packets == []
 
 

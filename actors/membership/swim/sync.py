@@ -1,0 +1,121 @@
+"""Anti-entropy: now and then two members exchange all they know, which repairs what gossip has missed.
+
+* A SyncRequest pushes our active members to one random member, which answers with its own, in as many packets as it
+  takes (SyncPart), a few milliseconds apart so that nobody is flooded.
+* Down members are not listed, or those long forgotten would come back again and again. Instead, whoever lists as active
+  what the other holds Down is told so.
+* The wait before the first one is short, then doubles up to `Config.sync`, longer in large clusters. A sync that taught
+  us something means that we may lack more: the wait is short again.
+* Sending is bounded: few transfers wait at a time, one per member; a request beyond that is not answered, and counted.
+"""
+
+from collections.abc import Iterable
+
+from .codec import MAX_UPDATES, MIN_UPDATE_BYTES, encode_update
+from .core import Core
+from .member import Member, MemberId
+from .messages import SyncPart, SyncRequest
+from .outbox import Outbox
+from .timers import PeriodicSync, SendSyncPart
+from .underway import Transfer
+
+__all__ = ["begin_syncing", "feed", "hasten", "send_next_part", "sync_with_anybody", "take_part", "take_request"]
+
+_MAX_TRANSFERS = 8
+_PART_EVERY = 0.02  # seconds
+_FIRST_SHARE = 8  # the first wait is this part of `Config.sync`
+
+
+def begin_syncing(core: Core, now: float, outbox: Outbox) -> None:
+    """We are Connected: the first sync comes soon, and not at once for all that start together."""
+    if core.config.sync is not None:
+        core.sync_wait = core.config.sync / _FIRST_SHARE
+        core.arm(PeriodicSync, core.rng.uniform(0.0, core.sync_wait), now, outbox)
+
+
+def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
+    """The wait is over."""
+    longest = core.config.sync_period(core.cluster_size)
+    if longest is None:
+        return
+    core.arm(PeriodicSync, min(core.sync_wait, longest), now, outbox)
+    core.sync_wait = min(2 * core.sync_wait, longest)
+    for member in core.members.choose_active(1, core.rng, core.probeable):
+        _begin(core, Transfer(member.id, _actives_but(core, member.id), True), now, outbox)
+
+
+def take_request(core: Core, src: MemberId, listed: Iterable[Member], now: float, outbox: Outbox) -> None:
+    """Another member has told us what it knows, and asks what we know."""
+    _begin(core, Transfer(src, [*_actives_but(core, src), *_deaths_among(core, listed)], False), now, outbox)
+
+
+def take_part(core: Core, src: MemberId, listed: Iterable[Member], now: float, outbox: Outbox) -> None:
+    """Some of what another member knows."""
+    deaths = _deaths_among(core, listed)
+    if deaths:
+        _begin(core, Transfer(src, deaths, False), now, outbox)
+
+
+def hasten(core: Core, now: float, outbox: Outbox) -> None:
+    """A sync has taught us something, so we may lack more: the next one comes soon."""
+    sync = core.config.sync
+    if sync is not None and core.sync_wait > sync / _FIRST_SHARE:
+        core.sync_wait = sync / _FIRST_SHARE
+        core.arm(PeriodicSync, core.sync_wait, now, outbox)
+
+
+def send_next_part(core: Core, now: float, outbox: Outbox) -> None:
+    """One packet of the transfer that waits longest; then it is the next one's turn."""
+    transfer = core.transfers.pop(next(iter(core.transfers)))
+    message = SyncRequest() if transfer.asks else SyncPart()
+    core.send(transfer.to, message, outbox, lambda room: _take(core, transfer.keys, room))
+    transfer.asks = False
+    if transfer.keys:
+        core.transfers[transfer.to.key] = transfer
+    if core.transfers:
+        core.arm(SendSyncPart, _PART_EVERY, now, outbox)
+
+
+def feed(core: Core, asking: MemberId, room: int) -> list[bytes]:
+    """The answer to Announce: as many random active members as fit; random, so that repeated asking finds all."""
+    most = min(MAX_UPDATES, room // MIN_UPDATE_BYTES)
+    chosen = core.members.choose_active(most, core.rng, lambda key: key != asking.key)
+    return _take(core, [member.id.key for member in chosen], room)
+
+
+def _begin(core: Core, transfer: Transfer, now: float, outbox: Outbox) -> None:
+    if transfer.to.key in core.transfers or len(core.transfers) == _MAX_TRANSFERS:
+        core.counters.refused_syncs += 1
+        return
+    core.transfers[transfer.to.key] = transfer
+    if SendSyncPart not in core.awaited:
+        send_next_part(core, now, outbox)
+
+
+def _actives_but(core: Core, other: MemberId) -> list[bytes]:
+    return [key for key in core.members.active_keys if key != other.key]
+
+
+def _deaths_among(core: Core, listed: Iterable[Member]) -> list[bytes]:
+    """Those that are listed as active, and that we hold Down."""
+    deaths = []
+    for member in listed:
+        held = core.members.get(member.id.key)
+        if held is not None and not held.is_active and member.is_active and held.id.generation >= member.id.generation:
+            deaths.append(member.id.key)
+    return deaths
+
+
+def _take(core: Core, keys: list[bytes], room: int) -> list[bytes]:
+    """As many members as fit, off the list."""
+    taken: list[bytes] = []
+    while keys and len(taken) < MAX_UPDATES:
+        member = core.members.get(keys[-1])
+        if member is not None:
+            encoded = encode_update(member)
+            if len(encoded) > room:
+                break
+            taken.append(encoded)
+            room -= len(encoded)
+        keys.pop()
+    return taken
