@@ -42,7 +42,7 @@ def test_crash_shows_when_the_first_and_the_last_knew() -> None:
     for death in outcome.deaths:
         assert death.first is not None
         assert death.last is not None
-        assert Config(cluster_size=6).protocol.suspect_to_down_after <= death.first <= death.last < 30
+        assert Config(cluster_size=6).protocol.shortest_suspicion(6) <= death.first <= death.last < 30
     assert 4 < outcome.members < 6
     assert outcome.false_downs == ()
 
