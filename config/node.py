@@ -4,6 +4,8 @@
 * A fact that two parts need is written once, at either of its places (`TWINS`). Written at both, it must be the same.
 * `tracker.peers` are also the membership's seeds, and the other way round; the membership feeds the tracker exactly
   when it is the `tracker.source`.
+* Private is one switch, at either of its places: `tracker.admission: private` or `maintenance.private_mode: true`. Its
+  record then tells no address, unless the node is a member, who must be found.
 * Without a `maintenance.policy` the source decides: `band` for membership, else `all`.
 * With policy `all` there is room for every peer that is named.
 * The water marks of connections are maintenance's `max_target` and `max_threshold`; with policy `all` there are none.
@@ -20,6 +22,7 @@ from typing import Literal
 
 from ..actors.connections.config import Config as Connections
 from ..actors.maintenance.config import Config as Maintenance
+from ..actors.maintenance.config import Policy
 from ..actors.membership.config import Config as Membership
 from ..actors.membership.config import Seed
 from ..actors.resolver.config import Config as Resolver
@@ -85,9 +88,22 @@ class NodeConfig(Settings):
                 "is missing: members need to know where to find this node",
                 "tcp://HOST:PORT",
             )
+        yield from self._check_private()
         yield from self._check_peers()
         yield from self._check_water()
         yield from self._check_blobs()
+
+    def _check_private(self) -> Iterable[Problem]:
+        if self.maintenance.private_mode and self.tracker.admission == "tracked":
+            yield Problem(
+                ("maintenance", "private_mode"),
+                "contradicts tracker.admission, which is tracked",
+                "false, or tracker.admission: private",
+            )
+        if self._is_concealed and self.transport.advertise is not None:
+            yield Problem(
+                ("transport", "advertise"), "would be told to everybody, and the node is private", "nothing there"
+            )
 
     def _check_peers(self) -> Iterable[Problem]:
         peers, seeds = self.tracker.peers, self.membership.seeds
@@ -156,12 +172,27 @@ class NodeConfig(Settings):
         return replace(self.connections, low_water=bounds.max_target, high_water=bounds.max_threshold)
 
     @property
+    def is_private(self) -> bool:
+        """Whether only trusted peers are let in, and nothing about other peers leaves the node."""
+        return self.tracker.admission == "private" or self.maintenance.private_mode
+
+    @property
+    def linking(self) -> Transport:
+        """The settings of transport: a private node that is no member is found by nobody who was not told where."""
+        return replace(self.transport, conceal=True) if self._is_concealed else self.transport
+
+    @property
+    def _is_concealed(self) -> bool:
+        return self.is_private and self.tracker.source != "membership"
+
+    @property
     def tracking(self) -> Tracker:
         """The settings of the tracker, with the membership's seeds to begin with."""
-        if self.tracker.peers or self.tracker.source == "application":
-            return self.tracker
+        settings = replace(self.tracker, admission="private") if self.is_private else self.tracker
+        if settings.peers or settings.source == "application":
+            return settings
         seeds = self.membership.seeds
-        return replace(self.tracker, peers=tuple(StaticPeer(seed.peer, seed.address) for seed in seeds))
+        return replace(settings, peers=tuple(StaticPeer(seed.peer, seed.address) for seed in seeds))
 
     @property
     def gossip(self) -> Membership:
@@ -172,7 +203,8 @@ class NodeConfig(Settings):
     @property
     def upkeep(self) -> Maintenance:
         """The settings of maintenance with its policy decided."""
-        return replace(self.maintenance, policy="all" if self.dials_all else "band")
+        policy: Policy = "all" if self.dials_all else "band"
+        return replace(self.maintenance, policy=policy, private_mode=self.is_private)
 
 
 def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> NodeConfig:

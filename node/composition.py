@@ -48,7 +48,7 @@ class Actors:
         start(
             net,
             transport.Engine,
-            config.transport,
+            config.linking,
             identity=self.identity,
             gatekeeper=peers,
             observers=observers,
@@ -62,7 +62,15 @@ class Actors:
             transport=net,
             hard_limit=config.transport.max_connections,
         )
-        start(self.maintenance, maintenance.Engine, config.upkeep, tracker=peers, connections=conns, transport=net)
+        start(
+            self.maintenance,
+            maintenance.Engine,
+            config.upkeep,
+            tracker=peers,
+            connections=conns,
+            transport=net,
+            channel=maintenance.CHANNEL,
+        )
         start(members, membership.Engine, config.gossip, transport=net, tracker=peers)
         start(
             self.resolver,
@@ -93,7 +101,8 @@ class Actors:
         except membership.NoAddress:
             if self.config.gossip.feeds_tracker:
                 raise
-            self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")
+            if not self.config.is_private:
+                self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")
         self.maintenance.activate()
 
 

@@ -94,7 +94,7 @@ class Node(Actors):
             network=config.transport.network,
             pid=os.getpid(),
             source=config.tracker.source,
-            admission=config.tracker.admission,
+            admission=config.tracking.admission,
         )
 
     def status(self) -> Status:

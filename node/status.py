@@ -11,6 +11,7 @@ class Status:
 
     peer: its id. address: what others dial. uptime: seconds. connected: open connections; closing: chosen to be closed
     and not yet gone. members: how many nodes the membership holds for alive, this one included. blocked: peers.
+    upkeep: one line that says why the connections are inside their bounds or not, and what is done about it.
     """
 
     peer: str
@@ -24,6 +25,7 @@ class Status:
     closing: int
     members: int
     blocked: int
+    upkeep: str
 
 
 @dataclass(frozen=True, slots=True)

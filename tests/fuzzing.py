@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rookery.actors.maintenance import wire as exchange
 from rookery.actors.membership.envelope import Envelope
 from rookery.actors.membership.swim import MemberId, NamedBroadcasts
 from rookery.actors.membership.swim import errors as swim_errors
@@ -89,6 +90,18 @@ DECODERS: dict[str, Decoder] = {
         [
             f"{IDENTITY.peer}@{address}".encode()
             for address in ("tcp://[::1]:7000", "tcp://a.example:1?egress=10.0.0.1")
+        ],
+    ),
+    "exchange": Decoder(
+        exchange.decode,
+        DecodeError,
+        [
+            exchange.encode(message)
+            for message in (
+                exchange.BOOTSTRAP,
+                exchange.PRIVATE,
+                exchange.Said(exchange.Kind.ADVERTISE, (RECORD.encode(),)),
+            )
         ],
     ),
     "resolver": Decoder(

@@ -13,6 +13,9 @@ from typing import Any
 import msgpack
 import pytest
 
+from rookery.actors.maintenance import CHANNEL as EXCHANGE_CHANNEL
+from rookery.actors.maintenance import Config as Maintenance
+from rookery.actors.maintenance import wire as exchange
 from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.swim import codec as swim
@@ -48,6 +51,7 @@ AGAIN: dict[str, Callable[[bytes], bytes]] = {
     "record": lambda data: PeerRecord.decode(data, network="net").encode(),
     "control": lambda data: codec.encode_control(codec.decode_control(data)),
     "resolver": lambda data: resolver.encode(resolver.decode(data, 32)),
+    "exchange": lambda data: exchange.encode(exchange.decode(data)),
     "manifest": lambda data: Manifest.decode_root(data).encode(),
     "envelope": lambda data: envelope.Envelope.decode(data).encode(),
     "swim": again_swim,
@@ -134,6 +138,10 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("a node keeps 256", Config().max_packet_links == 256),
         ("500 packets a second, 1,000 at once", (Config().packet_rate, Config().packet_burst) == (500, 1000)),
         ("1,000 drops in 10 s", Config().flood_drops == 1000),
+        ("| 0 | peers for peers", EXCHANGE_CHANNEL == 0),
+        ("at most 100 records (bin)", exchange.MAX_RECORDS == 100),
+        ("once in 5 s", Maintenance().time_between_answers == 5),
+        ("at most 16 (*setting*) records of one subnet", Maintenance().max_records_per_subnet == 16),
         ("| 1 | blobs", BLOBS_CHANNEL == 1),
     ],
 )

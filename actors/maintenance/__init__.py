@@ -9,7 +9,9 @@
       ┌────────────────────────────┼──────────────────────────┐               │
       ▼                            ▼ in the band, or nothing   ▼              │
     ask the tracker ─▶ dial      to be done              ask for a trim       │
-                                   └──▶ report, rest ─────────────────────────┘
+      │ too few candidates         └──▶ report, rest ─────────────────────────┘
+      ▼                                                                       │
+    ask the peers, wake discovery, rest ──────────────────────────────────────┘
 
 * `Bounds` alone says when to start and how far to go; band and triggers read the same object.
 * Policy `band`: below `min_threshold` dial until `min_target`, never aiming above `max_target`; above `max_threshold`
@@ -20,27 +22,72 @@
   well waits for nothing.
 * Dials run side by side, at most `max_concurrent_dials`. Who really was dialled is not asked for again until the repair
   ends; who was not, stays a candidate.
+* Too few candidates: every connected peer that says where it is is asked for others (`Bootstrap`), and answers with the
+  signed records of its own connections (`Advertise`), which become hints to the tracker; discovery is woken. While that
+  brings nothing, it is repeated more and more rarely. What is asked, answered and believed is bounded: `exchange.py`.
+* A private node asks nobody, answers nobody, and says that it is private.
 * A repair ends inside the band, or when there is nothing to dial (or to trim) any more. Then `maintain()` is answered,
   and the next look waits for a trigger, for the tracker's `next_at`, or for the timer.
-* An operator reads "too few connections" when that begins and once more when it is over, not in every round.
+* An operator reads "too few connections" when nothing can be done about it and once more when it is over, not in every
+  round. `subscribe` gives all of it as events, `standing()` as one line.
 * `shutdown()` ends all this: who waits gets `MaintenanceStopped`, and so does who asks later. It may be repeated.
 """
 
 from .bounds import Bounds
 from .config import Config
-from .engine import Engine
+from .engine import Engine, Switches
 from .errors import MaintenanceStopped
-from .mailbox import Activate, Mailbox, Maintain, Report, Shutdown, Want
+from .mailbox import (
+    Activate,
+    AdvertiseReceived,
+    AdvertiseSent,
+    BootstrapReceived,
+    BootstrapSent,
+    CannotTrim,
+    ExchangeRefused,
+    GetStanding,
+    Mailbox,
+    Maintain,
+    MaintenanceEnded,
+    MaintenanceStarted,
+    Report,
+    Shutdown,
+    Subscribe,
+    TooFewConnections,
+    TooManyConnections,
+    Want,
+)
+from .standing import Doing, Standing, Verdict
+from .steps import Motive
+from .wire import CHANNEL
 
 __all__ = [
+    "CHANNEL",
     "Activate",
+    "AdvertiseReceived",
+    "AdvertiseSent",
+    "BootstrapReceived",
+    "BootstrapSent",
     "Bounds",
+    "CannotTrim",
     "Config",
+    "Doing",
     "Engine",
+    "ExchangeRefused",
+    "GetStanding",
     "Mailbox",
     "Maintain",
+    "MaintenanceEnded",
+    "MaintenanceStarted",
     "MaintenanceStopped",
+    "Motive",
     "Report",
     "Shutdown",
+    "Standing",
+    "Subscribe",
+    "Switches",
+    "TooFewConnections",
+    "TooManyConnections",
+    "Verdict",
     "Want",
 ]

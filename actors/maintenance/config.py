@@ -34,6 +34,23 @@ class Config(Settings):
         1.0, "Shortest time between two rounds, whoever asks for them; up to half more at random.", above=0.0
     )
     max_concurrent_dials: int = option(10, "How many dials may be under way at once.", minimum=1)
+    private_mode: bool = option(
+        False,
+        "Ask nobody for peers, tell nobody of any. One switch with tracker.admission: private, for the whole node.",
+    )
+    max_subnet_share: float = option(
+        0.5,
+        "Largest share of the wanted connections that is dialled into one public subnet (/24, IPv6: /48). Trusted "
+        "peers and private networks do not count.",
+        above=0.0,
+        maximum=1.0,
+    )
+    max_records_per_subnet: int = option(
+        16, "Peers of one subnet that one answer of a peer may name, and that one answer of ours does.", minimum=1
+    )
+    time_between_answers: Seconds = option(
+        5.0, "How often one peer that asks for others is answered, beyond the second time.", above=0.0
+    )
 
     def check(self) -> Iterable[Problem]:
         """The three numbers ascend."""

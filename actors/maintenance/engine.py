@@ -7,19 +7,27 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from ... import runtime
-from ...runtime import Message, Reply, Timer
+from ...runtime import Message, Reply, Subscribers, Timer
 from ...transport import mailbox as transport
 from ...transport.identity import PeerId
+from ...transport.mailbox import Closed, Received
+from ...transport.mailbox import Opened as LinkOpened
 from ..connections import mailbox as connections
 from ..connections.mailbox import Counts, PeerDisconnected, TrimReport
+from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
 from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, Refused
 from .config import Config
 from .errors import MaintenanceStopped
+from .exchange import Limits
+from .exchanging import ExchangePart
 from .goal import Goal
-from .mailbox import Activate, Mailbox, Maintain, Report, Shutdown, Want
+from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Subscribe, Want
 from .metrics import Metrics
-from .planner import Ask, Dial, Done, Outcome, Pacing, Planner, Trim, Wait
+from .planner import Planner
+from .standing import Standing
+from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Trim, Wait
+from .telling import Telling
 
 ANSWER_WITHIN = 5.0  # seconds; the tracker answers from memory
 DIAL_WITHIN = 60.0  # seconds; longer than any dial and its parking last
@@ -34,12 +42,12 @@ class Phase(enum.Enum):
     STOPPED = "stopped"
 
 
-class Situation(enum.StrEnum):
-    """What a check found."""
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Halves of the work that a test can take away from one engine."""
 
-    IN_BAND = "in_band"
-    TOO_FEW = "too_few"
-    TOO_MANY = "too_many"
+    dials: bool = True
+    trims: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class Look(Message):
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """Handlers only; whom to dial and when is decided in `planner.py`."""
+    """Handlers only; whom to dial and when is decided in `planner.py`, what to say of it in `telling.py`."""
 
     def __init__(
         self,
@@ -57,28 +65,56 @@ class Engine(runtime.Engine[Mailbox]):
         tracker: tracker.Mailbox,
         connections: connections.Mailbox,
         transport: transport.Mailbox,
+        channel: int | None = None,
+        discovery: discovery.Mailbox | None = None,
+        switches: Switches = Switches(),
     ) -> None:
         """tracker: whom it asks and dials through. connections: who counts and trims.
 
-        transport: where peers will be exchanged on a channel of their own; dials and closes never go there directly.
+        transport: where peers are exchanged on `channel`, without one not at all; dials and closes never go there.
+        discovery: woken when connections are missing. switches: for tests.
         """
         super().__init__()
+        self._metrics = Metrics(self.runtime.registry)
+        self._subscribers = Subscribers()
+        self._exchange = ExchangePart(
+            self,
+            Limits(config.max_records_per_subnet, config.time_between_answers, config.private_mode),
+            channel=channel,
+            transport=transport,
+            tracker=tracker,
+            metrics=self._metrics,
+            emit=self._subscribers.tell,
+        )
         self.handlers = {
             Activate: self.on_activate,
             Maintain: self.on_maintain,
             Want: self.on_want,
             Shutdown: self.on_shutdown,
+            GetStanding: self.on_get_standing,
+            Subscribe: self.on_subscribe,
             # events
             Counts: self.on_counts,
             PeerDisconnected: self.on_peer_disconnected,
             DialableChanged: self.on_dialable_changed,
+            # peer exchange
+            LinkOpened: self._exchange.on_opened,
+            Closed: self._exchange.on_closed,
+            Received: self._exchange.on_received,
             # from itself
             Look: self.on_look,
         }
+        self._config = config
         self._tracker = tracker
         self._connections = connections
-        self._metrics = Metrics(self.runtime.registry)
-        self._goal = Goal(config.bounds(), config.max_connections, dial_all=config.policy == "all")
+        self._discovery = discovery
+        self._goal = Goal(
+            config.bounds(),
+            config.max_connections,
+            dial_all=config.policy == "all",
+            dials=switches.dials,
+            trims=switches.trims,
+        )
         pacing = Pacing(
             floor=config.floor_between_rounds,
             looking=config.time_between_looking_for_peers,
@@ -87,16 +123,17 @@ class Engine(runtime.Engine[Mailbox]):
         )
         self._planner = Planner(self._goal, pacing, self.rng)
         self._phase = Phase.INACTIVE
-        self._situation = Situation.IN_BAND
+        self._telling = Telling(self._goal, self._planner, self.log, self._metrics, self._subscribers.tell)
         self._waiting: list[Reply[Report]] = []
         self._dialled = self._opened = self._trimmed = 0  # since the last report
         self._timer: Timer | None = None
         self._timer_at: float | None = None
 
     def on_start(self) -> None:
-        """Listen to the triggers."""
+        """Listen to the triggers, and to the peers."""
         self._connections.subscribe(self.mailbox, Counts, PeerDisconnected)
         self._tracker.subscribe(self.mailbox, DialableChanged)
+        self._exchange.start()
 
     # Messages --------------------------------------------------------------------------------------------------------
 
@@ -106,6 +143,7 @@ class Engine(runtime.Engine[Mailbox]):
             self.log.warning("maintenance cannot be activated after its shutdown")
         elif self._phase is Phase.INACTIVE:
             self._phase = Phase.ACTIVE
+            self._telling.activated()
             self._proceed()
 
     def on_maintain(self, _message: Maintain) -> Reply[Report]:
@@ -114,7 +152,7 @@ class Engine(runtime.Engine[Mailbox]):
             raise MaintenanceStopped("maintenance was shut down")
         reply: Reply[Report] = Reply()
         self._waiting.append(reply)
-        self._planner.hinted()
+        self._planner.hinted(Motive.EXTERNAL)
         self._proceed()
         return reply
 
@@ -134,7 +172,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_dialable_changed(self, _message: DialableChanged) -> None:
         """There may be somebody new to dial."""
-        self._planner.hinted()
+        self._planner.hinted(Motive.NEW_PEER)
         self._proceed()
 
     def on_look(self, _message: Look) -> None:
@@ -142,10 +180,21 @@ class Engine(runtime.Engine[Mailbox]):
         self._timer = self._timer_at = None
         self._proceed()
 
+    def on_get_standing(self, _message: GetStanding) -> Standing:
+        """As the last event said."""
+        return self._telling.standing
+
+    def on_subscribe(self, message: Subscribe) -> None:
+        """Tell of events from now on, and how it stands at once."""
+        self._subscribers.add(message.subscriber, message.kinds)
+        if Standing in message.kinds:
+            message.subscriber.tell(self._telling.standing)
+
     def on_shutdown(self, _message: Shutdown) -> None:
         """Stop for good. Dials under way belong to the tracker; their ends are ignored here."""
         self._phase = Phase.STOPPED
         self._set_timer(None)
+        self._telling.stopped()
         waiting, self._waiting = self._waiting, []
         for reply in waiting:
             reply.fail(MaintenanceStopped("maintenance was shut down before the check was over"))
@@ -156,11 +205,14 @@ class Engine(runtime.Engine[Mailbox]):
         """Do what the planner says until it says wait."""
         while self._phase is Phase.ACTIVE:
             step = self._planner.next(self.now())
+            self._telling.step(step, self.now())
             match step:
                 case Dial():
                     self._dial(step.peer)
                 case Ask():
                     self._ask(step)
+                case Search():
+                    self._search(step)
                 case Trim():
                     self._trim(step.target)
                 case Done():
@@ -171,6 +223,7 @@ class Engine(runtime.Engine[Mailbox]):
                 case _:
                     assert_never(step)
         self._metrics.dialling.set(len(self._planner.dials))
+        self._telling.stand()
 
     def _ask(self, step: Ask) -> None:
         """Ask the tracker whom to dial."""
@@ -186,6 +239,18 @@ class Engine(runtime.Engine[Mailbox]):
         else:
             self._planner.candidates(answer.peers, answer.next_at, self.now())
         self._proceed()
+
+    def _search(self, step: Search) -> None:
+        """Ask the peers for peers. A private node does without, and leaves discovery asleep."""
+        if self._config.private_mode:
+            asked = 0
+        else:
+            asked = self._exchange.search()
+            self._metrics.searches.inc()
+            if step.wake and self._discovery is not None:
+                self._discovery.wake()
+        self._telling.searched(asked)
+        self._planner.searched(asked, self.now())
 
     def _dial(self, peer: PeerId) -> None:
         """Dial through the tracker."""
@@ -215,7 +280,6 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _trim(self, target: int) -> None:
         """Let connections choose whom to give up."""
-        self.log.info("too many connections, trimming", open=self._planner.open, target=target)
         self.on_reply(self._connections.trim_open_connections(target), self._on_trimmed, within=TRIM_WITHIN)
 
     def _on_trimmed(self, answer: TrimReport | Exception) -> None:
@@ -227,7 +291,7 @@ class Engine(runtime.Engine[Mailbox]):
             closed, short = len(answer.closed), answer.short_by > 0
         self._trimmed += closed
         if short or not closed:
-            self._metrics.cannot_trim.inc()
+            self._telling.cannot_trim()
         self._planner.trimmed(closed, short=short, now=self.now())
         self._proceed()
 
@@ -237,30 +301,12 @@ class Engine(runtime.Engine[Mailbox]):
         self.log.warning("no answer", question=question, error=repr(error))
 
     def _report(self, done: Done) -> None:
-        """Answer who waits, and tell the operator if the situation changed."""
+        """Answer who waits."""
         report = Report(done.in_band, self._planner.open, self._dialled, self._opened, self._trimmed)
         self._dialled = self._opened = self._trimmed = 0
-        self._notice(done.in_band)
         waiting, self._waiting = self._waiting, []
         for reply in waiting:
             reply.set(report)
-
-    def _notice(self, in_band: bool) -> None:
-        """One line when it begins, one when it is over: repeated, it would only alarm."""
-        situation = Situation.IN_BAND
-        if not in_band:
-            situation = Situation.TOO_MANY if self._goal.excess(self._planner.open) else Situation.TOO_FEW
-        self._metrics.checks.inc(situation)
-        if situation is self._situation:
-            return
-        self._situation = situation
-        fields = {"open": self._planner.open, "dial_to": self._goal.dial_to, "at_most": self._goal.want_to}
-        if situation is Situation.IN_BAND:
-            self.log.info("connections are in bounds again", **fields)
-        elif situation is Situation.TOO_FEW:
-            self.log.warning("too few connections, and nobody else to dial now", **fields)
-        else:
-            self.log.warning("too many connections, and none that can be given up", **fields)
 
     def _set_timer(self, until: float | None) -> None:
         """Look at `until`, and at no other time."""

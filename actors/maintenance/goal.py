@@ -10,24 +10,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .bounds import Bounds
+from .steps import Motive
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A policy with its numbers. dial_all: policy `all`, else `band`. maximum: `max_connections`."""
+    """A policy with its numbers. dial_all: policy `all`, else `band`. maximum: `max_connections`.
+
+    dials, trims: False takes one half of the work away, for tests that need the other alone.
+    """
 
     bounds: Bounds
     maximum: int
     dial_all: bool
+    dials: bool = True
+    trims: bool = True
 
     @property
     def start_below(self) -> int:
         """A repair begins when fewer are open."""
+        if not self.dials:
+            return 0
         return self.maximum if self.dial_all else self.bounds.min_threshold
 
     @property
     def dial_to(self) -> int:
         """A repair goes on until so many are open."""
+        if not self.dials:
+            return 0
         return self.maximum if self.dial_all else self.bounds.min_target
 
     @property
@@ -42,7 +52,17 @@ class Goal:
 
     def excess(self, connections: int) -> bool:
         """Whether to trim, to `bounds.max_target`."""
-        return not self.dial_all and self.bounds.too_many(connections)
+        return self.trims and not self.dial_all and self.bounds.too_many(connections)
+
+    def searches(self, expected: int) -> bool:
+        """Whether to ask around for more peers, with so many connections in sight. `all` is given its peers."""
+        return not self.dial_all and expected < self.dial_to
+
+    def motive(self, connections: int) -> Motive:
+        """What a change to this number means."""
+        if connections < self.start_below:
+            return Motive.TOO_FEW
+        return Motive.TOO_MANY if self.excess(connections) else Motive.CONNECTIONS
 
     def met(self, connections: int, *, repairing: bool) -> bool:
         """Whether there is nothing to do, known without asking anybody."""

@@ -22,3 +22,10 @@ class Metrics:
         self.unanswered = registry.counter(
             "maintenance_unanswered_total", "Questions to other actors that failed or timed out.", labels=("question",)
         )
+        self.searches = registry.counter("maintenance_searches_total", "Times that the peers were asked for others.")
+        self.exchange = registry.counter(
+            "maintenance_exchange_total", "Messages of peer exchange, and those not heeded.", labels=("what",)
+        )
+        self.records = registry.counter(
+            "maintenance_records_total", "Records of other peers received, by what became of them.", labels=("result",)
+        )

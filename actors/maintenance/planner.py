@@ -1,7 +1,7 @@
 """What maintenance does next. Pure: time and random numbers are given, and its answers are values.
 
-Tell it what happened (`counted`, `lost`, `hinted`, `wanted`, `candidates`, `dial_ended`, `trimmed`), then ask
-`next(now)` until it says `Wait`, doing what it says each time.
+Tell it what happened (`counted`, `lost`, `hinted`, `wanted`, `candidates`, `dial_ended`, `searched`, `trimmed`), then
+ask `next(now)` until it says `Wait`, doing what it says each time.
 
 Rules:
 
@@ -17,79 +17,23 @@ Rules:
 * Nobody offered and no dial under way: the repair ends. If dials of it failed, one more round starts without their
   exclusion; otherwise the next look waits for a change, for `next_at`, or for the looking interval; if all is well and
   nobody was excluded, for the idle time.
+* Fewer candidates than are needed: the connected peers are asked for others, and discovery is woken. That is repeated
+  after the looking interval, then after twice as long, and so on up to the idle time, until somebody is offered. If no
+  peer was there to be asked, the next one is asked as soon as it is.
 * A trim that could not reach its target ends the repair; the next look waits for a change or for the idle time.
 * Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise.
 """
 
 from __future__ import annotations
 
-import enum
 import math
 import random
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ...transport.identity import PeerId
 from .goal import Goal
-
-
-@dataclass(frozen=True, slots=True)
-class Pacing:
-    """Seconds, see `Config`. dials: how many may be under way at once."""
-
-    floor: float
-    looking: float
-    idle: float
-    dials: int
-
-
-class Outcome(enum.StrEnum):
-    """How a dial ended. Refused: it never began."""
-
-    OPENED = "opened"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask the tracker for candidates. urgent: below the lower threshold, so a peer that rests may be offered too."""
-
-    limit: int
-    exclude: frozenset[PeerId]
-    urgent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """Dial this peer; `dial_ended` must follow."""
-
-    peer: PeerId
-
-
-@dataclass(frozen=True, slots=True)
-class Trim:
-    """Ask connections to trim to the target; `trimmed` must follow."""
-
-    target: int
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The repair is over: inside the band, or nothing more can be done now."""
-
-    in_band: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do until something happens, or until this time."""
-
-    until: float | None
-
-
-Step = Ask | Dial | Trim | Done | Wait
+from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
 
 
 class Planner:
@@ -112,9 +56,15 @@ class Planner:
         self._repairing = False
         self._questioning = False  # an Ask or a Trim is under way
         self._ending: Done | None = None
+        self._searching = False  # a Search is due
+        self._search_from = self._wake_from = -math.inf
+        self._search_gap = pacing.looking
         self._changed = True
+        self._cause: Motive | None = Motive.ACTIVATION  # the first since the last look; None: only time has passed
         self._look_at: float | None = None
         self._not_before = -math.inf
+        self.motive = Motive.ACTIVATION
+        """Why the last look happened."""
 
     # What happened ---------------------------------------------------------------------------------------------------
 
@@ -122,27 +72,29 @@ class Planner:
         """How many connections are open now."""
         if connections != self.open:
             self.open = connections
-            self._changed = True
+            self._change(self._goal.motive(connections))
 
     def lost(self, peer: PeerId) -> None:
         """The connection to this peer is gone, so it may be dialled again in the same repair."""
         self._seen.discard(peer)
 
-    def hinted(self) -> None:
+    def hinted(self, motive: Motive) -> None:
         """Somebody thinks a look is worth it."""
-        self._changed = True
+        self._change(motive)
 
     def wanted(self, peer: PeerId) -> None:
         """A connection to this peer would be useful."""
         self._wants[peer] = None
-        self._changed = True
+        self._change(Motive.WANTED)
 
     def candidates(self, peers: Iterable[PeerId], next_at: float | None, now: float) -> None:
         """The answer to `Ask`. next_at: when the tracker has more, None if it knows of nobody."""
         self._questioning = False
         known = self._excluded()
         self._queue.extend(peer for peer in peers if peer not in known)
+        self._searching = self._repairing and self._goal.searches(self._expected() + len(self._queue))
         if self._queue:
+            self._search_gap = self._pacing.looking
             return
         later = now + self._pacing.looking if next_at is None else min(next_at, now + self._pacing.looking)
         if self.dials:
@@ -152,12 +104,13 @@ class Planner:
         in_band = self._goal.met_when_exhausted(self.open, waiting=retry or next_at is not None)
         quiet = in_band and not known  # else who was left out is asked for once more
         self._end(in_band=in_band, look_at=now + self._pacing.idle if quiet else later)
-        self._changed |= retry
+        if retry:
+            self._change(Motive.LAST_MAINTENANCE)
 
     def dial_ended(self, peer: PeerId, outcome: Outcome, now: float) -> None:
         """A dial is over."""
         self.dials.discard(peer)
-        self._changed = True
+        self._change(Motive.LAST_MAINTENANCE)
         if outcome is Outcome.REFUSED:
             self._refused.add(peer)
             return
@@ -174,12 +127,26 @@ class Planner:
         if short or not closed:
             self._end(in_band=self._goal.bounds.contain(self.open), look_at=now + self._pacing.idle)
         else:
-            self._changed = True
+            self._change(Motive.LAST_MAINTENANCE)
+
+    def searched(self, asked: int, now: float) -> None:
+        """How many peers were asked for others."""
+        if asked:
+            self._search_from = now + self._search_gap
+            self._search_gap = max(self._search_gap, min(2 * self._search_gap, self._pacing.idle))
+
+    def _change(self, motive: Motive) -> None:
+        self._changed = True
+        self._cause = self._cause or motive
 
     # What to do ------------------------------------------------------------------------------------------------------
 
     def next(self, now: float) -> Step:
         """The next step. Call again until it is `Wait`."""
+        if self._searching:
+            self._searching = False
+            if now >= self._search_from:
+                return self._search(now)
         if self._ending is not None:
             ending, self._ending = self._ending, None
             return ending
@@ -193,13 +160,19 @@ class Planner:
             return Wait(self._look_at)
         return self._look(now)
 
+    def _search(self, now: float) -> Search:
+        wake = now >= self._wake_from
+        if wake:
+            self._wake_from = now + self._pacing.looking
+        return Search(wake)
+
     def _look(self, now: float) -> Step:
         if not self._wants and self._goal.met(self.open, repairing=self._repairing):
             return self._rest(now)
         if not self._goal.excess(self.open) and len(self.dials) >= self._pacing.dials:
             return Wait(None)  # the end of a dial is a change
         if now < self._not_before:
-            self._changed = True  # also if it was the timer's turn
+            self._change(Motive.TIMER)  # if nothing else was the cause
             return Wait(self._not_before)
         self._start_round(now)
         if self._goal.excess(self.open):
@@ -217,7 +190,7 @@ class Planner:
         return Wait(None) if self.dials else self._rest(now)
 
     def _start_round(self, now: float) -> None:
-        self._changed = False
+        self._looked()
         self._look_at = None
         self._reached = self.open
         self._not_before = now + self._pacing.floor * (1 + self._rng.random() / 2)
@@ -225,8 +198,13 @@ class Planner:
         self._wanted = deque(self._wants)
         self._wants.clear()
 
-    def _rest(self, now: float) -> Step:
+    def _looked(self) -> None:
+        self.motive, self._cause = self._cause or Motive.TIMER, None
         self._changed = False
+
+    def _rest(self, now: float) -> Step:
+        self._looked()
+        self._search_gap = self._pacing.looking
         self._end(in_band=True, look_at=now + self._pacing.idle)
         return self.next(now)
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ... import runtime
 from ...actors.connections import Connection, Counts
+from ...actors.maintenance import Standing
 from ...actors.membership import MemberDown, Members, MemberUp
 from ...actors.tracker import PeerBlocked, PeerSet, PeerSetUpdate, PeerUnblocked
 from ...config.sections import Control
@@ -67,6 +68,7 @@ class Engine(runtime.Engine[Mailbox]):
             WaitOver: self.on_wait_over,
             # events
             Counts: self.on_counts,
+            Standing: self.on_standing,
             PeerSetUpdate: self.on_peer_set_update,
             PeerBlocked: self.on_peer_blocked,
             PeerUnblocked: self.on_peer_unblocked,
@@ -79,6 +81,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._actors = parts.actors
         self._started = self.now()
         self._counts = Counts(open=0, closing=0)
+        self._upkeep = "maintenance has not begun"
         self._set = PeerSet()
         self._blocked: dict[PeerId, float] = {}
         self._members: set[PeerId] = set()
@@ -89,6 +92,7 @@ class Engine(runtime.Engine[Mailbox]):
     def on_start(self) -> None:
         """Listen to the others, then open the door. Raises SocketTaken."""
         self._actors.connections.subscribe(self.mailbox, Counts)
+        self._actors.maintenance.subscribe(self.mailbox, Standing)
         self._actors.tracker.subscribe(self.mailbox, PeerSetUpdate, PeerBlocked, PeerUnblocked)
         self._actors.membership.subscribe(self.mailbox, MemberUp, MemberDown)
         self._actors.files.subscribe(self.mailbox)
@@ -125,6 +129,7 @@ class Engine(runtime.Engine[Mailbox]):
             closing=self._counts.closing,
             members=1 + len(self._members),
             blocked=len(self._blocked),
+            upkeep=self._upkeep,
         )
 
     def on_get_peers(self, _message: GetPeers) -> Reply[tuple[PeerRow, ...]]:
@@ -156,6 +161,9 @@ class Engine(runtime.Engine[Mailbox]):
     def on_counts(self, message: Counts) -> None:
         self._counts = message
         self._changed()
+
+    def on_standing(self, message: Standing) -> None:
+        self._upkeep = message.explain()
 
     def on_peer_set_update(self, message: PeerSetUpdate) -> None:
         self._set = message.all

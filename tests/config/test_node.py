@@ -204,3 +204,24 @@ def test_schema_documents_every_section() -> None:
         "blobs", "control", "log",
     }  # fmt: skip
     assert all(part["description"] for part in schema["properties"].values())
+
+
+@pytest.mark.parametrize("text", ["tracker: {admission: private}", "maintenance: {private_mode: true}"])
+def test_private_is_one_switch_for_the_whole_node(tmp_path: Path, text: str) -> None:
+    config = loaded(tmp_path, f"{text}\ntracker: {{source: static}}" if "tracker" not in text else text)
+    assert config.tracking.admission == "private"
+    assert config.upkeep.private_mode
+
+
+def test_private_node_tells_its_address_only_if_it_is_a_member(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "tracker: {admission: private, source: static}").linking.conceal
+    assert not loaded(tmp_path, "tracker: {admission: private, source: membership}").linking.conceal
+    assert not loaded(tmp_path, "tracker: {source: static}").linking.conceal
+
+
+def test_private_node_that_contradicts_itself_is_told(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "tracker: {admission: tracked}\nmaintenance: {private_mode: true}")
+    assert "contradicts tracker.admission, which is tracked" in mistake
+    text = "tracker: {admission: private, source: static}\ntransport: {advertise: 'tcp://192.0.2.1:7000'}"
+    (mistake,) = mistakes(tmp_path, text)
+    assert "would be told to everybody, and the node is private" in mistake

@@ -13,35 +13,10 @@ from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
+from tests.maintenance.neighbours import Neighbours
 
 ONE = maintenance.Config(min_connections=1, expected_connections=1, max_connections=1)
 ALL = maintenance.Config(policy="all", min_connections=1, expected_connections=4, max_connections=8)
-
-
-class Neighbours:
-    """Mocks of everybody around maintenance; the tracker offers `dialable` peers."""
-
-    def __init__(self, simulation: Any, config: maintenance.Config) -> None:
-        self.simulation = simulation
-        kinds = (tracker.Mailbox, connections.Mailbox, transport.Mailbox)
-        self.peers, self.conns, self.net = map(simulation.mock, kinds)
-        self.dialable: tuple[PeerId, ...] = ()
-        self.next_at: float | None = None
-        self.asked: list[tracker.Dialable] = []
-        self.peers.answer(tracker.Dialable, self.candidates)
-        self.dials = self.peers.hold(tracker.Dial)
-        self.upkeep = simulation.start(
-            maintenance.Engine, config, tracker=self.peers, connections=self.conns, transport=self.net
-        )
-
-    def candidates(self, message: tracker.Dialable) -> tracker.Candidates:
-        self.asked.append(message)
-        free = tuple(peer for peer in self.dialable if peer not in message.exclude)
-        return tracker.Candidates(free[: message.limit], self.next_at)
-
-    def count(self, connected: int) -> None:
-        self.upkeep.tell(connections.Counts(open=connected, closing=0))
-        self.simulation.settle()
 
 
 def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 
 from rookery.actors.maintenance import Bounds
 from rookery.actors.maintenance.goal import Goal
-from rookery.actors.maintenance.planner import Ask, Dial, Done, Outcome, Pacing, Planner, Step, Trim, Wait
+from rookery.actors.maintenance.planner import Planner
+from rookery.actors.maintenance.steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
 from rookery.transport.identity import PeerId
 
 OPENED, REFUSED, FAILED = Outcome.OPENED, Outcome.REFUSED, Outcome.FAILED
@@ -110,7 +113,7 @@ def test_planner_whose_dials_all_hang_still_sees_that_the_count_rose(connected: 
     steps(plan, 0.0)
     plan.candidates(PEERS, None, 0.0)
     steps(plan, 0.0)
-    plan.hinted()
+    plan.hinted(Motive.EXTERNAL)
     assert steps(plan, 2.0) == [Wait(None)]
     plan.counted(connected)
     assert steps(plan, 2.0)[0] == step
@@ -147,10 +150,10 @@ def test_P19_rounds_keep_the_floor_however_often_somebody_hints() -> None:
     steps(plan, 0.0)
     plan.candidates((), None, 0.0)
     steps(plan, 0.0)
-    plan.hinted()
+    plan.hinted(Motive.EXTERNAL)
     floor = floor_of(steps(plan, 0.1)[-1])
     assert 1.0 <= floor <= 1.5
-    plan.hinted()
+    plan.hinted(Motive.EXTERNAL)
     assert steps(plan, floor - 0.01) == [Wait(floor)]
     assert isinstance(plan.next(floor), Ask)
 
@@ -158,9 +161,9 @@ def test_P19_rounds_keep_the_floor_however_often_somebody_hints() -> None:
 def test_planner_hint_that_comes_while_a_question_is_under_way_is_not_lost() -> None:
     plan = planner()
     steps(plan, 0.0)
-    plan.hinted()
+    plan.hinted(Motive.EXTERNAL)
     plan.candidates((), None, 0.1)
-    ended, waits = steps(plan, 0.1)
+    _search, ended, waits = steps(plan, 0.1)
     assert ended == Done(in_band=False)
     assert floor_of(waits) <= 1.5  # not the five seconds of the looking interval
 
@@ -169,14 +172,122 @@ def test_P3_planner_with_nobody_to_dial_waits_for_the_looking_interval() -> None
     plan = planner()
     steps(plan, 0.0)
     plan.candidates((), None, 0.0)
-    assert steps(plan, 0.0) == [Done(in_band=False), Wait(5.0)]
+    assert steps(plan, 0.0) == [Search(wake=True), Done(in_band=False), Wait(5.0)]
+
+
+def test_planner_offered_fewer_than_it_needs_searches_while_it_dials() -> None:
+    plan = planner()
+    steps(plan, 0.0)
+    plan.candidates((A, B), None, 0.0)
+    assert steps(plan, 0.0) == [Search(wake=True), Dial(A), Dial(B), Wait(None)]
+
+
+def test_planner_offered_enough_does_not_search() -> None:
+    plan = planner()
+    steps(plan, 0.0)
+    plan.candidates((A, B, C), None, 0.0)
+    assert steps(plan, 0.0) == [Dial(A), Dial(B), Dial(C), Wait(None)]
+
+
+def test_planner_with_nobody_to_dial_searches_more_and_more_rarely() -> None:
+    plan, now, searches = planner(), 0.0, list[float]()
+    while now < 300:
+        step = plan.next(now)
+        if isinstance(step, Search):
+            searches.append(now)
+            plan.searched(3, now)
+        elif step == Wait(None):
+            plan.candidates((), None, now)
+        elif isinstance(step, Wait):
+            assert floor_of(step) <= now + PACING.looking
+            now = floor_of(step)
+    gaps = [later - earlier for earlier, later in pairwise(searches)]
+    assert gaps == [5.0, 10.0, 20.0, 40.0, 80.0, 120.0]
+
+
+def test_planner_offered_somebody_after_a_while_searches_at_the_first_pace_again() -> None:
+    plan = planner()
+    for now in (0.0, 5.0):
+        steps(plan, now)
+        plan.candidates((), None, now)
+        assert Search(wake=True) in steps(plan, now)
+        plan.searched(1, now)
+    steps(plan, 10.0)
+    plan.candidates((A,), None, 10.0)
+    steps(plan, 10.0)
+    plan.dial_ended(A, OPENED, 10.0)
+    for now, expected in ((16.0, True), (20.0, False), (22.0, True)):
+        plan.hinted(Motive.NEW_PEER)
+        steps(plan, now)
+        plan.candidates((), None, now)
+        assert (Search(wake=True) in steps(plan, now)) is expected
+        if expected:
+            plan.searched(1, now)
+
+
+def test_planner_that_found_nobody_to_ask_asks_the_first_one_at_once_and_wakes_discovery_at_its_pace() -> None:
+    plan = planner()
+    steps(plan, 0.0)
+    plan.candidates((A,), None, 0.0)
+    assert Search(wake=True) in steps(plan, 0.0)
+    plan.searched(0, 0.0)
+    plan.dial_ended(A, OPENED, 0.1)
+    plan.counted(1)
+    again = floor_of(steps(plan, 0.1)[-1])
+    steps(plan, again)
+    plan.candidates((), None, again)
+    assert steps(plan, again)[0] == Search(wake=False)
+
+
+def test_planner_of_policy_all_never_searches() -> None:
+    plan = planner(every=True)
+    steps(plan, 0.0)
+    plan.candidates((), None, 0.0)
+    assert not [step for step in steps(plan, 0.0) if isinstance(step, Search)]
+
+
+def test_planner_that_may_not_dial_rests_below_the_band_and_still_trims() -> None:
+    plan = Planner(Goal(Bounds(2, 3, 5, 6), maximum=7, dial_all=False, dials=False), PACING, random.Random(1))
+    assert steps(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
+    plan.counted(7)
+    assert steps(plan, 0.0)[0] == Trim(5)
+
+
+def test_planner_that_may_not_trim_rests_above_the_band_and_still_dials() -> None:
+    plan = Planner(Goal(Bounds(2, 3, 5, 6), maximum=7, dial_all=False, trims=False), PACING, random.Random(1))
+    plan.counted(7)
+    assert steps(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
+    plan.counted(1)
+    assert isinstance(steps(plan, 0.0)[0], Ask)
+
+
+@pytest.mark.parametrize(
+    ("happens", "motive"),
+    [
+        (lambda plan: plan.hinted(Motive.NEW_PEER), Motive.NEW_PEER),
+        (lambda plan: plan.hinted(Motive.EXTERNAL), Motive.EXTERNAL),
+        (lambda plan: plan.wanted(A), Motive.WANTED),
+        (lambda plan: plan.counted(1), Motive.TOO_FEW),
+        (lambda plan: plan.counted(7), Motive.TOO_MANY),
+        (lambda plan: plan.counted(5), Motive.CONNECTIONS),
+        (lambda _plan: None, Motive.TIMER),
+    ],
+)
+def test_planner_says_why_it_looked(happens: Callable[[Planner], object], motive: Motive) -> None:
+    plan = planner()
+    plan.counted(4)
+    steps(plan, 0.0)
+    assert plan.motive is Motive.ACTIVATION
+    happens(plan)
+    steps(plan, 200.0)
+    assert plan.motive is motive
 
 
 def test_planner_with_nobody_to_dial_yet_waits_for_the_tracker_s_time() -> None:
     plan = planner()
     steps(plan, 0.0)
     plan.candidates((), 3.5, 0.0)
-    assert steps(plan, 0.0) == [Done(in_band=False), Wait(3.5)]
+    assert steps(plan, 0.0)[1:] == [Done(in_band=False), Wait(3.5)]
     assert isinstance(plan.next(3.5), Ask)
 
 
@@ -189,7 +300,7 @@ def test_planner_refused_by_the_tracker_does_not_ask_for_the_same_peer_in_one_re
     again = floor_of(steps(plan, 0.0)[-1])
     assert plan.next(again) == Ask(5, frozenset({A}), urgent=True)
     plan.candidates((), None, again)
-    assert steps(plan, again) == [Done(in_band=False), Wait(again + 5.0)]
+    assert steps(plan, again)[-2:] == [Done(in_band=False), Wait(again + 5.0)]
 
 
 def test_planner_above_the_threshold_trims_to_the_upper_target_and_dials_nobody() -> None:
@@ -313,6 +424,8 @@ class World:
                 self.dialling.add(peer)
                 assert len(self.dialling) <= PACING.dials
                 assert len(self.connected) + len(self.dialling) <= self.goal.want_to
+            case Search():
+                self.plan.searched(len(self.connected), self.now)
 
     def happen(self) -> None:
         """One thing happens: an answer, the end of a dial, a loss, a peer that dials us, a hint, or time."""
@@ -327,11 +440,11 @@ class World:
             peer = self.choices.choice(sorted(self.connected))
             self.connected.discard(peer)
             self.plan.lost(peer)
-            self.plan.hinted()
+            self.plan.hinted(Motive.EXTERNAL)
         elif what == "inbound":
             self.connected.add(self.choices.choice(sorted(set(PEERS) - self.dialling) or [A]))
         elif what == "hint":
-            self.plan.hinted()
+            self.plan.hinted(Motive.EXTERNAL)
         elif what == "want":
             self.plan.wanted(self.choices.choice(PEERS))
         else:
@@ -367,7 +480,7 @@ class World:
         """From now on everything is answered well; the last Done within a while."""
         last = None
         for _ in range(200):
-            while isinstance(step := self.plan.next(self.now), (Ask, Trim, Dial, Done)):
+            while isinstance(step := self.plan.next(self.now), (Ask, Trim, Dial, Search, Done)):
                 last = step if isinstance(step, Done) else last
                 self.check(step)
             if isinstance(self.question, Ask):

@@ -1,0 +1,87 @@
+"""What the planner tells the engine to do, and the numbers it keeps time by."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from ...transport.identity import PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Seconds, see `Config`. dials: how many may be under way at once."""
+
+    floor: float
+    looking: float
+    idle: float
+    dials: int
+
+
+class Motive(enum.StrEnum):
+    """Why a look happened: the first cause since the one before."""
+
+    ACTIVATION = "activation"
+    TIMER = "timer"
+    EXTERNAL = "external_event"  # maintain() was called
+    NEW_PEER = "new_peer"  # the tracker knows somebody new, or again
+    WANTED = "wanted"  # want(peer) was called
+    TOO_FEW = "too_few_connections"
+    TOO_MANY = "too_many_connections"
+    CONNECTIONS = "connections"  # their number changed, and is in the band
+    LAST_MAINTENANCE = "last_maintenance"  # something that it began has ended
+
+
+class Outcome(enum.StrEnum):
+    """How a dial ended. Refused: it never began."""
+
+    OPENED = "opened"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the tracker for candidates. urgent: below the lower threshold, so a peer that rests may be offered too."""
+
+    limit: int
+    exclude: frozenset[PeerId]
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Dial this peer; `dial_ended` must follow."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Ask the connected peers for others; `searched` must follow at once. wake: wake discovery too."""
+
+    wake: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Ask connections to trim to the target; `trimmed` must follow."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The repair is over: inside the band, or nothing more can be done now."""
+
+    in_band: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until something happens, or until this time."""
+
+    until: float | None
+
+
+Step = Ask | Dial | Search | Trim | Done | Wait

@@ -1,0 +1,169 @@
+"""What maintenance says of itself: events, log lines, and where it stands.
+
+* Once per departure from the bounds, not in every round: `MaintenanceStarted` with `TooFewConnections` or
+  `TooManyConnections` when work begins, `CannotTrim` if it gets stuck, `MaintenanceEnded` when it is over.
+* An operator reads a warning when nothing can be done about it, and a line when it is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...runtime import Message
+from ...runtime.log import Log
+from .goal import Goal
+from .mailbox import CannotTrim, MaintenanceEnded, MaintenanceStarted, TooFewConnections, TooManyConnections
+from .metrics import Metrics
+from .planner import Planner
+from .standing import Doing, Standing, Verdict
+from .steps import Ask, Dial, Done, Step, Trim, Wait
+
+
+class Telling:
+    """What was told, so that it is told once."""
+
+    def __init__(
+        self, goal: Goal, planner: Planner, log: Log, metrics: Metrics, emit: Callable[[Message], object]
+    ) -> None:
+        """emit: tells an event to the subscribers."""
+        self._goal = goal
+        self._planner = planner
+        self._log = log
+        self._metrics = metrics
+        self._emit = emit
+        self._active = self._ended = False
+        self._since: float | None = None  # when the bounds were left; None while inside
+        self._verdict = Verdict.IN_BAND
+        self._warned = False
+        self._stuck = False
+        self._trimming = False
+        self._exhausted = False  # the last repair ended outside
+        self._satisfied = True  # policy `all`: it ended with nobody left
+        self._asked = 0
+        self.standing = self._stands()
+        """How it stands; also an event whenever it changes."""
+
+    def activated(self) -> None:
+        """Work begins."""
+        self._active = True
+
+    def stopped(self) -> None:
+        """There will be no more."""
+        self._ended = True
+        self.stand()
+
+    def step(self, step: Step, now: float) -> None:
+        """Before a step is carried out."""
+        match step:
+            case Ask() | Trim():
+                self._trimming = isinstance(step, Trim)
+                self._exhausted = False
+                if not self._goal.dial_all:  # there a look asks even if all is well
+                    self._begin(Verdict.TOO_MANY if self._trimming else Verdict.TOO_FEW, now)
+            case Dial() if self._goal.dial_all:
+                self._begin(Verdict.IN_BAND, now)
+            case Done():
+                self._trimming = False
+                self._exhausted = not step.in_band
+                self._satisfied = step.in_band
+                self._metrics.checks.inc(self._judge())
+                self._end(now) if step.in_band else self._warn()
+            case Wait():
+                self._trimming = self._trimming and step.until is None
+
+    def searched(self, asked: int) -> None:
+        """So many peers were asked for others."""
+        self._asked += asked
+
+    def cannot_trim(self) -> None:
+        """A trim did not meet its target."""
+        self._metrics.cannot_trim.inc()
+        if not self._stuck:
+            self._stuck = True
+            self._emit(CannotTrim(self._planner.open, self._goal.bounds.max_target))
+
+    def stand(self) -> None:
+        """After everything: tell where it stands, if that is new."""
+        if not self._goal.excess(self._planner.open):
+            self._stuck = False
+        standing = self._stands()
+        if standing != self.standing:
+            self.standing = standing
+            self._emit(standing)
+
+    # Events ----------------------------------------------------------------------------------------------------------
+
+    def _begin(self, verdict: Verdict, now: float) -> None:
+        planner, bounds = self._planner, self._goal.bounds
+        if self._since is None:
+            self._since = now
+            self._log.debug("maintenance started", motive=planner.motive, open=planner.open)
+            self._emit(MaintenanceStarted(planner.motive, planner.open))
+        if verdict is self._verdict:
+            return
+        self._verdict = verdict
+        if verdict is Verdict.TOO_MANY:
+            self._log.info("too many connections, trimming", open=planner.open, target=bounds.max_target)
+            self._emit(TooManyConnections(planner.open, bounds.max_target))
+        else:
+            self._emit(TooFewConnections(planner.open, self._goal.dial_to))
+
+    def _end(self, now: float) -> None:
+        if self._since is None:
+            return
+        if self._warned:
+            self._log.info("connections are in bounds again", **self._numbers())
+        self._emit(MaintenanceEnded(now - self._since, self._planner.open))
+        self._since = None
+        self._verdict = Verdict.IN_BAND
+        self._warned = self._stuck = False
+        self._asked = 0
+
+    def _warn(self) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        if self._goal.excess(self._planner.open):
+            self._log.warning("too many connections, and none that can be given up", **self._numbers())
+        else:
+            self._log.warning("too few connections, and nobody else to dial now", **self._numbers())
+
+    def _numbers(self) -> dict[str, object]:
+        return {"open": self._planner.open, "dial_to": self._goal.dial_to, "at_most": self._goal.want_to}
+
+    # Where it stands -------------------------------------------------------------------------------------------------
+
+    def _stands(self) -> Standing:
+        return Standing(
+            verdict=self._judge(),
+            doing=self._doing(),
+            open=self._planner.open,
+            low=None if self._goal.dial_all else self._goal.bounds.min_threshold,
+            high=self._goal.want_to,
+            dialling=len(self._planner.dials),
+            asked=self._asked,
+        )
+
+    def _judge(self) -> Verdict:
+        connections = self._planner.open
+        if self._goal.dial_all:
+            enough = self._satisfied or connections >= self._goal.maximum
+            return Verdict.IN_BAND if enough else Verdict.TOO_FEW
+        if self._goal.bounds.too_many(connections):
+            return Verdict.TOO_MANY
+        return Verdict.TOO_FEW if self._goal.bounds.too_few(connections) else Verdict.IN_BAND
+
+    def _doing(self) -> Doing:
+        if self._ended:
+            return Doing.STOPPED
+        if not self._active:
+            return Doing.INACTIVE
+        if self._trimming:
+            return Doing.TRIMMING
+        if self._planner.dials:
+            return Doing.DIALLING
+        if self._judge() is Verdict.IN_BAND:
+            return Doing.RESTING
+        if self._stuck and self._goal.excess(self._planner.open):
+            return Doing.STUCK
+        return Doing.WAITING if self._exhausted else Doing.LOOKING
