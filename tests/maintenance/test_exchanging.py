@@ -35,7 +35,7 @@ from rookery.transport import mailbox as transport
 from rookery.transport.testing import Peers
 from tests.maintenance.neighbours import Neighbours
 
-NUMBERS = {"min_connections": 2, "expected_connections": 2, "max_connections": 4}
+NUMBERS: dict[str, Any] = {"min_connections": 2, "expected_connections": 2, "max_connections": 4}
 KNOWN = Peers()
 LINKS = count(1)
 
