@@ -40,8 +40,11 @@ class Actors:
         self.resolver = runtime.mailbox(resolver.Mailbox)
         self.files = runtime.mailbox(blobs.Mailbox)
 
-    def start_engines(self, *, store: Store, wire: WireFactory = zmq_wire) -> Address:
-        """Start every engine and listen; where others may dial. Raises what an engine cannot start with."""
+    def start_engines(self, *, store: Store, book: tracker.Storage | None, wire: WireFactory = zmq_wire) -> Address:
+        """Start every engine and listen; where others may dial. Raises what an engine cannot start with.
+
+        store: of blocks of files. book: of addresses, blocks and trust; None keeps none.
+        """
         config, start = self.config, self.runtime.start
         net, peers, conns, members = self.transport, self.tracker, self.connections, self.membership
         observers = (conns, peers, members)
@@ -54,7 +57,7 @@ class Actors:
             observers=observers,
             wire=wire,
         )
-        start(peers, tracker.Engine, config.tracking, transport=net, me=self.peer)
+        start(peers, tracker.Engine, config.tracking, transport=net, me=self.peer, storage=book)
         start(
             conns,
             connections.Engine,

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from .. import runtime, transport
-from ..actors import membership
+from ..actors import membership, tracker
 from ..config import NodeConfig
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
 from ..transport import keyfile
@@ -51,6 +51,7 @@ class Node(Actors):
         """Set when everything has stopped, for whatever reason."""
         self.control = self.runtime.mailbox(control.Mailbox)
         self.blobs = blobs.Blobs(self.files)
+        self._disk = contextlib.ExitStack()  # what its engines close, if they come to it
         self._supervisor = threading.Thread(target=self._supervise, name=f"{self.peer.short}-supervisor", daemon=True)
 
     def start(self) -> Self:
@@ -64,6 +65,7 @@ class Node(Actors):
         except BaseException as error:
             asked = isinstance(error, EngineGone) and self.runtime.ended.is_set() and self.failure is None
             self.runtime.stop()
+            self._disk.close()
             self.stopped.set()
             if self.failure is not None:
                 raise self.failure from error
@@ -74,7 +76,13 @@ class Node(Actors):
         return self
 
     def _start(self) -> None:
-        self.start_engines(store=FileStore(self.config.data / "blobs"))
+        config = self.config
+        store = self._disk.enter_context(contextlib.closing(FileStore(config.data / "blobs")))
+        book = None
+        if config.tracker.book is not None:
+            kept = tracker.SqliteStorage(config.data / config.tracker.book, network=config.transport.network)
+            book = self._disk.enter_context(contextlib.closing(kept))
+        self.start_engines(store=store, book=book)
         self.runtime.start(
             self.control,
             control.Engine,
@@ -154,6 +162,8 @@ def _named() -> Iterator[None]:
         raise CannotStart(f"key: {error}") from error
     except StoreError as error:
         raise CannotStart(f"data: {error}") from error
+    except tracker.BookUnusable as error:
+        raise CannotStart(f"tracker.book: {error}") from error
     except transport.BindError as error:
         raise CannotStart(f"transport.listen: {error}") from error
     except membership.NoAddress as error:

@@ -12,7 +12,7 @@
 * A node's mailboxes are its attributes: `bob.tracker.block(alice.peer).get(timeout=5)`, outside engines.
 * Each node has an IP of its own in a /24 of its own, unless told another. Its key comes from its name.
 * After `crash` or `stop` a node is gone. `restart` gives another one with the same name, key, IP and settings; what
-  lived in memory is lost.
+  lived in memory is lost, but for the address book, which is what it has on its disk: `nodes.books["bob"]`.
 * Latency, loss and partitions are those of `simulation.network`, by the nodes' names.
 """
 
@@ -24,6 +24,7 @@ from itertools import count
 from typing import Any
 
 from ..actors import resolver
+from ..actors.tracker import MemoryStorage
 from ..actors.tracker.config import StaticPeer
 from ..config import NodeConfig
 from ..config.node import TWINS
@@ -62,6 +63,7 @@ class WholeNode(Actors):
         self.ip = plan.ip
         self.plan = plan
         self._internet = nodes.internet
+        self._book = nodes.books.setdefault(plan.name, MemoryStorage())
 
     def producer(self) -> resolver.Producer:
         """The one given to `start`, else the node's blobs."""
@@ -69,7 +71,7 @@ class WholeNode(Actors):
 
     def start(self) -> None:
         """Start the engines, listen, take part."""
-        self.start_engines(store=MemoryStore(), wire=self._wire)
+        self.start_engines(store=MemoryStore(), book=self._book, wire=self._wire)
         self.take_part()
 
     def _wire(self, identity: Identity, config: TransportConfig, announce: Callable[[], object]) -> SimulatedWire:
@@ -119,6 +121,8 @@ class SimulatedNodes:
         self.known = Peers()
         self.all: dict[str, WholeNode] = {}
         """The newest of each name, also those that have ended."""
+        self.books: dict[str, MemoryStorage] = {}
+        """What each node has of addresses, blocks and trust on its disk, by name."""
         self._numbers = count()
 
     def start(

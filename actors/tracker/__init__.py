@@ -15,17 +15,30 @@ transport opens no connection. The peer that holds a ticket is being connected t
 
 Who decides what: `directory` (all rules), `table` (modes), `record` (tickets), `pace` (waiting), `dialqueue` (order),
 `blocks`, `register` (IPs), `book` (bounds), `sets` (the window). `engine` only moves messages.
+
+What is on disk: `journal` notes what changed, `keeper` reads and writes, `storage` is the seam (`sqlite` the file,
+`schema` its tables, `rows` its peers), `restoring` ties the clocks.
 """
 
 from .config import Config, StaticPeer
 from .engine import Engine
-from .errors import CannotBlock, IllegalTransition, NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .errors import (
+    CannotBlock,
+    IllegalTransition,
+    NotInEffect,
+    NotStored,
+    PeerSetTooLarge,
+    SourceIsStatic,
+    StaleSetId,
+)
 from .mailbox import (
     AddressChanged,
     Admit,
     Block,
     Blocked,
     BlockInForce,
+    BookFailed,
+    BookRecovered,
     Candidates,
     Dial,
     Dialable,
@@ -54,6 +67,8 @@ from .mailbox import (
     Unblock,
 )
 from .sets import PeerSet, TrackedPeers
+from .sqlite import SqliteStorage
+from .storage import BookUnusable, MemoryStorage, Storage, StorageError
 from .targets import Target, parse_target
 
 __all__ = [
@@ -62,6 +77,9 @@ __all__ = [
     "Block",
     "BlockInForce",
     "Blocked",
+    "BookFailed",
+    "BookRecovered",
+    "BookUnusable",
     "Candidates",
     "CannotBlock",
     "Config",
@@ -80,7 +98,9 @@ __all__ = [
     "IpBlocked",
     "IpUnblocked",
     "Mailbox",
+    "MemoryStorage",
     "NotInEffect",
+    "NotStored",
     "Opened",
     "Overwrite",
     "Overwritten",
@@ -92,8 +112,11 @@ __all__ = [
     "Refused",
     "Released",
     "SourceIsStatic",
+    "SqliteStorage",
     "StaleSetId",
     "StaticPeer",
+    "Storage",
+    "StorageError",
     "Subscribe",
     "Target",
     "Track",

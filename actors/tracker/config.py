@@ -59,6 +59,10 @@ class Config(Settings):
         False, "Let a peer's own newer record replace the address that `track` or `overwrite` gave for it."
     )
 
+    book: str | None = option(
+        "peers.db",
+        "The address book: a file in the node's `data` folder. With null nothing of peers, blocks and trust is kept.",
+    )
     cooldown: Seconds = option(
         1.0, "Shortest time between two inbound connections of a peer, and after a trim.", minimum=0
     )

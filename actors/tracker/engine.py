@@ -18,13 +18,15 @@ from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .config import Config
 from .directory import Changes, Directory, Tracked
-from .errors import NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .errors import NotInEffect, NotStored, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .keeper import Flush, Keeper, LookAtClock, ReadOn
 from .mailbox import (
     AddressChanged,
     Admit,
     Block,
     Blocked,
     BlockInForce,
+    BookFailed,
     Candidates,
     Dial,
     Dialable,
@@ -56,6 +58,7 @@ from .metrics import Metrics
 from .sets import PeerSet, TrackedPeers
 from .slicing import Slices
 from .steps import Steps
+from .storage import Storage
 from .targets import Target, canonical
 
 T = TypeVar("T")
@@ -69,8 +72,8 @@ class ExpireBlocks(Message):
 class Engine(runtime.Engine[Mailbox]):
     """Who may connect, and where they are."""
 
-    def __init__(self, config: Config, *, transport: Transport, me: PeerId) -> None:
-        """me: this node's own id."""
+    def __init__(self, config: Config, *, transport: Transport, me: PeerId, storage: Storage | None = None) -> None:
+        """me: this node's own id. storage: of the address book, closed at the end; None keeps nothing."""
         super().__init__()
         self.handlers = {
             Track: self.on_track,
@@ -91,6 +94,9 @@ class Engine(runtime.Engine[Mailbox]):
             Closed: self.on_closed,
             Released: self.on_released,
             ExpireBlocks: self.on_expire_blocks,
+            Flush: lambda _message: self._keeper.flush(),
+            ReadOn: lambda _message: self._keeper.read_on(),
+            LookAtClock: lambda _message: self._keeper.look_at_clock(),
         }
         self._config = config
         self._transport = transport
@@ -99,6 +105,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._metrics = Metrics(self.runtime.registry)
         self._subscribers = Subscribers()
         self._slices = Slices(self)
+        tell, table = self._subscribers.tell, self._table
+        self._keeper = Keeper(self, config, table, storage, tell=tell, restored=self._after_change)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
         self._gate_version = 0
         self._gate_reply: Reply[None] = Reply.of(None)
@@ -111,7 +119,12 @@ class Engine(runtime.Engine[Mailbox]):
             self._directory.track(1, TrackedPeers(named), self.now())
         else:
             self._directory.seed(named, self.now())
+        self._keeper.start()
         self._take_effect((), None)
+
+    def on_stop(self) -> None:
+        """What is not in the address book yet is written now."""
+        self._keeper.stop()
 
     # The application -------------------------------------------------------------------------------------------------
 
@@ -154,6 +167,12 @@ class Engine(runtime.Engine[Mailbox]):
         newest = self._directory.window.newest
         if PeerSetUpdate in message.kinds and newest is not None:
             message.mailbox.tell(self._update(newest))
+        for block in self._table.blocks:
+            event = _block_event(block.target, self._unix(block.until))
+            if type(event) in message.kinds:
+                message.mailbox.tell(event)
+        if BookFailed in message.kinds and self._keeper.broken is not None:
+            message.mailbox.tell(self._keeper.broken)
 
     def on_block(self, message: Block) -> Reply[Blocked]:
         duration = self._config.block_duration if message.duration is None else message.duration
@@ -165,16 +184,16 @@ class Engine(runtime.Engine[Mailbox]):
         if new:
             self.log.warning("blocked", target=str(target), until=unix)
         closes = self._table.same_key(target) if isinstance(target, PeerId) else ()  # the gate itself ends IPs
-        reply = self._take_effect([(peer, Reason.BLOCKED) for peer in closes], Blocked(unix))
+        reply = self._take_effect([(peer, Reason.BLOCKED) for peer in closes], Blocked(unix), stored=True)
         if new:
-            self._subscribers.tell(PeerBlocked(target, unix) if isinstance(target, PeerId) else IpBlocked(target, unix))
+            self._subscribers.tell(_block_event(target, unix))
         return reply
 
     def on_unblock(self, message: Unblock) -> Reply[bool]:
         return self._slices.run(self._table.unblocking(message.target, self.now()), self._unblocked)
 
     def _unblocked(self, was: Target | None) -> Reply[bool]:
-        reply = self._take_effect((), was is not None)
+        reply = self._take_effect((), was is not None, stored=True)
         if was is not None:
             self._tell_unblocked((was,))
         return reply
@@ -189,11 +208,11 @@ class Engine(runtime.Engine[Mailbox]):
         return tuple(sorted(self._table.trusted))
 
     def on_trust(self, message: Trust) -> Reply[bool]:
-        return self._take_effect((), self._table.trust(message.peer, self.now()))
+        return self._take_effect((), self._table.trust(message.peer, self.now()), stored=True)
 
     def on_distrust(self, message: Distrust) -> Reply[bool]:
         closes = self._table.distrust(message.peer, self.now())
-        return self._take_effect(closes or (), closes is not None)
+        return self._take_effect(closes or (), closes is not None, stored=True)
 
     def on_hint(self, message: Hint) -> None:
         """Signatures take their time, so they are checked on the pool."""
@@ -243,6 +262,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._metrics.connected.add(1)
         self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)
         self._answer_dial(peer, Opened(peer))
+        self._after_change()
         if unwanted is not None:
             self._take_effect([(peer, unwanted)], None)
 
@@ -262,22 +282,29 @@ class Engine(runtime.Engine[Mailbox]):
 
     # Effects ---------------------------------------------------------------------------------------------------------
 
-    def _take_effect(self, closes: Iterable[tuple[PeerId, Reason]], answer: T) -> Reply[T]:
-        """Gate first, then the closes; `answer` when transport has confirmed all of it, else NotInEffect."""
+    def _take_effect(self, closes: Iterable[tuple[PeerId, Reason]], answer: T, *, stored: bool = False) -> Reply[T]:
+        """Gate first, then the closes; `answer` when transport has confirmed all of it, else NotInEffect.
+
+        stored: and when it is stored, else NotStored.
+        """
         self._after_change()
         waiting = [self._gate_reply, *(self._transport.close(peer, reason) for peer, reason in closes)]
+        waiting += [self._keeper.stored()] if stored else []
         done: Reply[T] = Reply()
         left = len(waiting)
+        errors: list[runtime.Declined] = []
 
         def confirmed(result: object) -> None:
             nonlocal left
             left -= 1
-            if isinstance(result, Exception):
+            if isinstance(result, NotStored):
+                errors.append(result)
+            elif isinstance(result, Exception):
                 self._metrics.not_in_effect.inc()
-                self.log.error("transport did not confirm a change", why=str(result))
-                done.fail(NotInEffect(f"the change is made, but transport did not confirm it: {result}"))
-            elif left == 0:
-                done.set(answer)
+                self.log.error("a change was not confirmed", why=str(result))
+                errors.insert(0, NotInEffect(f"the change is made, but was not confirmed: {result}"))
+            if left == 0:
+                done.fail(errors[0]) if errors else done.set(answer)
 
         for reply in waiting:
             self.on_reply(reply, confirmed, within=self._config.effect_timeout)
@@ -294,6 +321,7 @@ class Engine(runtime.Engine[Mailbox]):
             queue.changed = False
             self._subscribers.tell(DialableChanged())
         self._follow_expiry()
+        self._keeper.follow()
         self._metrics.show(self._directory)
 
     def _follow_expiry(self) -> None:
@@ -344,6 +372,10 @@ class Engine(runtime.Engine[Mailbox]):
     def _unix(self, at: float) -> float:
         """A moment of the monotonic clock as unix seconds, to the millisecond."""
         return round(self.wall() + at - self.now(), 3)
+
+
+def _block_event(target: Target, until: float) -> PeerBlocked | IpBlocked:
+    return PeerBlocked(target, until) if isinstance(target, PeerId) else IpBlocked(target, until)
 
 
 def _verified(records: tuple[PeerRecord, ...]) -> tuple[tuple[PeerRecord, bool], ...]:

@@ -45,3 +45,7 @@ class NotInEffect(runtime.Declined):
 
 class IllegalTransition(RuntimeError):
     """Transport reported a link that nobody reserved: a defect, so the node stops."""
+
+
+class NotStored(runtime.Declined):
+    """The change is in force, but it could not be written, so a restart would forget it. It is tried again."""

@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from ...transport.identity import PeerId
 from .targets import Target
 
@@ -22,6 +25,15 @@ class Journal:
 
     def __bool__(self) -> bool:
         return bool(self.peers or self.trust or self.blocks)
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """What comes from the book need not be written to it."""
+        on, self.on = self.on, False
+        try:
+            yield
+        finally:
+            self.on = on
 
     def peer(self, peer: PeerId) -> None:
         """The peer's record was made, changed or dropped."""

@@ -72,6 +72,18 @@ class AddressChanged(Message):
     peers: tuple[PeerId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BookFailed(Message):
+    """The address book cannot be written, or could not be read; it is tried again. `BookRecovered` ends it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookRecovered(Message):
+    """The address book is written again, and lacks nothing."""
+
+
 # Requests of the application -----------------------------------------------------------------------------------------
 
 
@@ -270,6 +282,8 @@ class Mailbox(runtime.Mailbox):
     def subscribe(self, mailbox: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
         """Tell `mailbox` events of these kinds, by default PeerSetUpdate: the newest at once, then each in order.
 
+        The blocks in force, and that the book fails, are told at once too.
+
         Raises UnhandledMessage if the subscriber's engine has no handler for them, ValueError for what is no event.
         """
         wanted = kinds or (PeerSetUpdate,)
@@ -284,15 +298,15 @@ class Mailbox(runtime.Mailbox):
         """Disconnect and refuse a peer, an IP or a network of IPs, for `duration` seconds.
 
         Default is `block_duration`; infinite is for good. A block in force keeps its end. Resolves when nothing of whom
-        it concerns is delivered any more. Fails with CannotBlock or NotInEffect. Raises ValueError for a duration that
-        is not above 0.
+        it concerns is delivered any more and the block is stored. Fails with CannotBlock, NotInEffect or NotStored.
+        Raises ValueError for a duration that is not above 0.
         """
         if duration is not None and not duration > 0:
             raise ValueError(f"a block lasts longer than 0 seconds, not {duration}")
         return self.ask(Block(target, duration))
 
     def unblock(self, target: Target) -> Reply[bool]:
-        """End the block of this very target; False if there was none. Resolves when the gate has taken effect.
+        """End the block of this very target; False if there was none. Resolves when that is in effect and stored.
 
         Blocks of a peer, of its IP and of its network are apart: ending one ends no other.
         """
@@ -343,4 +357,6 @@ EVENTS: tuple[type[Message], ...] = (
     IpBlocked,
     IpUnblocked,
     AddressChanged,
+    BookFailed,
+    BookRecovered,
 )

@@ -39,3 +39,19 @@ class Metrics:
         self.reserved.set(directory.held)
         self.blocked.set(len(directory.table.blocks))
         self.newest_set.set(directory.window.newest or 0)
+
+
+class BookMetrics:
+    """Those of the address book."""
+
+    def __init__(self, registry: Registry) -> None:
+        """registry: the node's."""
+        gauge, counter = registry.gauge, registry.counter
+        self.unwritten = gauge("tracker_book_unwritten", "Changes that are not in the address book yet.")
+        self.batches = counter("tracker_book_batches_total", "Batches written to the address book.")
+        self.read = counter(
+            "tracker_book_read_total", "Entries found at the start, by what became of them.", labels=("result",)
+        )
+        self.failures = counter("tracker_book_failures_total", "What could not be read or written.", labels=("what",))
+        self.aside = counter("tracker_book_set_aside_total", "Damaged address books set aside.")
+        self.jumps = counter("tracker_book_clock_jumps_total", "Times the wall clock was set while the node ran.")

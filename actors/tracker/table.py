@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 
 from ...transport.address import Address, canonical_ip, is_global
@@ -51,6 +52,10 @@ class Table:
     def get(self, peer: PeerId) -> Record | None:
         """The record, if there is one."""
         return self._records.get(peer)
+
+    def peers(self) -> Iterator[PeerId]:
+        """Everybody who has a record."""
+        return iter(self._records)
 
     def make(self, peer: PeerId) -> Record:
         """The record, a fresh one if there is none: with the pace it had, if it was forgotten lately."""

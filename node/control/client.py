@@ -127,16 +127,22 @@ class Client:
             left = LOOK_EVERY if deadline is None else min(LOOK_EVERY, deadline - time.monotonic())
             if left <= 0:
                 raise CallTimeout(f"the node at {self.socket} did not answer within {limit:g} s")
-            if socket.poll(int(left * 1000) + 1):
+            # whoever is gone may have answered before: so look first, and then once more for an answer
+            listens = place.somebody_listens(path)
+            if socket.poll(int(left * 1000) + 1 if listens else 0):
                 try:
                     return decode_answer(socket.recv())
                 except ProtocolError as error:
                     raise ControlError(f"the node at {self.socket} answered nonsense: {error}") from None
-            self._look(path)
+            if not listens:
+                raise self._nobody()
 
     def _look(self, path: Path) -> None:
         if not place.somebody_listens(path):
-            raise NoNode(f"no node listens at {self.socket}; start it with `rookery run`")
+            raise self._nobody()
+
+    def _nobody(self) -> NoNode:
+        return NoNode(f"no node listens at {self.socket}; start it with `rookery run`")
 
     def close(self) -> None:
         """Release everything. May be called twice."""

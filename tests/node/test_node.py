@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from rookery.actors.membership import MemberDown
-from rookery.actors.tracker import SourceIsStatic, TrackedPeers
+from rookery.actors.tracker import SourceIsStatic, SqliteStorage, TrackedPeers
 from rookery.config import load
 from rookery.node import CannotStart, Node
 from rookery.node.blobs import GetCancelled
 from rookery.node.control import NotReached
 from rookery.runtime import EngineFailed, EngineGone, LoopRuntime, ThreadRuntime
-from rookery.transport import format_peer
+from rookery.transport import Address, Identity, PeerRecord, format_peer
 
 MakeFolder = Callable[..., Path]
 NO_PEER = MemberDown([])  # type: ignore[arg-type]  # whoever handles it fails
@@ -166,6 +168,74 @@ def test_node_that_is_stopped_while_it_starts_is_stopped(make_folder: MakeFolder
     node.stop(wait=False)
     with node:
         assert node.stopped.wait(5)
+
+
+# the address book
+
+
+def test_node_remembers_blocks_trust_and_peers_over_a_restart(make_folder: MakeFolder) -> None:
+    folder = make_folder("alice", "")
+    bob = Identity.generate()
+    record = PeerRecord.sign(bob, network="default", address=Address.parse("tcp://10.9.9.9:7000"), generation=1)
+    with Node(load(folder)) as alice:
+        alice.tracker.block(Identity.generate().peer, 3600).get(timeout=5)
+        alice.tracker.trust(bob.peer).get(timeout=5)
+        alice.tracker.hint([record])
+    with Node(load(folder)) as alice:
+        assert alice.control.peers().get(timeout=5) != ()
+        assert alice.tracker.trust(bob.peer).get(timeout=5) is False
+    book = SqliteStorage(folder / "data" / "peers.db", network="default")
+    assert (book.peers(), len(book.head().blocks)) == ((bob.peer,), 1)
+    book.close()
+
+
+def test_node_without_a_book_writes_none(make_folder: MakeFolder) -> None:
+    folder = make_folder("alice", "tracker: {source: static, book: null}")
+    with Node(load(folder)) as node:
+        node.tracker.block(Identity.generate().peer).get(timeout=5)
+    assert [path.name for path in (folder / "data").iterdir()] == ["blobs"]
+
+
+def test_node_whose_book_is_damaged_starts_and_says_so(
+    make_folder: MakeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_folder()
+    (folder / "data").mkdir()
+    (folder / "data" / "peers.db").write_bytes(b"no book")
+    with Node(load(folder)) as node:
+        assert node.status().blocked == 0
+    assert "the address book was damaged: it is set aside" in caplog.text
+    assert (folder / "data" / "peers.db.damaged").read_bytes() == b"no book"
+
+
+def newer_book(path: Path) -> None:
+    SqliteStorage(path, network="default").close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(newer_book, "is of a newer Rookery"), (Path.mkdir, "cannot be written: Is a directory")],
+)
+def test_node_whose_book_cannot_be_used_does_not_start_and_leaves_nothing(
+    make_folder: MakeFolder, spoil: Callable[[Path], object], words: str, no_leaks: None
+) -> None:
+    folder = make_folder()
+    (folder / "data").mkdir()
+    spoil(folder / "data" / "peers.db")
+    with pytest.raises(CannotStart, match=f"tracker.book: .*peers.db {words}"):
+        Node(load(folder)).start()
+    assert left_in(folder) == set()
+
+
+def test_node_that_cannot_start_gives_its_book_back(make_folder: MakeFolder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        folder = make_folder(yaml=f"transport: {{listen: 'tcp://127.0.0.1:{port}'}}")
+        with pytest.raises(CannotStart, match=r"transport\.listen"):
+            Node(load(folder)).start()
+    SqliteStorage(folder / "data" / "peers.db", network="default").close()
 
 
 # what is wrong with a configuration

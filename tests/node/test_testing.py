@@ -103,3 +103,15 @@ def test_settings_of_whole_nodes_are_checked_and_twins_written_once() -> None:
         settings(maintenance={"min_connections": 60})
     with pytest.raises(TypeError, match="no section maintenence; there are transport, tracker"):
         settings(maintenence={})
+
+
+def test_whole_node_after_a_restart_has_its_address_book_and_needs_no_seed(simulation: Any) -> None:
+    nodes = five(simulation)
+    lonely = nodes.all["n4"]
+    lonely.tracker.block(nodes.all["n1"].peer).get(timeout=5)
+    nodes.run(2)
+    lonely.crash()
+    nodes.all["n0"].crash()  # its only seed
+    back = nodes.restart(lonely)
+    nodes.run_until(lambda: len(back.connected()) == 2, within=60)
+    assert back.connected() == {nodes.all["n2"].peer, nodes.all["n3"].peer}

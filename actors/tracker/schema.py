@@ -1,0 +1,112 @@
+"""The tables of the address book in SQLite, and how an older file becomes a newer one.
+
+`PRAGMA user_version` counts the migrations that a file has had. Migration n makes version n out of n - 1; what stands
+here once never changes, a change is one migration more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+APPLICATION_ID = 0x526F6F6B  # "Rook": that a file with tables is ours
+_PEER = "BLOB PRIMARY KEY CHECK (typeof(peer) = 'blob' AND length(peer) = 32)"
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        f"""CREATE TABLE peers (
+            peer {_PEER}, address TEXT, signed BLOB, seen_at REAL, failed_at REAL, missed_at REAL,
+            delay REAL NOT NULL, reservable_at REAL, retry_at REAL, rest_until REAL, saved_at REAL NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE TABLE blocks (target TEXT PRIMARY KEY, until REAL NOT NULL, saved_at REAL NOT NULL) WITHOUT ROWID",
+        f"CREATE TABLE trust (peer {_PEER}, trusted INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+PEER_COLUMNS = (
+    "peer",
+    "address",
+    "signed",
+    "seen_at",
+    "failed_at",
+    "missed_at",
+    "delay",
+    "reservable_at",
+    "retry_at",
+    "rest_until",
+    "saved_at",
+)
+COLUMNS = {
+    "peers": PEER_COLUMNS,
+    "blocks": ("target", "until", "saved_at"),
+    "trust": ("peer", "trusted"),
+    "facts": ("name", "value"),
+}
+"""What the newest version has, to tell a file of ours from one that only says so."""
+
+
+class TooNew(Exception):
+    """The file has had migrations that this program does not know. found, known: versions."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(f"version {found}, and this program knows {known}")
+        self.found = found
+        self.known = known
+
+
+class Foreign(Exception):
+    """A database, but no address book."""
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> int:
+    """Bring a file to the newest version, in one transaction, or make its tables; the version it had.
+
+    Raises TooNew or Foreign, with nothing changed, or what SQLite raises.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise Foreign("it is another program's database")
+    if version > len(migrations):
+        raise TooNew(version, len(migrations))
+    if version < 0 or bool(version) != bool(tables):
+        raise Foreign(f"it has {tables} tables and says that it is version {version}")
+    if version < len(migrations):
+        with transaction(connection):
+            for statement in chain.from_iterable(migrations[version:]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+    return int(version)
+
+
+def check_whole(connection: sqlite3.Connection) -> None:
+    """Look whether a file is whole. Raises Foreign, or what SQLite raises."""
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise Foreign(str(said))
+
+
+def check_tables(connection: sqlite3.Connection) -> None:
+    """Look whether a file of the newest version has the tables it should have. Raises Foreign."""
+    for table, columns in COLUMNS.items():
+        found = tuple(name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})"))
+        if found != columns:
+            raise Foreign(f"its table {table} has the columns {', '.join(found) or 'of none'}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is done inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have done so by itself
+            connection.execute("ROLLBACK")
+        raise
