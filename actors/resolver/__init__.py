@@ -4,11 +4,11 @@ An application gives two things: a `Consumer` that judges bytes, and a `Producer
 named instance with one channel and keys of one length.
 
 **Asking.** `fetch(key, subscriber)` wants a key until its bytes are accepted or nobody wants them any more. A key that
-is wanted twice is asked for once, and delivered once to both. Candidates are the peers of the latest peer set
-(`ask: all`, or its primary ones) to whom a link is open. A fresh key goes to the peer with the lowest cost, a retry to
-a random other one, after `fetch_retry_delay`. A peer that is silent for `fetch_timeout`, has no data, or loses its
-link, is followed by another; what is over a peer's quota goes to another at once. A targeted fetch asks its targets
-only; `maintenance` is told which of them have no connection.
+is wanted twice is asked for once, and delivered once to both. Candidates are the peers of the latest peer set to
+whom a link is open: primary ones first, and (`ask: all`) secondary ones where no primary one is left. A fresh key goes
+to the peer with the lowest cost, a retry to a random other one, after `fetch_retry_delay`. A peer that is silent for
+`fetch_timeout`, has no data, or loses its link, is followed by another; what is over a peer's quota goes to another at
+once. A targeted fetch asks its targets only; `maintenance` is told which of them have no connection.
 
 **Judging.** Bytes go to `Consumer.deliver`, which answers an `Outcome` (or True, False) now or later. COMPLETE ends the
 key, and who asked during the verdict gets the same bytes. AMBIGUOUS asks again. IGNORED drops the key. INVALID has the

@@ -22,6 +22,7 @@ from ...transport.channel import Channel
 from ...transport.identity import PeerId
 from ..maintenance.mailbox import Mailbox as Maintenance
 from ..tracker.mailbox import Mailbox as Tracker
+from ..tracker.sets import PeerSet
 from .application import Consumer
 from .config import Config
 from .effects import Accepted, Block, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
@@ -154,9 +155,10 @@ class Client:
         self.perform(self.inflight.closed(link, self._engine.now()))
         self.hints.consider((peer,))
 
-    def reconcile(self, index: int, allowed: frozenset[PeerId]) -> None:
+    def reconcile(self, index: int, latest: PeerSet) -> None:
         """Who may be asked."""
-        if self.fetcher.reconcile(index, allowed):
+        secondary = latest.secondary if self._config.ask == "all" else ()
+        if self.fetcher.reconcile(index, frozenset(latest.primary), frozenset(secondary)):
             self.hints.consider_all()
 
     def tick(self) -> None:
@@ -178,6 +180,9 @@ class Client:
             self._engine.mailbox.tell(SendMore())
             wake_up = math.inf
         self._wake_at(min(wake_up, self.fetcher.deadline()))
+
+    def observe(self) -> None:
+        """Bring the gauges up to date: before they are read, since that is far rarer than a turn."""
         metrics = self._metrics
         metrics.live.set(len(self.inflight))
         metrics.waiting.set(self.fetcher.waiting)
@@ -272,8 +277,9 @@ class Client:
         if reason in (Reason.CONTRADICTED, Reason.UNANSWERED):
             self._engine.log.warning("key given up", key=key.hex(), reason=reason.value)
             self._emit(FetchFailed(key, reason))
-        error: FetchError = FetchCancelled(key) if reason is Reason.CANCELLED else FetchRetired(key, reason)
-        self._gets.fail_key(key, error)
+        if self._gets.waits_for(key):
+            error: FetchError = FetchCancelled(key) if reason is Reason.CANCELLED else FetchRetired(key, reason)
+            self._gets.fail_key(key, error)
 
     def _answered(self, effects: Effects) -> None:
         if not effects:

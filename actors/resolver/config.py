@@ -17,7 +17,7 @@ class Config(Settings):
     key_length: int = option(32, "Bytes of every key.", minimum=1, maximum=1024)
     max_message: Bytes = option(1024 * 1024, "Largest message sent, as transport's `max_message`.", minimum=1024)
     ask: Literal["all", "primary"] = option(
-        "all", "Whom to ask: every peer of the latest peer set, or only its primary peers."
+        "all", "Whom to ask: primary peers, and secondary ones where no primary one is left; or only primary peers."
     )
 
     fetch_timeout: Seconds = option(5.0, "Time for one peer to answer one request.", above=0)

@@ -130,11 +130,12 @@ class Engine(runtime.Engine[Mailbox]):
         registered = self.transport.register(self.channel, self.mailbox, quota)
         self.on_reply(registered, self.on_registered, within=REGISTER_TIMEOUT)
         self.tracker.subscribe(self.mailbox)
+        self.runtime.registry.collect(self.client.observe)
 
     def on_registered(self, answer: Exception | None) -> None:
         """A channel that is taken is a mistake in composing the node, so the node stops."""
-        if answer is not None:
-            raise answer
+        if answer is not None:  # an error of its own: a `Declined` as it is would stop nothing
+            raise RuntimeError(f"{self.name} cannot have channel {self.channel}: {answer}") from answer
 
     def on_stop(self) -> None:
         """Nothing is waited for any more."""
@@ -225,9 +226,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_peer_set_update(self, message: PeerSetUpdate) -> None:
         """Who may be asked from now on."""
-        latest = message.latest
-        allowed = latest.primary + latest.secondary if self.config.ask == "all" else latest.primary
-        self.client.reconcile(message.index, frozenset(allowed))
+        self.client.reconcile(message.index, message.latest)
         self.client.settle()
 
     def on_received(self, message: Received) -> None:

@@ -248,11 +248,11 @@ class Fetcher(Generic[P]):
         link = self._peers.link_of(peer)
         return () if link is None else self.close(link, now)
 
-    def reconcile(self, index: int, allowed: AbstractSet[P]) -> bool:
+    def reconcile(self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P] = frozenset()) -> bool:
         """Who may be asked from now on; False (and no effect) unless the index grows. Active requests go on."""
-        is_newer = self._peers.reconcile(index, allowed)
+        is_newer = self._peers.reconcile(index, primary, secondary)
         if is_newer:
-            self._blocked &= allowed
+            self._blocked &= primary | secondary
         return is_newer
 
     # Inside

@@ -55,6 +55,10 @@ class Gets:
         self._by_key.setdefault(key, []).append(self._last)
         return self._last
 
+    def waits_for(self, key: bytes) -> bool:
+        """Whether one waits for this key."""
+        return key in self._by_key
+
     def started(self, number: int, timer: Timer) -> None:
         """The timer that gives it up."""
         self._waiting[number].timer = timer

@@ -8,6 +8,7 @@
   At equal costs a peer without a sample goes first: a newcomer that stands at the score of the only known peer would
   else never be tried. Then decides a number drawn when the link opened, so that not every node begins at the same peer.
 * A retry asks a random peer among those that did not fail this key yet; when all did, among all.
+* Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Peers(Generic[P]):
         self._links: dict[P, _Link] = {}
         self._peer_of: dict[int, P] = {}
         self._allowed: frozenset[P] = frozenset()
-        self._candidates: dict[P, _Link] = {}
+        self._secondary: frozenset[P] = frozenset()
+        self._candidates: dict[P, _Link] = {}  # those with requests to spare
         self._index: int | None = None
 
     def open(self, peer: P, link_id: int) -> None:
@@ -50,8 +52,7 @@ class Peers(Generic[P]):
             raise AssertionError(f"{peer} has link {self._links[peer].id} still: its `closed` comes before `opened`")
         self._links[peer] = _Link(link_id, self._rng.random())
         self._peer_of[link_id] = peer
-        if self._may_be_asked(peer):
-            self._candidates[peer] = self._links[peer]
+        self._consider(peer)
 
     def close(self, link_id: int) -> tuple[int, ...]:
         """The ids of the requests that were out on this link; none for a link that is not known (any more)."""
@@ -61,13 +62,16 @@ class Peers(Generic[P]):
         self._candidates.pop(peer, None)
         return tuple(sorted(self._links.pop(peer).requests))
 
-    def reconcile(self, index: int, allowed: AbstractSet[P]) -> bool:
+    def reconcile(self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P]) -> bool:
         """A new peer set; False for one that is not newer than the last. Scores of absent peers are forgotten."""
         if self._index is not None and index <= self._index:
             return False
         self._index = index
-        self._allowed = frozenset(allowed)
-        self._candidates = {peer: link for peer, link in self._links.items() if self._may_be_asked(peer)}
+        self._allowed = frozenset(primary | secondary)
+        self._secondary = frozenset(secondary - primary)
+        self._candidates = {}
+        for peer in self._links:
+            self._consider(peer)
         self._scores.retain(self._allowed)
         return True
 
@@ -83,33 +87,46 @@ class Peers(Generic[P]):
         return peer in self._allowed
 
     def ready(self, now: float) -> list[P]:
-        limit = self._max_requests
-        return [p for p, link in self._candidates.items() if link.rests_until <= now and len(link.requests) < limit]
+        return [peer for peer, link in self._candidates.items() if link.rests_until <= now]
 
     def ready_at(self) -> list[tuple[P, float]]:
-        """The candidates with requests to spare, and until when each rests; in order of their links."""
-        limit = self._max_requests
-        return [(p, link.rests_until) for p, link in self._candidates.items() if len(link.requests) < limit]
+        """The candidates with requests to spare, and until when each rests."""
+        return [(peer, link.rests_until) for peer, link in self._candidates.items()]
 
     def rest(self, peer: P, until: float) -> None:
         self._links[peer].rests_until = until
 
     def asked(self, peer: P, request_id: int) -> None:
-        self._links[peer].requests.add(request_id)
+        requests = self._links[peer].requests
+        requests.add(request_id)
+        if len(requests) >= self._max_requests:
+            self._candidates.pop(peer, None)
 
     def ended(self, peer: P, request_id: int) -> None:
-        if peer in self._links:
-            self._links[peer].requests.discard(request_id)
+        link = self._links.get(peer)
+        if link is not None:
+            link.requests.discard(request_id)
+            if peer not in self._candidates:
+                self._consider(peer)
 
     def choose(self, ready: list[P], is_retry: bool, failed: Collection[P]) -> P:
         """The one of these to ask for a key which those in `failed` did not deliver."""
-        if not is_retry:
-            return min(ready, key=self._preference)
-        return self._rng.choice([peer for peer in ready if peer not in failed] or ready)
+        if failed:
+            ready = [peer for peer in ready if peer not in failed] or ready
+        if self._secondary:
+            ready = [peer for peer in ready if peer not in self._secondary] or ready
+        if is_retry:
+            return self._rng.choice(ready)
+        return ready[0] if len(ready) == 1 else min(ready, key=self._preference)
 
     def _preference(self, peer: P) -> tuple[float, bool, float]:
         link = self._links[peer]
         return self._scores.of(peer) * (1 + len(link.requests)), peer in self._scores, link.tie_break
+
+    def _consider(self, peer: P) -> None:
+        link = self._links[peer]
+        if self._may_be_asked(peer) and len(link.requests) < self._max_requests:
+            self._candidates[peer] = link
 
     def _may_be_asked(self, peer: P) -> bool:
         return peer in self._allowed and peer != self._me

@@ -66,6 +66,9 @@ class Heap:
 
     def first(self) -> Entry | None:
         """The first current entry, or a leftover that stands where it would."""
+        entries = self._entries
+        if not self._swept and (not entries or self._is_current(entries[0])):  # the usual case
+            return entries[0] if entries else None
         heads = [heap[0] for heap in (self._entries, self._swept) if self._surface(heap)]
         return min(heads, default=None)
 
@@ -77,6 +80,8 @@ class Heap:
         return bool(heap)
 
     def _sweep(self) -> None:
+        if not self._swept and len(self._entries) <= 2 * self._current + _LEFTOVERS_ALLOWED:  # the usual case
+            return
         for _ in range(min(_SWEPT_PER_EVENT, len(self._swept))):
             entry = self._swept.pop()
             if self._is_current(entry):
@@ -173,14 +178,17 @@ class Pending(Generic[P]):
         """
         if not ready:
             return None
+        if not self._targeted:
+            return self._untargeted.due(now)
         heads = [self._untargeted.due(now)]
-        if self._targeted:
-            heads += [self._targeted[peer].due(now) for peer in ready if peer in self._targeted]
+        heads += [self._targeted[peer].due(now) for peer in ready if peer in self._targeted]
         return min((head for head in heads if head is not None), default=None)
 
     def wake_up(self, ready_at: Collection[tuple[P, float]]) -> float:
         """When an entry will first have both its time and a ready peer, given when each candidate is ready."""
-        earliest = min((at for _, at in ready_at), default=math.inf)
+        if not ready_at:
+            return math.inf
+        earliest = min(at for _, at in ready_at)
         times = [max(earliest, self._untargeted.next_time())]
         if self._targeted:
             times += [max(at, self._targeted[p].next_time()) for p, at in ready_at if p in self._targeted]

@@ -71,8 +71,11 @@ class Subscribers(Generic[S]):
 
     def satisfy(self, key: bytes, delivered: Iterable[S]) -> tuple[S, ...]:
         """Remove those that got the bytes. Who came later remains and is returned."""
-        satisfied = frozenset(delivered)
-        return self._keep(key, tuple(each for each in self.of(key) if each not in satisfied))
+        present, satisfied = self.of(key), tuple(delivered)
+        if present == satisfied:  # nobody came later
+            self.drop(key)
+            return ()
+        return self._keep(key, tuple(each for each in present if each not in satisfied))
 
     def retain(self, key: bytes, predicate: Callable[[bytes, S], bool]) -> tuple[S, ...]:
         """Remove the subscribers of this key for which the predicate is false. Who remains is returned."""

@@ -22,30 +22,39 @@ PARTS = 256
 class KeyTable(Generic[V]):
     """Key -> value. Its order is reproducible, and not that of insertion."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "_size")
 
     def __init__(self) -> None:
         self._parts: list[dict[bytes, V]] = [{} for _ in range(PARTS)]
+        self._size = 0
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._parts[crc32(key) % PARTS]
+        return self._size > 0 and key in self._parts[crc32(key) % PARTS]
 
     def __getitem__(self, key: bytes) -> V:
         return self._parts[crc32(key) % PARTS][key]
 
     def __setitem__(self, key: bytes, value: V) -> None:
-        self._parts[crc32(key) % PARTS][key] = value
+        part = self._parts[crc32(key) % PARTS]
+        before = len(part)
+        part[key] = value
+        self._size += len(part) - before
 
     def __len__(self) -> int:
-        """Costs a look at each part."""
-        return sum(map(len, self._parts))
+        return self._size
 
     def get(self, key: bytes) -> V | None:
-        return self._parts[crc32(key) % PARTS].get(key)
+        return self._parts[crc32(key) % PARTS].get(key) if self._size else None
 
     def pop(self, key: bytes) -> V | None:
         """Remove the key if it is there; its value."""
-        return self._parts[crc32(key) % PARTS].pop(key, None)
+        if not self._size:
+            return None
+        part = self._parts[crc32(key) % PARTS]
+        before = len(part)
+        value = part.pop(key, None)
+        self._size += len(part) - before
+        return value
 
     def __iter__(self) -> Iterator[bytes]:
         """The keys. Of those added or removed meanwhile some are seen; a key that stays is seen exactly once."""

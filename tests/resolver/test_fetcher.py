@@ -316,6 +316,29 @@ def test_peer_that_failed_a_key_and_came_back_counts_as_not_asked_yet() -> None:
         assert sent(known, 2).peer == "a"
 
 
+def test_secondary_peer_is_asked_only_where_no_primary_one_is_left() -> None:
+    for seed in range(10):
+        known = fetcher("abcd", seed=seed, window=3)
+        known.reconcile(1, {"a", "b"}, {"b", "c", "d"})  # b is both, so primary
+        known.rate_answer("c", 0.001, 1)  # a better score does not count
+        known.add_ready(b"k", 0)
+        asked = []
+        for turn in range(8):
+            request = sent(known, turn)
+            asked.append(request.peer)
+            known.pop_missing(request.id, request.link, turn)
+        assert [set(asked[:2]), set(asked[2:4])] == [set("ab"), set("cd")]
+        assert [set(asked[4:6]), set(asked[6:])] == [set("ab"), set("cd")]
+
+
+def test_secondary_peer_takes_what_is_over_the_limits_of_the_primary_ones() -> None:
+    known = fetcher("ab", window=1)
+    known.reconcile(1, {"a"}, {"b"})
+    for number in range(2):
+        known.add_ready(bytes([number]), 0)
+    assert [sent(known, 0).peer, sent(known, 0).peer] == ["a", "b"]
+
+
 def test_retry_ignores_the_score() -> None:
     second = set()
     for seed in range(20):

@@ -1,5 +1,8 @@
 """The messages of the resolver's channel: golden bytes, round trips, and everything that is refused."""
 
+import hashlib
+import random
+
 import msgpack
 import pytest
 from hypothesis import given
@@ -36,6 +39,12 @@ def test_response_round_trips_within_the_stated_overhead(request_id: int, value:
     encoded = encode(Response(request_id, memoryview(value)))
     assert decode(encoded, 32) == Response(request_id, value)
     assert len(encoded) <= len(value) + wire.OVERHEAD
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 65_535, 65_536, 300_000])
+def test_response_is_encoded_as_msgpack_encodes_it_at_every_length_of_its_header(size: int) -> None:
+    value = bytes(range(256)) * (size // 256 + 1)
+    assert encode(Response(7, value[:size])) == msgpack.packb((wire.VERSION, 1, 7, value[:size]))
 
 
 @given(IDS)
@@ -113,3 +122,12 @@ def test_decode_of_arbitrary_bytes_gives_a_message_or_a_decode_error(data: bytes
     except DecodeError:
         return
     assert decode(encode(message), key_length=4) == message
+
+
+def test_format_is_pinned_by_the_hash_of_many_encodings() -> None:
+    rng, digest = random.Random(0), hashlib.sha256()
+    for _ in range(2**14):
+        request_id, body = rng.getrandbits(rng.randrange(65)), rng.randbytes(rng.randrange(300))
+        for message in (Request(request_id, body), Response(request_id, body), Missing(request_id)):
+            digest.update(encode(message))
+    assert digest.hexdigest() == "004163a31c9fb4858c873f2f9e54c0d058377aa71d63d69d31c24c69d8ff97ce"
