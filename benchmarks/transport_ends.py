@@ -58,10 +58,10 @@ def make(kind: str, identity: Identity) -> End:
 class Process:
     """An end in a process of its own."""
 
-    def __init__(self, *arguments: str) -> None:
-        """Start it; what it prints first is `greeting`."""
+    def __init__(self, *arguments: str, module: str = "benchmarks.transport_ends") -> None:
+        """Start `module`; what it prints first is `greeting`."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.transport_ends", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
