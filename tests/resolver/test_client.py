@@ -10,8 +10,8 @@ from rookery.actors import resolver, tracker
 from rookery.actors.resolver import Outcome, wire
 from rookery.actors.resolver.client import SENDS_PER_TURN
 from rookery.runtime import Feedback, Reply
-from rookery.transport import mailbox as transport
 from rookery.transport import ChannelTaken
+from rookery.transport import mailbox as transport
 from rookery.transport.reasons import Reason
 
 KEY, OTHER, VALUE = b"k", b"o", b"value"
