@@ -60,11 +60,16 @@ def test_crashed_member_that_starts_again_elsewhere_is_found_at_its_new_address(
     cluster.run(2.0)  # its generation is unix time in seconds
     again = cluster.start("erin")
     again.join(nodes[0])
-    cluster.until(cluster.is_full, within=40)
+
+    def is_found(node: Node) -> bool:
+        updates = node.heard(membership.MemberUpdated)
+        return bool(updates) and updates[-1].record == again.record
+
+    cluster.until(lambda: cluster.is_full() and all(map(is_found, nodes[:4])), within=40)
     for node in nodes[:4]:
         infos = {info.peer: info for info in node.mailbox.members().get(timeout=1).active}
         assert infos[again.peer].record == again.record
-        assert node.heard(membership.MemberUpdated)[-1].record.address == again.address
+        assert infos[again.peer].record.address == again.address
 
 
 def test_leaving_member_is_known_gone_before_its_leave_resolves_or_shortly_after(cluster: Cluster) -> None:

@@ -201,15 +201,14 @@ def _connect(core: Core, now: float, outbox: Outbox) -> None:
     core.connection = Connection.CONNECTED
     core.seed_attempts = 0
     core.awaited.clear()
-    first = core.rng.uniform(0.0, config.probe_period) if config.jitter_first_probe else config.probe_period
-    core.arm(ProbeRandomMember, first, now, outbox)
+    core.arm(ProbeRandomMember, core.first_of(config.probe_period), now, outbox)
     for kind, task in (
         (PeriodicAnnounce, config.periodic_announce),
         (PeriodicAnnounceDown, config.periodic_announce_to_down_members),
         (PeriodicGossip, config.periodic_gossip),
     ):
         if task is not None:
-            core.arm(kind, task.frequency, now, outbox)
+            core.arm(kind, core.first_of(task.frequency), now, outbox)
     sync.begin_syncing(core, now, outbox)
     outbox.notify(Active())
 
@@ -218,6 +217,6 @@ def _keep_announcing(core: Core, now: float, outbox: Outbox) -> None:
     """An isolated node goes on trying members it holds Down, and its seeds (defect D11)."""
     down = core.config.periodic_announce_to_down_members
     if down is not None and PeriodicAnnounceDown not in core.awaited:
-        core.arm(PeriodicAnnounceDown, down.frequency, now, outbox)
+        core.arm(PeriodicAnnounceDown, core.first_of(down.frequency), now, outbox)
     if core.seeds and core.config.announce_to_seeds is not None and AnnounceToSeeds not in core.awaited:
         core.arm(AnnounceToSeeds, core.config.announce_to_seeds, now, outbox)

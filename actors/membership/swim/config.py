@@ -96,8 +96,9 @@ class Config:
     announce_to_seeds: float | None = 2.0
     """While isolated, announce to the seeds of `join` after this time, doubling up to eight times it."""
 
-    jitter_first_probe: bool = True
-    """Spread the first probe over the period, so that members started together do not stay in lock-step."""
+    jitter: bool = True
+    """The first probe, and the first of each periodic task, come at any time within their period, so that members that
+    were started together do not stay in lock-step."""
 
     max_incarnation_jump: int = 1_000
     """A third party's word that raises a known incarnation by more than this is refused (defect D12)."""

@@ -146,6 +146,10 @@ class Core:
         """Await the next timer of this kind, in place of any earlier one."""
         outbox.schedule(kind(self.expect(kind, delay, now)), delay)
 
+    def first_of(self, period: float) -> float:
+        """When the first of a repeating task comes, in seconds from now."""
+        return self.rng.uniform(0.0, period) if self.config.jitter else period
+
     def expect(self, kind: type, delay: float, now: float) -> int:
         """The token by which the awaited timer of this kind will be known."""
         token = self.next_token()

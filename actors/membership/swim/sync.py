@@ -30,7 +30,7 @@ def begin_syncing(core: Core, now: float, outbox: Outbox) -> None:
     """We are Connected: the first sync comes soon, and not at once for all that start together."""
     if core.config.sync is not None:
         core.sync_wait = core.config.sync / _FIRST_SHARE
-        core.arm(PeriodicSync, core.rng.uniform(0.0, core.sync_wait), now, outbox)
+        core.arm(PeriodicSync, core.first_of(core.sync_wait), now, outbox)
 
 
 def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:

@@ -21,7 +21,7 @@ from rookery.actors.membership.swim import (
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_item, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Gossip, Header, Message, Packet
 
-QUIET = replace(Config.simple(), jitter_first_probe=False, notify_down_members=True)
+QUIET = replace(Config.simple(), jitter=False, notify_down_members=True)
 """No periodic task, so that a test sees only what it provokes."""
 
 

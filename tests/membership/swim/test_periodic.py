@@ -79,9 +79,19 @@ def test_periodic_gossip_with_nothing_waiting_sends_nothing() -> None:
 
 
 def test_lan_preset_arms_its_tasks_on_connecting_and_syncs_in_place_of_announcing() -> None:
-    rig = Rig(Config.new_lan(5), knows=[ANN])
+    rig = Rig(replace(Config.new_lan(5), jitter=False), knows=[ANN])
     assert [rig.waiting(timer) for _, timer, _, _ in TASKS] == [[], [65.0], [0.2]]
-    assert len(rig.waiting(PeriodicSync)) == 1
+    assert rig.waiting(PeriodicSync) == [30 / 8]
+
+
+@pytest.mark.parametrize(("field", "timer", "message", "members"), TASKS)
+def test_periodic_task_with_jitter_comes_first_at_any_time_within_its_period(
+    field: str, timer: type[Timer], message: Message, members: set[MemberId]
+) -> None:
+    config = replace(QUIET, jitter=True, **{field: EVERY})  # type: ignore[arg-type]
+    waits = [Rig(config, knows=[ANN], seed=seed).waiting(timer)[0] for seed in range(20)]
+    assert 0 <= min(waits) < 1.5
+    assert 5.5 < max(waits) <= EVERY.frequency
 
 
 def test_join_announces_to_every_seed_but_ourselves_and_again_with_doubling_waits() -> None:

@@ -271,7 +271,7 @@ def test_hinted_member_is_the_next_target() -> None:
 
 
 def test_first_probe_falls_anywhere_in_the_period_with_jitter() -> None:
-    config = replace(QUIET, jitter_first_probe=True)
+    config = replace(QUIET, jitter=True)
     rigs = [Rig(config, knows=[ANN], seed=seed) for seed in range(8)]
     waits = [rig.waiting(ProbeRandomMember)[0] for rig in rigs]
     assert all(0 <= wait <= config.probe_period for wait in waits)
