@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+import msgpack
 
 from rookery.actors.maintenance import wire as exchange
 from rookery.actors.membership.envelope import Envelope
@@ -73,6 +75,14 @@ def _joined(frames: Sequence[bytes]) -> bytes:
     return b"".join(bytes([len(frame)]) + frame for frame in frames)
 
 
+def _single(frame: bytes) -> list[tuple[int, bytes]]:
+    """The short way for a batch of one says the same as the long way, where it says anything."""
+    long = codec.decode_batch([frame])
+    short = codec.decode_single(frame)
+    assert short is None or [short] == long
+    return long
+
+
 DECODERS: dict[str, Decoder] = {
     "control": Decoder(codec.decode_control, DecodeError, [codec.encode_control(message) for message in CONTROL]),
     "batch": Decoder(
@@ -83,6 +93,7 @@ DECODERS: dict[str, Decoder] = {
             _joined([b"\x01\0\0\1\x10\x80\0\0\2", b"hi"]),
         ],
     ),
+    "single": Decoder(_single, DecodeError, [codec.encode_batch([(16, payload)])[0] for payload in (b"hi", b"")]),
     "record": Decoder(lambda data: PeerRecord.decode(data, network="net"), DecodeError, [RECORD.encode()]),
     "address": Decoder(
         lambda data: parse_peer(data.decode("latin-1")),
@@ -148,3 +159,53 @@ def damaged(good: bytes, rng: random.Random) -> bytes:
             case _:
                 data[at:at] = rng.randbytes(rng.randint(1, 6))
     return bytes(data)
+
+
+def reshaped(good: bytes, rng: random.Random) -> bytes:
+    """The msgpack value in the bytes with one item changed, so that it gets past the parser; other bytes damaged."""
+    try:
+        value = msgpack.unpackb(good, max_map_len=0, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException):  # this can be the bytes of a fuzzer
+        return damaged(good, rng)
+    holders = [holder for holder in _lists_in(value) if holder]
+    if not holders:
+        return damaged(good, rng)
+    holder = rng.choice(holders)
+    at = rng.randrange(len(holder))
+    match rng.randrange(4):
+        case 0:
+            del holder[at]
+        case 1:
+            holder.insert(at, rng.choice(holder))
+        case 2:
+            holder[at] = rng.choice(ODDITIES)
+        case _:
+            holder[at] = _changed(holder[at], rng)
+    packed: bytes = msgpack.packb(value)
+    return packed
+
+
+ODDITIES: list[object] = [
+    *(0, 1, -1, 255, 2**16, 2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1, -(2**63)),
+    *(None, True, False, 0.5, float("nan"), "", "text", b"", bytes(32), bytes(64), bytes(2000), [], [[]], [1] * 20, {}),
+]
+
+
+def _lists_in(value: object) -> Iterator[list[object]]:
+    if isinstance(value, list):
+        yield value
+        for item in value:
+            yield from _lists_in(item)
+
+
+def _changed(item: object, rng: random.Random) -> object:
+    match item:
+        case bool():
+            return not item
+        case int():
+            return max(-(2**63), min(2**64 - 1, item + rng.choice((-1, 1, rng.randrange(256), rng.randrange(2**32)))))
+        case str():
+            return item + rng.choice("x:[]0\0\u00e9") if rng.random() < 0.5 else item[: rng.randrange(len(item) + 1)]
+        case bytes():
+            return damaged(item, rng)
+    return rng.choice(ODDITIES)

@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import importlib.util
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.transport.codec import encode_batch
-from tests.fuzzing import DECODERS, damaged
+from tests.fuzzing import DECODERS, damaged, reshaped
 from tests.transport.scene import Scene, pour, resident
 from tests.transport.worlds import RealWorld
 
 MILLION = 1_000_000
-FUZZER = Path(__file__).parent.parent.parent / "fuzz" / "decoders.py"
+ROOT = Path(__file__).resolve().parents[2]
+UNPACKS = re.compile("'unpackb'|'Unpacker'")
+FUZZER = ROOT / "fuzz" / "decoders.py"
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_decoder_takes_what_is_good(name: str) -> None:
     assert all(DECODERS[name].survives(good) for good in DECODERS[name].good)
+
+
+def code_that_decodes() -> set[tuple[str, int]]:
+    """Where each function begins that is named `decode...` or unpacks msgpack itself."""
+    found: set[tuple[str, int]] = set()
+    for path in (path for layer in ("transport", "actors", "node") for path in (ROOT / layer).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and (
+                node.name.lstrip("_").startswith("decode") or UNPACKS.search(ast.dump(node))
+            ):
+                found.add((str(path), min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])))
+    return found
+
+
+def test_every_function_that_decodes_is_reached_by_one_of_the_decoders_here() -> None:
+    reached: set[tuple[str, int]] = set()
+
+    def called(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            reached.add((str(Path(frame.f_code.co_filename).resolve()), frame.f_code.co_firstlineno))
+
+    sys.setprofile(called)
+    try:
+        for decoder in DECODERS.values():
+            assert all(map(decoder.survives, decoder.good))
+    finally:
+        sys.setprofile(None)
+    assert code_that_decodes() - reached == set(), "each of these needs an entry in tests/fuzzing.py"
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -43,6 +76,14 @@ def test_decoder_of_damaged_bytes_raises_nothing_but_its_own_error(name: str, se
     DECODERS[name].survives(damaged(rng.choice(DECODERS[name].good), rng))
 
 
+@pytest.mark.parametrize("name", DECODERS)
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=50)
+def test_decoder_of_values_with_a_wrong_item_raises_nothing_but_its_own_error(name: str, seed: int) -> None:
+    rng = random.Random(seed)
+    DECODERS[name].survives(reshaped(rng.choice(DECODERS[name].good), rng))
+
+
 @pytest.mark.full
 @pytest.mark.timeout(600)
 def test_a_million_hostile_frames_raise_nothing_else_and_leave_memory_flat() -> None:
@@ -54,7 +95,8 @@ def test_a_million_hostile_frames_raise_nothing_else_and_leave_memory_flat() -> 
             gc.collect()
             before = resident()
         decoder = decoders[number % len(decoders)]
-        refused += not decoder.survives(damaged(rng.choice(decoder.good), rng))
+        harm = damaged if rng.random() < 0.5 else reshaped
+        refused += not decoder.survives(harm(rng.choice(decoder.good), rng))
     gc.collect()
     assert refused > MILLION // 2
     assert resident() - before < 16 * 2**20
@@ -89,12 +131,13 @@ def test_stream_of_hostile_messages_over_a_real_socket_harms_nobody(scene: Scene
 
 
 @pytest.mark.full
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris")
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris: pip install .[fuzz]")
 def test_coverage_guided_fuzzer_finds_nothing_in_20_seconds(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(FUZZER), "-max_total_time=20", f"-artifact_prefix={tmp_path}/", str(tmp_path)],
         capture_output=True,
         text=True,
+        timeout=55,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
