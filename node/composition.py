@@ -3,10 +3,12 @@
 `Node` runs it in a process, `rookery.node.testing` in a simulation: it is the same text for every runtime.
 
 * Mailboxes are made first and queue until their engine starts; every channel is registered before `listen`.
-* Whatever touches the machine comes from outside: the runtime, the wire, the store.
+* Whatever touches the machine comes from outside: the runtime, the wire, the store, the file of members.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from .. import transport
 from ..actors import connections, maintenance, membership, resolver, tracker
@@ -40,10 +42,18 @@ class Actors:
         self.resolver = runtime.mailbox(resolver.Mailbox)
         self.files = runtime.mailbox(blobs.Mailbox)
 
-    def start_engines(self, *, store: Store, book: tracker.Storage | None, wire: WireFactory = zmq_wire) -> Address:
+    def start_engines(
+        self,
+        *,
+        store: Store,
+        book: tracker.Storage | None,
+        wire: WireFactory = zmq_wire,
+        snapshot: Path | None = None,
+    ) -> Address:
         """Start every engine and listen; where others may dial. Raises what an engine cannot start with.
 
-        store: of blocks of files. book: of addresses, blocks and trust; None keeps none.
+        store: of blocks of files. book: of addresses, blocks and trust; None keeps none. snapshot: the file in which
+        the members outlive the node; None for none.
         """
         config, start = self.config, self.runtime.start
         net, peers, conns, members = self.transport, self.tracker, self.connections, self.membership
@@ -74,7 +84,7 @@ class Actors:
             transport=net,
             channel=maintenance.CHANNEL,
         )
-        start(members, membership.Engine, config.gossip, transport=net, tracker=peers)
+        start(members, membership.Engine, config.gossip, transport=net, tracker=peers, snapshot=snapshot)
         start(
             self.resolver,
             resolver.Engine,

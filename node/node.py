@@ -82,7 +82,7 @@ class Node(Actors):
         if config.tracker.book is not None:
             kept = tracker.SqliteStorage(config.data / config.tracker.book, network=config.transport.network)
             book = self._disk.enter_context(contextlib.closing(kept))
-        self.start_engines(store=store, book=book)
+        self.start_engines(store=store, book=book, snapshot=config.data / "members")
         self.runtime.start(
             self.control,
             control.Engine,

@@ -221,16 +221,17 @@ class Engine(Core):
 
     def on_renew(self, message: Renew) -> PeerRecord:
         """Sign a newer record of ourselves."""
-        self._sign_record(self.record.address, max(message.generation, self.record.generation) + 1)
+        generation = max(message.generation, self.record.generation) + 1
+        self._sign_record(self.record.address, generation, message.metadata)
         return self.record
 
-    def _sign_record(self, address: Address | None, generation: int) -> None:
+    def _sign_record(self, address: Address | None, generation: int, metadata: bytes | None = None) -> None:
         self.record = PeerRecord.sign(
             self.identity,
             network=self.config.network,
             address=address,
             generation=generation,
-            metadata=self.record.metadata,
+            metadata=self.record.metadata if metadata is None else metadata,
         )
 
     # Timers ----------------------------------------------------------------------------------------------------------

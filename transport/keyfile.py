@@ -9,15 +9,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ..runtime.files import replace_file
 from .identity import Identity
 
 MODE = 0o600
@@ -44,7 +43,7 @@ def save(identity: Identity, path: str | os.PathLike[str], passphrase: str | Non
     path = Path(path)
     pem = _pem(identity, None if passphrase is None else _passphrase_bytes(path, passphrase))
     try:
-        _replace(path, pem)
+        replace_file(path, pem, mode=MODE)
     except OSError as error:
         raise KeyFileError(path, f"cannot be written: {error.strerror}") from error
 
@@ -78,27 +77,6 @@ def _pem(identity: Identity, secret: bytes | None) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption() if secret is None else serialization.BestAvailableEncryption(secret),
     )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside `path`, sync, rename, sync the folder."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, MODE)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read(path: Path) -> bytes:

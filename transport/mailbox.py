@@ -15,7 +15,7 @@ from .address import Address
 from .gatekeeper import Direction, Gate, Role, Ticket
 from .identity import PeerId
 from .reasons import Reason
-from .record import PeerRecord
+from .record import MAX_METADATA_BYTES, PeerRecord
 
 # Events: told to observers and to the receivers of channels ----------------------------------------------------------
 
@@ -194,9 +194,13 @@ class GetRecord(Request[PeerRecord]):
 
 @dataclass(frozen=True, slots=True)
 class Renew(Request[PeerRecord]):
-    """Sign a record of a generation above `generation`; the new one is used from now on."""
+    """Sign a record of a generation above `generation`; the new one is used from now on.
+
+    metadata: in place of the present ones, at most 512 bytes; None leaves them.
+    """
 
     generation: int
+    metadata: bytes | None = None
 
 
 class Mailbox(runtime.Mailbox):
@@ -248,6 +252,8 @@ class Mailbox(runtime.Mailbox):
         """This node's record."""
         return self.ask(GetRecord())
 
-    def renew(self, generation: int) -> Reply[PeerRecord]:
-        """A newer record of this node; see `Renew`."""
-        return self.ask(Renew(generation))
+    def renew(self, generation: int, metadata: bytes | None = None) -> Reply[PeerRecord]:
+        """A newer record of this node; see `Renew`. Raises ValueError for more than 512 bytes of metadata."""
+        if metadata is not None and len(metadata) > MAX_METADATA_BYTES:
+            raise ValueError(f"metadata of {len(metadata)} bytes: allowed are {MAX_METADATA_BYTES}")
+        return self.ask(Renew(generation, metadata))

@@ -8,9 +8,11 @@ The engine is one of transport's observers and takes its packets. It takes part 
   on request (`participant`, `post`, `envelope`).
 * Nobody is heard whose record is not held, and nobody can be a member without an address.
 * A closed connection is no evidence of death: that peer is probed next. An opened one to a stranger is announced on.
-* A peer that this node blocks is neither probed nor accused, so a block here kills nobody elsewhere.
+* A peer that this node blocks is neither probed nor accused, so a block here kills nobody elsewhere (`barred`).
 * A node that is held dead goes on under its next generation; transport signs the record for it.
-* Each settled change of the visible members becomes the tracker's next peer set, all of them primary (`feeder`).
+* Each settled change of the visible members becomes the tracker's next peer set (`feeder`). A member's own tags say
+  whether it is a primary or a secondary peer (`tags`).
+* A node that starts again begins with those who were there when it ended (`memory`, `snapshot`).
 * `leave` is said three times, so that nobody has to find out; `join` afterwards comes back under a new generation.
 * While isolated the node announces itself to its seeds, with back-off, and to members that it holds dead.
 * Every packet that is dropped is counted with its reason.
@@ -37,6 +39,7 @@ from .mailbox import (
     Subscribe,
 )
 from .swim import State
+from .tags import tags_of
 
 __all__ = [
     "Config",
@@ -59,4 +62,5 @@ __all__ = [
     "Seed",
     "State",
     "Subscribe",
+    "tags_of",
 ]

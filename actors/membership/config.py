@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple, Self
 
-from ...runtime.settings import Bytes, Problem, Seconds, Settings, option
+from ...runtime.settings import Bytes, Problem, Seconds, Settings, option, section
 from ...transport.address import Address, format_peer, parse_peer
 from ...transport.identity import PeerId
 from . import swim
+from .tags import encode_tags
 
 MAX_SWIM_BYTES = 16_384
 """With its records a packet must stay below the 64 KiB that transport carries."""
@@ -47,6 +48,15 @@ class Config(Settings):
         1.0, "Longest time from the first change to the next peer set, however restless the list is.", minimum=0
     )
 
+    tags: Mapping[str, str] = section(
+        dict, "Texts by name that other members are told of this one. `role: secondary`: do not dial me."
+    )
+    snapshot: bool = option(True, "Keep the members in a file of the data folder, and begin with them after a restart.")
+    snapshot_every: Seconds = option(10.0, "A change of the members is in that file after this time.", above=0)
+    snapshot_age: Seconds = option(
+        3600.0, "The members of an older file are only announced to, not taken for alive.", minimum=0
+    )
+
     preset: Literal["lan", "wan", "simple"] = option(
         "lan", "Timing for one site (lan), for the internet (wan), or without periodic tasks (simple)."
     )
@@ -79,6 +89,10 @@ class Config(Settings):
         """The rules between fields."""
         if self.settle_at_most < self.settle:
             yield Problem(("settle_at_most",), "is below settle", f"at least {self.settle:g} seconds")
+        try:
+            encode_tags(self.tags)
+        except ValueError as error:
+            yield Problem(("tags",), str(error))
         timing = self._preset()
         period = self.probe_period or timing.probe_period
         if (self.probe_rtt or timing.probe_rtt) >= period:

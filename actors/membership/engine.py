@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ... import runtime
 from ...runtime import Feedback, Message, Reply
@@ -11,12 +12,14 @@ from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, Packet
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.record import PeerRecord
+from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
-from ..tracker.mailbox import PeerBlocked, PeerUnblocked
+from .barred import Barred
 from .config import Config
 from .errors import NoAddress
 from .feeder import Feeder, Settled
 from .mailbox import (
+    Discovered,
     GetMembers,
     Join,
     Leave,
@@ -26,15 +29,21 @@ from .mailbox import (
     MemberUp,
     MemberUpdated,
     Rejoined,
+    SetTags,
     Subscribe,
 )
+from .memory import Memory, Save
 from .metrics import Metrics
 from .participant import AskForRecords, Participant, SwimTimer
-from .swim import MemberId
+from .records import MAX_FOUND
+from .snapshot import Snapshot
+from .swim import MemberId, State
+from .tags import encode_tags
 
 _ANSWER_WITHIN = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip, each to `num_indirect_probes` members
 _FAREWELL_EVERY = 0.1  # seconds
+_SLICE = 100  # members taken from the file in one turn
 
 _Seeds = tuple[tuple[PeerId, Address], ...]
 
@@ -49,8 +58,11 @@ class Farewell(Message):
 class Engine(runtime.Engine[Mailbox]):
     """Who is alive."""
 
-    def __init__(self, config: Config, *, transport: Transport, tracker: Tracker) -> None:
-        """transport: carries the packets; this engine's mailbox should be among its observers."""
+    def __init__(self, config: Config, *, transport: Transport, tracker: Tracker, snapshot: Path | None = None) -> None:
+        """transport: carries the packets; this engine's mailbox should be among its observers.
+
+        snapshot: the file in which the members outlive this engine; None for none.
+        """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
         self._feeder = Feeder(
@@ -61,6 +73,13 @@ class Engine(runtime.Engine[Mailbox]):
             members=lambda: () if self._participant is None else self._participant.view.visible,
             tell=self._tell,
         )
+        self._memory = Memory(
+            self,
+            config,
+            snapshot,
+            self._metrics,
+            members=lambda: None if self._participant is None else self._participant.snapshot(),
+        )
         self.handlers = {
             Packet: self.on_packet,
             SwimTimer: self.on_swim_timer,
@@ -68,9 +87,14 @@ class Engine(runtime.Engine[Mailbox]):
             Settled: self._feeder.on_settled,
             Opened: self.on_opened,
             Closed: self.on_closed,
-            PeerBlocked: lambda event: self._blocked.add(event.peer),
-            PeerUnblocked: lambda event: self._blocked.discard(event.peer),
+            PeerBlocked: lambda event: self._barred.add(event.peer),
+            PeerUnblocked: lambda event: self._barred.discard(event.peer),
+            IpBlocked: lambda event: self._barred.add(event.target),
+            IpUnblocked: lambda event: self._barred.discard(event.target),
             Join: self.on_join,
+            Discovered: self.on_discovered,
+            SetTags: self.on_set_tags,
+            Save: self._memory.on_save,
             Leave: self.on_leave,
             Farewell: self.on_farewell,
             GetMembers: self.on_get_members,
@@ -80,13 +104,15 @@ class Engine(runtime.Engine[Mailbox]):
         self._transport = transport
         self._tracker = tracker
         self._participant: Participant | None = None
-        self._blocked: set[PeerId] = set()
+        self._barred = Barred()
+        self._metadata = encode_tags(config.tags)
         self._subscribers: dict[runtime.Mailbox, frozenset[type[Message]]] = {}
         self._farewell: Reply[None] | None = None
+        self._found: tuple[PeerRecord, ...] = ()
 
     def on_start(self) -> None:
         """Packets and blocks; taking part begins with `join`."""
-        self._tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked)
+        self._tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self.on_reply(self._transport.receive_packets(self.mailbox), self._on_receiving, within=_ANSWER_WITHIN)
 
     def _on_receiving(self, answer: Exception | None) -> None:
@@ -98,7 +124,7 @@ class Engine(runtime.Engine[Mailbox]):
     def on_packet(self, packet: Packet) -> None:
         if self._participant is None:
             self._metrics.packets.inc("not_joined")
-        elif packet.peer in self._blocked:  # it waited here when the block overtook it
+        elif self._barred.bars(packet.peer, None):  # it waited here when the block overtook it
             self._metrics.packets.inc("blocked")
         else:
             self._participant.packet(packet)
@@ -129,24 +155,62 @@ class Engine(runtime.Engine[Mailbox]):
             participant.join(seeds)
             return None
         reply: Reply[None] = Reply()
-        record = (
-            self._transport.record()
-            if participant is None
-            else self._transport.renew(participant.swim.identity.generation)
-        )
-        self.on_reply(record, lambda own: self._take_part(own, seeds, reply), within=_ANSWER_WITHIN)
+        if participant is None:
+            self.on_reply(self._transport.record(), lambda own: self._begin(own, seeds, reply), within=_ANSWER_WITHIN)
+        else:
+            record = self._transport.renew(participant.swim.identity.generation)
+            self.on_reply(record, lambda own: self._take_part(own, seeds, reply), within=_ANSWER_WITHIN)
         return reply
 
-    def _take_part(self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
+    def _begin(self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
+        """The first time: with our tags, and with those who were there when this node ended."""
+        if isinstance(own, Exception) or own.address is None:
+            self._take_part(own, seeds, reply)
+        elif own.metadata != self._metadata:
+            record = self._transport.renew(own.generation, self._metadata)
+            self.on_reply(record, lambda own: self._begin(own, seeds, reply), within=_ANSWER_WITHIN)
+        else:
+            self._memory.load(own, lambda known: self._take_part(own, seeds, reply, known))
+
+    def _take_part(
+        self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None], known: Snapshot | None = None
+    ) -> None:
         if isinstance(own, Exception):
             reply.fail(own)
         elif own.address is None:
             self.log.error("no address to be dialled at, so not a member; set transport.advertise")
             reply.fail(NoAddress("this node advertises no address, so nobody can probe it: set transport.advertise"))
         else:
-            self._become(own).join(seeds)
+            participant = self._become(own)
+            participant.join(seeds)
+            participant.discovered(self._found)
+            self._found = ()
             self.log.info("taking part", peer=own.peer.short, generation=own.generation, seeds=len(seeds))
+            if known is None:
+                reply.set(None)
+            else:
+                self._remember(participant, known, reply)
+
+    def _remember(self, participant: Participant, known: Snapshot, reply: Reply[None]) -> None:
+        """Some of them are seeds from now on; all are members again, if they were so a short time ago."""
+        age = self.wall() - known.at
+        active = [each.record for each in known.members if each.state is not State.DOWN]
+        likely = active or [each.record for each in known.members]
+        self.log.info("members remembered", active=len(active), seconds=round(age, 1))
+        participant.discovered(self.rng.sample(likely, min(len(likely), MAX_FOUND // 2)))
+        if age > self._config.snapshot_age:
             reply.set(None)
+            return
+
+        def restore(begin: int) -> None:
+            participant.restore(known.members[begin : begin + _SLICE])
+            if begin + _SLICE < len(known.members):
+                self.next_slice(lambda: restore(begin + _SLICE))
+            else:
+                participant.greet()
+                reply.set(None)
+
+        restore(0)
 
     def _become(self, own: PeerRecord) -> Participant:
         """This node as a member under its own record."""
@@ -158,14 +222,40 @@ class Engine(runtime.Engine[Mailbox]):
                 own,
                 transport=self._transport,
                 metrics=self._metrics,
-                blocked=self._blocked,
+                barred=self._barred,
                 tell=self._tell,
                 rejoined=self._on_rejoin,
             )
         elif participant.has_left and participant.renewed(own):
             self._end_farewell()
-            participant.come_back()
+            participant.go_on()
         return participant
+
+    def on_discovered(self, message: Discovered) -> None:
+        if self._participant is not None:
+            self._participant.discovered(message.records)
+        else:
+            self._found = (*self._found, *message.records)[-MAX_FOUND:]
+
+    def on_set_tags(self, message: SetTags) -> Reply[None] | None:
+        """Our record has tags, so it takes a new one, and with that a new generation."""
+        self._metadata = message.metadata
+        participant = self._participant
+        if participant is None or participant.own.metadata == message.metadata:
+            return None
+        reply: Reply[None] = Reply()
+        renewed = self._transport.renew(participant.swim.identity.generation, message.metadata)
+        self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), within=_ANSWER_WITHIN)
+        return reply
+
+    def _on_new_tags(self, own: PeerRecord | Exception, reply: Reply[None]) -> None:
+        if isinstance(own, Exception):
+            reply.fail(own)
+            return
+        participant = self._participant
+        if participant is not None and participant.renewed(own) and not participant.has_left:
+            participant.go_on()
+        reply.set(None)
 
     def on_leave(self, _message: Leave) -> Reply[None] | None:
         """The news is repeated a few times, as packets may be lost and nobody acknowledges it."""
@@ -222,9 +312,11 @@ class Engine(runtime.Engine[Mailbox]):
         if isinstance(event, MemberUp | MemberUpdated):
             self.log.info("member", change=kind.__name__, peer=event.peer.short, address=str(event.record.address))
             self._feeder.changed(event.record)
+            self._memory.changed()
         elif isinstance(event, MemberDown):
             self.log.info("member", change=kind.__name__, peer=event.peer.short)
             self._feeder.changed()
+            self._memory.changed()
         wanting = [mailbox for mailbox, kinds in self._subscribers.items() if kind in kinds]
         for mailbox in wanting:
             if mailbox.tell(event) is Feedback.CLOSED:

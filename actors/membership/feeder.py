@@ -2,7 +2,8 @@
 
 * A change starts, or restarts, the settle timer; the set is due `settle` after the last change, and at the latest
   `settle_at_most` after the first.
-* The next set lists every visible member as primary. Before it the tracker is told the new records.
+* The next set lists every visible member: as secondary if its tags say so, else as primary. Before it the tracker is
+  told the new records.
 * One set is under way at a time; what changes meanwhile makes another one.
 * After StaleSetId the set is sent again with the newest id + 1. After PeerSetTooLarge the old set stays until the
   next change. Without an answer in time the set is sent again.
@@ -24,6 +25,7 @@ from ..tracker.sets import TrackedPeers
 from .config import Config
 from .mailbox import PeerSetRefused
 from .metrics import Metrics
+from .tags import is_secondary
 
 _ANSWER_WITHIN = 10.0  # seconds, above the tracker's own wait for transport
 
@@ -88,7 +90,11 @@ class Feeder:
             self._tracker.hint(self._new_records.values())
             self._new_records = {}
         self._set_id, self._under_way, self._again = id, True, False
-        peers = TrackedPeers({record.peer: record.address for record in records})
+        primary, secondary = (
+            {record.peer: record.address for record in records if is_secondary(record) is second}
+            for second in (False, True)
+        )
+        peers = TrackedPeers(primary, secondary)
         self._engine.on_reply(self._tracker.track(id, peers), self._on_tracked, within=_ANSWER_WITHIN)
 
     def _on_tracked(self, answer: Exception | None) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from ... import runtime
 from ...runtime import Feedback, Limit, Message, Reply, Request
-from ...transport.address import Address
+from ...transport.address import Address, parse_peer
 from ...transport.identity import PeerId
 from ...transport.mailbox import Packet
 from ...transport.record import PeerRecord
 from .swim import State
+from .tags import encode_tags, tags_of
 
 # Events --------------------------------------------------------------------------------------------------------------
 
@@ -83,7 +84,11 @@ EVENTS: tuple[type[Message], ...] = (
 
 # Requests and commands -----------------------------------------------------------------------------------------------
 
-Seeds = Iterable[PeerRecord | tuple[PeerId, Address]]
+Seed = PeerRecord | tuple[PeerId, Address] | str
+"""A signed record, a peer and its address, or both as text: PEERID@tcp://HOST:PORT."""
+
+Seeds = Iterable[PeerRecord | tuple[PeerId, Address] | str]
+_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,20 @@ class Join(Request[None]):
     """Take part. seeds: peers and where they are; None for those of the configuration."""
 
     seeds: tuple[tuple[PeerId, Address], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered(Message):
+    """Others may be there."""
+
+    records: tuple[PeerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetTags(Request[None]):
+    """Other tags. metadata: as `tags.encode_tags` makes them."""
+
+    metadata: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +126,11 @@ class MemberInfo:
     incarnation: int
     record: PeerRecord
     since: float
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What the member says of itself."""
+        return tags_of(self.record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +167,32 @@ class Mailbox(runtime.Mailbox):
 
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 
-    def join(self, seeds: Seeds | None = None) -> Reply[None]:
+    def join(self, seeds: Seeds | Seed | None = None) -> Reply[None]:
         """Take part from now on, also again after `leave`; call it once transport listens.
 
-        seeds: records, or peers and their addresses, to announce this node to, now and while it is isolated; None for
-        those of the configuration. A later `join` only replaces them. This node itself among them is ignored.
-        Resolves when the announcements are on their way. Fails with NoAddress if this node cannot be dialled.
-        Raises ValueError for a record without an address.
+        seeds: one or many to announce this node to, now and while it is isolated: PEERID@tcp://HOST:PORT, a peer with
+        its address, or its signed record; None for those of the configuration. A later `join` only replaces them. This
+        node itself among them is ignored. Resolves when the announcements are on their way. Fails with NoAddress if
+        this node cannot be dialled. Raises ValueError for a text that is no seed, and for a record that is forged or
+        without an address.
         """
-        return self.ask(Join(None if seeds is None else tuple(map(_seed, seeds))))
+        if seeds is None:
+            return self.ask(Join())
+        return self.ask(Join(tuple(map(_seed, _many(seeds)))))
+
+    def discovered(self, records: Iterable[PeerRecord]) -> Feedback:
+        """Others may be there, by their own signed records, of which the newest 64 are remembered.
+
+        They are announced to while this node is isolated, at once if it is now. Forged records are refused and counted.
+        """
+        return self.tell(Discovered(tuple(records)))
+
+    def set_tags(self, tags: Mapping[str, str]) -> Reply[None]:
+        """Tell the others these tags in place of the present ones; resolves when our record has them.
+
+        This node goes on under a new generation. Raises ValueError for tags of more than 512 bytes.
+        """
+        return self.ask(SetTags(encode_tags(tags)))
 
     def leave(self) -> Reply[None]:
         """Tell the others that this node goes, so that nobody has to find out. Resolves when that has been said."""
@@ -176,9 +217,21 @@ class Mailbox(runtime.Mailbox):
         return self.tell(Subscribe(mailbox, wanted))
 
 
-def _seed(seed: PeerRecord | tuple[PeerId, Address]) -> tuple[PeerId, Address]:
+def _many(seeds: Seeds | Seed) -> Seeds:
+    if isinstance(seeds, str | PeerRecord):
+        return (seeds,)
+    if isinstance(seeds, tuple) and len(seeds) == _PAIR and isinstance(seeds[1], Address):
+        return (cast(tuple[PeerId, Address], seeds),)
+    return cast(Seeds, seeds)
+
+
+def _seed(seed: Seed) -> tuple[PeerId, Address]:
+    if isinstance(seed, str):
+        return parse_peer(seed)
     if not isinstance(seed, PeerRecord):
         return seed[0], seed[1]
     if seed.address is None:
         raise ValueError(f"the record of seed {seed.peer.short} has no address: a seed can be dialled")
+    if not seed.verify():
+        raise ValueError(f"the record of seed {seed.peer.short} is forged: its signature is not that peer's")
     return seed.peer, seed.address

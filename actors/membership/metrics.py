@@ -25,6 +25,9 @@ class Metrics:
         self.peer_sets = counter(
             "membership_peer_sets_total", "Peer sets given to the tracker, by answer.", labels=("answer",)
         )
+        self.snapshots = counter(
+            "membership_snapshots_total", "Reads and writes of the file of members, by outcome.", labels=("outcome",)
+        )
         self.backlog = gauge("membership_backlog", "Members with news still to be passed on.")
         self.protocol = gauge(
             "membership_protocol_events", "What the protocol counts since the first join, by kind.", labels=("kind",)

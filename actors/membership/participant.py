@@ -15,8 +15,10 @@ along with packets that go out is `post`'s.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ... import runtime
@@ -28,12 +30,14 @@ from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Packet
 from ...transport.record import PeerRecord
 from . import swim
+from .barred import Barred
 from .config import Config
 from .envelope import MAX_WANTED, Envelope
 from .mailbox import Isolated, Joined, KeyInUse, MemberInfo, Members
 from .metrics import Metrics
 from .post import Post
 from .records import Records
+from .snapshot import Remembered, Snapshot
 from .swim import Connection, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
 from .view import View
@@ -65,11 +69,11 @@ class Participant:
         *,
         transport: Transport,
         metrics: Metrics,
-        blocked: set[PeerId],
+        barred: Barred,
         tell: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
     ) -> None:
-        """blocked: whom this node blocks, kept by the engine. tell: where events go.
+        """barred: whom this node blocks, kept by the engine. tell: where events go.
 
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         """
@@ -85,7 +89,7 @@ class Participant:
         )
         self._engine = engine
         self._metrics = metrics
-        self._blocked = blocked
+        self._barred = barred
         self._tell = tell
         self._rejoined = rejoined
         self._outbox = Outbox()
@@ -107,8 +111,37 @@ class Participant:
         """Announce this node to the seeds, now and while it is isolated."""
         others = {peer: address for peer, address in seeds if peer != self.own.peer}
         self.records.set_seeds(others)
-        self.swim.join([MemberId(peer, 0) for peer in others], self._engine.now(), self._outbox)
+        self._announce_to_seeds()
         self.carry_out()
+
+    def discovered(self, records: Iterable[PeerRecord]) -> None:
+        """Others may be there: seeds from now on."""
+        before = self.records.seeds
+        for record in records:
+            with contextlib.suppress(DecodeError):
+                self._learn(record)
+            if record.peer in self.records:
+                dropped = self.records.found(record.peer)
+                if dropped is not None:
+                    self._forget(dropped)
+        if self.records.seeds != before and self.swim.connection is Connection.DISCONNECTED:
+            self._announce_to_seeds()
+            self.carry_out()
+
+    def restore(self, members: Iterable[Remembered]) -> None:
+        """These were there before this node was started again."""
+        held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
+        self.swim.apply_many([each.member for each in held], False, self._engine.now(), self._outbox)
+        self.carry_out()
+
+    def greet(self) -> None:
+        """Announce to some members, as one does that has been away."""
+        for member in islice(self.swim.iter_members(), self.swim.config.num_indirect_probes):
+            self.swim.announce(member.id, self._outbox)
+        self.carry_out()
+
+    def _announce_to_seeds(self) -> None:
+        self.swim.join([MemberId(peer, 0) for peer in self.records.seeds], self._engine.now(), self._outbox)
 
     def renewed(self, own: PeerRecord) -> bool:
         """There is a newer record of this node; says whether it is newer than the one in use."""
@@ -118,8 +151,8 @@ class Participant:
         self._post.introduce_to_all()
         return True
 
-    def come_back(self) -> None:
-        """After `leave`: go on under the generation of our newest record."""
+    def go_on(self) -> None:
+        """After `leave`, and with other tags: go on under the generation of our newest record."""
         own = MemberId(self.own.peer, self.own.generation)
         self.swim.change_identity(own, self._engine.now(), self._outbox)
         self.carry_out()
@@ -138,6 +171,12 @@ class Participant:
         """Everybody that has a record, Down ones too."""
         return Members(self.own, tuple(sorted(self._infos(), key=lambda info: info.peer)))
 
+    def snapshot(self) -> Snapshot:
+        """The same for the file; the active ones first."""
+        known = sorted(self._infos(), key=lambda info: info.state)
+        members = tuple(Remembered(info.record, info.incarnation, info.state) for info in known)
+        return Snapshot(self.own.network, self.own.peer, self._engine.wall(), members)
+
     def _infos(self) -> Iterable[MemberInfo]:
         for member in self.swim.iter_membership_state():
             peer = PeerId(member.id.key)
@@ -151,7 +190,8 @@ class Participant:
         """A timer of the protocol has run down."""
         self.swim.handle_timer(timer, self._engine.now(), self._outbox)
         self.carry_out()
-        if isinstance(timer, RemoveDown) and self.view.forget(timer.member):
+        if isinstance(timer, RemoveDown):
+            self.view.forget(timer.member)
             self._forget(PeerId(timer.member.key))
         self._metrics.show(self.swim)
 
@@ -241,7 +281,7 @@ class Participant:
     def ask_again(self) -> None:
         """Records are still missing: ask somebody."""
         self._asking = None
-        others = [record.peer for record in self.view.visible if record.peer not in self._blocked]
+        others = [record.peer for record in self.view.visible if self._is_probeable(record.peer)]
         if self.view.num_missing and others:
             self._ask(self._engine.rng.choice(others))
         elif self.view.num_missing:
@@ -251,14 +291,18 @@ class Participant:
 
     def carry_out(self) -> None:
         """Empty the outbox, in order of emission."""
-        for effect in self._outbox.drain():
-            match effect:
-                case swim.Send(to, data):
-                    self._post.swim(PeerId(to.key), data)
-                case swim.Schedule(timer, delay):
-                    self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
-                case swim.Notify(notification):
-                    self._heed(notification)
+        while effects := self._outbox.drain():  # to heed a notification may take more of them
+            for effect in effects:
+                self._carry_out(effect)
+
+    def _carry_out(self, effect: swim.Effect) -> None:
+        match effect:
+            case swim.Send(to, data):
+                self._post.swim(PeerId(to.key), data)
+            case swim.Schedule(timer, delay):
+                self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
+            case swim.Notify(notification):
+                self._heed(notification)
 
     def _heed(self, notification: swim.Notification) -> None:
         wall = self._engine.wall()
@@ -276,6 +320,7 @@ class Participant:
                 self._emit([Joined()])
             case swim.Idle():
                 self._post.introduce_to_all()
+                self._announce_to_seeds()
                 self._emit([Isolated()])
             case swim.Rejoin(member):
                 self._post.introduce_to_all()
@@ -294,4 +339,5 @@ class Participant:
 
     def _is_probeable(self, key: bytes) -> bool:
         peer = PeerId(key)
-        return peer not in self._blocked and self.records.address(peer) is not None
+        address = self.records.address(peer)
+        return address is not None and not self._barred.bars(peer, address)

@@ -3,6 +3,7 @@
 * Of each peer the newest record is kept; only one that its peer signed, for our network, comes in.
 * A record without an address is refused: nobody could probe such a member.
 * A seed's address counts until there is a record of it.
+* Those that were *found* (by discovery, or in the file of members) are seeds with a record; the newest 64 stay.
 * Signatures are looked at last, after whether a record would change anything.
 """
 
@@ -16,6 +17,8 @@ from ...transport.identity import PeerId
 from ...transport.record import PeerRecord
 from .swim.member import GENERATION_LIMIT
 
+MAX_FOUND = 64
+
 
 class Records:
     """The records of other peers. This node's own is never among them."""
@@ -26,6 +29,7 @@ class Records:
         self._me = me
         self._records: dict[PeerId, PeerRecord] = {}
         self._seeds: dict[PeerId, Address] = {}
+        self._found: dict[PeerId, None] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -47,8 +51,23 @@ class Records:
         self._seeds = seeds
 
     def is_seed(self, peer: PeerId) -> bool:
-        """Whether the peer is a seed."""
-        return peer in self._seeds
+        """Whether the peer is a seed, or was found."""
+        return peer in self._seeds or peer in self._found
+
+    @property
+    def seeds(self) -> tuple[PeerId, ...]:
+        """Whom to announce to: the seeds, then those that were found."""
+        return tuple({**dict.fromkeys(self._seeds), **self._found})
+
+    def found(self, peer: PeerId) -> PeerId | None:
+        """The peer, whose record is held, is a seed from now on; who is none any more in its place."""
+        self._found.pop(peer, None)
+        self._found[peer] = None
+        if len(self._found) <= MAX_FOUND:
+            return None
+        oldest = next(iter(self._found))
+        del self._found[oldest]
+        return oldest
 
     def read(self, data: bytes) -> PeerRecord:
         """Read a record, its signature not yet looked at. Raises DecodeError; `add` decides whether to believe it."""

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from ...runtime.files import sync_folder
 from ..stores import Store
-from ..stores.files import sync_folder
 from .errors import DestinationError, MissingBlock
 from .manifest import Manifest, ManifestError
 

@@ -27,6 +27,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...runtime.files import sync_folder
 from . import StoreError, StoreFull, check_block, check_key
 from .lock import FolderLock
 
@@ -157,15 +158,6 @@ class FileStore:
     def _check_open(self) -> None:
         if self._owner is None:
             raise StoreError(f"the store {self._root} is closed", self.folder)
-
-
-def sync_folder(folder: str | os.PathLike[str]) -> None:
-    """Make what was created or renamed in `folder` survive a loss of power. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _names(folder: str) -> list[str]:

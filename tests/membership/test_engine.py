@@ -27,7 +27,13 @@ from .worlds import CONFIG, Member, State, World
 
 def test_engine_at_start_takes_packets_and_hears_of_blocks_and_sends_nothing(world: World) -> None:
     (subscribe,) = world.peers.received(tracker.Subscribe)
-    assert (subscribe.mailbox, subscribe.kinds) == (world.members, (tracker.PeerBlocked, tracker.PeerUnblocked))
+    assert subscribe.mailbox == world.members
+    assert set(subscribe.kinds) == {
+        tracker.PeerBlocked,
+        tracker.PeerUnblocked,
+        tracker.IpBlocked,
+        tracker.IpUnblocked,
+    }
     world.simulation.run(for_=10)
     assert world.net.received(transport.SendPacket) == []
 

@@ -154,3 +154,21 @@ def test_membership_that_does_not_feed_the_tracker_leaves_it_alone(simulation: A
     world = World(simulation, membership.Config(cluster_size=5, feeds_tracker=False)).join().meet("bob")
     simulation.run(for_=30)
     assert (world.tracked, world.peers.received(tracker.Hint)) == ([], [])
+
+
+def test_member_with_the_role_secondary_is_tracked_as_secondary(world: World) -> None:
+    world.join().meet("bob")
+    carol = world.tagged("carol", {"role": "secondary"})
+    world.packet("carol", Gossip(), records=[carol])
+    world.simulation.run(for_=0.3)
+    bob = world.record("bob")
+    assert world.tracked[-1].peers == tracker.TrackedPeers({bob.peer: bob.address}, {carol.peer: carol.address})
+
+
+def test_member_that_changes_its_role_is_tracked_anew(world: World) -> None:
+    world.join().meet("carol")
+    world.simulation.run(for_=0.3)
+    carol = world.tagged("carol", {"role": "secondary"}, generation=2)
+    world.packet("carol", Gossip(), records=[carol], generation=2)
+    world.simulation.run(for_=0.3)
+    assert [set(track.peers.secondary) for track in world.tracked] == [set(), {carol.peer}]

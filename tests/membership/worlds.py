@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rookery import runtime
@@ -11,6 +12,7 @@ from rookery.actors.membership.envelope import Envelope
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Header, Message, Packet
+from rookery.actors.membership.tags import encode_tags
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Role
 from rookery.transport.identity import PeerId
@@ -23,8 +25,9 @@ CONFIG = membership.Config(cluster_size=5)
 class World:
     """A member called "me" of generation 1. Records are at 10.0.0.N, N by name."""
 
-    def __init__(self, simulation: Any, config: membership.Config = CONFIG) -> None:
+    def __init__(self, simulation: Any, config: membership.Config = CONFIG, *, snapshot: Path | None = None) -> None:
         self.simulation = simulation
+        self.config = config
         self.me = self.record("me")
         self.tracked: list[tracker.Track] = []
         self.net = simulation.mock(transport.Mailbox)
@@ -33,7 +36,9 @@ class World:
         self.net.answer(transport.Renew, lambda message: self.record("me", message.generation + 1))
         self.peers = simulation.mock(tracker.Mailbox)
         self.peers.answer(tracker.Track, self.tracked.append)
-        self.members = simulation.start(membership.Engine, config, transport=self.net, tracker=self.peers)
+        self.members = simulation.start(
+            membership.Engine, config, transport=self.net, tracker=self.peers, snapshot=snapshot
+        )
         self.listener = simulation.mock(runtime.Mailbox, "listener")
         self.members.subscribe(self.listener)
         simulation.settle()
@@ -42,6 +47,17 @@ class World:
         address = f"tcp://10.0.0.{sum(name.encode()) % 250 + 1}:7000"
         record: PeerRecord = self.simulation.known.record(name, address, generation=generation)
         return record
+
+    def tagged(self, name: str, tags: Mapping[str, str], generation: int = 1) -> PeerRecord:
+        """The same with tags."""
+        plain = self.record(name, generation)
+        return PeerRecord.sign(
+            self.simulation.known.identity(name),
+            network=plain.network,
+            address=plain.address,
+            generation=generation,
+            metadata=encode_tags(tags),
+        )
 
     def peer(self, name: str) -> PeerId:
         return self.record(name).peer

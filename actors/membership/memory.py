@@ -1,0 +1,106 @@
+"""From a change of the members to the file, and from the file to the first members.
+
+* A change is written `snapshot_every` after it at the latest, together with all that changed meanwhile.
+* One write is under way at a time. One that fails is logged and counted, and tried again after the next change.
+* Reading and writing are a worker's, so a slow disk delays nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import runtime
+from ...runtime import Message, Reply
+from ...transport.record import PeerRecord
+from .config import Config
+from .metrics import Metrics
+from .snapshot import Snapshot, Unusable, load, save
+
+_DISK_WITHIN = 30.0  # seconds
+_SERIES = "membership-snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Save(Message):
+    """Timer: the members are to be written."""
+
+
+class Memory:
+    """Part of the engine. Without a path it does nothing."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        config: Config,
+        path: Path | None,
+        metrics: Metrics,
+        *,
+        members: Callable[[], Snapshot | None],
+    ) -> None:
+        """members: as they are, or None before this node takes part."""
+        self._engine = engine
+        self._config = config
+        self._path = path if config.snapshot else None
+        self._metrics = metrics
+        self._members = members
+        self._due = self._under_way = False
+
+    def load(self, own: PeerRecord, then: Callable[[Snapshot | None], object]) -> None:
+        """Call `then` with who was there when this node ended, or None."""
+        if self._path is None:
+            then(None)
+            return
+
+        def loaded(answer: Snapshot | Unusable | Exception | None) -> None:
+            self._metrics.snapshots.inc(_outcome(answer))
+            if isinstance(answer, Exception):
+                self._engine.log.warning("no members from the file", file=str(self._path), error=answer)
+            then(answer if isinstance(answer, Snapshot) else None)
+
+        read = self._engine.work(_load, self._path, own, serial=_SERIES)
+        self._engine.on_reply(read, loaded, within=_DISK_WITHIN)
+
+    def changed(self) -> None:
+        """The members are others now."""
+        if self._path is not None and not self._due:
+            self._due = True
+            self._engine.after(self._config.snapshot_every, Save())
+
+    def on_save(self, _message: Save) -> None:
+        """Write, or as soon as the present write is over."""
+        snapshot = self._members()
+        if self._path is None or snapshot is None:
+            return
+        if self._under_way:
+            self._engine.after(self._config.snapshot_every, Save())
+            return
+        self._due, self._under_way = False, True
+        written: Reply[int] = self._engine.work(save, self._path, snapshot, serial=_SERIES)
+        self._engine.on_reply(written, self._on_saved, within=_DISK_WITHIN)
+
+    def _on_saved(self, answer: int | Exception) -> None:
+        self._under_way = False
+        if isinstance(answer, Exception):
+            self._metrics.snapshots.inc("not_saved")
+            self._engine.log.warning("members not saved", file=str(self._path), error=answer)
+        else:
+            self._metrics.snapshots.inc("saved")
+
+
+def _load(path: Path, own: PeerRecord) -> Snapshot | Unusable | None:
+    return load(path, network=own.network, own=own.peer)
+
+
+def _outcome(answer: Snapshot | Unusable | Exception | None) -> str:
+    match answer:
+        case Snapshot():
+            return "loaded"
+        case Unusable():
+            return "unusable"
+        case None:
+            return "none"
+        case _:
+            return "not_loaded"

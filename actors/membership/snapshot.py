@@ -1,0 +1,124 @@
+"""The members in a file, so that a node that starts again knows them at once.
+
+    file = SHA-256 of the rest, [1, network, own peer, unix seconds, [[record, incarnation, state], ...]] as msgpack
+
+* Written whole or not at all (`runtime.files`), by a worker, at most 16,384 members: a crash leaves the last one.
+* A file that is damaged, of another version or with a false record is set aside as `NAME.corrupt`, with a reason; the
+  node then starts as if there were none. One of another network or node is left to be overwritten.
+* Nothing in it is believed that a stranger could not have told: each record is its peer's own signed word, and who is
+  alive is found out as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgpack
+
+from ...runtime.files import replace_file
+from ...transport.errors import DecodeError
+from ...transport.identity import PeerId
+from ...transport.record import MAX_RECORD_BYTES, PeerRecord
+from .swim import Member, MemberId, State
+
+MAX_MEMBERS = 16_384
+MAX_BYTES = MAX_MEMBERS * (MAX_RECORD_BYTES + 16)
+_VERSION = 1
+_DIGEST = hashlib.sha256().digest_size
+
+
+class Unusable(Exception):
+    """A file that cannot be a snapshot; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A member as it was."""
+
+    record: PeerRecord
+    incarnation: int
+    state: State
+
+    @property
+    def member(self) -> Member:
+        """The same for `Swim`."""
+        return Member(MemberId(self.record.peer, self.record.generation), self.incarnation, self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Who was there. at: unix seconds."""
+
+    network: str
+    own: PeerId
+    at: float
+    members: tuple[Remembered, ...] = ()
+
+    def encode(self) -> bytes:
+        """The file's content; of too many members the first ones."""
+        members = [(each.record.encode(), each.incarnation, int(each.state)) for each in self.members[:MAX_MEMBERS]]
+        packed = bytes(msgpack.packb((_VERSION, self.network, self.own, self.at, members)))
+        return hashlib.sha256(packed).digest() + packed
+
+    @classmethod
+    def decode(cls, data: bytes, *, network: str, own: PeerId) -> Self | None:
+        """Read a file's content; None if it is of another network or node. Raises Unusable."""
+        if len(data) > MAX_BYTES:
+            raise Unusable(f"it has more than {MAX_BYTES} bytes")
+        if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+            raise Unusable("its checksum is wrong")
+        match _unpack(data[_DIGEST:]):
+            case [int(version), *_] if version != _VERSION:
+                raise Unusable(f"it is of version {version}, not {_VERSION}")
+            case [_, str(found), bytes(key), float(at), list(members)]:
+                if (found, key) != (network, own):
+                    return None
+                return cls(network, own, at, tuple(_remembered(each, network) for each in members))
+            case _:
+                raise Unusable("it is no list of members")
+
+
+def _unpack(data: bytes) -> object:
+    try:
+        unpacked: object = msgpack.unpackb(data, max_array_len=MAX_MEMBERS, max_bin_len=MAX_RECORD_BYTES)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise Unusable(f"it is not msgpack within bounds ({type(error).__name__})") from None
+    return unpacked
+
+
+def _remembered(item: object, network: str) -> Remembered:
+    match item:
+        case [bytes(record), int(incarnation), int(state)]:
+            try:
+                remembered = Remembered(PeerRecord.decode(record, network=network), incarnation, State(state))
+                remembered.member  # noqa: B018  # raises ValueError for what is out of bounds
+            except (DecodeError, ValueError) as error:
+                raise Unusable(f"a member in it is wrong: {error}") from None
+            return remembered
+        case _:
+            raise Unusable("a member in it is no record with incarnation and state")
+
+
+def save(path: Path, snapshot: Snapshot) -> int:
+    """Write the file; how many bytes. Raises OSError."""
+    data = snapshot.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, data)
+    return len(data)
+
+
+def load(path: Path, *, network: str, own: PeerId) -> Snapshot | Unusable | None:
+    """Read the file; None if there is none for this node. What is unusable is set aside. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        return Snapshot.decode(data, network=network, own=own)
+    except FileNotFoundError:
+        return None
+    except Unusable as error:
+        os.replace(path, path.with_name(path.name + ".corrupt"))
+        return error

@@ -1,0 +1,175 @@
+"""Ways into the cluster: a text, a list, what discovery found; and tags that change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from rookery.actors import membership, tracker
+from rookery.actors.membership.tags import encode_tags
+from rookery.transport import mailbox as transport
+
+from .worlds import CONFIG, Announce, Gossip, World
+
+
+def text(world: World, name: str) -> str:
+    record = world.record(name)
+    return f"{record.peer}@{record.address}"
+
+
+def announced(world: World, *names: str) -> list[int]:
+    return [len(world.said(name, Announce)) for name in names]
+
+
+def forged(world: World, name: str) -> Any:
+    return replace(world.record(name), generation=99)
+
+
+def test_join_takes_one_text_a_list_of_texts_a_pair_a_record_or_all_together(world: World) -> None:
+    bob, carol, dave = world.record("bob"), world.record("carol"), world.record("dave")
+    assert bob.address is not None
+    assert carol.address is not None
+    world.members.join(text(world, "bob")).get(timeout=1)
+    assert announced(world, "bob", "carol", "dave") == [1, 0, 0]
+    world.members.join([text(world, "bob"), (carol.peer, carol.address), dave]).get(timeout=1)
+    assert announced(world, "bob", "carol", "dave") == [2, 1, 1]
+    world.members.join((bob.peer, bob.address)).get(timeout=1)
+    world.members.join(membership.Seed(bob.peer, bob.address)).get(timeout=1)
+    world.members.join(bob).get(timeout=1)
+    assert announced(world, "bob", "carol", "dave") == [5, 1, 1]
+
+
+@pytest.mark.parametrize("seed", ["nobody", "ab@tcp://10.0.0.1:7000", "tcp://10.0.0.1:7000", ""])
+def test_join_by_a_text_that_is_no_seed_raises_at_the_caller(world: World, seed: str) -> None:
+    with pytest.raises(ValueError, match="allowed"):
+        world.members.join(seed)
+    with pytest.raises(ValueError, match="allowed"):
+        world.members.join([seed])
+
+
+def test_join_by_a_forged_record_raises_at_the_caller(world: World) -> None:
+    with pytest.raises(ValueError, match="forged"):
+        world.members.join([forged(world, "bob")])
+
+
+def test_discovered_peers_are_announced_to_at_once_while_isolated_and_only_once(world: World) -> None:
+    world.join()
+    world.members.discovered([world.record("bob"), world.record("carol")])
+    assert announced(world, "bob", "carol") == [1, 1]
+    world.members.discovered([world.record("bob"), world.record("carol")])
+    assert announced(world, "bob", "carol") == [1, 1]
+    world.simulation.run(for_=3)
+    assert announced(world, "bob", "carol") == [2, 2]
+
+
+def test_discovered_peers_before_join_are_announced_to_when_it_comes(world: World) -> None:
+    world.members.discovered([world.record("bob")])
+    assert announced(world, "bob") == [0]
+    world.join()
+    assert announced(world, "bob") == [1]
+
+
+def test_discovered_peers_of_a_connected_member_are_tried_when_it_is_isolated(world: World) -> None:
+    world.join().meet("bob")
+    world.members.discovered([world.record("carol")])
+    world.simulation.run(for_=1)
+    assert announced(world, "carol") == [0]
+    world.packet("bob", Gossip(), world.down("bob"))
+    world.simulation.run_until(lambda: announced(world, "carol") == [1], within=30)
+    assert isinstance(world.heard()[-1], membership.Isolated)
+
+
+def test_forged_and_homeless_records_of_discovery_are_refused_and_counted(world: World) -> None:
+    world.join()
+    homeless = replace(world.record("dave"), address=None)
+    world.members.discovered([forged(world, "bob"), world.record("carol"), homeless])
+    assert announced(world, "bob", "carol", "dave") == [0, 1, 0]
+    assert world.metric("records_total", "refused") == 2
+
+
+def test_discovered_peers_are_bounded_and_the_newest_stay(world: World) -> None:
+    world.join()
+    names = [f"peer {number}" for number in range(70)]
+    for name in names:
+        world.members.discovered([world.record(name)])
+    world.simulation.settle()
+    before = announced(world, *names)
+    world.simulation.run(for_=3)
+    assert [now - then for now, then in zip(announced(world, *names), before, strict=True)] == [0] * 6 + [1] * 64
+
+
+def test_this_node_among_the_discovered_is_ignored(world: World) -> None:
+    world.join()
+    world.members.discovered([world.me])
+    assert world.sent("me") == []
+
+
+def test_tags_of_the_configuration_are_in_our_record(simulation: Any) -> None:
+    tags = {"role": "secondary", "zone": "a"}
+    world = World(simulation, replace(CONFIG, tags=tags))
+    world.net.answer(transport.Renew, lambda message: world.tagged("me", tags, message.generation + 1))
+    world.join("bob")
+    own = world.members.members().get(timeout=1).own
+    assert own is not None
+    assert own.metadata == encode_tags(tags)
+    assert own.encode() in world.sent("bob")[0].records
+
+
+def test_tags_that_change_take_a_new_record_and_generation(world: World) -> None:
+    world.net.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
+    world.join().meet("bob")
+    world.members.set_tags({"zone": "b"}).get(timeout=1)
+    own = world.members.members().get(timeout=1).own
+    assert own is not None
+    assert (own.generation, own.metadata) == (2, encode_tags({"zone": "b"}))
+    gossip = world.said("bob", Gossip)[-1]
+    assert gossip.header.src == world.id("me", 2)
+    world.members.set_tags({"zone": "b"}).get(timeout=1)
+    again = world.members.members().get(timeout=1).own
+    assert again == own
+
+
+def test_tags_set_before_join_are_in_the_first_record(world: World) -> None:
+    world.net.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
+    world.members.set_tags({"zone": "b"}).get(timeout=1)
+    world.join()
+    own = world.members.members().get(timeout=1).own
+    assert own is not None
+    assert own.metadata == encode_tags({"zone": "b"})
+
+
+def test_tags_that_do_not_fit_raise_at_the_caller(world: World) -> None:
+    with pytest.raises(ValueError, match="512 bytes"):
+        world.members.set_tags({"a": "x" * 512})
+
+
+def test_set_tags_fails_with_the_error_of_transport(world: World) -> None:
+    world.join()
+    world.net.answer(transport.Renew, ValueError("no key"))
+    with pytest.raises(ValueError, match="no key"):
+        world.members.set_tags({"a": "b"}).get(timeout=1)
+
+
+def test_tags_of_a_member_are_in_its_info(world: World) -> None:
+    world.join()
+    world.packet("bob", Gossip(), records=[world.tagged("bob", {"zone": "c"})])
+    (bob,) = world.members.members().get(timeout=1).active
+    assert bob.tags == {"zone": "c"}
+
+
+def test_member_at_a_blocked_ip_is_neither_probed_nor_accused_until_the_block_ends(world: World) -> None:
+    world.join()
+    world.meet("bob", "carol")
+    address = world.record("bob").address
+    assert address is not None
+    world.members.tell(tracker.IpBlocked(ip_address(str(address.endpoint.ip)), float("inf")))
+    world.simulation.settle()
+    before = len(world.sent("bob"))
+    world.simulation.run(for_=60)
+    assert len(world.sent("bob")) == before
+    assert world.peer("bob") in world.visible()
+    world.members.tell(tracker.IpUnblocked(ip_address(str(address.endpoint.ip))))
+    world.simulation.run_until(lambda: world.peer("bob") not in world.visible(), within=60)

@@ -1,0 +1,235 @@
+"""The file of members: written whole, read whole, or set aside; and a node that begins with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from rookery.actors import membership
+from rookery.actors.membership.snapshot import MAX_BYTES, Remembered, Snapshot, Unusable, load, save
+from rookery.actors.membership.swim import MemberId, State
+from rookery.transport import mailbox as transport
+from rookery.transport.testing import NETWORK, Peers
+
+from .worlds import Announce, Gossip, World
+
+KNOWN = Peers()
+ME = KNOWN.identity("me").peer
+Change = Callable[[bytes], bytes]
+
+
+def remembered(name: str, incarnation: int = 0, state: State = State.ALIVE) -> Remembered:
+    return Remembered(KNOWN.record(name, "tcp://10.0.0.1:7000"), incarnation, state)
+
+
+FULL = Snapshot(
+    NETWORK, ME, 1_000.5, (remembered("ann"), remembered("bob", 3, State.SUSPECT), remembered("cy", 1, State.DOWN))
+)
+
+
+def framed(value: object) -> bytes:
+    packed = msgpack.packb(value)
+    return hashlib.sha256(packed).digest() + packed
+
+
+def test_snapshot_written_and_read_again_is_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "members"
+    size = save(file, FULL)
+    assert file.stat().st_size == size
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert load(file, network=NETWORK, own=ME) == FULL
+    assert [path.name for path in file.parent.iterdir()] == ["members"]
+
+
+def test_snapshot_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert load(tmp_path / "members", network=NETWORK, own=ME) is None
+
+
+def test_snapshot_of_another_network_or_node_is_not_used_and_stays(tmp_path: Path) -> None:
+    file = tmp_path / "members"
+    save(file, FULL)
+    assert load(file, network="other", own=ME) is None
+    assert load(file, network=NETWORK, own=KNOWN.identity("ann").peer) is None
+    assert file.exists()
+
+
+def test_snapshot_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "members"
+    save(file, FULL)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(file, replace(FULL, at=2.0))
+    monkeypatch.undo()
+    assert load(file, network=NETWORK, own=ME) == FULL
+    assert [path.name for path in tmp_path.iterdir()] == ["members"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda data: data[:-1], "checksum"),
+        (lambda data: data[:40] + b"?" + data[41:], "checksum"),
+        (lambda data: b"", "checksum"),
+        (lambda data: bytes(MAX_BYTES + 1), "more than"),
+        (lambda data: framed([2, NETWORK, bytes(ME), 1.0, []]), "version 2"),
+        (lambda data: framed({"a": 1}), "no list of members"),
+        (lambda data: framed([1, NETWORK, bytes(ME), 1.0, [[b"record", 0, 0]]]), "a member in it is wrong"),
+        (lambda data: framed([1, NETWORK, bytes(ME), 1.0, [5]]), "no record with incarnation"),
+        (lambda data: framed([1, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode(), 0, 7]]]), "wrong"),
+        (lambda data: framed([1, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode(), -1, 0]]]), "wrong"),
+        (
+            lambda data: framed([1, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode()[:-1] + b"?", 0, 0]]]),
+            "wrong",
+        ),
+        (lambda data: hashlib.sha256(b"\xc1").digest() + b"\xc1", "not msgpack"),
+    ],
+)
+def test_snapshot_that_is_damaged_is_set_aside_with_a_reason(tmp_path: Path, damage: Change, why: str) -> None:
+    file = tmp_path / "members"
+    save(file, FULL)
+    file.write_bytes(damage(file.read_bytes()))
+    answer = load(file, network=NETWORK, own=ME)
+    assert isinstance(answer, Unusable)
+    assert why in str(answer)
+    assert [path.name for path in tmp_path.iterdir()] == ["members.corrupt"]
+
+
+@given(some.binary(max_size=200), some.booleans())
+def test_no_bytes_raise_anything_but_unusable(data: bytes, right_checksum: bool) -> None:
+    try:
+        Snapshot.decode(hashlib.sha256(data).digest() + data if right_checksum else data, network=NETWORK, own=ME)
+    except Unusable:
+        pass
+
+
+# The engine ----------------------------------------------------------------------------------------------------------
+
+
+def again(simulation: Any, file: Path, **settings: Any) -> World:
+    """The engine once more, over the same file."""
+    settings = {"snapshot_every": 1.0} | settings
+    return World(simulation, membership.Config(cluster_size=5, **settings), snapshot=file)
+
+
+def as_was(world: World, name: str, state: State = State.ALIVE) -> Remembered:
+    return Remembered(world.record(name), 0, state)
+
+
+def written(world: World, file: Path) -> Snapshot:
+    world.simulation.run(for_=world.config.snapshot_every + 0.1)
+    snapshot = load(file, network=NETWORK, own=world.me.peer)
+    assert isinstance(snapshot, Snapshot)
+    return snapshot
+
+
+def test_members_are_in_the_file_some_seconds_after_a_change_and_not_written_again_without_one(
+    simulation: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "members"
+    world = again(simulation, file, snapshot_every=2.0).join().meet("bob", "carol")
+    simulation.run(for_=1.9)
+    assert not file.exists()
+    found = written(world, file)
+    assert {each.record for each in found.members} == {world.record("bob"), world.record("carol")}
+    saved = world.metric("snapshots_total", "saved")
+    simulation.run(for_=30)
+    assert world.metric("snapshots_total", "saved") - saved <= 2  # bob and carol, whom nobody answers for, go down
+    world.meet("dave")
+    assert world.record("dave") in {each.record for each in written(world, file).members}
+
+
+def test_engine_that_starts_again_has_its_members_at_once_and_announces_to_some(
+    simulation: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "members"
+    written(again(simulation, file).join().meet("bob", "carol"), file)
+    world = again(simulation, file).join()
+    assert set(world.visible()) == {world.peer("bob"), world.peer("carol")}
+    assert {event.peer for event in world.heard() if isinstance(event, membership.MemberUp)} == set(world.visible())
+    assert world.said("bob", Announce)
+    assert world.metric("snapshots_total", "loaded") == 1
+
+
+def put(world: World, file: Path, *members: Remembered, age: float = 0.0) -> None:
+    save(file, Snapshot(NETWORK, world.me.peer, world.simulation.wall() - age, members))
+
+
+def test_members_of_an_old_file_are_only_announced_to(simulation: Any, tmp_path: Path) -> None:
+    world = again(simulation, tmp_path / "members", snapshot_age=10.0)
+    put(world, tmp_path / "members", as_was(world, "bob"), as_was(world, "carol", State.DOWN), age=11.0)
+    world.join()
+    assert world.visible() == []
+    assert world.said("bob", Announce)
+    assert not world.said("carol", Announce)
+
+
+def test_members_of_a_file_that_are_all_down_are_announced_to(simulation: Any, tmp_path: Path) -> None:
+    world = again(simulation, tmp_path / "members")
+    put(world, tmp_path / "members", as_was(world, "bob", State.DOWN))
+    world.join()
+    assert world.visible() == []
+    assert world.said("bob", Announce)
+
+
+def test_down_member_of_the_file_stays_down(simulation: Any, tmp_path: Path) -> None:
+    file = tmp_path / "members"
+    first = again(simulation, file).join().meet("bob", "carol")
+    first.packet("carol", Gossip(), first.down("bob"))
+    assert State.DOWN in {each.state for each in written(first, file).members}
+    world = again(simulation, file).join()
+    world.packet("carol", Gossip(), as_was(world, "bob").member)
+    assert world.visible() == [world.peer("carol")]
+
+
+def test_damaged_file_is_set_aside_counted_and_the_engine_starts_without(simulation: Any, tmp_path: Path) -> None:
+    file = tmp_path / "members"
+    file.write_bytes(b"nonsense")
+    world = again(simulation, file).join("bob")
+    assert world.visible() == []
+    assert world.said("bob", Announce)
+    assert world.metric("snapshots_total", "unusable") == 1
+    assert (tmp_path / "members.corrupt").read_bytes() == b"nonsense"
+
+
+def test_file_that_cannot_be_read_or_written_is_counted_and_harms_nobody(simulation: Any, tmp_path: Path) -> None:
+    world = again(simulation, tmp_path).join().meet("bob")
+    simulation.run(for_=15)
+    assert world.metric("snapshots_total", "not_loaded") == 1
+    assert world.metric("snapshots_total", "not_saved") > 0
+
+
+def test_engine_that_is_to_keep_no_file_keeps_none(simulation: Any, tmp_path: Path) -> None:
+    again(simulation, tmp_path / "members", snapshot=False).join().meet("bob")
+    simulation.run(for_=15)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_members_of_a_file_are_taken_in_slices(simulation: Any, tmp_path: Path) -> None:
+    file = tmp_path / "members"
+    world = again(simulation, file)
+    put(world, file, *(as_was(world, f"member {number}") for number in range(250)))
+    world.join()
+    assert len(world.visible()) == 250
+    assert len(world.net.received(transport.SendPacket)) <= 3 + 32
+
+
+def test_generation_in_a_packet_of_a_remembered_member_counts(simulation: Any, tmp_path: Path) -> None:
+    file = tmp_path / "members"
+    written(again(simulation, file).join().meet("bob"), file)
+    world = again(simulation, file).join()
+    world.packet("bob", Gossip(), generation=2)
+    (bob,) = world.members.members().get(timeout=1).active
+    assert bob.record.generation == 2
+    assert MemberId(bob.peer, 2) == world.id("bob", 2)
