@@ -171,6 +171,7 @@ def application(folder: Path) -> Iterator[Application]:
             transport=net,
             tracker=peers,
             maintenance=upkeep,
+            connections=conns,
             channel=CHANNEL,
             producer=database,
             consumer=database,

@@ -92,6 +92,7 @@ class Actors:
             transport=net,
             tracker=peers,
             maintenance=self.maintenance,
+            connections=conns,
             channel=BLOBS_CHANNEL,
             producer=self.producer(),
             consumer=self.files,

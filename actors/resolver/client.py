@@ -20,10 +20,12 @@ from ... import runtime
 from ...runtime import EngineGone, Lane, Message, Overflow, Reply, Timer
 from ...transport.channel import Channel
 from ...transport.identity import PeerId
+from ..connections.mailbox import Mailbox as Connections
 from ..maintenance.mailbox import Mailbox as Maintenance
 from ..tracker.mailbox import Mailbox as Tracker
 from ..tracker.sets import PeerSet
 from .application import Consumer
+from .busy import Busy
 from .config import Config
 from .effects import Accepted, Block, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
 from .errors import FetchCancelled, FetchError, FetchRetired, FetchTimedOut
@@ -82,6 +84,7 @@ class Client:
         consumer: Consumer,
         tracker: Tracker,
         maintenance: Maintenance | None,
+        connections: Connections | None,
         metrics: Metrics,
         failed: Failed,
         emit: Callable[[Message], None],
@@ -106,6 +109,7 @@ class Client:
         self.inflight: Inflight[PeerId, Tag] = Inflight(self.fetcher)
         self.hints = Hints(engine, self.fetcher, maintenance, config.want_interval, metrics.wants)
         self._gets = Gets()
+        self._busy = Busy(connections)
         self._judge = Judge(engine, consumer, config.verdict_timeout, judged=self._on_late_verdict, failed=failed)
         self._timer: Timer | None = None
         self._timer_at = math.inf
@@ -168,6 +172,7 @@ class Client:
 
     def stop(self) -> None:
         """The engine ends: nobody hears a verdict any more, and nobody gets a value."""
+        self._busy.stop()
         self._judge.withdraw_all()
         self._gets.fail_all(EngineGone(f"{self._engine.name} stopped before it had the value"))
 
@@ -180,6 +185,7 @@ class Client:
             self._engine.mailbox.tell(SendMore())
             wake_up = math.inf
         self._wake_at(min(wake_up, self.fetcher.deadline()))
+        self._busy.say()
 
     def observe(self) -> None:
         """Bring the gauges up to date: before they are read, since that is far rarer than a turn."""
@@ -205,6 +211,7 @@ class Client:
             self.fetcher.limited(attempt, ready_at, now)
         elif self._channel.send(attempt.link, attempt.peer, encode(Request(attempt.id, attempt.key)), now).accepted:
             self.fetcher.sent(attempt, now)
+            self._busy.change(attempt.peer, +1)
         else:
             self._metrics.refused.inc()
             self.fetcher.refused(attempt, now)
@@ -231,8 +238,9 @@ class Client:
             case Deliver():
                 outcome = self._judge.deliver(effect)
                 return () if outcome is None else self._verdict(effect, outcome)
-            case Ended(_, cause):
+            case Ended(request, cause):
                 metrics.requests.inc(cause.value)
+                self._busy.change(request.peer, -1)
             case Accepted(_, _, seconds):
                 metrics.fetched.inc()
                 metrics.fetch_seconds.inc(by=seconds)

@@ -55,7 +55,7 @@ class Deliver(Generic[P, S]):
 
 @dataclass(frozen=True, slots=True)
 class Ended(Generic[P]):
-    """A request is no longer out: the link has one task less. Each sent request ends exactly once."""
+    """A request is no longer out: its peer has one task less. Each sent request ends exactly once."""
 
     request: Active[P]
     cause: Cause

@@ -16,6 +16,7 @@ from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, Quota, Received
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.reasons import Reason as LinkReason
+from ..connections.mailbox import Mailbox as Connections
 from ..maintenance.mailbox import Mailbox as Maintenance
 from ..tracker.mailbox import Mailbox as Tracker
 from ..tracker.mailbox import PeerSetUpdate
@@ -70,8 +71,12 @@ class Engine(runtime.Engine[Mailbox]):
         producer: Producer,
         consumer: Consumer,
         maintenance: Maintenance | None = None,
+        connections: Connections | None = None,
     ) -> None:
-        """channel: 16 to 255 for an application's. maintenance: if given, it is told which connections are missing."""
+        """channel: 16 to 255 for an application's.
+
+        maintenance: if given, it is told which connections are missing. connections: likewise, who works for us.
+        """
         super().__init__()
         self.handlers = {
             # from the application
@@ -109,6 +114,7 @@ class Engine(runtime.Engine[Mailbox]):
             consumer=consumer,
             tracker=tracker,
             maintenance=maintenance,
+            connections=connections,
             metrics=self.metrics,
             failed=self.application_failed,
             emit=self.emit,

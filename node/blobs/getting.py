@@ -22,7 +22,7 @@ from ..stores import Store
 from . import work
 from .download import Accepted, Download, Progress, Rejected
 from .errors import BlobError, GetCancelled, GetTimedOut, MissingBlock
-from .jobs import Arrival, Job, Waiter, Wants, judge
+from .jobs import Arrival, Job, Waiter, Wants, judge, verify
 from .keys import BlobKey
 from .mailbox import BlobProgress, Get, GetReport, Mailbox
 from .metrics import Metrics
@@ -271,7 +271,7 @@ class Getting:
     def _hand_over(self, arrival: Arrival) -> None:
         job = self._wants.first(arrival.key)
         if job is None:
-            arrival.reply.set(Outcome.IGNORED)
+            arrival.reply.set(verify(arrival.key, arrival.value))
         else:
             job.arrived.append(arrival)
             self._go_on(job)

@@ -279,7 +279,7 @@ def test_cancel_ends_every_get_of_the_file_and_what_was_asked_for(rig: Rig, tmp_
     for get in gets:
         with pytest.raises(GetCancelled, match="somebody cancelled it"):
             get.get(timeout=1)
-    assert rig.verdict(under_way) is Outcome.IGNORED
+    assert rig.verdict(under_way) is Outcome.COMPLETE  # a true block, but nobody wants it stored
     assert rig.store.count() == 6
     assert rig.blobs.cancel(key).get(timeout=1) == 0
 
@@ -427,10 +427,11 @@ def test_false_block_is_invalid_and_its_sender_named_in_the_report(rig: Rig, tmp
     assert rig.count("blocks_total", "invalid") == 1
 
 
-def test_block_nobody_asked_for_is_ignored_and_not_stored(rig: Rig) -> None:
+def test_block_that_no_download_waits_for_is_judged_and_not_stored(rig: Rig) -> None:
     put_bytes(noise(100), rig.source)
     for key in list(rig.source.keys()):
-        assert rig.verdict(key) is Outcome.IGNORED
+        assert rig.verdict(key) is Outcome.COMPLETE
+        assert rig.verdict(key, b"a lie") is Outcome.INVALID
     assert rig.store.count() == 0
 
 

@@ -1,5 +1,6 @@
 """The rules at the head of `rookery.node.blobs.jobs`."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from rookery.node.blobs.jobs import MAX_PEERS, Arrival, Job, Ledger, Wants, judg
 from rookery.runtime import Reply
 from rookery.transport.identity import PeerId
 
-BLOCK, OTHER = b"b" * 32, b"o" * 32
+VALUE = b"value"
+BLOCK, OTHER = hashlib.sha256(VALUE).digest(), b"o" * 32
 
 
 def job(letter: bytes) -> Job:
@@ -33,7 +35,7 @@ def test_block_two_downloads_want_is_asked_for_once_and_given_up_with_the_last()
     ("verdict", "alone", "shared"),
     [
         (Accepted(), Outcome.COMPLETE, Outcome.COMPLETE),
-        (Rejected(Reason.UNWANTED), Outcome.IGNORED, Outcome.IGNORED),
+        (Rejected(Reason.UNWANTED), Outcome.COMPLETE, Outcome.COMPLETE),
         (Rejected(Reason.FALSE), Outcome.INVALID, Outcome.INVALID),
         (Rejected(Reason.BROKEN), Outcome.COMPLETE, Outcome.AMBIGUOUS),
         (None, Outcome.IGNORED, Outcome.AMBIGUOUS),
@@ -47,7 +49,7 @@ def test_verdict_alone_and_shared_tells_the_resolver_what_its_wishes_need(
         wants, one = Wants(), job(b"1")
         for each in (one, *others):
             wants.add(each, [BLOCK])
-        outcome, settled = judge(wants, one, Arrival(BLOCK, b"value", bob, Reply()), verdict)
+        outcome, settled = judge(wants, one, Arrival(BLOCK, VALUE, bob, Reply()), verdict)
         assert outcome is expected
         stored = verdict in (Accepted(), Rejected(Reason.UNWANTED))
         assert settled == ([one, *others] if stored else [])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery import runtime
-from rookery.actors import maintenance, resolver, tracker
+from rookery.actors import connections, maintenance, resolver, tracker
 from rookery.actors.resolver import wire
 from rookery.actors.tracker.sets import PeerSet
 from rookery.runtime import Lane, Message, Simulation
@@ -84,6 +84,7 @@ class Rig:
         self.tracker = simulation.mock(tracker.Mailbox)
         self.tracker.answer(tracker.Block, tracker.Blocked(float("inf")))
         self.upkeep = simulation.mock(maintenance.Mailbox)
+        self.connections = simulation.mock(connections.Mailbox)
         self.consumer = Consumer()
         self.producer = Producer()
         self.events: list[Message] = []
@@ -102,6 +103,7 @@ class Rig:
             transport=self.net,
             tracker=self.tracker,
             maintenance=self.upkeep,
+            connections=self.connections,
             channel=CHANNEL,
             producer=self.producer,
             consumer=self.consumer,
@@ -183,6 +185,13 @@ class Rig:
             return answer or tracker.Blocked(float("inf"))
 
         self.tracker.answer(tracker.Block, block)
+
+    def busy(self) -> dict[str, int]:
+        """What connections was told in all, by peer; nobody it need not hear of."""
+        told: dict[str, int] = {}
+        for message in self.connections.received(connections.Busy):
+            told[self.name(message.peer)] = told.get(self.name(message.peer), 0) + message.delta
+        return {name: count for name, count in told.items() if count}
 
     def wants(self) -> list[str]:
         named = {self.peer(name): name for name in ("alice", "bob", "carol")}
