@@ -31,6 +31,7 @@ from .errors import (
     SourceIsStatic,
     StaleSetId,
 )
+from .info import PeerInfo
 from .mailbox import (
     AddressChanged,
     Admit,
@@ -47,6 +48,7 @@ from .mailbox import (
     Distrust,
     Failed,
     GetBlocks,
+    GetKnown,
     GetPeerSet,
     GetTrusted,
     Hint,
@@ -91,6 +93,7 @@ __all__ = [
     "Engine",
     "Failed",
     "GetBlocks",
+    "GetKnown",
     "GetPeerSet",
     "GetTrusted",
     "Hint",
@@ -105,6 +108,7 @@ __all__ = [
     "Overwrite",
     "Overwritten",
     "PeerBlocked",
+    "PeerInfo",
     "PeerSet",
     "PeerSetTooLarge",
     "PeerSetUpdate",

@@ -19,6 +19,7 @@ from ...transport.record import PeerRecord
 from .config import Config
 from .directory import Changes, Directory, Tracked
 from .errors import NotInEffect, NotStored, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .info import PeerInfo, knowing
 from .keeper import Flush, Keeper, LookAtClock, ReadOn
 from .mailbox import (
     AddressChanged,
@@ -35,6 +36,7 @@ from .mailbox import (
     Distrust,
     Failed,
     GetBlocks,
+    GetKnown,
     GetPeerSet,
     GetTrusted,
     Hint,
@@ -84,6 +86,7 @@ class Engine(runtime.Engine[Mailbox]):
             Unblock: self.on_unblock,
             GetBlocks: self.on_get_blocks,
             GetTrusted: self.on_get_trusted,
+            GetKnown: self.on_get_known,
             Trust: self.on_trust,
             Distrust: self.on_distrust,
             Hint: self.on_hint,
@@ -106,7 +109,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._subscribers = Subscribers()
         self._slices = Slices(self)
         tell, table = self._subscribers.tell, self._table
-        self._keeper = Keeper(self, config, table, storage, tell=tell, restored=self._after_change)
+        self._keeper = Keeper(self, config, table, storage, self._slices, tell=tell, restored=self._after_change)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
         self._gate_version = 0
         self._gate_reply: Reply[None] = Reply.of(None)
@@ -206,6 +209,10 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_get_trusted(self, _message: GetTrusted) -> tuple[PeerId, ...]:
         return tuple(sorted(self._table.trusted))
+
+    def on_get_known(self, _message: GetKnown) -> Reply[tuple[PeerInfo, ...]]:
+        offset = self.wall() - self.now()
+        return self._slices.run(knowing(self._table, self.now(), lambda at: round(at + offset, 3)), lambda found: found)
 
     def on_trust(self, message: Trust) -> Reply[bool]:
         return self._take_effect((), self._table.trust(message.peer, self.now()), stored=True)

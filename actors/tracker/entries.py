@@ -20,7 +20,7 @@ class PeerEntry:
     """
 
     peer: PeerId
-    address: Address | None
+    address: Address
     signed: PeerRecord | None = None
     seen_at: float | None = None
     failed_at: float | None = None

@@ -30,9 +30,11 @@ from .errors import CannotBlock, NotStored
 from .mailbox import BookFailed, BookRecovered, Mailbox
 from .metrics import BookMetrics
 from .restoring import Clock, block_entry, block_until, peer_entry, restore
+from .slicing import Slices
+from .steps import Steps
 from .storage import Storage, StorageError
 from .table import Table
-from .targets import Target, parse_target
+from .targets import parse_target
 
 T = TypeVar("T")
 
@@ -40,8 +42,8 @@ FLUSH_AFTER = 0.5
 """Seconds from a change to its batch. As much again is left for the writing: together the second that may be lost."""
 WRITE_SLICE = 500
 """Peers in a batch."""
-READ_SLICE = 150
-"""Peers taken in at a time: about 2 ms."""
+READ_SLICE = 500
+"""Peers read at a time."""
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 LOOK_AT_CLOCK = 60.0
 """Seconds between two looks whether the wall clock was set."""
@@ -79,16 +81,21 @@ class Keeper:
         config: Config,
         table: Table,
         storage: Storage | None,
+        slices: Slices,
         *,
         tell: Callable[[Message], object],
         restored: Callable[[], object],
     ) -> None:
-        """storage: None keeps nothing. tell: an event. restored: called after each slice of peers was taken in."""
+        """storage: None keeps nothing. slices: of the engine, for what reads much. tell: an event.
+
+        restored: called when something was taken in.
+        """
         self._engine = engine
         self._config = config
         self._table = table
         self._journal = table.journal
         self._storage = storage
+        self._slices = slices
         self._tell = tell
         self._restored = restored
         self._metrics = BookMetrics(engine.runtime.registry)
@@ -151,35 +158,44 @@ class Keeper:
             self._cannot_read(head)
             return
         self._has_head = True
+        self._slices.run(self._taking_in(head), lambda _none: self._taken_in())
+
+    def _taking_in(self, head: Head) -> Steps[None]:
         now = self._engine.now()
-        with self._journal.silent():
-            for peer, trusted in head.trust:
-                self._trust(peer, trusted, now)
-            ended = [target for entry in head.blocks if (target := self._block(entry, now)) is not None]
-        for target in ended:
-            self._journal.block(target)
+        for peer, trusted in head.trust:
+            self._trust(peer, trusted, now)
+            yield
+        for entry in head.blocks:
+            yield from self._blocking(entry, now)
+
+    def _taken_in(self) -> None:
         self._restored()
         self.read_on()
+        self._recovered()
 
     def _trust(self, peer: PeerId, trusted: bool, now: float) -> None:
-        if trusted:
-            self._table.trust(peer, now)
-        elif self._table.distrust(peer, now) is not None:
-            words = "the configuration trusts a peer that was distrusted by hand: it is not trusted"
-            self._engine.log.warning(words, peer=peer)
+        with self._journal.silent():
+            if trusted:
+                self._table.trust(peer, now)
+            elif self._table.distrust(peer, now) is not None:
+                words = "the configuration trusts a peer that was distrusted by hand: it is not trusted"
+                self._engine.log.warning(words, peer=peer)
 
-    def _block(self, entry: BlockEntry, now: float) -> Target | None:
-        """Take a block in; its target if it is over."""
+    def _blocking(self, entry: BlockEntry, now: float) -> Steps[None]:
+        """Take a block in, or have it deleted if it is over."""
         until = block_until(entry, self._clock, now)
         try:
             target = parse_target(entry.target)
             if until is None:
-                return target
-            self._table.block(target, until - now, now)
+                self._journal.block(target)
+                return
+            noted = target in self._journal.blocks
+            yield from self._table.blocking(target, until - now, now)
+            if not noted:
+                self._journal.blocks.pop(target, None)  # it stands there
         except (ValueError, CannotBlock) as error:
             self._metrics.read.inc("spoiled")
             self._engine.log.warning("a block of the address book cannot be read", why=str(error))
-        return None
 
     def _on_peers(self, peers: tuple[PeerId, ...] | Exception) -> None:
         if isinstance(peers, Exception):
@@ -194,22 +210,22 @@ class Keeper:
             return
         assert self._unread is not None
         del self._unread[-READ_SLICE:]
-        now = self._engine.now()
-        with self._journal.silent():
-            refused = [entry.peer for entry in read.peers if not self._restore(entry, now)]
-        for peer in (*read.spoiled, *refused):
+        for peer in read.spoiled:
             self._journal.peer(peer)
-        self._metrics.read.inc("kept", by=len(read.peers) - len(refused))
-        self._metrics.read.inc("dropped", by=len(refused))
         self._metrics.read.inc("spoiled", by=len(read.spoiled))
         if read.spoiled:
             self._engine.log.warning("entries of the address book cannot be read", peers=len(read.spoiled))
-        self._restored()
-        self.read_on()
-        self._recovered()
+        self._slices.run(self._restoring(read.peers), lambda _none: self._taken_in())
 
-    def _restore(self, entry: PeerEntry, now: float) -> bool:
-        return restore(entry, self._table, self._config, self._clock, now)
+    def _restoring(self, entries: tuple[PeerEntry, ...]) -> Steps[None]:
+        now = self._engine.now()
+        for entry in entries:
+            with self._journal.silent():  # what comes from the book need not be written to it
+                kept = restore(entry, self._table, self._config, self._clock, now)
+            if not kept:
+                self._journal.peer(entry.peer)
+            self._metrics.read.inc("kept" if kept else "dropped")
+            yield
 
     def _cannot_read(self, error: Exception) -> None:
         self._failed("read", error)
@@ -304,12 +320,12 @@ class Keeper:
         journal, table = self._journal, self._table
         now, clock = self._engine.now(), self._clock
         names = list(islice(journal.peers, WRITE_SLICE))
-        records = {peer: table.get(peer) for peer in names}
-        entries = [peer_entry(record, clock, now) for record in records.values() if record is not None]
+        records = [(peer, table.get(peer)) for peer in names]
+        entries = {peer: peer_entry(record, clock, now) if record is not None else None for peer, record in records}
         ends = {target: table.blocks.until(target, now) for target in journal.blocks}
         batch = Batch(
-            peers=tuple(entry for entry in entries if entry.address is not None),
-            forgotten=tuple(peer for peer, record in records.items() if record is None or record.address is None),
+            peers=tuple(entry for entry in entries.values() if entry is not None),
+            forgotten=tuple(peer for peer, entry in entries.items() if entry is None),
             blocks=tuple(block_entry(str(target), until, clock, now) for target, until in ends.items() if until),
             unblocked=tuple(str(target) for target, until in ends.items() if not until),
             trust=tuple((peer, self._by_hand(peer)) for peer in journal.trust),

@@ -13,6 +13,7 @@ from ...transport.gatekeeper import Claim, Ticket, Verdict
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
+from .info import PeerInfo
 from .sets import Addresses, PeerSet, TrackedPeers
 from .targets import Target
 
@@ -159,6 +160,11 @@ class BlockInForce:
 @dataclass(frozen=True, slots=True)
 class GetBlocks(Request[tuple[BlockInForce, ...]]):
     """Read every block in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetKnown(Request[tuple[PeerInfo, ...]]):
+    """Read what is known of every peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +325,10 @@ class Mailbox(runtime.Mailbox):
     def trusted(self) -> Reply[tuple[PeerId, ...]]:
         """Who is trusted, in order of their ids."""
         return self.ask(GetTrusted())
+
+    def known(self) -> Reply[tuple[PeerInfo, ...]]:
+        """Everybody who has a record, is trusted or is blocked, and how they stand; in no order."""
+        return self.ask(GetKnown())
 
     def trust(self, peer: PeerId) -> Reply[bool]:
         """Trust a peer: it is dialled first, and `private` lets it in. False if it was trusted. It ends no block."""

@@ -54,8 +54,10 @@ class Clock:
         return now + left if left > 0 else NEVER
 
 
-def peer_entry(record: Record, clock: Clock, now: float) -> PeerEntry:
-    """What is to be stored of a peer."""
+def peer_entry(record: Record, clock: Clock, now: float) -> PeerEntry | None:
+    """What is to be stored of a peer; None if nobody knows where to find it."""
+    if record.address is None:
+        return None
     pace = record.pace
     return PeerEntry(
         peer=record.peer,
@@ -85,7 +87,7 @@ def block_until(entry: BlockEntry, clock: Clock, now: float) -> float | None:
 
 def restore(entry: PeerEntry, table: Table, config: Config, clock: Clock, now: float) -> bool:
     """Take a stored peer in; False if there is no place for it here, so that it is to be forgotten."""
-    if table.is_me(entry.peer) or entry.address is None:
+    if table.is_me(entry.peer):
         return False
     if table.get(entry.peer) is None and not table.make_room(now):
         return False

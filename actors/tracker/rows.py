@@ -1,4 +1,7 @@
-"""A peer's entry as a row of the address book's table, and back. The order is that of `schema.PEER_COLUMNS`."""
+"""A peer's entry as a row of the address book's table, and back. The order is that of `schema.PEER_COLUMNS`.
+
+An address that the peer's own record says is not written twice. Whom nobody knows where to find has no entry.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def to_row(entry: PeerEntry) -> tuple[Any, ...]:
     """The row of an entry."""
     return (
         entry.peer,
-        None if entry.address is None else str(entry.address),
+        None if entry.signed is not None and entry.signed.address == entry.address else str(entry.address),
         None if entry.signed is None else entry.signed.encode(),
         entry.seen_at,
         entry.failed_at,
@@ -36,9 +39,12 @@ def from_row(row: tuple[Any, ...], network: str) -> PeerEntry:
     record = None if signed is None else PeerRecord.decode(signed, network=network, verify=False)
     if record is not None and record.peer != peer:
         raise ValueError("the record of another peer")
+    where = Address.parse(address) if address is not None else record.address if record is not None else None
+    if where is None:
+        raise ValueError("no address")
     return PeerEntry(
         peer=PeerId(peer),
-        address=None if address is None else Address.parse(address),
+        address=where,
         signed=record,
         seen_at=_moment(seen_at),
         failed_at=_moment(failed_at),

@@ -244,7 +244,7 @@ def test_many_peers_are_taken_in_by_slices_and_written_by_none(world: World) -> 
     mine = world.start()
     assert dialable(mine) == set()
     world.simulation.run(for_=200)
-    assert len(dialable(mine)) == count
+    assert len(mine.known().get(timeout=1)) == count
     assert world.metric("tracker_book_read_total", "kept") == count
     assert world.disk.batches == []
 

@@ -110,11 +110,14 @@ def test_newer_stored_record_replaces_an_older_one() -> None:
     assert made.table.make(peer("ada")).signed == newer
 
 
-def test_entries_of_this_node_itself_and_without_an_address_have_no_place() -> None:
+def test_entry_of_this_node_itself_has_no_place() -> None:
     table = directory().table
     assert not restore(entry("me"), table, CONFIG, CLOCK, NOW)
-    assert not restore(entry("ada", address=None, signed=None), table, CONFIG, CLOCK, NOW)
     assert len(table) == 0
+
+
+def test_peer_whom_nobody_knows_where_to_find_is_not_stored() -> None:
+    assert peer_entry(Record(peer("ada")), CLOCK, NOW) is None
 
 
 def test_book_larger_than_the_bound_is_restored_up_to_the_bound() -> None:

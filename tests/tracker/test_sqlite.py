@@ -206,6 +206,7 @@ def test_book_that_is_empty_is_a_new_one(path: Path) -> None:
     "spoil",
     [
         "address = 'nowhere'",
+        "signed = NULL",
         "address = x'00'",
         "signed = x'c0'",
         "signed = (SELECT signed FROM peers WHERE peer <> :peer LIMIT 1)",

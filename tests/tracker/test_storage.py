@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rookery.actors.tracker import MemoryStorage, SqliteStorage, Storage, StorageError
 from rookery.actors.tracker.entries import Batch, BlockEntry, Head
+from rookery.transport.address import Address
 from tests.tracker.books import NETWORK, WALL, entry, peer
 
 Open = Callable[[], Storage]
@@ -42,14 +43,17 @@ def test_storage_that_is_new_is_empty(reopen: Open) -> None:
 
 
 def test_storage_gives_back_what_was_written_also_after_it_was_closed(reopen: Open) -> None:
+    moved = entry("carol", address=Address.parse("tcp://10.0.0.2:9"))
     sparse = entry(
         "bob", signed=None, seen_at=None, failed_at=None, missed_at=None, reservable_at=None, retry_at=None,
         rest_until=None, delay=0.0,
     )  # fmt: skip
     blocks = (BlockEntry(str(peer("dave")), float("inf"), WALL), BlockEntry("10.0.0.0/24", WALL + 5, WALL))
-    reopen().write(Batch(peers=(entry("ada"), sparse), blocks=blocks, trust=((peer("carol"), True),), durable=True))
+    reopen().write(
+        Batch(peers=(entry("ada"), sparse, moved), blocks=blocks, trust=((peer("carol"), True),), durable=True)
+    )
     storage = reopen()
-    assert set(storage.read(storage.peers()).peers) == {entry("ada"), sparse}
+    assert set(storage.read(storage.peers()).peers) == {entry("ada"), sparse, moved}
     assert set(storage.head().blocks) == set(blocks)
     assert storage.head().trust == ((peer("carol"), True),)
 
