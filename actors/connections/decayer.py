@@ -86,7 +86,8 @@ class Decayer:
         self._tags: dict[int, _Tag] = {}
         self._ids = count(1)
         self._draining: deque[_Tag] = deque()
-        self._due: deque[tuple[_Tag, Iterator[PeerId]]] = deque()
+        self._due: dict[_Tag, None] = {}  # in order
+        self._sweeping: tuple[_Tag, Iterator[PeerId]] | None = None
 
     @property
     def next_tick(self) -> float | None:
@@ -173,7 +174,7 @@ class Decayer:
             passed = int((at - tag.base) / tag.interval)
             if passed > tag.passed:
                 tag.passed = passed
-                self._due.append((tag, iter(tuple(tag.weights))))
+                self._due[tag] = None
 
     def sweep(self, limit: int) -> bool:
         """Bring at most about `limit` weights up to date; whether there are more."""
@@ -185,15 +186,19 @@ class Decayer:
             limit -= len(peers)
             if not tag.weights:
                 self._draining.popleft()
-        while limit > 0 and self._due:
-            tag, left = self._due[0]
+        while limit > 0 and (self._sweeping or self._due):
+            if self._sweeping is None:
+                tag = next(iter(self._due))
+                del self._due[tag]
+                self._sweeping = tag, iter(tuple(tag.weights))
+            tag, left = self._sweeping
             peers = list(islice(left, limit)) if tag.id in self._tags else []
             for peer in peers:
                 self._count(tag, peer)
             if len(peers) < limit:
-                self._due.popleft()
-            limit -= len(peers)
-        return bool(self._draining or self._due)
+                self._sweeping = None
+            limit -= len(peers) + 1
+        return bool(self._draining or self._sweeping or self._due)
 
     # Parts -----------------------------------------------------------------------------------------------------------
 

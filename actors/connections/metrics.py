@@ -49,6 +49,6 @@ class Metrics:
         self.open.set(table.open)
         self.closing.set(table.closing)
         for state in State:
-            self.states.set(table.count(state), state)
+            self.states.set(table.count(state), state.name.lower())
         self.temporary.set(table.temporary)
         self.protected.set(len(table.protections))

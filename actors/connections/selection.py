@@ -1,23 +1,8 @@
-"""Who is given up first: the order of victims, found in slices over a table that may change meanwhile.
-
-The order, first difference decides (go-libp2p's, with ties that nobody can aim at):
-
-=====  ===============================  ==================
-place  criterion                        goes first
-=====  ===============================  ==================
-1      protected (emergency only)       not protected
-2      value                            lower
-3      busy at all                      not busy
-4      any inbound connection           inbound
-5      how busy                         less; in an emergency more
-6      first seen                       later
-7      hash with the process's secret   lower
-=====  ===============================  ==================
+"""Who is given up first: the victims of a trim in the order of `ranking`, found in slices while the table changes.
 
 * Whoever is protected, or in grace, is no candidate; in an emergency grace does not count, and the protected come last,
   or not at all.
 * Of a peer's connections the youngest goes first. Each is taken singly, so a quota is met exactly.
-* A rank is one integer, made once per peer: sorting integers costs a fifth of comparing peers.
 * `gather` sorts some peers at a time into runs, `next` merges the runs. A peer that changed since it was gathered is
   judged anew when its turn comes: gone, protected, or risen in rank, it is passed over or waits for its new turn.
 """
@@ -31,13 +16,9 @@ from itertools import islice
 from operator import attrgetter
 
 from ...transport.mailbox import Link
+from .ranking import emergency_rank, rank
 from .table import Peer, State, Table
 
-_SENIORITY_BITS = 128
-_BUSY_BITS = 32
-_MOST_BUSY = (1 << _BUSY_BITS) - 1
-_VALUE_BITS = 64
-_LEAST_VALUE, _GREATEST_VALUE = -(1 << _VALUE_BITS - 1), (1 << _VALUE_BITS - 1) - 1
 _rank = attrgetter("rank")
 
 
@@ -48,36 +29,25 @@ class Mode:
     emergency: bool = False
     protected: bool = False
 
-    def admits(self, state: State) -> bool:
-        """Whether connections in this state may be given up."""
-        match state:
-            case State.ELIGIBLE:
-                return True
-            case State.IN_GRACE:
-                return self.emergency
-            case State.PROTECTED:
-                return self.emergency and self.protected
+    @property
+    def least_ready(self) -> State:
+        """Connections up to this state may be given up."""
+        if not self.emergency:
+            return State.ELIGIBLE
+        return State.PROTECTED if self.protected else State.IN_GRACE
 
     def available(self, table: Table) -> int:
         """How many open connections may be given up."""
-        return sum(table.count(state) for state in State if self.admits(state))
-
-
-def rank(peer: Peer, busy: int, state: State, *, emergency: bool) -> int:
-    """The criteria as one number, each in bits of its own; the lowest goes first. Values beyond 64 bits are all one."""
-    value = min(max(peer.value, _LEAST_VALUE), _GREATEST_VALUE) - _LEAST_VALUE
-    coarse = ((state is State.PROTECTED) << _VALUE_BITS | value) << 2 | (busy > 0) << 1 | (not peer.is_inbound)
-    most = min(busy, _MOST_BUSY)
-    return (coarse << _BUSY_BITS | (_MOST_BUSY - most if emergency else most)) << _SENIORITY_BITS | peer.seniority
+        return sum(table.count(state) for state in State if state <= self.least_ready)
 
 
 class Selection:
     """The candidates of one trim, in order."""
 
     def __init__(self, table: Table, mode: Mode) -> None:
-        """Look at the peers that are in the table now; none is gathered yet."""
-        self._table = table
-        self._mode = mode
+        """Look at the peers that are in the table now; none is gathered yet. Whose entry ends has no links any more."""
+        self._rank_of = _emergency_rank if mode.emergency else rank
+        self._least_ready = mode.least_ready
         self._left = iter(tuple(table.peers.values()))
         self._runs: list[list[Peer]] = []
         self._order: Iterator[Peer] | None = None
@@ -87,23 +57,21 @@ class Selection:
 
     def gather(self, limit: int) -> bool:
         """Sort at most `limit` more peers in; whether all are."""
-        run: list[Peer] = []
-        looked_at = 0
-        for looked_at, peer in enumerate(islice(self._left, limit), 1):  # noqa: B007  # how many, after the loop
-            fresh = self._rank_of(peer)
-            if fresh is not None:
-                peer.rank = fresh
-                run.append(peer)
+        peers = list(islice(self._left, limit))
+        run = [peer for peer in peers if peer.links and peer.state <= self._least_ready]
+        ranked = self._rank_of
+        for peer in run:
+            peer.rank = ranked(peer)
         run.sort(key=_rank)
         self._runs.append(run)
-        return looked_at < limit
+        return len(peers) < limit
 
     def next(self) -> Link | None:
         """The connection to give up next, None if there is no other. It must be closing before the next call."""
         while (peer := self._take()) is not None:
-            fresh = self._rank_of(peer)
-            if fresh is None:
+            if not peer.links or peer.state > self._least_ready:
                 continue
+            fresh = self._rank_of(peer)
             if fresh > peer.rank:
                 self._put_back(peer, fresh)
                 continue
@@ -111,16 +79,6 @@ class Selection:
                 self._put_back(peer, fresh)
             return peer.links[-1]
         return None
-
-    def _rank_of(self, peer: Peer) -> int | None:
-        """The peer's rank now, None if it is no candidate."""
-        table = self._table
-        if not peer.links or table.peers.get(peer.id) is not peer:
-            return None
-        state = table.state(peer)
-        if not self._mode.admits(state):
-            return None
-        return rank(peer, table.busy.get(peer.id, 0), state, emergency=self._mode.emergency)
 
     def _put_back(self, peer: Peer, rank: int) -> None:
         peer.rank = rank
@@ -136,6 +94,10 @@ class Selection:
             return heappop(self._again)[2]
         head, self._head = self._head, next(self._order, None)
         return head
+
+
+def _emergency_rank(peer: Peer) -> int:
+    return emergency_rank(peer, protected=peer.state is State.PROTECTED)
 
 
 def choose(table: Table, quota: int, mode: Mode) -> tuple[Link, ...]:

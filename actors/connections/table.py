@@ -21,34 +21,29 @@ Rules:
 from __future__ import annotations
 
 import enum
-import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ...transport.gatekeeper import Direction
 from ...transport.identity import PeerId
 from ...transport.mailbox import Link
-
-_TIE_BITS = 64
-_AGE_BITS = 64
-_MICROSECONDS = 1e6
+from .ranking import seniority, standing
 
 
-class State(enum.StrEnum):
-    """Why an open connection may be given up, or may not."""
+class State(enum.IntEnum):
+    """Whether an open connection may be given up, the readiest first."""
 
-    ELIGIBLE = "eligible"
-    IN_GRACE = "in_grace"
-    PROTECTED = "protected"
+    ELIGIBLE = 0
+    IN_GRACE = 1
+    PROTECTED = 2
 
 
 @dataclass(slots=True, eq=False)
 class Peer:
     """One peer. first_seen: monotonic seconds. links, closing: oldest first.
 
-    value: sum of all its tags, decaying ones too; kept, because a trim reads it of every peer. seniority: the lower end
-    of its rank, from age and a keyed hash; constant, so made once. rank: of the trim under way.
+    What a trim reads of every peer is kept here, though it could be found out: value, the sum of all its tags, decaying
+    ones too; busy; state; seniority and standing, see `ranking`. rank: of the trim under way.
     """
 
     id: PeerId
@@ -58,17 +53,15 @@ class Peer:
     tags: dict[str, int] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     closing: tuple[Link, ...] = ()
+    standing: int = 0
+    state: State = State.ELIGIBLE
+    busy: int = 0
     rank: int = 0
 
     @property
     def is_temporary(self) -> bool:
         """Whether the peer has tags only."""
         return not self.links and not self.closing
-
-    @property
-    def is_inbound(self) -> bool:
-        """Whether any of its open connections was dialled by the peer."""
-        return any(link.direction is Direction.IN for link in self.links)
 
 
 class Table:
@@ -88,7 +81,7 @@ class Table:
         self._temporary_age = temporary_age
         self._max_temporary = max_temporary
         self._links: dict[int, Peer] = {}
-        self._states: Counter[State] = Counter()
+        self._states = [0] * len(State)  # open links
         self._young: OrderedDict[PeerId, Peer] = OrderedDict()  # connected, oldest first
         self._temporary: OrderedDict[PeerId, Peer] = OrderedDict()  # oldest first
 
@@ -102,12 +95,6 @@ class Table:
     def temporary(self) -> int:
         """Peers with tags and without a connection."""
         return len(self._temporary)
-
-    def state(self, peer: Peer) -> State:
-        """Of the peer's open connections, as of the last `settle`."""
-        if peer.id in self.protections:
-            return State.PROTECTED
-        return State.IN_GRACE if peer.id in self._young else State.ELIGIBLE
 
     def in_grace(self, peer: Peer, now: float) -> bool:
         """Whether the peer was first seen less than the grace ago, protected or not."""
@@ -146,6 +133,7 @@ class Table:
             self._temporary.pop(peer.id, None)
             self._see(peer, now)
             self._young[peer.id] = peer
+            self._judge(peer)
         self._links[link.id] = peer
         self._set_links(peer, (*peer.links, link))
         return True
@@ -157,10 +145,10 @@ class Table:
             return None
         (link,) = [each for each in (*peer.links, *peer.closing) if each.id == link_id]
         if link in peer.closing:
-            peer.closing = tuple(each for each in peer.closing if each is not link)
+            peer.closing = _without(peer.closing, link)
             self.closing -= 1
         else:
-            self._set_links(peer, tuple(each for each in peer.links if each is not link))
+            self._set_links(peer, _without(peer.links, link))
         if peer.is_temporary:
             self._end(peer)
         return link
@@ -170,7 +158,7 @@ class Table:
         peer = self._links.get(link.id)
         if peer is None or link not in peer.links:
             return False
-        self._set_links(peer, tuple(each for each in peer.links if each is not link))
+        self._set_links(peer, _without(peer.links, link))
         peer.closing = (*peer.closing, link)
         self.closing += 1
         return True
@@ -213,15 +201,15 @@ class Table:
 
     def protect(self, peer: PeerId, name: str) -> None:
         """Protect a peer, known or not, in a name."""
-        with self._states_of(peer):
-            self.protections.setdefault(peer, set()).add(name)
+        self.protections.setdefault(peer, set()).add(name)
+        self._judge(self.peers.get(peer))
 
     def unprotect(self, peer: PeerId, name: str) -> bool:
         """End the protection in that name; whether another one protects the peer still."""
         names = self.protections.get(peer, set())
         if names == {name}:
-            with self._states_of(peer):
-                del self.protections[peer]
+            del self.protections[peer]
+            self._judge(self.peers.get(peer))
             return False
         names.discard(name)
         return bool(names)
@@ -233,31 +221,47 @@ class Table:
             self.busy[peer] = now
         else:
             self.busy.pop(peer, None)
+        entry = self.peers.get(peer)
+        if entry is not None:
+            entry.busy = max(now, 0)
+            self._stand(entry)
         return now >= 0
 
     # Parts -----------------------------------------------------------------------------------------------------------
 
     def _made(self, id: PeerId, now: float) -> Peer:
-        peer = Peer(id, now, 0)
+        peer = Peer(id, now, 0, busy=self.busy.get(id, 0))
         self._see(peer, now)
+        self._judge(peer)
         return peer
 
     def _see(self, peer: Peer, now: float) -> None:
-        """First seen now. The younger is given up first; among equals the hash decides, which nobody can aim."""
-        tie = hashlib.blake2b(peer.id, key=self._secret, digest_size=_TIE_BITS // 8).digest()
-        age = (1 << _AGE_BITS) - 1 - int(now * _MICROSECONDS)
+        """First seen now."""
         peer.first_seen = now
-        peer.seniority = age << _TIE_BITS | int.from_bytes(tie)
+        peer.seniority = seniority(peer.id, now, self._secret)
 
     def _set_links(self, peer: Peer, links: tuple[Link, ...]) -> None:
         """Change the open links of a peer, and all counts with them."""
         change = len(links) - len(peer.links)
         peer.links = links
         self.open += change
-        self._states[self.state(peer)] += change
+        self._states[peer.state] += change
+        if links:
+            self._stand(peer)
 
-    def _states_of(self, id: PeerId) -> _Recount:
-        return _Recount(self, self.peers.get(id), self._states)
+    def _stand(self, peer: Peer) -> None:
+        peer.standing = standing(peer.links, peer.busy, peer.seniority)
+
+    def _judge(self, peer: Peer | None) -> None:
+        """Find the state of a peer anew; its open links move with it."""
+        if peer is None:
+            return
+        self._states[peer.state] -= len(peer.links)
+        if peer.id in self.protections:
+            peer.state = State.PROTECTED
+        else:
+            peer.state = State.IN_GRACE if peer.id in self._young else State.ELIGIBLE
+        self._states[peer.state] += len(peer.links)
 
     def _age(self, queue: OrderedDict[PeerId, Peer], limit: float, end: Callable[[Peer], None], now: float) -> bool:
         """Let the oldest of a queue go if its time has come."""
@@ -268,8 +272,8 @@ class Table:
         return True
 
     def _grown(self, peer: Peer) -> None:
-        with _Recount(self, peer, self._states):
-            del self._young[peer.id]
+        del self._young[peer.id]
+        self._judge(peer)
 
     def _end(self, peer: Peer) -> None:
         del self.peers[peer.id]
@@ -278,18 +282,5 @@ class Table:
         self.forgotten(peer.id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Recount:
-    """Moves a peer's open links from the state it had to the state it has afterwards."""
-
-    table: Table
-    peer: Peer | None
-    states: Counter[State]
-
-    def __enter__(self) -> None:
-        if self.peer is not None:
-            self.states[self.table.state(self.peer)] -= len(self.peer.links)
-
-    def __exit__(self, *_error: object) -> None:
-        if self.peer is not None:
-            self.states[self.table.state(self.peer)] += len(self.peer.links)
+def _without(links: tuple[Link, ...], gone: Link) -> tuple[Link, ...]:
+    return tuple([link for link in links if link is not gone]) if len(links) > 1 else ()

@@ -72,25 +72,26 @@ class RunningTrim:
     """A trim from its first victim to its report. since: monotonic seconds."""
 
     aim: Aim
-    selection: Selection
+    selection: Selection | None  # None once every victim is chosen: it keeps all peers alive
     since: float
     replies: list[Reply[TrimReport]]
     waiting: dict[int, Link] = field(default_factory=dict)
     gone: list[Link] = field(default_factory=list)
     gathering: bool = True
-    choosing: bool = True
 
     def slice(self, table: Table) -> list[Link]:
         """Go on for some milliseconds at most; the connections to close, marked as closing."""
+        victims: list[Link] = []
+        if self.selection is None:
+            return victims
         if self.gathering:
             self.gathering = not self.selection.gather(GATHERED_PER_SLICE)
             if self.gathering:
-                return []
-        victims: list[Link] = []
+                return victims
         while len(victims) < CHOSEN_PER_SLICE:
             link = self.selection.next() if self.aim.missing(table) else None
             if link is None:
-                self.choosing = False
+                self.selection = None
                 break
             table.begin_closing(link)
             victims.append(link)
@@ -104,9 +105,14 @@ class RunningTrim:
             self.gone.append(link)
 
     @property
+    def is_choosing(self) -> bool:
+        """Whether there may be more victims."""
+        return self.selection is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether every victim is chosen and gone."""
-        return not self.choosing and not self.waiting
+        return not self.is_choosing and not self.waiting
 
     def report(self, table: Table) -> TrimReport:
         """What it did, as of now."""

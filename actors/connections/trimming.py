@@ -14,7 +14,7 @@ from .mailbox import Mailbox, TrimReport
 from .metrics import Metrics
 from .selection import Selection
 from .table import Table
-from .trim import Aim, RunningTrim, Trigger, report
+from .trim import GATHERED_PER_SLICE, Aim, RunningTrim, Trigger, report
 
 SETTLED_PER_SLICE = 1000
 
@@ -85,7 +85,7 @@ class Trims:
             for link in victims:
                 self._transport.close_link(link.id, Reason.TRIMMED)
             self._metrics.trimmed.inc(trim.aim.trigger, by=len(victims))
-        if trim.choosing:
+        if trim.is_choosing:
             self._engine.mailbox.tell(TrimMore())
         elif trim.waiting and self._timer is None:
             self._timer = self._engine.after(self._config.close_timeout, CloseTimeout())
@@ -116,7 +116,10 @@ class Trims:
             return
         self._engine.log.info("trimming connections", trigger=aim.trigger, target=aim.target, open=self._table.open)
         self._running = RunningTrim(aim, Selection(self._table, aim.mode), now, [reply])
-        self.more()
+        if len(self._table.peers) > GATHERED_PER_SLICE:
+            self._engine.mailbox.tell(TrimMore())  # the snapshot was a slice by itself
+        else:
+            self.more()
 
     def _look(self) -> None:
         if self._running is not None and self._running.is_over:
