@@ -22,7 +22,7 @@ from rookery.actors.membership.swim import codec as swim
 from rookery.actors.resolver import wire as resolver
 from rookery.node.blobs.manifest import Manifest
 from rookery.node.composition import BLOBS_CHANNEL
-from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record
+from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record, streams
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
 VECTORS = re.findall(r"^```vector (\w+)\n(.+)\n((?:.+\n)*?)```$", PAGE, re.MULTILINE)
@@ -136,6 +136,12 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("silent for 8 s", Config().heartbeat_timeout == 8),
         ("at most 1 MiB (`max_message`) + 2 KiB", Config().max_frame == 2**20 + 2048),
         ("a node keeps 256", Config().max_packet_links == 256),
+        ("512 (`max_pending_handshakes`), each for 5 s", Config().max_pending_handshakes == 512),
+        ("in 5 s (`handshake_timeout`)", Config().handshake_timeout == 5),
+        ("in 8 s (`heartbeat_timeout`)", Config().heartbeat_timeout == 8),
+        ("64 (`high_water`)", Config().high_water == 64),
+        ("16,384 of 64 MiB", (Config().backlog_messages, Config().backlog_bytes) == (16_384, 64 * 2**20)),
+        ("batches of 1 MiB", streams.BATCH_BYTES == 2**20),
         ("500 packets a second, 1,000 at once", (Config().packet_rate, Config().packet_burst) == (500, 1000)),
         ("1,000 drops in 10 s", Config().flood_drops == 1000),
         ("| 0 | peers for peers", EXCHANGE_CHANNEL == 0),

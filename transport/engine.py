@@ -345,7 +345,7 @@ class Engine(Core):
     def oversize(self, route: Route, frames: int) -> None:
         """See `WireEvents`: no honest peer does this."""
         self.metrics.invalid.inc("frames")
-        self.log.warning("message of too many frames", frames=frames)
+        self.log.warning("message too large", frames=frames)
         match self.links.by_route.get(route):
             case Live() as live:
                 self.close(live, Reason.PROTOCOL)

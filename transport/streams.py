@@ -41,7 +41,7 @@ from .reasons import Reason
 from .wire import Sent
 
 _FIRST_RETRY, _LAST_RETRY = 0.001, 0.05  # seconds
-_BATCH_BYTES = 1024 * 1024
+BATCH_BYTES = 1024 * 1024
 # What the other side says of its reasons that means the same here; the rest is its own business.
 _SHARED_REASONS = frozenset({Reason.TRIMMED, Reason.SHUTDOWN, Reason.REPLACED, Reason.DUPLICATE})
 
@@ -245,12 +245,12 @@ class StreamsPart:
 
 def _next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
     """The first messages of the outbox that fit a batch, at least one, and their bytes."""
-    if len(live.outbox) == 1 or (len(live.outbox) <= MAX_BATCH_MESSAGES and live.outbox_bytes <= _BATCH_BYTES):
+    if len(live.outbox) == 1 or (len(live.outbox) <= MAX_BATCH_MESSAGES and live.outbox_bytes <= BATCH_BYTES):
         return list(live.outbox), live.outbox_bytes
     batch: list[tuple[int, bytes]] = []
     size = 0
     for message in live.outbox:
-        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > _BATCH_BYTES):
+        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > BATCH_BYTES):
             break
         batch.append(message)
         size += len(message[1])

@@ -58,7 +58,7 @@ class WireEvents(Protocol):
         """Frames of one message. source: of an inbound route, at least with its first message."""
 
     def oversize(self, route: Route, frames: int) -> None:
-        """The far end sent a message of more frames than any honest one has; it was thrown away."""
+        """The far end sent a message of more frames or bytes than any honest one has; it was thrown away."""
 
     def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
         """An inbound connection ended before its first message: by us, late or one of too many, or LOST.

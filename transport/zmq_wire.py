@@ -106,12 +106,13 @@ class ZmqWire:
         handshake_timeout: float,
         max_silent: int,
     ) -> None:
-        """max_frame: bytes. max_frames: of one message. high_water: messages queued per route and direction.
+        """max_frame: bytes of a frame, and of a message. max_frames: of one message.
 
+        high_water: messages queued per route and direction.
         handshake_timeout: seconds until an inbound connection's first message. max_silent: connections that have sent
         none yet.
         """
-        self._max_frames = max_frames
+        self._max_frames, self._max_bytes = max_frames, max_frame
         self._context = zmq.Context()
         self._zap = self._context.socket(zmq.ROUTER)
         self._zap.linger = 0
@@ -406,8 +407,9 @@ class ZmqWire:
         self._hand_up(events, route, [part.bytes for part in parts], Source(key, ip))
 
     def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
-        if len(frames) > self._max_frames:
-            events.oversize(route, len(frames))
+        count = len(frames)
+        if count > 1 and (count > self._max_frames or sum(map(len, frames)) > self._max_bytes):
+            events.oversize(route, count)
         else:
             events.frames(route, frames, source)
 

@@ -24,6 +24,7 @@ from rookery.transport.codec import (
     encode_control,
 )
 from rookery.transport.packets import MAX_PACKET
+from tests.transport.raw import RawPeer
 from tests.transport.scene import Scene, pour, resident
 from tests.transport.worlds import RealWorld
 
@@ -132,6 +133,7 @@ def test_second_words_that_are_no_ready_end_the_handshake(scene: Scene, frames: 
         reply.set(bob.door.verdict(bob.door.claims[-1]))
     bob.door.held = None
     scene.real.until(lambda: [ticket.peer for ticket, _ in bob.door.releases] == [scene.mallory.peer])
+    assert bob.counted("refused", Reason.PROTOCOL) == 1
     scene.assert_unharmed()
 
 
@@ -176,7 +178,8 @@ WRONG_FRAMES: dict[str, tuple[str, Frames]] = {
     "packet larger than one may be": ("frame", [PACKET_HEAD, bytes(MAX_PACKET + 1)]),
     "unknown channel": ("channel", encode_batch([(99, b"hi")])),
     "message too large": ("oversize", encode_batch([(16, bytes(1024 * 1024 + 1))])),
-    "frames without end": ("frames", [b""] * 3000),
+    "too many frames": ("frames", [b""] * 3000),
+    "too many bytes": ("frames", [head((16, LARGE | 2**20), (16, LARGE | 4096)), bytes(2**20), bytes(4096)]),
     "Hello": ("out_of_order", [encode_control(Hello((1,), "test", b"", packets=False, proof=None))]),
     "Welcome": ("out_of_order", [encode_control(Welcome(1, bytes(16), b"", None))]),
     "Ready": ("out_of_order", [encode_control(Ready(bytes(16)))]),
@@ -219,6 +222,42 @@ def test_message_of_3000_large_frames_is_thrown_away_and_its_sender_closed(scene
     scene.assert_unharmed()
     gc.collect()
     assert resident() - before < 2 * 3000 * frame_bytes + 32 * 2**20
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("joined", [True, False], ids=["joined", "stranger"])
+def test_message_that_does_not_end_costs_no_more_than_comes_in_the_time_for_a_sign_of_life(
+    real: RealWorld, joined: bool
+) -> None:
+    """libzmq has no bound for it: the time has. 1.2 GB would come, which is one frame of ours 300,000 times."""
+    frames, size, before = 300_000, 4096, resident()
+    scene = Scene(real, handshake_timeout=0.5, heartbeat_interval=0.1, heartbeat_timeout=0.5)
+    with scene.joined() if joined else scene.raw() as raw:
+        raw.encrypted()
+        raw.socket.send_multipart([bytes(size)] * frames, copy=False)
+        if joined:
+            scene.real.until(lambda: scene.bob.closed() == [Reason.DEAD])
+        else:
+            scene.real.until(lambda: scene.bob.counted("unspoken", Reason.TIMEOUT) == 1)
+        raw.gone()
+    scene.assert_unharmed()
+    gc.collect()
+    assert resident() - before < frames * size // 2
+
+
+def test_claim_to_the_routing_id_of_a_link_gets_nothing_of_it_and_is_ended_and_counted(real: RealWorld) -> None:
+    scene = Scene(real, handshake_timeout=0.3)
+    with RawPeer(scene.bob, scene.mallory, routing_id=b"claimed") as first:
+        first.join()
+        scene.real.until(lambda: len(scene.bob.links()) == 2)
+        with RawPeer(scene.bob, Identity.from_seed(b"t" * 32), routing_id=b"claimed") as thief:
+            thief.hello()
+            scene.real.until(lambda: scene.bob.counted("unspoken", Reason.TIMEOUT) == 1)
+            thief.gone()
+            assert not thief.socket.poll(0)
+        first.send(*HI)
+        scene.real.until(lambda: b"hi" in scene.bob.payloads())
+    scene.assert_unharmed()
 
 
 def test_flood_of_pings_whose_answers_are_not_read_delays_nobody(scene: Scene) -> None:
