@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgpack
 
 from rookery.actors.maintenance import wire as exchange
 from rookery.actors.membership.envelope import Envelope
-from rookery.actors.membership.swim import MemberId, NamedBroadcasts
+from rookery.actors.membership.snapshot import Remembered, Snapshot, Unusable
+from rookery.actors.membership.swim import MemberId, NamedBroadcasts, State
 from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.codec import decode_packet
+from rookery.actors.membership.tags import encode_tags, tags_of
 from rookery.actors.resolver import wire as resolver
 from rookery.node.blobs.manifest import Manifest, ManifestError
 from rookery.node.control import protocol
@@ -43,6 +46,10 @@ CONTROL = (
     codec.Ping(2**40),
     codec.Pong(1),
 )
+
+
+class NeverError(Exception):
+    """For a decoder that takes all bytes and makes nothing of most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,16 @@ DECODERS: dict[str, Decoder] = {
         lambda data: NamedBroadcasts(repr).receive_item(data, NAMED_SENDER),
         swim_errors.DecodeError,
         [NamedBroadcasts(repr).item(NAMED_SENDER, "weather", b"rain")],
+    ),
+    "tags": Decoder(
+        lambda data: tags_of(replace(RECORD, metadata=data)),
+        NeverError,
+        [encode_tags({"role": "secondary", "zone": "a"})],
+    ),
+    "snapshot": Decoder(
+        lambda data: Snapshot.decode(hashlib.sha256(data).digest() + data, network="net", own=IDENTITY.peer),
+        Unusable,
+        [Snapshot("net", IDENTITY.peer, 1.5, (Remembered(RECORD, 2, State.ALIVE),)).encode()[32:]],
     ),
     "manifest": Decoder(Manifest.decode_root, ManifestError, [Manifest(1, 5, 65536, bytes(32)).encode()]),
     "call": Decoder(
