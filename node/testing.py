@@ -49,6 +49,7 @@ class Plan:
     ip: str
     config: NodeConfig
     producer: resolver.Producer | None = None
+    member: bool = True
 
 
 class WholeNode(Actors):
@@ -72,7 +73,10 @@ class WholeNode(Actors):
     def start(self) -> None:
         """Start the engines, listen, take part."""
         self.start_engines(store=MemoryStore(), book=self._book, wire=self._wire)
-        self.take_part()
+        if self.plan.member:
+            self.take_part()
+        else:
+            self.maintenance.activate()
 
     def _wire(self, identity: Identity, config: TransportConfig, announce: Callable[[], object]) -> SimulatedWire:
         return SimulatedWire(
@@ -132,10 +136,12 @@ class SimulatedNodes:
         seeds: Iterable[WholeNode | StaticPeer] = (),
         ip: str | None = None,
         producer: resolver.Producer | None = None,
+        member: bool = True,
         **sections: Mapping[str, Any],
     ) -> WholeNode:
         """Start a node. seeds: `tracker.peers`. ip: IPv4 that its connections come from. sections: see `Sections`.
 
+        member: whether it joins the membership; one whose tracker has another source costs less without.
         Raises SettingsError for wrong settings, ValueError if a node of this name runs.
         """
         before = self.all.get(name)
@@ -145,7 +151,7 @@ class SimulatedNodes:
         config = settings(
             seeds=[seed if isinstance(seed, StaticPeer) else seed.static_peer for seed in seeds], **sections
         )
-        return self._start(Plan(name, ip or f"10.{number >> 8}.{number & 255}.1", config, producer))
+        return self._start(Plan(name, ip or f"10.{number >> 8}.{number & 255}.1", config, producer, member))
 
     def restart(self, node: WholeNode) -> WholeNode:
         """The same node once more, with nothing of what it had in memory. Crashes it first if it runs."""

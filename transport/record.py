@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Self
 
@@ -50,6 +51,7 @@ class PeerRecord:
     metadata: bytes = field(repr=False)
     network: str
     signature: bytes = field(repr=False)
+    _encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)  # kept at the first use
 
     def __post_init__(self) -> None:
         check_network(self.network)
@@ -70,15 +72,19 @@ class PeerRecord:
 
     def encode(self) -> bytes:
         """Return the record's only encoding, at most 1,024 bytes."""
-        return _pack([*self._statement(), self.signature])
+        encoded = self._encoded
+        if encoded is None:
+            encoded = _pack([*self._statement(), self.signature])
+            object.__setattr__(self, "_encoded", encoded)
+        return encoded
 
-    @classmethod
-    def decode(cls, data: bytes, *, network: str, verify: bool = True) -> Self:
+    @staticmethod
+    def decode(data: bytes, *, network: str, verify: bool = True) -> PeerRecord:
         """Read a record of `network`; `DecodeError` for anything else.
 
         With `verify=False` the signature is not looked at; call `verify` before the record is believed.
         """
-        record = cls._read(data)
+        record = _read(data)
         if record.network != network:
             raise DecodeError(f"record of network {record.network!r}: allowed is {network!r}")
         if verify and not record.verify():
@@ -108,39 +114,40 @@ class PeerRecord:
             raise ValueError(f"records of {self.peer.short} and {other.peer.short}, or of two networks, have no order")
         return self.generation > other.generation
 
-    @classmethod
-    def _read(cls, data: bytes) -> Self:
-        """Decode form and bounds, not the signature."""
-        if len(data) > MAX_RECORD_BYTES:
-            raise DecodeError(f"record of {len(data)} bytes: allowed are {MAX_RECORD_BYTES}")
-        match _unpack(data):
-            case [
-                1,
-                str(network),
-                bytes(peer),
-                str() | None as text,
-                int(generation),
-                bytes(metadata),
-                bytes(signature),
-            ]:
-                try:
-                    address = None if text is None else Address.parse(text)
-                    record = cls(PeerId(peer), address, generation, metadata, network, signature)
-                except ValueError as error:
-                    raise DecodeError(f"record: {error}") from None
-            case _:
-                raise DecodeError("record: not an array of version 1 with 7 items of the right types")
-        # Also catches what compares equal yet is written otherwise: 1.0 for 1, a longer integer, an upper-case host.
-        if record.encode() != data:
-            raise DecodeError("record: not written in its shortest form")
-        return record
-
     def _statement(self) -> list[object]:
         address = None if self.address is None else str(self.address)
         return [_VERSION, self.network, self.peer, address, self.generation, self.metadata]
 
     def _signed_bytes(self) -> bytes:
         return _DOMAIN + _pack(self._statement())
+
+
+@lru_cache(maxsize=4096)
+def _read(data: bytes) -> PeerRecord:
+    """Decode form and bounds, not the signature. The same records come again and again, from everybody."""
+    if len(data) > MAX_RECORD_BYTES:
+        raise DecodeError(f"record of {len(data)} bytes: allowed are {MAX_RECORD_BYTES}")
+    match _unpack(data):
+        case [
+            1,
+            str(network),
+            bytes(peer),
+            str() | None as text,
+            int(generation),
+            bytes(metadata),
+            bytes(signature),
+        ]:
+            try:
+                address = None if text is None else Address.parse(text)
+                record = PeerRecord(PeerId(peer), address, generation, metadata, network, signature)
+            except ValueError as error:
+                raise DecodeError(f"record: {error}") from None
+        case _:
+            raise DecodeError("record: not an array of version 1 with 7 items of the right types")
+    # Also catches what compares equal yet is written otherwise: 1.0 for 1, a longer integer, an upper-case host.
+    if record.encode() != data:
+        raise DecodeError("record: not written in its shortest form")
+    return record
 
 
 def _pack(items: list[object]) -> bytes:

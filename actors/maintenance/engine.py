@@ -123,7 +123,7 @@ class Engine(runtime.Engine[Mailbox]):
         )
         self._planner = Planner(self._goal, pacing, self.rng)
         self._phase = Phase.INACTIVE
-        self._telling = Telling(self._goal, self._planner, self.log, self._metrics, self._subscribers.tell)
+        self._telling = Telling(self._goal, self._planner, self.log, self._metrics, self._subscribers)
         self._waiting: list[Reply[Report]] = []
         self._dialled = self._opened = self._trimmed = 0  # since the last report
         self._timer: Timer | None = None
@@ -182,13 +182,13 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_get_standing(self, _message: GetStanding) -> Standing:
         """As the last event said."""
-        return self._telling.standing
+        return self._telling.standing()
 
     def on_subscribe(self, message: Subscribe) -> None:
         """Tell of events from now on, and how it stands at once."""
         self._subscribers.add(message.subscriber, message.kinds)
         if Standing in message.kinds:
-            message.subscriber.tell(self._telling.standing)
+            message.subscriber.tell(self._telling.standing())
 
     def on_shutdown(self, _message: Shutdown) -> None:
         """Stop for good. Dials under way belong to the tracker; their ends are ignored here."""
@@ -284,15 +284,15 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _on_trimmed(self, answer: TrimReport | Exception) -> None:
         """Continue `trim`."""
+        closed, short, passing = 0, True, False
         if isinstance(answer, Exception):
             self._unanswered("trim", answer)
-            closed, short = 0, True
         else:
-            closed, short = len(answer.closed), answer.short_by > 0
+            closed, short, passing = len(answer.closed), answer.short_by > 0, answer.in_grace > 0
         self._trimmed += closed
         if short or not closed:
             self._telling.cannot_trim()
-        self._planner.trimmed(closed, short=short, now=self.now())
+        self._planner.trimmed(closed, short=short, now=self.now(), passing=passing)
         self._proceed()
 
     def _unanswered(self, question: str, error: Exception) -> None:

@@ -20,7 +20,8 @@ Rules:
 * Fewer candidates than are needed: the connected peers are asked for others, and discovery is woken. That is repeated
   after the looking interval, then after twice as long, and so on up to the idle time, until somebody is offered. If no
   peer was there to be asked, the next one is asked as soon as it is.
-* A trim that could not reach its target ends the repair; the next look waits for a change or for the idle time.
+* A trim that could not reach its target ends the repair; the next look waits for a change or for the idle time, or
+  where only their youth spares connections, for the looking interval.
 * Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise.
 """
 
@@ -121,11 +122,15 @@ class Planner:
         else:
             self._failures += 1
 
-    def trimmed(self, closed: int, *, short: bool, now: float) -> None:
-        """The answer to `Trim`: how many are gone, and whether that is less than was needed."""
+    def trimmed(self, closed: int, *, short: bool, now: float, passing: bool = False) -> None:
+        """The answer to `Trim`: how many are gone, and whether that is less than was needed.
+
+        passing: what spared the others ends by itself, as the grace of young connections does.
+        """
         self._questioning = False
         if short or not closed:
-            self._end(in_band=self._goal.bounds.contain(self.open), look_at=now + self._pacing.idle)
+            later = self._pacing.looking if passing else self._pacing.idle
+            self._end(in_band=self._goal.bounds.contain(self.open), look_at=now + later)
         else:
             self._change(Motive.LAST_MAINTENANCE)
 

@@ -7,9 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ...runtime import Message
+from ...runtime import Subscribers
 from ...runtime.log import Log
 from .goal import Goal
 from .mailbox import CannotTrim, MaintenanceEnded, MaintenanceStarted, TooFewConnections, TooManyConnections
@@ -22,15 +20,12 @@ from .steps import Ask, Dial, Done, Step, Trim, Wait
 class Telling:
     """What was told, so that it is told once."""
 
-    def __init__(
-        self, goal: Goal, planner: Planner, log: Log, metrics: Metrics, emit: Callable[[Message], object]
-    ) -> None:
-        """emit: tells an event to the subscribers."""
+    def __init__(self, goal: Goal, planner: Planner, log: Log, metrics: Metrics, subscribers: Subscribers) -> None:
         self._goal = goal
         self._planner = planner
         self._log = log
         self._metrics = metrics
-        self._emit = emit
+        self._subscribers = subscribers
         self._active = self._ended = False
         self._since: float | None = None  # when the bounds were left; None while inside
         self._verdict = Verdict.IN_BAND
@@ -40,8 +35,7 @@ class Telling:
         self._exhausted = False  # the last repair ended outside
         self._satisfied = True  # policy `all`: it ended with nobody left
         self._asked = 0
-        self.standing = self._stands()
-        """How it stands; also an event whenever it changes."""
+        self._stood = self.standing()
 
     def activated(self) -> None:
         """Work begins."""
@@ -80,16 +74,18 @@ class Telling:
         self._metrics.cannot_trim.inc()
         if not self._stuck:
             self._stuck = True
-            self._emit(CannotTrim(self._planner.open, self._goal.bounds.max_target))
+            self._subscribers.tell(CannotTrim(self._planner.open, self._goal.bounds.max_target))
 
     def stand(self) -> None:
         """After everything: tell where it stands, if that is new."""
         if not self._goal.excess(self._planner.open):
             self._stuck = False
-        standing = self._stands()
-        if standing != self.standing:
-            self.standing = standing
-            self._emit(standing)
+        if not self._subscribers:
+            return
+        standing = self.standing()
+        if standing != self._stood:
+            self._stood = standing
+            self._subscribers.tell(standing)
 
     # Events ----------------------------------------------------------------------------------------------------------
 
@@ -98,22 +94,22 @@ class Telling:
         if self._since is None:
             self._since = now
             self._log.debug("maintenance started", motive=planner.motive, open=planner.open)
-            self._emit(MaintenanceStarted(planner.motive, planner.open))
+            self._subscribers.tell(MaintenanceStarted(planner.motive, planner.open))
         if verdict is self._verdict:
             return
         self._verdict = verdict
         if verdict is Verdict.TOO_MANY:
             self._log.info("too many connections, trimming", open=planner.open, target=bounds.max_target)
-            self._emit(TooManyConnections(planner.open, bounds.max_target))
+            self._subscribers.tell(TooManyConnections(planner.open, bounds.max_target))
         else:
-            self._emit(TooFewConnections(planner.open, self._goal.dial_to))
+            self._subscribers.tell(TooFewConnections(planner.open, self._goal.dial_to))
 
     def _end(self, now: float) -> None:
         if self._since is None:
             return
         if self._warned:
             self._log.info("connections are in bounds again", **self._numbers())
-        self._emit(MaintenanceEnded(now - self._since, self._planner.open))
+        self._subscribers.tell(MaintenanceEnded(now - self._since, self._planner.open))
         self._since = None
         self._verdict = Verdict.IN_BAND
         self._warned = self._stuck = False
@@ -133,7 +129,8 @@ class Telling:
 
     # Where it stands -------------------------------------------------------------------------------------------------
 
-    def _stands(self) -> Standing:
+    def standing(self) -> Standing:
+        """How it stands; also an event whenever it changes."""
         return Standing(
             verdict=self._judge(),
             doing=self._doing(),

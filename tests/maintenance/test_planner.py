@@ -323,6 +323,14 @@ def test_P3_planner_whose_trim_falls_short_waits_for_a_count_or_the_idle_time(cl
     assert steps(plan, 2.0) == [Trim(5), Wait(None)]
 
 
+def test_planner_whose_trim_is_short_of_young_connections_looks_again_after_the_looking_interval() -> None:
+    plan = planner()
+    plan.counted(9)
+    steps(plan, 0.0)
+    plan.trimmed(0, short=True, now=0.1, passing=True)
+    assert steps(plan, 0.1) == [Done(in_band=False), Wait(5.1)]
+
+
 def test_planner_of_policy_all_dials_everybody_offered_up_to_the_maximum() -> None:
     plan = planner(every=True)
     plan.counted(3)
