@@ -1,4 +1,4 @@
-"""What discovery can be asked."""
+"""What discovery can be asked, and what it tells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Feedback, Message, Overflow
+from ...runtime import Feedback, Lane, Message, Overflow, Reply, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,59 @@ class Wake(Message):
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
+@dataclass(frozen=True, slots=True)
+class Heard(Message):
+    """A source that listens has heard a record; encoded, and not looked at yet."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+    source: str
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Request[None]):
+    """Tell `mailbox` the events from now on."""
+
+    mailbox: runtime.Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Message):
+    """A source gave so many records, which are now hints to the tracker."""
+
+    source: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFailed(Message):
+    """A source that had worked, or was never tried, does not work. Told once."""
+
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecovered(Message):
+    """A source works again."""
+
+    source: str
+
+
+Event = Found | SourceFailed | SourceRecovered
+
+
 class Mailbox(runtime.Mailbox):
     """How the other actors reach discovery."""
+
+    limits: ClassVar = {Heard: runtime.Limit(256)}
 
     def wake(self) -> Feedback:
         """Look for peers now. Any number of calls that wait are one."""
         return self.tell(Wake())
+
+    def subscribe(self, mailbox: runtime.Mailbox) -> Reply[None]:
+        """Tell `mailbox` every event. Raises UnhandledMessage if its engine has no handler for them."""
+        mailbox.require(Found, SourceFailed, SourceRecovered)
+        return self.ask(Subscribe(mailbox))

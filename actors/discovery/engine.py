@@ -1,0 +1,231 @@
+"""Discovery's engine: looks at each source in its time, and hands what it gives to the tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import ClassVar
+
+from ... import runtime
+from ...runtime import Lane, Message, Overflow, Timer
+from ...transport.errors import DecodeError
+from ...transport.mailbox import Mailbox as Transport
+from ...transport.record import PeerRecord
+from ..tracker.mailbox import Mailbox as Tracker
+from .config import Config
+from .lan import Lan
+from .mailbox import Event, Found, Heard, Mailbox, SourceFailed, SourceRecovered, Subscribe, Wake
+from .metrics import Metrics
+from .record_server import RecordServer
+from .schedule import Schedule
+from .sources import MAX_FOUND, Dns, Sight, Source, Static
+from .texts import HttpAddress, StaticRecord
+
+ANSWER_WITHIN = 5.0  # seconds; transport answers from memory
+LOOK_WITHIN = 600.0  # seconds; a look at many hosts that do not answer takes its time
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A source and how it is doing."""
+
+    source: Source
+    schedule: Schedule
+    timer: Timer | None = None
+    works: bool | None = None  # None before the first look
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Message):
+    """Timer: the next look at this source is due."""
+
+    watched: Watched = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Served(Message):
+    """To itself, from the record server: a request was answered like this."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+    status: HTTPStatus
+
+
+class Engine(runtime.Engine[Mailbox]):
+    """Handlers only; when to look is decided in `schedule.py`."""
+
+    def __init__(
+        self, config: Config, *, transport: Transport, tracker: Tracker, sources: Sequence[Source] | None = None
+    ) -> None:
+        """Start it once transport listens: what is published of this node is where it can be dialled.
+
+        sources: instead of those of the configuration.
+        """
+        super().__init__()
+        self.handlers = {
+            Wake: self.on_wake,
+            Look: lambda message: self.look(message.watched),
+            Heard: self.on_heard,
+            Subscribe: self.on_subscribe,
+            Served: lambda message: self._metrics.served.inc(message.status.name.lower()),
+        }
+        self._config = config
+        self._transport = transport
+        self._tracker = tracker
+        self._metrics = Metrics(self.runtime.registry)
+        self._subscribers: list[runtime.Mailbox] = []
+        self._own: PeerRecord | None = None
+        self._watched = [
+            Watched(source, Schedule(floor=config.floor, interval=config.interval, rng=self.rng))
+            for source in (self._configured() if sources is None else sources)
+        ]
+        self._server: RecordServer | None = None
+
+    @property
+    def record_address(self) -> HttpAddress | None:
+        """Where this node's record is served."""
+        return None if self._server is None else self._server.address
+
+    def on_start(self) -> None:
+        """Serve the record, and look everywhere. Raises CannotServe."""
+        if self._config.record_listen is not None:
+            self._server = RecordServer(self._config.record_listen, self._text, self._answered)
+            self.log.info("serving this node's record", at=str(self._server.address))
+        for watched in self._watched:
+            source = watched.source
+            source.listen(partial(self._heard, source.name))
+            self.look(watched)
+
+    def on_stop(self) -> None:
+        """Let go of sockets and threads."""
+        for watched in self._watched:
+            watched.source.close()
+        if self._server is not None:
+            self._server.close()
+
+    def on_wake(self, _message: Wake) -> None:
+        for watched in self._watched:
+            watched.schedule.wake()
+            self._plan(watched)
+
+    def on_subscribe(self, message: Subscribe) -> None:
+        self._subscribers.append(message.mailbox)
+
+    def _heard(self, source: str, encoded: bytes) -> None:
+        """On a thread of the source."""
+        self.mailbox.tell(Heard(source, encoded))
+
+    def on_heard(self, message: Heard) -> None:
+        self._hint(message.source, (message.encoded,))
+
+    # A look ----------------------------------------------------------------------------------------------------------
+
+    def look(self, watched: Watched) -> None:
+        """Ask for our record first, which a source may publish and which tells us from others."""
+        watched.schedule.begin()
+        self.on_reply(self._transport.record(), lambda own: self._look_as(watched, own), within=ANSWER_WITHIN)
+
+    def _look_as(self, watched: Watched, own: PeerRecord | Exception) -> None:
+        if isinstance(own, Exception):
+            self._looked(watched, own)
+            return
+        self._own = own
+        source = watched.source
+        work = self.work(source.look, own, serial=f"discovery {source.name}")
+        self.on_reply(work, lambda sight: self._looked(watched, sight), within=LOOK_WITHIN)
+
+    def _looked(self, watched: Watched, sight: Sight | Exception) -> None:
+        name = watched.source.name
+        if isinstance(sight, Exception):
+            self._state(watched, False, str(sight))
+        else:
+            for failure in sight.failures:
+                self._metrics.records.inc(name, "failed")
+                self.log.debug("no record", source=name, why=failure)
+            self._state(watched, bool(sight.records) or not sight.failures, "; ".join(sight.failures[:3]))
+            self._hint(name, sight.records)
+        watched.schedule.end(self.now())
+        self._plan(watched)
+
+    def _plan(self, watched: Watched) -> None:
+        due_at = watched.schedule.due_at
+        if due_at is None:
+            return
+        if watched.timer is not None:
+            watched.timer.cancel()
+        watched.timer = self.after(due_at - self.now(), Look(watched))
+
+    def _state(self, watched: Watched, works: bool, why: str) -> None:
+        name = watched.source.name
+        self._metrics.looks.inc(name, "worked" if works else "failed")
+        before, watched.works = watched.works, works
+        if not works and before is not False:
+            self.log.warning("discovery source failed", source=name, why=why)
+            self._tell(SourceFailed(name, why))
+        elif works and before is False:
+            self.log.info("discovery source works again", source=name)
+            self._tell(SourceRecovered(name))
+
+    # What was found --------------------------------------------------------------------------------------------------
+
+    def _hint(self, source: str, encoded: Sequence[bytes]) -> None:
+        """To the tracker, which checks the signatures on the pool."""
+        own = self._own
+        if own is None:  # before the first look
+            self._metrics.records.inc(source, "early", by=len(encoded))
+            return
+        records = tuple(self._read(source, own, encoded[:MAX_FOUND]))
+        if len(encoded) > MAX_FOUND:
+            self._metrics.records.inc(source, "too_many", by=len(encoded) - MAX_FOUND)
+        if not records:
+            return
+        accepted = self._tracker.hint(records).accepted
+        self._metrics.records.inc(source, "hinted" if accepted else "refused", by=len(records))
+        if accepted:
+            self.log.debug("records found", source=source, records=len(records))
+            self._tell(Found(source, len(records)))
+
+    def _read(self, source: str, own: PeerRecord, encoded: Iterable[bytes]) -> Iterable[PeerRecord]:
+        for each in encoded:
+            try:
+                record = PeerRecord.decode(each, network=own.network, verify=False)
+            except DecodeError as error:
+                self._metrics.records.inc(source, "invalid")
+                self.log.debug("no record of this network", source=source, error=str(error))
+                continue
+            if record.peer == own.peer:
+                self._metrics.records.inc(source, "own")
+            else:
+                yield record
+
+    def _tell(self, event: Event) -> None:
+        self._subscribers = [
+            mailbox for mailbox in self._subscribers if mailbox.tell(event) is not runtime.Feedback.CLOSED
+        ]
+
+    # The record server's threads -------------------------------------------------------------------------------------
+
+    def _text(self) -> str | None:
+        try:
+            return str(StaticRecord.of(self._transport.record().get(timeout=ANSWER_WITHIN)))
+        except (runtime.EngineGone, runtime.ReplyTimeout):
+            return None
+
+    def _answered(self, status: HTTPStatus) -> None:
+        self.mailbox.tell(Served(status))
+
+    def _configured(self) -> list[Source]:
+        config = self._config
+        named = [
+            Dns(
+                address,
+                max_hosts=config.max_hosts,
+                fetch_timeout=config.fetch_timeout,
+                rng=self.runtime.random(str(address)),
+            )
+            for address in config.dns
+        ]
+        static = [Static(config.records)] if config.records else []
+        return [*static, *named, *([Lan(config.lan_interfaces)] if config.lan else [])]

@@ -1,0 +1,163 @@
+"""Serves this node's own record over HTTP: `GET /record`, public, rate limited, and nothing else.
+
+A name in the DNS gives addresses but no keys; whoever resolved the name asks here for the signed record, and has both.
+At most `_HANDLED` connections are held, each for at most `patience` seconds, whatever the other side does; an IP may
+ask `_RATE` times a second in the long run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+from ...transport.buckets import TokenBuckets
+from .errors import CannotServe
+from .texts import HttpAddress
+from .web import PATH
+
+_HANDLED = 16
+_RATE, _BURST = 1.0, 10
+_LOOK = 0.1  # seconds until a stop is noticed
+
+
+class RecordServer:
+    """A small HTTP server with threads of its own."""
+
+    def __init__(
+        self,
+        listen: HttpAddress,
+        text: Callable[[], str | None],
+        answered: Callable[[HTTPStatus], object],
+        *,
+        patience: float = 2.0,
+    ) -> None:
+        """Listen at once. text: the record now, None if it is not known; called on threads, like `answered`.
+
+        patience: seconds a connection may last. Raises CannotServe.
+        """
+        try:
+            self._server = _Server(listen, text, answered, patience)
+        except (OSError, OverflowError) as error:
+            raise CannotServe(
+                f"cannot listen on {listen}: {error} (allowed: an address of this machine with a free port)"
+            ) from error
+        self.address = HttpAddress(listen.host, self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_LOOK,), name="records", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and end every connection."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(HTTPServer):
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(
+        self,
+        listen: HttpAddress,
+        text: Callable[[], str | None],
+        answered: Callable[[HTTPStatus], object],
+        patience: float,
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        self.text = text
+        self.answered = answered
+        self._patience = patience
+        self._buckets = TokenBuckets(_RATE, _BURST)
+        self._lock = threading.Lock()
+        self._held: dict[threading.Thread, tuple[Any, float]] = {}
+        super().__init__((listen.host, listen.port), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking the DNS for our own name."""
+        super(HTTPServer, self).server_bind()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def may_ask(self, ip: str) -> bool:
+        """Whether this IP has not asked too often."""
+        with self._lock:
+            return self._buckets.take(ip, time.monotonic())
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Handle it on a thread of its own, if there is room."""
+        thread = threading.Thread(target=self._handle, args=(request, client_address), name="record", daemon=True)
+        with self._lock:
+            room = len(self._held) < _HANDLED
+            if room:
+                self._held[thread] = request, time.monotonic() + self._patience
+        if room:
+            thread.start()
+        else:
+            self.answered(HTTPStatus.SERVICE_UNAVAILABLE)
+            self.shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Between requests: end the connections whose time is over."""
+        self._end(time.monotonic())
+
+    def server_close(self) -> None:
+        """Also end every connection, and wait for its thread."""
+        super().server_close()
+        self._end(float("inf"))
+        for thread in list(self._held):
+            thread.join()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """The other side went away, or its time was over: nobody is left to be told."""
+
+    def _end(self, now: float) -> None:
+        with self._lock:
+            over = [request for request, until in self._held.values() if until <= now]
+        for request in over:
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+    def _handle(self, request: Any, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except Exception:
+            self.handle_error(request, client_address)
+        finally:
+            self.shutdown_request(request)
+            with self._lock:
+                del self._held[threading.current_thread()]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version = "rookery"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """The record, or why not."""
+        if not self.server.may_ask(self.client_address[0]):
+            self._answer(HTTPStatus.TOO_MANY_REQUESTS, "asked too often")
+        elif self.path != PATH:
+            self._answer(HTTPStatus.NOT_FOUND, f"there is {PATH} here and nothing else")
+        elif (text := self.server.text()) is None:
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "the record is not known yet")
+        else:
+            self._answer(HTTPStatus.OK, text)
+
+    def _answer(self, status: HTTPStatus, text: str) -> None:
+        body = f"{text}\n".encode("ascii")
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=us-ascii")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
+        self.server.answered(status)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Counted by the engine instead."""

@@ -1,0 +1,90 @@
+"""One real discovery engine between a mocked transport and a mocked tracker, with sources that a test scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rookery import runtime
+from rookery.actors import discovery, tracker
+from rookery.actors.discovery.sources import Sight
+from rookery.transport import PeerRecord
+from rookery.transport import mailbox as transport
+from rookery.transport.testing import Peers
+
+
+class Script:
+    """A source that gives what the test put there, one sight or error a look, the last again and again."""
+
+    def __init__(self, *sights: Sight | Exception, name: str = "script") -> None:
+        self.name = name
+        self.sights = list(sights)
+        self.looks: list[PeerRecord] = []
+        self.heard: Callable[[bytes], object] = lambda _encoded: None
+        self.closed = False
+
+    def listen(self, heard: Callable[[bytes], object]) -> None:
+        self.heard = heard
+
+    def look(self, own: PeerRecord) -> Sight:
+        self.looks.append(own)
+        sight = self.sights.pop(0) if len(self.sights) > 1 else self.sights[0]
+        if isinstance(sight, Exception):
+            raise sight
+        return sight
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    """A node called "me"; the records of others are of the same network."""
+
+    def __init__(self, simulation: Any, *sources: Script, transport_is_slow: bool = False, **settings: Any) -> None:
+        self.simulation = simulation
+        self.me = self.record("me")
+        self.net = simulation.mock(transport.Mailbox)
+        if transport_is_slow:
+            self.net.hold(transport.GetRecord)
+        else:
+            self.net.answer(transport.GetRecord, lambda _message: self.me)
+        self.peers = simulation.mock(tracker.Mailbox)
+        self.listener = simulation.mock(runtime.Mailbox, "listener")
+        self.discovery = simulation.start(
+            discovery.Engine,
+            discovery.Config(**settings),
+            transport=self.net,
+            tracker=self.peers,
+            sources=sources or None,
+        )
+        self.discovery.subscribe(self.listener)
+        simulation.settle()
+
+    def record(self, name: str, **changes: Any) -> PeerRecord:
+        record: PeerRecord = self.simulation.known.record(name, f"tcp://10.0.0.{len(name)}:7000", **changes)
+        return record
+
+    def hinted(self) -> list[PeerRecord]:
+        return [record for hint in self.peers.received(tracker.Hint) for record in hint.records]
+
+    def events(self, kind: type) -> list[Any]:
+        found: list[Any] = self.listener.received(kind)
+        return found
+
+    def counted(self, name: str, *labels: str) -> float:
+        value: float = self.simulation.registry.value(f"discovery_{name}_total", *labels)
+        return value
+
+
+@pytest.fixture
+def world(simulation: Any) -> Callable[..., World]:
+    """Makes a `World`."""
+    return lambda *sources, **settings: World(simulation, *sources, **settings)
+
+
+@pytest.fixture
+def known_record() -> PeerRecord:
+    """The record of somebody."""
+    return Peers().record("alice", "tcp://10.0.0.1:7000")

@@ -1,0 +1,184 @@
+"""Fetching and serving a record over loopback, and what the other side may do to either."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+import pytest
+
+from rookery.actors.discovery import CannotServe, HttpAddress, StaticRecord
+from rookery.actors.discovery.record_server import RecordServer
+from rookery.actors.discovery.web import Fetch
+from rookery.transport import DecodeError, PeerRecord
+
+ANYWHERE = HttpAddress("127.0.0.1", 0)
+
+
+@contextmanager
+def serving(text: Callable[[], str | None], patience: float = 10) -> Iterator[tuple[RecordServer, list[HTTPStatus]]]:
+    answers: list[HTTPStatus] = []
+    server = RecordServer(ANYWHERE, text, answers.append, patience=patience)
+    try:
+        yield server, answers
+    finally:
+        server.close()
+
+
+@contextmanager
+def host(talk: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A host that does `talk` with its one visitor; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            visitor, _ = listener.accept()
+            with visitor:
+                try:
+                    talk(visitor)
+                except OSError:
+                    pass  # the visitor has had enough
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            thread.join()
+
+
+def gone(visitor: socket.socket) -> bool:
+    """Whether the server ended the connection, within some seconds."""
+    visitor.settimeout(10)
+    try:
+        return visitor.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_record_that_is_served_is_the_record_that_is_fetched(known_record: PeerRecord) -> None:
+    with serving(lambda: str(StaticRecord.of(known_record))) as (server, answers):
+        assert Fetch()("127.0.0.1", server.address.port, 5.0) == known_record.encode()
+    assert answers == [HTTPStatus.OK]
+
+
+def test_record_server_has_the_record_and_nothing_else(known_record: PeerRecord) -> None:
+    with serving(lambda: "text") as (server, _answers):
+        assert get(server.address.port, "/record") == (200, b"text\n")
+        assert get(server.address.port, "/")[0] == 404
+        assert get(server.address.port, "/record?x=1")[0] == 404
+        assert get(server.address.port, "/record", "POST")[0] == 501
+
+
+def test_record_server_without_a_record_says_so() -> None:
+    with serving(lambda: None) as (server, _answers):
+        assert get(server.address.port, "/record")[0] == 503
+
+
+def test_record_server_tells_who_asks_too_often() -> None:
+    with serving(lambda: "text") as (server, answers):
+        statuses = [get(server.address.port, "/record")[0] for _ in range(12)]
+    assert statuses[:10] == [200] * 10
+    assert 429 in statuses[10:]
+    assert HTTPStatus.TOO_MANY_REQUESTS in answers
+
+
+def test_record_server_holds_so_many_silent_visitors_and_ends_each() -> None:
+    with serving(lambda: "text", patience=0.5) as (server, answers):
+        silent = [socket.create_connection(("127.0.0.1", server.address.port)) for _ in range(20)]
+        try:
+            for visitor in silent:
+                assert gone(visitor)
+        finally:
+            for visitor in silent:
+                visitor.close()
+        assert get(server.address.port, "/record")[0] == 200
+    assert answers.count(HTTPStatus.SERVICE_UNAVAILABLE) == 4
+
+
+def test_record_server_ends_who_talks_drop_by_drop() -> None:
+    with serving(lambda: "text", patience=0.3) as (server, _answers):
+        with socket.create_connection(("127.0.0.1", server.address.port)) as slow:
+            pause = threading.Event()
+            with pytest.raises(OSError):  # noqa: PT011 - which one depends on who is quicker
+                for _ in range(100):
+                    slow.sendall(b"G")
+                    pause.wait(0.1)
+
+
+def test_record_server_that_is_closed_leaves_visitors_and_threads_behind_it() -> None:
+    with serving(lambda: "text") as (server, _answers):
+        visitor = socket.create_connection(("127.0.0.1", server.address.port))
+    with visitor:
+        assert gone(visitor)
+
+
+def test_port_that_is_taken_is_an_error_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotServe, match=f"127.0.0.1:{port}.*allowed: an address of this machine"):
+            RecordServer(HttpAddress("127.0.0.1", port), lambda: None, lambda _status: None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"garbage",
+        b"HTTP/1.0 200 OK\r\n\r\n!!!",
+        b"HTTP/1.0 404 Not Found\r\n\r\nAAAA",
+        b"HTTP/1.0\r\n\r\nAAAA",
+        b"SSH-2.0\r\n\r\nAAAA",
+        b"HTTP/1.0 200 OK\r\n\r\n" + b"A" * 100_000,
+        b"HTTP/1.0 200 OK\r\n" + b"A: b\r\n" * 100_000,
+    ],
+)
+def test_wrong_answer_is_a_decode_error_and_read_within_its_bound(answer: bytes) -> None:
+    def talk(visitor: socket.socket) -> None:
+        visitor.recv(4096)
+        visitor.sendall(answer)
+
+    with host(talk) as port, pytest.raises(DecodeError):
+        Fetch()("127.0.0.1", port, 5.0)
+
+
+def test_host_that_answers_drop_by_drop_is_left_when_the_time_is_over() -> None:
+    def talk(visitor: socket.socket) -> None:
+        pause = threading.Event()
+        while True:
+            visitor.sendall(b"H")
+            pause.wait(0.02)
+
+    with host(talk) as port, pytest.raises(TimeoutError):
+        Fetch()("127.0.0.1", port, 0.2)
+
+
+def test_closing_ends_the_fetch_that_is_under_way_and_refuses_further_ones() -> None:
+    fetch, asked = Fetch(), threading.Event()
+
+    def talk(visitor: socket.socket) -> None:
+        visitor.recv(4096)
+        asked.set()
+        visitor.recv(1)  # until it goes away
+
+    closer = threading.Thread(target=lambda: (asked.wait(10), fetch.close()))
+    with host(talk) as port:
+        closer.start()
+        with pytest.raises((OSError, DecodeError)):
+            fetch("127.0.0.1", port, 30.0)
+        closer.join()
+        with pytest.raises(ConnectionAbortedError):
+            fetch("127.0.0.1", port, 30.0)
