@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..actors.connections.config import Config as Connections
+from ..actors.discovery.config import Config as Discovery
+from ..actors.discovery.texts import HttpAddress, StaticRecord
 from ..actors.maintenance.config import Config as Maintenance
 from ..actors.maintenance.config import Policy
 from ..actors.membership.config import Config as Membership
@@ -31,6 +33,7 @@ from ..actors.tracker.config import StaticPeer
 from ..runtime.settings import KeyPath, Problem, Settings, option, section
 from ..transport.address import Address, Endpoint
 from ..transport.config import Config as Transport
+from ..transport.errors import DecodeError
 from ..transport.identity import PeerId
 from .bind import bind
 from .errors import ConfigError
@@ -53,6 +56,8 @@ PARSERS: Parsers = {
     Endpoint: Parser(lambda text: Endpoint.parse(text, listen=True), "an endpoint", "tcp://HOST:PORT"),
     StaticPeer: Parser(StaticPeer.parse, "a peer", "PEERID@tcp://HOST:PORT"),
     Seed: Parser(Seed.parse, "a peer", "PEERID@tcp://HOST:PORT"),
+    StaticRecord: Parser(StaticRecord.parse, "a record", "what `rookery record` prints"),
+    HttpAddress: Parser(HttpAddress.parse, "an address", "http://HOST:PORT"),
 }
 KEY_SIZE = 32
 """Bytes in the key of a block."""
@@ -70,6 +75,7 @@ class NodeConfig(Settings):
     tracker: Tracker = section(Tracker, "Who may connect, and where the peers are.")
     connections: Connections = section(Connections, "Which connections are given up when there are too many.")
     maintenance: Maintenance = section(Maintenance, "How many connections there should be.")
+    discovery: Discovery = section(Discovery, "Finding peers that are not named, and being found.")
     membership: Membership = section(Membership, "Who is alive.")
     resolver: Resolver = section(Resolver, "Fetching data from the peers that have it.")
     blobs: Blobs = section(Blobs, "Files in blocks.")
@@ -90,6 +96,7 @@ class NodeConfig(Settings):
             )
         yield from self._check_private()
         yield from self._check_peers()
+        yield from self._check_discovery()
         yield from self._check_water()
         yield from self._check_blobs()
 
@@ -120,6 +127,22 @@ class NodeConfig(Settings):
                 ("membership", "feeds_tracker"),
                 "is false, so nobody says which peers are tracked",
                 "true, or tracker.source: static or application",
+            )
+
+    def _check_discovery(self) -> Iterable[Problem]:
+        """A record is of this network and genuine; a private node neither finds strangers nor is found by them."""
+        for index, record in enumerate(self.discovery.records):
+            try:
+                record.decode(self.transport.network)
+            except DecodeError as error:
+                yield Problem(
+                    ("discovery", "records", index), str(error), "a record that a peer of this network has signed"
+                )
+        if self.is_private and self.discovery.looks_for_strangers:
+            yield Problem(
+                ("discovery",),
+                "finds strangers, and the node is private",
+                "records alone, or a node that is not private",
             )
 
     def _check_water(self) -> Iterable[Problem]:

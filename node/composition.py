@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import transport
-from ..actors import connections, maintenance, membership, resolver, tracker
+from ..actors import connections, discovery, maintenance, membership, resolver, tracker
 from ..config import NodeConfig, sections
 from ..runtime import Runtime
 from ..runtime.log import Log
@@ -38,6 +38,7 @@ class Actors:
         self.tracker = runtime.mailbox(tracker.Mailbox)
         self.connections = runtime.mailbox(connections.Mailbox)
         self.maintenance = runtime.mailbox(maintenance.Mailbox)
+        self.discovery = runtime.mailbox(discovery.Mailbox)
         self.membership = runtime.mailbox(membership.Mailbox)
         self.resolver = runtime.mailbox(resolver.Mailbox)
         self.files = runtime.mailbox(blobs.Mailbox)
@@ -99,6 +100,7 @@ class Actors:
         )
         start(self.files, blobs.Engine, _settings(config.blobs), store=store, resolver=self.resolver)
         self.address = net.listen().get(timeout=ANSWER_WITHIN)
+        start(self.discovery, discovery.Engine, config.discovery, transport=net, tracker=peers)
         return self.address
 
     def producer(self) -> resolver.Producer:

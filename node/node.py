@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from .. import runtime, transport
-from ..actors import membership, tracker
+from ..actors import discovery, membership, tracker
 from ..config import NodeConfig
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
 from ..transport import keyfile
@@ -166,6 +166,10 @@ def _named() -> Iterator[None]:
         raise CannotStart(f"tracker.book: {error}") from error
     except transport.BindError as error:
         raise CannotStart(f"transport.listen: {error}") from error
+    except discovery.CannotServe as error:
+        raise CannotStart(f"discovery.record_listen: {error}") from error
+    except discovery.NoZeroconf as error:
+        raise CannotStart(f"discovery.lan: {error}") from error
     except membership.NoAddress as error:
         raise CannotStart(f"transport.advertise: {error}") from error
     except control.SocketTaken as error:

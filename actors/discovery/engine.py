@@ -185,7 +185,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._metrics.records.inc(source, "hinted" if accepted else "refused", by=len(records))
         if accepted:
             self.log.debug("records found", source=source, records=len(records))
-            self._tell(Found(source, len(records)))
+            self._tell(Found(source, records))
 
     def _read(self, source: str, own: PeerRecord, encoded: Iterable[bytes]) -> Iterable[PeerRecord]:
         for each in encoded:

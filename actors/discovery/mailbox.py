@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ... import runtime
 from ...runtime import Feedback, Lane, Message, Overflow, Reply, Request
+from ...transport.record import PeerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ class Subscribe(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class Found(Message):
-    """A source gave so many records, which are now hints to the tracker."""
+    """A source gave these records, which are now hints to the tracker. Their signatures are not checked yet."""
 
     source: str
-    records: int
+    records: tuple[PeerRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,16 @@ def stop(node: Path, as_json: bool) -> None:
 @main.command()
 @node_option
 @json_option
+def record(node: Path, as_json: bool) -> None:
+    """The node's signed record, for `discovery.records` of others: who it is and where, in one word."""
+    with Client.of(node) as client:
+        text = client.record()
+    screen.show({"record": text}, as_json, text)
+
+
+@main.command()
+@node_option
+@json_option
 def status(node: Path, as_json: bool) -> None:
     """How the node is."""
     with Client.of(node) as client:

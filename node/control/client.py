@@ -54,6 +54,10 @@ class Client:
         """The node at this moment."""
         return _status(self.call("status"))
 
+    def record(self) -> str:
+        """The node's signed record, as `discovery.records` of others takes it."""
+        return str(self.call("record"))
+
     def peers(self) -> tuple[PeerRow, ...]:
         """Every peer that is tracked, connected or blocked."""
         return tuple(PeerRow(**row) for row in _rows(self.call("peers")))

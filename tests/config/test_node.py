@@ -5,11 +5,13 @@ from textwrap import dedent
 
 import pytest
 
+from rookery.actors.discovery import StaticRecord
 from rookery.config import ConfigError, NodeConfig, load, written
 from rookery.config.node import PARSERS
 from rookery.config.schema import json_schema
 from rookery.runtime.settings import Section, SettingsError
 from rookery.transport import PeerId
+from rookery.transport.testing import Peers
 
 ALICE = "11" * 32
 BOB = "22" * 32
@@ -200,8 +202,8 @@ def test_example_has_no_mistake(name: str) -> None:
 def test_schema_documents_every_section() -> None:
     schema = json_schema(NodeConfig, PARSERS)
     assert set(schema["properties"]) == {
-        "key", "data", "runtime", "transport", "tracker", "connections", "maintenance", "membership", "resolver",
-        "blobs", "control", "log",
+        "key", "data", "runtime", "transport", "tracker", "connections", "maintenance", "discovery", "membership",
+        "resolver", "blobs", "control", "log",
     }  # fmt: skip
     assert all(part["description"] for part in schema["properties"].values())
 
@@ -225,3 +227,24 @@ def test_private_node_that_contradicts_itself_is_told(tmp_path: Path) -> None:
     text = "tracker: {admission: private, source: static}\ntransport: {advertise: 'tcp://192.0.2.1:7000'}"
     (mistake,) = mistakes(tmp_path, text)
     assert "would be told to everybody, and the node is private" in mistake
+
+
+def test_records_of_another_network_and_no_records_are_mistakes_with_their_lines(tmp_path: Path) -> None:
+    record = StaticRecord.of(Peers().record("alice", "tcp://10.0.0.1:7000"))  # of the network "test"
+    written = f"discovery:\n  records:\n    - {record}\n"
+    assert loaded(tmp_path, "transport: {network: test}\n" + written).discovery.records == (record,)
+    (mistake,) = mistakes(tmp_path, written)
+    assert mistake.startswith("node.yaml:3: discovery.records[0]: record of network 'test': allowed is 'default'")
+    assert mistakes(tmp_path, "discovery: {records: ['no!']}")[0].endswith("allowed is what `rookery record` prints")
+
+
+@pytest.mark.parametrize("strangers", ["lan: true", "dns: ['http://a.example:1']", "record_listen: 'http://[::1]:0'"])
+def test_private_node_that_would_find_strangers_is_a_mistake(tmp_path: Path, strangers: str) -> None:
+    (mistake,) = mistakes(tmp_path, f"tracker: {{admission: private}}\ndiscovery: {{{strangers}}}")
+    assert "discovery: finds strangers, and the node is private" in mistake
+
+
+def test_address_of_records_that_is_none_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, "discovery: {dns: [peers.example]}")
+    assert mistake.startswith("node.yaml:1: discovery.dns[0]:")
+    assert "http://HOST:PORT" in mistake

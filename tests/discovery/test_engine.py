@@ -20,7 +20,7 @@ def test_discovery_hints_what_a_source_gives_and_never_trusts_or_tracks_it(world
     bob = simulation.known.record("bob", "tcp://10.0.0.2:7000")
     here = world(Script(Sight((bob.encode(),))))
     assert here.hinted() == [bob]
-    assert here.events(Found) == [Found("script", 1)]
+    assert here.events(Found) == [Found("script", (bob,))]
     assert {type(message) for message in here.peers.received()} == {tracker.Hint}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....actors.discovery import StaticRecord
 from ....runtime import Reply
 from ..arguments import Arguments
 from ..command import A_WEEK, Command, Pending, row, rows
@@ -33,6 +34,10 @@ def metrics(node: Parts, _arguments: Arguments) -> Pending:
     return Pending(Reply.of(samples))
 
 
+def record(node: Parts, _arguments: Arguments) -> Pending:
+    return Pending(node.actors.transport.record().map(lambda own: str(StaticRecord.of(own))))
+
+
 def wait(node: Parts, arguments: Arguments) -> Pending:
     connected, members = arguments.count("connected"), arguments.count("members")
     there = node.control.wait(connected=connected, members=members, within=arguments.seconds("within"))
@@ -49,6 +54,7 @@ COMMANDS = {
     "members": Command(members),
     "connections": Command(connections),
     "metrics": Command(metrics),
+    "record": Command(record),
     "wait": Command(wait, ("connected", "members", "within")),
     "stop": Command(stop),
 }
