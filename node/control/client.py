@@ -29,6 +29,10 @@ from .remote.tracker import Tracker
 
 LOOK_EVERY = 0.25
 """Seconds between two looks whether somebody still listens."""
+LAST_ANSWER = 0.2
+"""Seconds that an answer of a node that is gone may need through our own socket's thread."""
+NEVER = 2**31 - 1
+"""Milliseconds until libzmq connects again. With -1 it would drop what it has not handed up when the node closes."""
 GRACE = 10.0
 """Seconds that the node has beyond a time-out it was told, to say so itself."""
 
@@ -110,7 +114,7 @@ class Client:
         number = next(self._numbers)
         with self._context.socket(zmq.DEALER) as socket:
             socket.linger = 0
-            socket.reconnect_ivl = -1
+            socket.reconnect_ivl = NEVER
             socket.maxmsgsize = MAX_ANSWER
             self._look(path)
             socket.connect(f"ipc://{path}")
@@ -133,7 +137,7 @@ class Client:
                 raise CallTimeout(f"the node at {self.socket} did not answer within {limit:g} s")
             # whoever is gone may have answered before: so look first, and then once more for an answer
             listens = place.somebody_listens(path)
-            if socket.poll(int(left * 1000) + 1 if listens else 0):
+            if socket.poll(int((left if listens else min(left, LAST_ANSWER)) * 1000) + 1):
                 try:
                     return decode_answer(socket.recv())
                 except ProtocolError as error:
