@@ -42,6 +42,21 @@ class Consumer:
         return [(key, value) for key, _, _, value in self.deliveries]
 
 
+class Verifier:
+    """Accepts exactly the true value of a key."""
+
+    def __init__(self) -> None:
+        self.values: list[tuple[bytes, bytes]] = []
+
+    @staticmethod
+    def value_of(key: bytes) -> bytes:
+        return b"value of " + key
+
+    def deliver(self, delivery: resolver.Delivery, value: bytes) -> bool:
+        self.values.append((delivery.key, value))
+        return value == self.value_of(delivery.key)
+
+
 class Producer:
     """Has what the dict has; an exception in it is raised, a function called."""
 
@@ -282,8 +297,7 @@ class World:
     def add(self, name: str, has: dict[bytes, Any] | None = None, *answers: Any, consumer: Any = None) -> None:
         self.consumers[name] = consumer or Consumer(*answers)
         self.producers[name] = Producer(has)
-        hub = self.simulation.mailbox(HubMailbox, f"net-{name}")
-        self._hubs[name] = self.simulation.start(hub, Hub, self, name)
+        hub = self.hub(name)
         book = mock(tracker.Mailbox, f"tracker-{name}", waits=self.simulation)
         book.answer(tracker.Block, lambda message: self._block(name, message.target))
         mailbox = self.simulation.mailbox(resolver.Mailbox, name)
@@ -297,6 +311,18 @@ class World:
             producer=self.producers[name],
             consumer=self.consumers[name],
         )
+
+    def hub(self, name: str) -> HubMailbox:
+        """The transport of a node, started."""
+        self._hubs[name] = self.simulation.start(self.simulation.mailbox(HubMailbox, f"net-{name}"), Hub, self, name)
+        return self._hubs[name]
+
+    def add_stranger(self, name: str, mailbox: runtime.Mailbox) -> HubMailbox:
+        """A node without a resolver: what comes for it goes to this mailbox."""
+        hub = self.hub(name)
+        self.nodes[name] = mailbox
+        hub.register(CHANNEL, mailbox)
+        return hub
 
     def peer_set(self, *primary: str, secondary: tuple[str, ...] = ()) -> None:
         self._sets += 1
