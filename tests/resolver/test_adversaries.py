@@ -170,7 +170,7 @@ def hostile(world: Any, seed: int, *villains: str) -> Any:
 
     holders = {key: {rng.choice(HONEST[2:]), *rng.sample(HONEST[2:], rng.randrange(2))} for key in KEYS}
     for name in HONEST:
-        held = {key: TRUE[key] for key in KEYS if name in holders[key]}
+        held: dict[bytes, Any] = {key: TRUE[key] for key in KEYS if name in holders[key]}
         net.add(name, held or dict.fromkeys(KEYS, never), consumer=Verifier())
     for name in villains:
         box = net.simulation.mailbox(VillainMailbox, name)

@@ -183,3 +183,12 @@ def test_shutdown_in_the_middle_of_everything_is_clean(world: Any, seed: int) ->
     before = list(net.consumers["alice"].deliveries)
     net.simulation.run(for_=60)
     assert net.consumers["alice"].deliveries == before
+
+
+def test_node_that_holds_the_data_itself_asks_another_all_the_same(world: Any) -> None:
+    net = world()
+    net.add("alice", {KEY: value_of(KEY)})
+    net.add("bob", {KEY: value_of(KEY)})
+    net.connect_all()
+    assert net.nodes["alice"].get(KEY).get(timeout=1) == value_of(KEY)
+    assert (net.producers["alice"].asked, net.producers["bob"].asked) == ([], [KEY])
