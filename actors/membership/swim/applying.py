@@ -51,7 +51,7 @@ _MINUTE = 60.0
 def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
     """Apply in order, then gossip once if we were accused, then judge the connection."""
     accused = False
-    own_key, held_of = core.identity.key, core.members.get
+    own_key, held_of = core.identity.key, core.members.by_key.get
     for update in updates:
         key = update.id.key
         if key == own_key:

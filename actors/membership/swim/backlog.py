@@ -65,12 +65,24 @@ class Backlog(Generic[K]):
         return self._spend(chosen)
 
     def _spend(self, chosen: list[tuple[K, int]]) -> list[bytes]:
-        result = []
+        """What is chosen goes one shelf down, to the end of it; written out, as every packet does it many times."""
+        result, shelves, copies_of = [], self._shelves, self._copies
         for key, copies in chosen:
-            encoded = self._take(key, copies)
-            if copies > 1:
-                self._put(key, encoded, copies - 1)
+            shelf = shelves[copies]
+            encoded = shelf.pop(key)
             result.append(encoded)
+            if not shelf:
+                del shelves[copies]
+            if copies == 1:
+                del copies_of[key]
+                self.size -= len(encoded)
+                continue
+            copies_of[key] = copies - 1
+            lower = shelves.get(copies - 1)
+            if lower is None:
+                shelves[copies - 1] = {key: encoded}
+            else:
+                lower[key] = encoded
         return result
 
     def _put(self, key: K, encoded: bytes, copies: int) -> None:

@@ -13,7 +13,7 @@
 * No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
 * What breaks a rule raises DecodeError and nothing else, and no memory is taken by a length that the packet claims.
 
-The same members are named again and again, so what was read lately is kept, in caches of a fixed size.
+The same members are named again and again, so what was read or written lately is kept, in caches of a fixed size.
 """
 
 from collections.abc import Sequence
@@ -108,10 +108,16 @@ def encode_header(header: Header) -> bytes:
 
 def encode_update(update: Member) -> bytes:
     """One update."""
-    fields = (update.id.key, update.id.generation, update.incarnation, int(update.state))
+    identity = update.id
     if update.accusers and update.state is State.SUSPECT:
-        return bytes(msgpack.packb((*fields, update.accusers)))
-    return bytes(msgpack.packb(fields))
+        fields = (identity.key, identity.generation, update.incarnation, int(update.state), update.accusers)
+        return bytes(msgpack.packb(fields))
+    return _encode_member(identity.key, identity.generation, update.incarnation, update.state)
+
+
+@lru_cache(16_384)
+def _encode_member(key: bytes, generation: int, incarnation: int, state: int) -> bytes:
+    return bytes(msgpack.packb((key, generation, incarnation, int(state))))
 
 
 def encode_item(item: bytes) -> bytes:

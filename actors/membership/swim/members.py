@@ -44,10 +44,12 @@ class Change:
 class Members:
     """No operation walks through all members, a new round of probes and the two iterators apart."""
 
-    __slots__ = ("_active", "_down", "_from_hint", "_hints", "_members", "_unprobed")
+    __slots__ = ("_active", "_down", "_from_hint", "_hints", "_unprobed", "by_key")
 
     def __init__(self) -> None:
-        self._members: dict[bytes, Member] = {}
+        self.by_key: dict[bytes, Member] = {}
+        """To read from; `apply` and `forget` alone change it."""
+
         self._active = Pool()
         self._down = Pool()
         self._unprobed = Pool()
@@ -64,23 +66,23 @@ class Members:
         return list(self._active)
 
     def __iter__(self) -> Iterator[Member]:
-        return iter(tuple(self._members.values()))
+        return iter(tuple(self.by_key.values()))
 
     def get(self, key: bytes) -> Member | None:
-        return self._members.get(key)
+        return self.by_key.get(key)
 
     def holds(self, identity: MemberId) -> Member | None:
         """What we hold about exactly this identity."""
-        held = self._members.get(identity.key)
+        held = self.by_key.get(identity.key)
         return held if held is not None and held.id == identity else None
 
     def apply(self, update: Member) -> Change | None:
         """Store what supersedes; None if it was refused."""
         key = update.id.key
-        held = self._members.get(key)
+        held = self.by_key.get(key)
         if held is not None and not supersedes(held, update):
             return None
-        self._members[key] = update
+        self.by_key[key] = update
         was_active = key in self._active
         if not update.is_active:
             self._drop(key)
@@ -97,7 +99,7 @@ class Members:
             self.forget(identity.key)
 
     def forget(self, key: bytes) -> None:
-        self._members.pop(key, None)
+        self.by_key.pop(key, None)
         self._drop(key)
         self._down.discard(key)
 
@@ -109,10 +111,10 @@ class Members:
         return down
 
     def choose_active(self, count: int, rng: random.Random, accept: Accept) -> list[Member]:
-        return [self._members[key] for key in self._active.sample(count, rng, accept)]
+        return [self.by_key[key] for key in self._active.sample(count, rng, accept)]
 
     def choose_down(self, count: int, rng: random.Random, accept: Accept) -> list[Member]:
-        return [self._members[key] for key in self._down.sample(count, rng, accept)]
+        return [self.by_key[key] for key in self._down.sample(count, rng, accept)]
 
     def hint(self, key: bytes) -> None:
         """Probe this member next, if it is active."""
@@ -128,7 +130,7 @@ class Members:
         if key is None:
             return None
         self._unprobed.discard(key)
-        return self._members[key]
+        return self.by_key[key]
 
     def _hinted(self, probeable: Accept) -> bytes | None:
         if self._from_hint:

@@ -98,10 +98,13 @@ def _actives_but(core: Core, other: MemberId) -> list[bytes]:
 
 def _deaths_among(core: Core, listed: Iterable[Member]) -> list[bytes]:
     """Those that are listed as active, and that we hold Down."""
+    held_of = core.members.by_key.get
     deaths = []
     for member in listed:
-        held = core.members.get(member.id.key)
-        if held is not None and not held.is_active and member.is_active and held.id.generation >= member.id.generation:
+        held = held_of(member.id.key)
+        if held is member or held is None or held.is_active or not member.is_active:
+            continue
+        if held.id.generation >= member.id.generation:
             deaths.append(member.id.key)
     return deaths
 
@@ -110,7 +113,7 @@ def _take(core: Core, keys: list[bytes], room: int) -> list[bytes]:
     """As many members as fit, off the list."""
     taken: list[bytes] = []
     while keys and len(taken) < MAX_UPDATES:
-        member = core.members.get(keys[-1])
+        member = core.members.by_key.get(keys[-1])
         if member is not None:
             encoded = encode_update(member)
             if len(encoded) > room:
