@@ -104,10 +104,11 @@ class World:
     def sent(self, to: str) -> list[Envelope]:
         """What went to a member so far."""
         self.simulation.settle()
+        peer = self.peer(to)
         return [
             Envelope.decode(message.payload)
             for message in self.net.received(transport.SendPacket)
-            if message.peer == self.peer(to)
+            if message.peer == peer
         ]
 
     def said(self, to: str, kind: type[Message]) -> list[Packet]:
