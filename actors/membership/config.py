@@ -60,9 +60,10 @@ class Config(Settings):
     preset: Literal["lan", "wan", "simple"] = option(
         "lan", "Timing for one site (lan), for the internet (wan), or without periodic tasks (simple)."
     )
-    cluster_size: int = option(
-        50,
-        "About how many members there are: lan and wan give suspects and news more time in larger clusters.",
+    cluster_size: int | None = option(
+        None,
+        "How many members to reckon with: lan and wan give suspects and news more time in larger clusters. "
+        "By default as many as there are.",
         minimum=1,
     )
     probe_period: Seconds | None = option(None, "One member is probed in each.", above=0)
@@ -73,7 +74,29 @@ class Config(Settings):
     max_transmissions: int | None = option(
         None, "Copies sent of each piece of news; below 10 lost packets bring false deaths.", minimum=1, maximum=255
     )
-    suspect_to_down_after: Seconds | None = option(None, "Time that a suspected member has to object.", above=0)
+    suspect_to_down_after: Seconds | None = option(
+        None,
+        "Shortest time that a suspected member has to object; who is alone in suspecting it waits longer.",
+        above=0,
+    )
+    suspicion_mult: float | None = option(
+        None, "That time in probe periods, where it is not set; more in clusters beyond ten.", minimum=1
+    )
+    suspicion_confirmations: int | None = option(
+        None, "So many others must suspect a member too before it has only the shortest time.", minimum=0, maximum=7
+    )
+    suspicion_max_factor: float | None = option(
+        None, "So many times the shortest time has a member that only one suspects.", minimum=1
+    )
+    awareness_max_multiplier: int | None = option(
+        None, "A member that notices that it is slow itself probes up to so many times slower.", minimum=1, maximum=8
+    )
+    nack: bool | None = option(None, "Helpers say so if a probed member does not answer. The same for all members.")
+    buddy: bool | None = option(None, "Tell a suspected member so first of all, whatever it is sent.")
+    distrust_late_timers: bool | None = option(None, "After standing still, give the others time to answer.")
+    sync: Seconds | None = option(
+        None, "Compare everything with one other member each so often, rarer in large clusters; 0 for never.", minimum=0
+    )
     remove_down_after: Seconds | None = option(None, "How long a dead member is remembered.", above=0)
     max_packet_size: Bytes | None = option(
         None, "Bytes of one packet, the records in it apart.", minimum=512, maximum=MAX_SWIM_BYTES
@@ -107,6 +130,8 @@ class Config(Settings):
         """What `Swim` takes: the preset with what is set beside it."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         mine = {name: named[name] for name in _OVERRIDES if named[name] is not None}
+        if self.sync == 0:
+            mine["sync"] = None
         return replace(self._preset(), **mine)
 
     def _preset(self) -> swim.Config:
@@ -125,6 +150,14 @@ _OVERRIDES = (
     "num_indirect_probes",
     "max_transmissions",
     "suspect_to_down_after",
+    "suspicion_mult",
+    "suspicion_confirmations",
+    "suspicion_max_factor",
+    "awareness_max_multiplier",
+    "nack",
+    "buddy",
+    "distrust_late_timers",
+    "sync",
     "remove_down_after",
     "max_packet_size",
     "notify_down_members",

@@ -42,6 +42,20 @@ class MemberUpdated(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberSuspected(Message):
+    """A member does not answer; it is still a member, and has some time to show that it lives."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRefuted(Message):
+    """A suspected member has shown that it lives."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class Joined(Message):
     """The first other member is there."""
 
@@ -75,6 +89,8 @@ EVENTS: tuple[type[Message], ...] = (
     MemberUp,
     MemberDown,
     MemberUpdated,
+    MemberSuspected,
+    MemberRefuted,
     Joined,
     Isolated,
     Rejoined,
@@ -119,13 +135,18 @@ class Leave(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
-    """One other member. since: unix seconds at which it came up or went down."""
+    """One other member.
+
+    since: unix seconds at which it came up or went down. rtt: seconds that its answers to our probes take, as a moving
+    average; None before the first.
+    """
 
     peer: PeerId
     state: State
     incarnation: int
     record: PeerRecord
     since: float
+    rtt: float | None = None
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -137,11 +158,13 @@ class MemberInfo:
 class Members:
     """Who is known, by a signed record, at one moment; in the order of their ids, Down ones too.
 
-    own: this node's record; None before the first `join`.
+    own: this node's record; None before the first `join`. health: 0 if this node keeps up with its own probes; more is
+    how much slower than it should be it holds itself to be (Lifeguard).
     """
 
     own: PeerRecord | None = None
     others: tuple[MemberInfo, ...] = ()
+    health: int = 0
 
     @property
     def active(self) -> tuple[MemberInfo, ...]:

@@ -28,6 +28,9 @@ class Metrics:
         self.snapshots = counter(
             "membership_snapshots_total", "Reads and writes of the file of members, by outcome.", labels=("outcome",)
         )
+        self.health = gauge("membership_health", "0: keeps up; more: how much slower than it should be (Lifeguard).")
+        self.round_trips = counter("membership_round_trips_total", "Probes that were answered directly.")
+        self.round_trip_seconds = counter("membership_round_trip_seconds_total", "What these took together.")
         self.backlog = gauge("membership_backlog", "Members with news still to be passed on.")
         self.protocol = gauge(
             "membership_protocol_events", "What the protocol counts since the first join, by kind.", labels=("kind",)
@@ -36,5 +39,6 @@ class Metrics:
     def show(self, swim: Swim) -> None:
         """Bring what the protocol counts up to date."""
         self.backlog.set(swim.updates_backlog())
+        self.health.set(swim.health)
         for kind, total in asdict(swim.counters).items():
             self.protocol.set(total, kind)

@@ -33,7 +33,8 @@ from . import swim
 from .barred import Barred
 from .config import Config
 from .envelope import MAX_WANTED, Envelope
-from .mailbox import Isolated, Joined, KeyInUse, MemberInfo, Members
+from .herald import Herald
+from .mailbox import MemberInfo, Members
 from .metrics import Metrics
 from .post import Post
 from .records import Records
@@ -90,8 +91,9 @@ class Participant:
         self._engine = engine
         self._metrics = metrics
         self._barred = barred
-        self._tell = tell
-        self._rejoined = rejoined
+        self._herald = Herald(
+            engine, self.view, self._post, metrics, tell=tell, rejoined=rejoined, isolated=self._announce_to_seeds
+        )
         self._outbox = Outbox()
         self._asking: Timer | None = None
 
@@ -169,7 +171,7 @@ class Participant:
 
     def members(self) -> Members:
         """Everybody that has a record, Down ones too."""
-        return Members(self.own, tuple(sorted(self._infos(), key=lambda info: info.peer)))
+        return Members(self.own, tuple(sorted(self._infos(), key=lambda info: info.peer)), self.swim.health)
 
     def snapshot(self) -> Snapshot:
         """The same for the file; the active ones first."""
@@ -182,7 +184,7 @@ class Participant:
             peer = PeerId(member.id.key)
             record, since = self.records.get(peer), self.view.since(peer)
             if record is not None and since is not None and (not member.is_active or self.view.is_visible(peer)):
-                yield MemberInfo(peer, member.state, member.incarnation, record, since)
+                yield MemberInfo(peer, member.state, member.incarnation, record, since, self.view.rtt(peer))
 
     # What happens ----------------------------------------------------------------------------------------------------
 
@@ -261,7 +263,7 @@ class Participant:
             raise
         self._metrics.records.inc("kept" if is_new else "known")
         if is_new:
-            self._emit(self.view.recorded(record))
+            self._herald.emit(self.view.recorded(record))
         return is_new
 
     def _forget(self, peer: PeerId) -> None:
@@ -302,40 +304,7 @@ class Participant:
             case swim.Schedule(timer, delay):
                 self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
             case swim.Notify(notification):
-                self._heed(notification)
-
-    def _heed(self, notification: swim.Notification) -> None:
-        wall = self._engine.wall()
-        match notification:
-            case swim.MemberUp(member):
-                self._emit(self.view.up(member, wall))
-            case swim.MemberDown(member):
-                self._post.introduce_again(PeerId(member.key))
-                self._emit(self.view.down(member, wall))
-            case swim.Rename(_, new):
-                self._post.introduce_again(PeerId(new.key))
-                self.view.rename(new)
-                self._emit(())
-            case swim.Active():
-                self._emit([Joined()])
-            case swim.Idle():
-                self._post.introduce_to_all()
-                self._announce_to_seeds()
-                self._emit([Isolated()])
-            case swim.Rejoin(member):
-                self._post.introduce_to_all()
-                self._rejoined(member)
-            case swim.AddressInUse(member):
-                self._engine.log.error("another process seems to run with this node's key", peer=str(member))
-                self._emit([KeyInUse()])
-            case swim.Defunct():
-                self._engine.log.info("left the cluster")
-
-    def _emit(self, events: Iterable[Message]) -> None:
-        for event in events:
-            self._tell(event)
-        self._metrics.members.set(self.view.num_visible)
-        self._metrics.missing.set(self.view.num_missing)
+                self._herald.heed(notification)
 
     def _is_probeable(self, key: bytes) -> bool:
         peer = PeerId(key)

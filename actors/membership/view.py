@@ -19,14 +19,18 @@ from .mailbox import MemberDown, MemberUp, MemberUpdated
 from .records import Records
 from .swim import MemberId
 
+_RTT_GAIN = 0.125
+"""Weight of the newest time; that of TCP (RFC 6298)."""
+
 
 @dataclass(slots=True)
 class _Life:
-    """What SWIM says of a peer. since: unix seconds at which it became active, or Down."""
+    """What SWIM says of a peer. since: unix seconds at which it became active, or Down. rtt: see MemberInfo."""
 
     generation: int
     active: bool
     since: float
+    rtt: float | None = None
 
 
 class View:
@@ -70,6 +74,17 @@ class View:
         life = self._lives.get(peer)
         return None if life is None else life.since
 
+    def rtt(self, peer: PeerId) -> float | None:
+        """How long its answers take, in seconds."""
+        life = self._lives.get(peer)
+        return None if life is None else life.rtt
+
+    def answered(self, member: MemberId, seconds: float) -> None:
+        """SWIM: a probe was answered directly."""
+        life = self._lives.get(PeerId(member.key))
+        if life is not None:
+            life.rtt = seconds if life.rtt is None else life.rtt + _RTT_GAIN * (seconds - life.rtt)
+
     def up(self, member: MemberId, wall: float) -> list[Message]:
         """SWIM: the active set gained a member."""
         peer = PeerId(member.key)
@@ -102,14 +117,12 @@ class View:
             return [MemberUpdated(peer, record)]
         return self._look_at(peer) if self.is_active(peer) else []
 
-    def forget(self, member: MemberId) -> bool:
-        """SWIM does not remember this Down member any more; says whether that was news."""
+    def forget(self, member: MemberId) -> None:
+        """SWIM does not remember this Down member any more."""
         peer = PeerId(member.key)
         life = self._lives.get(peer)
-        if life is None or life.active or life.generation != member.generation:
-            return False
-        del self._lives[peer]
-        return True
+        if life is not None and not life.active and life.generation == member.generation:
+            del self._lives[peer]
 
     def take_missing(self, most: int) -> tuple[PeerId, ...]:
         """Whose records to ask for now: the next ones in turn."""

@@ -6,7 +6,7 @@ import pytest
 
 from rookery.actors import membership
 from rookery.actors.membership import swim
-from rookery.runtime.settings import SettingsError
+from rookery.runtime.settings import SettingsError, declared
 
 PEER = "ab" * 32
 
@@ -23,8 +23,8 @@ def test_preset_gives_the_protocols_own(preset: str, expected: swim.Config) -> N
     assert membership.Config(preset=preset, cluster_size=200).protocol == expected  # type: ignore[arg-type]
 
 
-def test_default_is_lan_for_fifty_and_tells_the_dead_so() -> None:
-    assert membership.Config().protocol == swim.Config.new_lan(50)
+def test_default_is_lan_for_as_many_as_there_are_and_tells_the_dead_so() -> None:
+    assert membership.Config().protocol == swim.Config.new_lan()
     assert membership.Config().protocol.notify_down_members
 
 
@@ -40,12 +40,32 @@ def test_default_is_lan_for_fifty_and_tells_the_dead_so() -> None:
         ("max_packet_size", 1400),
         ("notify_down_members", False),
         ("announce_to_seeds", 1.0),
+        ("suspicion_mult", 6.0),
+        ("suspicion_confirmations", 1),
+        ("suspicion_max_factor", 2.0),
+        ("awareness_max_multiplier", 1),
+        ("nack", False),
+        ("buddy", False),
+        ("distrust_late_timers", False),
+        ("sync", 10.0),
     ],
 )
 def test_what_is_set_takes_the_place_of_the_presets(name: str, value: object) -> None:
     config = membership.Config(**{name: value})  # type: ignore[arg-type]
     assert getattr(config.protocol, name) == value
     assert getattr(membership.Config().protocol, name) != value
+
+
+def test_sync_of_zero_is_none_at_all() -> None:
+    assert membership.Config(sync=0.0).protocol.sync is None
+
+
+def test_bounds_are_those_of_the_protocol() -> None:
+    for name in ("suspicion_confirmations", "awareness_max_multiplier"):
+        setting = next(setting for setting in declared(membership.Config) if setting.name == name)
+        for value in (setting.option.minimum, setting.option.maximum):
+            assert value is not None
+            assert getattr(membership.Config(**{name: int(value)}).protocol, name) == value  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

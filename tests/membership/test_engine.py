@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from rookery import runtime
 from rookery.actors import membership, tracker
-from rookery.actors.membership import Isolated, Joined, MemberDown, MemberUp, MemberUpdated, Rejoined
+from rookery.actors.membership import (
+    Isolated,
+    Joined,
+    MemberDown,
+    MemberRefuted,
+    MemberSuspected,
+    MemberUp,
+    MemberUpdated,
+    Rejoined,
+)
 from rookery.actors.membership.envelope import Envelope
 from rookery.actors.membership.swim.codec import encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Ack, Announce, Feed, Gossip, Header, Ping, PingReq, TurnUndead
@@ -249,10 +258,42 @@ def test_silent_member_is_down_after_probe_and_suspicion_and_still_listed(world:
     world.join().meet("bob")
     timing = CONFIG.protocol
     world.simulation.run(for_=2 * timing.probe_period + timing.shortest_suspicion(2))
-    assert world.heard()[2:] == [MemberDown(world.peer("bob")), Isolated()]
+    bob = world.peer("bob")
+    assert world.heard()[2:] == [MemberSuspected(bob), MemberDown(bob), Isolated()]
     (info,) = world.members.members().get(timeout=1).others
     assert (info.peer, info.state, info.record) == (world.peer("bob"), State.DOWN, world.record("bob"))
     assert info.since == pytest.approx(world.simulation.wall(), abs=timing.probe_period)
+
+
+def test_suspected_member_that_shows_that_it_lives_is_told_of_and_stays_visible(world: World) -> None:
+    world.join().meet("bob", "carol")
+    bob = world.id("bob")
+    world.packet("carol", Gossip(), Member(bob, 0, State.SUSPECT))
+    assert world.heard()[-1] == MemberSuspected(world.peer("bob"))
+    assert world.peer("bob") in world.visible()
+    world.packet("carol", Gossip(), Member(bob, 1))
+    assert world.heard()[-1] == MemberRefuted(world.peer("bob"))
+
+
+def test_suspicion_of_a_member_whose_record_is_missing_is_not_told(world: World) -> None:
+    world.join().meet("bob")
+    world.packet("bob", Gossip(), Member(world.id("carol")))
+    world.packet("bob", Gossip(), Member(world.id("carol"), 0, State.SUSPECT))
+    assert not any(isinstance(event, MemberSuspected) for event in world.heard())
+
+
+def test_time_of_direct_answers_is_in_the_members_info_and_counted(world: World) -> None:
+    world.join().meet("bob")
+    assert world.members.members().get(timeout=1).active[0].rtt is None
+    world.simulation.run_until(lambda: world.said("bob", Ping), within=2)
+    ping = world.said("bob", Ping)[-1].header.message
+    assert isinstance(ping, Ping)
+    world.simulation.run(for_=0.1)
+    world.packet("bob", Ack(ping.number))
+    (bob,) = world.members.members().get(timeout=1).active
+    assert bob.rtt == pytest.approx(0.1, abs=0.06)
+    assert world.metric("round_trips_total") == 1
+    assert world.metric("round_trip_seconds_total") == bob.rtt
 
 
 def test_dead_member_is_forgotten_with_its_record_after_remove_down_after(simulation: Any) -> None:
@@ -300,7 +341,7 @@ def test_closed_connection_makes_that_member_the_next_to_be_probed(world: World)
     world.simulation.run(for_=1.5)
     last = next(name for name in names if not world.said(name, Ping))
     world.close(last)
-    assert world.heard()[-1] == MemberUp(world.peer(names[-1]), world.record(names[-1]))
+    assert not any(isinstance(event, MemberDown) for event in world.heard())
     others = [name for name in names if name != last]
     before = sum(len(world.said(name, Ping)) for name in others)
     world.simulation.run_until(lambda: world.said(last, Ping), within=9)  # none answers, so probes are slow
