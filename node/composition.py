@@ -84,6 +84,7 @@ class Actors:
             connections=conns,
             transport=net,
             channel=maintenance.CHANNEL,
+            discovery=self.discovery,
         )
         start(members, membership.Engine, config.gossip, transport=net, tracker=peers, snapshot=snapshot)
         start(
@@ -100,7 +101,7 @@ class Actors:
         )
         start(self.files, blobs.Engine, _settings(config.blobs), store=store, resolver=self.resolver)
         self.address = net.listen().get(timeout=ANSWER_WITHIN)
-        start(self.discovery, discovery.Engine, config.discovery, transport=net, tracker=peers)
+        start(self.discovery, discovery.Engine, config.discovery, transport=net, tracker=peers, membership=members)
         return self.address
 
     def producer(self) -> resolver.Producer:

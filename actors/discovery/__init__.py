@@ -1,7 +1,7 @@
 """Finds peers that nobody has named: in the configuration, on the local network, behind a name of the DNS.
 
-* Whatever is found is a signed record, and goes to the tracker as a hint: never a grant of trust, never an address that
-  its owner has not signed.
+* Whatever is found is a signed record, and goes to the tracker as a hint and to the membership as a seed: never a grant
+  of trust, never an address that its owner has not signed.
 * A source is looked at often at first, then ever more rarely, up to `interval`; `wake` begins again. Nothing found is
   normal: in a cluster that starts, the first node is alone.
 * A source that fails is an event, a counter and a log line. It is looked at again in its time, and the others go on.

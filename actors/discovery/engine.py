@@ -13,6 +13,7 @@ from ...runtime import Lane, Message, Overflow, Timer
 from ...transport.errors import DecodeError
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.record import PeerRecord
+from ..membership.mailbox import Mailbox as Membership
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .lan import Lan
@@ -57,11 +58,17 @@ class Engine(runtime.Engine[Mailbox]):
     """Handlers only; when to look is decided in `schedule.py`."""
 
     def __init__(
-        self, config: Config, *, transport: Transport, tracker: Tracker, sources: Sequence[Source] | None = None
+        self,
+        config: Config,
+        *,
+        transport: Transport,
+        tracker: Tracker,
+        membership: Membership | None = None,
+        sources: Sequence[Source] | None = None,
     ) -> None:
         """Start it once transport listens: what is published of this node is where it can be dialled.
 
-        sources: instead of those of the configuration.
+        membership: takes what is found as seeds. sources: instead of those of the configuration.
         """
         super().__init__()
         self.handlers = {
@@ -74,6 +81,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._config = config
         self._transport = transport
         self._tracker = tracker
+        self._membership = membership
         self._metrics = Metrics(self.runtime.registry)
         self._subscribers: list[runtime.Mailbox] = []
         self._own: PeerRecord | None = None
@@ -182,6 +190,8 @@ class Engine(runtime.Engine[Mailbox]):
         if not records:
             return
         accepted = self._tracker.hint(records).accepted
+        if self._membership is not None:
+            self._membership.discovered(records)
         self._metrics.records.inc(source, "hinted" if accepted else "refused", by=len(records))
         if accepted:
             self.log.debug("records found", source=source, records=len(records))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rookery import runtime
-from rookery.actors import discovery, tracker
+from rookery.actors import discovery, membership, tracker
 from rookery.actors.discovery.sources import Sight
 from rookery.transport import PeerRecord
 from rookery.transport import mailbox as transport
@@ -51,12 +51,14 @@ class World:
         else:
             self.net.answer(transport.GetRecord, lambda _message: self.me)
         self.peers = simulation.mock(tracker.Mailbox)
+        self.members = simulation.mock(membership.Mailbox)
         self.listener = simulation.mock(runtime.Mailbox, "listener")
         self.discovery = simulation.start(
             discovery.Engine,
             discovery.Config(**settings),
             transport=self.net,
             tracker=self.peers,
+            membership=self.members,
             sources=sources or None,
         )
         self.discovery.subscribe(self.listener)

@@ -22,6 +22,7 @@ def test_discovery_hints_what_a_source_gives_and_never_trusts_or_tracks_it(world
     assert here.hinted() == [bob]
     assert here.events(Found) == [Found("script", (bob,))]
     assert {type(message) for message in here.peers.received()} == {tracker.Hint}
+    assert [message.records for message in here.members.received()] == [(bob,)]
 
 
 def test_discovery_hands_each_source_this_nodes_record_as_it_is_at_the_look(world: Make, simulation: Any) -> None:

@@ -14,10 +14,16 @@ from rookery.actors.discovery import Engine, StaticRecord
 from rookery.config import load
 from rookery.node import CannotStart, Client, Node
 from rookery.node.command import main
-from rookery.node.testing import SimulatedNodes
+from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.transport import PeerId
 
 MakeFolder = Callable[..., Path]
 FEW = {"min_connections": 1, "expected_connections": 2, "max_connections": 4}
+
+
+def names(node: WholeNode) -> set[PeerId]:
+    """Who else is alive, by the node's membership."""
+    return {member.peer for member in node.membership.members().get(timeout=5).active}
 
 
 def test_node_that_has_nothing_but_a_record_connects_to_the_peer_that_signed_it(simulation: Any) -> None:
@@ -26,6 +32,7 @@ def test_node_that_has_nothing_but_a_record_connects_to_the_peer_that_signed_it(
     record = StaticRecord.of(alice.transport.record().get(timeout=5))
     bob = nodes.start("bob", discovery={"records": (record,)}, maintenance=FEW)
     nodes.run_until(lambda: bob.is_connected_to(alice), within=10)
+    nodes.run_until(lambda: (names(alice), names(bob)) == ({bob.peer}, {alice.peer}), within=10)
 
 
 def test_record_command_prints_what_another_nodes_configuration_takes(make_folder: MakeFolder) -> None:
