@@ -138,7 +138,7 @@ DECODERS: dict[str, Decoder] = {
         [NamedBroadcasts(repr).item(NAMED_SENDER, "weather", b"rain")],
     ),
     "tags": Decoder(
-        lambda data: tags_of(replace(RECORD, metadata=data)),
+        lambda data: tags_of(replace(RECORD, metadata=data[:512])),
         NeverError,
         [encode_tags({"role": "secondary", "zone": "a"})],
     ),

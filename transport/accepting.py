@@ -42,7 +42,6 @@ class AcceptingPart:
     def hello(self, route: Route, hello: Hello, source: Source) -> None:
         """Somebody with the key `source.curve_key` says who it is."""
         core = self._core
-        core.admission.arrived(source.curve_key)
         record = self._judge(hello, source)
         if isinstance(record, Reason):
             core.log.info("inbound refused", reason=record.value, ip=source.ip, network=hello.network)

@@ -31,17 +31,17 @@ class Admission:
     """Counts knocks and pending handshakes of one node."""
 
     def __init__(self, *, per_ip: tuple[float, int], per_subnet: tuple[float, int], max_pending: int) -> None:
-        """per_ip, per_subnet: handshakes per second and at once. max_pending: between the knock and its `Hello`."""
+        """per_ip, per_subnet: handshakes per second and at once. max_pending: between knock and first message."""
         self._per_ip = TokenBuckets(*per_ip)
         self._per_subnet = TokenBuckets(*per_subnet)
         self._max_pending = max_pending
         self._queue: deque[_Knock] = deque()
         self._by_key: dict[bytes, deque[_Knock]] = {}
         self._by_ip: dict[str, deque[_Knock]] = {}
-        self.pending = 0  # handshakes that knocked and have not said Hello
+        self.pending = 0  # handshakes that knocked and have not said a word
 
     def knock(self, gate: Gate | None, ip: str, curve_key: bytes, now: float, until: float) -> Reason | None:
-        """Why this source is refused, or None: it then counts as pending, until its `Hello` or the time `until`."""
+        """Why this source is refused, or None: it then is pending until its first message or the time `until`."""
         if gate is None:
             return Reason.NO_GATE
         reason = gate.check(ip, curve_key)
@@ -73,7 +73,7 @@ class Admission:
             self._done(knock)
 
     def _expire(self, now: float) -> None:
-        """Give up on those that never said `Hello`."""
+        """Give up on those that never said anything."""
         while self._queue and (self._queue[0].over or self._queue[0].until <= now):
             knock = self._queue.popleft()
             if not knock.over:

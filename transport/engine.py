@@ -314,6 +314,8 @@ class Engine(Core):
     def _handshake(
         self, route: Route, frames: Sequence[bytes], source: Source | None, what: Dialling | Joining | None
     ) -> None:
+        if what is None:
+            self._arrived(source)
         message = self._control(frames)
         match what:
             case Dialling() if message is not None:
@@ -342,8 +344,14 @@ class Engine(Core):
         """An inbound packet link wants to be a connection: the same handshake, with what is known of its source."""
         self.accepting.hello(route, hello, source or Source(curve_key(link.peer), link.ip))
 
-    def oversize(self, route: Route, frames: int) -> None:
+    def _arrived(self, source: Source | None) -> None:
+        """A first message, whatever it is: its handshake is pending no more."""
+        if source is not None:
+            self.admission.arrived(source.curve_key)
+
+    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
         """See `WireEvents`: no honest peer does this."""
+        self._arrived(source)
         self.metrics.invalid.inc("frames")
         self.log.warning("message too large", frames=frames)
         match self.links.by_route.get(route):

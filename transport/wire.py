@@ -57,7 +57,7 @@ class WireEvents(Protocol):
     def frames(self, route: Route, frames: Sequence[bytes], source: Source | None) -> None:
         """Frames of one message. source: of an inbound route, at least with its first message."""
 
-    def oversize(self, route: Route, frames: int) -> None:
+    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
         """The far end sent a message of more frames or bytes than any honest one has; it was thrown away."""
 
     def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:

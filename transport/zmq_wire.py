@@ -409,7 +409,7 @@ class ZmqWire:
     def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
         count = len(frames)
         if count > 1 and (count > self._max_frames or sum(map(len, frames)) > self._max_bytes):
-            events.oversize(route, count)
+            events.oversize(route, count, source)
         else:
             events.frames(route, frames, source)
 

@@ -55,13 +55,16 @@ class Scene:
         self.real.until(lambda: self.bob.counted_slots() == 1)
 
 
-def pour(raw: RawPeer, messages: Iterable[Sequence[bytes]]) -> None:
-    """Send as much of this as goes before the node ends the connection."""
+def pour(raw: RawPeer, messages: Iterable[Sequence[bytes]]) -> int:
+    """Send as much of this as goes before the node ends the connection; how many frames that was."""
+    poured = 0
     try:
         for frames in messages:
             raw.socket.send_multipart(frames, zmq.NOBLOCK)
+            poured += len(frames)
     except zmq.Again:
         pass
+    return poured
 
 
 STATM = Path("/proc/self/statm")

@@ -77,8 +77,18 @@ def test_first_words_that_are_no_hello_are_refused_and_counted(scene: Scene, fra
     with scene.raw() as raw:
         raw.send(*frames)
         assert raw.hear() == Reject(Reason.PROTOCOL)
+    assert scene.bob.engine.admission.pending == 0
     assert scene.bob.counted("invalid", "handshake") >= 1
     assert scene.bob.counted("refused", Reason.PROTOCOL) == 1
+    scene.assert_unharmed()
+
+
+def test_first_word_of_too_many_frames_is_not_answered_but_ended_and_counted(scene: Scene) -> None:
+    with scene.raw() as raw:
+        raw.send(*[b""] * 3000)
+        raw.gone()
+    assert scene.bob.engine.admission.pending == 0
+    assert scene.bob.counted("invalid", "frames") == 1
     scene.assert_unharmed()
 
 
