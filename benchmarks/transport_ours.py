@@ -19,6 +19,7 @@ from rookery.transport import (
     Gate,
     Identity,
     Opened,
+    PeerId,
     PeerRecord,
     Quota,
     Reason,
@@ -48,7 +49,7 @@ class Everybody:
         """Fine."""
         return Feedback.OK
 
-    def hint(self, _records: tuple[PeerRecord, ...]) -> Feedback:
+    def hint(self, _records: tuple[PeerRecord, ...], _source: PeerId) -> Feedback:
         """Fine."""
         return Feedback.OK
 

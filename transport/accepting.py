@@ -45,7 +45,7 @@ class AcceptingPart:
         record = self._judge(hello, source)
         if isinstance(record, Reason):
             core.log.info("inbound refused", reason=record.value, ip=source.ip, network=hello.network)
-            core.refuse(route, record)
+            core.refuse(route, record, core.alternatives_for(None, source.ip) if record is Reason.COOLDOWN else ())
         elif hello.packets:
             self._packets.accept(route, record, source)
         else:

@@ -187,10 +187,11 @@ class Core(runtime.Engine[Mailbox]):
         self.send_control(route, Reject(reason, tuple(record.encode() for record in told)))
         self.shut_later(route)
 
-    def alternatives_for(self, peer: PeerId, ip: str) -> tuple[PeerRecord, ...]:
-        """Whom else a peer may dial when we are full: some of those connected to us."""
-        records = [live.link.record for live in self.links.by_id.values() if live.link.peer != peer]
-        known = [record for record in records if record.may_be_told(ip)]
+    def alternatives_for(self, peer: PeerId | None, ip: str) -> tuple[PeerRecord, ...]:
+        """Whom else a peer may dial when it is turned away for now: some of those connected to us or in the gate."""
+        named = self.gate.alternatives if self.gate is not None else ()
+        records = {each.peer: each for each in (*named, *(live.link.record for live in self.links.by_id.values()))}
+        known = [each for each in records.values() if each.peer != peer and each.may_be_told(ip)]
         return tuple(self.rng.sample(known, min(len(known), MAX_ALTERNATIVES)))
 
     def drop(self, joining: Joining, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:

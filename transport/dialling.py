@@ -217,7 +217,7 @@ class DiallingPart:
         core.log.info("dial failed", peer=dial.ticket.peer.short, address=str(dial.address), reason=reason.value)
         core.release(dial.ticket, reason)
         if alternatives:
-            core.gatekeeper.hint(alternatives)
+            core.gatekeeper.hint(alternatives, dial.ticket.peer)
         if dial.waiting is not None:
             core.dial_ended(dial.waiting)
 

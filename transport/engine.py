@@ -184,7 +184,8 @@ class Engine(Core):
         if before is not None and gate.version < before.version:
             return before.version
         self.gate = gate
-        self._end_blocked(gate, before or Gate(0))
+        if message.disconnect:
+            self._end_blocked(gate, before or Gate(0))
         self.packets.gate_changed(gate)
         self.gate_changed()
         return gate.version

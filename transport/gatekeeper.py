@@ -89,6 +89,7 @@ class Gate:
     blocked_subnets: whole networks. registered_ips: the only IPs let in, None for any. packets: the only CURVE keys
     with which packets are exchanged, None for anybody of the network; a gate that names them is a private node's, which
     tells nobody of other peers. cooling: whose connections are not accepted before that time, monotonic seconds.
+    alternatives: whom those may ask that are turned away for now.
     """
 
     version: int
@@ -98,6 +99,7 @@ class Gate:
     registered_ips: frozenset[str] | None = None
     packets: frozenset[bytes] | None = None
     cooling: Mapping[PeerId, float] = field(default_factory=lambda: MappingProxyType({}))
+    alternatives: tuple[PeerRecord, ...] = ()
 
     @property
     def is_private(self) -> bool:
@@ -110,10 +112,13 @@ class Gate:
 
     def blocks_more_than(self, before: Gate) -> bool:
         """Whether who passed `before` may be blocked now."""
-        return not (
-            self.blocked <= before.blocked
-            and self.blocked_ips <= before.blocked_ips
-            and self.blocked_subnets <= before.blocked_subnets
+        return any(
+            now is not then and not now <= then
+            for now, then in (
+                (self.blocked, before.blocked),
+                (self.blocked_ips, before.blocked_ips),
+                (self.blocked_subnets, before.blocked_subnets),
+            )
         )
 
     def check(self, ip: str, curve_key: bytes) -> Reason | None:
@@ -150,5 +155,5 @@ class Gatekeeper(Protocol):
     def released(self, ticket: Ticket, reason: Reason) -> Feedback:
         """The dial or link of this ticket is over. `SUPERSEDED` and `REPLACED` tickets have moved to the new claim."""
 
-    def hint(self, records: tuple[PeerRecord, ...]) -> Feedback:
-        """Valid records that a peer named when it refused us: where else to try. Never a grant of trust."""
+    def hint(self, records: tuple[PeerRecord, ...], source: PeerId) -> Feedback:
+        """Valid records that the peer `source` named when it refused us: where else to try. Never a grant of trust."""

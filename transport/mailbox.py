@@ -128,9 +128,13 @@ class ReceivePackets(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class SetGate(Request[int]):
-    """Judge by this gate from now on; answers its version when it has taken effect."""
+    """Judge by this gate from now on; answers its version when it has taken effect.
+
+    disconnect: end whatever it blocks that the gate before did not; else that stays until it ends by itself.
+    """
 
     gate: Gate
+    disconnect: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +228,9 @@ class Mailbox(runtime.Mailbox):
         receiver.require(Packet)
         return self.ask(ReceivePackets(receiver))
 
-    def set_gate(self, gate: Gate) -> Reply[int]:
-        """Swap the gate; its version, once in effect."""
-        return self.ask(SetGate(gate))
+    def set_gate(self, gate: Gate, *, disconnect: bool = True) -> Reply[int]:
+        """Swap the gate; its version, once in effect. See `SetGate`."""
+        return self.ask(SetGate(gate, disconnect))
 
     def dial(self, ticket: Ticket, address: Address) -> Feedback:
         """Connect; see `Dial`."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from .address import Subnet, canonical_ip
+from .address import IP, Subnet, canonical_ip
+
+
+def network_at(ip: IP, prefix: int) -> Subnet:
+    """The network of this length that holds an IP."""
+    kind = IPv4Network if ip.version == 4 else IPv6Network  # by its number alone `::1` would be taken for IPv4
+    return kind((int(ip), prefix), strict=False)
 
 
 class SubnetSet(AbstractSet[Subnet]):
@@ -29,9 +35,7 @@ class SubnetSet(AbstractSet[Subnet]):
             return False
         ip = canonical_ip(ip_address(item))
         return any(
-            ip_network((int(ip), prefix), strict=False) in self._members
-            for version, prefix in self._prefixes
-            if version == ip.version
+            network_at(ip, prefix) in self._members for version, prefix in self._prefixes if version == ip.version
         )
 
     def __iter__(self) -> Iterator[Subnet]:

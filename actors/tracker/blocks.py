@@ -16,7 +16,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from ...transport.address import IP, Subnet
 from ...transport.identity import PeerId, curve_key
-from ...transport.subnets import SubnetSet
+from ...transport.subnets import SubnetSet, network_at
 from .targets import Target
 
 FOREVER = float("inf")
@@ -162,7 +162,4 @@ class Blocks:
             self._prefixes[prefix] = left
 
     def _networks_of(self, ip: IP) -> Iterator[Subnet]:
-        kind = IPv4Network if ip.version == 4 else IPv6Network
-        for version, prefix in self._prefixes:
-            if version == ip.version:
-                yield kind((int(ip), prefix), strict=False)
+        return (network_at(ip, prefix) for version, prefix in self._prefixes if version == ip.version)

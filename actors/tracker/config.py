@@ -47,6 +47,12 @@ class Config(Settings):
     )
     max_peers_per_set: int = option(16_384, "Most peers in one set, this node included.", minimum=1)
     max_hinted_peers: int = option(4096, "Most peers remembered that no set lists.", minimum=1)
+    max_hinted_per_source: int = option(
+        256, "How many of them one peer may have named, as long as we were never connected to them.", minimum=1
+    )
+    max_hinted_per_subnet: int = option(
+        256, "How many of them may be in one subnet (/24 of IPv4, /48 of IPv6), on the same condition.", minimum=1
+    )
 
     allow_private_ips: bool = option(
         True, "Dial and accept IPs that cannot be reached from everywhere (RFC 1918, loopback)."

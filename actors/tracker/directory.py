@@ -25,15 +25,18 @@ Modes and derived state: `table`. Tickets: `record`. Times: `pace`. Order of dia
 
 from __future__ import annotations
 
+import enum
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ...transport.address import Address
 from ...transport.gatekeeper import Claim, Direction, Gate, Role, Ticket
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
+from .book import Bound
 from .config import Config
 from .errors import IllegalTransition, PeerSetTooLarge
 from .record import Hold, Record
@@ -58,6 +61,23 @@ class Changes:
     unchanged: tuple[PeerId, ...]
     unknown: tuple[PeerId, ...]
     closes: Closes
+
+
+class Learned(enum.StrEnum):
+    """What became of a hint."""
+
+    LEARNED = "learned"
+    OLD = "old"  # not newer than what is known
+    SELF = "self"
+    BLOCKED = "blocked"  # the peer, or the IP where it says it is
+    NO_ADDRESS = "no_address"  # nor does any set list it
+    SOURCE_FULL = Bound.SOURCE
+    SUBNET_FULL = Bound.NETWORK
+    BOOK_FULL = Bound.BOOK
+    FORGED = "forged"  # the signature is not the peer's
+
+    def __bool__(self) -> bool:
+        return self is Learned.LEARNED
 
 
 class Directory:
@@ -108,7 +128,7 @@ class Directory:
                     record.enlist(role, 1)
                     if address is not None and record.give_address(address):
                         moved[peer] = None
-                yield
+                yield 1
         touched.update(self._end_seeding())
         evicted = yield from self.window.adding(id, PeerSet(tuple(peers.primary), tuple(peers.secondary)))
         if evicted is not None:
@@ -117,13 +137,13 @@ class Directory:
                     if not self.table.is_me(peer):
                         record = touched[peer] = self.table.make(peer)
                         record.enlist(role, -1)
-                    yield
+                    yield 1
         closes: list[tuple[PeerId, Reason]] = []
         for record in touched.values():
             if record.listing is None:
                 record.forget_address()
             closes += self.table.settle_listed(record, record.peer in moved, now)
-            yield
+            yield 1
         return Tracked(tuple(moved), tuple(closes))
 
     def overwriting(self, addresses: Mapping[PeerId, Address], now: float) -> Steps[Changes]:
@@ -139,7 +159,7 @@ class Directory:
                 closes += self.table.settle_listed(record, True, now)
             else:
                 unchanged.append(peer)
-            yield
+            yield 1
         if changed:
             self.table.queue.changed = True  # also where only the address of a peer that was due is another one
         return Changes(tuple(changed), tuple(unchanged), tuple(unknown), tuple(closes))
@@ -148,31 +168,46 @@ class Directory:
         """`overwriting`, all at once."""
         return run(self.overwriting(addresses, now))
 
-    def learn(self, signed: PeerRecord, now: float) -> bool:
-        """Take in a peer's own record, whose signature was checked; False if it changes nothing."""
-        table, peer = self.table, signed.peer
-        if table.is_me(peer) or table.blocks.until(peer, now) is not None:
-            return False
+    def learn(self, signed: PeerRecord, now: float, source: PeerId | None = None) -> Learned:
+        """Take in a peer's own record, whose signature was checked. source: who named it, None if that was no peer."""
+        table, peer, address = self.table, signed.peer, signed.address
+        if table.is_me(peer):
+            return Learned.SELF
+        if table.blocks.until(peer, now) is not None:
+            return Learned.BLOCKED
+        if address is not None and table.blocks.ip_until(address.endpoint.ip, now) is not None:
+            return Learned.BLOCKED
         record = table.get(peer)
         if record is not None and record.signed is not None and signed.generation <= record.signed.generation:
-            return False
-        stranger = record is None or (record.listing is None and record.address is None)
-        if stranger and (signed.address is None or not table.make_room(now)):
-            return False
+            return Learned.OLD
+        if address is None and (record is None or (record.listing is None and record.hold is None)):
+            return Learned.NO_ADDRESS
+        if address is not None and (record is None or record.listing is None):
+            proven = record is not None and record.seen_at is not None
+            source = record.source if record is not None and record.source is not None else source
+            bound = table.make_room(peer, address, source, now, proven=proven)
+            if bound is not None:
+                return Learned(bound)
         record = table.make(peer)
-        record.signed = signed
-        if not record.given or (self._config.learn_addresses and signed.address is not None):
-            record.address = signed.address
+        record.signed, record.source = signed, source
+        if not record.given or (self._config.learn_addresses and address is not None):
+            record.address = address
         table.settle(record, now)
-        return True
+        return Learned.LEARNED
 
     # Dialling and reservations ---------------------------------------------------------------------------------------
 
     def dialable(
-        self, limit: int, exclude: Collection[PeerId], now: float, *, urgent: bool = False
+        self,
+        limit: int,
+        exclude: Collection[PeerId],
+        now: float,
+        *,
+        urgent: bool = False,
+        avoid: Collection[Hashable] = (),
     ) -> tuple[tuple[PeerId, ...], float | None]:
-        """Whom to dial now, and when to ask again; see `DialQueue.take`."""
-        return self.table.queue.take(limit, exclude, now, urgent=urgent)
+        """Whom to dial now, and when to ask again; see `DialQueue.take`. avoid: networks as `book.network_of` has."""
+        return self.table.queue.take(limit, exclude, now, urgent=urgent, avoid=avoid)
 
     def reserve(self, peer: PeerId, now: float) -> tuple[Ticket, Address] | Reason:
         """A ticket for a dial and where to, or why not."""
@@ -188,7 +223,7 @@ class Directory:
             return Reason.UNRESOLVED
         if self.table.ip_blocked_until(record, now) is not None:
             return Reason.BLOCKED
-        if now < record.pace.dial_at:
+        if now < record.known_pace.dial_at:
             return Reason.COOLDOWN
         ticket = self._hand_out(record, Direction.OUT)
         self.table.settle(record, now)
@@ -209,15 +244,20 @@ class Directory:
         record = self.table.get(peer)
         return (record.listing if record is not None else None) or Role.SECONDARY
 
-    def opened(self, peer: PeerId, now: float) -> Reason | None:
-        """The reserved link is there; why it must be closed at once, if so. Raises IllegalTransition."""
+    def opened(self, peer: PeerId, now: float, signed: PeerRecord | None = None) -> Reason | None:
+        """The reserved link is there; why it must be closed at once, if so. Raises IllegalTransition.
+
+        signed: the record that the peer showed, verified.
+        """
         record = self.table.get(peer)
         if record is None:
             raise IllegalTransition(f"a link to {peer.short} opened that nobody reserved (unknown)")
         record.opened(now)
-        record.pace.link_opened()
-        self.table.book.reached(peer)
-        self.table.journal.peer(peer)
+        if record.waits is not None:
+            record.waits.link_opened()
+        if signed is None or not self.learn(signed, now):
+            self.table.settle(record, now)
+        self.table.saw(record)
         return Reason.ADDRESS_CHANGED if record.stale else self.table.refusal(peer, now)
 
     def release(self, ticket: Ticket, reason: Reason, now: float) -> bool:
@@ -237,8 +277,11 @@ class Directory:
         record = self.table.get(peer)
         return record is not None and record.hold is not None
 
-    def gate(self) -> Gate:
-        """What transport refuses before a handshake. The same value, and version, until its content changes."""
+    def gate(self, now: float, *, told: bool = False) -> Gate:
+        """What transport refuses before a handshake. The same value, and version, until its content changes.
+
+        told: also where only what peers are told has changed: who has to wait, and whom they may ask instead.
+        """
         table, gate = self.table, self._gate
         if gate is None or table.blocks.changed:
             gate = replace(
@@ -251,10 +294,16 @@ class Directory:
             gate = replace(gate, registered_ips=table.register.ips if self._config.registers_ips else None)
         if table.trust_changed or gate.version == 0:
             gate = replace(gate, packets=table.packet_keys)
-        if gate is not self._gate:
+        if gate is not self._gate or (told and table.told_changed):
+            cooling, alternatives = table.told(now)
+            gate = replace(gate, cooling=MappingProxyType(cooling), alternatives=alternatives)
             self._gate = gate = replace(gate, version=gate.version + 1)
             table.blocks.changed = table.register.changed = table.trust_changed = False
         return gate
+
+    def alternatives(self, peer: PeerId) -> tuple[PeerRecord, ...]:
+        """Whom a peer may ask that is turned away for now; the gate names the same."""
+        return tuple(each for each in (self._gate.alternatives if self._gate else ()) if each.peer != peer)
 
     # Parts -----------------------------------------------------------------------------------------------------------
 
@@ -287,15 +336,16 @@ class Directory:
         if record is not None and record.hold is not None:
             if record.stale:
                 return Reason.STALE
-            return None if claim.supersedes == record.hold.ticket else Reason.DUPLICATE
+            if claim.supersedes != record.hold.ticket:
+                return Reason.DUPLICATE
         return Reason.COOLDOWN if now < self.table.pace(claim.peer).reservable_at else None
 
     def _accept(self, claim: Claim, now: float) -> Ticket:
         record = self.table.make(claim.peer)
         ticket = self._hand_out(record, Direction.IN)
         record.pace.accepted(self._config, now)
-        if not self.learn(claim.record, now):
-            self.table.settle(record, now)
+        self.table.cool(record, now)
+        self.table.settle(record, now)
         return ticket
 
     def _rest(self, record: Record, ended: Hold, reason: Reason, now: float) -> None:
@@ -304,9 +354,9 @@ class Directory:
         if ended.opened_at is not None:
             record.seen_at = now
             record.pace.link_ended(reason, now - ended.opened_at, config, rng, now)
+            self.table.cool(record, now)
         elif ended.ticket.direction is Direction.OUT:
             missed = record.pace.dial_failed(reason, config, rng, now)
             if missed:
                 record.failed_at = now
-            if missed and record.listing is None:
                 self.table.book.missed(record.peer)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribers, Timer
+from ...runtime import Message, Overflow, Reply, Subscribers, Timer
 from ...transport import gatekeeper
-from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
+from ...transport.gatekeeper import Admitted, Direction, Gate, Ticket, Verdict
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Opened as LinkOpened
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
+from .book import network_number
 from .config import Config
-from .directory import Changes, Directory, Tracked
+from .directory import Changes, Directory, Learned, Tracked
 from .errors import NotInEffect, NotStored, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from .info import PeerInfo, knowing
 from .keeper import Flush, Keeper, LookAtClock, ReadOn
@@ -64,11 +65,19 @@ from .storage import Storage
 from .targets import Target, canonical
 
 T = TypeVar("T")
+_NOT_NOW = frozenset({Reason.COOLDOWN})  # refusals after which another peer would do
 
 
 @dataclass(frozen=True, slots=True)
 class ExpireBlocks(Message):
     """The next block's time is over; the engine's own timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellPeers(Message):
+    """To itself: what the gate tells peers has changed."""
+
+    overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -100,6 +109,7 @@ class Engine(runtime.Engine[Mailbox]):
             Flush: lambda _message: self._keeper.flush(),
             ReadOn: lambda _message: self._keeper.read_on(),
             LookAtClock: lambda _message: self._keeper.look_at_clock(),
+            TellPeers: self.on_tell_peers,
         }
         self._config = config
         self._transport = transport
@@ -180,14 +190,16 @@ class Engine(runtime.Engine[Mailbox]):
     def on_block(self, message: Block) -> Reply[Blocked]:
         duration = self._config.block_duration if message.duration is None else message.duration
         steps = self._table.blocking(message.target, duration, self.now())
-        return self._slices.run(steps, lambda done: self._blocked(canonical(message.target), *done))
+        target, disconnect = canonical(message.target), message.disconnect
+        return self._slices.run(steps, lambda done: self._blocked(target, *done, disconnect=disconnect))
 
-    def _blocked(self, target: Target, until: float, new: bool) -> Reply[Blocked]:
+    def _blocked(self, target: Target, until: float, new: bool, *, disconnect: bool) -> Reply[Blocked]:
         unix = self._unix(until)
         if new:
             self.log.warning("blocked", target=str(target), until=unix)
-        closes = self._table.same_key(target) if isinstance(target, PeerId) else ()  # the gate itself ends IPs
-        reply = self._take_effect([(peer, Reason.BLOCKED) for peer in closes], Blocked(unix), stored=True)
+        closes = self._table.same_key(target) if isinstance(target, PeerId) and disconnect else ()
+        closing = [(peer, Reason.BLOCKED) for peer in closes]
+        reply = self._take_effect(closing, Blocked(unix), stored=True, disconnect=disconnect)
         if new:
             self._subscribers.tell(_block_event(target, unix))
         return reply
@@ -223,7 +235,11 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_hint(self, message: Hint) -> None:
         """Signatures take their time, so they are checked on the pool."""
-        self.on_reply(self.work(_verified, message.records), self._on_verified, within=self._config.effect_timeout)
+        self.on_reply(
+            self.work(_verified, message.records),
+            lambda records: self._on_verified(records, message.source),
+            within=self._config.effect_timeout,
+        )
 
     def on_expire_blocks(self, _message: ExpireBlocks) -> None:
         self._expiry = None
@@ -236,7 +252,10 @@ class Engine(runtime.Engine[Mailbox]):
     # The dialling side -----------------------------------------------------------------------------------------------
 
     def on_dialable(self, message: Dialable) -> Candidates:
-        return Candidates(*self._directory.dialable(message.limit, message.exclude, self.now(), urgent=message.urgent))
+        avoid = frozenset(map(network_number, message.avoid))
+        return Candidates(
+            *self._directory.dialable(message.limit, message.exclude, self.now(), urgent=message.urgent, avoid=avoid)
+        )
 
     def on_dial(self, message: Dial) -> Reply[DialResult] | DialResult:
         reserved = self._directory.reserve(message.peer, self.now())
@@ -261,16 +280,17 @@ class Engine(runtime.Engine[Mailbox]):
             return Admitted(decided, self._directory.role(claim.peer), self._gate_version)
         self._metrics.refusals.inc(claim.direction, decided)
         self.log.info("claim refused", peer=claim.peer.short, reason=decided, direction=claim.direction, ip=claim.ip)
-        return gatekeeper.Refused(decided)
+        return gatekeeper.Refused(decided, self._directory.alternatives(claim.peer) if decided in _NOT_NOW else ())
 
     def on_opened(self, message: LinkOpened) -> None:
         peer = message.link.peer
-        unwanted = self._directory.opened(peer, self.now())
+        unwanted = self._directory.opened(peer, self.now(), message.link.record)
         self._metrics.connected.add(1)
         self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)
         self._answer_dial(peer, Opened(peer))
-        self._after_change()
-        if unwanted is not None:
+        if unwanted is None:
+            self._after_change()
+        else:
             self._take_effect([(peer, unwanted)], None)
 
     def on_closed(self, message: Closed) -> None:
@@ -289,12 +309,19 @@ class Engine(runtime.Engine[Mailbox]):
 
     # Effects ---------------------------------------------------------------------------------------------------------
 
-    def _take_effect(self, closes: Iterable[tuple[PeerId, Reason]], answer: T, *, stored: bool = False) -> Reply[T]:
+    def _take_effect(
+        self,
+        closes: Iterable[tuple[PeerId, Reason]],
+        answer: T,
+        *,
+        stored: bool = False,
+        disconnect: bool = True,
+    ) -> Reply[T]:
         """Gate first, then the closes; `answer` when transport has confirmed all of it, else NotInEffect.
 
-        stored: and when it is stored, else NotStored.
+        stored: and when it is stored, else NotStored. disconnect: for the gate to end what it newly blocks.
         """
-        self._after_change()
+        self._after_change(disconnect=disconnect)
         waiting = [self._gate_reply, *(self._transport.close(peer, reason) for peer, reason in closes)]
         waiting += [self._keeper.stored()] if stored else []
         done: Reply[T] = Reply()
@@ -317,12 +344,11 @@ class Engine(runtime.Engine[Mailbox]):
             self.on_reply(reply, confirmed, within=self._config.effect_timeout)
         return done
 
-    def _after_change(self) -> None:
+    def _after_change(self, *, disconnect: bool = True) -> None:
         """Push the gate if it has changed, wake the dialling side, follow the blocks' ends, show the numbers."""
-        gate = self._directory.gate()
-        if gate.version != self._gate_version:
-            self._gate_version = gate.version
-            self._gate_reply = self._transport.set_gate(gate).map(lambda _version: None)
+        self._push(self._directory.gate(self.now()), disconnect=disconnect)
+        if self._table.told_changed:
+            self.mailbox.tell(TellPeers())
         queue = self._table.queue
         if queue.changed:
             queue.changed = False
@@ -330,6 +356,15 @@ class Engine(runtime.Engine[Mailbox]):
         self._follow_expiry()
         self._keeper.follow()
         self._metrics.show(self._directory)
+
+    def on_tell_peers(self, _message: TellPeers) -> None:
+        """Once for all changes of what peers are told, since each is a small one and none is urgent."""
+        self._push(self._directory.gate(self.now(), told=True))
+
+    def _push(self, gate: Gate, *, disconnect: bool = True) -> None:
+        if gate.version != self._gate_version:
+            self._gate_version = gate.version
+            self._gate_reply = self._transport.set_gate(gate, disconnect=disconnect).map(lambda _version: None)
 
     def _follow_expiry(self) -> None:
         """One timer, for the block that ends next."""
@@ -359,17 +394,17 @@ class Engine(runtime.Engine[Mailbox]):
             self.log.info("dial failed", peer=peer.short, reason=result.reason)
         reply.set(result)
 
-    def _on_verified(self, records: tuple[tuple[PeerRecord, bool], ...] | Exception) -> None:
+    def _on_verified(self, records: tuple[tuple[PeerRecord, bool], ...] | Exception, source: PeerId | None) -> None:
         if isinstance(records, Exception):
             self.log.warning("hint dropped", why=str(records))
             return
-        self._slices.run(self._learning(records), lambda _none: self._after_change())
+        self._slices.run(self._learning(records, source), lambda _none: self._after_change())
 
-    def _learning(self, records: tuple[tuple[PeerRecord, bool], ...]) -> Steps[None]:
+    def _learning(self, records: tuple[tuple[PeerRecord, bool], ...], source: PeerId | None) -> Steps[None]:
         for record, genuine in records:
-            learned = genuine and self._directory.learn(record, self.now())
-            self._metrics.hints.inc("forged" if not genuine else "learned" if learned else "ignored")
-            yield
+            learned = self._directory.learn(record, self.now(), source) if genuine else Learned.FORGED
+            self._metrics.hints.inc(learned)
+            yield 1
 
     def _update(self, id: int) -> PeerSetUpdate:
         latest = self._directory.window.get(id)

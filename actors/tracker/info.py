@@ -40,7 +40,7 @@ def knowing(table: Table, now: float, unix: Callable[[float], float]) -> Steps[t
     found: list[PeerInfo] = []
     for peer in _everybody(table):
         found.append(_info(table, table.get(peer) or Record(peer), now, unix))
-        yield
+        yield 1
     return tuple(found)
 
 
@@ -55,7 +55,7 @@ def _everybody(table: Table) -> Iterator[PeerId]:
 
 def _info(table: Table, record: Record, now: float, unix: Callable[[float], float]) -> PeerInfo:
     ends = (table.blocks.until(record.peer, now), table.ip_blocked_until(record, now))
-    pace = record.pace
+    pace = record.known_pace
     return PeerInfo(
         peer=record.peer,
         role=record.listing,

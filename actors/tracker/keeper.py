@@ -164,7 +164,7 @@ class Keeper:
         now = self._engine.now()
         for peer, trusted in head.trust:
             self._trust(peer, trusted, now)
-            yield
+            yield 1
         for entry in head.blocks:
             yield from self._blocking(entry, now)
 
@@ -225,7 +225,7 @@ class Keeper:
             if not kept:
                 self._journal.peer(entry.peer)
             self._metrics.read.inc("kept" if kept else "dropped")
-            yield
+            yield 1
 
     def _cannot_read(self, error: Exception) -> None:
         self._failed("read", error)

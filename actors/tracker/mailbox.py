@@ -13,6 +13,7 @@ from ...transport.gatekeeper import Claim, Ticket, Verdict
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
+from .book import network_number
 from .info import PeerInfo
 from .sets import Addresses, PeerSet, TrackedPeers
 from .targets import Target
@@ -136,10 +137,11 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Block(Request[Blocked]):
-    """Disconnect and refuse. duration: seconds, infinite for good, None for `block_duration`."""
+    """Refuse, and disconnect. duration: seconds, infinite for good, None for `block_duration`."""
 
     target: Target
     duration: float | None = None
+    disconnect: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +190,12 @@ class Distrust(Request[bool]):
 
 @dataclass(frozen=True, slots=True)
 class Hint(Message):
-    """Records that came from the network."""
+    """Records that came from the network. source: the peer that named them, None if they do not come from one."""
 
     lane: ClassVar[Lane] = Lane.DATA
     overflow: ClassVar[Overflow] = Overflow.REJECT
     records: tuple[PeerRecord, ...]
+    source: PeerId | None = None
 
 
 # Requests of the dialling side ---------------------------------------------------------------------------------------
@@ -208,11 +211,15 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Dialable(Request[Candidates]):
-    """Ask for at most `limit` peers. urgent: connections are short, so do not let peers rest after a loss."""
+    """Ask for at most `limit` peers. urgent: connections are short, so do not let peers rest after a loss.
+
+    avoid: /24 of IPv4 and /48 of IPv6 whose peers are left out, trusted ones aside.
+    """
 
     limit: int
     exclude: frozenset[PeerId] = frozenset()
     urgent: bool = False
+    avoid: frozenset[Subnet] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,16 +307,17 @@ class Mailbox(runtime.Mailbox):
         mailbox.require(*wanted)
         return self.tell(Subscribe(mailbox, wanted))
 
-    def block(self, target: Target, duration: float | None = None) -> Reply[Blocked]:
+    def block(self, target: Target, duration: float | None = None, *, disconnect: bool = True) -> Reply[Blocked]:
         """Disconnect and refuse a peer, an IP or a network of IPs, for `duration` seconds.
 
         Default is `block_duration`; infinite is for good. A block in force keeps its end. Resolves when nothing of whom
-        it concerns is delivered any more and the block is stored. Fails with CannotBlock, NotInEffect or NotStored.
-        Raises ValueError for a duration that is not above 0.
+        it concerns is delivered any more and the block is stored; without `disconnect`, open connections stay until
+        they end, and no other is let in. Fails with CannotBlock, NotInEffect or NotStored. Raises ValueError for a
+        duration that is not above 0.
         """
         if duration is not None and not duration > 0:
             raise ValueError(f"a block lasts longer than 0 seconds, not {duration}")
-        return self.ask(Block(target, duration))
+        return self.ask(Block(target, duration, disconnect))
 
     def unblock(self, target: Target) -> Reply[bool]:
         """End the block of this very target; False if there was none. Resolves when that is in effect and stored.
@@ -338,13 +346,24 @@ class Mailbox(runtime.Mailbox):
         """End the trust; False if there was none. In `private` the peer is disconnected."""
         return self.ask(Distrust(peer))
 
-    def hint(self, records: Iterable[PeerRecord]) -> Feedback:
-        """Records from the network. Their signatures are checked; they never lower trust nor move a given address."""
-        return self.tell(Hint(tuple(records)))
+    def hint(self, records: Iterable[PeerRecord], source: PeerId | None = None) -> Feedback:
+        """Records from the network; source: the peer that named them, whose share of the book is bounded.
 
-    def dialable(self, limit: int, exclude: Iterable[PeerId] = (), *, urgent: bool = False) -> Reply[Candidates]:
-        """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum)."""
-        return self.ask(Dialable(limit, frozenset(exclude), urgent))
+        Their signatures are checked; they never lower trust nor move a given address.
+        """
+        return self.tell(Hint(tuple(records), source))
+
+    def dialable(
+        self, limit: int, exclude: Iterable[PeerId] = (), *, urgent: bool = False, avoid: Iterable[Subnet] = ()
+    ) -> Reply[Candidates]:
+        """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum). avoid: see `Dialable`.
+
+        Raises ValueError for a network of another size.
+        """
+        subnets = frozenset(avoid)
+        for each in subnets:
+            network_number(each)
+        return self.ask(Dialable(limit, frozenset(exclude), urgent, subnets))
 
     def dial(self, peer: PeerId) -> Reply[DialResult]:
         """Connect to a peer; answered when that has succeeded or failed."""

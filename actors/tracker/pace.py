@@ -38,6 +38,11 @@ class Pace:
     last_miss: float | None = None
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether there is nothing to wait for, and no miss."""
+        return self.quiet_until == NEVER and self.last_miss is None
+
+    @property
     def dial_at(self) -> float:
         """When a dial that somebody insists on may start."""
         return max(self.reservable_at, self.retry_at)
@@ -87,3 +92,6 @@ class Pace:
         grown = self.delay * config.backoff_factor if self.delay else config.backoff_initial
         self.delay = min(grown, config.backoff_cap)
         self.retry_at = now + rng.uniform(0, self.delay)
+
+
+NO_WAIT = Pace()  # of whoever has none of its own; never changed

@@ -18,14 +18,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ...transport.address import Address
 from ...transport.gatekeeper import Role, Ticket
 from ...transport.identity import PeerId
 from ...transport.record import PeerRecord
 from .errors import IllegalTransition
-from .pace import Pace
+from .pace import NO_WAIT, Pace
 
 
 class Status(enum.Enum):
@@ -48,6 +48,7 @@ class Hold:
 class Record:
     """One peer. given: whether `track` or `overwrite` set the address, rather than the peer's own signed record.
 
+    source: who named the peer first; None if that was no peer.
     seen_at: when a link of it last opened or ended; failed_at: when a dial of it last failed. Monotonic seconds.
     """
 
@@ -55,6 +56,7 @@ class Record:
     address: Address | None = None
     given: bool = False
     signed: PeerRecord | None = None
+    source: PeerId | None = None
     primary_sets: int = 0
     secondary_sets: int = 0
     seed: bool = False
@@ -64,7 +66,19 @@ class Record:
     registered: str | None = None  # under which IP the gate knows it; kept by the register
     seen_at: float | None = None
     failed_at: float | None = None
-    pace: Pace = field(default_factory=Pace)
+    waits: Pace | None = None  # made when it first has to wait: most peers never do
+
+    @property
+    def pace(self) -> Pace:
+        """What the peer has to wait for, to be changed."""
+        if self.waits is None:
+            self.waits = Pace()
+        return self.waits
+
+    @property
+    def known_pace(self) -> Pace:
+        """The same, to read."""
+        return self.waits or NO_WAIT
 
     @property
     def status(self) -> Status:
@@ -96,7 +110,8 @@ class Record:
             return False
         self.address = address
         self.stale = self.hold is not None
-        self.pace.address_given()
+        if self.waits is not None:
+            self.waits.address_given()
         return True
 
     def forget_address(self) -> None:

@@ -58,7 +58,7 @@ def peer_entry(record: Record, clock: Clock, now: float) -> PeerEntry | None:
     """What is to be stored of a peer; None if nobody knows where to find it."""
     if record.address is None:
         return None
-    pace = record.pace
+    pace = record.known_pace
     return PeerEntry(
         peer=record.peer,
         address=record.address,
@@ -89,8 +89,10 @@ def restore(entry: PeerEntry, table: Table, config: Config, clock: Clock, now: f
     """Take a stored peer in; False if there is no place for it here, so that it is to be forgotten."""
     if table.is_me(entry.peer):
         return False
-    if table.get(entry.peer) is None and not table.make_room(now):
-        return False
+    if table.get(entry.peer) is None:
+        proven = entry.seen_at is not None
+        if table.make_room(entry.peer, entry.address, None, now, proven=proven) is not None:
+            return False
     record = table.make(entry.peer)
     if entry.signed is not None and (record.signed is None or entry.signed.newer_than(record.signed)):
         record.signed = entry.signed
@@ -98,9 +100,15 @@ def restore(entry: PeerEntry, table: Table, config: Config, clock: Clock, now: f
         record.address = entry.address
     record.seen_at = _later(record.seen_at, clock.past(entry.seen_at, now))
     record.failed_at = _later(record.failed_at, clock.past(entry.failed_at, now))
-    _restore_pace(record.pace, entry, config, clock, now)
+    if _has_waited(entry):
+        _restore_pace(record.pace, entry, config, clock, now)
     table.settle(record, now)
     return True
+
+
+def _has_waited(entry: PeerEntry) -> bool:
+    waits = entry.missed_at, entry.reservable_at, entry.retry_at, entry.rest_until
+    return entry.delay != 0.0 or any(each is not None for each in waits)
 
 
 def _restore_pace(pace: Pace, entry: PeerEntry, config: Config, clock: Clock, now: float) -> None:

@@ -18,7 +18,8 @@ from ...transport.identity import PeerId
 from .errors import StaleSetId
 from .steps import Steps
 
-_PIECE = 64  # peers of the longest set that are merged in one step
+_PIECE = 1024  # peers of the longest set that are merged in one step
+_PIECE_COSTS = 32  # merging is much cheaper than tracking
 Addresses = Mapping[PeerId, Address | None]
 
 
@@ -108,14 +109,17 @@ def _union(parts: list[tuple[PeerId, ...]], *, without: tuple[PeerId, ...] = ())
     left_out = 0
     for piece in range(_PIECE, len(longest) + _PIECE, _PIECE):
         bound = longest[piece] if piece < len(longest) else None
-        found: set[PeerId] = set()
+        found: list[PeerId] = []
         for number, part in enumerate(parts):
             end = len(part) if bound is None else bisect_left(part, bound, starts[number])
-            found.update(part[starts[number] : end])
+            found += part[starts[number] : end]
             starts[number] = end
+        found.sort()  # of sorted runs, so this merges them
         end = len(without) if bound is None else bisect_left(without, bound, left_out)
-        found.difference_update(without[left_out:end])
+        each = dict.fromkeys(found)
+        for peer in without[left_out:end] if len(without) else ():
+            each.pop(peer, None)
         left_out = end
-        merged += sorted(found)
-        yield
+        merged += each
+        yield _PIECE_COSTS
     return tuple(merged)

@@ -16,7 +16,7 @@ from .steps import Steps
 
 T = TypeVar("T")
 U = TypeVar("U")
-STEPS_PER_SLICE = 128  # of about 10 us; a power of ten below the 5 ms that a handler may take
+PEERS_PER_SLICE = 128  # of about 10 us each: well below the 5 ms that a handler may take
 
 
 class Slices:
@@ -38,17 +38,17 @@ class Slices:
         return reply
 
     def _slice(self) -> None:
-        left = STEPS_PER_SLICE
+        left = PEERS_PER_SLICE
         while self._jobs and left > 0:
             left = self._advance(*self._jobs[0], left)
         if self._jobs:
             self._engine.next_slice(self._slice)
 
     def _advance(self, steps: Steps[Any], then: Callable[[Any], object], reply: Reply[Any], left: int) -> int:
-        """Take at most `left` steps of the first job; how many are left over."""
+        """Take steps of the first job until `left` peers were looked at; how many are left over."""
         try:
-            for _ in range(left):
-                next(steps)
+            while left > 0:
+                left -= next(steps)
         except StopIteration as done:
             self._jobs.popleft()
             answer = then(done.value)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from ipaddress import IPv4Network, IPv6Network
 
 from ...transport.address import Address, canonical_ip, is_global
 from ...transport.gatekeeper import Role
 from ...transport.identity import PeerId, possible_curve_key
 from ...transport.reasons import Reason
+from ...transport.record import PeerRecord
 from .blocks import FOREVER, Blocks, key_of, twin_of
-from .book import Book
+from .book import Book, Bound, network_of
 from .config import Config
 from .dialqueue import DialQueue, Turn
 from .errors import CannotBlock
@@ -28,6 +29,10 @@ from .register import ANYWHERE, Register
 from .steps import Steps, run
 from .targets import Target, canonical
 
+MAX_RECENT = 32
+_AT_ONCE = {
+    (trusted, vouched): Turn(NEVER, NEVER, trusted, vouched) for trusted in (True, False) for vouched in (True, False)
+}  # of most peers, so kept once
 Closes = tuple[tuple[PeerId, Reason], ...]
 
 
@@ -39,8 +44,11 @@ class Table:
         self.trust_changed = False
         self.journal = Journal()
         self.blocks = Blocks()
-        self.book = Book(config.max_hinted_peers)
-        self.queue = DialQueue(rng)
+        self.book = Book(config)
+        self.cooling: dict[PeerId, float] = {}  # until when, monotonic seconds, in order
+        self.recent: dict[PeerId, None] = {}  # connected to lately, oldest first
+        self.told_changed = False  # of what transport tells peers: cooldowns and alternatives
+        self.queue = DialQueue(rng, self._network_of)
         self.register = Register()
         self._config = config
         self._my_key = key_of(me)
@@ -61,19 +69,26 @@ class Table:
         """The record, a fresh one if there is none: with the pace it had, if it was forgotten lately."""
         record = self._records.get(peer)
         if record is None:
-            record = self._records[peer] = Record(peer, pace=self.book.recall(peer))
+            record = self._records[peer] = Record(peer, waits=self.book.recall(peer))
         return record
 
-    def make_room(self, now: float) -> bool:
-        """Forget an unlisted peer if the book is full; False if none may be forgotten."""
-        if not self.book.full:
-            return True
-        victim = self.book.victim(self._records, self.trusted)
-        if victim is None:
-            return False
-        victim.forget_address()
-        self.settle(victim, now)
-        return True
+    def make_room(
+        self, peer: PeerId, address: Address, source: PeerId | None, now: float, *, proven: bool = False
+    ) -> Bound | None:
+        """Forget who must make room for an unlisted peer there; which bound forbids it, if nobody may be forgotten."""
+        if peer in self.trusted:
+            return None
+        while (bound := self.book.full(peer, address, source, proven=proven)) is not None:
+            candidates = self.book.victims(bound, address, source, proven=proven)
+            victim = next((self._records[each] for each in candidates if self._may_be_forgotten(each)), None)
+            if victim is None:
+                return bound
+            victim.forget_address()
+            self.settle(victim, now)
+        return None
+
+    def _may_be_forgotten(self, peer: PeerId) -> bool:
+        return peer not in self.trusted and self._records[peer].hold is None
 
     # Predicates ------------------------------------------------------------------------------------------------------
 
@@ -115,9 +130,9 @@ class Table:
         return None if record.address.egress_ip in (None, ip) else Reason.EGRESS_IP
 
     def pace(self, peer: PeerId) -> Pace:
-        """The pace of a peer with or without a record."""
+        """The pace of a peer with or without a record, to read."""
         record = self._records.get(peer)
-        return record.pace if record is not None else self.book.pace(peer)
+        return record.known_pace if record is not None else self.book.pace(peer)
 
     def _mode_refusal(self, peer: PeerId) -> Reason | None:
         if self._config.admission == "private":
@@ -185,7 +200,7 @@ class Table:
             self.journal.block(target)
             if isinstance(target, PeerId):  # who is behind an IP had its turn put off until now anyway
                 self._settle_known(target, now)
-            yield
+            yield 1
         return over
 
     def block(self, target: Target, duration: float, now: float) -> tuple[float, bool]:
@@ -214,11 +229,48 @@ class Table:
         twin = twin_of(peer)
         return (peer, twin) if twin in self._records else (peer,)
 
+    # What peers are told ---------------------------------------------------------------------------------------------
+
+    def cool(self, record: Record, now: float) -> None:
+        """The record's peer has to wait for its next connection, from now on."""
+        until = record.known_pace.reservable_at
+        if until > now:
+            self.cooling.pop(record.peer, None)
+            self.cooling[record.peer] = until
+            self.told_changed = True
+
+    def saw(self, record: Record) -> None:
+        """The record's peer was connected to: others may be told of it."""
+        self.recent.pop(record.peer, None)
+        self.recent[record.peer] = None
+        if len(self.recent) > MAX_RECENT:
+            del self.recent[next(iter(self.recent))]
+        self.told_changed = True
+
+    def told(self, now: float) -> tuple[dict[PeerId, float], tuple[PeerRecord, ...]]:
+        """Who has to wait and until when, and whom to name to those that are turned away: nobody from `private`."""
+        self.told_changed = False
+        while self.cooling and self.cooling[oldest := next(iter(self.cooling))] <= now:
+            del self.cooling[oldest]
+        if self._config.admission == "private":
+            return dict(self.cooling), ()
+        return dict(self.cooling), tuple(
+            record.signed
+            for record in map(self._records.get, self.recent)
+            if record is not None and record.signed is not None and self._may_be_named(record, now)
+        )
+
+    def _may_be_named(self, record: Record, now: float) -> bool:
+        if record.signed is None or record.signed.address is None or self.refusal(record.peer, now) is not None:
+            return False
+        return self.blocks.ip_until(record.signed.address.endpoint.ip, now) is None
+
     # Keeping what follows from a record ------------------------------------------------------------------------------
 
     def settle(self, record: Record, now: float) -> None:
         """Bring queue, book and register in step with a record that was changed; drop it if nobody needs it."""
         self.journal.peer(record.peer)
+        self.told_changed = self.told_changed or record.peer in self.recent
         if record.listing is None and record.hold is None and record.address is None:
             self._drop(record, now)
             return
@@ -248,7 +300,7 @@ class Table:
             ip = record.address.endpoint.ip if record.address is not None else None
             if ip == target or (isinstance(target, IPv4Network | IPv6Network) and ip is not None and ip in target):
                 self.settle(record, now)
-            yield
+            yield 1
 
     def _settle_known(self, peer: PeerId, now: float) -> None:
         """Settle the peer and its twin."""
@@ -272,9 +324,16 @@ class Table:
         blocked = max(self.blocks.until(record.peer, now) or NEVER, self.ip_blocked_until(record, now) or NEVER)
         if blocked == FOREVER:
             return None
-        pace = record.pace
-        trusted = record.peer in self.trusted
-        return Turn(max(pace.quiet_until, blocked), max(pace.dial_at, blocked), trusted, pace.last_miss)
+        pace, trusted = record.known_pace, record.peer in self.trusted
+        vouched = record.listing is not None or record.seen_at is not None
+        if pace.is_fresh and blocked == NEVER:
+            return _AT_ONCE[trusted, vouched]
+        return Turn(max(pace.quiet_until, blocked), max(pace.dial_at, blocked), trusted, vouched, pace.last_miss)
+
+    def _network_of(self, peer: PeerId) -> Hashable:
+        """Where the peer is: its subnet, or its name."""
+        record = self._records.get(peer)
+        return network_of(record.address) if record is not None and record.address is not None else None
 
     def _source(self, record: Record, now: float) -> str | None:
         """Where the gate expects the peer from."""

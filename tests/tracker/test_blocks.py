@@ -129,10 +129,10 @@ def test_block_stands_in_the_gate_by_its_kind() -> None:
     d = tracking({BOB: A})
     for target in (DAVE, IP, NET):
         d.table.block(target, 10.0, 0.0)
-    gate = d.gate()
+    gate = d.gate(0.0)
     assert (len(gate.blocked), gate.blocked_ips, list(gate.blocked_subnets)) == (1, frozenset({str(IP)}), [NET])
     d.table.expire(10.0)
-    assert d.gate().blocked | d.gate().blocked_ips | set(d.gate().blocked_subnets) == set()
+    assert d.gate(0.0).blocked | d.gate(0.0).blocked_ips | set(d.gate(0.0).blocked_subnets) == set()
 
 
 @pytest.mark.parametrize("target", [ME, twin_of(ME), PeerId(bytes(32))])

@@ -22,7 +22,7 @@ def queue(seed: int = 1) -> DialQueue:
 def turn(
     at: float = NEVER, *, urgent_at: float | None = None, trusted: bool = False, miss: float | None = None
 ) -> Turn:
-    return Turn(at, at if urgent_at is None else urgent_at, trusted, miss)
+    return Turn(at, at if urgent_at is None else urgent_at, trusted, last_miss=miss)
 
 
 def test_queue_empty_lists_nobody_and_gives_no_hint() -> None:
@@ -95,11 +95,45 @@ def test_queue_says_when_it_changed() -> None:
     assert not many.changed
 
 
-def test_queue_keeps_no_more_than_twice_what_is_queued() -> None:
+def test_queue_keeps_no_more_than_what_is_queued() -> None:
     many = queue()
     for step in range(5000):
         many.put(FOUR[step % 4], turn(float(step)))
-    assert len(many._waiting) + len(many._ready) < 100
+        many.take(2, (), float(step) - 2)
+    assert len(many._waiting) + len(many._ready) == len(many) == 4
+
+
+def test_queue_lists_who_is_vouched_for_before_who_is_only_hinted_at_however_often_it_missed() -> None:
+    many = queue()
+    hinted, vouched, missed, trusted = FOUR
+    many.put(hinted, turn())
+    many.put(missed, Turn(NEVER, NEVER, vouched=True, last_miss=9.0))
+    many.put(vouched, Turn(NEVER, NEVER, vouched=True))
+    many.put(trusted, turn(trusted=True, miss=9.5))
+    assert many.take(10, (), 10.0)[0] == (trusted, vouched, missed, hinted)
+
+
+def test_queue_gives_no_network_a_second_turn_before_each_of_equal_rank_has_had_one() -> None:
+    crowd = {PeerId(bytes([number]) * 32): "crowded" for number in range(100, 140)}
+    lone = {PeerId(bytes([number]) * 32): str(number) for number in range(4)}
+    where = crowd | lone
+    for seed in range(10):
+        many = DialQueue(random.Random(seed), where.__getitem__)
+        for peer in where:
+            many.put(peer, turn())
+        chosen = many.take(len(where) // 4, (), 0.0)[0]
+        assert sum(where[peer] == "crowded" for peer in chosen) == len(chosen) - 4
+        networks = [where[peer] for peer in chosen[:5]]
+        assert len(set(networks)) == 5
+
+
+def test_queue_does_not_let_a_network_overtake_a_better_rank() -> None:
+    first, second, other = FOUR[:3]
+    many = DialQueue(random.Random(1), {first: "one", second: "one", other: "another"}.__getitem__)
+    many.put(first, Turn(NEVER, NEVER, vouched=True))
+    many.put(second, Turn(NEVER, NEVER, vouched=True))
+    many.put(other, turn())
+    assert many.take(3, (), 0.0)[0][2] == other
 
 
 steps = st.lists(
@@ -109,6 +143,7 @@ steps = st.lists(
             st.sampled_from(PEERS),
             st.integers(0, 20),
             st.integers(0, 20),
+            st.booleans(),
             st.booleans(),
             st.none() | st.integers(0, 5),
         ),
@@ -126,9 +161,9 @@ def test_queue_answers_as_a_sorted_list_does(actions: list[tuple[object, ...]]) 
     many, model, now = queue(), dict[PeerId, Turn](), 0.0
     for action in actions:
         match action:
-            case "put", PeerId() as peer, int(at), int(earlier), bool(trusted), (int() | None) as miss:
+            case "put", PeerId() as peer, int(at), int(earlier), bool(trusted), bool(vouched), (int() | None) as miss:
                 last_miss = None if miss is None else float(miss)
-                model[peer] = Turn(float(at), float(min(at, earlier)), trusted, last_miss)
+                model[peer] = Turn(float(at), float(min(at, earlier)), trusted, vouched, last_miss)
                 many.put(peer, model[peer])
             case "discard", PeerId() as peer:
                 model.pop(peer, None)

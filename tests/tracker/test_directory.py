@@ -492,7 +492,7 @@ def test_block_of_one_id_holds_for_the_other_id_with_its_curve_key() -> None:
     d.table.block(BOB, 10.0, 0.0)
     assert d.table.refusal(twin, 5.0) is Reason.BLOCKED
     assert d.table.same_key(BOB) == (BOB, twin)
-    assert d.gate().blocked == {curve_key(BOB)}
+    assert d.gate(0.0).blocked == {curve_key(BOB)}
 
 
 def test_block_repeated_keeps_its_end_and_after_it_starts_anew() -> None:
@@ -539,9 +539,9 @@ def test_block_for_good_gives_no_hint_and_ends_by_unblock_only() -> None:
 
 def test_unblock_of_a_peer_that_is_not_blocked_does_nothing() -> None:
     d = tracking({BOB: A})
-    version = d.gate().version
+    version = d.gate(0.0).version
     assert d.table.unblock(BOB, 0.0) is None
-    assert d.gate().version == version
+    assert d.gate(0.0).version == version
 
 
 def test_blocks_that_end_together_expire_together() -> None:
@@ -551,7 +551,7 @@ def test_blocks_that_end_together_expire_together() -> None:
     assert len(d.table.blocks) == 2
     assert set(d.table.expire(10.0)) == {BOB, CAROL}
     assert len(d.table.blocks) == 0
-    assert d.gate().blocked == frozenset()
+    assert d.gate(0.0).blocked == frozenset()
 
 
 @pytest.mark.parametrize("peer", [ME, twin_of(ME)])
@@ -586,142 +586,76 @@ def test_static_peers_of_the_configuration_are_trusted() -> None:
     assert BOB in directory(source="static", peers=(StaticPeer(BOB, A),)).table.trusted
 
 
-# Hints ---------------------------------------------------------------------------------------------------------------
-
-
-def test_hint_never_changes_an_address_that_was_given() -> None:
-    d = tracking({BOB: A})
-    d.learn(KNOWN.record("bob", str(B), generation=9), 0.0)
-    assert where(d, BOB, 0.0) == A
-
-
-def test_hint_changes_a_given_address_where_the_configuration_says_so_and_the_record_is_newer() -> None:
-    d = tracking({BOB: A}, learn_addresses=True)
-    assert d.learn(KNOWN.record("bob", str(B), generation=9), 0.0)
-    assert not d.learn(KNOWN.record("bob", str(C), generation=9), 0.0)
-    assert not d.learn(KNOWN.record("bob", str(C), generation=8), 0.0)
-    assert where(d, BOB, 0.0) == B
-
-
-def test_hint_gives_a_tracked_peer_without_an_address_one_and_closes_no_link() -> None:
-    d = directory()
-    d.track(1, TrackedPeers({BOB: None}), 0.0)
-    d.learn(KNOWN.record("bob", str(B)), 0.0)
-    live = connect(d, BOB)
-    d.learn(KNOWN.record("bob", str(C), generation=2), 0.0)
-    assert isinstance(admit(d, BOB, "10.0.0.3", supersedes=live), Ticket)
-
-
-def test_hint_never_lowers_trust() -> None:
-    d = directory(admission="open", trusted=(BOB,))
-    d.learn(KNOWN.record("bob", str(A)), 0.0)
-    assert BOB in d.table.trusted
-
-
-def test_hint_about_this_node_or_a_blocked_peer_is_ignored() -> None:
-    d = directory(admission="open")
-    d.table.block(BOB, 10.0, 0.0)
-    assert not d.learn(KNOWN.record("me", str(A)), 0.0)
-    assert not d.learn(KNOWN.record("bob", str(A)), 0.0)
-    assert len(d.table) == 0
-
-
-def test_hints_beyond_the_bound_push_out_only_who_missed() -> None:
-    d = directory(admission="open", max_hinted_peers=2)
-    assert d.learn(KNOWN.record("bob", str(A)), 0.0)
-    assert d.learn(KNOWN.record("carol", str(B)), 0.0)
-    assert not d.learn(KNOWN.record("dave", str(C)), 0.0)
-    d.release(ticket_of(d.reserve(CAROL, 0.0)), Reason.UNREACHABLE, 0.0)
-    assert d.learn(KNOWN.record("dave", str(C)), 0.0)
-    assert dialable(d, 100.0) == tuple(sorted((BOB, DAVE)))
-    assert len(d.table.book) == 2
-
-
-def test_hints_never_push_out_a_trusted_peer() -> None:
-    d = directory(admission="open", max_hinted_peers=1, trusted=(BOB,))
-    d.learn(KNOWN.record("bob", str(A)), 0.0)
-    d.release(ticket_of(d.reserve(BOB, 0.0)), Reason.UNREACHABLE, 0.0)
-    assert not d.learn(KNOWN.record("dave", str(C)), 0.0)
-
-
-def test_stranger_that_connects_in_mode_open_becomes_a_candidate_afterwards() -> None:
-    d = directory(admission="open")
-    ticket = ticket_of(admit(d, BOB))
-    d.opened(BOB, 0.0)
-    d.release(ticket, Reason.REMOTE, 1.0)
-    assert dialable(d, 100.0) == (BOB,)
-
-
 # The gate ------------------------------------------------------------------------------------------------------------
 
 
 def test_gate_keeps_its_version_while_nothing_changes() -> None:
     d = tracking({BOB: A})
-    first = d.gate()
+    first = d.gate(0.0)
     d.track(2, TrackedPeers({BOB: A}), 0.0)
     connect(d, BOB)
-    assert d.gate() is first
+    assert d.gate(0.0) is first
     assert first.version == 1
 
 
 def test_gate_registers_egress_ips_of_peers_that_may_connect() -> None:
     asymmetric = Address.parse("tcp://10.5.5.5:7000?egress=10.0.0.9")
     d = tracking({BOB: A, CAROL: asymmetric, ME: C})
-    assert d.gate().registered_ips == frozenset({"10.0.0.1", "10.0.0.9"})
+    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.1", "10.0.0.9"})
     d.overwrite({BOB: B}, 0.0)
-    assert d.gate().registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
+    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
     d.table.block(CAROL, 10.0, 0.0)
-    assert d.gate().registered_ips == frozenset({"10.0.0.2"})
+    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2"})
     d.table.expire(10.0)
-    assert d.gate().registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
+    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
 
 
 def test_gate_keeps_an_ip_that_two_peers_share_until_both_are_blocked() -> None:
     d = tracking({BOB: A, CAROL: Address.parse("tcp://10.0.0.1:8000")})
     d.table.block(BOB, 10.0, 0.0)
-    assert d.gate().registered_ips == frozenset({"10.0.0.1"})
+    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.1"})
     d.table.block(CAROL, 10.0, 0.0)
-    assert d.gate().registered_ips == frozenset()
+    assert d.gate(0.0).registered_ips == frozenset()
 
 
 def test_gate_drops_the_ip_of_an_evicted_peer() -> None:
     d = tracking({BOB: A}, tracked_peer_sets=1)
     d.track(2, TrackedPeers({CAROL: B}), 0.0)
-    assert d.gate().registered_ips == frozenset({"10.0.0.2"})
+    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2"})
 
 
 def test_gate_refuses_no_ip_while_a_peer_may_come_from_anywhere() -> None:
     d = tracking({BOB: A, CAROL: Address.parse("tcp://carol.example:7000")}, tracked_peer_sets=1)
-    assert d.gate().registered_ips is None
+    assert d.gate(0.0).registered_ips is None
     d.track(2, TrackedPeers({BOB: A}), 0.0)
-    assert d.gate().registered_ips == frozenset({"10.0.0.1"})
+    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.1"})
 
 
 @pytest.mark.parametrize(
     "options", [{"admission": "open"}, {"admission": "private"}, {"check_egress_ip": False}, {"source": "membership"}]
 )
 def test_gate_registers_no_ips_where_strangers_may_come_or_ips_are_not_checked(options: dict[str, Any]) -> None:
-    assert tracking({BOB: A}, **options).gate().registered_ips is None
+    assert tracking({BOB: A}, **options).gate(0.0).registered_ips is None
 
 
 @pytest.mark.parametrize("admission", ["open", "tracked"])
 def test_gate_restricts_packets_to_nobody_unless_private(admission: str) -> None:
-    assert tracking({BOB: A}, admission=admission, trusted=(CAROL,)).gate().packets is None
+    assert tracking({BOB: A}, admission=admission, trusted=(CAROL,)).gate(0.0).packets is None
 
 
 def test_gate_of_a_private_node_exchanges_packets_with_the_trusted_only() -> None:
     d = tracking({BOB: A}, admission="private", trusted=(CAROL,))
-    first = d.gate()
+    first = d.gate(0.0)
     assert first.packets == frozenset({curve_key(CAROL)})
     d.table.trust(BOB, 0.0)
-    assert d.gate().packets == frozenset({curve_key(BOB), curve_key(CAROL)})
-    assert d.gate().version == first.version + 1
+    assert d.gate(0.0).packets == frozenset({curve_key(BOB), curve_key(CAROL)})
+    assert d.gate(0.0).version == first.version + 1
     d.table.distrust(BOB, 0.0)
-    assert d.gate().packets == frozenset({curve_key(CAROL)})
+    assert d.gate(0.0).packets == frozenset({curve_key(CAROL)})
 
 
 def test_gate_leaves_out_private_egress_ips_where_they_are_not_allowed() -> None:
     public = Address.parse("tcp://8.8.8.8:7000")
     d = tracking({BOB: A, CAROL: public}, allow_private_ips=False)
-    assert d.gate().registered_ips == frozenset({"8.8.8.8"})
+    assert d.gate(0.0).registered_ips == frozenset({"8.8.8.8"})
     assert d.table.get(BOB) is not None

@@ -43,6 +43,8 @@ class World:
         self.me, self.bob, self.carol, self.dave = simulation.peers("me", "bob", "carol", "dave")
         self.closed: list[tuple[PeerId, Reason]] = []
         self.gates: list[Gate] = []
+        self.set_gates: list[transport.SetGate] = []
+        self.tickets: dict[str, Ticket] = {}
         self.net = simulation.mock(transport.Mailbox)
         self.net.answer(transport.SetGate, self.set_gate)
         self.net.answer(transport.Close, self.close)
@@ -52,6 +54,7 @@ class World:
 
     def set_gate(self, message: transport.SetGate) -> int:
         self.gates.append(message.gate)
+        self.set_gates.append(message)
         return message.gate.version
 
     def close(self, message: transport.Close) -> None:
@@ -74,7 +77,13 @@ class World:
     def claim(self, name: str, ip: str, **fields: Any) -> Any:
         (peer,) = self.simulation.peers(name)
         record = self.simulation.known.record(name, f"tcp://{ip}:7000")
-        return self.peers.admit(Claim(peer, record, ip, **{"direction": Direction.IN, **fields})).get(timeout=1)
+        verdict = self.peers.admit(Claim(peer, record, ip, **{"direction": Direction.IN, **fields})).get(timeout=1)
+        if isinstance(verdict, Admitted):
+            self.tickets[name] = verdict.ticket
+        return verdict
+
+    def claim_ticket(self, name: str) -> Ticket:
+        return self.tickets[name]
 
     def link(self, name: str, direction: Direction = Direction.OUT) -> transport.Link:
         (peer,) = self.simulation.peers(name)
@@ -174,6 +183,7 @@ def test_track_resolves_only_when_gate_and_closes_are_confirmed(simulation: Any)
     world = World(simulation, replace(CONFIG, tracked_peer_sets=1))
     world.track(1, {world.bob: A})
     world.connect("bob")
+    simulation.settle()
     gates, closes = world.net.hold(transport.SetGate), world.net.hold(transport.Close)
     reply = world.peers.track(2, {world.carol: B})
     simulation.settle()
@@ -524,3 +534,73 @@ def test_blocks_and_trusted_tell_what_is_in_force(simulation: Any) -> None:
     assert world.peers.unblock(ip).get(timeout=1) is False
     assert len(world.peers.blocks().get(timeout=1)) == 2
     assert world.peers.trusted().get(timeout=1) == (world.carol,)
+
+
+def test_block_without_disconnect_lets_open_connections_end_by_themselves(world: World) -> None:
+    world.track(1, {world.bob: A})
+    world.connect("bob")
+    world.peers.block(world.bob, disconnect=False).get(timeout=1)
+    assert world.closed == []
+    assert [message.disconnect for message in world.set_gates if message.gate.blocked] == [False]
+    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.BLOCKED)
+
+
+# What peers are told -------------------------------------------------------------------------------------------------
+
+
+def test_T10_gate_is_told_who_has_to_wait_once_for_many(world: World) -> None:
+    world.track(1, {world.bob: A, world.carol: B})
+    gates = len(world.gates)
+    for name, ip in (("bob", "10.0.0.1"), ("carol", "10.0.0.2")):
+        world.claim(name, ip)
+    world.simulation.settle()
+    until = world.simulation.now() + CONFIG.cooldown
+    assert world.gates[-1].cooling == {world.bob: until, world.carol: until}
+    assert len(world.gates) <= gates + 2
+    world.simulation.run(for_=1.0)
+    world.peers.block(world.dave).get(timeout=1)
+    assert world.gates[-1].cooling == {}
+
+
+def test_gate_names_who_was_connected_to_lately_to_those_that_are_turned_away(world: World) -> None:
+    world.track(1, {world.bob: A, world.carol: B})
+    world.connect("bob")
+    world.simulation.settle()
+    (named,) = world.gates[-1].alternatives
+    assert named.peer == world.bob
+    world.claim("carol", "10.0.0.2")
+    world.peers.released(world.claim_ticket("carol"), Reason.TIMEOUT)
+    refused = world.claim("carol", "10.0.0.2")
+    assert refused == ClaimRefused(Reason.COOLDOWN, (named,))
+    world.peers.block(world.bob).get(timeout=1)
+    assert world.gates[-1].alternatives == ()
+
+
+def test_private_node_names_nobody_to_those_that_are_turned_away(simulation: Any) -> None:
+    bob, carol = simulation.peers("bob", "carol")
+    world = World(simulation, replace(CONFIG, admission="private", trusted=(bob, carol)))
+    world.track(1, {world.bob: A, world.carol: B})
+    world.connect("bob")
+    world.claim("carol", "10.0.0.2")
+    world.peers.released(world.claim_ticket("carol"), Reason.TIMEOUT)
+    assert world.claim("carol", "10.0.0.2") == ClaimRefused(Reason.COOLDOWN)
+    assert {gate.alternatives for gate in world.gates} == {()}
+
+
+def test_hints_are_counted_by_what_became_of_each(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, admission="open", max_hinted_per_source=1))
+    records = [simulation.known.record(f"peer {number}", f"tcp://10.0.{number}.2:7000") for number in range(3)]
+    world.peers.hint([*records, records[0]], world.bob)
+    simulation.settle()
+    counts = {result: world.metric("tracker_hints_total", result) for result in ("learned", "source_full", "old")}
+    assert counts == {"learned": 1, "source_full": 2, "old": 1}
+
+
+def test_dialable_leaves_out_the_networks_to_be_avoided_except_for_trusted_peers(simulation: Any) -> None:
+    bob, carol, dave = simulation.peers("bob", "carol", "dave")
+    world = World(simulation, replace(CONFIG, trusted=(bob,)))
+    world.track(1, {bob: A, carol: B, dave: Address.parse("tcp://10.9.9.9:7000")})
+    found = world.peers.dialable(10, avoid=[ip_network("10.0.0.0/24")]).get(timeout=1)
+    assert found.peers == (bob, dave)
+    with pytest.raises(ValueError, match="allowed are /24"):
+        world.peers.dialable(10, avoid=[ip_network("10.0.0.0/8")])

@@ -61,7 +61,7 @@ class Doorkeeper:
         self.releases.append((ticket, reason))
         return Feedback.OK
 
-    def hint(self, records: tuple[PeerRecord, ...]) -> Feedback:
+    def hint(self, records: tuple[PeerRecord, ...], _source: PeerId) -> Feedback:
         self.hints.extend(records)
         return Feedback.OK
 

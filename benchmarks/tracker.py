@@ -1,0 +1,217 @@
+"""The tracker with very many peers: what it costs to ask, to track, to tell and to remember.
+
+* `dialable-100000`: milliseconds to ask for 50 candidates of 100,000 known peers, a tenth of which failed lately.
+* `track-10000`: milliseconds from `track` of 10,000 new peers, with 100,000 known, until it has taken effect.
+* `track-10000-slice`: the longest that one handler of the tracker ran meanwhile, milliseconds.
+* `fan-out-100`: milliseconds from `track` to the last of 100 subscribers, for each of them.
+* `bytes-per-peer`: what a tracked peer takes, address included; `bytes-per-hinted-peer`: one that a record named.
+* `growth-dialable`, `growth-track`: the power of n by which cost grows; n log n would be about 1.1 here.
+
+There is no baseline: commonware, which the tracker learns from, has measured nothing of this.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import math
+import random
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from typing import Any
+
+from benchmarks.harness import Result, main, median
+from rookery import runtime, transport
+from rookery.actors import tracker
+from rookery.actors.tracker.directory import Directory
+from rookery.runtime import LoopRuntime
+from rookery.transport import Address, Endpoint, PeerId, PeerRecord, Reason
+from rookery.transport.address import IP
+
+KNOWN = 100_000
+NEW = 10_000
+CONFIG = tracker.Config(source="application", admission="tracked", max_peers_per_set=2 * KNOWN)
+BOOK = tracker.Config(max_hinted_peers=2 * KNOWN, max_hinted_per_subnet=KNOWN)
+RNG = random.Random(1)
+ME = PeerId(RNG.randbytes(32))
+
+
+def peers(count: int) -> dict[PeerId, Address | None]:
+    """Peers that nobody knew, each with an IP of its own."""
+    return {PeerId(RNG.randbytes(32)): address(number) for number in range(count)}
+
+
+def address(number: int) -> Address:
+    ip: IP = ip_address(0x0A000000 + number)
+    return Address(Endpoint(str(ip), 7000))
+
+
+def directory(count: int) -> Directory:
+    """One that knows so many peers."""
+    made = Directory(CONFIG, ME, random.Random(2))
+    made.track(1, tracker.TrackedPeers(peers(count)), 0.0)
+    return made
+
+
+def seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+# Asking --------------------------------------------------------------------------------------------------------------
+
+
+def dialable(count: int, runs: int) -> float:
+    """Seconds for 50 candidates, when a tenth of the peers failed lately and 50 are being dialled."""
+    made = directory(count)
+    for peer in itertools.islice(list(made.window.all.primary), count // 10):
+        reserved = made.reserve(peer, 0.0)
+        assert isinstance(reserved, tuple)
+        made.release(reserved[0], Reason.UNREACHABLE, 0.0)
+    exclude = frozenset(made.dialable(50, (), 1.0)[0])
+    return median(lambda: seconds(lambda: made.dialable(50, exclude, 2.0)), runs)
+
+
+# Tracking ------------------------------------------------------------------------------------------------------------
+
+
+class Net(runtime.Engine[transport.Mailbox]):
+    """Confirms everything at once."""
+
+    mailbox_type = transport.Mailbox
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers = {
+            transport.SetGate: lambda message: message.gate.version,
+            transport.Close: lambda _message: None,
+        }
+
+
+class ListenerMailbox(runtime.Mailbox):
+    """Somebody who wants to know the peer sets."""
+
+
+class Listener(runtime.Engine[ListenerMailbox]):
+    """Notes when it heard last."""
+
+    def __init__(self, heard: list[float]) -> None:
+        super().__init__()
+        self.handlers = {tracker.PeerSetUpdate: lambda _message: heard.append(time.perf_counter())}
+
+
+def watch_handlers(engine: runtime.Engine[Any]) -> list[float]:
+    """From now on, how long each handler of this engine runs."""
+    took: list[float] = []
+
+    def timed(handler: Callable[[Any], object]) -> Callable[[Any], object]:
+        def run(item: object) -> object:
+            started = time.perf_counter()
+            try:
+                return handler(item)
+            finally:
+                took.append(time.perf_counter() - started)
+
+        return run
+
+    for kind, handler in list(engine.dispatch.items()):
+        engine.dispatch[kind] = timed(handler)
+    return took
+
+
+def track(known: int, new: int, runs: int) -> tuple[float, float]:
+    """Medians over several trackers: seconds until a set has taken effect, and of the longest handler meanwhile."""
+    before = tracker.TrackedPeers(peers(known))
+    totals, longest = zip(*(_track(before, new) for _ in range(runs)), strict=True)
+    return statistics.median(totals), statistics.median(longest)
+
+
+def _track(before: tracker.TrackedPeers, new: int) -> tuple[float, float]:
+    with LoopRuntime() as host:
+        book = host.start(tracker.Engine, CONFIG, transport=host.start(Net), me=ME)
+        book.track(1, before).get(timeout=60)
+        peer_set = tracker.TrackedPeers(peers(new))
+        gc.collect()
+        took = watch_handlers(host.engines[-1])
+        total = seconds(lambda: book.track(2, peer_set).get(timeout=60))
+        return total, max(took)
+
+
+def fan_out(subscribers: int, runs: int) -> float:
+    """Seconds per subscriber, from the tracker's first word to the last one's ear."""
+    with LoopRuntime() as host:
+        heard: list[float] = []
+        book = host.start(tracker.Engine, CONFIG, transport=host.start(Net), me=ME)
+        for _ in range(subscribers):
+            book.subscribe(host.start(Listener, heard))
+        took = []
+        for number in range(runs):
+            heard.clear()
+            started = time.perf_counter()
+            book.track(number + 1, peers(1)).get(timeout=60)
+            while len(heard) < subscribers:
+                time.sleep(0.0005)
+            took.append((max(heard) - started) / subscribers)
+        return sorted(took)[runs // 2]
+
+
+# Remembering ---------------------------------------------------------------------------------------------------------
+
+
+def bytes_per_tracked_peer(count: int) -> float:
+    """Of a peer that `track` named, with its address."""
+    return _bytes(count, lambda: directory(count))
+
+
+def bytes_per_hinted_peer(count: int) -> float:
+    """Of a peer that its own signed record named."""
+
+    def learn() -> Directory:
+        made = Directory(BOOK, ME, random.Random(2))
+        for number in range(count):
+            peer, signature = PeerId(RNG.randbytes(32)), RNG.randbytes(64)
+            record = PeerRecord(peer, address(number), 1_700_000_000, b"", "default", signature)
+            assert made.learn(record, 0.0)
+        return made
+
+    return _bytes(count, learn)
+
+
+def _bytes(count: int, make: Callable[[], Directory]) -> float:
+    gc.collect()
+    tracemalloc.start()
+    try:
+        made = make()
+        gc.collect()
+        assert len(made.table) == count
+        return tracemalloc.get_traced_memory()[0] / count
+    finally:
+        tracemalloc.stop()
+
+
+def exponent(small: tuple[int, float], large: tuple[int, float]) -> float:
+    """The power of n by which cost grows from one size to another."""
+    return math.log(large[1] / small[1]) / math.log(large[0] / small[0])
+
+
+def measure(quick: bool) -> Iterator[Result]:
+    """Every figure."""
+    runs = 3 if quick else 9
+    asked = {count: dialable(count, 50) for count in (KNOWN // 10, KNOWN)}
+    yield Result(f"dialable-{KNOWN}", asked[KNOWN] * 1e3, "ms")
+    tracked = {new: track(KNOWN, new, runs) for new in (NEW // 4, NEW)}
+    yield Result(f"track-{NEW}", tracked[NEW][0] * 1e3, "ms")
+    yield Result(f"track-{NEW}-slice", tracked[NEW][1] * 1e3, "ms")
+    yield Result("fan-out-100", fan_out(100, runs) * 1e3, "ms each")
+    yield Result("bytes-per-peer", bytes_per_tracked_peer(KNOWN), "bytes")
+    yield Result("bytes-per-hinted-peer", bytes_per_hinted_peer(KNOWN), "bytes")
+    yield Result("growth-dialable", exponent(*asked.items()), "exponent")
+    yield Result("growth-track", exponent(*((new, took) for new, (took, _) in tracked.items())), "exponent")
+
+
+if __name__ == "__main__":
+    main("tracker", measure)
