@@ -17,9 +17,10 @@ from .cluster import Cluster, ClusterError
 from .control import CallTimeout, Client, CommandFailed, ControlError, NoNode
 from .errors import CannotStart
 from .node import Node
-from .status import ConnectionRow, MemberRow, PeerRow, Status
+from .status import BlockRow, ConnectionRow, MemberRow, PeerRow, Status
 
 __all__ = [
+    "BlockRow",
     "CallTimeout",
     "CannotStart",
     "Client",

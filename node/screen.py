@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from math import isinf
 
@@ -25,17 +27,18 @@ from rich.table import Table
 from rich.text import Text
 
 from .blobs import Progress as BlobProgress
+from .status import PeerRow
 
 
 def show(said: Mapping[str, object], as_json: bool, words: str) -> None:
     """One object, or the sentence that says the same."""
-    click.echo(json.dumps(said) if as_json else words)
+    click.echo(_json(said) if as_json else words)
 
 
 def facts(said: Mapping[str, object], as_json: bool) -> None:
     """One object, or a table of name and value."""
     if as_json:
-        click.echo(json.dumps(said))
+        click.echo(_json(said))
         return
     table = Table(box=None, show_header=False)
     table.add_column(style="bold", no_wrap=True)
@@ -48,7 +51,7 @@ def facts(said: Mapping[str, object], as_json: bool) -> None:
 def rows(title: str, said: Sequence[Mapping[str, object]], as_json: bool) -> None:
     """A list of objects, or a table."""
     if as_json:
-        click.echo(json.dumps(said))
+        click.echo(_json(said))
         return
     if not said:
         click.echo(f"no {title}")
@@ -59,6 +62,54 @@ def rows(title: str, said: Sequence[Mapping[str, object]], as_json: bool) -> Non
     for row in said:
         table.add_row(*(Text(_cell(name, value)) for name, value in row.items()))
     Console().print(table)
+
+
+def peers(known: Sequence[PeerRow], as_json: bool) -> None:
+    """Who is known: for people with ages instead of moments, and without what is empty for everybody."""
+    if as_json or not known:
+        rows("peers", [asdict(row) for row in known], as_json)
+        return
+    now = time.time()
+    cells = [
+        {
+            "peer": row.peer,
+            "role": row.role,
+            "state": row.state,
+            "address": row.address or "",
+            "seen": ago(row.last_seen, now),
+            "failed": ago(row.last_failure, now),
+            "waits": ahead(row.quiet_until, now),
+            "backoff": span(row.backoff) if row.backoff else "",
+            "trusted": "yes" if row.trusted else "",
+            "blocked": ahead(row.blocked_until, now),
+        }
+        for row in known
+    ]
+    shown = [name for name in cells[0] if any(cell[name] for cell in cells)]
+    rows("peers", [{name: cell[name] for name in shown} for cell in cells], as_json)
+
+
+def ago(moment: float | None, now: float) -> str:
+    """How long something is past."""
+    return "" if moment is None else f"{span(max(0.0, now - moment))} ago"
+
+
+def ahead(moment: float | None, now: float) -> str:
+    """How long something still takes."""
+    if moment is None:
+        return ""
+    return "for good" if isinf(moment) else f"{span(max(0.0, moment - now))} more"
+
+
+def span(seconds: float) -> str:
+    """A length of time by its largest unit and the next one, as `2h 5m`."""
+    left, units = round(seconds), (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+    first = next((index for index, (_, size) in enumerate(units) if left >= size), len(units) - 1)
+    words = []
+    for unit, size in units[first : first + 2]:
+        count, left = divmod(left, size)
+        words += [f"{count}{unit}"] if count else []
+    return " ".join(words) or "0s"
 
 
 def moment(unix_seconds: float) -> str:
@@ -89,10 +140,27 @@ def steps(name: str, total: int, *, hidden: bool) -> Iterator[Callable[[], objec
         yield lambda: bar.advance(task)
 
 
+def _json(said: object) -> str:
+    """Valid JSON: it has no infinity, so what has no end is null."""
+    return json.dumps(_finite(said))
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float() if isinf(value):
+            return None
+        case Mapping():
+            return {name: _finite(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+        case _:
+            return value
+
+
 def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
-    if name in ("blocked_until", "since") and isinstance(value, float):
+    if name in ("until", "since") and isinstance(value, float):
         return moment(value)
     if isinstance(value, bool):
         return "yes" if value else ""

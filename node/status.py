@@ -30,15 +30,38 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """A peer that is tracked, connected or blocked. role: "" for one that no peer set lists.
+    """A peer that is known for any reason. role: "" for one that no peer set lists. state: "", `connecting` or
+    `connected`. address: where it would be dialled.
 
-    blocked_until: unix seconds, infinite for a block without end, None without a block.
+    last_seen: when a link to it last opened or ended; last_failure: when a dial of it last failed; quiet_until: how
+    long it is left alone; all unix seconds, None for never and for not at all. backoff: seconds, of its last failure.
+    blocked_until: of the peer or of its IP, unix seconds, infinite for good, None without a block.
     """
 
     peer: str
     role: str
-    connected: bool
+    state: str
+    address: str | None
+    last_seen: float | None
+    last_failure: float | None
+    quiet_until: float | None
+    backoff: float
+    trusted: bool
+    blocked: bool
     blocked_until: float | None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to it."""
+        return self.state == "connected"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """A block in force. target: a peer, an IP or a network of IPs. until: unix seconds, infinite for good."""
+
+    target: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True)

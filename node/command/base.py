@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ...actors.tracker import Target, parse_target
 from ...config import ConfigError, parse_duration
 from ...config.node import FILE_NAME
 from ...transport.identity import PeerId
@@ -40,7 +41,7 @@ def _say(error: Exception, code: int) -> int:
     root = click.get_current_context().find_root()
     if root.meta.get("json"):
         kind = getattr(error, "kind", type(error).__name__)
-        described: dict[str, object] = {"kind": kind, "message": str(error)}
+        described: dict[str, object] = {**getattr(error, "details", {}), "kind": kind, "message": str(error)}
         if isinstance(error, ConfigError):
             described["mistakes"] = [configfiles.described(mistake) for mistake in error.mistakes]
         click.echo(json.dumps({"error": described}))
@@ -74,6 +75,13 @@ def node_option(command: F) -> F:
 def as_peer(_context: click.Context, _parameter: click.Parameter, text: str) -> PeerId:
     try:
         return PeerId.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def as_target(_context: click.Context, _parameter: click.Parameter, text: str) -> Target:
+    try:
+        return parse_target(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 

@@ -71,15 +71,6 @@ def status(node: Path, as_json: bool) -> None:
 @main.command()
 @node_option
 @json_option
-def peers(node: Path, as_json: bool) -> None:
-    """Every peer that is tracked, connected or blocked."""
-    with Client.of(node) as client:
-        screen.rows("peers", [asdict(row) for row in client.peers()], as_json)
-
-
-@main.command()
-@node_option
-@json_option
 def members(node: Path, as_json: bool) -> None:
     """Every other node that the membership knows."""
     with Client.of(node) as client:

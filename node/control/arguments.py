@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 from ... import runtime
+from ...actors.tracker import Target, parse_target
 from ...transport.identity import PeerId
 from .protocol import Plain
 
@@ -50,6 +51,13 @@ class Arguments:
         except ValueError as error:
             raise BadArguments(f"{name}: {error}") from None
 
+    def target(self, name: str) -> Target:
+        """Whom to block: a peer, an IP, or a network of IPs."""
+        try:
+            return parse_target(self.text(name))
+        except ValueError as error:
+            raise BadArguments(f"{name}: {error}") from None
+
     def seconds(self, name: str) -> float | None:
         """A time above 0; None if it is not given."""
         value = self._given.get(name)
@@ -58,6 +66,12 @@ class Arguments:
         if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value) or value <= 0:
             raise BadArguments(f"{name} must be a number of seconds above 0")
         return value
+
+    def number(self, name: str) -> int:
+        """The number of something, which must be given."""
+        if name not in self._given:
+            raise BadArguments(f"{name} must be a whole number, at least 0")
+        return self.count(name)
 
     def count(self, name: str) -> int:
         """A number of things; 0 if it is not given."""

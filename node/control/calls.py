@@ -84,7 +84,9 @@ class Calls:
 
     def _refuse(self, client: bytes, number: int, error: Exception) -> None:
         text = "no part of the node answered in time" if isinstance(error, ReplyTimeout) else str(error)
-        self._answer(client, Answer(number, Kind.ERROR, {"kind": type(error).__name__, "message": text}))
+        details: Plain = {name: value for name, value in vars(error).items() if isinstance(value, int | float | str)}
+        body: Plain = {"kind": type(error).__name__, "message": text, "details": details}
+        self._answer(client, Answer(number, Kind.ERROR, body))
 
     def _answer(self, client: bytes, answer: Answer) -> None:
         if not self.send(client, encode_answer(answer)):

@@ -63,7 +63,7 @@ class Client:
         return str(self.call("record"))
 
     def peers(self) -> tuple[PeerRow, ...]:
-        """Every peer that is tracked, connected or blocked."""
+        """Every peer that is known for any reason, by id."""
         return tuple(PeerRow(**row) for row in _rows(self.call("peers")))
 
     def connections(self) -> tuple[ConnectionRow, ...]:
@@ -124,8 +124,8 @@ class Client:
                 if answer.kind is Kind.RESULT:
                     return answer.body
                 if answer.kind is Kind.ERROR:
-                    error = cast("dict[str, str]", answer.body)
-                    raise CommandFailed(error["kind"], error["message"])
+                    error = cast("dict[str, Any]", answer.body)
+                    raise CommandFailed(error["kind"], error["message"], error.get("details", {}))
                 if progress is not None:
                     progress(answer.body)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ... import runtime
-from ...actors.connections import Connection, Counts
+from ...actors.connections import Counts
 from ...actors.maintenance import Standing
-from ...actors.membership import MemberDown, Members, MemberUp
-from ...actors.tracker import PeerBlocked, PeerSet, PeerSetUpdate, PeerUnblocked
+from ...actors.membership import MemberDown, MemberUp
+from ...actors.tracker import IpBlocked, IpUnblocked, PeerBlocked, PeerInfo, PeerUnblocked, Target
 from ...config.sections import Control
 from ...runtime import Message, Reply, Waiter
 from ...transport.identity import PeerId
@@ -21,6 +21,7 @@ from .command import SHORT
 from .door import Door
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
 from .parts import Parts
+from .rows import connection_rows, member_rows, peer_rows
 from .waiting import Waiting, Wish
 
 T = TypeVar("T")
@@ -69,9 +70,10 @@ class Engine(runtime.Engine[Mailbox]):
             # events
             Counts: self.on_counts,
             Standing: self.on_standing,
-            PeerSetUpdate: self.on_peer_set_update,
-            PeerBlocked: self.on_peer_blocked,
-            PeerUnblocked: self.on_peer_unblocked,
+            PeerBlocked: lambda message: self._blocked.add(message.peer),
+            PeerUnblocked: lambda message: self._blocked.discard(message.peer),
+            IpBlocked: lambda message: self._blocked.add(message.target),
+            IpUnblocked: lambda message: self._blocked.discard(message.target),
             MemberUp: self.on_member_up,
             MemberDown: self.on_member_down,
             BlobProgress: self.on_blob_progress,
@@ -82,8 +84,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._started = self.now()
         self._counts = Counts(open=0, closing=0)
         self._upkeep = "maintenance has not begun"
-        self._set = PeerSet()
-        self._blocked: dict[PeerId, float] = {}
+        self._blocked: set[Target] = set()
         self._members: set[PeerId] = set()
         self._waiting = Waiting()
         self._calls = Calls(self, parts, config.max_calls)
@@ -93,7 +94,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Listen to the others, then open the door. Raises SocketTaken."""
         self._actors.connections.subscribe(self.mailbox, Counts)
         self._actors.maintenance.subscribe(self.mailbox, Standing)
-        self._actors.tracker.subscribe(self.mailbox, PeerSetUpdate, PeerBlocked, PeerUnblocked)
+        self._actors.tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self._actors.membership.subscribe(self.mailbox, MemberUp, MemberDown)
         self._actors.files.subscribe(self.mailbox)
         self._door = Door(self._config.socket)
@@ -133,16 +134,27 @@ class Engine(runtime.Engine[Mailbox]):
         )
 
     def on_get_peers(self, _message: GetPeers) -> Reply[tuple[PeerRow, ...]]:
-        """Tracked, connected or blocked: as of now."""
-        return self._then(self._actors.connections.connections(), self._peer_rows)
+        """Ask who knows them. They may be many, so the pool makes the rows."""
+        reply: Reply[tuple[PeerRow, ...]] = Reply()
+
+        def made(rows: tuple[PeerRow, ...] | Exception) -> None:
+            reply.fail(rows) if isinstance(rows, Exception) else reply.set(rows)
+
+        def told(known: tuple[PeerInfo, ...] | Exception) -> None:
+            made(known) if isinstance(known, Exception) else self.on_reply(
+                self.work(peer_rows, known), made, within=SHORT
+            )
+
+        self.on_reply(self._actors.tracker.known(), told, within=SHORT)
+        return reply
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[ConnectionRow, ...]]:
         """Ask who counts them."""
-        return self._then(self._actors.connections.connections(), _connection_rows)
+        return self._then(self._actors.connections.connections(), connection_rows)
 
     def on_get_members(self, _message: GetMembers) -> Reply[tuple[MemberRow, ...]]:
         """Ask the membership."""
-        return self._then(self._actors.membership.members(), self._member_rows)
+        return self._then(self._actors.membership.members(), member_rows)
 
     def on_wait_for(self, message: WaitFor) -> Reply[Status]:
         """Now, or when the numbers are there."""
@@ -164,15 +176,6 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_standing(self, message: Standing) -> None:
         self._upkeep = message.explain()
-
-    def on_peer_set_update(self, message: PeerSetUpdate) -> None:
-        self._set = message.all
-
-    def on_peer_blocked(self, message: PeerBlocked) -> None:
-        self._blocked[message.peer] = message.until
-
-    def on_peer_unblocked(self, message: PeerUnblocked) -> None:
-        self._blocked.pop(message.peer, None)
 
     def on_member_up(self, message: MemberUp) -> None:
         self._members.add(message.peer)
@@ -197,39 +200,3 @@ class Engine(runtime.Engine[Mailbox]):
 
         self.on_reply(asked, go_on, within=SHORT)
         return reply
-
-    # Rows ------------------------------------------------------------------------------------------------------------
-
-    def _peer_rows(self, connections: tuple[Connection, ...]) -> tuple[PeerRow, ...]:
-        roles = dict.fromkeys(self._set.primary, "primary") | dict.fromkeys(self._set.secondary, "secondary")
-        connected = {each.link.peer for each in connections}
-        known = sorted({*roles, *connected, *self._blocked})
-        return tuple(
-            PeerRow(str(peer), roles.get(peer, ""), peer in connected, self._blocked.get(peer)) for peer in known
-        )
-
-    def _member_rows(self, members: Members) -> tuple[MemberRow, ...]:
-        rows = []
-        for member in members.others:
-            address = member.record.address
-            state = member.state.name.lower()
-            rows.append(MemberRow(str(member.peer), state, None if address is None else str(address), member.since))
-        return tuple(rows)
-
-
-def _connection_rows(connections: tuple[Connection, ...]) -> tuple[ConnectionRow, ...]:
-    return tuple(
-        ConnectionRow(
-            peer=str(each.link.peer),
-            direction=each.link.direction.value,
-            role=each.link.role.value,
-            ip=each.link.ip,
-            address=None if each.link.record.address is None else str(each.link.record.address),
-            age=each.age,
-            value=each.value,
-            tags=each.tags,
-            protections=each.protections,
-            in_grace=each.in_grace,
-        )
-        for each in connections
-    )

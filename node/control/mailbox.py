@@ -16,7 +16,7 @@ class GetStatus(Request[Status]):
 
 @dataclass(frozen=True, slots=True)
 class GetPeers(Request[tuple[PeerRow, ...]]):
-    """Every peer that is tracked, connected or blocked."""
+    """Every peer that is known for any reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Mailbox(runtime.Mailbox):
         return self.ask(GetStatus())
 
     def peers(self) -> Reply[tuple[PeerRow, ...]]:
-        """Every peer that is tracked, connected or blocked, by id."""
+        """Every peer that is known for any reason, by id."""
         return self.ask(GetPeers())
 
     def connections(self) -> Reply[tuple[ConnectionRow, ...]]:

@@ -5,7 +5,7 @@
     client ── [1, 7, "get", {"key": ..., "destination": ...}] ──▶ node
            ◀── [1, 7, "progress", {"done": ..., "total": ...}] ──        any number, for calls that take long
            ◀── [1, 7, "result", ...] ──
-           ◀── [1, 7, "error", {"kind": ..., "message": ...}] ──         instead of a result
+           ◀── [1, 7, "error", {"kind": ..., "message": ..., "details": {...}}] ──         instead of a result
 
 * A frame is one array of four; anything else, also a frame of another version, is a ProtocolError that says so.
 * The number is the client's own, 0 to 2**32 - 1; answers repeat it. A frame whose number cannot be read is answered
@@ -24,7 +24,7 @@ from typing import TypeAlias
 import msgpack
 
 VERSION = 1
-MAX_CALL = 64 * 1024
+MAX_CALL = 8 * 1024 * 1024  # a peer set of the default limit, whose peers have names
 MAX_ANSWER = 16 * 1024 * 1024
 _MAX_NUMBER = 2**32 - 1
 

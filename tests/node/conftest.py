@@ -27,15 +27,20 @@ def make_folder(tmp_path: Path) -> MakeFolder:
     return make
 
 
+def start_threads(node: Node) -> None:
+    """All threads of a shared node's pool are there before a test counts."""
+    together = threading.Barrier(WORKERS)
+    for each in [node.runtime.work(together.wait) for _ in range(WORKERS)]:
+        each.get(timeout=5)
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A running node without peers, shared by the tests of a file."""
     folder = tmp_path_factory.mktemp("shared") / "node"
     new.make_node(folder, ALONE + "control: {max_calls: 3}\n")
     with Node(load(folder)) as node:
-        together = threading.Barrier(WORKERS)  # so that all threads of the pools are there before a test counts
-        for each in [node.runtime.work(together.wait) for _ in range(WORKERS)]:
-            each.get(timeout=5)
+        start_threads(node)
         node.blobs.get(node.blobs.put(folder / "node.yaml"), folder / "copy")
         yield node
 

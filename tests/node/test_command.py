@@ -195,7 +195,7 @@ def test_failed_command_as_json_has_kind_and_message(at: list[object], tmp_path:
 def test_block_is_listed_until_unblock(at: list[object]) -> None:
     assert "is blocked until" in rookery("block", PEER, "--for", "1h", *at).stdout
     (row,) = json.loads(rookery("peers", *at, "--json").stdout)
-    assert (row["peer"], row["connected"]) == (PEER, False)
+    assert (row["peer"], row["state"], row["blocked"]) == (PEER, "", True)
     assert PEER[:16] in rookery("peers", *at).stdout
     assert "no longer blocked" in rookery("unblock", PEER, *at).stdout
     assert "was not blocked" in rookery("unblock", PEER, *at).stdout

@@ -86,9 +86,9 @@ def test_kind_of_answer_that_does_not_exist_is_refused() -> None:
 
 
 def test_call_that_is_too_large_is_neither_sent_nor_read() -> None:
-    with pytest.raises(ProtocolError, match=r"a call of .* bytes: allowed are 65536"):
+    with pytest.raises(ProtocolError, match=r"a call of .* bytes: allowed are 8388608"):
         encode_call(Call(1, "put", {"path": "x" * MAX_CALL}))
-    with pytest.raises(ProtocolError, match="a frame of 65537 bytes"):
+    with pytest.raises(ProtocolError, match="a frame of 8388609 bytes"):
         decode_call(b"\0" * (MAX_CALL + 1))
 
 

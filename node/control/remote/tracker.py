@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
+from ....actors.tracker import Overwritten, PeerSet, Target, TrackedPeers
+from ....transport.address import Address
 from ....transport.identity import PeerId
+from ...peerlist import write_peers
+from ...status import BlockRow
+from ..protocol import Plain
 from . import Caller
+
+Peers = Mapping[PeerId, Address | None] | Mapping[str, str | None]
+"""Peers and where they are, as values or as text; None for an address: the peer's own record will tell."""
 
 
 class Tracker:
@@ -14,11 +23,50 @@ class Tracker:
     def __init__(self, client: Caller) -> None:
         self._client = client
 
-    def block(self, peer: PeerId | str, duration: float | None = None) -> float:
-        """Disconnect and refuse a peer; until when, in unix seconds. duration: seconds, None for the node's default."""
-        answer = self._client.call("block", {"peer": str(peer), "duration": duration})
+    def track(self, id: int, peers: TrackedPeers | Peers, secondary: Peers | None = None) -> None:
+        """Make `peers` the newest set; a plain mapping lists primaries. Returns when it has taken effect.
+
+        Raises CommandFailed of kind `StaleSetId` (`details["newest"]` is the newest id), `PeerSetTooLarge`,
+        `SourceIsStatic` or `BadArguments`, with nothing changed, or `NotInEffect`.
+        """
+        primary, others = (peers.primary, peers.secondary) if isinstance(peers, TrackedPeers) else (peers, secondary)
+        lists: dict[str, Plain] = {"primary": write_peers(primary), "secondary": write_peers(others or {})}
+        self._client.call("track", {"id": id, **lists})
+
+    def overwrite(self, peers: Mapping[PeerId, Address] | Mapping[str, str]) -> Overwritten:
+        """Change addresses of tracked peers in place; what became of each. Raises CommandFailed, see `track`."""
+        text = write_peers(cast("Mapping[PeerId, Address | None]", peers))
+        said = cast("dict[str, list[str]]", self._client.call("overwrite", {"peers": text}))
+        return Overwritten(**{name: tuple(map(PeerId.parse, found)) for name, found in said.items()})
+
+    def peer_set(self, id: int) -> PeerSet | None:
+        """The set with this id; None if it is not among the newest ones."""
+        said = cast("dict[str, list[str]] | None", self._client.call("peer_set", {"id": id}))
+        if said is None:
+            return None
+        return PeerSet(tuple(map(PeerId.parse, said["primary"])), tuple(map(PeerId.parse, said["secondary"])))
+
+    def block(self, target: Target | str, duration: float | None = None) -> float:
+        """Disconnect and refuse a peer, an IP or a network of IPs; until when, in unix seconds, infinite for good.
+
+        duration: seconds, infinite for good, None for the node's default. Returns when it has taken effect and is
+        stored. Raises CommandFailed of kind `CannotBlock`, `NotInEffect`, `NotStored` or `BadArguments`.
+        """
+        answer = self._client.call("block", {"target": str(target), "duration": duration})
         return cast("dict[str, float]", answer)["until"]
 
-    def unblock(self, peer: PeerId | str) -> bool:
-        """End a block; False if there was none."""
-        return bool(self._client.call("unblock", {"peer": str(peer)}))
+    def unblock(self, target: Target | str) -> bool:
+        """End the block of this very target; False if there was none."""
+        return bool(self._client.call("unblock", {"target": str(target)}))
+
+    def blocks(self) -> tuple[BlockRow, ...]:
+        """Every block in force: of peers, then of IPs, then of networks."""
+        return tuple(BlockRow(**row) for row in cast("list[dict[str, Any]]", self._client.call("blocks")))
+
+    def trust(self, peer: PeerId | str) -> bool:
+        """Trust a peer: dialled first, and let in by admission `private`. False if it was trusted."""
+        return bool(self._client.call("trust", {"peer": str(peer)}))
+
+    def distrust(self, peer: PeerId | str) -> bool:
+        """End the trust; False if there was none."""
+        return bool(self._client.call("distrust", {"peer": str(peer)}))
