@@ -118,9 +118,10 @@ class WholeNode(Actors):
 class SimulatedNodes:
     """The whole nodes of one simulated world, by name."""
 
-    def __init__(self, simulation: Simulation) -> None:
-        """simulation: the world; its own clock, network and seed hold for the nodes."""
+    def __init__(self, simulation: Simulation, *, kind: type[WholeNode] = WholeNode) -> None:
+        """simulation: the world; its own clock, network and seed hold for the nodes. kind: with engines of your own."""
         self.simulation = simulation
+        self.kind = kind
         self.internet = SimulatedInternet(simulation)
         self.known = Peers()
         self.all: dict[str, WholeNode] = {}
@@ -160,7 +161,7 @@ class SimulatedNodes:
         return self._start(node.plan)
 
     def _start(self, plan: Plan) -> WholeNode:
-        node = self.all[plan.name] = WholeNode(self, plan, self.known.identity(plan.name))
+        node = self.all[plan.name] = self.kind(self, plan, self.known.identity(plan.name))
         node.start()
         return node
 

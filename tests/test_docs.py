@@ -1,15 +1,15 @@
-"""The code of docs/actors.md is one program: it runs block by block, and the tests it shows pass.
+"""The code of docs/actors.md and docs/resolver.md: each page is one program that runs block by block, and its tests pass.
 
 docs/testing.md, whose example is whole files, is run by `tests/runtime/test_kit_as_users_see_it.py`.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,35 +18,44 @@ from rookery.runtime.testing import Held, MockMailbox
 from rookery.transport import testing as kit
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGE = (DOCS / "actors.md").read_text()
-BLOCKS = list(re.finditer(r"```python\n(.*?)```", PAGE, re.DOTALL))
-TESTS = [name for block in BLOCKS for name in re.findall(r"^def (test_\w+)", block[1], re.MULTILINE)]
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[types.ModuleType]:
-    """A module in which every block of the page has run, in order; errors name the page's lines."""
-    module = sys.modules["actors_page"] = types.ModuleType("actors_page")
-    for block in BLOCKS:
-        above = "\n" * PAGE.count("\n", 0, block.start(1))
-        exec(compile(above + block[1], str(DOCS / "actors.md"), "exec"), module.__dict__)
-    yield module
-    del sys.modules["actors_page"]
+class Page:
+    """A page whose Python blocks are one program, run at first use; errors name the page's lines."""
+
+    def __init__(self, name: str) -> None:
+        self.path = DOCS / name
+        self.text = self.path.read_text()
+        self.blocks = list(re.finditer(r"```python\n(.*?)```", self.text, re.DOTALL))
+        self.tests = [test for block in self.blocks for test in re.findall(r"^def (test_\w+)", block[1], re.MULTILINE)]
+
+    @functools.cached_property
+    def module(self) -> types.ModuleType:
+        name = f"{self.path.stem}_page"
+        module = sys.modules[name] = types.ModuleType(name)
+        for block in self.blocks:
+            above = "\n" * self.text.count("\n", 0, block.start(1))
+            exec(compile(above + block[1], str(self.path), "exec"), module.__dict__)
+        return module
 
 
-@pytest.mark.parametrize("name", TESTS)
-def test_actors_page_shows_tests_that_pass(page: types.ModuleType, name: str, request: pytest.FixtureRequest) -> None:
-    test = getattr(page, name)
+PAGES = {name: Page(name) for name in ("actors.md", "resolver.md")}
+
+
+@pytest.mark.parametrize(("page", "name"), [(page, test) for page in PAGES for test in PAGES[page].tests])
+def test_page_shows_tests_that_pass(page: str, name: str, request: pytest.FixtureRequest) -> None:
+    test = getattr(PAGES[page].module, name)
     test(**{fixture: request.getfixturevalue(fixture) for fixture in inspect.signature(test).parameters})
 
 
-def test_actors_page_shows_five_tests_and_no_name_twice() -> None:
-    assert len(TESTS) == 5
-    assert len(set(TESTS)) == len(TESTS)
+@pytest.mark.parametrize(("page", "shown"), [("actors.md", 5), ("resolver.md", 5)])
+def test_page_shows_so_many_tests_and_no_name_twice(page: str, shown: int) -> None:
+    assert len(PAGES[page].tests) == len(set(PAGES[page].tests)) == shown
 
 
-def test_actors_page_is_short() -> None:
-    assert len(PAGE.splitlines()) <= 320
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_short(page: str) -> None:
+    assert len(PAGES[page].text.splitlines()) <= 320
 
 
 @pytest.mark.parametrize("page_name", sorted(path.name for path in DOCS.glob("*.md")))

@@ -57,19 +57,16 @@ class TwoMore(WholeNode):
         return super().start_engines(**arguments)
 
 
-def connected(simulation: Simulation, *names: str) -> list[Any]:
-    nodes = SimulatedNodes(simulation)
+def connected(simulation: Simulation, *names: str, kind: type[WholeNode] = WholeNode) -> list[Any]:
+    nodes = SimulatedNodes(simulation, kind=kind)
     first = nodes.start(names[0])
     others = [nodes.start(name, seeds=[first]) for name in names[1:]]
     nodes.run_until(lambda: all(len(node.connected()) == len(others) for node in nodes.running), within=30)
     return [first, *others]
 
 
-def test_several_resolvers_in_one_node_have_a_channel_a_name_and_a_key_length_each(
-    simulation: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rookery.node.testing.WholeNode", TwoMore)
-    alice, _ = connected(simulation, "alice", "bob")
+def test_several_resolvers_in_one_node_have_a_channel_a_name_and_a_key_length_each(simulation: Any) -> None:
+    alice, _ = connected(simulation, "alice", "bob", kind=TwoMore)
     small, large = b"ab", b"c" * 20
     assert alice.small.get(small, timeout=5).get() == b"value of ab"
     assert alice.large.get(large, timeout=5).get() == b"value of " + large
