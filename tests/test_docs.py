@@ -1,4 +1,4 @@
-"""The code of docs/actors.md and docs/resolver.md: each page is one program that runs block by block, and its tests pass.
+"""The code of docs/actors.md and docs/resolver.md: each page is one program that runs, and the tests it shows pass.
 
 docs/testing.md, whose example is whole files, is run by `tests/runtime/test_kit_as_users_see_it.py`.
 """
