@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 _MINUTE = 60.0
+_MAX_GENERATION_JUMP = 1 << 32
+"""In one rejoin; more is no clock set back, but somebody who wants us to run out of generations."""
 
 
 def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
@@ -132,12 +134,21 @@ def _refute(core: Core, accused_at: int, now: float, outbox: Outbox) -> bool:
     return True
 
 
-def rejoin_or_become_undead(core: Core, now: float, outbox: Outbox) -> None:
-    """We are held Down. The caller judges the connection afterwards."""
+def rejoin_or_become_undead(core: Core, now: float, outbox: Outbox, later: int = 0) -> None:
+    """We are held Down. `later`: the generation of a later life of ours that somebody holds, which we must surpass.
+
+    So a node whose clock was set back, and with it its generation, comes back by one renewal. The caller judges the
+    connection afterwards.
+    """
     if core.is_undead:
         return
-    renewed = core.renew(core.identity)
-    if renewed is None or renewed.key != core.identity.key or renewed.generation <= core.identity.generation:
+    last = core.identity
+    if later - last.generation > _MAX_GENERATION_JUMP:
+        core.counters.refused_generation_jumps += 1
+    elif later > last.generation:
+        last = MemberId(last.key, later)
+    renewed = core.renew(last)
+    if renewed is None or renewed.key != last.key or renewed.generation <= last.generation:
         become_undead(core, outbox)
     elif _may_rejoin(core, now):
         core.rejoins.append(now)

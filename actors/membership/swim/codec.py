@@ -1,8 +1,9 @@
 """Packets as msgpack, version 1.
 
     packet = [1, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items]
-    fields = []                         Announce, Feed, Gossip, TurnUndead, Broadcast, SyncRequest, SyncPart
+    fields = []                         Announce, Feed, Gossip, Broadcast, SyncRequest, SyncPart
              [number]                   Ping, Ack
+             [generation]               TurnUndead
              [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack
     update = [key, generation, incarnation, state]             state 0 Alive, 1 Suspect, 2 Down
              [key, generation, incarnation, 1, [accuser, ...]] a Suspect with up to 8 accusers, 8 bytes of bin each
@@ -71,18 +72,17 @@ _ACCUSED_FIELDS = 5
 _LIST_HEADS = [msgpack.Packer().pack_array_header(length) for length in range(max(MAX_UPDATES, MAX_ITEMS) + 1)]
 _EMPTY_LISTS = len(_LIST_HEADS[0]) * 2
 
-_Bare = Announce | Feed | Gossip | TurnUndead | Broadcast | SyncRequest | SyncPart
+_Bare = Announce | Feed | Gossip | Broadcast | SyncRequest | SyncPart
 _Indirect = PingReq | IndirectPing | IndirectAck | ForwardedAck | Nack
 _BARE: dict[int, type[_Bare]] = {
     7: Announce,
     8: Feed,
     9: Gossip,
-    10: TurnUndead,
     11: Broadcast,
     13: SyncRequest,
     14: SyncPart,
 }
-_NUMBERED: dict[int, type[Ping | Ack]] = {1: Ping, 2: Ack}
+_NUMBERED: dict[int, type[Ping | Ack | TurnUndead]] = {1: Ping, 2: Ack, 10: TurnUndead}
 _INDIRECT: dict[int, type[_Indirect]] = {
     3: PingReq,
     4: IndirectPing,
@@ -153,7 +153,7 @@ def decode_packet(data: bytes) -> Packet:
 
 def _fields(message: Message) -> tuple[object, ...]:
     match message:
-        case Ping(number) | Ack(number):
+        case Ping(number) | Ack(number) | TurnUndead(number):
             return (number,)
         case PingReq(third, number) | IndirectPing(third, number) | Nack(third, number):
             return third.key, third.generation, number
@@ -248,9 +248,9 @@ def _identity(key: object, generation: object) -> MemberId:
 
 
 def _number(value: object) -> int:
-    number = _whole(value, "probe number")
+    number = _whole(value, "the number of a message")
     if not 0 <= number < _NUMBER_LIMIT:
-        raise DecodeError(f"a probe number is 0 or more and below 2**63, not {number}")
+        raise DecodeError(f"the number of a message is 0 or more and below 2**63, not {number}")
     return number
 
 

@@ -48,6 +48,9 @@ class Counters:
     foreign_generations: int = 0
     """Updates about our key under another generation."""
 
+    refused_generation_jumps: int = 0
+    """Others hold a life of ours that is later by more than any clock can be wrong."""
+
     withheld_rejoins: int = 0
     refused_broadcasts: int = 0
     """Received items that the application's handler refused."""

@@ -119,7 +119,9 @@ class Gossip(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class TurnUndead(_Bare):
-    """I hold you Down."""
+    """I hold you Down. `later`: the generation of a later life of yours that I hold, or 0 for none."""
+
+    later: int = 0
 
 
 @dataclass(frozen=True, slots=True)

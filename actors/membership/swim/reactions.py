@@ -105,7 +105,7 @@ def _on_learning(core: Core, heard: Heard, outbox: Outbox) -> None:
 
 
 def _on_turn_undead(core: Core, message: TurnUndead, heard: Heard, outbox: Outbox) -> None:
-    rejoin_or_become_undead(core, heard.now, outbox)
+    rejoin_or_become_undead(core, heard.now, outbox, message.later)
     judge_connection(core, heard.now, outbox)
 
 

@@ -79,13 +79,19 @@ def _is_for_us(core: Core, header: Header) -> bool:
 
 
 def _answer_the_dead(core: Core, header: Header, now: float, outbox: Outbox) -> None:
-    if not isinstance(header.message, TurnUndead):
+    message = header.message
+    if not isinstance(message, TurnUndead):
         if core.config.notify_down_members and not core.is_undead:
-            core.send(header.src, TurnUndead(), outbox)
+            core.send(header.src, TurnUndead(_later_life(core, header.src)), outbox)
     elif header.dst == core.identity:
-        rejoin_or_become_undead(core, now, outbox)
+        rejoin_or_become_undead(core, now, outbox, message.later)
         if core.identity != header.dst:
             core.forget_the_dead()
             store(core, Member(header.src, header.src_incarnation), True, now, outbox)
             core.send(header.src, Announce(), outbox)
     judge_connection(core, now, outbox)
+
+
+def _later_life(core: Core, identity: MemberId) -> int:
+    held = core.members.get(identity.key)
+    return held.id.generation if held is not None and held.id.generation > identity.generation else 0

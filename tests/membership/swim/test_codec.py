@@ -25,9 +25,12 @@ from rookery.actors.membership.swim.messages import (
     IndirectAck,
     IndirectPing,
     Message,
+    Nack,
     Packet,
     Ping,
     PingReq,
+    SyncPart,
+    SyncRequest,
     TurnUndead,
 )
 
@@ -46,17 +49,21 @@ GOLDEN: list[tuple[Message, list[Member], str]] = [  # without items
     (Announce(), [], HEAD.format(kind="07") + "90 90 90"),
     (Feed(), [alive(CAROL)], HEAD.format(kind="08") + "90 91 94" + KEY[3] + "01 00 00 90"),
     (Gossip(), [suspect(CAROL, 9)], HEAD.format(kind="09") + "90 91 94" + KEY[3] + "01 09 01 90"),
-    (TurnUndead(), [], HEAD.format(kind="0a") + "90 90 90"),
+    (TurnUndead(), [], HEAD.format(kind="0a") + "91 00 90 90"),
+    (TurnUndead(9), [], HEAD.format(kind="0a") + "91 09 90 90"),
     (Broadcast(), [], HEAD.format(kind="0b") + "90 90 90"),
+    (Nack(BOB, 5), [], HEAD.format(kind="0c") + "93" + KEY[2] + "01 05 90 90"),
+    (SyncRequest(), [alive(CAROL)], HEAD.format(kind="0d") + "90 91 94" + KEY[3] + "01 00 00 90"),
+    (SyncPart(), [alive(CAROL)], HEAD.format(kind="0e") + "90 91 94" + KEY[3] + "01 00 00 90"),
 ]
 
 ids = st.builds(MemberId, key=st.binary(min_size=32, max_size=32), generation=st.integers(0, 2**63 - 1))
 updates = st.builds(Member, id=ids, incarnation=st.integers(0, 65_535), state=st.sampled_from(State))
 numbers = st.integers(0, 2**63 - 1)
-bare: list[Message] = [Announce(), Feed(), Gossip(), TurnUndead(), Broadcast()]
+bare: list[Message] = [Announce(), Feed(), Gossip(), Broadcast(), SyncRequest(), SyncPart()]
 messages: st.SearchStrategy[Message] = st.one_of(
-    *(st.builds(kind, number=numbers) for kind in (Ping, Ack)),
-    *(st.builds(kind, ids, numbers) for kind in (PingReq, IndirectPing, IndirectAck, ForwardedAck)),
+    *(st.builds(kind, numbers) for kind in (Ping, Ack, TurnUndead)),
+    *(st.builds(kind, ids, numbers) for kind in (PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack)),
     st.sampled_from(bare),
 )
 values = st.recursive(
@@ -75,6 +82,16 @@ def test_packet_has_the_documented_bytes_in_both_directions(message: Message, sa
     data = bytes.fromhex(golden.replace(" ", ""))
     assert encode(ANN, US, message, said, incarnation=7) == data
     assert decode_packet(data) == Packet(Header(ANN, 7, US, message), tuple(said))
+
+
+def test_suspect_with_accusers_has_the_documented_bytes_in_both_directions() -> None:
+    accusers = (b"\x01" * 8, b"\x02" * 8)
+    accused = Member(CAROL, 9, State.SUSPECT, accusers)
+    golden = "90 91 95" + KEY[3] + "01 09 01 92 c408" + "01" * 8 + "c408" + "02" * 8 + "90"
+    data = bytes.fromhex((HEAD.format(kind="09") + golden).replace(" ", ""))
+    assert encode(ANN, US, Gossip(), [accused], incarnation=7) == data
+    (update,) = decode_packet(data).updates
+    assert (update, update.accusers) == (accused, accusers)
 
 
 def test_packet_with_items_has_the_documented_bytes_in_both_directions() -> None:
@@ -194,6 +211,11 @@ def test_decode_of_a_claimed_length_without_the_data_is_refused(bomb: bytes) -> 
         (8, [[[], 1, 0, 0]], "an array where a key or a number belongs"),
         (8, [b"abcd"], "a key must be bytes, not int"),
         (8, [7], "an update must be an array of 4, not int"),
+        (8, [[CAROL.key, 1, 0, 0, [bytes(8)]]], "only a Suspect has accusers"),
+        (8, [[CAROL.key, 1, 0, 1, []]], "accusers must be an array of 1 to 8"),
+        (8, [[CAROL.key, 1, 0, 1, [bytes(8)] * 9]], "accusers must be an array of 1 to 8"),
+        (8, [[CAROL.key, 1, 0, 1, 7]], "accusers must be an array of 1 to 8"),
+        (8, [[CAROL.key, 1, 0, 1, [bytes(7)]]], "an accuser must be 8 bytes"),
         (9, None, "items must be an array"),
         (9, [b"item"] * 65, "at most 64"),
         (9, [b""], "an item must be bytes, at least one"),
@@ -210,7 +232,7 @@ def test_decode_of_a_bad_field_says_what_is_wrong(place: int, value: object, say
 @pytest.mark.parametrize("kind", [7, 10, 11])
 def test_decode_of_updates_in_a_message_that_carries_none_is_refused(kind: int) -> None:
     fields = valid()
-    fields[1] = kind
+    fields[1], fields[7] = kind, [0] * (kind == 10)
     with pytest.raises(DecodeError, match="carries no updates"):
         decode_packet(msgpack.packb(fields))
 
@@ -218,7 +240,7 @@ def test_decode_of_updates_in_a_message_that_carries_none_is_refused(kind: int) 
 @pytest.mark.parametrize("kind", [7, 10])
 def test_decode_of_items_in_a_lightweight_message_is_refused(kind: int) -> None:
     fields = valid()
-    fields[1], fields[8] = kind, []
+    fields[1], fields[7], fields[8] = kind, [0] * (kind == 10), []
     with pytest.raises(DecodeError, match="carries no items"):
         decode_packet(msgpack.packb(fields))
 
@@ -226,7 +248,7 @@ def test_decode_of_items_in_a_lightweight_message_is_refused(kind: int) -> None:
 def test_decode_of_a_probe_number_out_of_bounds_is_refused() -> None:
     fields = valid()
     fields[1], fields[7] = 1, [2**63]
-    with pytest.raises(DecodeError, match="a probe number is"):
+    with pytest.raises(DecodeError, match="the number of a message is"):
         decode_packet(msgpack.packb(fields))
 
 

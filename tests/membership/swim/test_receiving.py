@@ -150,13 +150,13 @@ def test_packet_fills_the_limit_but_never_exceeds_it(limit: int) -> None:
     assert all(limit - 38 - 2 < size <= limit for size in sizes)
 
 
-@pytest.mark.parametrize("sender", [BOB, ANN], ids=["down", "superseded"])
-def test_dead_sender_is_told_and_not_listened_to(sender: MemberId) -> None:
+@pytest.mark.parametrize(("sender", "later"), [(BOB, 0), (ANN, 7)], ids=["down", "superseded"])
+def test_dead_sender_is_told_and_not_listened_to(sender: MemberId, later: int) -> None:
     rig = Rig()
-    rig.learn(alive(next_life(ANN)), down(BOB))
+    rig.learn(alive(MemberId(ANN.key, 7)), down(BOB))
     rig.take_notes()
     rig.receive(sender, Ping(1), updates=[alive(CAROL)])
-    assert rig.take_messages() == [(sender, TurnUndead())]
+    assert rig.take_messages() == [(sender, TurnUndead(later))]
     assert rig.take_notes() == []
     assert rig.held(CAROL) is None
 
@@ -197,6 +197,23 @@ def test_member_told_down_by_one_that_it_holds_down_forgets_whom_else_it_holds_d
     assert {update.id for _, packet in rig.take_packets() for update in packet.updates} == {US, BOB}
     rig.receive(ANN, updates=[alive(CAROL)])
     assert rig.is_active(CAROL)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["active sender", "dead sender"])
+def test_member_whose_clock_was_set_back_surpasses_the_later_life_that_others_hold_by_one_renewal(known: bool) -> None:
+    rig = Rig(knows=[ANN])
+    rig.learn(*[] if known else [down(ANN), alive(BOB)])
+    rig.receive(ANN, TurnUndead(3_600))
+    assert rig.swim.identity == MemberId(US.key, 3_601)
+
+
+def test_member_told_of_a_later_life_beyond_any_clock_counts_that_and_renews_as_ever() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, TurnUndead(US.generation + 2**32 + 1))
+    assert rig.swim.identity == next_life(US)
+    assert rig.swim.counters.refused_generation_jumps == 1
+    rig.receive(ANN, TurnUndead(next_life(US).generation + 2**32))
+    assert rig.swim.identity.generation == next_life(US).generation + 2**32 + 1
 
 
 def test_two_dead_members_that_cannot_renew_do_not_tell_each_other_for_ever() -> None:
