@@ -14,14 +14,15 @@ from ...transport.record import PeerRecord
 
 @dataclass(frozen=True, slots=True)
 class PeerEntry:
-    """One peer. signed: its own record, if one is known. delay: seconds of the last back-off, 0 before the first.
+    """One peer. signed: its own record, if one is known. source: who named it first, None if that was no peer.
 
-    seen_at, failed_at, missed_at: see `Record` and `Pace`. The other times are how long it is left alone.
+    delay: seconds of the last back-off, 0 before the first. seen_at, failed_at, missed_at: see `Record` and `Pace`. The other times are how long it is left alone.
     """
 
     peer: PeerId
     address: Address
     signed: PeerRecord | None = None
+    source: PeerId | None = None
     seen_at: float | None = None
     failed_at: float | None = None
     missed_at: float | None = None

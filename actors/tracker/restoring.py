@@ -63,6 +63,7 @@ def peer_entry(record: Record, clock: Clock, now: float) -> PeerEntry | None:
         peer=record.peer,
         address=record.address,
         signed=record.signed,
+        source=record.source,
         seen_at=clock.unix_or_none(record.seen_at),
         failed_at=clock.unix_or_none(record.failed_at),
         missed_at=clock.unix_or_none(pace.last_miss),
@@ -91,13 +92,15 @@ def restore(entry: PeerEntry, table: Table, config: Config, clock: Clock, now: f
         return False
     if table.get(entry.peer) is None:
         proven = entry.seen_at is not None
-        if table.make_room(entry.peer, entry.address, None, now, proven=proven) is not None:
+        if table.make_room(entry.peer, entry.address, entry.source, now, proven=proven) is not None:
             return False
     record = table.make(entry.peer)
     if entry.signed is not None and (record.signed is None or entry.signed.newer_than(record.signed)):
         record.signed = entry.signed
     if record.address is None:
         record.address = entry.address
+    if record.source is None:
+        record.source = entry.source
     record.seen_at = _later(record.seen_at, clock.past(entry.seen_at, now))
     record.failed_at = _later(record.failed_at, clock.past(entry.failed_at, now))
     if _has_waited(entry):

@@ -19,6 +19,7 @@ def to_row(entry: PeerEntry) -> tuple[Any, ...]:
         entry.peer,
         None if entry.signed is not None and entry.signed.address == entry.address else str(entry.address),
         None if entry.signed is None else entry.signed.encode(),
+        entry.source,
         entry.seen_at,
         entry.failed_at,
         entry.missed_at,
@@ -35,7 +36,20 @@ def from_row(row: tuple[Any, ...], network: str) -> PeerEntry:
 
     Signatures are not looked at: the file is as private as the key, and 100,000 of them would take ten seconds.
     """
-    peer, address, signed, seen_at, failed_at, missed_at, delay, reservable_at, retry_at, rest_until, saved_at = row
+    (
+        peer,
+        address,
+        signed,
+        source,
+        seen_at,
+        failed_at,
+        missed_at,
+        delay,
+        reservable_at,
+        retry_at,
+        rest_until,
+        saved_at,
+    ) = row
     record = None if signed is None else PeerRecord.decode(signed, network=network, verify=False)
     if record is not None and record.peer != peer:
         raise ValueError("the record of another peer")
@@ -46,6 +60,7 @@ def from_row(row: tuple[Any, ...], network: str) -> PeerEntry:
         peer=PeerId(peer),
         address=where,
         signed=record,
+        source=None if source is None else PeerId(source),
         seen_at=_moment(seen_at),
         failed_at=_moment(failed_at),
         missed_at=_moment(missed_at),

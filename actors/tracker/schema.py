@@ -17,7 +17,7 @@ _PEER = "BLOB PRIMARY KEY CHECK (typeof(peer) = 'blob' AND length(peer) = 32)"
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         f"""CREATE TABLE peers (
-            peer {_PEER}, address TEXT, signed BLOB, seen_at REAL, failed_at REAL, missed_at REAL,
+            peer {_PEER}, address TEXT, signed BLOB, source BLOB, seen_at REAL, failed_at REAL, missed_at REAL,
             delay REAL NOT NULL, reservable_at REAL, retry_at REAL, rest_until REAL, saved_at REAL NOT NULL
         ) WITHOUT ROWID""",
         "CREATE TABLE blocks (target TEXT PRIMARY KEY, until REAL NOT NULL, saved_at REAL NOT NULL) WITHOUT ROWID",
@@ -30,6 +30,7 @@ PEER_COLUMNS = (
     "peer",
     "address",
     "signed",
+    "source",
     "seen_at",
     "failed_at",
     "missed_at",

@@ -22,6 +22,7 @@ def entry(name: str, port: int = 7000, **fields: object) -> PeerEntry:
     values: dict[str, object] = {
         "address": Address.parse(f"tcp://10.0.0.1:{port}"),
         "signed": KNOWN.record(name, f"tcp://10.0.0.1:{port}"),
+        "source": peer("who named it"),
         "seen_at": WALL - 60.0,
         "failed_at": WALL - 120.0,
         "missed_at": WALL - 120.0,

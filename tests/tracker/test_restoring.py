@@ -42,6 +42,7 @@ def test_peer_comes_back_as_it_was_on_a_machine_with_another_monotonic_clock() -
     stored = entry("ada")
     record = restored(stored, Clock.at(5.0, WALL + 0.5), 5.0)
     assert (record.address, record.given, record.signed, record.listing) == (stored.address, False, stored.signed, None)
+    assert record.source == stored.source
     assert (record.seen_at, record.failed_at, record.pace.last_miss) == (5.0 - 60.5, 5.0 - 120.5, 5.0 - 120.5)
     assert (record.pace.retry_at, record.pace.rest_until, record.pace.delay) == (6.5, 34.5, 4.3)
     assert record.pace.reservable_at == 5.5

@@ -210,6 +210,7 @@ def test_book_that_is_empty_is_a_new_one(path: Path) -> None:
         "address = x'00'",
         "signed = x'c0'",
         "signed = (SELECT signed FROM peers WHERE peer <> :peer LIMIT 1)",
+        "source = x'00'",
         "seen_at = 'yesterday'",
         "delay = 'long'",
     ],

@@ -45,8 +45,8 @@ def test_storage_that_is_new_is_empty(reopen: Open) -> None:
 def test_storage_gives_back_what_was_written_also_after_it_was_closed(reopen: Open) -> None:
     moved = entry("carol", address=Address.parse("tcp://10.0.0.2:9"))
     sparse = entry(
-        "bob", signed=None, seen_at=None, failed_at=None, missed_at=None, reservable_at=None, retry_at=None,
-        rest_until=None, delay=0.0,
+        "bob", signed=None, source=None, seen_at=None, failed_at=None, missed_at=None, reservable_at=None,
+        retry_at=None, rest_until=None, delay=0.0,
     )  # fmt: skip
     blocks = (BlockEntry(str(peer("dave")), float("inf"), WALL), BlockEntry("10.0.0.0/24", WALL + 5, WALL))
     reopen().write(
