@@ -16,7 +16,8 @@ from ...transport.record import PeerRecord
 class PeerEntry:
     """One peer. signed: its own record, if one is known. source: who named it first, None if that was no peer.
 
-    delay: seconds of the last back-off, 0 before the first. seen_at, failed_at, missed_at: see `Record` and `Pace`. The other times are how long it is left alone.
+    delay: seconds of the last back-off, 0 before the first. seen_at, failed_at, missed_at: see `Record` and `Pace`. The
+    other times are how long it is left alone.
     """
 
     peer: PeerId
