@@ -1,4 +1,6 @@
-"""The code of docs/actors.md and docs/resolver.md: each page is one program that runs, and the tests it shows pass.
+"""The code of docs/actors.md, resolver.md and tracker.md: each page is one program that runs, and its tests pass.
+
+What tracker.md shows of the command line is run against a node, and prints what the page says.
 
 docs/testing.md, whose example is whole files, is run by `tests/runtime/test_kit_as_users_see_it.py`.
 """
@@ -39,7 +41,7 @@ class Page:
         return module
 
 
-PAGES = {name: Page(name) for name in ("actors.md", "resolver.md")}
+PAGES = {name: Page(name) for name in ("actors.md", "resolver.md", "tracker.md")}
 
 
 @pytest.mark.parametrize(("page", "name"), [(page, test) for page in PAGES for test in PAGES[page].tests])
@@ -48,7 +50,7 @@ def test_page_shows_tests_that_pass(page: str, name: str, request: pytest.Fixtur
     test(**{fixture: request.getfixturevalue(fixture) for fixture in inspect.signature(test).parameters})
 
 
-@pytest.mark.parametrize(("page", "shown"), [("actors.md", 5), ("resolver.md", 5)])
+@pytest.mark.parametrize(("page", "shown"), [("actors.md", 5), ("resolver.md", 5), ("tracker.md", 3)])
 def test_page_shows_so_many_tests_and_no_name_twice(page: str, shown: int) -> None:
     assert len(PAGES[page].tests) == len(set(PAGES[page].tests)) == shown
 
