@@ -109,6 +109,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._subscribers: dict[runtime.Mailbox, frozenset[type[Message]]] = {}
         self._farewell: Reply[None] | None = None
         self._found: tuple[PeerRecord, ...] = ()
+        self._seeds: _Seeds = config.seeds
 
     def on_start(self) -> None:
         """Packets and blocks; taking part begins with `join`."""
@@ -149,7 +150,9 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_join(self, message: Join) -> Reply[None] | None:
         """The record is asked for only now: it gets its address when transport listens."""
-        seeds: _Seeds = self._config.seeds if message.seeds is None else message.seeds
+        if message.seeds is not None:
+            self._seeds = message.seeds
+        seeds = self._seeds
         participant = self._participant
         if participant is not None and not participant.has_left:
             participant.join(seeds)

@@ -22,7 +22,7 @@ from ...transport.record import MAX_RECORD_BYTES
 from .config import MAX_SWIM_BYTES
 from .swim.codec import decode_packet, encode_header
 from .swim.member import KEY_BYTES, MemberId
-from .swim.messages import Feed, Header
+from .swim.messages import Feed, Header, TurnUndead
 
 MAX_RECORDS = 32
 MAX_WANTED = 32
@@ -30,6 +30,7 @@ _VERSION = 1
 _PARTS = 4
 _NOBODY = MemberId(bytes(KEY_BYTES), 0)
 _FEED_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, Feed()))[:3]  # the array's head, version and kind
+_TURN_UNDEAD_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, TurnUndead()))[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,11 @@ def named_in_feed(packet: bytes) -> list[PeerId] | None:
     if not packet.startswith(_FEED_HEAD):
         return None
     return [PeerId(update.id.key) for update in decode_packet(packet).updates]
+
+
+def is_turn_undead(packet: bytes) -> bool:
+    """Whether a SWIM packet of ours tells its receiver that we hold it dead."""
+    return packet.startswith(_TURN_UNDEAD_HEAD)
 
 
 def _unpack(data: bytes) -> object:

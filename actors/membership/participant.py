@@ -225,7 +225,7 @@ class Participant:
         records = [self.records.read(data) for data in envelope.records]
         for record in records:
             if record.peer == sender:
-                self._learn(record)
+                self._learn(record, presented=True)
         if sender not in self.records:
             self._drop("stranger", sender)
             return
@@ -253,10 +253,15 @@ class Participant:
 
     # Records ---------------------------------------------------------------------------------------------------------
 
-    def _learn(self, record: PeerRecord) -> bool:
-        """Keep a record if it is newer; says whether it was. Raises DecodeError if no member can have it."""
+    def _learn(self, record: PeerRecord, *, presented: bool = False) -> bool:
+        """Keep a record if it is newer; says whether it was. Raises DecodeError if no member can have it.
+
+        presented: the peer itself has shown it.
+        """
         try:
             is_new = self.records.add(record)
+            if presented:
+                self.records.presented(record)
         except DecodeError as error:
             self._metrics.records.inc("refused")
             self._engine.log.info("record refused", error=str(error))

@@ -3,6 +3,8 @@
 * Of each peer the newest record is kept; only one that its peer signed, for our network, comes in.
 * A record without an address is refused: nobody could probe such a member.
 * A seed's address counts until there is a record of it.
+* A peer that itself presents an older record than the one that is held is answered where that one says: it was started
+  again with its clock set back, and can only be told so there.
 * Those that were *found* (by discovery, or in the file of members) are seeds with a record; the newest 64 stay.
 * Signatures are looked at last, after whether a record would change anything.
 """
@@ -30,6 +32,7 @@ class Records:
         self._records: dict[PeerId, PeerRecord] = {}
         self._seeds: dict[PeerId, Address] = {}
         self._found: dict[PeerId, None] = {}
+        self._presented: dict[PeerId, Address] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -44,7 +47,9 @@ class Records:
     def address(self, peer: PeerId) -> Address | None:
         """Where to send to a peer."""
         record = self._records.get(peer)
-        return record.address if record is not None else self._seeds.get(peer)
+        if record is None:
+            return self._seeds.get(peer)
+        return self._presented.get(peer, record.address)
 
     def set_seeds(self, seeds: dict[PeerId, Address]) -> None:
         """The seeds from now on; this node itself must not be one."""
@@ -90,9 +95,23 @@ class Records:
         self._records[record.peer] = record
         return True
 
+    def presented(self, record: PeerRecord) -> None:
+        """The peer itself has shown this record, which was read and, unless an older one, added.
+
+        Raises DecodeError if it is forged.
+        """
+        held = self._records.get(record.peer)
+        if held is None or held == record or record.address is None:
+            self._presented.pop(record.peer, None)
+        elif not record.verify():
+            raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        else:
+            self._presented[record.peer] = record.address
+
     def forget(self, peer: PeerId) -> None:
         """The record is not needed any more."""
         self._records.pop(peer, None)
+        self._presented.pop(peer, None)
 
     def encoded(self, peers: Iterable[PeerId], most: int) -> list[bytes]:
         """The records of these peers as far as they are held, at most `most`."""

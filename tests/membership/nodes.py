@@ -21,12 +21,16 @@ LAN = membership.Config(cluster_size=5)
 class Node:
     """One member, alive until `crash`."""
 
-    def __init__(self, cluster: Cluster, name: str, config: membership.Config, ip: str) -> None:
+    def __init__(self, cluster: Cluster, name: str, config: membership.Config, ip: str, skew: float = 0.0) -> None:
         self.cluster = cluster
         self.name = name
+        self.ip = ip
+        self.gate = 1
+        self.generation = 0  # of its last record, known when it is gone
         identity = cluster.known.identity(name)
         self.peer: PeerId = identity.peer
         self.host = cluster.simulation.node(name)
+        self.host.skew = skew
         self.tracker: Any = mock(tracker.Mailbox, f"tracker-{name}", waits=cluster.simulation)
         self.tracker.answer(tracker.Track, self._tracked)
         self.sets: list[set[PeerId]] = []
@@ -91,9 +95,10 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         self._hosts = count(1)
 
-    def start(self, name: str, **changes: Any) -> Node:
+    def start(self, name: str, *, ip: str | None = None, skew: float = 0.0, **changes: Any) -> Node:
+        """ip: where it was before; else a new one. skew: of its clock, in seconds."""
         config = membership.Config(cluster_size=5, **changes) if changes else self.config
-        node = self.nodes[name] = Node(self, name, config, f"10.0.0.{next(self._hosts)}")
+        node = self.nodes[name] = Node(self, name, config, ip or f"10.0.0.{next(self._hosts)}", skew)
         return node
 
     def start_joined(self, names: Iterable[str] = FIVE) -> list[Node]:
@@ -118,6 +123,13 @@ class Cluster:
 
     def until(self, condition: Callable[[], object], within: float) -> None:
         self.simulation.run_until(condition, within=within)
+
+    def until_seldom(self, condition: Callable[[], object], within: float) -> None:
+        """The same for conditions that take long: looked at twice a second."""
+        end = self.now + within
+        while not condition():
+            assert self.now < end, f"not within {within} s"
+            self.run(0.5)
 
     def run(self, seconds: float) -> None:
         self.simulation.run(for_=seconds)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from rookery.actors import membership, tracker
+from rookery.actors.membership.envelope import is_turn_undead
+from rookery.actors.membership.swim.messages import TurnUndead
 from rookery.actors.membership.tags import encode_tags
 from rookery.transport import mailbox as transport
 
@@ -173,3 +175,46 @@ def test_member_at_a_blocked_ip_is_neither_probed_nor_accused_until_the_block_en
     assert world.peer("bob") in world.visible()
     world.members.tell(tracker.IpUnblocked(ip_address(str(address.endpoint.ip))))
     world.simulation.run_until(lambda: world.peer("bob") not in world.visible(), within=60)
+
+
+def test_join_after_leave_without_seeds_takes_those_of_the_last_join(world: World) -> None:
+    world.join("bob")
+    world.members.leave().get(timeout=1)
+    world.members.join().get(timeout=1)
+    assert announced(world, "bob") == [2]
+
+
+# Started again with an older clock, or somewhere else -----------------------------------------------------------------
+
+
+def addresses(world: World, name: str) -> list[str]:
+    return [str(sent.address) for sent in world.net.received(transport.SendPacket) if sent.peer == world.peer(name)]
+
+
+def test_member_that_presents_an_older_record_is_answered_where_that_one_says(world: World) -> None:
+    world.join()
+    world.packet("bob", Announce(), generation=5)
+    older = world.simulation.known.record("bob", "tcp://10.9.9.9:1", generation=3)
+    world.packet("bob", Announce(), records=[older], generation=3)
+    assert addresses(world, "bob")[-1] == "tcp://10.9.9.9:1"
+    assert world.said("bob", TurnUndead)
+    world.packet("bob", Announce(), generation=6)
+    assert addresses(world, "bob")[-1] == str(world.record("bob").address)
+
+
+def test_forged_older_record_moves_nobody_and_is_counted(world: World) -> None:
+    world.join()
+    world.packet("bob", Announce(), generation=5)
+    older = world.simulation.known.record("bob", "tcp://10.9.9.9:1", generation=3)
+    world.packet("bob", Announce(), records=[replace(older, signature=bytes(64))], generation=3)
+    assert "tcp://10.9.9.9:1" not in addresses(world, "bob")
+    assert world.metric("records_total", "refused") == 1
+
+
+def test_member_that_is_told_it_is_held_dead_gets_our_record_with_it(world: World) -> None:
+    world.join().meet("bob", "carol")
+    world.packet("carol", Gossip(), world.down("bob"))
+    world.packet("bob", Gossip(), records=[])
+    told = [sent for sent in world.sent("bob") if is_turn_undead(sent.swim)]
+    assert told
+    assert all(sent.records == (world.me.encode(),) for sent in told)
