@@ -195,9 +195,9 @@ class Mailbox(runtime.Mailbox):
 
         seeds: one or many to announce this node to, now and while it is isolated: PEERID@tcp://HOST:PORT, a peer with
         its address, or its signed record; None for those of the last `join`, at first of the configuration. A later
-        `join` only replaces them. This node itself among them is ignored. Resolves when the announcements are on their way. Fails with NoAddress if
-        this node cannot be dialled. Raises ValueError for a text that is no seed, and for a record that is forged or
-        without an address.
+        `join` only replaces them. This node itself among them is ignored. Resolves when the announcements are on their
+        way. Fails with NoAddress if this node cannot be dialled. Raises ValueError for a text that is no seed, and for
+        a record that is forged or without an address.
         """
         if seeds is None:
             return self.ask(Join())

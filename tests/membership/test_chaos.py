@@ -87,7 +87,7 @@ class Chaos:
         self.start(node)
 
     def start(self, last: Node) -> None:
-        generation = last.generation + self.rng.choice((-2, 0, 0, 1, 5))
+        generation = last.generation + self.rng.choice((-3600, -2, 0, 0, 1, 5))
         skew = generation - (WALL_AT_START + self.cluster.now)
         moved = self.rng.random() < 0.5
         node = self.cluster.start(last.name, skew=skew + 0.5, ip=None if moved else last.ip)
