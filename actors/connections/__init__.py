@@ -20,6 +20,8 @@ a peer is worth to them: `tag_peer`, `protect`.
 * `trim_open_connections(target)` counts all open connections, without a target only those that it may close. By itself
   it trims when *more* than `high_water` are open. `force_trim` spares nobody, protected peers last.
 * Trims do not overlap: who asks during one that goes as far shares its report, others share the next one.
+* Applications without an engine may `notify` a listener: it may be slow and may raise, and nobody else notices.
+* `memory_limit` makes it watch the process's memory and give up some connections at a time while that is exceeded.
 * No handler takes long: trims and lists are made in slices, and what changes between two slices counts.
 
 Who decides what: `table` (what counts), `selection` (who goes first), `trim` (how many),
@@ -47,12 +49,15 @@ from .mailbox import (
     GetTagInfo,
     Info,
     IsProtected,
+    Listener,
     Mailbox,
+    Notify,
     PeerConnected,
     PeerDisconnected,
     Protect,
     RegisterDecayingTag,
     RemoveTag,
+    StopNotify,
     Subscribe,
     TagInfo,
     TagPeer,
@@ -62,6 +67,7 @@ from .mailbox import (
     UntagPeer,
     UpsertTag,
 )
+from .null import NullConnectionManager
 
 __all__ = [
     "BumpTag",
@@ -83,13 +89,17 @@ __all__ = [
     "Info",
     "IsProtected",
     "LimitTooLow",
+    "Listener",
     "Mailbox",
     "NoLowWater",
+    "Notify",
+    "NullConnectionManager",
     "PeerConnected",
     "PeerDisconnected",
     "Protect",
     "RegisterDecayingTag",
     "RemoveTag",
+    "StopNotify",
     "Subscribe",
     "TagClosed",
     "TagInfo",

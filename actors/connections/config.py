@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...runtime.settings import Problem, Seconds, Settings, option
+from ...runtime.settings import Bytes, Problem, Seconds, Settings, option
 from ...transport.identity import PeerId
 
 
@@ -39,6 +39,23 @@ class Config(Settings):
 
     decay_resolution: Seconds = option(
         60.0, "Time between two looks which decaying tags are due; no interval is shorter.", above=0.0
+    )
+
+    max_listener_backlog: int = option(
+        16_384, "Events that wait for one slow listener; at one more it hears nothing from then on.", minimum=1
+    )
+    memory_limit: Bytes | None = option(
+        None,
+        "Resident memory of the process above which connections are given up, protected ones excepted. "
+        "By default memory is not watched.",
+        minimum=1,
+    )
+    memory_interval: Seconds = option(10.0, "Time between two looks at the memory.", above=0.0)
+    memory_share: float = option(
+        0.1,
+        "Which part of the open connections is given up at each look that finds too much memory in use.",
+        above=0.0,
+        maximum=1.0,
     )
 
     def check(self) -> Iterable[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import index
 
@@ -12,6 +13,7 @@ from ...transport.mailbox import Closed, Opened
 from .config import Config
 from .decaying import Decaying, DecayTick, SweepMore
 from .errors import LimitTooLow, NoLowWater
+from .listeners import Listeners, Told
 from .listing import Listing
 from .mailbox import (
     BumpTag,
@@ -29,11 +31,13 @@ from .mailbox import (
     Info,
     IsProtected,
     Mailbox,
+    Notify,
     PeerConnected,
     PeerDisconnected,
     Protect,
     RegisterDecayingTag,
     RemoveTag,
+    StopNotify,
     Subscribe,
     TagInfo,
     TagPeer,
@@ -43,6 +47,7 @@ from .mailbox import (
     UntagPeer,
     UpsertTag,
 )
+from .memory import LookAtMemory, Watchdog, resident
 from .metrics import Metrics
 from .selection import Mode
 from .table import State, Table
@@ -68,10 +73,18 @@ class ListMore(Message):
 class Engine(runtime.Engine[Mailbox]):
     """Handlers only. What counts is in `table`, who goes first in `selection`, how far in `trim`."""
 
-    def __init__(self, config: Config, *, transport: transport.Mailbox, hard_limit: int | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        transport: transport.Mailbox,
+        hard_limit: int | None = None,
+        memory: Callable[[], int] = resident,
+    ) -> None:
         """transport: where links are closed. It must have this engine's mailbox among its observers.
 
-        hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it.
+        hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it. memory:
+        bytes in use, read on the pool where `memory_limit` is set.
         """
         super().__init__()
         self._config = config
@@ -86,6 +99,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._subscribers = Subscribers()
         self._decaying = Decaying(self, config, self._table, self._metrics)
         self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
+        self._listeners = Listeners(self, self._metrics, max_backlog=config.max_listener_backlog)
+        self._watchdog = Watchdog(self, config, self._table, self._metrics, trims=self._trims, read=memory)
         self.handlers = {
             # from transport
             Opened: self.on_opened,
@@ -110,6 +125,8 @@ class Engine(runtime.Engine[Mailbox]):
             CheckLimit: self.on_check_limit,
             # looking
             Subscribe: self.on_subscribe,
+            Notify: lambda message: self._listeners.add(message.listener),
+            StopNotify: lambda message: self._listeners.remove(message.listener),
             GetInfo: self.on_get_info,
             GetConnections: self.on_get_connections,
             # from itself
@@ -119,6 +136,8 @@ class Engine(runtime.Engine[Mailbox]):
             ListMore: self.on_list_more,
             DecayTick: lambda _message: self._decaying.tick(),
             SweepMore: lambda _message: self._decaying.more(),
+            Told: self._listeners.told,
+            LookAtMemory: lambda _message: self._watchdog.look(),
         }
         if hard_limit is not None:
             self._check_limit(hard_limit)
@@ -128,6 +147,7 @@ class Engine(runtime.Engine[Mailbox]):
         for peer in self._config.protected:
             self._table.protect(peer, BY_CONFIG)
         self.every(self._config.silence_period, Look())
+        self._watchdog.start()
 
     # Transport -------------------------------------------------------------------------------------------------------
 
@@ -143,7 +163,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._counts_changed()
         if first:
             self._subscribers.tell(PeerConnected(link.peer))
-        self._subscribers.tell(Connected(link))
+        self._tell(Connected(link))
 
     def on_closed(self, message: Closed) -> None:
         """Forget a link; perhaps a trim is done with it."""
@@ -154,7 +174,7 @@ class Engine(runtime.Engine[Mailbox]):
             return
         self._metrics.closed.inc(message.reason)
         self._counts_changed()
-        self._subscribers.tell(Disconnected(link, message.reason))
+        self._tell(Disconnected(link, message.reason))
         if not self._table.has_peer(link.peer):
             self._subscribers.tell(PeerDisconnected(link.peer, message.reason))
         self._trims.closed(link.id)
@@ -284,6 +304,10 @@ class Engine(runtime.Engine[Mailbox]):
         high = self._config.high_water
         if high is not None and high > limit:
             raise LimitTooLow(high, limit)
+
+    def _tell(self, event: Connected | Disconnected) -> None:
+        self._subscribers.tell(event)
+        self._listeners.tell(event)
 
     def _counts_changed(self) -> None:
         """Tell the numbers if one of them changed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import index
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from ... import runtime
 from ...runtime import Feedback, Message, Overflow, Reply, Request
@@ -230,6 +230,30 @@ class Subscribe(Message):
     kinds: tuple[type[Message], ...]
 
 
+class Listener(Protocol):
+    """Callbacks that are told of connections, on a thread of their own and one after the other."""
+
+    def connected(self, link: Link) -> object:
+        """A connection is there."""
+
+    def disconnected(self, link: Link, reason: Reason) -> object:
+        """A connection is gone, for this reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(Message):
+    """Tell `listener` of connections from now on."""
+
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True)
+class StopNotify(Message):
+    """Tell `listener` nothing more."""
+
+    listener: Listener
+
+
 @dataclass(frozen=True, slots=True)
 class Info:
     """What there is. eligible, in_grace, protected: the open connections by whether a trim may close them.
@@ -403,6 +427,21 @@ class Mailbox(runtime.Mailbox):
         wanted = kinds or EVENTS
         subscriber.require(*wanted)
         return self.tell(Subscribe(subscriber, wanted))
+
+    def notifee(self) -> runtime.Mailbox:
+        """What transport tells of its links: put it among its observers. It is this mailbox."""
+        return self
+
+    def notify(self, listener: Listener) -> Feedback:
+        """Call `listener.connected(link)` and `disconnected(link, reason)` for every connection from now on.
+
+        For applications without an engine of their own; engines `subscribe`. A listener may be slow, and may raise.
+        """
+        return self.tell(Notify(listener))
+
+    def stop_notify(self, listener: Listener) -> Feedback:
+        """Tell it nothing more, apart from what it is being told already."""
+        return self.tell(StopNotify(listener))
 
     def get_info(self) -> Reply[Info]:
         """The water marks and the numbers."""

@@ -40,8 +40,12 @@ class Metrics:
 
         self.failures = registry.counter(
             "connections_application_failures_total",
-            "Functions of the application that raised or returned what they must not.",
+            "Functions of the application that raised, returned what they must not, or could not follow.",
             labels=("function",),
+        )
+
+        self.alarms = registry.counter(
+            "connections_memory_alarms_total", "Looks that found more memory in use than `memory_limit`."
         )
 
     def show(self, table: Table) -> None:

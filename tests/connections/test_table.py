@@ -214,8 +214,10 @@ def test_busy_is_the_sum_and_never_below_zero() -> None:
     assert made.busy == {peer_of(1): 1}
     assert made.work(peer_of(1), -1)
     assert made.busy == {}
+    made.opened(make_link(1), 0.0)
     assert not made.work(peer_of(1), -1)
     assert made.busy == {}
+    assert made.peers[peer_of(1)].busy == 0
 
 
 @pytest.mark.parametrize("secret", [b"one", b"two"])

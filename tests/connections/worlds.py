@@ -46,14 +46,14 @@ class Around:
 
     def __init__(self, simulation: Any, *, host: Any = None, **settings: Any) -> None:
         """host: a node of the simulation. settings: of the engine; without grace unless said."""
-        hard_limit = settings.pop("hard_limit", None)
+        wiring = {name: settings.pop(name) for name in ("hard_limit", "memory") if name in settings}
         self.simulation = simulation
         self.net = simulation.mock(transport.Mailbox)
         self.conns = (host or simulation).start(
             connections.Engine,
             connections.Config(**({"grace_period": 0.0} | settings)),
             transport=self.net,
-            hard_limit=hard_limit,
+            **wiring,
         )
         self.listener = simulation.mock(runtime.Mailbox)
         self.conns.subscribe(self.listener)
