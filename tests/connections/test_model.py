@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from rookery.actors.connections import bump, decay
 from rookery.actors.connections.decayer import Decayer
-from rookery.actors.connections.selection import Mode
+from rookery.actors.connections.selection import Mode, Selection
 from rookery.actors.connections.table import Peer, State
-from rookery.actors.connections.trim import Aim, RunningTrim, Selection, Trigger
+from rookery.actors.connections.trim import Aim, RunningTrim, Trigger
 from rookery.transport.gatekeeper import Direction
 from rookery.transport.mailbox import Link
 from tests.connections.worlds import SECRET, make_link, peer_of, table
