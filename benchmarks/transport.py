@@ -1,11 +1,13 @@
 """Transport between two processes over loopback, CURVE on, beside a bare pyzmq ROUTER loop with CURVE.
 
 From a sending engine to a receiving engine, typed and counted as in production; the bare loop sends and receives one
-message with each call. Names with `-threads` are of `ThreadRuntime`, the others of the node's default runtime.
+message with each call. Names with `-threads` are of `ThreadRuntime`, the others of the default runtime. Names with
+`-libp2p` and `-pyre` compare the default runtime with those, where they are installed (`pip install .[bench]`).
 
 * `throughput-*`: messages per second of that size, from the first until the other side has counted them all.
 * `round-trip`: seconds, 64 bytes; `-pinned`: both processes on one core; `-cpu`: processor seconds of both processes.
-* `connect`: seconds from dial to open, handshake included.
+* `connect`: seconds until a message can be sent, handshake included, the first connection of both processes.
+* `bytes-per-connection`: resident bytes of the side that listens, at 1,000 connections, none of them busy.
 
 Everything is measured in short slices of each in turn. Where other programs compete for the processor, a round trip is
 mostly waiting for it: `chrt --rr 10 python -m benchmarks.transport` (as root) gives the figures of a machine at rest.
@@ -14,36 +16,36 @@ mostly waiting for it: `chrt --rr 10 python -m benchmarks.transport` (as root) g
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from benchmarks.harness import Result, less_is_better, main, more_is_better, one_core
-from benchmarks.transport_ends import Pair
+from benchmarks.transport_ends import RIVALS, Pair, Process, installed
 
 SIZES = {"64B": 64, "1KiB": 1024, "64KiB": 65_536, "1MiB": 1_048_576}
-SUFFIXES = {"ours-loop": "", "ours-threads": "-threads"}
-ENDS = (*SUFFIXES, "bare")
+DEFAULT, OURS, BARE = "ours-loop", {"ours-loop": "", "ours-threads": "-threads"}, "bare"
+PRESENT = tuple(rival for rival in RIVALS if installed(rival))
 _TRIPS = 100  # of a slice
 _SLICE = 0.12  # seconds of a stream
+_WARM, _CROWD = 100, 1000  # connections
+
+Compare = Callable[[str, float, str, str, float], Result]
 
 
 def throughput(quick: bool) -> Iterator[Result]:
     """Every size, in short slices of each end in turn."""
-    with standing(ENDS) as pairs:
+    with standing((*OURS, BARE, *PRESENT)) as pairs:
         for name, size in SIZES.items():
-            rates = _rates(pairs, size, 9 if quick else 31)
-            for end, suffix in SUFFIXES.items():
-                yield more_is_better(f"throughput-{name}{suffix}", rates[end], "messages/s", "pyzmq", rates["bare"])
+            rates = _rates(pairs, size, 7 if quick else 31)
+            yield from _beside(more_is_better, f"throughput-{name}", "messages/s", rates)
 
 
 def _rates(pairs: Mapping[str, Pair], size: int, slices: int) -> dict[str, float]:
     """Messages per second of each end: the median of its slices."""
-    rates: dict[str, list[float]] = {end: [] for end in pairs}
-    times = {end: max(8, _enough(pair, size)) for end, pair in pairs.items()}
-    for _ in range(slices):
-        for end, pair in pairs.items():
-            rates[end].append(times[end] / pair.stream(size, times[end]))
-    return {end: statistics.median(each) for end, each in rates.items()}
+    times = {end: _enough(pair, size) for end, pair in pairs.items()}
+    return _medians(pairs, slices, lambda end, pair: times[end] / pair.stream(size, times[end]))
 
 
 def _enough(pair: Pair, size: int) -> int:
@@ -51,51 +53,81 @@ def _enough(pair: Pair, size: int) -> int:
     times = 16
     while (seconds := pair.stream(size, times)) < _SLICE / 4:
         times *= 4
-    return int(times * _SLICE / seconds)
+    return max(8, int(times * _SLICE / seconds))
 
 
 def round_trip(quick: bool) -> Iterator[Result]:
     """Scheduled freely, then with both processes on one core; and the processor time of both."""
     slices = 40 if quick else 150
-    with standing(ENDS) as pairs:
-        yield from _round_trips("round-trip", pairs, slices)
-        yield from _processor_times(pairs, 20 * _TRIPS)
-    with one_core(), standing(ENDS) as pairs:
-        yield from _round_trips("round-trip-pinned", pairs, slices)
+    with standing((*OURS, BARE, *PRESENT)) as pairs:
+        yield from _beside(less_is_better, "round-trip", "s", _trips(pairs, slices))
+        cpu = {end: _processor_time(pair, 20 * _TRIPS) for end, pair in pairs.items()}
+        yield from _beside(less_is_better, "round-trip-cpu", "s", cpu)
+    with one_core(), standing((*OURS, BARE, *PRESENT)) as pairs:
+        yield from _beside(less_is_better, "round-trip-pinned", "s", _trips(pairs, slices))
 
 
-def _round_trips(name: str, pairs: Mapping[str, Pair], slices: int) -> Iterator[Result]:
-    """Many short slices of each end in turn, all pairs standing: a change of the machine's speed meets all alike."""
-    seconds: dict[str, list[float]] = {end: [] for end in pairs}
+def _trips(pairs: Mapping[str, Pair], slices: int) -> dict[str, float]:
+    """Seconds of each: many short slices in turn, so that a change of the machine's speed meets all alike."""
     for pair in pairs.values():
         pair.trips(_TRIPS)  # warm
-    for _ in range(slices):
-        for end, pair in pairs.items():
-            seconds[end].append(pair.trips(_TRIPS))
-    yield from _beside_bare(name, {end: statistics.median(each) for end, each in seconds.items()})
+    return _medians(pairs, slices, lambda _, pair: pair.trips(_TRIPS))
 
 
-def _processor_times(pairs: Mapping[str, Pair], trips: int) -> Iterator[Result]:
-    seconds: dict[str, float] = {}
-    for end, pair in pairs.items():
-        before = pair.cpu()
-        pair.trips(trips)
-        seconds[end] = (pair.cpu() - before) / trips
-    yield from _beside_bare("round-trip-cpu", seconds)
-
-
-def _beside_bare(name: str, seconds: Mapping[str, float]) -> Iterator[Result]:
-    for end, suffix in SUFFIXES.items():
-        yield less_is_better(f"{name}{suffix}", seconds[end], "s", "pyzmq", seconds["bare"])
+def _processor_time(pair: Pair, trips: int) -> float:
+    before = pair.cpu()
+    pair.trips(trips)
+    return (pair.cpu() - before) / trips
 
 
 def connect(quick: bool) -> Iterator[Result]:
     """One connection each, in fresh processes."""
-    seconds: list[float] = []
-    for _ in range(3 if quick else 9):
-        with Pair("ours-loop") as pair:
-            seconds.append(pair.connect_seconds)
-    yield Result("connect", statistics.median(seconds), "s")
+    seconds: dict[str, list[float]] = {end: [] for end in (*OURS, BARE, *PRESENT)}
+    for _ in range(5 if quick else 15):
+        for end, each in seconds.items():
+            with Pair(end) as pair:
+                each.append(pair.connect_seconds)
+    yield from _beside(less_is_better, "connect", "s", {end: statistics.median(each) for end, each in seconds.items()})
+
+
+def memory(quick: bool) -> Iterator[Result]:
+    """What a thousand connections take, beyond the first hundred."""
+    if not Path("/proc/self/statm").exists():
+        print("bytes-per-connection: left out, needs /proc", file=sys.stderr)
+        return
+    found = {
+        end: statistics.median(_bytes_per_connection(end) for _ in range(1 if quick else 3)) for end in (*OURS, BARE)
+    }
+    yield from _beside(less_is_better, "bytes-per-connection", "bytes", found)
+
+
+def _bytes_per_connection(end: str) -> float:
+    server = Process(end)
+    crowd = Process(end, server.greeting, module="benchmarks.transport_crowd")
+    crowd.ask(_WARM)
+    before = server.ask("memory")
+    crowd.ask(_CROWD)
+    taken = (server.ask("memory") - before) / _CROWD
+    crowd.close()
+    server.close()
+    return taken
+
+
+def _medians(pairs: Mapping[str, Pair], slices: int, measure: Callable[[str, Pair], float]) -> dict[str, float]:
+    found: dict[str, list[float]] = {end: [] for end in pairs}
+    for _ in range(slices):
+        for end, pair in pairs.items():
+            found[end].append(measure(end, pair))
+    return {end: statistics.median(each) for end, each in found.items()}
+
+
+def _beside(compare: Compare, name: str, unit: str, found: Mapping[str, float]) -> Iterator[Result]:
+    """Both runtimes beside the bare loop, and the default one beside each rival."""
+    for end, suffix in OURS.items():
+        yield compare(f"{name}{suffix}", found[end], unit, "pyzmq", found[BARE])
+    for rival in PRESENT:
+        if rival in found:
+            yield compare(f"{name}-{rival}", found[DEFAULT], unit, rival, found[rival])
 
 
 @contextmanager
@@ -106,4 +138,6 @@ def standing(kinds: Iterable[str]) -> Iterator[dict[str, Pair]]:
 
 
 if __name__ == "__main__":
-    main("transport", throughput, round_trip, connect)
+    for absent in set(RIVALS) - set(PRESENT):
+        print(f"{absent}: not installed, left out (pip install .[bench])", file=sys.stderr)
+    main("transport", throughput, round_trip, connect, memory)

@@ -5,7 +5,8 @@ address behind the kind it dials, prints how long that took, and then answers ea
 
 * `stream SIZE TIMES`: until the other end has counted so many messages of that size.
 * `trips TIMES`: per round trip of 64 bytes.
-* `cpu`: of processor time used so far. The end that listens answers this one too.
+* `cpu`: of processor time used so far. The end that listens answers this one and the next too.
+* `memory`: not seconds, but the bytes that are resident.
 
 On the wire a message of one byte is `?`: how many came since the last one? What begins with `!` comes back with `=` in
 its place.
@@ -13,9 +14,13 @@ its place.
 
 from __future__ import annotations
 
+import gc
+import importlib.util
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -24,6 +29,7 @@ from rookery.transport import Identity
 SERVER, CLIENT = Identity.from_seed(b"s" * 32), Identity.from_seed(b"c" * 32)
 BALL = b"!" + bytes(63)
 QUESTION = b"?"
+RIVALS = {"libp2p": "libp2p", "pyre": "pyre"}  # the package that each needs
 
 
 class End(Protocol):
@@ -44,12 +50,25 @@ class End(Protocol):
         """Stop."""
 
 
+def installed(kind: str) -> bool:
+    """Whether what a rival needs can be imported here."""
+    return importlib.util.find_spec(RIVALS[kind]) is not None
+
+
 def make(kind: str, identity: Identity) -> End:
     """An end of this kind. Imported late: a process loads what it measures."""
     if kind == "bare":
         from benchmarks.transport_bare import Bare
 
         return Bare(identity)
+    if kind == "libp2p":
+        from benchmarks.transport_libp2p import Libp2p
+
+        return Libp2p(identity)
+    if kind == "pyre":
+        from benchmarks.transport_pyre import PyreEnd
+
+        return PyreEnd(identity)
     from benchmarks.transport_ours import Ours
 
     return Ours(kind, identity)
@@ -119,6 +138,12 @@ class Pair:
         self._server.close()
 
 
+def resident() -> int:
+    """Bytes of this process's memory; needs /proc."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def run(kind: str, address: str | None) -> None:
     """One of the two processes."""
     end = make(kind, SERVER if address is None else CLIENT)
@@ -131,6 +156,8 @@ def run(kind: str, address: str | None) -> None:
                 print(end.trips(int(times)), flush=True)
             case ["cpu"]:
                 print(time.process_time(), flush=True)
+            case ["memory"]:
+                print(resident(), flush=True)
     end.close()
 
 
