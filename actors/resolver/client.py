@@ -1,7 +1,7 @@
 """The asking side of a resolver: performs what the core decides, sends what is due, and wakes up in time.
 
-* After each event `settle` sends at most `SENDS_PER_TURN` requests; what is due beyond that waits behind the messages
-  that came meanwhile, so neither can starve the other.
+* After each event `settle` sends at most `SENDS_PER_TURN` requests, fewer among very many peers; what is due beyond that
+  waits behind the messages that came meanwhile, so neither can starve the other. Time-outs come in slices likewise.
 * One timer stands for the earliest deadline and the earliest time at which a key can be sent. It is only ever moved
   forward; when it rings too early it is set again.
 * Effects are performed in the order in which the core gave them; those of a verdict that is given at once follow.
@@ -42,6 +42,12 @@ from .wire import Request, encode
 
 SENDS_PER_TURN = 32
 """Requests that may leave before the next message is looked at."""
+
+LOOKS_PER_TURN = 4096
+"""Peers that may be looked at for them: each request goes to the best of all that are ready."""
+
+TIME_OUTS_PER_TURN = 64
+"""Requests that are given up before the next message is looked at."""
 
 INITIAL_SCORE = 0.1
 """Seconds; where the scores start while no peer has answered anything."""
@@ -168,7 +174,7 @@ class Client:
     def tick(self) -> None:
         """The timer rang."""
         self._timer_at = math.inf
-        self.perform(self.inflight.expire(self._engine.now()))
+        self.perform(self.inflight.expire(self._engine.now(), TIME_OUTS_PER_TURN))
 
     def stop(self) -> None:
         """The engine ends: nobody hears a verdict any more, and nobody gets a value."""
@@ -198,7 +204,7 @@ class Client:
 
     def _send(self) -> None:
         now = self._engine.now()
-        for _ in range(SENDS_PER_TURN):
+        for _ in range(min(SENDS_PER_TURN, 1 + LOOKS_PER_TURN // (1 + self.fetcher.candidates))):
             attempt = self.fetcher.next(now)
             if attempt is None:
                 return
@@ -222,7 +228,7 @@ class Client:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = at
-        self._timer = self._engine.after(at - self._engine.now(), Tick())
+        self._timer = self._engine.after(max(0.0, at - self._engine.now()), Tick())
 
     # What the core decides
 

@@ -101,8 +101,13 @@ class Fetcher(Generic[P]):
         return self._pending.waits_for(peer) and self._peers.lacks_link(peer)
 
     def wanted(self) -> tuple[P, ...]:
-        """Everybody for whom `wants_link` holds, sorted. Costs one look at each target: for new peer sets only."""
-        return tuple(sorted(filter(self.wants_link, self._pending.targets())))
+        """Everybody for whom `wants_link` holds, sorted. Costs a look at each peer of the set: for new sets only."""
+        return tuple(sorted(filter(self._pending.waits_for, self._peers.unlinked())))
+
+    @property
+    def candidates(self) -> int:
+        """Peers that each `next` looks at."""
+        return self._peers.candidates
 
     # Keys
 
@@ -199,10 +204,10 @@ class Fetcher(Generic[P]):
         """The earliest deadline of the active requests, infinity for none."""
         return self._requests.deadline()
 
-    def pop_active(self, now: float) -> tuple[Active[P], ...]:
-        """The requests whose deadline has come; their peers are charged and their keys wait again."""
+    def pop_active(self, now: float, most: int) -> tuple[Active[P], ...]:
+        """At most so many of the requests whose deadline has come; their peers are charged, their keys wait again."""
         timed_out: list[Active[P]] = []
-        while (first := self._requests.first()) is not None and first.deadline <= now:
+        while len(timed_out) < most and (first := self._requests.first()) is not None and first.deadline <= now:
             self._charge_failure(first.peer)
             timed_out.append(self._fail(first.id, now))
         return tuple(timed_out)

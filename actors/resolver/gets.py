@@ -46,13 +46,13 @@ class Gets:
     def __init__(self) -> None:
         self._last = APPLICATION
         self._waiting: dict[int, Waiting] = {}
-        self._by_key: dict[bytes, list[int]] = {}
+        self._by_key: dict[bytes, dict[int, None]] = {}
 
     def add(self, key: bytes, timeout: float | None, reply: Reply[bytes]) -> int:
         """A new one; its number."""
         self._last += 1
         self._waiting[self._last] = Waiting(key, timeout, reply)
-        self._by_key.setdefault(key, []).append(self._last)
+        self._by_key.setdefault(key, {})[self._last] = None
         return self._last
 
     def waits_for(self, key: bytes) -> bool:
@@ -91,7 +91,7 @@ class Gets:
             waiting = self._waiting.pop(number, None)
             if waiting is None:
                 continue
-            self._by_key[waiting.key].remove(number)
+            del self._by_key[waiting.key][number]
             if not self._by_key[waiting.key]:
                 del self._by_key[waiting.key]
             if waiting.timer is not None:

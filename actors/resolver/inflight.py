@@ -121,9 +121,9 @@ class Inflight(Generic[P, S]):
         request = self.fetcher.pop_missing(request_id, link, now)
         return () if request is None else self._failed((request,), Cause.MISSING)
 
-    def expire(self, now: float) -> tuple[Effect[P, S], ...]:
-        """Fail the requests whose deadline has come."""
-        return self._failed(self.fetcher.pop_active(now), Cause.TIMED_OUT)
+    def expire(self, now: float, most: int) -> tuple[Effect[P, S], ...]:
+        """Fail at most so many of the requests whose deadline has come."""
+        return self._failed(self.fetcher.pop_active(now, most), Cause.TIMED_OUT)
 
     def closed(self, link: int, now: float) -> tuple[Effect[P, S], ...]:
         """Fail the requests of a link that closed."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -77,6 +77,14 @@ class Peers(Generic[P]):
 
     def link_of(self, peer: P) -> int | None:
         return self._links[peer].id if peer in self._links else None
+
+    @property
+    def candidates(self) -> int:
+        return len(self._candidates)
+
+    def unlinked(self) -> Iterator[P]:
+        """Those who may be asked and have no connection, in no order."""
+        return (peer for peer in self._allowed if self.lacks_link(peer))
 
     def lacks_link(self, peer: P) -> bool:
         """May be asked, but there is no connection."""

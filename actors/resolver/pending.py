@@ -167,10 +167,6 @@ class Pending(Generic[P]):
         """Does some waiting entry name this peer as its target?"""
         return peer in self._targeted
 
-    def targets(self) -> list[P]:
-        """Every peer that a waiting entry names."""
-        return list(self._targeted)
-
     def due(self, now: float, ready: Collection[P]) -> Entry | None:
         """The first entry in order whose time has come and that one of the ready peers may be asked for.
 

@@ -59,7 +59,7 @@ def test_fetcher_that_is_empty_answers_every_query() -> None:
     assert known.next(0) is None
     assert (known.waiting, known.active, known.blocked) == (0, 0, 0)
     assert known.wake_up() == known.deadline() == math.inf
-    assert known.pop_active(1e9) == ()
+    assert known.pop_active(1e9, 100) == ()
     assert known.pop_response(0, 1) is known.pop_missing(0, 1, 0) is known.drop(b"k") is None
     assert known.close(1, 0) == known.block("a", 0) == ()
     assert known.wanted() == ()
@@ -483,8 +483,8 @@ def test_deadline_is_that_of_the_oldest_request_and_charges_its_peer() -> None:
         known.add_ready(str(now).encode(), now)
         sent(known, now)
     assert known.deadline() == TIMEOUT
-    assert known.pop_active(TIMEOUT - 0.01) == ()
-    assert [request.key for request in known.pop_active(TIMEOUT)] == [b"0.0"]
+    assert known.pop_active(TIMEOUT - 0.01, 100) == ()
+    assert [request.key for request in known.pop_active(TIMEOUT, 100)] == [b"0.0"]
     assert known.scores.of("a") == pytest.approx((0.1 + TIMEOUT) / 2)
     assert known.deadline() == 0.3 + TIMEOUT
     assert known.wake_up() == TIMEOUT + DELAY
@@ -525,7 +525,7 @@ def test_second_answer_and_late_answer_have_no_effect() -> None:
     known.pop_missing(first.id, 1, 0)
     assert known.pop_response(first.id, 1) is None
     late = sent(known, 1)
-    known.pop_active(1 + TIMEOUT)
+    known.pop_active(1 + TIMEOUT, 100)
     score = known.scores.of("a")
     assert known.pop_missing(late.id, 1, 3) is None
     assert known.scores.of("a") == score
@@ -620,7 +620,7 @@ def test_targets_stay_after_everything_that_happens_to_a_request(ending: str) ->
     else:
         request = known.sent(attempt, 0)
         if ending == "timeout":
-            known.pop_active(TIMEOUT)
+            known.pop_active(TIMEOUT, 100)
         elif ending == "missing":
             known.pop_missing(request.id, 1, 0)
         else:

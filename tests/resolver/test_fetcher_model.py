@@ -167,7 +167,7 @@ class FetcherMachine(RuleBasedStateMachine):
         due = [each for each in self.out() if self.peers[each[1]].requests[each[0]][1] <= self.now]
         for request_id, peer in due:
             self.fail(peer, request_id)
-        assert [(request.id, request.peer) for request in self.fetcher.pop_active(self.now)] == due
+        assert [(request.id, request.peer) for request in self.fetcher.pop_active(self.now, 100)] == due
 
     @rule(peer=PEERS)
     def link_opens(self, peer: str) -> None:

@@ -102,7 +102,7 @@ def test_request_that_brings_nothing_is_retried_after_the_delay(cause: Cause) ->
     request = send(inflight)
     effects = {
         Cause.MISSING: lambda: inflight.missing(1, request.id, 2),
-        Cause.TIMED_OUT: lambda: inflight.expire(2),
+        Cause.TIMED_OUT: lambda: inflight.expire(2, 100),
         Cause.LINK_CLOSED: lambda: inflight.closed(1, 2),
     }[cause]()
     assert effects == (Ended(request, cause), Retry(KEY, cause))
@@ -427,7 +427,7 @@ class InflightMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0, 0.1, 0.6]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        self.perform(self.core.expire(self.now))
+        self.perform(self.core.expire(self.now, 100))
 
     @rule()
     def send(self) -> None:

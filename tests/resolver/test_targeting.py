@@ -33,7 +33,7 @@ def respond(outcome: Outcome | None = None) -> Event:
 
 def time_out(inflight: Core) -> None:
     send(inflight)
-    inflight.expire(TIMEOUT)
+    inflight.expire(TIMEOUT, 100)
 
 
 def no_data(inflight: Core) -> None:

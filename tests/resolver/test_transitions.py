@@ -85,7 +85,7 @@ def active() -> Scene:
 
 def retry() -> Scene:
     scene = active()
-    scene.inflight.expire(TIMEOUT)
+    scene.inflight.expire(TIMEOUT, 100)
     return scene
 
 
@@ -151,7 +151,7 @@ def every_peer_refuses(scene: Scene) -> None:
 
 
 def deadline(scene: Scene) -> Effects:
-    return scene.inflight.expire(TIMEOUT)
+    return scene.inflight.expire(TIMEOUT, 100)
 
 
 def reply(link: int, request_id: int, value: bytes | None) -> Event:
