@@ -1,7 +1,7 @@
 """The asking side of a resolver: performs what the core decides, sends what is due, and wakes up in time.
 
-* After each event `settle` sends at most `SENDS_PER_TURN` requests, fewer among very many peers; what is due beyond that
-  waits behind the messages that came meanwhile, so neither can starve the other. Time-outs come in slices likewise.
+* After each event `settle` sends at most `SENDS_PER_TURN` requests, fewer among very many peers; what is due beyond
+  that waits behind the messages that came meanwhile, so neither can starve the other. Time-outs come in slices too.
 * One timer stands for the earliest deadline and the earliest time at which a key can be sent. It is only ever moved
   forward; when it rings too early it is set again.
 * Effects are performed in the order in which the core gave them; those of a verdict that is given at once follow.
@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -211,13 +210,13 @@ class Client:
             self._try(attempt, now)
 
     def _try(self, attempt: Attempt[PeerId], now: float) -> None:
-        ready_at = self._channel.check(attempt.peer, now)
-        if ready_at > now:
-            self._metrics.limited.inc()
-            self.fetcher.limited(attempt, ready_at, now)
-        elif self._channel.send(attempt.link, attempt.peer, encode(Request(attempt.id, attempt.key)), now).accepted:
+        payload = encode(Request(attempt.id, attempt.key))
+        if self._channel.send(attempt.link, attempt.peer, payload, now).accepted:
             self.fetcher.sent(attempt, now)
             self._busy.change(attempt.peer, +1)
+        elif (ready_at := self._channel.check(attempt.peer, now)) > now:
+            self._metrics.limited.inc()
+            self.fetcher.limited(attempt, ready_at, now)
         else:
             self._metrics.refused.inc()
             self.fetcher.refused(attempt, now)
@@ -234,9 +233,10 @@ class Client:
 
     def perform(self, effects: Effects) -> None:
         """Do all of it, in order."""
-        waiting = deque(effects)
-        while waiting:
-            waiting.extend(self._perform(waiting.popleft()))
+        for effect in effects:
+            following = self._perform(effect)
+            if following:  # of a verdict that was given at once; its delivery was the last effect
+                self.perform(following)
 
     def _perform(self, effect: Effect[PeerId, Tag]) -> Effects:
         metrics = self._metrics

@@ -1,4 +1,8 @@
-"""What the resolver's core decided, as values: the engine performs them in order and decides nothing itself."""
+"""What the resolver's core decided, as values: the engine performs them in order and decides nothing itself.
+
+They are not frozen, as transport's messages are not: several are made for each fetch, and making a frozen one takes
+three times as long. Treat them as frozen all the same.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ class Reason(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deliver(Generic[P, S]):
     """Ask the consumer; give its outcome to `verdict` with this key and generation."""
 
@@ -53,7 +57,7 @@ class Deliver(Generic[P, S]):
     peer: P
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended(Generic[P]):
     """A request is no longer out: its peer has one task less. Each sent request ends exactly once."""
 
@@ -61,7 +65,7 @@ class Ended(Generic[P]):
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted(Generic[P]):
     """The consumer called the bytes complete, `seconds` after the key was first fetched."""
 
@@ -70,7 +74,7 @@ class Accepted(Generic[P]):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Retry:
     """The key waits again; nothing to be done but counting."""
 
@@ -78,7 +82,7 @@ class Retry:
     cause: Cause | Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block(Generic[P]):
     """The peer lied about this key: have the tracker block it."""
 
@@ -86,7 +90,7 @@ class Block(Generic[P]):
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Retired:
     """The key is no longer live; a verdict with this generation, if there is one, is void."""
 

@@ -3,6 +3,7 @@
 * Ids count from 0 through one space for all peers and keys, and after 2**64 - 1 from 0 again. Each attempt that reached
   a link spends one, accepted or not.
 * All requests have the same time-out, so the order of sending is the order of deadlines and no heap is needed.
+* Attempts and requests are not frozen, for the reason that `effects.py` gives.
 * An answer belongs to a request if its id is out and it came over the link that was asked: guessing ids is futile.
 """
 
@@ -18,7 +19,7 @@ from .wire import MAX_ID
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt(Generic[P]):
     """What to send next, and to whom; nothing has changed yet."""
 
@@ -28,7 +29,7 @@ class Attempt(Generic[P]):
     link: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Active(Generic[P]):
     """A request that was sent and not answered. Times in monotonic seconds."""
 

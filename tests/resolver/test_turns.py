@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from rookery.actors.resolver.client import LOOKS_PER_TURN, SENDS_PER_TURN, TIME_OUTS_PER_TURN
@@ -12,11 +13,10 @@ KEYS = [number.to_bytes(2, "big") for number in range(3 * TIME_OUTS_PER_TURN)]
 
 def steps(rig: Any, measure: Any) -> list[int]:
     """By how much a figure grew with each message, while no time passed."""
-    grown, last = [], measure()
-    while rig.simulation.step_until(lambda: measure() > last, within=0):
-        grown.append(measure() - last)
-        last = measure()
-    return grown
+    figures = [measure()]
+    while rig.simulation.step_until(lambda: measure() > figures[-1], within=0):
+        figures.append(measure())
+    return [after - before for before, after in itertools.pairwise(figures)]
 
 
 def test_time_outs_of_very_many_requests_come_in_slices_at_the_same_moment(rig: Any) -> None:
