@@ -26,6 +26,8 @@
   signed records of its own connections (`Advertise`), which become hints to the tracker; discovery is woken. While that
   brings nothing, it is repeated more and more rarely. What is asked, answered and believed is bounded: `exchange.py`.
 * A private node asks nobody, answers nobody, and says that it is private.
+* Who was lost because the link broke is tried again now and then, also with enough connections, for some minutes:
+  so the parts of a network that was cut find together again.
 * A repair ends inside the band, or when there is nothing to dial (or to trim) any more. Then `maintain()` is answered,
   and the next look waits for a trigger, for the tracker's `next_at`, or for the timer.
 * An operator reads "too few connections" when nothing can be done about it and once more when it is over, not in every

@@ -40,8 +40,8 @@ class Config(Settings):
     )
     max_subnet_share: float = option(
         0.5,
-        "Largest share of the wanted connections that is dialled into one public subnet (/24, IPv6: /48). Trusted "
-        "peers and private networks do not count.",
+        "Share of the connections below which the node is short that one public subnet (/24, IPv6: /48) may have: more "
+        "of it count for nothing, and are not dialled. Trusted peers are dialled all the same.",
         above=0.0,
         maximum=1.0,
     )

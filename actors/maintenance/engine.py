@@ -12,8 +12,9 @@ from ...transport import mailbox as transport
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Received
 from ...transport.mailbox import Opened as LinkOpened
+from ...transport.reasons import Reason
 from ..connections import mailbox as connections
-from ..connections.mailbox import Counts, PeerDisconnected, TrimReport
+from ..connections.mailbox import Counts, PeerConnected, PeerDisconnected, TrimReport
 from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
 from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, Refused
@@ -32,6 +33,9 @@ from .telling import Telling
 ANSWER_WITHIN = 5.0  # seconds; the tracker answers from memory
 DIAL_WITHIN = 60.0  # seconds; longer than any dial and its parking last
 TRIM_WITHIN = 60.0  # seconds; longer than connections waits for closes, twice
+
+
+_BROKEN = frozenset({Reason.LOST, Reason.DEAD})
 
 
 class Phase(enum.Enum):
@@ -85,6 +89,7 @@ class Engine(runtime.Engine[Mailbox]):
             tracker=tracker,
             metrics=self._metrics,
             emit=self._subscribers.tell,
+            changed=self._recount,
         )
         self.handlers = {
             Activate: self.on_activate,
@@ -95,6 +100,7 @@ class Engine(runtime.Engine[Mailbox]):
             Subscribe: self.on_subscribe,
             # events
             Counts: self.on_counts,
+            PeerConnected: self.on_peer_connected,
             PeerDisconnected: self.on_peer_disconnected,
             DialableChanged: self.on_dialable_changed,
             # peer exchange
@@ -122,6 +128,8 @@ class Engine(runtime.Engine[Mailbox]):
             dials=config.max_concurrent_dials,
         )
         self._planner = Planner(self._goal, pacing, self.rng)
+        self._per_subnet = max(1, int(config.max_subnet_share * config.bounds().min_threshold))
+        self._open = 0
         self._phase = Phase.INACTIVE
         self._telling = Telling(self._goal, self._planner, self.log, self._metrics, self._subscribers)
         self._waiting: list[Reply[Report]] = []
@@ -131,7 +139,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_start(self) -> None:
         """Listen to the triggers, and to the peers."""
-        self._connections.subscribe(self.mailbox, Counts, PeerDisconnected)
+        self._connections.subscribe(self.mailbox, Counts, PeerConnected, PeerDisconnected)
         self._tracker.subscribe(self.mailbox, DialableChanged)
         self._exchange.start()
 
@@ -163,12 +171,23 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_counts(self, message: Counts) -> None:
         """The number that everything is about."""
-        self._planner.counted(message.open)
+        self._open = message.open
+        self._recount()
+
+    def _recount(self) -> None:
+        """Of one public subnet no more than its share counts; with policy `all` others say who the peers are."""
+        crowds = {} if self._goal.dial_all else self._exchange.exchange.crowds(self._per_subnet)
+        self._planner.counted(self._open, min(self._open, sum(crowds.values())))
         self._proceed()
+
+    def on_peer_connected(self, message: PeerConnected) -> None:
+        """Nobody to look for any more."""
+        self._planner.found(message.peer)
 
     def on_peer_disconnected(self, message: PeerDisconnected) -> None:
         """Whom we dialled may be dialled again; when, says the tracker with `DialableChanged`."""
-        self._planner.lost(message.peer)
+        self._planner.lost(message.peer, self.now(), broken=message.reason in _BROKEN)
+        self._proceed()
 
     def on_dialable_changed(self, _message: DialableChanged) -> None:
         """There may be somebody new to dial."""
@@ -228,7 +247,8 @@ class Engine(runtime.Engine[Mailbox]):
     def _ask(self, step: Ask) -> None:
         """Ask the tracker whom to dial."""
         self._metrics.rounds.inc()
-        reply = self._tracker.dialable(step.limit, step.exclude, urgent=step.urgent)
+        avoid = () if self._goal.dial_all else self._exchange.exchange.crowds(self._per_subnet)
+        reply = self._tracker.dialable(step.limit, step.exclude, urgent=step.urgent, avoid=avoid)
         self.on_reply(reply, self._on_candidates, within=ANSWER_WITHIN)
 
     def _on_candidates(self, answer: Candidates | Exception) -> None:

@@ -18,8 +18,9 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 
-from ...transport.address import Subnet, subnet
+from ...transport.address import Subnet, is_global, subnet
 from ...transport.buckets import TokenBuckets
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
@@ -71,6 +72,11 @@ class Exchange:
     def links(self) -> list[Link]:
         """The connections there are, in the order in which they opened."""
         return [peer.link for peer in self._peers.values()]
+
+    def crowds(self, most: int) -> dict[Subnet, int]:
+        """The public subnets with at least `most` of the connections, and how many each has beyond that."""
+        counts = Counter(subnet(ip) for link in self.links() if is_global(ip := ip_address(link.ip)))
+        return {net: count - most for net, count in counts.items() if count >= most}
 
     def ask(self) -> list[Link]:
         """Whom to ask now, each once; from now on they may answer."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from ... import runtime
 from ...runtime import Feedback, Message, Reply
 from ...transport import mailbox as transport
-from ...transport.address import Subnet, is_global, subnet
 from ...transport.channel import Channel
 from ...transport.errors import DecodeError
 from ...transport.mailbox import Closed, Link, Opened, Quota, Received
@@ -39,14 +37,19 @@ class ExchangePart:
         tracker: tracker.Mailbox,
         metrics: Metrics,
         emit: Callable[[Message], object],
+        changed: Callable[[], object],
     ) -> None:
-        """channel: None for a node that exchanges nothing. emit: tells an event to the subscribers."""
+        """channel: None for a node that exchanges nothing. emit: tells an event to the subscribers.
+
+        changed: called when the connections are others.
+        """
         self.exchange = Exchange(limits, engine.rng)
         self._engine = engine
         self._transport = transport
         self._tracker = tracker
         self._metrics = metrics
         self._emit = emit
+        self._changed = changed
         self._channel = None if channel is None else Channel(transport, channel)
         self._reading = 0
 
@@ -75,26 +78,19 @@ class ExchangePart:
                 self._emit(BootstrapSent(link.peer))
         return asked
 
-    def crowded(self, most: int) -> frozenset[Subnet]:
-        """The public subnets with at least `most` of our connections."""
-        counts: dict[Subnet, int] = {}
-        for link in self.exchange.links():
-            ip = ip_address(link.ip)
-            if is_global(ip):
-                counts[subnet(ip)] = counts.get(subnet(ip), 0) + 1
-        return frozenset(net for net, count in counts.items() if count >= most)
-
     # From transport --------------------------------------------------------------------------------------------------
 
     def on_opened(self, message: Opened) -> None:
         """A peer to talk with."""
         self.exchange.opened(message.link)
+        self._changed()
         if self.exchange.limits.private:
             self._send(message.link, wire.PRIVATE)
 
     def on_closed(self, message: Closed) -> None:
         """It is gone."""
         self.exchange.closed(message.link_id)
+        self._changed()
 
     def on_received(self, message: Received) -> None:
         """It said something."""
@@ -151,7 +147,7 @@ class ExchangePart:
         self._metrics.records.inc("hinted", by=len(useful))
         self._metrics.records.inc("invalid", by=invalid)
         self._metrics.records.inc("ignored", by=ignored - invalid)
-        if useful and self._tracker.hint(useful) is Feedback.REJECTED:
+        if useful and self._tracker.hint(useful, link.peer) is Feedback.REJECTED:
             self._refuse(link, "busy")
             return
         self._engine.log.debug("peers named", by=link.peer.short, hinted=len(useful), ignored=ignored)

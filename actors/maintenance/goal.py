@@ -54,20 +54,27 @@ class Goal:
         """Whether to trim, to `bounds.max_target`."""
         return self.trims and not self.dial_all and self.bounds.too_many(connections)
 
+    @property
+    def reunites(self) -> bool:
+        """Whether to try again whom we lost, with enough connections too; `all` does so anyway."""
+        return self.dials and not self.dial_all
+
     def searches(self, expected: int) -> bool:
         """Whether to ask around for more peers, with so many connections in sight. `all` is given its peers."""
         return not self.dial_all and expected < self.dial_to
 
-    def motive(self, connections: int) -> Motive:
-        """What a change to this number means."""
-        if connections < self.start_below:
+    def motive(self, useful: int, connections: int) -> Motive:
+        """What a change to these numbers means."""
+        if useful < self.start_below:
             return Motive.TOO_FEW
         return Motive.TOO_MANY if self.excess(connections) else Motive.CONNECTIONS
 
-    def met(self, connections: int, *, repairing: bool) -> bool:
-        """Whether there is nothing to do, known without asking anybody."""
-        return connections >= (self.dial_to if repairing else self.start_below) and not self.excess(connections)
+    def met(self, useful: int, *, repairing: bool) -> bool:
+        """Whether nobody need be dialled, known without asking anybody. useful: connections that count."""
+        return useful >= (self.dial_to if repairing else self.start_below)
 
-    def met_when_exhausted(self, connections: int, *, waiting: bool) -> bool:
+    def met_when_exhausted(self, useful: int, connections: int, *, waiting: bool) -> bool:
         """Whether it is met now that nobody can be dialled. waiting: somebody can be later."""
-        return not waiting if self.dial_all else self.bounds.contain(connections)
+        if self.dial_all:
+            return not waiting
+        return not self.bounds.too_few(useful) and not self.bounds.too_many(connections)

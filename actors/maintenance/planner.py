@@ -10,6 +10,7 @@ Rules:
 * A look that finds all well ends the repair at once. Every other one is a *round* and keeps the floor, with jitter.
 * How far a repair goes is in `goal.py`. A round asks for as many candidates as lead to the upper target, and keeps the
   surplus for dials that fail.
+* Connections beyond the share of their subnet (`surplus`) are no reason to rest, but one to trim.
 * Dials under way count towards the goal. Counts lag behind the ends of dials, so within a round the connections are
   taken to be at least those it began with plus those it opened. The next round believes the count alone.
 * Excluded from the candidates: dials under way, and until the repair ends who was dialled in it (seen; not if the link
@@ -22,6 +23,8 @@ Rules:
   peer was there to be asked, the next one is asked as soon as it is.
 * A trim that could not reach its target ends the repair; the next look waits for a change or for the idle time, or
   where only their youth spares connections, for the looking interval.
+* Who was lost because the link broke is dialled again now and then, see `missing.py`: two parts of a network that were
+  cut from each other have enough connections each, and would else stay apart.
 * Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise.
 """
 
@@ -34,6 +37,7 @@ from collections.abc import Iterable
 
 from ...transport.identity import PeerId
 from .goal import Goal
+from .missing import Missing
 from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
 
 
@@ -43,6 +47,7 @@ class Planner:
     def __init__(self, goal: Goal, pacing: Pacing, rng: random.Random) -> None:
         """The first look is due at once."""
         self.open = 0
+        self.surplus = 0
         self.dials: set[PeerId] = set()
         self._goal = goal
         self._pacing = pacing
@@ -53,6 +58,7 @@ class Planner:
         self._queue: deque[PeerId] = deque()
         self._seen: set[PeerId] = set()
         self._refused: set[PeerId] = set()
+        self._missing = Missing(pacing)
         self._failures = 0
         self._repairing = False
         self._questioning = False  # an Ask or a Trim is under way
@@ -69,24 +75,35 @@ class Planner:
 
     # What happened ---------------------------------------------------------------------------------------------------
 
-    def counted(self, connections: int) -> None:
-        """How many connections are open now."""
-        if connections != self.open:
-            self.open = connections
-            self._change(self._goal.motive(connections))
+    def counted(self, connections: int, surplus: int = 0) -> None:
+        """How many connections are open now. surplus: those that count for nothing, being too many of one subnet."""
+        if (connections, surplus) != (self.open, self.surplus):
+            self.open, self.surplus = connections, surplus
+            self._change(self._goal.motive(self.useful, connections))
 
-    def lost(self, peer: PeerId) -> None:
-        """The connection to this peer is gone, so it may be dialled again in the same repair."""
+    @property
+    def useful(self) -> int:
+        """Connections that count."""
+        return self.open - self.surplus
+
+    def lost(self, peer: PeerId, now: float, *, broken: bool) -> None:
+        """The connection is gone, so the peer may be dialled again in the same repair. broken: nobody closed it."""
         self._seen.discard(peer)
+        if broken and self._goal.reunites:
+            self._missing.miss(peer, now)
+
+    def found(self, peer: PeerId) -> None:
+        """There is a connection to this peer."""
+        self._missing.forget(peer)
 
     def hinted(self, motive: Motive) -> None:
         """Somebody thinks a look is worth it."""
         self._change(motive)
 
-    def wanted(self, peer: PeerId) -> None:
+    def wanted(self, peer: PeerId, motive: Motive = Motive.WANTED) -> None:
         """A connection to this peer would be useful."""
         self._wants[peer] = None
-        self._change(Motive.WANTED)
+        self._change(motive)
 
     def candidates(self, peers: Iterable[PeerId], next_at: float | None, now: float) -> None:
         """The answer to `Ask`. next_at: when the tracker has more, None if it knows of nobody."""
@@ -102,7 +119,7 @@ class Planner:
             self._look_at = later  # their ends are looked at too
             return
         retry = self._failures > 0
-        in_band = self._goal.met_when_exhausted(self.open, waiting=retry or next_at is not None)
+        in_band = self._goal.met_when_exhausted(self.useful, self.open, waiting=retry or next_at is not None)
         quiet = in_band and not known  # else who was left out is asked for once more
         self._end(in_band=in_band, look_at=now + self._pacing.idle if quiet else later)
         if retry:
@@ -130,7 +147,7 @@ class Planner:
         self._questioning = False
         if short or not closed:
             later = self._pacing.looking if passing else self._pacing.idle
-            self._end(in_band=self._goal.bounds.contain(self.open), look_at=now + later)
+            self._end(in_band=self._goal.met_when_exhausted(self.useful, self.open, waiting=False), look_at=now + later)
         else:
             self._change(Motive.LAST_MAINTENANCE)
 
@@ -161,8 +178,11 @@ class Planner:
             return Dial(peer)
         if self._questioning:
             return Wait(None)
+        missing = self._missing.due(now)
+        if missing is not None:
+            self.wanted(missing, Motive.MISSING)
         if not self._changed and (self._look_at is None or now < self._look_at):
-            return Wait(self._look_at)
+            return Wait(_earlier(self._look_at, self._missing.next_at))
         return self._look(now)
 
     def _search(self, now: float) -> Search:
@@ -172,7 +192,7 @@ class Planner:
         return Search(wake)
 
     def _look(self, now: float) -> Step:
-        if not self._wants and self._goal.met(self.open, repairing=self._repairing):
+        if not self._wants and self._is_met():
             return self._rest(now)
         if not self._goal.excess(self.open) and len(self.dials) >= self._pacing.dials:
             return Wait(None)  # the end of a dial is a change
@@ -183,21 +203,24 @@ class Planner:
         if self._goal.excess(self.open):
             self._questioning = True
             return Trim(self._goal.bounds.max_target)
-        self._repairing = not self._goal.met(self.open, repairing=self._repairing)
+        self._repairing = not self._is_met()
         if self._repairing and self._expected() < self._goal.dial_to:
             self._questioning = True
-            limit = self._goal.aim_to - self._expected()
-            return Ask(limit, self._excluded(), urgent=self._goal.bounds.too_few(self.open))
+            limit = max(1, self._goal.aim_to - self._in_sight())
+            return Ask(limit, self._excluded(), urgent=self._goal.bounds.too_few(self.useful))
         peer = self._next_peer()  # one that is wanted
         if peer is not None:
             self.dials.add(peer)
             return Dial(peer)
         return Wait(None) if self.dials else self._rest(now)
 
+    def _is_met(self) -> bool:
+        return self._goal.met(self.useful, repairing=self._repairing) and not self._goal.excess(self.open)
+
     def _start_round(self, now: float) -> None:
         self._looked()
         self._look_at = None
-        self._reached = self.open
+        self._reached = self.useful
         self._not_before = now + self._pacing.floor * (1 + self._rng.random() / 2)
         self._queue.clear()
         self._wanted = deque(self._wants)
@@ -229,17 +252,27 @@ class Planner:
             return None
         while self._wanted:
             peer = self._wanted.popleft()
-            if peer not in self.dials and self._expected() < self._goal.want_to:
+            if peer not in self.dials and max(self._expected(), self.open + len(self.dials)) < self._goal.want_to:
                 return peer
-        while self._queue and self._expected() < self._goal.dial_to:
+        while (
+            self._queue and self._expected() < self._goal.dial_to and self.open + len(self.dials) < self._goal.maximum
+        ):
             peer = self._queue.popleft()
             if peer not in self.dials:
                 return peer
         return None
 
     def _expected(self) -> int:
-        """Connections there are, plus those that dials will or did bring."""
-        return max(self.open, self._reached) + len(self.dials)
+        """Connections that count, plus those that dials will or did bring."""
+        return max(self.useful, self._reached) + len(self.dials)
+
+    def _in_sight(self) -> int:
+        """The same with those that do not count."""
+        return max(self._expected(), self.open + len(self.dials))
 
     def _excluded(self) -> frozenset[PeerId]:
         return frozenset(self._seen | self._refused | self.dials)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((time for time in (one, other) if time is not None), default=None)

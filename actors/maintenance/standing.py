@@ -35,7 +35,8 @@ class Standing(Message):
     """An event: how it stands, told whenever that changes.
 
     open: connections. low, high: the bounds, both inclusive; low is None where every peer is dialled (policy `all`).
-    dialling: dials under way. asked: peers that were asked for others since connections are missing.
+    surplus: connections that count for nothing, being too many of one subnet. dialling: dials under way. asked: peers
+    that were asked for others since connections are missing.
     """
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
@@ -44,6 +45,7 @@ class Standing(Message):
     open: int
     low: int | None
     high: int
+    surplus: int = 0
     dialling: int = 0
     asked: int = 0
 
@@ -56,10 +58,13 @@ class Standing(Message):
             return f"of at most {self.high}"
         match self.verdict:
             case Verdict.TOO_FEW:
-                return f"{self.low - self.open} below {self.low}"
+                return f"{self.low - self.open + self.surplus} below {self.low}{self._but()}"
             case Verdict.TOO_MANY:
                 return f"{self.open - self.high} above {self.high}"
-        return f"within {self.low} to {self.high}"
+        return f"within {self.low} to {self.high}{self._but()}"
+
+    def _but(self) -> str:
+        return f" without {self.surplus} too many of one subnet" if self.surplus else ""
 
     def _what(self) -> str:
         match self.doing:

@@ -26,6 +26,7 @@ class Motive(enum.StrEnum):
     EXTERNAL = "external_event"  # maintain() was called
     NEW_PEER = "new_peer"  # the tracker knows somebody new, or again
     WANTED = "wanted"  # want(peer) was called
+    MISSING = "missing"  # who was lost is tried again
     TOO_FEW = "too_few_connections"
     TOO_MANY = "too_many_connections"
     CONNECTIONS = "connections"  # their number changed, and is in the band

@@ -137,6 +137,7 @@ class Telling:
             open=self._planner.open,
             low=None if self._goal.dial_all else self._goal.bounds.min_threshold,
             high=self._goal.want_to,
+            surplus=self._planner.surplus,
             dialling=len(self._planner.dials),
             asked=self._asked,
         )
@@ -148,7 +149,7 @@ class Telling:
             return Verdict.IN_BAND if enough else Verdict.TOO_FEW
         if self._goal.bounds.too_many(connections):
             return Verdict.TOO_MANY
-        return Verdict.TOO_FEW if self._goal.bounds.too_few(connections) else Verdict.IN_BAND
+        return Verdict.TOO_FEW if self._goal.bounds.too_few(self._planner.useful) else Verdict.IN_BAND
 
     def _doing(self) -> Doing:
         if self._ended:

@@ -156,3 +156,19 @@ def test_records_are_read_one_by_one_and_the_bad_ones_counted() -> None:
     read, invalid = read_records([good.encode(), b"", other.encode(), good.encode(), b"\xff" * 1024], NETWORK)
     assert read == (good,)
     assert invalid == 3
+
+
+def test_exchange_knows_which_public_subnets_have_their_share_and_what_is_beyond() -> None:
+    places = [
+        "44.1.1.1",
+        "44.1.1.2",
+        "44.1.1.3",
+        "44.2.1.1",
+        "44.2.1.2",
+        "44.3.1.1",
+        "10.1.1.1",
+        "10.1.1.2",
+        "127.0.0.1",
+    ]
+    made = exchange(*(link(number, ip=ip) for number, ip in enumerate(places)))
+    assert {str(net): beyond for net, beyond in made.crowds(2).items()} == {"44.1.1.0/24": 1, "44.2.1.0/24": 0}

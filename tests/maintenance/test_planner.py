@@ -81,7 +81,7 @@ def test_planner_whose_dialled_peer_is_lost_again_may_be_offered_it_again() -> N
     steps(plan, 0.0)
     plan.dial_ended(A, OPENED, 0.1)
     plan.dial_ended(B, FAILED, 0.1)
-    plan.lost(A)
+    plan.lost(A, 0.1, broken=False)
     again = floor_of(steps(plan, 0.2)[-1])
     assert plan.next(again) == Ask(5, frozenset({B}), urgent=True)
 
@@ -371,6 +371,47 @@ def test_planner_inside_the_band_dials_a_wanted_peer_once_and_nobody_else() -> N
     assert steps(plan, 1.1)[0] == Done(in_band=True)
 
 
+def test_planner_inside_the_band_dials_again_whom_it_lost_and_nobody_else() -> None:
+    plan = planner()
+    plan.counted(4)
+    steps(plan, 0.0)
+    plan.lost(D, 1.0, broken=True)
+    assert steps(plan, 1.0) == [Wait(6.0)]
+    assert steps(plan, 6.0) == [Dial(D), Wait(16.0)]
+    assert plan.motive is Motive.MISSING
+    plan.dial_ended(D, FAILED, 7.0)
+    assert steps(plan, 7.0) == [Done(in_band=True), Wait(16.0)]
+    plan.found(D)
+    assert steps(plan, 16.0)[-1] == Wait(127.0)
+
+
+def test_planner_inside_the_band_leaves_alone_whom_it_closed() -> None:
+    plan = planner()
+    plan.counted(4)
+    steps(plan, 0.0)
+    plan.lost(D, 1.0, broken=False)
+    assert steps(plan, 1.0) == [Wait(120.0)]
+
+
+def test_planner_does_not_count_the_surplus_of_a_subnet() -> None:
+    plan = planner()
+    plan.counted(4, surplus=3)
+    assert steps(plan, 0.0) == [Ask(1, NOBODY, urgent=True), Wait(None)]
+    plan.candidates((A, B, C, D), None, 0.0)
+    assert steps(plan, 0.0) == [Dial(A), Dial(B), Wait(None)]
+    plan.counted(7, surplus=3)
+    assert plan.useful == 4
+
+
+def test_planner_full_of_surplus_trims_first_and_dials_then() -> None:
+    plan = planner()
+    plan.counted(7, surplus=6)
+    assert steps(plan, 0.0) == [Trim(5), Wait(None)]
+    plan.counted(5, surplus=4)
+    plan.trimmed(2, short=False, now=0.1)
+    assert plan.next(2.0) == Ask(1, NOBODY, urgent=True)
+
+
 def test_planner_at_the_upper_threshold_forgets_a_wanted_peer() -> None:
     plan = planner()
     plan.counted(6)
@@ -447,7 +488,7 @@ class World:
         elif what == "loss" and self.connected:
             peer = self.choices.choice(sorted(self.connected))
             self.connected.discard(peer)
-            self.plan.lost(peer)
+            self.plan.lost(peer, self.now, broken=self.choices.random() < 0.5)
             self.plan.hinted(Motive.EXTERNAL)
         elif what == "inbound":
             self.connected.add(self.choices.choice(sorted(set(PEERS) - self.dialling) or [A]))
@@ -480,7 +521,7 @@ class World:
         extra = sorted(self.connected)[trim.target :]
         self.connected -= set(extra)
         for peer in extra:
-            self.plan.lost(peer)
+            self.plan.lost(peer, self.now, broken=False)
         self.plan.counted(len(self.connected))
         self.plan.trimmed(len(extra), short=False, now=self.now)
 
