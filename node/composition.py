@@ -68,7 +68,15 @@ class Actors:
             observers=observers,
             wire=wire,
         )
-        start(peers, tracker.Engine, config.tracking, transport=net, me=self.peer, storage=book)
+        start(
+            peers,
+            tracker.Engine,
+            config.tracking,
+            transport=net,
+            me=self.peer,
+            storage=book,
+            gater=self.gater(),
+        )
         start(
             conns,
             connections.Engine,
@@ -103,6 +111,10 @@ class Actors:
         self.address = net.listen().get(timeout=ANSWER_WITHIN)
         start(self.discovery, discovery.Engine, config.discovery, transport=net, tracker=peers, membership=members)
         return self.address
+
+    def gater(self) -> transport.Gater | None:
+        """The application's own say in who may connect; a subclass may have one."""
+        return None
 
     def producer(self) -> resolver.Producer:
         """What answers other nodes' requests; a subclass may put something of its own in front."""

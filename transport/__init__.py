@@ -29,6 +29,7 @@ from .config import Config
 from .engine import AlreadyListening, ChannelsClosed, ChannelTaken, Engine, zmq_wire
 from .errors import DecodeError
 from .gatekeeper import Admitted, Claim, Direction, Gate, Gatekeeper, Refused, Role, Ticket, Verdict
+from .gater import AllowAll, Gater, Gaters
 from .identity import Identity, PeerId, curve_key
 from .mailbox import (
     Close,
@@ -57,6 +58,7 @@ from .wire import BindError
 __all__ = [
     "Address",
     "Admitted",
+    "AllowAll",
     "AlreadyListening",
     "BindError",
     "Channel",
@@ -74,6 +76,8 @@ __all__ = [
     "Engine",
     "Gate",
     "Gatekeeper",
+    "Gater",
+    "Gaters",
     "GetRecord",
     "Identity",
     "Link",

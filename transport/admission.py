@@ -54,6 +54,8 @@ class Admission:
         self._expire(now)
         if self.pending >= self._max_pending:
             return Reason.PENDING
+        if not gate.admits_ip(ip):
+            return Reason.GATED
         knock = _Knock(ip, curve_key, until)
         self._queue.append(knock)
         self._by_key.setdefault(curve_key, deque()).append(knock)

@@ -88,11 +88,12 @@ class DiallingPart:
         if isinstance(ips, Exception):
             core.log.debug("name not resolved", endpoint=str(dial.address.endpoint), error=str(ips))
             ips = ()
-        usable = [ip for ip in ips if self._usable(ip)]
-        if not usable:
-            self.fail(dial, Reason.UNRESOLVED)
+        usable = [Endpoint(ip, dial.address.endpoint.port) for ip in ips if self._usable(ip)]
+        allowed = [each for each in usable if core.gate is None or core.gate.admits_dial(dial.ticket.peer, each)]
+        if not allowed:
+            self.fail(dial, Reason.GATED if usable else Reason.UNRESOLVED)
             return
-        dial.endpoint = Endpoint(core.rng.choice(usable), dial.address.endpoint.port)
+        dial.endpoint = core.rng.choice(allowed)
         self.connect(dial)
 
     def _usable(self, ip: str) -> bool:

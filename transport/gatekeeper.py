@@ -16,6 +16,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from ..runtime import Feedback, Reply
+from .address import Endpoint
+from .gater import Gaters
 from .identity import PeerId
 from .reasons import Reason
 from .record import PeerRecord
@@ -89,7 +91,7 @@ class Gate:
     blocked_subnets: whole networks. registered_ips: the only IPs let in, None for any. packets: the only CURVE keys
     with which packets are exchanged, None for anybody of the network; a gate that names them is a private node's, which
     tells nobody of other peers. cooling: whose connections are not accepted before that time, monotonic seconds.
-    alternatives: whom those may ask that are turned away for now.
+    alternatives: whom those may ask that are turned away for now. gater: the application's own say.
     """
 
     version: int
@@ -100,6 +102,7 @@ class Gate:
     packets: frozenset[bytes] | None = None
     cooling: Mapping[PeerId, float] = field(default_factory=lambda: MappingProxyType({}))
     alternatives: tuple[PeerRecord, ...] = ()
+    gater: Gaters | None = field(default=None, compare=False)
 
     @property
     def is_private(self) -> bool:
@@ -120,6 +123,14 @@ class Gate:
                 (self.blocked_subnets, before.blocked_subnets),
             )
         )
+
+    def admits_ip(self, ip: str) -> bool:
+        """Whether the application's gater lets anybody knock from this IP."""
+        return self.gater is None or self.gater.intercept_accept(ip)
+
+    def admits_dial(self, peer: PeerId, endpoint: Endpoint) -> bool:
+        """Whether the application's gater lets us dial a peer at this address."""
+        return self.gater is None or self.gater.intercept_addr_dial(peer, endpoint)
 
     def check(self, ip: str, curve_key: bytes) -> Reason | None:
         """Why this source is refused, or None if it may start a handshake."""

@@ -24,6 +24,7 @@ class Reason(enum.StrEnum):
     DUPLICATE = "duplicate"  # a live connection to this peer is kept
     SELF = "self"
     PRIVATE = "private"
+    GATED = "gated"  # the application's gater denies it
 
     # a dial fails
     LIMIT = "limit"  # our own limit of outbound connections

@@ -33,7 +33,9 @@ from types import MappingProxyType
 
 from ...transport.address import Address
 from ...transport.gatekeeper import Claim, Direction, Gate, Role, Ticket
+from ...transport.gater import Gaters
 from ...transport.identity import PeerId
+from ...transport.mailbox import Link
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .book import Bound
@@ -83,13 +85,17 @@ class Learned(enum.StrEnum):
 class Directory:
     """Peers, peer sets, blocks and reservations. Times are monotonic seconds."""
 
-    def __init__(self, config: Config, me: PeerId, rng: random.Random) -> None:
-        """me: this node, which is never dialled, accepted or blocked. rng: for jitter and ties."""
+    def __init__(self, config: Config, me: PeerId, rng: random.Random, gaters: Gaters | None = None) -> None:
+        """me: this node, which is never dialled, accepted or blocked. rng: for jitter and ties.
+
+        gaters: the application's own say, asked where all else agrees.
+        """
         self.table = Table(config, me, rng)
         self.window = Window(config.window)
         self._config = config
         self._me = me
         self._rng = rng
+        self._gaters = Gaters() if gaters is None else gaters
         self._seeds: list[PeerId] = []
         self._tickets = 0
         self.held = 0  # peers that are reserved or active
@@ -219,6 +225,8 @@ class Directory:
             return Reason.NOT_TRACKED
         if record.hold is not None:
             return Reason.DUPLICATE
+        if not self._gaters.intercept_peer_dial(peer):
+            return Reason.GATED
         if record.address is None or not self.table.may_dial(record.address):
             return Reason.UNRESOLVED
         if self.table.ip_blocked_until(record, now) is not None:
@@ -237,7 +245,7 @@ class Directory:
         record = self.table.get(claim.peer)
         if claim.direction is Direction.OUT:
             return self._admit_dial(claim, record)
-        return self._inbound_refusal(claim, record, now) or self._accept(claim, now)
+        return self._inbound_refusal(claim, record, now) or self._gated(claim) or self._accept(claim, now)
 
     def role(self, peer: PeerId) -> Role:
         """The role a link of this peer has."""
@@ -259,6 +267,10 @@ class Directory:
             self.table.settle(record, now)
         self.table.saw(record)
         return Reason.ADDRESS_CHANGED if record.stale else self.table.refusal(peer, now)
+
+    def upgraded(self, link: Link) -> Reason | None:
+        """Why a link that has just opened must be closed at once: the application's last word."""
+        return None if self._gaters.intercept_upgraded(link) else Reason.GATED
 
     def release(self, ticket: Ticket, reason: Reason, now: float) -> bool:
         """Take a ticket back; False if it was void (superseded, or released before)."""
@@ -285,7 +297,7 @@ class Directory:
         table, gate = self.table, self._gate
         if gate is None or table.blocks.changed:
             gate = replace(
-                gate or Gate(0),
+                gate or Gate(0, gater=self._gaters or None),
                 blocked=table.blocks.curve_keys,
                 blocked_ips=table.blocks.ips,
                 blocked_subnets=table.blocks.subnets,
@@ -327,7 +339,11 @@ class Directory:
     def _admit_dial(self, claim: Claim, record: Record | None) -> Ticket | Reason:
         if record is None or record.hold is None or record.stale or record.hold.ticket != claim.ticket:
             return Reason.STALE
-        return record.hold.ticket
+        return self._gated(claim) or record.hold.ticket
+
+    def _gated(self, claim: Claim) -> Reason | None:
+        allowed = self._gaters.intercept_secured(claim.direction, claim.peer, claim.ip)
+        return None if allowed else Reason.GATED
 
     def _inbound_refusal(self, claim: Claim, record: Record | None, now: float) -> Reason | None:
         refused = self.table.source_refusal(record, claim.ip, now)

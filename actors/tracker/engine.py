@@ -10,6 +10,7 @@ from ... import runtime
 from ...runtime import Message, Overflow, Reply, Subscribers, Timer
 from ...transport import gatekeeper
 from ...transport.gatekeeper import Admitted, Direction, Gate, Ticket, Verdict
+from ...transport.gater import Gater, Gaters
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed
 from ...transport.mailbox import Mailbox as Transport
@@ -83,8 +84,19 @@ class TellPeers(Message):
 class Engine(runtime.Engine[Mailbox]):
     """Who may connect, and where they are."""
 
-    def __init__(self, config: Config, *, transport: Transport, me: PeerId, storage: Storage | None = None) -> None:
-        """me: this node's own id. storage: of the address book, closed at the end; None keeps nothing."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        transport: Transport,
+        me: PeerId,
+        storage: Storage | None = None,
+        gater: Gater | None = None,
+    ) -> None:
+        """me: this node's own id. storage: of the address book, closed at the end; None keeps nothing.
+
+        gater: the application's own say in who may connect.
+        """
         super().__init__()
         self.handlers = {
             Track: self.on_track,
@@ -113,9 +125,11 @@ class Engine(runtime.Engine[Mailbox]):
         }
         self._config = config
         self._transport = transport
-        self._directory = Directory(config, me, self.rng)
+        gaters = Gaters() if gater is None else Gaters(gater)
+        self._directory = Directory(config, me, self.rng, gaters)
         self._table = self._directory.table
         self._metrics = Metrics(self.runtime.registry)
+        self.runtime.registry.collect(lambda: self._metrics.show_gaters(gaters))
         self._subscribers = Subscribers()
         self._slices = Slices(self)
         tell, table = self._subscribers.tell, self._table
@@ -285,6 +299,7 @@ class Engine(runtime.Engine[Mailbox]):
     def on_opened(self, message: LinkOpened) -> None:
         peer = message.link.peer
         unwanted = self._directory.opened(peer, self.now(), message.link.record)
+        unwanted = unwanted or self._directory.upgraded(message.link)
         self._metrics.connected.add(1)
         self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)
         self._answer_dial(peer, Opened(peer))

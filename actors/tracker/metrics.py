@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...runtime import Registry
+from ...transport.gater import POINTS, Gaters
 from .directory import Directory
 
 
@@ -31,6 +32,17 @@ class Metrics:
         self.hints = counter("tracker_hints_total", "Records hinted at, by what became of them.", labels=("result",))
         self.void_releases = counter("tracker_void_releases_total", "Releases of tickets that had moved or ended.")
         self.not_in_effect = counter("tracker_not_in_effect_total", "Changes that transport did not confirm in time.")
+
+        self.gated = counter("tracker_gater_denied_total", "What the application's gater denied.", labels=("point",))
+        self.gater_failures = counter(
+            "tracker_gater_failures_total", "Times the application's gater raised, which denies.", labels=("point",)
+        )
+
+    def show_gaters(self, gaters: Gaters) -> None:
+        """Bring the gater's numbers up to date."""
+        for point in POINTS:
+            self.gated.advance(gaters.denied[point], point)
+            self.gater_failures.advance(gaters.failed[point], point)
 
     def show(self, directory: Directory) -> None:
         """Bring the gauges up to date."""
