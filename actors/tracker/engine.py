@@ -338,9 +338,8 @@ class Engine(runtime.Engine[Mailbox]):
         """
         self._after_change(disconnect=disconnect)
         waiting = [self._gate_reply, *(self._transport.close(peer, reason) for peer, reason in closes)]
-        waiting += [self._keeper.stored()] if stored else []
         done: Reply[T] = Reply()
-        left = len(waiting)
+        left = len(waiting) + stored
         errors: list[runtime.Declined] = []
 
         def confirmed(result: object) -> None:
@@ -355,8 +354,14 @@ class Engine(runtime.Engine[Mailbox]):
             if left == 0:
                 done.fail(errors[0]) if errors else done.set(answer)
 
+        def written(result: object) -> None:
+            silent = isinstance(result, runtime.ReplyTimeout)
+            confirmed(NotStored("in force, but the disk does not answer") if silent else result)
+
         for reply in waiting:
             self.on_reply(reply, confirmed, within=self._config.effect_timeout)
+        if stored:
+            self.on_reply(self._keeper.stored(), written, within=self._config.effect_timeout)
         return done
 
     def _after_change(self, *, disconnect: bool = True) -> None:

@@ -309,6 +309,30 @@ def test_block_that_cannot_be_stored_fails_is_in_force_and_is_stored_later(world
     assert world.heard()[-1] == BookRecovered()
 
 
+def test_block_whose_disk_does_not_answer_is_told_so_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = world.start(effect_timeout=3.0)
+    monkeypatch.setattr("rookery.actors.tracker.keeper.WRITE_COST", 20.0)
+    asked = world.simulation.now()
+    with pytest.raises(NotStored, match="in force, but the disk does not answer"):
+        mine.block(ADA, 100.0).get(timeout=10)
+    assert world.simulation.now() - asked == pytest.approx(3.0)
+    assert world.gates[-1].blocked == {curve_key(ADA)}
+    world.simulation.run(for_=20)
+    assert set(world.disk.blocks) == {str(ADA)}
+
+
+def test_disk_that_hangs_counts_as_failed_after_a_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = world.start()
+    monkeypatch.setattr("rookery.actors.tracker.keeper.WRITE_COST", 90.0)
+    hint(world, mine, "ada")
+    world.simulation.run(for_=62)
+    assert world.heard() == [BookFailed("no answer within 60 s")]
+    monkeypatch.undo()
+    world.simulation.run(for_=150)
+    assert set(world.disk.entries) == {ADA}
+    assert world.heard()[-1] == BookRecovered()
+
+
 @pytest.mark.parametrize(
     "change",
     [
