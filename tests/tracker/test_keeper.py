@@ -12,7 +12,7 @@ from rookery import runtime
 from rookery.actors import tracker
 from rookery.actors.tracker import BookFailed, BookRecovered, MemoryStorage, NotStored, StorageError
 from rookery.actors.tracker.entries import Batch, Read
-from rookery.actors.tracker.keeper import FLUSH_AFTER, READ_SLICE
+from rookery.actors.tracker.keeper import FLUSH_AFTER, READ_SLICE, WRITE_COST
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
@@ -137,6 +137,25 @@ def test_node_that_is_stopped_in_order_loses_nothing(world: World) -> None:
     world.node.stop()
     assert set(world.disk.entries) == {ADA}
     assert world.disk.closed
+
+
+def test_node_that_is_stopped_while_it_writes_loses_nothing(world: World) -> None:
+    hint(world, world.start(), "ada")
+    world.simulation.run(for_=FLUSH_AFTER + WRITE_COST / 2)
+    assert world.disk.entries == {}
+    world.node.stop()
+    assert set(world.disk.entries) == {ADA}
+
+
+def test_blocks_that_come_from_the_book_are_told_to_who_subscribes_and_are_not_written_again(world: World) -> None:
+    world.start().block(ADA, 100.0).get(timeout=1)
+    world.disk.batches.clear()
+    mine = world.restart()
+    told = world.simulation.mock(runtime.Mailbox, "told")
+    mine.subscribe(told, tracker.PeerBlocked)
+    world.simulation.run(for_=5)
+    assert told.received() == [tracker.PeerBlocked(ADA, WALL_AT_START + 100)]
+    assert world.disk.batches == []
 
 
 def test_blocks_are_in_the_first_gate_of_a_restarted_node_and_end_when_they_should(world: World) -> None:

@@ -326,6 +326,16 @@ def test_migrations_are_done_once_in_order_and_together(tmp_path: Path) -> None:
             schema.migrate(connection, [first])
 
 
+def test_database_of_another_program_is_never_migrated(tmp_path: Path) -> None:
+    first, second = ("CREATE TABLE notes (text TEXT)",), ("DROP TABLE notes",)
+    with contextlib.closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE notes (text TEXT)")
+        connection.execute("PRAGMA user_version = 1")
+        with pytest.raises(schema.Foreign, match="another program's database"):
+            schema.migrate(connection, [first, second])
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]
+
+
 def test_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     first = ("CREATE TABLE notes (text TEXT)",)
     broken = ("CREATE TABLE more (text TEXT)", "ALTER TABLE nothing ADD COLUMN author TEXT")
