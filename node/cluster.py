@@ -86,16 +86,22 @@ class Cluster(Mapping[str, Client]):
 
     @classmethod
     def make(
-        cls, folder: str | os.PathLike[str], count: int, settings: new.Values = MappingProxyType({})
+        cls,
+        folder: str | os.PathLike[str],
+        count: int,
+        settings: new.Values = MappingProxyType({}),
+        *,
+        one_seed: bool = False,
     ) -> list[Path]:
         """Make `count` nodes in `folder`, each with its own key, a free port of loopback, and the others as its peers.
 
-        They are called a, b, c, ... (more than 26: n001, n002, ...). settings: for every node's YAML, by section and
-        key. Returns the YAML files. Raises `new.AlreadyThere`.
+        one_seed: each but the first is told of the first alone, and the membership finds the others. They are called
+        a, b, c, ... (more than 26: n001, n002, ...). settings: for every node's YAML, by section and key. Returns the
+        YAML files. Raises `new.AlreadyThere`.
         """
         letters = list(string.ascii_lowercase[:count])
         names = letters if count <= len(letters) else [f"n{number:03}" for number in range(1, count + 1)]
-        return new.make_cluster(Path(folder), names, settings)
+        return new.make_cluster(Path(folder), names, settings, one_seed=one_seed)
 
     @classmethod
     def launch(

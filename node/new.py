@@ -49,16 +49,21 @@ Values = Mapping[str, Mapping[str, str]]
 """Section, key, value as it stands in YAML: `{"blobs": {"serve_rate": "8MiB"}}`."""
 
 
-def make_cluster(folder: Path, names: Sequence[str], settings: Values) -> list[Path]:
-    """Make nodes in `folder/NAME` that list each other as static peers; their YAML files. settings: of every node."""
+def make_cluster(folder: Path, names: Sequence[str], settings: Values, *, one_seed: bool = False) -> list[Path]:
+    """Make nodes in `folder/NAME`; their YAML files. settings: of every node.
+
+    They list each other as static peers; with one_seed, all find each other through the first.
+    """
     identities = [Identity.generate() for _ in names]
     addresses = [Address(Endpoint("127.0.0.1", port)) for port in free_ports(len(names))]
     peers = [format_peer(each.peer, address) for each, address in zip(identities, addresses, strict=True)]
     for name, identity, address in zip(names, identities, addresses, strict=True):
-        others = [peer for peer in peers if not peer.startswith(str(identity.peer))]
+        known = peers[:1] if one_seed else peers
+        others = [peer for peer in known if not peer.startswith(str(identity.peer))]
+        source = {"source": "membership"} if one_seed else {"source": "static", "admission": "tracked"}
         own: Values = {
             "transport": {"network": "cluster", "listen": str(address)},
-            "tracker": {"source": "static", "admission": "tracked", "peers": f"[{', '.join(others)}]"},
+            "tracker": {**source, "peers": f"[{', '.join(others)}]"},
         }
         sections = {section: {**own.get(section, {}), **settings.get(section, {})} for section in {**own, **settings}}
         make_node(folder / name, _yaml(f"Node {name} of a cluster on this machine.", sections), identity)

@@ -162,6 +162,8 @@ def _cell(name: str, value: object) -> str:
         return ""
     if name in ("until", "since") and isinstance(value, float):
         return moment(value)
+    if name == "rtt" and isinstance(value, float):
+        return f"{value * 1000:.1f} ms"
     if isinstance(value, bool):
         return "yes" if value else ""
     if isinstance(value, Mapping):

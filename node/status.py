@@ -86,10 +86,19 @@ class ConnectionRow:
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
-    """A node that the membership knows. state: `alive`, `suspect` or `down`. since: unix seconds at which it came up or
-    went down."""
+    """A node that the membership knows.
+
+    state: `alive`, `suspect` or `down`. since: unix seconds at which it came up or went down. rtt: seconds that its
+    answers take on average, None before the first. role: `primary` or `secondary`, as its tags say. generation: of its
+    record, from the unix time of its start on. incarnation: how often it has objected to being suspected.
+    """
 
     peer: str
     state: str
     address: str | None
     since: float
+    rtt: float | None
+    role: str
+    generation: int
+    incarnation: int
+    tags: dict[str, str]

@@ -41,7 +41,7 @@ from .mailbox import (
     Subscribe,
 )
 from .swim import State
-from .tags import tags_of
+from .tags import is_secondary, tags_of
 
 __all__ = [
     "Config",
@@ -66,5 +66,6 @@ __all__ = [
     "Seed",
     "State",
     "Subscribe",
+    "is_secondary",
     "tags_of",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ...actors.connections import Connection
-from ...actors.membership import Members
+from ...actors.membership import MemberInfo, Members, is_secondary
 from ...actors.tracker import PeerInfo
+from ...transport import Role
 from ..status import ConnectionRow, MemberRow, PeerRow
 
 _STATES = {"inert": "", "reserved": "connecting", "active": "connected"}
@@ -51,9 +52,19 @@ def connection_rows(connections: tuple[Connection, ...]) -> tuple[ConnectionRow,
 
 def member_rows(members: Members) -> tuple[MemberRow, ...]:
     """Of every node but this one."""
-    rows = []
-    for member in members.others:
-        address = member.record.address
-        state = member.state.name.lower()
-        rows.append(MemberRow(str(member.peer), state, None if address is None else str(address), member.since))
-    return tuple(rows)
+    return tuple(_member_row(member) for member in members.others)
+
+
+def _member_row(member: MemberInfo) -> MemberRow:
+    address = member.record.address
+    return MemberRow(
+        peer=str(member.peer),
+        state=member.state.name.lower(),
+        address=None if address is None else str(address),
+        since=member.since,
+        rtt=member.rtt,
+        role=Role.SECONDARY.value if is_secondary(member.record) else Role.PRIMARY.value,
+        generation=member.record.generation,
+        incarnation=member.incarnation,
+        tags=dict(member.tags),
+    )

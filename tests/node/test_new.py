@@ -41,6 +41,16 @@ def test_nodes_of_a_cluster_list_each_other_and_not_themselves(tmp_path: Path) -
         assert listed == {peer: endpoint for peer, endpoint in peers.items() if peer != me}
 
 
+def test_nodes_of_a_cluster_with_one_seed_list_the_first_alone(tmp_path: Path) -> None:
+    first, *others = Cluster.make(tmp_path, 3, one_seed=True)
+    seed = keyfile.load(first.parent / "node.key").peer
+    assert load(first).tracker.peers == ()
+    for file in others:
+        config = load(file)
+        assert config.tracker.source == "membership"
+        assert [static.peer for static in config.tracker.peers] == [seed]
+
+
 def test_settings_of_a_cluster_are_added_to_every_node(tmp_path: Path) -> None:
     settings = {"blobs": {"serve_rate": "8MiB"}, "transport": {"network": "mine"}}
     for file in Cluster.make(tmp_path, 2, settings):

@@ -1,0 +1,46 @@
+"""What the command line is told of members."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from rookery.actors.membership import MemberInfo, Members, State
+from rookery.actors.membership.tags import encode_tags
+from rookery.node import screen
+from rookery.node.control.rows import member_rows
+from rookery.transport import Address, PeerRecord
+from rookery.transport.testing import NETWORK, Peers
+
+ANN = Peers().identity("ann")
+HERE = Address.parse("tcp://10.0.0.1:7000")
+
+
+def info(tags: dict[str, str], rtt: float | None = 0.0123) -> MemberInfo:
+    record = PeerRecord.sign(ANN, network=NETWORK, address=HERE, generation=7, metadata=encode_tags(tags))
+    return MemberInfo(ANN.peer, State.SUSPECT, 2, record, 1_000.0, rtt)
+
+
+def test_row_of_a_member_says_all_that_is_known_in_values_that_travel() -> None:
+    (row,) = member_rows(Members(others=(info({"role": "secondary", "zone": "a"}),)))
+    assert json.loads(json.dumps(asdict(row))) == {
+        "peer": str(ANN.peer),
+        "state": "suspect",
+        "address": "tcp://10.0.0.1:7000",
+        "since": 1_000.0,
+        "rtt": 0.0123,
+        "role": "secondary",
+        "generation": 7,
+        "incarnation": 2,
+        "tags": {"role": "secondary", "zone": "a"},
+    }
+
+
+def test_member_without_tags_is_a_primary() -> None:
+    (row,) = member_rows(Members(others=(info({}),)))
+    assert (row.role, row.tags) == ("primary", {})
+
+
+def test_round_trip_is_shown_in_milliseconds_and_left_empty_when_there_was_none() -> None:
+    assert screen._cell("rtt", 0.0123) == "12.3 ms"
+    assert screen._cell("rtt", None) == ""
