@@ -1,0 +1,170 @@
+"""Against naive models, by any sequence of calls: the list of members, and the backlog."""
+
+import random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from rookery.actors.membership.swim import Member, State
+from rookery.actors.membership.swim.backlog import Backlog
+from rookery.actors.membership.swim.members import Members
+
+from .rig import name
+
+FEW = settings(max_examples=25, stateful_step_count=30, deadline=None)
+MANY = settings(max_examples=400, stateful_step_count=60, deadline=None)
+
+numbers = st.integers(1, 3)
+updates = st.builds(
+    lambda number, generation, incarnation, state: Member(name(number, generation), incarnation, state),
+    numbers,
+    st.integers(1, 2),
+    st.integers(0, 2),
+    st.sampled_from(State),
+)
+
+
+def replaces(held: Member | None, said: Member) -> bool:
+    """The table of membership reference 3.4 and 3.5, cell by cell."""
+    if held is None or said.id.generation > held.id.generation:
+        return True
+    if said.id.generation < held.id.generation or held.state is State.DOWN:
+        return False
+    higher, equal = said.incarnation > held.incarnation, said.incarnation == held.incarnation
+    return {
+        (State.ALIVE, State.ALIVE): higher,
+        (State.ALIVE, State.SUSPECT): higher or equal,
+        (State.ALIVE, State.DOWN): True,
+        (State.SUSPECT, State.ALIVE): higher,
+        (State.SUSPECT, State.SUSPECT): higher,
+        (State.SUSPECT, State.DOWN): True,
+    }[held.state, said.state]
+
+
+class MembersMachine(RuleBasedStateMachine):
+    """What is held is what the table says, and the choices are made among those it should be made among."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.members, self.model, self.rng = Members(), dict[bytes, Member](), random.Random(0)
+        self.unprobed: set[bytes] = set()
+
+    @rule(said=updates)
+    def apply(self, said: Member) -> None:
+        key = said.id.key
+        held = self.model.get(key)
+        change = self.members.apply(said)
+        assert (change is not None) == replaces(held, said)
+        if change is None:
+            return
+        was_active = held is not None and held.is_active
+        assert (change.previous, change.was_active) == (held, was_active)
+        assert change.replaced == (held.id if held is not None and held.id != said.id else None)
+        self.model[key] = said
+        if said.is_active and not was_active:
+            self.unprobed.add(key)
+        elif not said.is_active:
+            self.unprobed.discard(key)
+
+    @rule(number=numbers, generation=st.integers(1, 2))
+    def remove_if_down(self, number: int, generation: int) -> None:
+        identity = name(number, generation)
+        self.members.remove_if_down(identity)
+        held = self.model.get(identity.key)
+        if held is not None and held.id == identity and not held.is_active:
+            del self.model[identity.key]
+
+    @rule()
+    def forget_down(self) -> None:
+        down = {key for key, held in self.model.items() if not held.is_active}
+        assert set(self.members.forget_down()) == down
+        for key in down:
+            del self.model[key]
+
+    @rule(blocked=st.sets(numbers))
+    def probe(self, blocked: set[int]) -> None:
+        keys = {name(number).key for number in blocked}
+        target = self.members.next_target(self.rng, lambda key: key not in keys)
+        if not self.unprobed - keys:  # a new round
+            self.unprobed = {key for key, held in self.model.items() if held.is_active}
+        if target is None:
+            assert not self.unprobed - keys
+        else:
+            assert target.id.key in self.unprobed - keys
+            self.unprobed.remove(target.id.key)
+
+    @invariant()
+    def holds_what_the_model_holds(self) -> None:
+        active = [held for held in self.model.values() if held.is_active]
+        assert {held.id.key: held for held in self.members} == self.model
+        assert self.members.num_active == len(active) == len(self.members.active_keys)
+        chosen = self.members.choose_active(99, self.rng, lambda key: True)
+        assert sorted(held.id for held in chosen) == sorted(held.id for held in active)
+        others = self.members.choose_down(99, self.rng, lambda key: True)
+        assert sorted(held.id for held in others) == sorted(
+            held.id for held in self.model.values() if not held.is_active
+        )
+
+
+class BacklogMachine(RuleBasedStateMachine):
+    """Copies are spent one by one, most left first, oldest first; nothing is lost or doubled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backlog, self.model, self.serial = Backlog[bytes](), dict[bytes, tuple[int, int, bytes]](), 0
+
+    @rule(key=st.sampled_from([b"a", b"b", b"c", b"d"]), size=st.integers(1, 30), copies=st.integers(1, 4))
+    def add(self, key: bytes, size: int, copies: int) -> None:
+        self.serial += 1
+        self.backlog.add(key, key * size, copies)
+        self.model[key] = (copies, self.serial, key * size)
+
+    @rule(key=st.sampled_from([b"a", b"b", b"e"]))
+    def discard(self, key: bytes) -> None:
+        self.backlog.discard(key)
+        self.model.pop(key, None)
+
+    @rule(room=st.integers(0, 60), most=st.integers(0, 3))
+    def fill(self, room: int, most: int) -> None:
+        expected = []
+        for key in sorted(self.model, key=lambda key: (-self.model[key][0], self.model[key][1])):
+            encoded = self.model[key][2]
+            if len(expected) < most and len(encoded) <= room:
+                room -= len(encoded)
+                expected.append(key)
+        assert self.backlog.fill(room + sum(len(self.model[key][2]) for key in expected), most) == [
+            self.model[key][2] for key in expected
+        ]
+        for key in expected:
+            copies, _, encoded = self.model.pop(key)
+            self.serial += 1
+            if copies > 1:
+                self.model[key] = (copies - 1, self.serial, encoded)
+
+    @invariant()
+    def holds_what_the_model_holds(self) -> None:
+        assert set(self.backlog) == set(self.model)
+        assert self.backlog.size == sum(len(encoded) for _, _, encoded in self.model.values())
+        if self.model:
+            oldest = min(self.model, key=lambda key: self.model[key][:2])
+            assert self.backlog.most_sent() == oldest
+
+
+@pytest.mark.full
+class TestManyMembers(MembersMachine.TestCase):  # type: ignore[misc]
+    settings = MANY
+
+
+@pytest.mark.full
+class TestManyBacklogs(BacklogMachine.TestCase):  # type: ignore[misc]
+    settings = MANY
+
+
+class TestMembers(MembersMachine.TestCase):  # type: ignore[misc]
+    settings = FEW
+
+
+class TestBacklog(BacklogMachine.TestCase):  # type: ignore[misc]
+    settings = FEW

@@ -1,0 +1,207 @@
+"""Whole walks: two members meet, a member lives through everything it can be told, timers of lives that are over."""
+
+import pickle
+from dataclasses import replace
+
+import pytest
+
+from rookery.actors.membership.swim import (
+    Active,
+    Connection,
+    CustomBroadcastError,
+    Defunct,
+    Idle,
+    MemberDown,
+    MemberId,
+    MemberUp,
+    NotUndeadError,
+    Refuted,
+    Rejoin,
+    Rename,
+    SameIdentityError,
+    Suspected,
+    Timer,
+)
+from rookery.actors.membership.swim import errors as swim_errors
+from rookery.actors.membership.swim.messages import Announce, Feed, Message, Ping
+from rookery.actors.membership.swim.timers import ProbeRandomMember, RemoveDown, SendIndirectProbe
+
+from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, next_life, suspect
+
+
+def deliver(source: Rig, target: Rig) -> list[Message]:
+    """Hand over what the source has sent; what that was."""
+    sent = source.take_packets()
+    for _, packet in sent:
+        header = packet.header
+        target.receive(header.src, header.message, packet.updates, header.src_incarnation, header.dst)
+    return [packet.header.message for _, packet in sent]
+
+
+def test_announce_and_feed_make_two_members_know_each_other_and_begin_to_probe() -> None:
+    ours, theirs = Rig(), Rig()
+    theirs.swim.change_identity(ANN, theirs.now, theirs.outbox)
+    theirs.swim.leave_cluster(theirs.outbox)  # what it says of its life as US is said to nobody
+    theirs.swim.change_identity(next_life(ANN), theirs.now, theirs.outbox)
+    theirs.drain()
+    for rig in (ours, theirs):
+        rig.take_notes()
+    ours.swim.announce(ANN, ours.outbox)
+    ours.drain()
+    assert (ours.notes, ours.timers, ours.swim.num_members) == ([], [], 0)
+    assert deliver(ours, theirs) == [Announce()]
+    assert theirs.take_notes() == [MemberUp(US), Active()]
+    assert deliver(theirs, ours) == [Feed()]
+    assert ours.take_notes() == [MemberUp(next_life(ANN)), Active()]
+    for rig, other in ((ours, next_life(ANN)), (theirs, US)):
+        assert rig.waiting(ProbeRandomMember) == [QUIET.probe_period]
+        rig.fire(ProbeRandomMember)
+        assert rig.take_messages() == [(other, Ping(1))]
+
+
+def test_member_is_told_each_change_once_and_in_order_from_first_word_to_last() -> None:
+    rig = Rig(renew=lambda identity: None)
+    told = []
+    for update in (
+        alive(ANN),
+        alive(ANN),
+        suspect(ANN),
+        suspect(ANN),
+        alive(ANN, 1),
+        down(BOB),
+        alive(BOB, 9),
+        alive(CAROL),
+        down(CAROL),
+        down(CAROL),
+        alive(next_life(CAROL)),
+        alive(CAROL, 5),
+        down(next_life(CAROL)),
+        down(ANN),
+        alive(next_life(ANN)),
+        down(US),
+        down(US),
+        alive(next_life(BOB)),
+    ):
+        rig.swim.apply_many([update], True, rig.now, rig.outbox)
+        rig.drain()
+        told += rig.take_notes()
+    assert told == [
+        MemberUp(ANN),
+        Active(),
+        Suspected(ANN),
+        Refuted(ANN),
+        MemberUp(CAROL),
+        MemberDown(CAROL),
+        Rename(CAROL, next_life(CAROL)),
+        MemberUp(next_life(CAROL)),
+        MemberDown(next_life(CAROL)),
+        MemberDown(ANN),
+        Idle(),
+        Rename(ANN, next_life(ANN)),
+        MemberUp(next_life(ANN)),
+        Active(),
+        Defunct(),
+        Rename(BOB, next_life(BOB)),
+        MemberUp(next_life(BOB)),
+    ]
+    rig.swim.reuse_down_identity(rig.now, rig.outbox)
+    rig.drain()
+    assert rig.take_notes() == [Active()]
+    assert rig.swim.connection is Connection.CONNECTED
+
+
+def test_probe_timer_while_isolated_does_nothing_and_raises_nothing() -> None:
+    rig = Rig(knows=[ANN])
+    rig.learn(down(ANN))
+    rig.fire(ProbeRandomMember)
+    assert rig.take_packets() == []
+    rig.hand_back(ProbeRandomMember(10**6))
+    assert (rig.take_packets(), rig.waiting(ProbeRandomMember)) == ([], [])
+
+
+def test_renewal_during_a_probe_leaves_its_timers_without_effect() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    rig.fire(ProbeRandomMember)
+    old: list[Timer] = [timer for timer, _ in rig.timers]
+    rig.timers.clear()
+    rig.swim.apply_many([down(US)], True, rig.now, rig.outbox)
+    rig.drain()
+    assert Rejoin(next_life(US)) in rig.take_notes()
+    rig.take_packets()
+    for timer in old:
+        rig.hand_back(timer)
+    assert rig.take_packets() == []
+    assert rig.swim.counters.incomplete_probe_cycles == 0
+    assert [rig.held(ANN), rig.held(BOB)] == [alive(ANN), alive(BOB)]
+    rig.fire(ProbeRandomMember)
+    rig.fire(SendIndirectProbe)
+    rig.fire(ProbeRandomMember)
+    assert rig.swim.counters.incomplete_probe_cycles == 0
+
+
+def test_timer_of_an_old_life_is_never_taken_for_a_new_one_however_many_lives_lie_between() -> None:
+    rig = Rig(knows=[ANN])
+    old = [timer for timer, _ in rig.timers if not isinstance(timer, RemoveDown)]
+    for generation in range(2, 602):
+        rig.timers.clear()
+        rig.swim.change_identity(MemberId(US.key, generation), rig.now, rig.outbox)
+        rig.drain()
+    rig.take_packets()
+    for timer in old:
+        rig.hand_back(timer)
+    assert rig.take_packets() == []
+    assert len(rig.waiting(ProbeRandomMember)) == 1
+
+
+def test_change_of_identity_restarts_the_timers_and_probes_under_the_new_one() -> None:
+    rig = Rig(knows=[ANN])
+    (before,) = [timer for timer, _ in rig.timers]
+    rig.timers.clear()
+    rig.swim.change_identity(next_life(US), rig.now, rig.outbox)
+    rig.drain()
+    rig.take_packets()
+    assert [timer for timer, _ in rig.timers] != [before]
+    rig.fire(ProbeRandomMember)
+    ((_, packet),) = rig.take_packets()
+    assert packet.header.src == next_life(US)
+
+
+@pytest.mark.parametrize("loses", [US, MemberId(US.key, 0), MemberId(ANN.key, 7)], ids=["same", "earlier", "other"])
+def test_renewal_that_is_no_later_life_of_ours_is_refused_for_good(loses: MemberId) -> None:
+    rig = Rig(knows=[ANN], renew=lambda identity: loses)
+    rig.receive(ANN, updates=[down(US)])
+    assert rig.swim.identity == US
+    assert rig.swim.connection is Connection.UNDEAD
+    assert rig.take_notes() == [Defunct()]
+
+
+def test_forgotten_member_that_returns_is_new() -> None:
+    rig = Rig(replace(QUIET, remove_down_after=5.0), knows=[ANN, BOB])
+    rig.receive(BOB, updates=[down(ANN)])
+    assert rig.waiting(RemoveDown) == [5.0]
+    rig.fire(RemoveDown)
+    assert rig.held(ANN) is None
+    rig.take_notes()
+    rig.receive(ANN)
+    assert rig.take_notes() == [MemberUp(ANN)]
+
+
+@pytest.mark.parametrize(
+    "error", [kind for name in swim_errors.__all__ if (kind := getattr(swim_errors, name)) is not CustomBroadcastError]
+)
+def test_error_says_whether_anything_had_changed_and_can_be_sent_to_another_process(
+    error: type[swim_errors.SwimError],
+) -> None:
+    again = pickle.loads(pickle.dumps(error("why")))
+    assert (type(again), str(again)) == (error, "why")
+    assert again.touched is (error is swim_errors.IndirectForOurselvesError)
+
+
+def test_errors_of_identities_are_refused_before_anything_changes() -> None:
+    rig = Rig(knows=[ANN])
+    with pytest.raises(NotUndeadError):
+        rig.swim.reuse_down_identity(rig.now, rig.outbox)
+    with pytest.raises(SameIdentityError):
+        rig.swim.change_identity(US, rig.now, rig.outbox)
+    assert rig.outbox.drain() == []
+    assert rig.swim.connection is Connection.CONNECTED
