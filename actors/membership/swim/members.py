@@ -93,10 +93,13 @@ class Members:
             self._unprobed.add(key)
         return Change(held, update)
 
-    def remove_if_down(self, identity: MemberId) -> None:
+    def remove_if_down(self, identity: MemberId) -> bool:
+        """Forget exactly this identity if it is Down; says whether it was."""
         held = self.holds(identity)
-        if held is not None and not held.is_active:
-            self.forget(identity.key)
+        if held is None or held.is_active:
+            return False
+        self.forget(identity.key)
+        return True
 
     def forget(self, key: bytes) -> None:
         self.by_key.pop(key, None)

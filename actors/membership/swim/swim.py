@@ -237,7 +237,8 @@ class Swim:
         core = self._core
         match timer:
             case RemoveDown(member):
-                core.members.remove_if_down(member)
+                if core.members.remove_if_down(member):
+                    core.backlog.discard(member.key)
             case ChangeSuspectToDown():
                 probing.declare_down(core, timer, now, outbox)
             case SendNack():
