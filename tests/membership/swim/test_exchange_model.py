@@ -198,10 +198,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         return all(life.up == present - {life.swim.identity.key} for life in here)
 
 
-class TestExchange(ExchangeMachine.TestCase):  # type: ignore[misc]
+class TestExchange(ExchangeMachine.TestCase):  # type: ignore[misc,valid-type]
     settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 
 
 @pytest.mark.full
-class TestExchangeLong(ExchangeMachine.TestCase):  # type: ignore[misc]
+class TestExchangeLong(ExchangeMachine.TestCase):  # type: ignore[misc,valid-type]
     settings = settings(max_examples=300, stateful_step_count=60, deadline=None)

@@ -128,7 +128,7 @@ class BacklogMachine(RuleBasedStateMachine):
 
     @rule(room=st.integers(0, 60), most=st.integers(0, 3))
     def fill(self, room: int, most: int) -> None:
-        expected = []
+        expected: list[bytes] = []
         for key in sorted(self.model, key=lambda key: (-self.model[key][0], self.model[key][1])):
             encoded = self.model[key][2]
             if len(expected) < most and len(encoded) <= room:
@@ -153,18 +153,18 @@ class BacklogMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.full
-class TestManyMembers(MembersMachine.TestCase):  # type: ignore[misc]
+class TestManyMembers(MembersMachine.TestCase):  # type: ignore[misc,valid-type]
     settings = MANY
 
 
 @pytest.mark.full
-class TestManyBacklogs(BacklogMachine.TestCase):  # type: ignore[misc]
+class TestManyBacklogs(BacklogMachine.TestCase):  # type: ignore[misc,valid-type]
     settings = MANY
 
 
-class TestMembers(MembersMachine.TestCase):  # type: ignore[misc]
+class TestMembers(MembersMachine.TestCase):  # type: ignore[misc,valid-type]
     settings = FEW
 
 
-class TestBacklog(BacklogMachine.TestCase):  # type: ignore[misc]
+class TestBacklog(BacklogMachine.TestCase):  # type: ignore[misc,valid-type]
     settings = FEW
