@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -98,7 +99,7 @@ class Gate:
     blocked: frozenset[bytes] = field(default_factory=frozenset)
     blocked_ips: frozenset[str] = field(default_factory=frozenset)
     blocked_subnets: SubnetSet = field(default_factory=SubnetSet)
-    registered_ips: frozenset[str] | None = None
+    registered_ips: AbstractSet[str] | None = None
     packets: frozenset[bytes] | None = None
     cooling: Mapping[PeerId, float] = field(default_factory=lambda: MappingProxyType({}))
     alternatives: tuple[PeerRecord, ...] = ()

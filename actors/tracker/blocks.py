@@ -87,6 +87,8 @@ class Blocks:
 
     def until(self, target: Target, now: float) -> float | None:
         """When this very block ends, monotonic seconds; None if there is none."""
+        if not self:
+            return None
         block = self._get(target)
         return block.until if block is not None and block.until > now else None
 

@@ -102,7 +102,8 @@ class Book:
         """The record has changed."""
         peer, address = record.peer, record.address
         if record.listing is not None or address is None:
-            self._take_out(peer)
+            if self._groups_of(peer):
+                self._take_out(peer)
             return
         proven = record.seen_at is not None
         groups = tuple(self._groups.get(key) or _Group(key) for key in _keys(address, record.source, proven))
@@ -137,7 +138,7 @@ class Book:
 
     def recall(self, peer: PeerId) -> Pace | None:
         """The same, for a record that is made again; None if it has to wait for nothing."""
-        return self._paces.pop(peer, None)
+        return self._paces.pop(peer, None) if self._paces else None
 
     def _groups_of(self, peer: PeerId) -> tuple[_Group, ...]:
         return self._unproven.get(peer) or self._proven.get(peer) or ()

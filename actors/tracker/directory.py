@@ -150,6 +150,7 @@ class Directory:
                 record.forget_address()
             closes += self.table.settle_listed(record, record.peer in moved, now)
             yield 1
+        yield from self.table.register.snapping()
         return Tracked(tuple(moved), tuple(closes))
 
     def overwriting(self, addresses: Mapping[PeerId, Address], now: float) -> Steps[Changes]:
@@ -166,6 +167,7 @@ class Directory:
             else:
                 unchanged.append(peer)
             yield 1
+        yield from self.table.register.snapping()
         if changed:
             self.table.queue.changed = True  # also where only the address of a peer that was due is another one
         return Changes(tuple(changed), tuple(unchanged), tuple(unknown), tuple(closes))
@@ -265,7 +267,7 @@ class Directory:
             record.waits.link_opened()
         if signed is None or not self.learn(signed, now):
             self.table.settle(record, now)
-        self.table.saw(record)
+        self.table.told.saw(peer)
         return Reason.ADDRESS_CHANGED if record.stale else self.table.refusal(peer, now)
 
     def upgraded(self, link: Link) -> Reason | None:
@@ -306,9 +308,10 @@ class Directory:
             gate = replace(gate, registered_ips=table.register.ips if self._config.registers_ips else None)
         if table.trust_changed or gate.version == 0:
             gate = replace(gate, packets=table.packet_keys)
-        if gate is not self._gate or (told and table.told_changed):
-            cooling, alternatives = table.told(now)
-            gate = replace(gate, cooling=MappingProxyType(cooling), alternatives=alternatives)
+        if gate is not self._gate or (told and table.told.changed):
+            table.told.changed = False
+            cooling = MappingProxyType(table.told.cooling(now))
+            gate = replace(gate, cooling=cooling, alternatives=table.alternatives(now))
             self._gate = gate = replace(gate, version=gate.version + 1)
             table.blocks.changed = table.register.changed = table.trust_changed = False
         return gate
@@ -360,7 +363,7 @@ class Directory:
         record = self.table.make(claim.peer)
         ticket = self._hand_out(record, Direction.IN)
         record.pace.accepted(self._config, now)
-        self.table.cool(record, now)
+        self.table.told.cool(record.peer, record.pace.reservable_at, now)
         self.table.settle(record, now)
         return ticket
 
@@ -370,7 +373,7 @@ class Directory:
         if ended.opened_at is not None:
             record.seen_at = now
             record.pace.link_ended(reason, now - ended.opened_at, config, rng, now)
-            self.table.cool(record, now)
+            self.table.told.cool(record.peer, record.pace.reservable_at, now)
         elif ended.ticket.direction is Direction.OUT:
             missed = record.pace.dial_failed(reason, config, rng, now)
             if missed:

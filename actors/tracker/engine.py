@@ -367,7 +367,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _after_change(self, *, disconnect: bool = True) -> None:
         """Push the gate if it has changed, wake the dialling side, follow the blocks' ends, show the numbers."""
         self._push(self._directory.gate(self.now()), disconnect=disconnect)
-        if self._table.told_changed:
+        if self._table.told.changed:
             self.mailbox.tell(TellPeers())
         queue = self._table.queue
         if queue.changed:

@@ -3,13 +3,50 @@
 * An IP is registered while at least one peer behind it may connect: two peers may share one (NAT).
 * A peer whose IP is not known (a DNS name, no address yet) may come from anywhere: while there is one, none is refused.
 * The egress IP counts, never the endpoint's where they differ.
+* The gate gets a snapshot. It is made of many small parts, of which only those are made anew that have changed: with
+  100,000 IPs a whole one would take longer than a handler may.
 """
 
 from __future__ import annotations
 
-from .record import Record
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from itertools import chain
+from typing import TypeVar
 
+from .record import Record
+from .steps import Steps
+
+T = TypeVar("T")
 ANYWHERE = "anywhere"
+_PARTS = 256
+
+
+class IpSet(AbstractSet[str]):
+    """An immutable set of IPs, canonical text."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: tuple[frozenset[str], ...]) -> None:
+        """parts: by hash."""
+        self._parts = parts
+
+    @classmethod
+    def _from_iterable(cls, items: Iterable[T]) -> AbstractSet[T]:
+        """What `&`, `|` and `-` give."""
+        return frozenset(items)
+
+    def __contains__(self, ip: object) -> bool:
+        return ip in self._parts[hash(ip) % _PARTS]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(chain.from_iterable(self._parts)))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} IPs>"
 
 
 class Register:
@@ -17,12 +54,24 @@ class Register:
 
     def __init__(self) -> None:
         self.changed = False
-        self._counts: dict[str, int] = {}
+        self._anywhere = 0
+        self._counts: list[dict[str, int]] = [{} for _ in range(_PARTS)]
+        self._snapshots: list[frozenset[str]] = [frozenset()] * _PARTS
+        self._stale: dict[int, None] = {}
 
     @property
-    def ips(self) -> frozenset[str] | None:
+    def ips(self) -> AbstractSet[str] | None:
         """The registered IPs; None while anybody may come from anywhere."""
-        return None if ANYWHERE in self._counts else frozenset(self._counts)
+        for _ in self.snapping():
+            pass
+        return None if self._anywhere else IpSet(tuple(self._snapshots))
+
+    def snapping(self) -> Steps[None]:
+        """Make the parts of the next snapshot, so that `ips` has little left to do."""
+        for part in list(self._stale):
+            self._snapshots[part] = frozenset(self._counts[part])
+            del self._stale[part]
+            yield 2
 
     def set(self, record: Record, ip: str | None) -> None:
         """The peer may come from `ip` now, from `ANYWHERE`, or (None) not at all."""
@@ -35,7 +84,15 @@ class Register:
         record.registered = ip
 
     def _add(self, ip: str, by: int) -> None:
-        before = self._counts.pop(ip, 0)
+        if ip == ANYWHERE:
+            self._anywhere += by
+            self.changed = self.changed or self._anywhere in (0, by)
+            return
+        part = hash(ip) % _PARTS
+        counts = self._counts[part]
+        before = counts.pop(ip, 0)
         if before + by:
-            self._counts[ip] = before + by
-        self.changed = self.changed or not before or not before + by
+            counts[ip] = before + by
+        if not before or not before + by:
+            self._stale[part] = None
+            self.changed = True

@@ -17,7 +17,7 @@ from ...transport.gatekeeper import Role
 from ...transport.identity import PeerId, possible_curve_key
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
-from .blocks import FOREVER, Blocks, key_of, twin_of
+from .blocks import FOREVER, Blocks, twin_of
 from .book import Book, Bound, network_of
 from .config import Config
 from .dialqueue import DialQueue, Turn
@@ -28,8 +28,8 @@ from .record import Record
 from .register import ANYWHERE, Register
 from .steps import Steps, run
 from .targets import Target, canonical
+from .told import Told
 
-MAX_RECENT = 32
 _AT_ONCE = {
     (trusted, vouched): Turn(NEVER, NEVER, trusted, vouched) for trusted in (True, False) for vouched in (True, False)
 }  # of most peers, so kept once
@@ -45,13 +45,12 @@ class Table:
         self.journal = Journal()
         self.blocks = Blocks()
         self.book = Book(config)
-        self.cooling: dict[PeerId, float] = {}  # until when, monotonic seconds, in order
-        self.recent: dict[PeerId, None] = {}  # connected to lately, oldest first
-        self.told_changed = False  # of what transport tells peers: cooldowns and alternatives
+        self.told = Told()
         self.queue = DialQueue(rng, self._network_of)
         self.register = Register()
         self._config = config
-        self._my_key = key_of(me)
+        self._mine = frozenset((me, twin_of(me)))
+        self._trusted_keys: dict[PeerId, bytes | None] = {}  # as each takes 0.1 ms
         self._records: dict[PeerId, Record] = {}
 
     def __len__(self) -> int:
@@ -94,7 +93,7 @@ class Table:
 
     def is_me(self, peer: PeerId) -> bool:
         """Whether this is our own id, or the one that shares our CURVE key."""
-        return key_of(peer) == self._my_key
+        return peer in self._mine
 
     def refusal(self, peer: PeerId, now: float) -> Reason | None:
         """Why this peer may not connect, whatever its state and wherever from; None if it may."""
@@ -102,7 +101,7 @@ class Table:
             return Reason.SELF
         if self.blocks.until(peer, now) is not None:
             return Reason.BLOCKED
-        return self._mode_refusal(peer)
+        return self._mode_refusal(peer, self._records.get(peer))
 
     def ip_blocked_until(self, record: Record, now: float) -> float | None:
         """When the block ends that holds the IP where the peer would be dialled; None if none does."""
@@ -134,11 +133,10 @@ class Table:
         record = self._records.get(peer)
         return record.known_pace if record is not None else self.book.pace(peer)
 
-    def _mode_refusal(self, peer: PeerId) -> Reason | None:
+    def _mode_refusal(self, peer: PeerId, record: Record | None) -> Reason | None:
         if self._config.admission == "private":
             return None if peer in self.trusted else Reason.PRIVATE
         if self._config.admission == "tracked":
-            record = self._records.get(peer)
             return None if record is not None and record.listing is not None else Reason.NOT_TRACKED
         return None
 
@@ -149,7 +147,9 @@ class Table:
         """The CURVE keys with which packets are exchanged; None for any: only `private` restricts them (FLOWS 2.2)."""
         if self._config.admission != "private":
             return None
-        return frozenset(key for peer in self.trusted if (key := possible_curve_key(peer)) is not None)
+        keys = self._trusted_keys
+        keys.update((peer, possible_curve_key(peer)) for peer in self.trusted if peer not in keys)
+        return frozenset(key for peer in self.trusted if (key := keys[peer]) is not None)
 
     def trust(self, peer: PeerId, now: float) -> bool:
         """Trust a peer: dialled first, and let in by `private`. False if it was trusted already."""
@@ -229,65 +229,45 @@ class Table:
         twin = twin_of(peer)
         return (peer, twin) if twin in self._records else (peer,)
 
-    # What peers are told ---------------------------------------------------------------------------------------------
-
-    def cool(self, record: Record, now: float) -> None:
-        """The record's peer has to wait for its next connection, from now on."""
-        until = record.known_pace.reservable_at
-        if until > now:
-            self.cooling.pop(record.peer, None)
-            self.cooling[record.peer] = until
-            self.told_changed = True
-
-    def saw(self, record: Record) -> None:
-        """The record's peer was connected to: others may be told of it."""
-        self.recent.pop(record.peer, None)
-        self.recent[record.peer] = None
-        if len(self.recent) > MAX_RECENT:
-            del self.recent[next(iter(self.recent))]
-        self.told_changed = True
-
-    def told(self, now: float) -> tuple[dict[PeerId, float], tuple[PeerRecord, ...]]:
-        """Who has to wait and until when, and whom to name to those that are turned away: nobody from `private`."""
-        self.told_changed = False
-        while self.cooling and self.cooling[oldest := next(iter(self.cooling))] <= now:
-            del self.cooling[oldest]
+    def alternatives(self, now: float) -> tuple[PeerRecord, ...]:
+        """Whom to name to peers that are turned away: who was connected to lately; nobody from `private`."""
         if self._config.admission == "private":
-            return dict(self.cooling), ()
-        return dict(self.cooling), tuple(
-            record.signed
-            for record in map(self._records.get, self.recent)
-            if record is not None and record.signed is not None and self._may_be_named(record, now)
-        )
+            return ()
+        records = (self._records[peer] for peer in self.told.recent if peer in self._records)
+        signed = (record.signed for record in records if record.signed is not None)
+        return tuple(each for each in signed if self._may_be_named(each, now))
 
-    def _may_be_named(self, record: Record, now: float) -> bool:
-        if record.signed is None or record.signed.address is None or self.refusal(record.peer, now) is not None:
+    def _may_be_named(self, signed: PeerRecord, now: float) -> bool:
+        if signed.address is None or self.refusal(signed.peer, now) is not None:
             return False
-        return self.blocks.ip_until(record.signed.address.endpoint.ip, now) is None
+        return self.blocks.ip_until(signed.address.endpoint.ip, now) is None
 
     # Keeping what follows from a record ------------------------------------------------------------------------------
 
     def settle(self, record: Record, now: float) -> None:
         """Bring queue, book and register in step with a record that was changed; drop it if nobody needs it."""
-        self.journal.peer(record.peer)
-        self.told_changed = self.told_changed or record.peer in self.recent
-        if record.listing is None and record.hold is None and record.address is None:
+        peer = record.peer
+        self.journal.peer(peer)
+        self.told.touched(peer)
+        if record.address is None and record.hold is None and record.listing is None:
             self._drop(record, now)
             return
-        turn = self._turn(record, now)
+        allowed = self._mode_refusal(peer, record) is None
+        blocked = self.blocks.until(peer, now)
+        turn = self._turn(record, blocked, now) if allowed else None
         if turn is None:
-            self.queue.discard(record.peer)
+            self.queue.discard(peer)
         else:
-            self.queue.put(record.peer, turn)
+            self.queue.put(peer, turn)
         self.book.update(record)
         if self._config.registers_ips:
-            self.register.set(record, self._source(record, now))
+            self.register.set(record, self._source(record) if allowed and blocked is None else None)
 
     def settle_listed(self, record: Record, moved: bool, now: float) -> Closes:
         """Settle; whom to disconnect: who `moved` to another address, or may not connect any more."""
         why = None
         if record.hold is not None:
-            why = Reason.ADDRESS_CHANGED if moved else self._mode_refusal(record.peer)
+            why = Reason.ADDRESS_CHANGED if moved else self._mode_refusal(record.peer, record)
         self.settle(record, now)
         return ((record.peer, why),) if why is not None else ()
 
@@ -315,31 +295,31 @@ class Table:
         self.book.forget(record, now)
         self._records.pop(record.peer, None)
 
-    def _turn(self, record: Record, now: float) -> Turn | None:
-        """When the peer may be dialled; None for never, as things are."""
-        if record.hold is not None or record.listing is Role.SECONDARY or not self.may_dial(record.address):
+    def _turn(self, record: Record, blocked: float | None, now: float) -> Turn | None:
+        """When the peer may be dialled, which is blocked till then; None for never, as things are."""
+        address, listing = record.address, record.listing
+        if record.hold is not None or listing is Role.SECONDARY or not self.may_dial(address):
             return None
-        if self._mode_refusal(record.peer) is not None:
-            return None
-        blocked = max(self.blocks.until(record.peer, now) or NEVER, self.ip_blocked_until(record, now) or NEVER)
-        if blocked == FOREVER:
+        free = max(blocked or NEVER, self.ip_blocked_until(record, now) or NEVER)
+        if free == FOREVER:
             return None
         pace, trusted = record.known_pace, record.peer in self.trusted
-        vouched = record.listing is not None or record.seen_at is not None
-        if pace.is_fresh and blocked == NEVER:
+        vouched = listing is not None or record.seen_at is not None
+        if free == NEVER and pace.is_fresh:
             return _AT_ONCE[trusted, vouched]
-        return Turn(max(pace.quiet_until, blocked), max(pace.dial_at, blocked), trusted, vouched, pace.last_miss)
+        return Turn(max(pace.quiet_until, free), max(pace.dial_at, free), trusted, vouched, pace.last_miss)
 
     def _network_of(self, peer: PeerId) -> Hashable:
         """Where the peer is: its subnet, or its name."""
         record = self._records.get(peer)
         return network_of(record.address) if record is not None and record.address is not None else None
 
-    def _source(self, record: Record, now: float) -> str | None:
-        """Where the gate expects the peer from."""
-        if self.refusal(record.peer, now) is not None:
-            return None
-        egress = record.address.egress_ip if record.address is not None and record.given else None
-        if egress is None:
+    def _source(self, record: Record) -> str | None:
+        """Where the gate expects a peer from that may connect."""
+        address = record.address
+        ip = address.egress_ip if address is not None and record.given else None
+        if address is None or ip is None:
             return ANYWHERE
-        return str(egress) if self._config.allow_private_ips or is_global(egress) else None
+        if not self._config.allow_private_ips and not is_global(ip):
+            return None
+        return address.endpoint.host if address.egress is None else str(ip)
