@@ -2,7 +2,8 @@
 
 * `dialable-100000`: milliseconds to ask for 50 candidates of 100,000 known peers, a tenth of which failed lately.
 * `track-10000`: milliseconds from `track` of 10,000 new peers, with 100,000 known, until it has taken effect.
-* `track-10000-slice`: the longest that one handler of the tracker ran meanwhile, milliseconds.
+* `track-10000-slice`: the longest that one handler of the tracker ran meanwhile, milliseconds of CPU, without Python's
+  collector of cycles; `collector-pause`: the longest that this one took, which grows with all objects of a process.
 * `fan-out-100`: milliseconds from `track` to the last of 100 subscribers, for each of them.
 * `bytes-per-peer`: what a tracked peer takes, address included; `bytes-per-hinted-peer`: one that a record named.
 * `growth-dialable`, `growth-track`: the power of n by which cost grows; n log n would be about 1.1 here.
@@ -20,6 +21,7 @@ import statistics
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -104,41 +106,67 @@ class Listener(runtime.Engine[ListenerMailbox]):
         self.handlers = {tracker.PeerSetUpdate: lambda _message: heard.append(time.perf_counter())}
 
 
-def watch_handlers(engine: runtime.Engine[Any]) -> list[float]:
-    """From now on, how long each handler of this engine runs."""
-    took: list[float] = []
+class Watch:
+    """From now on, how long each handler of an engine runs, and how long the collector did; CPU seconds."""
 
-    def timed(handler: Callable[[Any], object]) -> Callable[[Any], object]:
+    def __init__(self, engine: runtime.Engine[Any]) -> None:
+        self.took: list[float] = []
+        self.collected: list[float] = [0.0]
+        self._began = 0.0
+        gc.callbacks.append(self._collects)
+        for kind, handler in list(engine.dispatch.items()):
+            engine.dispatch[kind] = self._timed(handler)
+
+    def _collects(self, phase: str, _info: object) -> None:
+        if phase == "start":
+            self._began = time.thread_time()
+        else:
+            self.collected.append(time.thread_time() - self._began)
+
+    def _timed(self, handler: Callable[[Any], object]) -> Callable[[Any], object]:
         def run(item: object) -> object:
-            started = time.perf_counter()
+            started, collections = time.thread_time(), len(self.collected)
             try:
                 return handler(item)
             finally:
-                took.append(time.perf_counter() - started)
+                self.took.append(time.thread_time() - started - sum(self.collected[collections:]))
 
         return run
 
-    for kind, handler in list(engine.dispatch.items()):
-        engine.dispatch[kind] = timed(handler)
-    return took
+    def close(self) -> None:
+        gc.callbacks.remove(self._collects)
 
 
-def track(known: int, new: int, runs: int) -> tuple[float, float]:
-    """Medians over several trackers: seconds until a set has taken effect, and of the longest handler meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """Seconds until a set has taken effect, of the longest handler meanwhile, and of the longest collection."""
+
+    total: float
+    slice: float
+    collection: float
+
+
+def track(known: int, new: int, runs: int) -> Tracked:
+    """Medians over several trackers."""
     before = tracker.TrackedPeers(peers(known))
-    totals, longest = zip(*(_track(before, new) for _ in range(runs)), strict=True)
-    return statistics.median(totals), statistics.median(longest)
+    each = [_track(before, new) for _ in range(runs)]
+    return Tracked(
+        statistics.median(one.total for one in each),
+        statistics.median(one.slice for one in each),
+        statistics.median(one.collection for one in each),
+    )
 
 
-def _track(before: tracker.TrackedPeers, new: int) -> tuple[float, float]:
+def _track(before: tracker.TrackedPeers, new: int) -> Tracked:
     with LoopRuntime() as host:
         book = host.start(tracker.Engine, CONFIG, transport=host.start(Net), me=ME)
         book.track(1, before).get(timeout=60)
         peer_set = tracker.TrackedPeers(peers(new))
         gc.collect()
-        took = watch_handlers(host.engines[-1])
+        watch = Watch(host.engines[-1])
         total = seconds(lambda: book.track(2, peer_set).get(timeout=60))
-        return total, max(took)
+        watch.close()
+        return Tracked(total, max(watch.took), max(watch.collected))
 
 
 def fan_out(subscribers: int, runs: int) -> float:
@@ -204,13 +232,14 @@ def measure(quick: bool) -> Iterator[Result]:
     asked = {count: dialable(count, 50) for count in (KNOWN // 10, KNOWN)}
     yield Result(f"dialable-{KNOWN}", asked[KNOWN] * 1e3, "ms")
     tracked = {new: track(KNOWN, new, runs) for new in (NEW // 4, NEW)}
-    yield Result(f"track-{NEW}", tracked[NEW][0] * 1e3, "ms")
-    yield Result(f"track-{NEW}-slice", tracked[NEW][1] * 1e3, "ms")
+    yield Result(f"track-{NEW}", tracked[NEW].total * 1e3, "ms")
+    yield Result(f"track-{NEW}-slice", tracked[NEW].slice * 1e3, "ms")
+    yield Result("collector-pause", tracked[NEW].collection * 1e3, "ms")
     yield Result("fan-out-100", fan_out(100, runs) * 1e3, "ms each")
     yield Result("bytes-per-peer", bytes_per_tracked_peer(KNOWN), "bytes")
     yield Result("bytes-per-hinted-peer", bytes_per_hinted_peer(KNOWN), "bytes")
     yield Result("growth-dialable", exponent(*asked.items()), "exponent")
-    yield Result("growth-track", exponent(*((new, took) for new, (took, _) in tracked.items())), "exponent")
+    yield Result("growth-track", exponent(*((new, one.total) for new, one in tracked.items())), "exponent")
 
 
 if __name__ == "__main__":
