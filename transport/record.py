@@ -17,6 +17,7 @@ its shortest form; the signature covers `rookery-record-1`, a zero byte, and the
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import ip_address
@@ -139,7 +140,8 @@ def _read(data: bytes) -> PeerRecord:
         ]:
             try:
                 address = None if text is None else Address.parse(text)
-                record = PeerRecord(PeerId(peer), address, generation, metadata, network, signature)
+                name = sys.intern(network)  # of thousands of records it is the same
+                record = PeerRecord(PeerId(peer), address, generation, metadata, name, signature)
             except ValueError as error:
                 raise DecodeError(f"record: {error}") from None
         case _:

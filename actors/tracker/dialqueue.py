@@ -24,7 +24,7 @@ from .pace import NEVER
 
 _LOOK_AHEAD = 4  # times `limit`: among how many the networks take turns
 _MOST_AVOIDED = 1024
-_MISS_BITS, _RANDOM_BITS = 56, 24
+_MISS_BITS, _CHANCE_BITS = 32, 18  # with the 3 of a rank what a float holds; a miss in eighths of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,8 @@ class DialQueue:
 
     def _make_ready(self, queued: _Queued) -> None:
         rank, miss = queued.turn.order
-        chance = self._rng.getrandbits(_RANDOM_BITS)
-        queued.key = ((rank << _MISS_BITS) + round(miss * 1000) << _RANDOM_BITS) + chance  # one integer: small, quick
+        chance = self._rng.getrandbits(_CHANCE_BITS)
+        queued.key = float(((rank << _MISS_BITS) + int(miss * 8) << _CHANCE_BITS) + chance)  # one number: small, quick
         queued.ready = True
         self._ready.add(queued)
 
