@@ -28,7 +28,8 @@ SIZES = {"64B": 64, "1KiB": 1024, "64KiB": 65_536, "1MiB": 1_048_576}
 DEFAULT, OURS, BARE = "ours-loop", {"ours-loop": "", "ours-threads": "-threads"}, "bare"
 PRESENT = tuple(rival for rival in RIVALS if installed(rival))
 _TRIPS = 100  # of a slice
-_SLICE = 0.12  # seconds of a stream
+_SLICE = 0.4  # seconds of a stream: long against what the first message of it waits for
+_RIVALS_SLICE = 0.1
 _WARM, _CROWD = 100, 1000  # connections
 
 Compare = Callable[[str, float, str, str, float], Result]
@@ -38,22 +39,22 @@ def throughput(quick: bool) -> Iterator[Result]:
     """Every size, in short slices of each end in turn."""
     with standing((*OURS, BARE, *PRESENT)) as pairs:
         for name, size in SIZES.items():
-            rates = _rates(pairs, size, 7 if quick else 31)
+            rates = _rates(pairs, size, 5 if quick else 15)
             yield from _beside(more_is_better, f"throughput-{name}", "messages/s", rates)
 
 
 def _rates(pairs: Mapping[str, Pair], size: int, slices: int) -> dict[str, float]:
     """Messages per second of each end: the median of its slices."""
-    times = {end: _enough(pair, size) for end, pair in pairs.items()}
+    times = {end: _enough(pair, size, _RIVALS_SLICE if end in RIVALS else _SLICE) for end, pair in pairs.items()}
     return _medians(pairs, slices, lambda end, pair: times[end] / pair.stream(size, times[end]))
 
 
-def _enough(pair: Pair, size: int) -> int:
-    """How many messages take about as long as a slice."""
+def _enough(pair: Pair, size: int, wanted: float) -> int:
+    """How many messages take about so many seconds."""
     times = 16
-    while (seconds := pair.stream(size, times)) < _SLICE / 4:
+    while (seconds := pair.stream(size, times)) < wanted / 4:
         times *= 4
-    return max(8, int(times * _SLICE / seconds))
+    return max(8, int(times * wanted / seconds))
 
 
 def round_trip(quick: bool) -> Iterator[Result]:

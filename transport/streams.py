@@ -94,11 +94,15 @@ class StreamsPart:
         else:
             outbox.append((message.channel, payload))
             live.outbox_bytes += size
-            if not live.dirty and live.retry is None:
+            if live.retry is not None:
+                return
+            if not live.dirty:
                 live.dirty = True
                 self._dirty.append(live)
                 if not self._flushing:
                     self._flush_soon()
+            elif len(outbox) >= MAX_BATCH_MESSAGES or live.outbox_bytes >= BATCH_BYTES:
+                self.drain(live)  # a whole batch gains nothing by waiting for what was told behind it
 
     def _lose(self, live: Live, cause: str, words: str, **facts: int) -> None:
         """Count a message that cannot wait. A link's first is logged; how many it were is told when the link ends."""
@@ -121,14 +125,15 @@ class StreamsPart:
         dirty, self._dirty = self._dirty, []
         for live in dirty:
             live.dirty = False
-            self.drain(live)
+            if live.retry is None:
+                self.drain(live)
 
     def drain(self, live: Live) -> None:
         """Send until the outbox is empty or the wire is full."""
         core = self._core
         live.retry = None
         while live.outbox and live.link.id in core.links.by_id:
-            batch, size = _next_batch(live)
+            batch, size = next_batch(live)
             sent = core.wire.send(live.route, encode_batch(batch))
             if sent is Sent.FULL:
                 live.retry_delay = min(max(2 * live.retry_delay, _FIRST_RETRY), _LAST_RETRY)
@@ -243,7 +248,7 @@ class StreamsPart:
                 pass  # it is asked again at the next beat
 
 
-def _next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
+def next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
     """The first messages of the outbox that fit a batch, at least one, and their bytes."""
     if len(live.outbox) == 1 or (len(live.outbox) <= MAX_BATCH_MESSAGES and live.outbox_bytes <= BATCH_BYTES):
         return list(live.outbox), live.outbox_bytes
