@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import NodeConfig
 from ..transport.identity import PeerId
-from . import logs
+from . import collector, logs
 from .node import Node
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(config: NodeConfig, *, while_stdin: bool, make: Callable[[NodeConfig], N
     node = make(config)
     handler = logs.configure(config.log, sys.stderr)
     try:
-        with _ended_by_signals(node, while_stdin):
+        with collector.short_pauses(), _ended_by_signals(node, while_stdin):
             try:
                 with node:
                     node.stopped.wait()

@@ -42,8 +42,8 @@ FLUSH_AFTER = 0.5
 """Seconds from a change to its batch. As much again is left for the writing: together the second that may be lost."""
 WRITE_SLICE = 500
 """Peers in a batch."""
-READ_SLICE = 500
-"""Peers read at a time."""
+READ_SLICE = 100
+"""Peers read at a time: the pool has the interpreter for 2 ms."""
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 LOOK_AT_CLOCK = 60.0
 """Seconds between two looks whether the wall clock was set."""
