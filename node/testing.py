@@ -14,6 +14,7 @@
 * After `crash` or `stop` a node is gone. `restart` gives another one with the same name, key, IP and settings; what
   lived in memory is lost, but for the address book, which is what it has on its disk: `nodes.books["bob"]`.
 * Latency, loss and partitions are those of `simulation.network`, by the nodes' names.
+* What must hold in every node is looked at after each message, and more of it after each `run`: see `invariants.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ from ..transport import Identity, PeerId
 from ..transport.simulated_wire import SimulatedInternet, SimulatedWire
 from ..transport.testing import NETWORK, Peers
 from .composition import ANSWER_WITHIN, Actors
+from .invariants import InvariantBroken, Invariants
 from .stores.memory import MemoryStore
+
+__all__ = ["InvariantBroken", "Invariants", "Plan", "SimulatedNodes", "WholeNode", "settings"]
 
 Sections = Mapping[str, Mapping[str, Any]]
 """Settings that differ from the defaults, by section and field: `{"maintenance": {"max_connections": 16}}`."""
@@ -123,6 +127,7 @@ class SimulatedNodes:
         self.simulation = simulation
         self.kind = kind
         self.internet = SimulatedInternet(simulation)
+        self.invariants = Invariants(simulation)
         self.known = Peers()
         self.all: dict[str, WholeNode] = {}
         """The newest of each name, also those that have ended."""
@@ -179,8 +184,14 @@ class SimulatedNodes:
         self.simulation.network.heal()
 
     def run(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Let virtual time pass, then see that every node agrees with itself. Raises InvariantBroken."""
         self.simulation.run(for_=seconds)
+        self.check()
+
+    def check(self) -> None:
+        """See that every node agrees with itself, as it must when no message waits. Raises InvariantBroken."""
+        self.simulation.settle()
+        self.invariants.check_settled(node.runtime for node in self.running)
 
     def run_until(self, condition: Callable[[], object], *, within: float, every: float = 0.05) -> None:
         """Look at `condition` every so many virtual seconds until it is true. Raises SimulationStuck.
@@ -190,6 +201,7 @@ class SimulatedNodes:
         end = self.simulation.time + within
         while self.simulation.time < end:
             if condition():
+                self.check()
                 return
             self.simulation.run(for_=min(every, end - self.simulation.time))
         self.simulation.run_until(condition, within=0)

@@ -53,6 +53,11 @@ class Dispatch(dict[type, Handler]):
         self[Resolved] = self._on_resolved
         self[Mark] = self._on_mark
 
+    @property
+    def owed(self) -> tuple[Message, ...]:
+        """Requests whose answer comes later and has not come yet."""
+        return tuple(self._owed.values())
+
     def abandon(self, cause: BaseException | None) -> None:
         """The engine is gone: who still waits for a later answer gets `EngineGone`."""
         inbox = self._engine.mailbox.inbox

@@ -69,6 +69,7 @@ class Simulation(SimulatedNode):
         self._types = _Numbers()
         self._recent: deque[tuple[float, Engine[Any], object]] = deque(maxlen=_TRACE)
         self.handled = 0
+        self._observers: list[Callable[[Engine[Any], object], object]] = []
         self.nodes: dict[str, SimulatedNode] = {}
         self.network = Network(self, random.Random(f"{seed}/network"))
         super().__init__(self, "")
@@ -113,6 +114,13 @@ class Simulation(SimulatedNode):
         if timeout is None:
             raise SimulationStuck(f"nobody will answer (seed {self.seed!r})\n{self.trace()}")
         self.time = max(self.time, end)
+
+    def observe(self, observer: Callable[[Engine[Any], object], object]) -> None:
+        """Call `observer(engine, item)` after each handled message, of any node; what it raises ends the run.
+
+        It must change nothing: the run is the same with it and without.
+        """
+        self._observers.append(observer)
 
     def digest(self) -> str:
         """16 hex digits over everything that happened so far."""
@@ -202,6 +210,7 @@ class Simulation(SimulatedNode):
         next timer. Whoever is called outside a handler finds no engine running.
         """
         running, ready, draw, types = context.running, self._ready, self._order, self._types
+        observers = self._observers
         remember, note = self._recent.append, self._undigested.append
         for _ in range(most):
             if until is not None and self._holds(until):
@@ -226,6 +235,8 @@ class Simulation(SimulatedNode):
                     handlers[kind](item)
                 except BaseException as error:
                     self._raised(engine, item, error)
+                for observe in observers:
+                    observe(engine, item)
             if inbox.stopping:
                 self._stopped(engine)
             elif not (urgent or control or data):

@@ -19,7 +19,7 @@ from .config import Config
 from .core import Core, Late, Receiver, SayBye, Shut, WireFactory
 from .dialling import DiallingPart, TryConnect
 from .errors import DecodeError
-from .gatekeeper import Gate, Gatekeeper
+from .gatekeeper import Gate, Gatekeeper, Ticket
 from .identity import Identity, PeerId, curve_key
 from .links import Dialling, Joining, Live, PacketLink
 from .mailbox import (
@@ -146,6 +146,14 @@ class Engine(Core):
         for dial in list(self.links.dials.values()):
             self.dialling.fail(dial, Reason.SHUTDOWN)
         self.wire.close()
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """Every ticket that a dial, a handshake or a connection holds. For tests, between two messages."""
+        joinings = [joining for each in self.links.joining.values() for joining in each]
+        tickets = [dial.ticket for dial in self.links.dials.values()]
+        tickets += [joining.ticket for joining in joinings if joining.ticket is not None]
+        return (*tickets, *(live.ticket for live in self.links.by_id.values()))
 
     # Commands --------------------------------------------------------------------------------------------------------
 

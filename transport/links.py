@@ -125,6 +125,11 @@ class Slots:
         """Slots taken now."""
         return self._used["total"]
 
+    @property
+    def inbound(self) -> int:
+        """Slots taken by others' dials now."""
+        return self._used["inbound"]
+
     def take_outbound(self) -> Reason | None:
         """Take a slot for a dial, or say why not. Its IP is not known yet and does not count."""
         if self.used >= self._most["total"]:

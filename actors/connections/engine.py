@@ -142,6 +142,11 @@ class Engine(runtime.Engine[Mailbox]):
         if hard_limit is not None:
             self._check_limit(hard_limit)
 
+    @property
+    def link_ids(self) -> frozenset[int]:
+        """The links that are there, closing ones too. For tests and simulations, between two messages."""
+        return frozenset(self._table.link_ids())
+
     def on_start(self) -> None:
         """Protect whom the configuration names, and begin to look."""
         for peer in self._config.protected:

@@ -286,6 +286,13 @@ class Directory:
         self.table.settle(record, now)
         return True
 
+    def holds(self) -> Iterator[Hold]:
+        """Every ticket that is out, also those that a newer one of their peer supersedes."""
+        for peer in self.table.peers():
+            record = self.table.get(peer)
+            assert record is not None  # it is among the peers
+            yield from (hold for hold in (record.hold, record.superseded) if hold is not None)
+
     def is_held(self, peer: PeerId) -> bool:
         """Whether the peer is reserved or active."""
         record = self.table.get(peer)

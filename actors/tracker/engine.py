@@ -59,6 +59,7 @@ from .mailbox import (
     Unblock,
 )
 from .metrics import Metrics
+from .record import Hold
 from .sets import PeerSet, TrackedPeers
 from .slicing import Slices
 from .steps import Steps
@@ -152,6 +153,11 @@ class Engine(runtime.Engine[Mailbox]):
     def on_stop(self) -> None:
         """What is not in the address book yet is written now."""
         self._keeper.stop()
+
+    @property
+    def held(self) -> tuple[Hold, ...]:
+        """Every ticket that is out, superseded ones too. For tests and simulations, between two messages."""
+        return tuple(self._directory.holds())
 
     # The application -------------------------------------------------------------------------------------------------
 

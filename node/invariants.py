@@ -1,0 +1,134 @@
+"""What must hold in every node of a simulation, whatever its peers and the network do.
+
+After each message:
+
+* The hard limits of transport are kept.
+* No two dials, handshakes or connections hold one ticket.
+* A ticket is released at most once.
+* Whoever hears of links hears `Opened` of each before its `Closed`, and exactly one of each.
+* Transport has no dial, handshake, connection or packet link with whom its gate blocks: nothing of them is delivered.
+
+Whenever no message waits in the node (`check_settled`):
+
+* Transport and tracker know the same tickets, those of replaced links too.
+* Transport and connections know the same links; the peers of those are Active in the tracker, and nobody else is.
+* Each dial, handshake and connection has its slot, and nobody else has one.
+
+At the end of what a test does (`check_answered`): nobody waits for an answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from ..actors import connections, tracker
+from ..runtime import Engine, SimulatedNode, Simulation
+from ..transport import Closed, Opened
+from ..transport import Engine as Transport
+
+E = TypeVar("E", bound=Engine[Any])
+
+
+class InvariantBroken(AssertionError):
+    """Something that must hold does not; the text says what, in which node, and the last messages."""
+
+
+class Invariants:
+    """Looks at every node of a simulation that is composed as `Node` is. Changes nothing."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        """Look on from now on."""
+        self._simulation = simulation
+        self._open: dict[Engine[Any], set[int]] = {}
+        self._gone: dict[Engine[Any], set[int]] = {}
+        self._released: dict[Engine[Any], set[int]] = {}
+        simulation.observe(self._handled)
+
+    # After each message ----------------------------------------------------------------------------------------------
+
+    def _handled(self, engine: Engine[Any], item: object) -> None:
+        match item:
+            case Opened():
+                self._hears_opened(engine, item.link.id)
+            case Closed():
+                self._hears_closed(engine, item.link_id)
+            case tracker.Released():
+                self._hears_released(engine, item.ticket.id)
+        if isinstance(engine, Transport):
+            self._look_at(engine)
+
+    def _hears_opened(self, engine: Engine[Any], link: int) -> None:
+        opened = self._open.setdefault(engine, set())
+        if link in opened or link in self._gone.get(engine, ()):
+            self._broken(engine, f"heard twice that link {link} opened")
+        opened.add(link)
+
+    def _hears_closed(self, engine: Engine[Any], link: int) -> None:
+        if link not in self._open.get(engine, ()):
+            self._broken(engine, f"heard that link {link} closed, which was not open to it")
+        self._open[engine].remove(link)
+        self._gone.setdefault(engine, set()).add(link)
+
+    def _hears_released(self, engine: Engine[Any], ticket: int) -> None:
+        released = self._released.setdefault(engine, set())
+        if ticket in released:
+            self._broken(engine, f"ticket {ticket} was released twice")
+        released.add(ticket)
+
+    def _look_at(self, engine: Transport) -> None:
+        config, slots = engine.config, engine.slots
+        if slots.used > config.max_connections:
+            self._broken(engine, f"{slots.used} slots are taken (allowed: {config.max_connections})")
+        if slots.inbound > config.max_inbound:
+            self._broken(engine, f"{slots.inbound} inbound slots are taken (allowed: {config.max_inbound})")
+        twice = [ticket for ticket, times in Counter(engine.tickets).items() if times > 1]
+        if twice:
+            self._broken(engine, f"two links or handshakes hold {twice}")
+        gate = engine.gate
+        if gate is not None and (gate.blocked or gate.blocked_ips or gate.blocked_subnets):
+            for peer, key, ip in engine.links.sources():
+                if key in gate.blocked or gate.blocks_ip(ip):
+                    self._broken(engine, f"there is still something of {peer.short} at {ip}, which the gate blocks")
+
+    # When nothing waits ----------------------------------------------------------------------------------------------
+
+    def check_settled(self, nodes: Iterable[SimulatedNode]) -> None:
+        """Of those nodes in which no message waits: all that run and are not paused, after `Simulation.settle`."""
+        for node in nodes:
+            if not (node.crashed or node.stopped or any(engine.mailbox.inbox for engine in node.engines)):
+                self._check_settled(node)
+
+    def _check_settled(self, node: SimulatedNode) -> None:
+        net, peers = _only(node, Transport), _only(node, tracker.Engine)
+        ours, theirs = set(net.tickets), {hold.ticket for hold in peers.held}
+        if ours != theirs:
+            self._broken(net, f"tickets of transport alone: {ours - theirs}, of the tracker alone: {theirs - ours}")
+        open_here = {link: live.link.peer for link, live in net.links.by_id.items()}
+        conns = _only(node, connections.Engine)
+        if conns.link_ids != set(open_here):
+            self._broken(conns, f"knows the links {set(conns.link_ids)}, transport has {set(open_here)}")
+        active = {hold.ticket.peer for hold in peers.held if hold.opened_at is not None}
+        if active != set(open_here.values()):
+            self._broken(peers, f"holds {active} for active, transport is connected to {set(open_here.values())}")
+        there = len(net.links.dials) + sum(map(len, net.links.joining.values())) + len(open_here)
+        if net.slots.used != there:
+            self._broken(net, f"{net.slots.used} slots are taken by {there} dials, handshakes and connections")
+
+    # At the end ------------------------------------------------------------------------------------------------------
+
+    def check_answered(self, nodes: Iterable[SimulatedNode]) -> None:
+        """Nobody waits for an answer in these nodes any more."""
+        for node in nodes:
+            for engine in node.engines:
+                if engine.dispatch.owed:
+                    self._broken(engine, f"owes answers to {engine.dispatch.owed}")
+
+    def _broken(self, engine: Engine[Any], words: str) -> None:
+        raise InvariantBroken(f"{engine.actor_urn}: {words}\n{self._simulation.trace()}")
+
+
+def _only(node: SimulatedNode, kind: type[E]) -> E:
+    (engine,) = (engine for engine in node.engines if isinstance(engine, kind))
+    return engine
