@@ -123,7 +123,7 @@ class AcceptingPart:
         core.on_reply(reply, lambda verdict: self._verdict(joining, reply, verdict), within=core.config.verdict_timeout)
 
     def _moved(self, joining: Joining) -> Ticket | None:
-        """The ticket that moves to this claim: of the link it replaces, or of our dial that it supersedes."""
+        """The ticket whose reservation moves to this claim: of the link it replaces, or of the dial it supersedes."""
         if joining.replaces is not None:
             return joining.replaces.ticket
         dial = self._core.links.dials.get(joining.record.peer)
@@ -170,7 +170,7 @@ class AcceptingPart:
                 cancel(joining.deadline)
                 old = core.links.live.get(link.peer)
                 if old is not None:
-                    core.close(old, Reason.REPLACED, release=False)
+                    core.close(old, Reason.REPLACED)
                 key = joining.source.curve_key
                 core.opened(Live(link, joining.ticket, joining.route, None, key, heard_at=core.now()))
             case _:

@@ -130,8 +130,8 @@ class Core(runtime.Engine[Mailbox]):
 
     # End -------------------------------------------------------------------------------------------------------------
 
-    def close(self, live: Live, reason: Reason, *, release: bool = True, words: bool = True) -> None:
-        """End a connection. release: give the ticket back (not if it moved). words: tell the other side why."""
+    def close(self, live: Live, reason: Reason, *, words: bool = True) -> None:
+        """End a connection. words: tell the other side why."""
         link = live.link
         if self.links.by_id.pop(link.id, None) is None:
             return
@@ -157,8 +157,7 @@ class Core(runtime.Engine[Mailbox]):
             self.shut(live.route)
         self.emit(Closed(link.id, link.peer, reason, live.lost, unconfirmed))
         self.slots.give_back(link.direction, link.ip)
-        if release:
-            self.gatekeeper.released(live.ticket, reason)
+        self.release(live.ticket, reason)
         self.link_judged(live, False)
 
     def shut(self, route: Route) -> None:
@@ -203,9 +202,6 @@ class Core(runtime.Engine[Mailbox]):
         self.log.info("inbound refused", peer=peer.short, reason=reason.value, ip=joining.source.ip)
         self.refuse(joining.route, reason, alternatives)
         self.slots.give_back(Direction.IN, joining.source.ip)
-        old = joining.replaces
-        if joining.ticket is not None and old is not None and old is self.links.live.get(peer):
-            self.close(old, Reason.REPLACED, release=False)  # its ticket has moved to this claim
         self.release(joining.ticket, reason)
 
     def release(self, ticket: Ticket | None, reason: Reason) -> None:

@@ -1,7 +1,6 @@
 """The outbound flow (FLOWS 3.1, steps 4 to 7): slot, name, connect, Hello, verdict, Ready.
 
-Every way out of a dial gives its slot back and reports its ticket released exactly once, or moves the ticket to the
-claim that superseded it.
+Every way out of a dial gives its slot back and reports its ticket released exactly once.
 """
 
 from __future__ import annotations
@@ -231,9 +230,10 @@ class DiallingPart:
             dial.deadline = core.deadline(within, dial)
 
     def supersede(self, dial: Dialling) -> None:
-        """The peer's own dial goes first: end ours without releasing the ticket, which moves to that claim."""
+        """The peer's own dial goes first, with a ticket of its own."""
         self._abandon(dial, Reason.SUPERSEDED, words=False)
         self._core.slots.give_back(Direction.OUT, "")
+        self._core.release(dial.ticket, Reason.SUPERSEDED)
 
     def _abandon(self, dial: Dialling, reason: Reason, *, words: bool) -> None:
         self._forget(dial)
