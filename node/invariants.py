@@ -2,7 +2,8 @@
 
 After each message:
 
-* The hard limits of transport are kept.
+* The hard limits of transport are kept, counted by peers: one that dials again while its link lives, or while we dial
+  it, has a place more until it is clear which of the two stays.
 * No two dials, handshakes or connections hold one ticket.
 * A ticket is released at most once.
 * Whoever hears of links hears `Opened` of each before its `Closed`, and exactly one of each.
@@ -25,7 +26,7 @@ from typing import Any, TypeVar
 
 from ..actors import connections, tracker
 from ..runtime import Engine, SimulatedNode, Simulation
-from ..transport import Closed, Opened
+from ..transport import Closed, Direction, Opened
 from ..transport import Engine as Transport
 
 E = TypeVar("E", bound=Engine[Any])
@@ -78,11 +79,14 @@ class Invariants:
         released.add(ticket)
 
     def _look_at(self, engine: Transport) -> None:
-        config, slots = engine.config, engine.slots
-        if slots.used > config.max_connections:
-            self._broken(engine, f"{slots.used} slots are taken (allowed: {config.max_connections})")
-        if slots.inbound > config.max_inbound:
-            self._broken(engine, f"{slots.inbound} inbound slots are taken (allowed: {config.max_inbound})")
+        config, links = engine.config, engine.links
+        came_in = {peer for peer, live in links.live.items() if live.link.direction is Direction.IN}
+        inbound = came_in.union(links.joining)
+        if len(inbound) > config.max_inbound:
+            self._broken(engine, f"{len(inbound)} peers came in (allowed: {config.max_inbound})")
+        there = len(inbound.union(links.live, links.dials))
+        if there > config.max_connections:
+            self._broken(engine, f"{there} peers have a link or will (allowed: {config.max_connections})")
         twice = [ticket for ticket, times in Counter(engine.tickets).items() if times > 1]
         if twice:
             self._broken(engine, f"two links or handshakes hold {twice}")

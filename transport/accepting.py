@@ -77,7 +77,8 @@ class AcceptingPart:
         tie = settle(core.me, record, live, dialling=dial is not None)
         for earlier in core.links.joinings(peer):  # the same side dials again: its earlier try is dead
             core.drop(earlier, Reason.REPLACED)
-        reason = core.slots.take_inbound(source.ip, force=tie is not Tie.NONE)
+        rival = live.link.direction if live is not None else Direction.OUT if dial is not None else None
+        reason = core.slots.take_inbound(source.ip, rival=rival)
         if reason is not None:
             core.log.info("inbound refused", peer=peer.short, reason=reason.value, ip=source.ip)
             core.refuse(route, reason, core.alternatives_for(peer, source.ip))

@@ -125,11 +125,6 @@ class Slots:
         """Slots taken now."""
         return self._used["total"]
 
-    @property
-    def inbound(self) -> int:
-        """Slots taken by others' dials now."""
-        return self._used["inbound"]
-
     def take_outbound(self) -> Reason | None:
         """Take a slot for a dial, or say why not. Its IP is not known yet and does not count."""
         if self.used >= self._most["total"]:
@@ -137,16 +132,20 @@ class Slots:
         self._used["total"] += 1
         return None
 
-    def take_inbound(self, ip: str, *, force: bool = False) -> Reason | None:
-        """Take a slot for an inbound handshake. force: it or the link or dial it competes with ends soon."""
+    def take_inbound(self, ip: str, *, rival: Direction | None = None) -> Reason | None:
+        """Take a slot for an inbound handshake.
+
+        rival: of the peer's link, or of our dial to it, when there is one; only one of the two will stay, so where the
+        other has its place there is one for this.
+        """
         net = subnet(ip_address(ip))
-        full = (
-            self.used >= self._most["total"]
-            or self._used["inbound"] >= self._most["inbound"]
+        full = rival is None and self.used >= self._most["total"]
+        full_inbound = rival is not Direction.IN and (
+            self._used["inbound"] >= self._most["inbound"]
             or self._used[ip] >= self._per_ip
             or self._used[net] >= self._per_subnet
         )
-        if full and not force:
+        if full or full_inbound:
             return Reason.TOO_MANY
         self._used.update(("total", "inbound", ip, net))
         return None

@@ -64,11 +64,19 @@ def test_slots_are_limited_per_ip_and_per_subnet() -> None:
     assert slots.take_inbound("10.0.1.3") is None
 
 
-def test_slot_of_a_replacement_is_given_beyond_the_limit() -> None:
+def test_slot_beside_the_peers_own_inbound_link_is_given_beyond_every_limit() -> None:
     slots = Slots(total=1, inbound=1, per_ip=1, per_subnet=1)
     slots.take_inbound("10.0.0.1")
-    assert slots.take_inbound("10.0.0.1", force=True) is None
-    assert slots.used == 2
+    assert slots.take_inbound("10.0.0.1", rival=Direction.IN) is None
+    assert slots.take_inbound("10.0.0.1") is Reason.TOO_MANY
+
+
+def test_slot_beside_our_own_dial_is_given_beyond_the_total_and_not_beyond_the_inbound_limit() -> None:
+    slots = Slots(total=1, inbound=1, per_ip=1, per_subnet=1)
+    slots.take_outbound()
+    assert slots.take_inbound("10.0.0.1", rival=Direction.OUT) is None
+    assert slots.take_inbound("10.0.0.2", rival=Direction.OUT) is Reason.TOO_MANY
+
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["10.0.0.1", "10.0.0.2", "10.1.0.1"])), max_size=30))
