@@ -78,7 +78,6 @@ def test_slot_beside_our_own_dial_is_given_beyond_the_total_and_not_beyond_the_i
     assert slots.take_inbound("10.0.0.2", rival=Direction.OUT) is Reason.TOO_MANY
 
 
-
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["10.0.0.1", "10.0.0.2", "10.1.0.1"])), max_size=30))
 def test_slots_given_back_can_be_taken_again(wanted: list[tuple[bool, str]]) -> None:
     slots = Slots(total=10, inbound=6, per_ip=3, per_subnet=4)
