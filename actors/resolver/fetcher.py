@@ -221,12 +221,12 @@ class Fetcher(Generic[P]):
         return request
 
     def pop_missing(self, request_id: int, link: int, now: float) -> Active[P] | None:
-        """The request that "no data" answers: the peer is charged the time it took, the key waits again."""
+        """The request that "no data" answers: the peer is charged the time the key lost, and the key waits again."""
         if not self._requests.answered_by(request_id, link):
             return None
         request = self._fail(request_id, now)
         if self._peers.is_rated(request.peer):
-            self.scores.missing(request.peer, now - request.sent_at)
+            self.scores.missing(request.peer, now - request.sent_at + self._retry_delay)
         return request
 
     def rate_answer(self, peer: P, elapsed: float, size: int) -> None:

@@ -5,7 +5,8 @@ in floats, so that no rounding flattens small differences. One sample:
 
 * an answer with bytes costs the time it took; above `ANSWER_UNIT` bytes, its time per `ANSWER_UNIT`. Below that
   size latency is what matters, above it bytes per time, and a peer is not punished for large values;
-* "no data" costs its own elapsed time, so honesty beats silence;
+* "no data" costs its own elapsed time, and the delay after which the key can be asked for elsewhere: honesty beats
+  silence, and who is quick to say that he has nothing is not asked before who takes a little longer to send it;
 * a time-out or a refused send costs `fetch_timeout`, and nothing ever costs more.
 
 A peer without a sample stands at the median of the peers that have one, or at `initial` while nobody has. It moves with
@@ -51,7 +52,7 @@ class Scores(Generic[P]):
         self._record(peer, elapsed * min(1.0, ANSWER_UNIT / max(size, 1)))
 
     def missing(self, peer: P, elapsed: float) -> None:
-        """The peer said after `elapsed` seconds that it has no data."""
+        """The peer said that it has no data, and the key lost `elapsed` seconds by it."""
         self._record(peer, elapsed)
 
     def failed(self, peer: P) -> None:

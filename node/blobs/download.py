@@ -10,6 +10,9 @@ Rules, each with a test in `tests/blobs/test_download.py`:
   has a window of `limit` blocks under way and nothing to remember. They may arrive in any order.
 * Memory is bounded by `limit` manifests per level, not by the size of the file: the tree is walked as blocks arrive,
   the manifests nearest to chunks first. A block that is wanted at many places at the same time is wanted once.
+* With an `rng` the children of a manifest are named in random order. So those who fetch a file at the same time come to
+  hold different parts of it, and have them from each other: in the file's order all of them would ask for the same
+  part, which only the origin has. Without one they are named in the file's order.
 * Ask the store before the network, for every wanted key: that is how a download resumes, and how a chunk that comes
   again later in the file costs nothing. `resume` does it.
 * A value that does not hash to its key is `FALSE`: who sent it lies. One that does, and yet does not fit its place,
@@ -19,6 +22,8 @@ Rules, each with a test in `tests/blobs/test_download.py`:
 
 import hashlib
 import heapq
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -64,15 +69,17 @@ class _Cursor:
 
     manifest: Manifest
     times: int
+    order: Sequence[int]
     index: int = 0
 
 
 class Download:
     """One file on its way in. Not safe for use by two threads at a time. Raises ValueError for a bad key."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, rng: random.Random | None = None) -> None:
         check_key(key)
         self.key = key
+        self._rng = rng
         self.failure: str | None = None
         """Why the file can never be complete, whoever serves it."""
         self._done = 0
@@ -134,11 +141,14 @@ class Download:
     def _open(self, manifest: Manifest, times: int) -> None:
         if len(manifest) > 0:
             self._arrivals += 1
-            heapq.heappush(self._walk, (manifest.level, self._arrivals, _Cursor(manifest, times)))
+            order: Sequence[int] = range(len(manifest))
+            if self._rng is not None:
+                order = self._rng.sample(order, len(order))
+            heapq.heappush(self._walk, (manifest.level, self._arrivals, _Cursor(manifest, times, order)))
 
     def _step(self) -> None:
         cursor = self._walk[0][2]
-        key, place = cursor.manifest.child(cursor.index)
+        key, place = cursor.manifest.child(cursor.order[cursor.index])
         places = self._missing.setdefault(key, {})
         places[place] = places.get(place, 0) + cursor.times
         cursor.index += 1

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from itertools import count, zip_longest
 
@@ -75,7 +76,7 @@ class Getting:
         """Wait for the download of this file, or start one."""
         job = self._jobs.get(get.root)
         if job is None:
-            job = self._jobs[get.root] = Job(get.root, Download(get.root))
+            job = self._jobs[get.root] = Job(get.root, self._download(get.root))
             self._metrics.downloads.set(len(self._jobs))
         waiter = Waiter(next(self._numbers), get.destination, self._engine.now(), Reply())
         job.waiters.append(waiter)
@@ -86,6 +87,10 @@ class Getting:
         self._engine.on_reply(checked, lambda result: self._on_checked(job, waiter, result), within=WORK_WITHIN)
         self._go_on(job)
         return waiter.reply
+
+    def _download(self, root: BlobKey) -> Download:
+        """A new one. It has a generator of its own, since it is used on the pool."""
+        return Download(root, random.Random(self._engine.rng.getrandbits(64)))
 
     def cancel(self, root: BlobKey) -> int:
         """End who waits; the file that is being written is finished."""
@@ -217,7 +222,7 @@ class Getting:
         if isinstance(result, MissingBlock) and result.key != job.lost:
             self._metrics.lost.inc()
             self._engine.log.warning("the store lost a block while a file was written", block=result.key.hex())
-            job.lost, job.complete, job.download = result.key, False, Download(job.key)
+            job.lost, job.complete, job.download = result.key, False, self._download(job.key)
         elif isinstance(result, Exception):
             self._finish(job, waiter, as_failure(result))
         else:

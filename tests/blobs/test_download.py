@@ -60,6 +60,16 @@ def fetch_all(download: Download, source: MemoryStore, store: MemoryStore, limit
     return fetched
 
 
+def test_download_with_a_generator_names_every_block_once_in_an_order_of_its_own(store: MemoryStore) -> None:
+    key = put_bytes(noise(20_000), store)
+    plain = fetch_all(Download(key), store, MemoryStore())
+    orders = [fetch_all(Download(key, random.Random(seed)), store, MemoryStore()) for seed in (1, 1, 2)]
+    assert orders[0] == orders[1] != orders[2]
+    for order in orders:
+        assert order != plain
+        assert sorted(order) == sorted(plain)
+
+
 def test_download_wants_its_root_first_and_knows_no_total(store: MemoryStore) -> None:
     key = put_bytes(noise(1000), store)
     download = Download(key)

@@ -55,6 +55,19 @@ def test_file_is_passed_on_by_nodes_that_are_still_fetching_it(swarm: Swarm, tmp
         assert (tmp_path / str(number)).read_bytes() == DATA
 
 
+def test_eight_that_fetch_at_once_have_most_of_it_from_each_other(swarm: Swarm, tmp_path: Path) -> None:
+    size, rate = 16 * 1024, 2 * 1024 * 1024
+    data = noise(256 * size)
+    origin = swarm.add("alice", serve_rate=rate)
+    others = [swarm.add(f"node {number}", serve_rate=rate, window=32) for number in range(8)]
+    key = put_bytes(data, origin.store, size)
+    swarm.connect()
+    gets = [node.blobs.get(key, tmp_path / str(number)) for number, node in enumerate(others)]
+    reports = [get.get(timeout=120) for get in gets]
+    given = sum(dict(report.served).get(origin.peer, 0) for report in reports)
+    assert given < 4 * len(data)  # of eight copies; in the file's order it would be more than five
+
+
 def test_file_arrives_although_a_serving_node_is_killed_in_the_middle(swarm: Swarm, tmp_path: Path) -> None:
     holders = [swarm.add(name, serve_rate=16 * 1024) for name in ("alice", "bob")]
     carol = swarm.add("carol")

@@ -230,7 +230,7 @@ def test_R4_elapsed_time_is_taken_from_the_given_monotonic_times_alone() -> None
         known = fetcher("a")
         known.add_ready(b"k", start)
         known.pop_missing(sent(known, start).id, 1, start + 0.5)
-        assert known.scores.of("a") == pytest.approx(0.3)
+        assert known.scores.of("a") == pytest.approx((0.1 + 0.5 + DELAY) / 2)
 
 
 def test_R5_never_is_infinity_and_large_times_do_not_overflow() -> None:
@@ -501,13 +501,30 @@ def test_answer_rates_its_peer_only_when_told_to() -> None:
     assert known.scores.of("a") == pytest.approx(0.06)
 
 
-def test_no_data_costs_its_own_elapsed_time_and_is_retried_after_the_delay() -> None:
+def test_no_data_costs_its_own_elapsed_time_with_the_delay_and_is_retried_after_the_delay() -> None:
     known = fetcher("a")
     known.add_ready(b"k", 0)
     request = sent(known, 0)
     assert known.pop_missing(request.id, 1, 0.02) == request
-    assert known.scores.of("a") == pytest.approx(0.06)
+    assert known.scores.of("a") == pytest.approx((0.1 + 0.02 + DELAY) / 2)
     assert known.wake_up() == 0.02 + DELAY
+
+
+def test_peer_that_is_quick_to_have_nothing_is_not_asked_before_one_that_takes_longer_to_send() -> None:
+    known = fetcher("ab")
+    asked = []
+    for number in range(20):
+        now = 10.0 * number
+        known.add_ready(bytes([number]), now)
+        request = sent(known, now)
+        asked.append(request.peer)
+        if request.peer == "a":
+            known.pop_missing(request.id, 1, now + 0.001)
+        else:
+            known.pop_response(request.id, 2)
+            known.rate_answer("b", 0.02, 1000)
+        known.drop(bytes([number]))
+    assert asked.count("a") <= 2
 
 
 def test_answer_over_another_link_has_no_effect_and_the_request_goes_on() -> None:
