@@ -16,6 +16,7 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harness import Result, main, more_is_better
 from rookery.node.testing import SimulatedNodes
@@ -30,7 +31,7 @@ def rate(seed: int, *, holders: int, getters: int, size: int) -> float:
     with Simulation(seed) as simulation, tempfile.TemporaryDirectory() as folder:
         nodes = SimulatedNodes(simulation)
         count = holders + getters
-        settings = {
+        settings: dict[str, Any] = {
             "blobs": {"serve_rate": RATE, "chunk_size": CHUNK},
             "maintenance": {"min_connections": count, "expected_connections": count, "max_connections": 2 * count},
         }
