@@ -112,15 +112,15 @@ class Cluster:
 @contextmanager
 def large_world(seed: int | str) -> Iterator[Simulation]:
     """A simulation of very many objects: the garbage collector would take a third of the time to find nothing."""
-    enabled = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         with Simulation(seed) as simulation:
             yield simulation
+            handled = simulation.handled
     finally:
-        if enabled:
-            gc.enable()
+        gc.enable()
+    if handled > 50_000:
+        gc.collect()  # some hundred MB, before the next one
 
 
 class Intruder:
