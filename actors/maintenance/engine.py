@@ -207,7 +207,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Tell of events from now on, and how it stands at once."""
         self._subscribers.add(message.subscriber, message.kinds)
         if Standing in message.kinds:
-            message.subscriber.tell(self._telling.standing())
+            message.subscriber.tell(self._telling.stood())
 
     def on_shutdown(self, _message: Shutdown) -> None:
         """Stop for good. Dials under way belong to the tracker; their ends are ignored here."""

@@ -76,6 +76,11 @@ class Telling:
             self._stuck = True
             self._subscribers.tell(CannotTrim(self._planner.open, self._goal.bounds.max_target))
 
+    def stood(self) -> Standing:
+        """How it stands, for a new subscriber: it is told again when that changes."""
+        self._stood = self.standing()
+        return self._stood
+
     def stand(self) -> None:
         """After everything: tell where it stands, if that is new."""
         if not self._goal.excess(self._planner.open):
