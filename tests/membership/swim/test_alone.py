@@ -7,12 +7,13 @@ from pathlib import Path
 from rookery.actors.membership import swim
 
 
-def test_swim_imported_alone_brings_neither_actors_nor_sockets_nor_rookery() -> None:
+def test_swim_imported_alone_brings_neither_actors_nor_sockets_nor_clocks_nor_rookery() -> None:
     assert swim.__file__ is not None
     home = Path(swim.__file__).parent.parent
+    unwanted = {"pykka", "zmq", "rookery", "asyncio", "threading", "time", "socket", "selectors", "ssl"}
     program = (
-        f"import sys; sys.path.insert(0, {str(home)!r}); import swim;"
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'pykka', 'zmq', 'rookery', 'asyncio'}));"
+        f"import sys; sys.path.insert(0, {str(home)!r}); before = set(sys.modules); import swim;"
+        f"print(sorted({{name.partition('.')[0] for name in set(sys.modules) - before}} & {unwanted}));"
         "print(swim.Swim.__module__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)

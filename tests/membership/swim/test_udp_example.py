@@ -1,0 +1,60 @@
+"""examples/swim_udp.py runs as it stands: three members on loopback find each other, and notice who goes."""
+
+import runpy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rookery.actors.membership.swim import Config, MemberDown, MemberUp
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "swim_udp.py"
+QUICK = replace(
+    Config.new_lan(3), probe_period=0.2, probe_rtt=0.1, suspect_to_down_after=0.4, distrust_late_timers=False
+)
+
+
+@pytest.fixture
+def agents() -> Iterator[list[Any]]:
+    agent = runpy.run_path(str(EXAMPLE))["Agent"]
+    with ExitStack() as stack:
+        started = []
+        for _ in range(3):
+            notes: list[object] = []
+            started.append(agent(0, QUICK, notes.append))
+            started[-1].notes = notes
+            stack.callback(started[-1].socket.close)
+        yield started
+
+
+def run(agents: list[Any], until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not until():
+        assert time.monotonic() < deadline
+        for agent in agents:
+            agent.step(patience=0.005)
+
+
+def test_udp_example_members_find_each_other_through_one_and_notice_who_leaves_and_who_dies(agents: list[Any]) -> None:
+    first, second, third = agents
+    port = first.socket.getsockname()[1]
+    for agent in (second, third):
+        agent.join(port)
+    run(agents, lambda: [agent.swim.num_members for agent in agents] == [2, 2, 2])
+    assert MemberUp(third.swim.identity) in second.notes
+    third.swim.leave_cluster(third.outbox)
+    third.carry_out()
+    run([first, second], lambda: all(MemberDown(third.swim.identity) in each.notes for each in (first, second)))
+    run([first], lambda: MemberDown(second.swim.identity) in first.notes)  # it is not stepped any more
+    assert first.swim.num_members == 0
+
+
+def test_udp_example_drops_what_is_no_packet_and_says_so(agents: list[Any]) -> None:
+    first, second, _ = agents
+    second.socket.sendto(b"hello", first.socket.getsockname())
+    run([first], lambda: bool(first.notes))
+    assert "dropped a packet of 127.0.0.1" in first.notes[0]
