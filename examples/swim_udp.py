@@ -27,7 +27,7 @@ class Agent:
     def __init__(self, port: int, config: Config, told: Callable[[object], object] = print) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", port))
-        me = member_at(*self.socket.getsockname(), generation=int(time.time()))
+        me = member_at("127.0.0.1", self.socket.getsockname()[1], int(time.time()))
         self.swim = Swim.new(me, config, random.Random(), renew=lambda last: MemberId(last.key, last.generation + 1))
         self.timers: list[tuple[float, int, int, Timer]] = []
         self.outbox, self.order, self.told = Outbox(), itertools.count(), told

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def table(*head: str) -> list[list[str]]:
     """The rows of the table whose head begins so."""
     lines = PAGE.splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith("| " + " | ".join(head)))
-    rows = []
+    rows: list[list[str]] = []
     for line in lines[start + 2 :]:
         if not line.startswith("|"):
             return rows
@@ -44,7 +45,12 @@ def names(cell: str) -> list[str]:
 
 def test_page_says_what_replaces_what() -> None:
     columns = (State.ALIVE, State.SUSPECT, State.DOWN)
-    rules = {"j > i": int.__gt__, "j >= i": int.__ge__, "always": lambda j, i: True, "never": lambda j, i: False}
+    rules: dict[str, Callable[[int, int], bool]] = {
+        "j > i": int.__gt__,
+        "j >= i": int.__ge__,
+        "always": lambda j, i: True,
+        "never": lambda j, i: False,
+    }
     for row, state in zip(table("held", "Alive(j)"), columns, strict=True):
         assert row[0].startswith(state.name.capitalize())
         for cell, said in zip(row[1:], columns, strict=True):
@@ -55,7 +61,7 @@ def test_page_says_what_replaces_what() -> None:
 
 def test_page_says_what_each_message_carries() -> None:
     rows = {row[0]: (row[3], row[4]) for row in table("message", "sent when")}
-    for kind in messages.Message.__args__:  # type: ignore[attr-defined]
+    for kind in messages.Message.__args__:
         says = {True: "yes", False: "no"}
         assert rows.pop(kind.__name__) == (says[kind.updates], says[kind.items])
     assert rows == {}
@@ -98,14 +104,14 @@ def test_page_names_every_operation_and_nothing_else() -> None:
 
 def test_page_has_the_ranks_of_timers() -> None:
     said = {row[0]: int(row[1]) for row in table("timer", "rank")}
-    repeating = timers.Repeating.__args__  # type: ignore[attr-defined]
+    repeating = timers.Repeating.__args__
     others = (timers.SendIndirectProbe, timers.ChangeSuspectToDown, timers.RemoveDown, timers.SendNack)
     assert said == {kind.__name__: kind.rank for kind in (*repeating, *others)}
 
 
 def test_page_names_every_notification() -> None:
     said = {name for row in table("notification") for name in names(row[0])}
-    assert said == {kind.__name__ for kind in Notification.__args__}  # type: ignore[attr-defined]
+    assert said == {kind.__name__ for kind in Notification.__args__}
 
 
 def test_page_names_every_error_and_whether_anything_had_changed() -> None:
