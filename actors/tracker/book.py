@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -70,6 +71,8 @@ class Book:
             Bound.NETWORK: config.max_hinted_per_subnet,
             Bound.BOOK: config.max_hinted_peers,
         }
+        self.pushed_out: Counter[Bound] = Counter()
+        """How many peers have made room, by what was full."""
         self._groups: dict[_Key, _Group] = {}
         self._unproven: dict[PeerId, tuple[_Group, ...]] = {}  # oldest first
         self._proven: dict[PeerId, tuple[_Group, ...]] = {}

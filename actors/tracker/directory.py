@@ -25,11 +25,9 @@ Modes and derived state: `table`. Tickets: `record`. Times: `pace`. Order of dia
 
 from __future__ import annotations
 
-import enum
 import random
 from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from ...transport.address import Address
 from ...transport.gatekeeper import Claim, Direction, Gate, Role, Ticket
@@ -38,10 +36,11 @@ from ...transport.identity import PeerId
 from ...transport.mailbox import Link
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
-from .book import Bound
 from .config import Config
 from .errors import IllegalTransition, PeerSetTooLarge
-from .record import Hold, Record
+from .gates import Gates
+from .hints import Learned, learn
+from .record import Given, Hold, Record
 from .sets import PeerSet, TrackedPeers, Window
 from .steps import Steps, run
 from .table import Closes, Table
@@ -65,23 +64,6 @@ class Changes:
     closes: Closes
 
 
-class Learned(enum.StrEnum):
-    """What became of a hint."""
-
-    LEARNED = "learned"
-    OLD = "old"  # not newer than what is known
-    SELF = "self"
-    BLOCKED = "blocked"  # the peer, or the IP where it says it is
-    NO_ADDRESS = "no_address"  # nor does any set list it
-    SOURCE_FULL = Bound.SOURCE
-    SUBNET_FULL = Bound.NETWORK
-    BOOK_FULL = Bound.BOOK
-    FORGED = "forged"  # the signature is not the peer's
-
-    def __bool__(self) -> bool:
-        return self is Learned.LEARNED
-
-
 class Directory:
     """Peers, peer sets, blocks and reservations. Times are monotonic seconds."""
 
@@ -99,7 +81,7 @@ class Directory:
         self._seeds: list[PeerId] = []
         self._tickets = 0
         self.held = 0  # peers that are reserved or active
-        self._gate: Gate | None = None
+        self._gates = Gates(config, self.table, self._gaters)
 
     # Peer sets and addresses -----------------------------------------------------------------------------------------
 
@@ -132,7 +114,9 @@ class Directory:
                 if not self.table.is_me(peer):
                     record = touched[peer] = self.table.make(peer)
                     record.enlist(role, 1)
-                    if address is not None and record.give_address(address):
+                    if address is None:
+                        record.recall_address()
+                    elif record.give_address(address) is Given.CHANGED:
                         moved[peer] = None
                 yield 1
         touched.update(self._end_seeding())
@@ -161,11 +145,11 @@ class Directory:
             record = self.table.get(peer)
             if record is None or record.listing is None:
                 unknown.append(peer)
-            elif record.give_address(addresses[peer]):
-                changed.append(peer)
-                closes += self.table.settle_listed(record, True, now)
-            else:
+            elif (given := record.give_address(addresses[peer])) is Given.SAME:
                 unchanged.append(peer)
+            else:
+                changed.append(peer)
+                closes += self.table.settle_listed(record, given is Given.CHANGED, now)
             yield 1
         yield from self.table.register.snapping()
         if changed:
@@ -177,31 +161,8 @@ class Directory:
         return run(self.overwriting(addresses, now))
 
     def learn(self, signed: PeerRecord, now: float, source: PeerId | None = None) -> Learned:
-        """Take in a peer's own record, whose signature was checked. source: who named it, None if that was no peer."""
-        table, peer, address = self.table, signed.peer, signed.address
-        if table.is_me(peer):
-            return Learned.SELF
-        if table.blocks.until(peer, now) is not None:
-            return Learned.BLOCKED
-        if address is not None and table.blocks.ip_until(address.endpoint.ip, now) is not None:
-            return Learned.BLOCKED
-        record = table.get(peer)
-        if record is not None and record.signed is not None and signed.generation <= record.signed.generation:
-            return Learned.OLD
-        if address is None and (record is None or (record.listing is None and record.hold is None)):
-            return Learned.NO_ADDRESS
-        if address is not None and (record is None or record.listing is None):
-            proven = record is not None and record.seen_at is not None
-            source = record.source if record is not None and record.source is not None else source
-            bound = table.make_room(peer, address, source, now, proven=proven)
-            if bound is not None:
-                return Learned(bound)
-        record = table.make(peer)
-        record.signed, record.source = signed, source
-        if not record.given or (self._config.learn_addresses and address is not None):
-            record.address = address
-        table.settle(record, now)
-        return Learned.LEARNED
+        """Take in a hint; see `hints.learn`."""
+        return learn(self.table, self._config, signed, now, source)
 
     # Dialling and reservations ---------------------------------------------------------------------------------------
 
@@ -299,33 +260,12 @@ class Directory:
         return record is not None and record.hold is not None
 
     def gate(self, now: float, *, told: bool = False) -> Gate:
-        """What transport refuses before a handshake. The same value, and version, until its content changes.
-
-        told: also where only what peers are told has changed: who has to wait, and whom they may ask instead.
-        """
-        table, gate = self.table, self._gate
-        if gate is None or table.blocks.changed:
-            gate = replace(
-                gate or Gate(0, gater=self._gaters or None),
-                blocked=table.blocks.curve_keys,
-                blocked_ips=table.blocks.ips,
-                blocked_subnets=table.blocks.subnets,
-            )
-        if table.register.changed or gate.version == 0:
-            gate = replace(gate, registered_ips=table.register.ips if self._config.registers_ips else None)
-        if table.trust_changed or gate.version == 0:
-            gate = replace(gate, packets=table.packet_keys)
-        if gate is not self._gate or (told and table.told.changed):
-            table.told.changed = False
-            cooling = MappingProxyType(table.told.cooling(now))
-            gate = replace(gate, cooling=cooling, alternatives=table.alternatives(now))
-            self._gate = gate = replace(gate, version=gate.version + 1)
-            table.blocks.changed = table.register.changed = table.trust_changed = False
-        return gate
+        """What transport refuses by itself; see `Gates.current`."""
+        return self._gates.current(now, told=told)
 
     def alternatives(self, peer: PeerId) -> tuple[PeerRecord, ...]:
         """Whom a peer may ask that is turned away for now; the gate names the same."""
-        return tuple(each for each in (self._gate.alternatives if self._gate else ()) if each.peer != peer)
+        return self._gates.alternatives(peer)
 
     # Parts -----------------------------------------------------------------------------------------------------------
 

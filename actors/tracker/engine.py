@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from ... import runtime
-from ...runtime import Message, Overflow, Reply, Subscribers, Timer
+from ...runtime import Reply, Subscribers
 from ...transport import gatekeeper
-from ...transport.gatekeeper import Admitted, Direction, Gate, Ticket, Verdict
+from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed
@@ -19,8 +17,10 @@ from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .book import network_number
 from .config import Config
-from .directory import Changes, Directory, Learned, Tracked
-from .errors import NotInEffect, NotStored, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .directory import Changes, Directory, Tracked
+from .effects import Effects, ExpireBlocks, TellPeers
+from .errors import PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .hints import Learned
 from .info import PeerInfo, knowing
 from .keeper import Flush, Keeper, LookAtClock, ReadOn
 from .mailbox import (
@@ -33,7 +33,6 @@ from .mailbox import (
     Candidates,
     Dial,
     Dialable,
-    DialableChanged,
     DialResult,
     Distrust,
     Failed,
@@ -68,18 +67,6 @@ from .targets import Target, canonical
 
 T = TypeVar("T")
 _NOT_NOW = frozenset({Reason.COOLDOWN})  # refusals after which another peer would do
-
-
-@dataclass(frozen=True, slots=True)
-class ExpireBlocks(Message):
-    """The next block's time is over; the engine's own timer."""
-
-
-@dataclass(frozen=True, slots=True)
-class TellPeers(Message):
-    """To itself: what the gate tells peers has changed."""
-
-    overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -122,7 +109,7 @@ class Engine(runtime.Engine[Mailbox]):
             Flush: lambda _message: self._keeper.flush(),
             ReadOn: lambda _message: self._keeper.read_on(),
             LookAtClock: lambda _message: self._keeper.look_at_clock(),
-            TellPeers: self.on_tell_peers,
+            TellPeers: lambda _message: self._effects.tell_peers(),
         }
         self._config = config
         self._transport = transport
@@ -134,11 +121,11 @@ class Engine(runtime.Engine[Mailbox]):
         self._subscribers = Subscribers()
         self._slices = Slices(self)
         tell, table = self._subscribers.tell, self._table
-        self._keeper = Keeper(self, config, table, storage, self._slices, tell=tell, restored=self._after_change)
+        self._keeper = Keeper(self, config, table, storage, self._slices, tell=tell, restored=self._restored)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
-        self._gate_version = 0
-        self._gate_reply: Reply[None] = Reply.of(None)
-        self._expiry: tuple[float, Timer] | None = None
+        self._effects = Effects(
+            self, transport, self._directory, self._metrics, self._keeper, tell, within=config.effect_timeout
+        )
 
     def on_start(self) -> None:
         """The peers of the configuration, then the first gate: until it is there, transport refuses everybody."""
@@ -148,7 +135,11 @@ class Engine(runtime.Engine[Mailbox]):
         else:
             self._directory.seed(named, self.now())
         self._keeper.start()
-        self._take_effect((), None)
+        self._effects.take((), None)
+
+    def _restored(self) -> None:
+        """Something came back from the address book."""
+        self._effects.follow()
 
     def on_stop(self) -> None:
         """What is not in the address book yet is written now."""
@@ -176,7 +167,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _tracked(self, id: int, tracked: Tracked) -> Reply[None]:
         self._metrics.address_changes.inc("track", by=len(tracked.moved))
         self.log.info("peer set tracked", id=id, moved=len(tracked.moved), closed=len(tracked.closes))
-        reply = self._take_effect(tracked.closes, None)
+        reply = self._effects.take(tracked.closes, None)
         self._subscribers.tell(self._update(id))
         return reply
 
@@ -186,7 +177,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _overwritten(self, changes: Changes) -> Reply[Overwritten]:
         self._metrics.address_changes.inc("overwrite", by=len(changes.changed))
         answer = Overwritten(changes.changed, changes.unchanged, changes.unknown)
-        reply = self._take_effect(changes.closes, answer)
+        reply = self._effects.take(changes.closes, answer)
         if changes.changed:
             self.log.info("addresses overwritten", peers=len(changes.changed), first=changes.changed[0].short)
             self._subscribers.tell(AddressChanged(changes.changed))
@@ -219,7 +210,7 @@ class Engine(runtime.Engine[Mailbox]):
             self.log.warning("blocked", target=str(target), until=unix)
         closes = self._table.same_key(target) if isinstance(target, PeerId) and disconnect else ()
         closing = [(peer, Reason.BLOCKED) for peer in closes]
-        reply = self._take_effect(closing, Blocked(unix), stored=True, disconnect=disconnect)
+        reply = self._effects.take(closing, Blocked(unix), stored=True, disconnect=disconnect)
         if new:
             self._subscribers.tell(_block_event(target, unix))
         return reply
@@ -228,7 +219,7 @@ class Engine(runtime.Engine[Mailbox]):
         return self._slices.run(self._table.unblocking(message.target, self.now()), self._unblocked)
 
     def _unblocked(self, was: Target | None) -> Reply[bool]:
-        reply = self._take_effect((), was is not None, stored=True)
+        reply = self._effects.take((), was is not None, stored=True)
         if was is not None:
             self._tell_unblocked((was,))
         return reply
@@ -247,11 +238,11 @@ class Engine(runtime.Engine[Mailbox]):
         return self._slices.run(knowing(self._table, self.now(), lambda at: round(at + offset, 3)), lambda found: found)
 
     def on_trust(self, message: Trust) -> Reply[bool]:
-        return self._take_effect((), self._table.trust(message.peer, self.now()), stored=True)
+        return self._effects.take((), self._table.trust(message.peer, self.now()), stored=True)
 
     def on_distrust(self, message: Distrust) -> Reply[bool]:
         closes = self._table.distrust(message.peer, self.now())
-        return self._take_effect(closes or (), closes is not None, stored=True)
+        return self._effects.take(closes or (), closes is not None, stored=True)
 
     def on_hint(self, message: Hint) -> None:
         """Signatures take their time, so they are checked on the pool."""
@@ -262,11 +253,11 @@ class Engine(runtime.Engine[Mailbox]):
         )
 
     def on_expire_blocks(self, _message: ExpireBlocks) -> None:
-        self._expiry = None
+        self._effects.expiry_fired()
         self._slices.run(self._table.expiring(self.now()), self._expired)
 
     def _expired(self, over: tuple[Target, ...]) -> None:
-        self._take_effect((), None)
+        self._effects.take((), None)
         self._tell_unblocked(over)
 
     # The dialling side -----------------------------------------------------------------------------------------------
@@ -284,10 +275,10 @@ class Engine(runtime.Engine[Mailbox]):
         ticket, address = reserved
         if not self._transport.dial(ticket, address).accepted:
             self._directory.release(ticket, Reason.LIMIT, self.now())
-            self._after_change()
+            self._effects.follow()
             return self._refuse_dial(message.peer, Reason.LIMIT)
         reply = self._dials[message.peer] = Reply()
-        self._after_change()
+        self._effects.follow()
         return reply
 
     # Transport -------------------------------------------------------------------------------------------------------
@@ -295,9 +286,9 @@ class Engine(runtime.Engine[Mailbox]):
     def on_admit(self, message: Admit) -> Verdict:
         claim = message.claim
         decided = self._directory.admit(claim, self.now())
-        self._after_change()
+        self._effects.follow()
         if isinstance(decided, Ticket):
-            return Admitted(decided, self._directory.role(claim.peer), self._gate_version)
+            return Admitted(decided, self._directory.role(claim.peer), self._effects.gate_version)
         self._metrics.refusals.inc(claim.direction, decided)
         self.log.info("claim refused", peer=claim.peer.short, reason=decided, direction=claim.direction, ip=claim.ip)
         return gatekeeper.Refused(decided, self._directory.alternatives(claim.peer) if decided in _NOT_NOW else ())
@@ -310,9 +301,9 @@ class Engine(runtime.Engine[Mailbox]):
         self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)
         self._answer_dial(peer, Opened(peer))
         if unwanted is None:
-            self._after_change()
+            self._effects.follow()
         else:
-            self._take_effect([(peer, unwanted)], None)
+            self._effects.take([(peer, unwanted)], None)
 
     def on_closed(self, message: Closed) -> None:
         """Only counted: the release of the ticket, which follows, says the rest."""
@@ -326,80 +317,9 @@ class Engine(runtime.Engine[Mailbox]):
             return
         if not self._directory.is_held(peer):
             self._answer_dial(peer, Failed(message.reason))
-        self._after_change()
+        self._effects.follow()
 
     # Effects ---------------------------------------------------------------------------------------------------------
-
-    def _take_effect(
-        self,
-        closes: Iterable[tuple[PeerId, Reason]],
-        answer: T,
-        *,
-        stored: bool = False,
-        disconnect: bool = True,
-    ) -> Reply[T]:
-        """Gate first, then the closes; `answer` when transport has confirmed all of it, else NotInEffect.
-
-        stored: and when it is stored, else NotStored. disconnect: for the gate to end what it newly blocks.
-        """
-        self._after_change(disconnect=disconnect)
-        waiting = [self._gate_reply, *(self._transport.close(peer, reason) for peer, reason in closes)]
-        done: Reply[T] = Reply()
-        left = len(waiting) + stored
-        errors: list[runtime.Declined] = []
-
-        def confirmed(result: object) -> None:
-            nonlocal left
-            left -= 1
-            if isinstance(result, NotStored):
-                errors.append(result)
-            elif isinstance(result, Exception):
-                self._metrics.not_in_effect.inc()
-                self.log.error("a change was not confirmed", why=str(result))
-                errors.insert(0, NotInEffect(f"the change is made, but was not confirmed: {result}"))
-            if left == 0:
-                done.fail(errors[0]) if errors else done.set(answer)
-
-        def written(result: object) -> None:
-            silent = isinstance(result, runtime.ReplyTimeout)
-            confirmed(NotStored("in force, but the disk does not answer") if silent else result)
-
-        for reply in waiting:
-            self.on_reply(reply, confirmed, within=self._config.effect_timeout)
-        if stored:
-            self.on_reply(self._keeper.stored(), written, within=self._config.effect_timeout)
-        return done
-
-    def _after_change(self, *, disconnect: bool = True) -> None:
-        """Push the gate if it has changed, wake the dialling side, follow the blocks' ends, show the numbers."""
-        self._push(self._directory.gate(self.now()), disconnect=disconnect)
-        if self._table.told.changed:
-            self.mailbox.tell(TellPeers())
-        queue = self._table.queue
-        if queue.changed:
-            queue.changed = False
-            self._subscribers.tell(DialableChanged())
-        self._follow_expiry()
-        self._keeper.follow()
-        self._metrics.show(self._directory)
-
-    def on_tell_peers(self, _message: TellPeers) -> None:
-        """Once for all changes of what peers are told, since each is a small one and none is urgent."""
-        self._push(self._directory.gate(self.now(), told=True))
-
-    def _push(self, gate: Gate, *, disconnect: bool = True) -> None:
-        if gate.version != self._gate_version:
-            self._gate_version = gate.version
-            self._gate_reply = self._transport.set_gate(gate, disconnect=disconnect).map(lambda _version: None)
-
-    def _follow_expiry(self) -> None:
-        """One timer, for the block that ends next."""
-        until = self._table.blocks.next_expiry()
-        if self._expiry is not None and self._expiry[0] != until:
-            self._expiry[1].cancel()
-            self._expiry = None
-        if self._expiry is None and until is not None:
-            self._expiry = until, self.after(until - self.now(), ExpireBlocks())
 
     def _tell_unblocked(self, targets: tuple[Target, ...]) -> None:
         for target in targets:
@@ -422,9 +342,10 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _on_verified(self, records: tuple[tuple[PeerRecord, bool], ...] | Exception, source: PeerId | None) -> None:
         if isinstance(records, Exception):
+            self._metrics.hints.inc("unchecked")
             self.log.warning("hint dropped", why=str(records))
             return
-        self._slices.run(self._learning(records, source), lambda _none: self._after_change())
+        self._slices.run(self._learning(records, source), lambda _none: self._effects.follow())
 
     def _learning(self, records: tuple[tuple[PeerRecord, bool], ...], source: PeerId | None) -> Steps[None]:
         for record, genuine in records:

@@ -17,7 +17,8 @@ class Metrics:
         self.hinted = gauge("tracker_hinted_peers", "Peers with an address that no set lists.")
         self.reserved = gauge("tracker_reserved", "Tickets that are out, of pending and of open links.")
         self.connected = gauge("tracker_connected", "Links that are open.")
-        self.blocked = gauge("tracker_blocked", "Blocks in force.")
+        self.blocked = gauge("tracker_blocked", "Blocks in force, by what is blocked.", labels=("kind",))
+        self.trusted = gauge("tracker_trusted", "Peers that are trusted.")
         self.newest_set = gauge("tracker_newest_set", "Id of the newest peer set.")
         self.refusals = counter(
             "tracker_refusals_total",
@@ -29,10 +30,17 @@ class Metrics:
             "tracker_address_changes_total", "Addresses changed by track or overwrite.", labels=("by",)
         )
         self.sets_refused = counter("tracker_sets_refused_total", "Peer sets refused, by error.", labels=("error",))
-        self.hints = counter("tracker_hints_total", "Records hinted at, by what became of them.", labels=("result",))
+        self.hints = counter(
+            "tracker_hints_total",
+            "Records hinted at, by what became of them; messages of which no signature was checked in time.",
+            labels=("result",),
+        )
+        self.pushed_out = counter(
+            "tracker_pushed_out_total", "Unlisted peers forgotten to make room, by what was full.", labels=("bound",)
+        )
+        self.closes = counter("tracker_closes_total", "Peers to be disconnected, by why.", labels=("reason",))
         self.void_releases = counter("tracker_void_releases_total", "Releases of tickets that had moved or ended.")
         self.not_in_effect = counter("tracker_not_in_effect_total", "Changes that transport did not confirm in time.")
-
         self.gated = counter("tracker_gater_denied_total", "What the application's gater denied.", labels=("point",))
         self.gater_failures = counter(
             "tracker_gater_failures_total", "Times the application's gater raised, which denies.", labels=("point",)
@@ -49,7 +57,11 @@ class Metrics:
         self.peers.set(len(directory.table))
         self.hinted.set(len(directory.table.book))
         self.reserved.set(directory.held)
-        self.blocked.set(len(directory.table.blocks))
+        for kind, count in directory.table.blocks.counts().items():
+            self.blocked.set(count, kind)
+        self.trusted.set(len(directory.table.trusted))
+        for bound, pushed_out in directory.table.book.pushed_out.items():
+            self.pushed_out.advance(pushed_out, bound)
         self.newest_set.set(directory.window.newest or 0)
 
 

@@ -36,6 +36,14 @@ class Status(enum.Enum):
     ACTIVE = "active"
 
 
+class Given(enum.Enum):
+    """What an address given is beside the one that was known. A first one makes nothing stale: there was no other."""
+
+    SAME = "same"
+    FIRST = "first"
+    CHANGED = "changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A ticket that is out. opened_at: since when its link is open, monotonic seconds; None while it is not."""
@@ -103,16 +111,23 @@ class Record:
         if self.primary_sets < 0 or self.secondary_sets < 0:
             raise IllegalTransition(f"peer {self.peer.short} left a set it was not in")
 
-    def give_address(self, address: Address) -> bool:
-        """Set the address that `track` or `overwrite` gives; True if it is another one."""
-        self.given = True
-        if address == self.address:
-            return False
+    def give_address(self, address: Address) -> Given:
+        """Set the address that `track` or `overwrite` gives."""
+        before, self.given = self.address, True
+        if address == before:
+            return Given.SAME
         self.address = address
-        self.stale = self.hold is not None
         if self.waits is not None:
             self.waits.address_given()
-        return True
+        if before is None:
+            return Given.FIRST
+        self.stale = self.hold is not None
+        return Given.CHANGED
+
+    def recall_address(self) -> None:
+        """A set lists the peer without an address: then what the peer says of itself counts, if that is known."""
+        if self.address is None and self.signed is not None:
+            self.address = self.signed.address
 
     def forget_address(self) -> None:
         """No set lists the peer any more, so nobody vouches for its address."""

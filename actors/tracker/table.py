@@ -82,6 +82,7 @@ class Table:
             victim = next((self._records[each] for each in candidates if self._may_be_forgotten(each)), None)
             if victim is None:
                 return bound
+            self.book.pushed_out[bound] += 1
             victim.forget_address()
             self.settle(victim, now)
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_address
 
 from rookery.actors.tracker import Config, Target
-from rookery.actors.tracker.directory import Learned
+from rookery.actors.tracker.hints import Learned
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Role, Ticket
 from rookery.transport.identity import PeerId
@@ -111,14 +111,14 @@ class Model:
 
     # Changes ---------------------------------------------------------------------------------------------------------
 
-    def give(self, peer: PeerId, address: Address) -> bool:
-        """As `track` and `overwrite` do; whether the address is another one."""
+    def give(self, peer: PeerId, address: Address) -> tuple[bool, bool]:
+        """As `track` and `overwrite` do; whether the address is another one, and whether there was one before."""
         known = self.known.setdefault(peer, Known())
-        changed = known.address != address
+        changed, had = known.address != address, known.address is not None
         known.given, known.address = True, address
-        known.stale = known.stale or (changed and known.hold is not None)
+        known.stale = known.stale or (changed and had and known.hold is not None)
         known.missed = None if changed else known.missed
-        return changed
+        return changed, had
 
     def track(self, id: int, primary: Addresses, secondary: Addresses) -> dict[PeerId, Reason]:
         """Whom it closes."""
@@ -127,8 +127,10 @@ class Model:
         closes = {}
         for peer, address in (*primary.items(), *secondary.items()):
             if peer != self.me:
-                self.known.setdefault(peer, Known())
-                if address is not None and self.give(peer, address) and self.held(peer):
+                known = self.known.setdefault(peer, Known())
+                if address is None and known.address is None and known.signed is not None:
+                    known.address = known.signed.address
+                if address is not None and all(self.give(peer, address)) and self.held(peer):
                     closes[peer] = Reason.ADDRESS_CHANGED
         touched = {*before, *primary, *secondary} - {self.me}
         for peer in touched:
@@ -155,8 +157,10 @@ class Model:
         if self.blocks.get(peer, 0.0) > self.now or self.ip_blocked(address.endpoint.ip):
             return Learned.BLOCKED
         known = self.known.get(peer)
-        if known is not None and known.signed is not None and record.generation <= known.signed.generation:
-            return Learned.OLD
+        if known is not None and known.signed is not None:
+            again = record.generation == known.signed.generation and known.address is None
+            if record.generation <= known.signed.generation and not again:
+                return Learned.OLD
         source = known.source if known is not None and known.source is not None else source
         if self.listing(peer) is None and peer not in self.trusted:
             full = self.make_room(peer, address, source)

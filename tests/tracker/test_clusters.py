@@ -153,6 +153,26 @@ def two_peers_share_an_egress_ip(simulation: Simulation, rng: random.Random) -> 
     nodes.run_until(lambda: settled(gate, [one, two]), within=90)
 
 
+def two_peers_claim_one_address(simulation: Simulation, rng: random.Random) -> None:
+    """n1 and n2 are both said to be where n1 is: each who asks for n1 reaches it, and nobody takes it for n2."""
+    nodes, (asker, rightful, misplaced), _ = cluster(simulation, rng, 3)
+    wrong = {**book([asker, rightful]), misplaced.peer: rightful.address}
+    offline = rng.random() < 0.5  # the rightful one may come only after the other was looked for there
+    if offline:
+        nodes.partition([rightful], [asker, misplaced])
+    asker.tracker.track(1, wrong).get(timeout=5)
+    rightful.tracker.track(1, wrong).get(timeout=5)
+    nodes.run(rng.uniform(1, 5))
+    nodes.heal()
+    nodes.run_until(lambda: settled(asker, [rightful]), within=120)
+    nodes.run(rng.uniform(0, 5))
+    assert settled(asker, [rightful])
+    misplaced.tracker.track(1, book([asker, rightful, misplaced])).get(timeout=5)
+    for node in (asker, rightful):
+        node.tracker.overwrite({misplaced.peer: misplaced.address}).get(timeout=5)
+    nodes.run_until(lambda: settled(asker, [rightful, misplaced]), within=120)
+
+
 def some(shelf: Shelf, rng: random.Random) -> list[bytes]:
     return rng.sample(list(shelf.values), 10)
 
@@ -164,6 +184,7 @@ SCENARIOS: dict[str, Scenario] = {
         addresses_move_under_load,
         a_peer_is_blocked_while_sending,
         two_peers_share_an_egress_ip,
+        two_peers_claim_one_address,
     )
 }
 

@@ -74,9 +74,9 @@ class DirectoryMachine(RuleBasedStateMachine):
         if self.model.listing(peer) is None:
             assert changes.unknown == (peer,)
             return
-        changed = self.model.give(peer, address)
+        changed, had = self.model.give(peer, address)
         assert (changes.changed, changes.unchanged) == (((peer,), ()) if changed else ((), (peer,)))
-        closed = ((peer, Reason.ADDRESS_CHANGED),) if changed and self.model.held(peer) else ()
+        closed = ((peer, Reason.ADDRESS_CHANGED),) if changed and had and self.model.held(peer) else ()
         assert changes.closes == closed
 
     @rule(peer=peers, text=texts, generation=st.integers(1, 3), source=st.sampled_from([None, *OTHERS[:2]]))

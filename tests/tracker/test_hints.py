@@ -6,7 +6,8 @@ import pytest
 
 from rookery.actors.tracker import TrackedPeers
 from rookery.actors.tracker.book import network_number, network_of
-from rookery.actors.tracker.directory import Directory, Learned
+from rookery.actors.tracker.directory import Directory
+from rookery.actors.tracker.hints import Learned
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
 from rookery.transport.identity import PeerId

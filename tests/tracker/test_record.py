@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rookery.actors.tracker.errors import IllegalTransition
-from rookery.actors.tracker.record import Record, Status
+from rookery.actors.tracker.record import Given, Record, Status
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Direction, Role, Ticket
 from rookery.transport.identity import PeerId
@@ -110,9 +110,9 @@ def test_record_superseded_ticket_released_after_the_new_link_opened_is_void() -
 
 def test_record_address_changed_while_held_is_stale_until_release() -> None:
     record = active()
-    assert record.give_address(THERE)
+    assert record.give_address(THERE) is Given.CHANGED
     assert record.stale
-    assert record.give_address(HERE)
+    assert record.give_address(HERE) is Given.CHANGED
     assert record.stale
     record.release(ticket(1))
     assert not record.stale
@@ -120,11 +120,18 @@ def test_record_address_changed_while_held_is_stale_until_release() -> None:
 
 def test_record_same_address_changes_nothing() -> None:
     record = active()
-    assert not record.give_address(HERE)
+    assert record.give_address(HERE) is Given.SAME
     assert not record.stale
 
 
 def test_record_address_changed_while_inert_is_not_stale() -> None:
     record = Record(BOB, HERE)
-    assert record.give_address(THERE)
+    assert record.give_address(THERE) is Given.CHANGED
+    assert not record.stale
+
+
+def test_record_whose_first_address_is_given_while_it_is_held_is_not_stale() -> None:
+    record = Record(PeerId(b"b" * 32))
+    record.reserve(Ticket(1, record.peer, Direction.IN))
+    assert record.give_address(HERE) is Given.FIRST
     assert not record.stale

@@ -604,3 +604,52 @@ def test_dialable_leaves_out_the_networks_to_be_avoided_except_for_trusted_peers
     assert found.peers == (bob, dave)
     with pytest.raises(ValueError, match="allowed are /24"):
         world.peers.dialable(10, avoid=[ip_network("10.0.0.0/8")])
+
+
+# Metrics (reference/tracker.md section 2.10) -------------------------------------------------------------------------
+
+
+def test_metrics_show_what_there_is_and_nothing_of_a_peer_remains(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, trusted=simulation.peers("dave"), tracked_peer_sets=1))
+    world.track(4, {world.bob: A, world.carol: B}, {world.dave: C})
+    names = ("tracker_peers", "tracker_trusted", "tracker_newest_set", "tracker_reserved", "tracker_connected")
+    assert [world.metric(name) for name in names] == [3, 1, 4, 0, 0]
+    ticket = world.connect("bob")
+    assert [world.metric(name) for name in names] == [3, 1, 4, 1, 1]
+    for target in (world.carol, ip_address("10.0.0.9"), ip_network("10.1.0.0/16"), ip_network("10.2.0.0/16")):
+        world.peers.block(target, 60.0).get(timeout=1)
+    assert [world.metric("tracker_blocked", kind) for kind in ("peer", "ip", "subnet")] == [1, 1, 2]
+    world.simulation.run(for_=60.0)
+    assert [world.metric("tracker_blocked", kind) for kind in ("peer", "ip", "subnet")] == [0, 0, 0]
+    world.track(5, {})
+    world.peers.tell(transport.Closed(1, world.bob, Reason.NOT_TRACKED))
+    world.peers.released(ticket, Reason.NOT_TRACKED)
+    simulation.settle()
+    assert [world.metric(name) for name in names] == [0, 1, 5, 0, 0]
+
+
+def test_metrics_count_refusals_closes_and_changes_of_address_by_their_reason(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, tracked_peer_sets=1))
+    world.track(1, {world.bob: A}, {world.carol: B})
+    world.track(2, {world.bob: A}, {world.carol: C})
+    assert world.metric("tracker_address_changes_total", "track") == 1  # a secondary's; first ones are no change
+    world.claim("bob", "10.9.9.9")
+    world.claim("bob", "10.0.0.1")
+    world.claim("bob", "10.0.0.1")
+    world.peers.dial(world.carol).get(timeout=1)
+    counted = [("in", "egress_ip"), ("in", "duplicate"), ("out", "not_tracked")]
+    assert [world.metric("tracker_refusals_total", *labels) for labels in counted] == [1, 1, 1]
+    world.track(3, {world.bob: B})
+    assert world.metric("tracker_closes_total", "address_changed") == 1
+
+
+def test_metrics_count_who_was_pushed_out_of_the_book(simulation: Any) -> None:
+    world = World(simulation, replace(CONFIG, admission="open", max_hinted_peers=1))
+    world.peers.hint([simulation.known.record("bob", "tcp://10.0.1.2:7000")])
+    simulation.settle()
+    world.peers.dial(world.bob)
+    world.peers.released(world.dialled(), Reason.UNREACHABLE)
+    world.peers.hint([simulation.known.record("carol", "tcp://10.0.2.2:7000")])
+    simulation.settle()
+    assert world.metric("tracker_pushed_out_total", "book_full") == 1
+    assert world.metric("tracker_hinted_peers") == 1
