@@ -23,6 +23,7 @@ from ...config import load
 from ..status import ConnectionRow, MemberRow, PeerRow, Status
 from . import place
 from .errors import CallTimeout, CommandFailed, ControlError, NoNode
+from .packed import unpack
 from .protocol import MAX_ANSWER, Answer, Call, Kind, Plain, ProtocolError, decode_answer, encode_call
 from .remote.files import Files
 from .remote.tracker import Tracker
@@ -64,7 +65,7 @@ class Client:
 
     def peers(self) -> tuple[PeerRow, ...]:
         """Every peer that is known for any reason, by id."""
-        return tuple(PeerRow(**row) for row in _rows(self.call("peers")))
+        return unpack(PeerRow, cast("bytes", self.call("peers")))
 
     def connections(self) -> tuple[ConnectionRow, ...]:
         """The open connections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ...runtime import Reply
 from ..blobs import BlobKey
@@ -14,6 +14,9 @@ from .protocol import Plain
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 A_WEEK = 7 * 86_400.0
 """Seconds. A put or get takes as long as it takes."""
@@ -59,3 +62,19 @@ def row(answer: DataclassInstance) -> Plain:
 def rows(answer: tuple[DataclassInstance, ...]) -> Plain:
     """Many of them."""
     return [asdict(each) for each in answer]
+
+
+def then(asked: Reply[T], go_on: Callable[[T], Reply[U]]) -> Reply[U]:
+    """Ask once more, with the answer."""
+    reply: Reply[U] = Reply()
+
+    def settle(answered: Reply[U]) -> None:
+        result = answered.result()
+        reply.fail(result) if isinstance(result, Exception) else reply.set(result)
+
+    def ask(answered: Reply[T]) -> None:
+        result = answered.result()
+        reply.fail(result) if isinstance(result, Exception) else go_on(result).then(settle)
+
+    asked.then(ask)
+    return reply

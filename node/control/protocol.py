@@ -25,7 +25,7 @@ import msgpack
 
 VERSION = 1
 MAX_CALL = 8 * 1024 * 1024  # a peer set of the default limit, whose peers have names
-MAX_ANSWER = 16 * 1024 * 1024
+MAX_ANSWER = 64 * 1024 * 1024  # 100,000 peers
 _MAX_NUMBER = 2**32 - 1
 
 Plain: TypeAlias = bool | int | float | str | bytes | Sequence["Plain"] | Mapping[str, "Plain"] | None

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from rookery.actors.tracker import Overwritten, PeerSet, TrackedPeers
 from rookery.config import load
-from rookery.node import Client, CommandFailed, Node, new
+from rookery.node import Client, Cluster, CommandFailed, Node, new
 from rookery.node.command import main
 from rookery.node.peerlist import write_peers
 from rookery.transport import Address
@@ -272,3 +272,15 @@ def test_block_is_still_there_after_a_restart(make_folder: Callable[..., Path]) 
         assert row["target"] == "10.7.0.0/16"
         assert node.status().blocked == 1
         assert rookery("trust", BOB, "--node", folder).stdout == f"{BOB.short} was trusted already\n"
+
+
+@pytest.mark.processes
+def test_block_is_still_there_after_its_process_was_killed(tmp_path: Path) -> None:
+    (file,) = Cluster.make(tmp_path, 1, {"tracker": {"source": "application", "peers": "[]"}})
+    with Cluster.launch([file]) as cluster:
+        until = cluster["a"].tracker.block(ADA, 7200.0)
+        cluster["a"].tracker.block("10.7.0.0/16")
+        cluster.kill("a")
+    with Cluster.launch([file]) as cluster:
+        peer, network = cluster["a"].tracker.blocks()
+    assert (peer.target, peer.until, network.target) == (str(ADA), pytest.approx(until, abs=1), "10.7.0.0/16")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ....actors.discovery import StaticRecord
 from ....runtime import Reply
 from ..arguments import Arguments
-from ..command import A_WEEK, Command, Pending, row, rows
+from ..command import A_WEEK, Command, Pending, row, rows, same, then
+from ..packed import pack
 from ..parts import Parts
 from ..protocol import Plain
 
@@ -15,7 +16,8 @@ def status(node: Parts, _arguments: Arguments) -> Pending:
 
 
 def peers(node: Parts, _arguments: Arguments) -> Pending:
-    return Pending(node.control.peers().map(rows))
+    """They may be 100,000, so the pool packs them."""
+    return Pending(then(node.control.peers(), lambda known: node.actors.runtime.work(pack, known)).map(same))
 
 
 def members(node: Parts, _arguments: Arguments) -> Pending:

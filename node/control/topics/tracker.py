@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from ....actors.tracker import Blocked, BlockInForce, Overwritten, PeerSet, TrackedPeers
-from ....runtime import Reply
 from ....transport.address import Address
 from ....transport.identity import PeerId
 from ...peerlist import read_peers
 from ..arguments import Arguments, BadArguments
-from ..command import Command, Pending, same
+from ..command import Command, Pending, same, then
 from ..parts import Parts
 from ..protocol import Plain
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 def block(node: Parts, arguments: Arguments) -> Pending:
@@ -44,32 +37,16 @@ def track(node: Parts, arguments: Arguments) -> Pending:
     """Lists may be long, so the pool reads them."""
     id, primary, secondary = arguments.number("id"), arguments.text("primary"), arguments.text("secondary")
     read = node.actors.runtime.work(_tracked, primary, secondary)
-    return Pending(_then(read, lambda peers: node.actors.tracker.track(id, peers)).map(lambda _none: None))
+    return Pending(then(read, lambda peers: node.actors.tracker.track(id, peers)).map(lambda _none: None))
 
 
 def overwrite(node: Parts, arguments: Arguments) -> Pending:
     read = node.actors.runtime.work(_addresses, arguments.text("peers"))
-    return Pending(_then(read, node.actors.tracker.overwrite).map(_overwritten))
+    return Pending(then(read, node.actors.tracker.overwrite).map(_overwritten))
 
 
 def peer_set(node: Parts, arguments: Arguments) -> Pending:
     return Pending(node.actors.tracker.peer_set(arguments.number("id")).map(_peer_set))
-
-
-def _then(asked: Reply[T], go_on: Callable[[T], Reply[U]]) -> Reply[U]:
-    """Ask once more, with the answer."""
-    reply: Reply[U] = Reply()
-
-    def settle(answered: Reply[U]) -> None:
-        result = answered.result()
-        reply.fail(result) if isinstance(result, Exception) else reply.set(result)
-
-    def ask(answered: Reply[T]) -> None:
-        result = answered.result()
-        reply.fail(result) if isinstance(result, Exception) else go_on(result).then(settle)
-
-    asked.then(ask)
-    return reply
 
 
 def _tracked(primary: str, secondary: str) -> TrackedPeers:
