@@ -82,6 +82,7 @@ class Actors:
             connections.Engine,
             config.keeping,
             transport=net,
+            tracker=peers,
             hard_limit=config.transport.max_connections,
         )
         start(

@@ -27,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .blobs import Progress as BlobProgress
-from .status import PeerRow
+from .status import ConnectionRow, PeerRow
 
 
 def show(said: Mapping[str, object], as_json: bool, words: str) -> None:
@@ -87,6 +87,26 @@ def peers(known: Sequence[PeerRow], as_json: bool) -> None:
     ]
     shown = [name for name in cells[0] if any(cell[name] for cell in cells)]
     rows("peers", [{name: cell[name] for name in shown} for cell in cells], as_json)
+
+
+def connections(open: Sequence[ConnectionRow], as_json: bool) -> None:
+    """What is open: for people in as few columns as say why each is kept."""
+    if as_json or not open:
+        rows("connections", [asdict(row) for row in open], as_json)
+        return
+    cells = [
+        {
+            "peer": row.peer[:8],
+            "way": row.direction,
+            "ip": row.ip,
+            "age": span(row.age),
+            "value": str(row.value),
+            "tags": " ".join(f"{tag}={weight}" for tag, weight in row.tags.items()),
+            "kept": " ".join((*row.protections, *(("in grace",) if row.in_grace else ()))),
+        }
+        for row in open
+    ]
+    rows("connections", cells, as_json)
 
 
 def ago(moment: float | None, now: float) -> str:
@@ -166,8 +186,4 @@ def _cell(name: str, value: object) -> str:
         return f"{value * 1000:.1f} ms"
     if isinstance(value, bool):
         return "yes" if value else ""
-    if isinstance(value, Mapping):
-        return " ".join(f"{key}={worth}" for key, worth in value.items())
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(str, value))
     return f"{value:.1f} s" if isinstance(value, float) else str(value)

@@ -20,6 +20,7 @@ a peer is worth to them: `tag_peer`, `protect`.
 * `trim_open_connections(target)` counts all open connections, without a target only those that it may close. By itself
   it trims when *more* than `high_water` are open. `force_trim` spares nobody, protected peers last.
 * Trims do not overlap: who asks during one that goes as far shares its report, others share the next one.
+* Blocks are the tracker's; `block_peer` and its kin are doors to them, and disconnect unless told otherwise.
 * Applications without an engine may `notify` a listener: it may be slow and may raise, and nobody else notices.
 * `memory_limit` makes it watch the process's memory and give up some connections at a time while that is exceeded.
 * No handler takes long: trims and lists are made in slices, and what changes between two slices counts.
@@ -32,28 +33,25 @@ from . import bump, decay
 from .config import Config
 from .decay import DecayingValue
 from .engine import Engine
-from .errors import LimitTooLow, NoLowWater, TagClosed, TagTaken
-from .mailbox import (
+from .errors import LimitTooLow, NoLowWater, NoTracker, TagClosed, TagTaken
+from .mailbox import Connected, Counts, Disconnected, Mailbox, PeerConnected, PeerDisconnected
+from .messages import (
+    Block,
     BumpTag,
     Busy,
     CheckLimit,
     CloseTag,
-    Connected,
     Connection,
-    Counts,
     DecayingTag,
-    Disconnected,
     ForceTrim,
+    GetBlocks,
     GetConnections,
     GetInfo,
     GetTagInfo,
     Info,
     IsProtected,
     Listener,
-    Mailbox,
     Notify,
-    PeerConnected,
-    PeerDisconnected,
     Protect,
     RegisterDecayingTag,
     RemoveTag,
@@ -63,6 +61,7 @@ from .mailbox import (
     TagPeer,
     Trim,
     TrimReport,
+    Unblock,
     Unprotect,
     UntagPeer,
     UpsertTag,
@@ -70,6 +69,7 @@ from .mailbox import (
 from .null import NullConnectionManager
 
 __all__ = [
+    "Block",
     "BumpTag",
     "Busy",
     "CheckLimit",
@@ -83,6 +83,7 @@ __all__ = [
     "Disconnected",
     "Engine",
     "ForceTrim",
+    "GetBlocks",
     "GetConnections",
     "GetInfo",
     "GetTagInfo",
@@ -92,6 +93,7 @@ __all__ = [
     "Listener",
     "Mailbox",
     "NoLowWater",
+    "NoTracker",
     "Notify",
     "NullConnectionManager",
     "PeerConnected",
@@ -107,6 +109,7 @@ __all__ = [
     "TagTaken",
     "Trim",
     "TrimReport",
+    "Unblock",
     "Unprotect",
     "UntagPeer",
     "UpsertTag",

@@ -8,7 +8,8 @@ from ... import runtime
 from ...runtime import Message, Timer
 from .config import Config
 from .decayer import Decayer
-from .mailbox import BumpTag, CloseTag, DecayingTag, Mailbox, RegisterDecayingTag, RemoveTag
+from .mailbox import Mailbox
+from .messages import BumpTag, CloseTag, DecayingTag, RegisterDecayingTag, RemoveTag
 from .metrics import Metrics
 from .table import Peer, Table
 

@@ -10,30 +10,29 @@ from ... import runtime
 from ...runtime import Message, Reply, Subscribers
 from ...transport import mailbox as transport
 from ...transport.mailbox import Closed, Opened
+from ..tracker import mailbox as tracker
 from .config import Config
 from .decaying import Decaying, DecayTick, SweepMore
-from .errors import LimitTooLow, NoLowWater
+from .errors import LimitTooLow, NoLowWater, NoTracker
 from .listeners import Listeners, Told
 from .listing import Listing
-from .mailbox import (
+from .mailbox import Connected, Counts, Disconnected, Mailbox, PeerConnected, PeerDisconnected
+from .memory import LookAtMemory, Watchdog, resident
+from .messages import (
+    Block,
     BumpTag,
     Busy,
     CheckLimit,
     CloseTag,
-    Connected,
     Connection,
-    Counts,
-    Disconnected,
     ForceTrim,
+    GetBlocks,
     GetConnections,
     GetInfo,
     GetTagInfo,
     Info,
     IsProtected,
-    Mailbox,
     Notify,
-    PeerConnected,
-    PeerDisconnected,
     Protect,
     RegisterDecayingTag,
     RemoveTag,
@@ -43,11 +42,11 @@ from .mailbox import (
     TagPeer,
     Trim,
     TrimReport,
+    Unblock,
     Unprotect,
     UntagPeer,
     UpsertTag,
 )
-from .memory import LookAtMemory, Watchdog, resident
 from .metrics import Metrics
 from .selection import Mode
 from .table import State, Table
@@ -78,16 +77,19 @@ class Engine(runtime.Engine[Mailbox]):
         config: Config,
         *,
         transport: transport.Mailbox,
+        tracker: tracker.Mailbox | None = None,
         hard_limit: int | None = None,
         memory: Callable[[], int] = resident,
     ) -> None:
         """transport: where links are closed. It must have this engine's mailbox among its observers.
 
+        tracker: where blocks live; without it they are declined.
         hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it. memory:
         bytes in use, read on the pool where `memory_limit` is set.
         """
         super().__init__()
         self._config = config
+        self._tracker = tracker
         self._metrics = Metrics(self.runtime.registry)
         self._table = Table(
             secret=self.rng.randbytes(16),
@@ -119,6 +121,12 @@ class Engine(runtime.Engine[Mailbox]):
             BumpTag: self._decaying.bump,
             RemoveTag: self._decaying.remove,
             CloseTag: self._decaying.close,
+            # blocks
+            Block: lambda message: self._blocks().block(
+                message.target, message.duration, disconnect=message.disconnect
+            ),
+            Unblock: lambda message: self._blocks().unblock(message.target),
+            GetBlocks: lambda _message: self._blocks().blocks(),
             # trims
             Trim: self.on_trim,
             ForceTrim: self.on_force_trim,
@@ -299,6 +307,11 @@ class Engine(runtime.Engine[Mailbox]):
             self.mailbox.tell(message)
 
     # Parts of the handlers -------------------------------------------------------------------------------------------
+
+    def _blocks(self) -> tracker.Mailbox:
+        if self._tracker is None:
+            raise NoTracker("blocks live in the tracker, and connections was started without one")
+        return self._tracker
 
     def _low_water(self) -> int:
         if self._config.low_water is None:

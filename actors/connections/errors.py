@@ -9,6 +9,10 @@ class NoLowWater(Declined):
     """A trim without a target needs a low water mark, and there is none."""
 
 
+class NoTracker(Declined):
+    """Blocks live in the tracker, and this connection manager was composed without one."""
+
+
 class LimitTooLow(Declined):
     """Transport's hard limit is below the high water mark, so trimming would never begin.
 

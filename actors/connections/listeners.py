@@ -15,7 +15,8 @@ from itertools import count, islice
 
 from ... import runtime
 from ...runtime import Message
-from .mailbox import Connected, Disconnected, Listener, Mailbox
+from .mailbox import Connected, Disconnected, Mailbox
+from .messages import Listener
 from .metrics import Metrics
 
 TOLD_AT_ONCE = 256

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from ...runtime import Reply
-from .mailbox import Connection
+from .messages import Connection
 from .table import Peer, Table
 
 LISTED_PER_SLICE = 500

@@ -8,17 +8,20 @@ from __future__ import annotations
 from typing import TypeVar, cast
 
 from ...runtime import Feedback, Message, Reply, Request
-from .errors import TagClosed
-from .mailbox import (
+from .errors import NoTracker, TagClosed
+from .mailbox import Mailbox
+from .messages import (
+    Block,
     ForceTrim,
+    GetBlocks,
     GetConnections,
     GetInfo,
     Info,
     IsProtected,
-    Mailbox,
     RegisterDecayingTag,
     Trim,
     TrimReport,
+    Unblock,
     Unprotect,
     UpsertTag,
 )
@@ -44,6 +47,8 @@ class NullConnectionManager(Mailbox):
         match message:
             case RegisterDecayingTag():
                 return Reply.failed(TagClosed("the null connection manager has no decaying tags"))
+            case Block() | Unblock() | GetBlocks():
+                return Reply.failed(NoTracker("blocks live in the tracker: ask it"))
             case UpsertTag():
                 answer: object = 0
             case Unprotect() | IsProtected():

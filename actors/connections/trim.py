@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ...runtime import Reply
 from ...transport.mailbox import Link
-from .mailbox import TrimReport
+from .messages import TrimReport
 from .selection import Mode, Selection
 from .table import State, Table
 

@@ -10,7 +10,8 @@ from ...runtime import Message, Reply, Timer
 from ...transport import mailbox as transport
 from ...transport.reasons import Reason
 from .config import Config
-from .mailbox import Mailbox, TrimReport
+from .mailbox import Mailbox
+from .messages import TrimReport
 from .metrics import Metrics
 from .selection import Selection
 from .table import Table

@@ -5,7 +5,7 @@
 * `--node` names the node: its `node.yaml` or the folder of it; by default `./node.yaml`.
 """
 
-from . import configuration, files, nodes, peers, simulation
+from . import configuration, files, nodes, peers, simulation, weights
 from .base import main
 
-__all__ = ["configuration", "files", "main", "nodes", "peers", "simulation"]
+__all__ = ["configuration", "files", "main", "nodes", "peers", "simulation", "weights"]

@@ -75,12 +75,3 @@ def members(node: Path, as_json: bool) -> None:
     """Every other node that the membership knows."""
     with Client.of(node) as client:
         screen.rows("members", [asdict(row) for row in client.members()], as_json)
-
-
-@main.command()
-@node_option
-@json_option
-def connections(node: Path, as_json: bool) -> None:
-    """The open connections."""
-    with Client.of(node) as client:
-        screen.rows("connections", [asdict(row) for row in client.connections()], as_json)

@@ -73,6 +73,13 @@ class Arguments:
             raise BadArguments(f"{name} must be a whole number, at least 0")
         return self.count(name)
 
+    def integer(self, name: str) -> int:
+        """A whole number of either sign, which must be given."""
+        value = self._given.get(name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise BadArguments(f"{name} must be a whole number")
+        return value
+
     def count(self, name: str) -> int:
         """A number of things; 0 if it is not given."""
         value = self._given.get(name, 0)

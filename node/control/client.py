@@ -20,11 +20,12 @@ from typing import Any, Self, cast
 import zmq
 
 from ...config import load
-from ..status import ConnectionRow, MemberRow, PeerRow, Status
+from ..status import MemberRow, PeerRow, Status
 from . import place
 from .errors import CallTimeout, CommandFailed, ControlError, NoNode
 from .packed import unpack
 from .protocol import MAX_ANSWER, Answer, Call, Kind, Plain, ProtocolError, decode_answer, encode_call
+from .remote.connections import Connections
 from .remote.files import Files
 from .remote.tracker import Tracker
 
@@ -47,6 +48,7 @@ class Client:
         self.timeout = timeout
         self.blobs = Files(self)
         self.tracker = Tracker(self)
+        self.connections = Connections(self)
         self._numbers = itertools.count(1)
         self._context = zmq.Context()
 
@@ -66,11 +68,6 @@ class Client:
     def peers(self) -> tuple[PeerRow, ...]:
         """Every peer that is known for any reason, by id."""
         return unpack(PeerRow, cast("bytes", self.call("peers")))
-
-    def connections(self) -> tuple[ConnectionRow, ...]:
-        """The open connections."""
-        rows = _rows(self.call("connections"))
-        return tuple(ConnectionRow(**(row | {"protections": tuple(row["protections"])})) for row in rows)
 
     def members(self) -> tuple[MemberRow, ...]:
         """Every node that the membership knows, besides this one."""

@@ -8,12 +8,13 @@ from .arguments import Arguments, BadArguments
 from .command import Command, Pending
 from .parts import Parts
 from .protocol import Plain
-from .topics import files, node, tracker
+from .topics import connections, files, node, tracker
 
 TABLE: Mapping[str, Command] = {
     **node.COMMANDS,
     **files.COMMANDS,
     **tracker.COMMANDS,
+    **connections.COMMANDS,
 }
 
 

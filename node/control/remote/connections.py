@@ -1,0 +1,67 @@
+"""The connection manager of another node's process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ....transport.identity import PeerId
+from ...status import ConnectionRow
+from ..protocol import Plain
+from . import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What a peer is worth. value: the sum of its tags."""
+
+    value: int
+    tags: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What a trim did; see `connections.TrimReport`. closed: whose connections are gone."""
+
+    closed: tuple[PeerId, ...]
+    short_by: int
+    protected: int
+    in_grace: int
+    unclosed: int
+
+
+class Connections:
+    """Which connections are kept there: called, they are listed; else the methods of `node.connections`."""
+
+    def __init__(self, client: Caller) -> None:
+        self._client = client
+
+    def __call__(self) -> tuple[ConnectionRow, ...]:
+        """The open connections, oldest first."""
+        rows = cast("list[dict[str, Any]]", self._client.call("connections"))
+        return tuple(ConnectionRow(**(row | {"protections": tuple(row["protections"])})) for row in rows)
+
+    def protect(self, peer: PeerId | str, tag: str) -> None:
+        """Keep a peer's connections out of trims, until `unprotect` with the same tag."""
+        self._client.call("protect", {"peer": str(peer), "tag": tag})
+
+    def unprotect(self, peer: PeerId | str, tag: str) -> bool:
+        """End a protection; whether the peer is still protected under another tag."""
+        return bool(self._client.call("unprotect", {"peer": str(peer), "tag": tag}))
+
+    def tag_peer(self, peer: PeerId | str, tag: str, weight: int) -> Tags:
+        """Give a peer this weight under this tag; what it is worth now."""
+        return _tags(self._client.call("tag", {"peer": str(peer), "tag": tag, "weight": weight}))
+
+    def untag_peer(self, peer: PeerId | str, tag: str) -> Tags:
+        """Take a tag away; what the peer is worth now."""
+        return _tags(self._client.call("untag", {"peer": str(peer), "tag": tag}))
+
+    def trim_open_connections(self, target: int) -> Trimmed:
+        """Close connections until at most `target` are open, as far as they may be closed."""
+        said = cast("dict[str, Any]", self._client.call("trim", {"target": target}))
+        return Trimmed(**(said | {"closed": tuple(map(PeerId.parse, said["closed"]))}))
+
+
+def _tags(body: Plain) -> Tags:
+    return Tags(**cast("dict[str, Any]", body))
