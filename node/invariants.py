@@ -7,7 +7,8 @@ After each message:
 * No two dials, handshakes or connections hold one ticket.
 * A ticket is released at most once.
 * Whoever hears of links hears `Opened` of each before its `Closed`, and exactly one of each.
-* Transport has no dial, handshake, connection or packet link with whom its gate blocks: nothing of them is delivered.
+* Transport has no dial, handshake, connection or packet link with whom its gate blocks: nothing of them is delivered,
+  unless the block was told not to disconnect.
 
 Whenever no message waits in the node (`check_settled`):
 
@@ -26,8 +27,10 @@ from typing import Any, TypeVar
 
 from ..actors import connections, tracker
 from ..runtime import Engine, SimulatedNode, Simulation
-from ..transport import Closed, Direction, Opened
+from ..runtime.inbox import Ask
+from ..transport import Closed, Direction, Opened, PeerId
 from ..transport import Engine as Transport
+from ..transport.mailbox import SetGate
 
 E = TypeVar("E", bound=Engine[Any])
 
@@ -45,6 +48,7 @@ class Invariants:
         self._open: dict[Engine[Any], set[int]] = {}
         self._gone: dict[Engine[Any], set[int]] = {}
         self._released: dict[Engine[Any], set[int]] = {}
+        self._left: dict[Engine[Any], set[PeerId]] = {}  # blocked, and told to stay until they end
         simulation.observe(self._handled)
 
     # After each message ----------------------------------------------------------------------------------------------
@@ -55,6 +59,8 @@ class Invariants:
                 self._hears_opened(engine, item.link.id)
             case Closed():
                 self._hears_closed(engine, item.link_id)
+            case Ask(message=SetGate(disconnect=False)):
+                self._left.setdefault(engine, set()).update(_blocked(engine))
             case tracker.Released():
                 self._hears_released(engine, item.ticket.id)
         if isinstance(engine, Transport):
@@ -90,11 +96,11 @@ class Invariants:
         twice = [ticket for ticket, times in Counter(engine.tickets).items() if times > 1]
         if twice:
             self._broken(engine, f"two links or handshakes hold {twice}")
-        gate = engine.gate
-        if gate is not None and (gate.blocked or gate.blocked_ips or gate.blocked_subnets):
-            for peer, key, ip in engine.links.sources():
-                if key in gate.blocked or gate.blocks_ip(ip):
-                    self._broken(engine, f"there is still something of {peer.short} at {ip}, which the gate blocks")
+        blocked = _blocked(engine)
+        left = self._left[engine] = self._left.get(engine, set()).intersection(blocked)
+        for peer, ip in blocked.items():
+            if peer not in left:
+                self._broken(engine, f"there is still something of {peer.short} at {ip}, which the gate blocks")
 
     # When nothing waits ----------------------------------------------------------------------------------------------
 
@@ -136,3 +142,13 @@ class Invariants:
 def _only(node: SimulatedNode, kind: type[E]) -> E:
     (engine,) = (engine for engine in node.engines if isinstance(engine, kind))
     return engine
+
+
+def _blocked(engine: Engine[Any]) -> dict[PeerId, str]:
+    """With whom its gate blocks transport has something, and their IPs."""
+    if not isinstance(engine, Transport) or engine.gate is None:
+        return {}
+    gate = engine.gate
+    if not (gate.blocked or gate.blocked_ips or gate.blocked_subnets):
+        return {}
+    return {peer: ip for peer, key, ip in engine.links.sources() if key in gate.blocked or gate.blocks_ip(ip)}
