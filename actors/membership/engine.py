@@ -298,7 +298,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     # To others -------------------------------------------------------------------------------------------------------
 
-    def on_get_members(self, _message: GetMembers) -> Members:
+    def on_get_members(self, _message: GetMembers) -> Members | Reply[Members]:
         return Members() if self._participant is None else self._participant.members()
 
     def on_subscribe(self, message: Subscribe) -> None:

@@ -38,7 +38,7 @@ class Memory:
         path: Path | None,
         metrics: Metrics,
         *,
-        members: Callable[[], Snapshot | None],
+        members: Callable[[], Reply[Snapshot] | None],
     ) -> None:
         """members: as they are, or None before this node takes part."""
         self._engine = engine
@@ -71,13 +71,19 @@ class Memory:
 
     def on_save(self, _message: Save) -> None:
         """Write, or as soon as the present write is over."""
-        snapshot = self._members()
-        if self._path is None or snapshot is None:
-            return
         if self._under_way:
             self._engine.after(self._config.snapshot_every, Save())
             return
-        self._due, self._under_way = False, True
+        self._due = False
+        members = self._members()
+        if members is not None:
+            self._under_way = True
+            self._engine.on_reply(members, self._write, within=_DISK_WITHIN)
+
+    def _write(self, snapshot: Snapshot | Exception) -> None:
+        if isinstance(snapshot, Exception) or self._path is None:
+            self._under_way = False
+            return
         written: Reply[int] = self._engine.work(save, self._path, snapshot, serial=_SERIES)
         self._engine.on_reply(written, self._on_saved, within=_DISK_WITHIN)
 

@@ -19,10 +19,10 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from ... import runtime
-from ...runtime import Message, Timer
+from ...runtime import Message, Reply, Timer
 from ...transport.address import Address
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
@@ -43,6 +43,8 @@ from .swim import Connection, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
 from .view import View
 
+T = TypeVar("T")
+_SLICE = 500  # members that are looked at in one turn
 ASK_AGAIN = 1.0
 """Seconds between two rounds of asking for missing records."""
 
@@ -169,15 +171,35 @@ class Participant:
         self.swim.gossip(self._outbox)
         self.carry_out()
 
-    def members(self) -> Members:
-        """Everybody that has a record, Down ones too."""
-        return Members(self.own, tuple(sorted(self._infos(), key=lambda info: info.peer)), self.swim.health)
+    def members(self) -> Reply[Members]:
+        """Everybody that has a record, Down ones too; of many in slices."""
+        return self._collect(
+            lambda infos: Members(self.own, tuple(sorted(infos, key=lambda info: info.peer)), self.swim.health)
+        )
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> Reply[Snapshot]:
         """The same for the file; the active ones first."""
-        known = sorted(self._infos(), key=lambda info: info.state)
-        members = tuple(Remembered(info.record, info.incarnation, info.state) for info in known)
+        return self._collect(self._snapshot_of)
+
+    def _snapshot_of(self, infos: list[MemberInfo]) -> Snapshot:
+        infos.sort(key=lambda info: info.state)
+        members = tuple(Remembered(info.record, info.incarnation, info.state) for info in infos)
         return Snapshot(self.own.network, self.own.peer, self._engine.wall(), members)
+
+    def _collect(self, make: Callable[[list[MemberInfo]], T]) -> Reply[T]:
+        reply: Reply[T] = Reply()
+        infos, found = iter(self._infos()), list[MemberInfo]()
+
+        def collect() -> None:
+            piece = list(islice(infos, _SLICE))
+            found.extend(piece)
+            if len(piece) < _SLICE:
+                reply.set(make(found))
+            else:
+                self._engine.next_slice(collect)
+
+        collect()
+        return reply
 
     def _infos(self) -> Iterable[MemberInfo]:
         for member in self.swim.iter_membership_state():

@@ -225,6 +225,17 @@ def test_many_members_of_a_file_are_taken_in_slices(simulation: Any, tmp_path: P
     assert len(world.net.received(transport.SendPacket)) <= 3 + 32
 
 
+def test_members_that_are_many_are_listed_in_slices_completely_and_in_order(simulation: Any, tmp_path: Path) -> None:
+    file = tmp_path / "members"
+    world = again(simulation, file)
+    put(world, file, *(as_was(world, f"member {number}") for number in range(1000)))  # two slices, and an empty one
+    world.join()
+    listed = world.members.members()
+    assert not listed.done
+    found = [info.peer for info in listed.get(timeout=1).others]
+    assert found == sorted(world.peer(f"member {number}") for number in range(1000))
+
+
 def test_generation_in_a_packet_of_a_remembered_member_counts(simulation: Any, tmp_path: Path) -> None:
     file = tmp_path / "members"
     written(again(simulation, file).join().meet("bob"), file)

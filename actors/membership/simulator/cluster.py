@@ -79,6 +79,7 @@ class Cluster:
         self._heed = heed
         self._numbers: dict[bytes, int] = {}
         self._lives: dict[int, int] = {}
+        self._blocked: dict[int, set[bytes]] = {}
         self._all: list[Process] = []
         self._excused: dict[int, float] = {}
         self._when_exact: list[Callable[[], object]] = []
@@ -151,6 +152,7 @@ class Cluster:
         life = self._lives[number] = self._lives.get(number, 0) + 1
         self.views.started(number)
         process = Process(number, identity, self.config, random.Random(f"{self.seed}/{number}/{life}"))
+        process.blocked = self._blocked.setdefault(number, set())
         self._all.append(process)
         return process
 
@@ -221,8 +223,8 @@ class Cluster:
         self._cut_until = self.now + GRACE
 
     def block(self, number: int, other: int) -> None:
-        """`number` blocks `other`: it does not speak with it, nor about it."""
-        self.processes[number].blocked.add(self.processes[other].swim.identity.key)
+        """`number` blocks `other`, in this life and the next: it does not speak with it, nor about it."""
+        self._blocked[number].add(self.processes[other].swim.identity.key)
         self.network.block(number, other)
 
     # What members do -------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ class Views:
         self._wrong -= moved
 
     def ended(self, number: int) -> None:
+        if number not in self.running:
+            return
         self.running.discard(number)
         seen_by = sum(number in self.sees[other] for other in self.running)
         self._right -= seen_by
@@ -58,11 +60,14 @@ class Views:
         self.sees[number] = set()
 
     def up(self, observer: int, subject: int) -> None:
-        if subject not in self.sees[observer]:
+        """Of who has left, and still runs, nothing counts any more."""
+        if observer in self.running and subject not in self.sees[observer]:
             self.sees[observer].add(subject)
             self._count(subject, 1)
 
     def down(self, time: float, observer: int, subject: int, *, is_false: bool) -> None:
+        if observer not in self.running:
+            return
         self.downs.append(Down(time, observer, subject, is_false))
         if subject in self.sees[observer]:
             self.sees[observer].discard(subject)
