@@ -14,24 +14,31 @@ ones 1. Every core is used, each run by one of them.
 * `join-150`: seconds from the first start until everybody sees everybody. `join-worst-150`: over all seeds.
 * `heal-100`: after a partition of a minute into halves, seconds until everybody sees everybody.
 * `simulate-1000`: seconds of one core for a minute of a thousand members, their joining, one each 20 ms, included.
-* `update-cost`: microseconds of one core for each packet sent, received and applied, with all its updates.
+* `packet-cost`: microseconds of one core for each packet of that, made, sent, received and applied.
+* `update-known`, `update-new`: microseconds of one core for each of 100 updates in a packet that a member of a thousand
+  takes in: nothing new, or news to be passed on.
 
 Counts are compared with one added to both, as the best is none at all.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from multiprocessing import get_context
 
 from benchmarks.harness import Result, less_is_better, main
 from rookery.actors.membership import Config
 from rookery.actors.membership.simulator import Cluster, Conditions, Event, Network, Scenario, Summary, simulate
+from rookery.actors.membership.swim import Member, MemberId, Outbox, Swim
+from rookery.actors.membership.swim.codec import encode_header, encode_packet, encode_update
+from rookery.actors.membership.swim.messages import Gossip, Header
 
 JOIN_EVERY = 0.038
 SEEDS = 20
@@ -133,8 +140,28 @@ def thousand() -> list[Result]:
         Result("simulate-1000", spent, "s"),
         Result("idle-load-1000", packets / 1000 / 10, "packets/s"),
         Result("idle-bytes-1000", size / 1000 / 10, "bytes/s"),
-        Result("update-cost", spent / cluster.sent[0] * 1e6, "us"),
+        Result("packet-cost", spent / cluster.sent[0] * 1e6, "us"),
     ]
+
+
+def updates(rounds: int) -> Iterator[Result]:
+    """What taking in one update costs."""
+    ids = [MemberId(sha256(str(number).encode()).digest(), 1) for number in range(1001)]
+    me, sender, *others = ids
+    for name, generations in (("update-known", [1] * rounds), ("update-new", range(2, 2 + rounds))):
+        swim, outbox = Swim.new(me, Config().protocol, random.Random(1)), Outbox()
+        swim.apply_many((Member(each) for each in others), False, 0.0, outbox)
+        packets = []
+        for place, generation in enumerate(generations):
+            begin = place * 100 % 900
+            named = [Member(MemberId(each.key, generation)) for each in others[begin : begin + 100]]
+            header = encode_header(Header(sender, 0, me, Gossip()))
+            packets.append(encode_packet(header, [encode_update(each) for each in named]))
+        started = time.process_time()
+        for packet in packets:
+            swim.handle_data(packet, 0.0, outbox)
+            outbox.drain()
+        yield Result(name, (time.process_time() - started) / rounds / 100 * 1e6, "us")
 
 
 def measure(quick: bool) -> Iterator[Result]:
@@ -146,6 +173,7 @@ def measure(quick: bool) -> Iterator[Result]:
         for part in (idle, deaths, losses, views):
             yield from part(runs)
         yield from of_thousand.result()
+    yield from updates(200 if quick else 1000)
 
 
 if __name__ == "__main__":

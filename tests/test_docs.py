@@ -1,4 +1,4 @@
-"""The code of docs/actors.md, resolver.md and tracker.md: each page is one program that runs, and its tests pass.
+"""The code of docs/actors.md, resolver.md, simulating.md, tracker.md: each page is one program, its tests pass.
 
 What tracker.md shows of the command line is run against a node, and prints what the page says.
 
@@ -41,7 +41,7 @@ class Page:
         return module
 
 
-PAGES = {name: Page(name) for name in ("actors.md", "resolver.md", "tracker.md")}
+PAGES = {name: Page(name) for name in ("actors.md", "resolver.md", "simulating.md", "tracker.md")}
 
 
 @pytest.mark.parametrize(("page", "name"), [(page, test) for page in PAGES for test in PAGES[page].tests])
@@ -50,7 +50,9 @@ def test_page_shows_tests_that_pass(page: str, name: str, request: pytest.Fixtur
     test(**{fixture: request.getfixturevalue(fixture) for fixture in inspect.signature(test).parameters})
 
 
-@pytest.mark.parametrize(("page", "shown"), [("actors.md", 5), ("resolver.md", 5), ("tracker.md", 3)])
+@pytest.mark.parametrize(
+    ("page", "shown"), [("actors.md", 5), ("resolver.md", 5), ("simulating.md", 2), ("tracker.md", 3)]
+)
 def test_page_shows_so_many_tests_and_no_name_twice(page: str, shown: int) -> None:
     assert len(PAGES[page].tests) == len(set(PAGES[page].tests)) == shown
 
