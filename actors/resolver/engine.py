@@ -248,7 +248,7 @@ class Engine(runtime.Engine[Mailbox]):
             return
         match decoded:
             case Request():
-                self.server.on_request(Serve(link, message.peer, decoded))
+                self.server.on_request(Serve(link, message.peer, decoded, self.now()))
                 return  # nothing of ours has changed
             case Response(request_id, value):
                 self.client.respond(link, request_id, bytes(value))

@@ -22,7 +22,7 @@ UNTAGGED: Tag = (APPLICATION, ())
 
 def tag(subscriber: Comparable) -> Tag:
     """One of the application's subscribers."""
-    return UNTAGGED if subscriber == () else (APPLICATION, subscriber)
+    return UNTAGGED if isinstance(subscriber, tuple) and not subscriber else (APPLICATION, subscriber)
 
 
 def application_tags(tags: Iterable[Tag]) -> tuple[Comparable, ...]:

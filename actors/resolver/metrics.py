@@ -63,6 +63,7 @@ class Metrics:
 
         self.serves = counter("serves", "Requests of others, by how they were answered.", "result")
         self.served_bytes = counter("served_bytes", "Bytes of the values sent.")
+        self.serve_seconds = counter("serve_seconds", "Sum of the seconds from request to value, of the values sent.")
         self.answers_lost = counter("answers_lost", "Answers that could not be sent.", "why")
 
         self.malformed = counter("malformed", "Messages that could not be decoded.")

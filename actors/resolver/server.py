@@ -36,6 +36,7 @@ class Serve:
     link: int
     peer: PeerId
     request: Request
+    since: float  # monotonic seconds
 
 
 class Server:
@@ -117,6 +118,7 @@ class Server:
         elif self._send(serve, encode(Response(serve.request.id, value))):
             self._metrics.serves.inc("data")
             self._metrics.served_bytes.inc(by=size)
+            self._metrics.serve_seconds.inc(by=self._engine.now() - serve.since)
         else:
             self._send_missing(serve, "not sent")  # a short answer may find room where a long one did not
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from operator import is_
 from typing import Generic, Protocol, Self, TypeVar
 
 from .table import KeyTable
@@ -72,7 +73,7 @@ class Subscribers(Generic[S]):
     def satisfy(self, key: bytes, delivered: Iterable[S]) -> tuple[S, ...]:
         """Remove those that got the bytes. Who came later remains and is returned."""
         present, satisfied = self.of(key), tuple(delivered)
-        if present == satisfied:  # nobody came later
+        if len(present) == len(satisfied) and all(map(is_, present, satisfied)):  # nobody came later
             self.drop(key)
             return ()
         return self._keep(key, tuple(each for each in present if each not in satisfied))

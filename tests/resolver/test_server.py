@@ -201,3 +201,16 @@ def test_served_requests_and_bytes_are_counted(rig: Any) -> None:
     rig.simulation.settle()
     assert (rig.count("serves_total", "data"), rig.count("serves_total", "missing")) == (2, 1)
     assert rig.count("served_bytes_total") == 2 * len(VALUE)
+
+
+def test_time_that_the_producer_takes_is_counted_for_the_values_sent(rig: Any) -> None:
+    later: Reply[bytes] = Reply()
+    rig.producer.data = {KEY: lambda: later, OTHER: None}
+    rig.start("bob")
+    rig.receive("bob", Request(1, KEY))
+    rig.receive("bob", Request(2, OTHER))
+    rig.simulation.run(for_=0.25)
+    assert rig.count("serve_seconds_total") == 0
+    later.set(VALUE)
+    rig.simulation.settle()
+    assert rig.count("serve_seconds_total") == 0.25

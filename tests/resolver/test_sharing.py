@@ -156,3 +156,30 @@ def test_consumer_that_answers_after_its_key_was_wanted_anew_is_not_heard(rig: A
     new.set(True)
     rig.simulation.settle()
     assert rig.count("fetched_total") == 1
+
+
+class Awkward:
+    """A subscriber that can be hashed, and compared with nothing."""
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("incomparable")
+
+    def __lt__(self, other: object) -> bool:
+        raise ValueError("incomparable")
+
+
+def test_subscriber_that_compares_with_nothing_gets_its_bytes_alone_and_harms_nobody_beside_others(rig: Any) -> None:
+    data = rig.start("bob")
+    alone = Awkward()
+    data.fetch(KEY, alone)
+    rig.answer(VALUE)
+    assert rig.consumer.deliveries[0][1][0] is alone
+    assert rig.count("keys") == 0
+    data.fetch(OTHER, 1)
+    rig.simulation.settle()
+    data.fetch(OTHER, Awkward())
+    rig.answer(VALUE)
+    assert rig.consumer.deliveries[1][1] == (1,)
+    assert rig.count("application_failures_total", "subscriber") == 1
