@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,7 +181,10 @@ def test_node_remembers_blocks_trust_and_peers_over_a_restart(make_folder: MakeF
     with Node(load(folder)) as alice:
         alice.tracker.block(Identity.generate().peer, 3600).get(timeout=5)
         alice.tracker.trust(bob.peer).get(timeout=5)
-        alice.tracker.hint([record])
+        alice.tracker.hint([record])  # its signature is checked on the pool
+        deadline = time.monotonic() + 10
+        while not any(info.address == record.address for info in alice.tracker.known().get(timeout=5)):
+            assert time.monotonic() < deadline, "the hint was not taken in"
     with Node(load(folder)) as alice:
         assert alice.control.peers().get(timeout=5) != ()
         assert alice.tracker.trust(bob.peer).get(timeout=5) is False
