@@ -22,7 +22,7 @@ from rookery.actors.membership.swim import codec as swim
 from rookery.actors.resolver import wire as resolver
 from rookery.node.blobs.manifest import Manifest
 from rookery.node.composition import BLOBS_CHANNEL
-from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record, streams
+from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
 VECTORS = re.findall(r"^```vector (\w+)\n(.+)\n((?:.+\n)*?)```$", PAGE, re.MULTILINE)
@@ -119,7 +119,8 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("1 to 8 protocol versions", codec.MAX_VERSIONS == 8),
         ("at most 8 records", codec.MAX_ALTERNATIVES == 8),
         ("1 to 256 messages", codec.MAX_BATCH_MESSAGES == 256),
-        ("above 4 KiB should be a frame of its own", codec.JOIN_UP_TO == 4096),
+        ("above 32 KiB should be a frame of its own", codec.JOIN_UP_TO == 32 * 1024),
+        ("those of a batch have 1 MiB together", codec.MAX_BATCH_BYTES == 2**20),
         ("payload, at most 64 KiB", packets.MAX_PACKET == 64 * 1024),
         ("(bin, at most 16 KiB", MAX_SWIM_BYTES == 16 * 1024),
         ("at\nmost 32 signed records", envelope.MAX_RECORDS == 32),
@@ -141,7 +142,7 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("in 8 s (`heartbeat_timeout`)", Config().heartbeat_timeout == 8),
         ("64 (`high_water`)", Config().high_water == 64),
         ("16,384 of 64 MiB", (Config().backlog_messages, Config().backlog_bytes) == (16_384, 64 * 2**20)),
-        ("batches of 1 MiB", streams.BATCH_BYTES == 2**20),
+        ("batches of 1 MiB", codec.MAX_BATCH_BYTES == 2**20),
         ("500 packets a second, 1,000 at once", (Config().packet_rate, Config().packet_burst) == (500, 1000)),
         ("1,000 drops in 10 s", Config().flood_drops == 1000),
         ("| 0 | peers for peers", EXCHANGE_CHANNEL == 0),

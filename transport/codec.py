@@ -32,7 +32,8 @@ MAX_CONTROL_BYTES: Final = 16 * 1024
 MAX_ALTERNATIVES: Final = 8
 MAX_VERSIONS: Final = 8
 MAX_BATCH_MESSAGES: Final = 256
-JOIN_UP_TO: Final = 4096  # bytes; larger payloads are frames of their own, uncopied
+MAX_BATCH_BYTES: Final = 1024 * 1024  # of payloads, unless there is only one
+JOIN_UP_TO: Final = 32 * 1024  # bytes; larger payloads are frames of their own: measured, docs/performance.md
 
 _DATA, _PACKET = 0x01, 0x02
 _HEAD = struct.Struct(">BBH")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..runtime.settings import Bytes, Problem, Seconds, Settings, option
 from .address import Address, Endpoint
-from .codec import JOIN_UP_TO, MAX_BATCH_MESSAGES
+from .codec import MAX_BATCH_BYTES
 from .names import MAX_NETWORK_NAME, check_network
 
 
@@ -96,7 +96,7 @@ class Config(Settings):
     @property
     def max_frame(self) -> int:
         """Bytes of one ZeroMQ frame: the largest payload, or the fullest batch of joined small ones with its table."""
-        return max(self.max_message, MAX_BATCH_MESSAGES * JOIN_UP_TO) + 2048
+        return max(self.max_message, MAX_BATCH_BYTES) + 2048
 
 
 def _is_key(text: str) -> bool:

@@ -22,6 +22,7 @@ from typing import ClassVar
 from ..runtime import Feedback, Lane, Message, Overflow
 from .channel import RESERVED_CHANNELS
 from .codec import (
+    MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
     Bye,
     Control,
@@ -41,7 +42,6 @@ from .reasons import Reason
 from .wire import Sent
 
 _FIRST_RETRY, _LAST_RETRY = 0.001, 0.05  # seconds
-BATCH_BYTES = 1024 * 1024
 # What the other side says of its reasons that means the same here; the rest is its own business.
 _SHARED_REASONS = frozenset({Reason.TRIMMED, Reason.SHUTDOWN, Reason.REPLACED, Reason.DUPLICATE})
 
@@ -101,7 +101,7 @@ class StreamsPart:
                 self._dirty.append(live)
                 if not self._flushing:
                     self._flush_soon()
-            elif len(outbox) >= MAX_BATCH_MESSAGES or live.outbox_bytes >= BATCH_BYTES:
+            elif len(outbox) >= MAX_BATCH_MESSAGES or live.outbox_bytes >= MAX_BATCH_BYTES:
                 self.drain(live)  # a whole batch gains nothing by waiting for what was told behind it
 
     def _lose(self, live: Live, cause: str, words: str, **facts: int) -> None:
@@ -250,12 +250,12 @@ class StreamsPart:
 
 def next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
     """The first messages of the outbox that fit a batch, at least one, and their bytes."""
-    if len(live.outbox) == 1 or (len(live.outbox) <= MAX_BATCH_MESSAGES and live.outbox_bytes <= BATCH_BYTES):
+    if len(live.outbox) == 1 or (len(live.outbox) <= MAX_BATCH_MESSAGES and live.outbox_bytes <= MAX_BATCH_BYTES):
         return list(live.outbox), live.outbox_bytes
     batch: list[tuple[int, bytes]] = []
     size = 0
     for message in live.outbox:
-        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > BATCH_BYTES):
+        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > MAX_BATCH_BYTES):
             break
         batch.append(message)
         size += len(message[1])

@@ -67,7 +67,10 @@ def test_batch_of_small_and_large_has_its_golden_encoding() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 255), st.one_of(st.binary(max_size=20), st.integers(4097, 4100).map(bytes))),
+        st.tuples(
+            st.integers(0, 255),
+            st.one_of(st.binary(max_size=20), st.integers(JOIN_UP_TO + 1, JOIN_UP_TO + 4).map(bytes)),
+        ),
         min_size=1,
         max_size=20,
     )

@@ -6,6 +6,7 @@ import pytest
 
 from rookery import transport
 from rookery.transport import Address, Gate, Reason
+from rookery.transport.codec import JOIN_UP_TO
 from tests.transport.worlds import Node, World
 
 
@@ -21,7 +22,10 @@ def test_dial_when_both_sides_admit_opens_one_connection_on_each(world: World) -
 def test_send_on_a_connection_arrives_in_order_and_whole(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
-    sent = [bytes([n % 256]) * size for n, size in enumerate([0, 1, 64, 4096, 4097, 70_000, 1024 * 1024] * 4)]
+    sent = [
+        bytes([n % 256]) * size
+        for n, size in enumerate([0, 1, 64, JOIN_UP_TO, JOIN_UP_TO + 1, 70_000, 1024 * 1024] * 4)
+    ]
     for payload in sent:
         assert alice.net.send(alice.link_to(bob).id, 16, payload).accepted
     world.until(lambda: len(bob.payloads()) == len(sent))

@@ -11,7 +11,7 @@ import pytest
 
 from rookery.transport import Identity, PeerRecord, Reason
 from rookery.transport.codec import (
-    JOIN_UP_TO,
+    MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
     PACKET_HEAD,
     Bye,
@@ -217,7 +217,7 @@ def test_frame_larger_than_the_socket_takes_ends_the_connection_unread(scene: Sc
 
 def test_fullest_batch_of_small_messages_is_no_frame_too_large(scene: Scene) -> None:
     with scene.joined() as raw:
-        raw.send(*encode_batch([(16, bytes(JOIN_UP_TO))] * MAX_BATCH_MESSAGES))
+        raw.send(*encode_batch([(16, bytes(MAX_BATCH_BYTES // MAX_BATCH_MESSAGES))] * MAX_BATCH_MESSAGES))
         scene.real.until(lambda: len(scene.bob.payloads()) == MAX_BATCH_MESSAGES)
     scene.assert_unharmed()
 
