@@ -61,7 +61,7 @@ def test_batch_of_one_has_its_golden_encoding() -> None:
 def test_batch_of_small_and_large_has_its_golden_encoding() -> None:
     large = bytes(JOIN_UP_TO + 1)
     frames = encode_batch([(1, b"a"), (2, large), (3, b"bc")])
-    assert frames[0].hex() == "01000003" + "0100000001" + "0280001001" + "0300000002" + b"abc".hex()
+    assert frames[0].hex() == "01000003" + "0100000001" + "0280008001" + "0300000002" + b"abc".hex()
     assert frames[1:] == [large]
 
 

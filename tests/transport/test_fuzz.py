@@ -26,6 +26,7 @@ from tests.transport.worlds import RealWorld
 
 MILLION = 1_000_000
 ROOT = Path(__file__).resolve().parents[2]
+TRUSTED = {ROOT / "node/control/packed.py"}  # what the command line gets from the user's own node
 UNPACKS = re.compile("'unpackb'|'Unpacker'")
 FUZZER = ROOT / "fuzz" / "decoders.py"
 
@@ -38,7 +39,8 @@ def test_decoder_takes_what_is_good(name: str) -> None:
 def code_that_decodes() -> set[tuple[str, int]]:
     """Where each function begins that is named `decode...` or unpacks msgpack itself."""
     found: set[tuple[str, int]] = set()
-    for path in (path for layer in ("transport", "actors", "node") for path in (ROOT / layer).rglob("*.py")):
+    paths = {path for layer in ("transport", "actors", "node") for path in (ROOT / layer).rglob("*.py")}
+    for path in paths - TRUSTED:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and (
                 node.name.lstrip("_").startswith("decode") or UNPACKS.search(ast.dump(node))
