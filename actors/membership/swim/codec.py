@@ -1,16 +1,15 @@
 """Packets as msgpack, version 1.
 
     packet = [1, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items]
-    fields = []                         Announce, Feed, Gossip, Broadcast, SyncRequest, SyncPart
-             [number]                   Ping, Ack
-             [generation]               TurnUndead
+    fields = []                         Announce, Feed, Gossip, Broadcast
+             [number]                   Ping, Ack; TurnUndead: a generation; SyncRequest: a digest; SyncPart: 0 or 1
              [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack
     update = [key, generation, incarnation, state]             state 0 Alive, 1 Suspect, 2 Down
              [key, generation, incarnation, 1, [accuser, ...]] a Suspect with up to 8 accusers, 8 bytes of bin each
     item   = bin, the application's broadcast
 
 * A packet is exactly one such array, with nothing before or behind it.
-* Keys are 32-byte `bin`; numbers are whole, within the bounds of `member`; a probe number is below 2**63.
+* Keys are 32-byte `bin`; numbers are whole, within the bounds of `member`; the number of a message is below 2**63.
 * No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
 * What breaks a rule raises DecodeError and nothing else, and no memory is taken by a length that the packet claims.
 
@@ -19,6 +18,7 @@ The same members are named again and again, so what was read or written lately i
 
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import blake2b
 
 import msgpack
 
@@ -51,6 +51,7 @@ __all__ = [
     "MIN_UPDATE_BYTES",
     "VERSION",
     "decode_packet",
+    "digest",
     "encode_header",
     "encode_item",
     "encode_packet",
@@ -72,17 +73,16 @@ _ACCUSED_FIELDS = 5
 _LIST_HEADS = [msgpack.Packer().pack_array_header(length) for length in range(max(MAX_UPDATES, MAX_ITEMS) + 1)]
 _EMPTY_LISTS = len(_LIST_HEADS[0]) * 2
 
-_Bare = Announce | Feed | Gossip | Broadcast | SyncRequest | SyncPart
+_Bare = Announce | Feed | Gossip | Broadcast
+_Numbered = Ping | Ack | TurnUndead | SyncRequest | SyncPart
 _Indirect = PingReq | IndirectPing | IndirectAck | ForwardedAck | Nack
 _BARE: dict[int, type[_Bare]] = {
     7: Announce,
     8: Feed,
     9: Gossip,
     11: Broadcast,
-    13: SyncRequest,
-    14: SyncPart,
 }
-_NUMBERED: dict[int, type[Ping | Ack | TurnUndead]] = {1: Ping, 2: Ack, 10: TurnUndead}
+_NUMBERED: dict[int, type[_Numbered]] = {1: Ping, 2: Ack, 10: TurnUndead, 13: SyncRequest, 14: SyncPart}
 _INDIRECT: dict[int, type[_Indirect]] = {
     3: PingReq,
     4: IndirectPing,
@@ -120,6 +120,18 @@ def _encode_member(key: bytes, generation: int, incarnation: int, state: int) ->
     return bytes(msgpack.packb((key, generation, incarnation, int(state))))
 
 
+def digest(member: Member) -> int:
+    """63 bits that stand for what is held about a member, in every process alike; they are combined by XOR."""
+    identity = member.id
+    return _digest(identity.key, identity.generation, member.incarnation, member.state)
+
+
+@lru_cache(16_384)
+def _digest(key: bytes, generation: int, incarnation: int, state: int) -> int:
+    encoded = _encode_member(key, generation, incarnation, state)
+    return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "big") >> 1
+
+
 def encode_item(item: bytes) -> bytes:
     """One broadcast: up to 5 bytes longer than it is."""
     return bytes(msgpack.packb(item))
@@ -153,7 +165,7 @@ def decode_packet(data: bytes) -> Packet:
 
 def _fields(message: Message) -> tuple[object, ...]:
     match message:
-        case Ping(number) | Ack(number) | TurnUndead(number):
+        case Ping(number) | Ack(number) | TurnUndead(number) | SyncRequest(number) | SyncPart(number):
             return (number,)
         case PingReq(third, number) | IndirectPing(third, number) | Nack(third, number):
             return third.key, third.generation, number

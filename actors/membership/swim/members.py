@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .codec import digest
 from .member import Member, MemberId, State
 from .pool import Pool
 from .precedence import supersedes
@@ -44,11 +45,13 @@ class Change:
 class Members:
     """No operation walks through all members, a new round of probes and the two iterators apart."""
 
-    __slots__ = ("_active", "_down", "_from_hint", "_hints", "_unprobed", "by_key")
+    __slots__ = ("_active", "_down", "_from_hint", "_hints", "_unprobed", "by_key", "digest")
 
     def __init__(self) -> None:
         self.by_key: dict[bytes, Member] = {}
         """To read from; `apply` and `forget` alone change it."""
+        self.digest = 0
+        """Of all active members together: equal for equal lists, in any order."""
 
         self._active = Pool()
         self._down = Pool()
@@ -84,6 +87,10 @@ class Members:
             return None
         self.by_key[key] = update
         was_active = key in self._active
+        if held is not None and was_active:
+            self.digest ^= digest(held)
+        if update.is_active:
+            self.digest ^= digest(update)
         if not update.is_active:
             self._drop(key)
             self._down.add(key)
@@ -102,7 +109,9 @@ class Members:
         return True
 
     def forget(self, key: bytes) -> None:
-        self.by_key.pop(key, None)
+        held = self.by_key.pop(key, None)
+        if held is not None and held.is_active:
+            self.digest ^= digest(held)
         self._drop(key)
         self._down.discard(key)
 

@@ -132,13 +132,20 @@ class Broadcast(_Carrier):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncRequest(_Carrier):
-    """Carries active members in place of the backlog; please send me yours, and those of mine that you hold Down."""
+class SyncRequest(_Bare):
+    """This is the digest of whom I hold active; if yours is another, tell me yours, and let me tell you mine."""
+
+    digest: int
 
 
 @dataclass(frozen=True, slots=True)
 class SyncPart(_Carrier):
-    """Carries active members, or such as the other wrongly holds active, in place of the backlog."""
+    """Carries active members, or such as the other wrongly holds active, in place of the backlog.
+
+    `asks` is 1 if the sender wants to be told the receiver's members too, else 0.
+    """
+
+    asks: int = 0
 
 
 Probing = Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck | Nack

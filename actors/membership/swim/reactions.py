@@ -90,16 +90,11 @@ def _on_announce(core: Core, message: Announce, heard: Heard, outbox: Outbox) ->
 
 
 def _on_sync_request(core: Core, message: SyncRequest, heard: Heard, outbox: Outbox) -> None:
-    sync.take_request(core, heard.src, heard.updates, heard.now, outbox)
-    _on_learning(core, heard, outbox)
+    sync.take_request(core, heard.src, message.digest, heard.now, outbox)
 
 
 def _on_sync_part(core: Core, message: SyncPart, heard: Heard, outbox: Outbox) -> None:
-    sync.take_part(core, heard.src, heard.updates, heard.now, outbox)
-    _on_learning(core, heard, outbox)
-
-
-def _on_learning(core: Core, heard: Heard, outbox: Outbox) -> None:
+    sync.take_part(core, heard.src, heard.updates, message.asks, heard.now, outbox)
     if heard.learned:
         sync.hasten(core, heard.now, outbox)
 

@@ -1,7 +1,12 @@
 """Anti-entropy: now and then two members exchange all they know, which repairs what gossip has missed.
 
-* A SyncRequest pushes our active members to one random member, which answers with its own, in as many packets as it
-  takes (SyncPart), a few milliseconds apart so that nobody is flooded.
+    asker --SyncRequest(digest)--> other                        equal digests: that is all
+          <--SyncPart(asks=1), SyncPart, ...--                  everybody that the other holds active
+          --SyncPart, ...-->                                    everybody that the asker holds active
+
+* The digest covers the active members and the sender itself, with incarnations and states. Mostly it is the same on
+  both sides, and a sync costs one small packet.
+* Parts are sent a few milliseconds apart, so that nobody is flooded.
 * Down members are not listed, or those long forgotten would come back again and again. Instead, whoever lists as active
   what the other holds Down is told so.
 * The wait before the first one is short, then doubles up to `Config.sync`, longer in large clusters. A sync that taught
@@ -11,7 +16,7 @@
 
 from collections.abc import Iterable
 
-from .codec import MAX_UPDATES, MIN_UPDATE_BYTES, encode_update
+from .codec import MAX_UPDATES, MIN_UPDATE_BYTES, digest, encode_update
 from .core import Core
 from .member import Member, MemberId
 from .messages import SyncPart, SyncRequest
@@ -41,19 +46,21 @@ def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
     core.arm(PeriodicSync, min(core.sync_wait, longest), now, outbox)
     core.sync_wait = min(2 * core.sync_wait, longest)
     for member in core.members.choose_active(1, core.rng, core.probeable):
-        _begin(core, Transfer(member.id, _actives_but(core, member.id), True), now, outbox)
+        core.send(member.id, SyncRequest(_digest(core)), outbox)
 
 
-def take_request(core: Core, src: MemberId, listed: Iterable[Member], now: float, outbox: Outbox) -> None:
-    """Another member has told us what it knows, and asks what we know."""
-    _begin(core, Transfer(src, [*_actives_but(core, src), *_deaths_among(core, listed)], False), now, outbox)
+def take_request(core: Core, src: MemberId, theirs: int, now: float, outbox: Outbox) -> None:
+    """Another member asks whether it knows what we know."""
+    if theirs != _digest(core):
+        _begin(core, Transfer(src, _actives_but(core, src), 1), now, outbox)
 
 
-def take_part(core: Core, src: MemberId, listed: Iterable[Member], now: float, outbox: Outbox) -> None:
-    """Some of what another member knows."""
+def take_part(core: Core, src: MemberId, listed: Iterable[Member], asks: int, now: float, outbox: Outbox) -> None:
+    """Some of what another member knows; if it asks for ours, that too."""
+    ours = _actives_but(core, src) if asks else []
     deaths = _deaths_among(core, listed)
-    if deaths:
-        _begin(core, Transfer(src, deaths, False), now, outbox)
+    if asks or deaths:
+        _begin(core, Transfer(src, [*ours, *deaths], 0), now, outbox)
 
 
 def hasten(core: Core, now: float, outbox: Outbox) -> None:
@@ -67,9 +74,8 @@ def hasten(core: Core, now: float, outbox: Outbox) -> None:
 def send_next_part(core: Core, now: float, outbox: Outbox) -> None:
     """One packet of the transfer that waits longest; then it is the next one's turn."""
     transfer = core.transfers.pop(next(iter(core.transfers)))
-    message = SyncRequest() if transfer.asks else SyncPart()
-    core.send(transfer.to, message, outbox, lambda room: _take(core, transfer.keys, room))
-    transfer.asks = False
+    core.send(transfer.to, SyncPart(transfer.asks), outbox, lambda room: _take(core, transfer.keys, room))
+    transfer.asks = 0
     if transfer.keys:
         core.transfers[transfer.to.key] = transfer
     if core.transfers:
@@ -90,6 +96,10 @@ def _begin(core: Core, transfer: Transfer, now: float, outbox: Outbox) -> None:
     core.transfers[transfer.to.key] = transfer
     if SendSyncPart not in core.awaited:
         send_next_part(core, now, outbox)
+
+
+def _digest(core: Core) -> int:
+    return core.members.digest ^ digest(Member(core.identity, core.incarnation))
 
 
 def _actives_but(core: Core, other: MemberId) -> list[bytes]:

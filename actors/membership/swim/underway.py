@@ -28,9 +28,9 @@ class Suspicion:
 class Transfer:
     """What `to` is still to be told; `sync` has the rules.
 
-    `keys`: of members, the next one last. `asks`: for theirs, with the first packet.
+    `keys`: of members, the next one last. `asks`: 1 to ask for theirs with the first packet.
     """
 
     to: MemberId
     keys: list[bytes]
-    asks: bool
+    asks: int

@@ -28,7 +28,7 @@ def test_swim_source_reads_no_clock_and_no_global_random() -> None:
         for line in file.read_text().splitlines()
         if line.startswith(("import ", "from ")) and not line.startswith("from .")
     }
-    pure = {"collections", "collections.abc", "dataclasses", "enum", "functools", "math", "random", "typing"}
+    pure = {"collections", "collections.abc", "dataclasses", "enum", "functools", "hashlib", "math", "random", "typing"}
     assert imports == pure | {"msgpack"}
     calls = [
         file.name

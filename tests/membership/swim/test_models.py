@@ -1,5 +1,7 @@
 """Against naive models, by any sequence of calls: the list of members, and the backlog."""
 
+import functools
+import operator
 import random
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.actors.membership.swim import Member, State
 from rookery.actors.membership.swim.backlog import Backlog
+from rookery.actors.membership.swim.codec import digest
 from rookery.actors.membership.swim.members import Members
 
 from .rig import name
@@ -99,6 +102,7 @@ class MembersMachine(RuleBasedStateMachine):
     def holds_what_the_model_holds(self) -> None:
         active = [held for held in self.model.values() if held.is_active]
         assert {held.id.key: held for held in self.members} == self.model
+        assert self.members.digest == functools.reduce(operator.xor, map(digest, active), 0)
         assert self.members.num_active == len(active) == len(self.members.active_keys)
         chosen = self.members.choose_active(99, self.rng, lambda key: True)
         assert sorted(held.id for held in chosen) == sorted(held.id for held in active)

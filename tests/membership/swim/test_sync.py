@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rookery.actors.membership.swim import Member, MemberId
-from rookery.actors.membership.swim.messages import Announce, Gossip, Packet, SyncPart, SyncRequest
+from rookery.actors.membership.swim.messages import Announce, Gossip, Packet, SyncPart, SyncRequest, TurnUndead
 from rookery.actors.membership.swim.timers import PeriodicSync, SendSyncPart
 
 from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, suspect
@@ -25,45 +25,71 @@ def listed(packets: list[tuple[MemberId, Packet]]) -> list[Member]:
     return [update for _, packet in packets for update in packet.updates]
 
 
-def test_sync_pushes_every_active_member_but_the_other_one_and_asks_for_theirs() -> None:
+def test_sync_asks_one_member_with_the_digest_of_what_is_held_and_nothing_else() -> None:
     rig = Rig(SYNCING, knows=[ANN, BOB])
-    rig.learn(suspect(CAROL, 3), down(DAVE))
     rig.fire(PeriodicSync)
-    ((to, packet),) = rig.take_packets()
-    assert packet.header.message == SyncRequest()
-    expected = {alive(ANN), alive(BOB), suspect(CAROL, 3)} - {held for held in rig.swim.iter_members() if held.id == to}
-    assert set(packet.updates) == expected
+    ((_, packet),) = rig.take_packets()
+    assert isinstance(packet.header.message, SyncRequest)
+    assert packet.updates == ()
 
 
-def test_sync_request_is_answered_with_everything_in_as_many_packets_as_it_takes_a_little_apart() -> None:
+def test_sync_between_two_that_hold_the_same_active_members_costs_one_packet() -> None:
+    ours, theirs = Rig(SYNCING, knows=[ANN, BOB]), rig_of(ANN, US, BOB)
+    ours.learn(suspect(BOB, 3), down(DAVE), alive(CAROL))
+    theirs.learn(alive(CAROL), suspect(BOB, 3))
+    ours.receive(ANN, SyncRequest(asked_by(theirs)))
+    assert parts(ours) == []
+    theirs.learn(alive(BOB, 4))
+    ours.receive(ANN, SyncRequest(asked_by(theirs)))
+    assert parts(ours) != []
+
+
+def asked_by(rig: Rig) -> int:
+    """The digest with which this member asks."""
+    rig.take_packets()
+    rig.fire(PeriodicSync)
+    (message,) = [message for _, message in rig.take_messages() if isinstance(message, SyncRequest)]
+    return message.digest
+
+
+def rig_of(me: MemberId, *others: MemberId) -> Rig:
+    """Another member than the usual one."""
+    rig = Rig(SYNCING)
+    rig.swim.change_identity(me, rig.now, rig.outbox)
+    rig.drain()
+    rig.learn(*map(alive, others))
+    rig.take_packets()
+    return rig
+
+
+def test_sync_request_of_another_digest_is_answered_in_as_many_packets_as_it_takes_and_asks_back() -> None:
     rig = Rig(replace(QUIET, max_packet_size=1_400), knows=[ANN, *CROWD])
-    rig.receive(ANN, SyncRequest())
+    rig.receive(ANN, SyncRequest(0))
     assert len(rig.packets) == 1
     assert rig.waiting(SendSyncPart) == [0.02]
     sent = parts(rig)
     assert {to for to, _ in sent} == {ANN}
-    assert {packet.header.message for _, packet in sent} == {SyncPart()}
+    assert [packet.header.message for _, packet in sent] == [SyncPart(1)] + [SyncPart(0)] * (len(sent) - 1)
     assert sorted(update.id for update in listed(sent)) == sorted(CROWD)
     assert len(sent) > 10
 
 
 def test_sync_lets_both_know_what_either_knew() -> None:
-    ours, theirs = Rig(SYNCING, knows=[ANN, BOB]), Rig(SYNCING, knows=[CAROL])
-    theirs.swim.change_identity(ANN, theirs.now, theirs.outbox)
-    theirs.learn(alive(US))
-    theirs.take_packets()
-    ours.receive(ANN, SyncRequest(), updates=[alive(CAROL)])
-    for to, packet in parts(ours):
-        assert to == ANN
-        theirs.receive(US, packet.header.message, packet.updates)
+    ours, theirs = Rig(SYNCING, knows=[ANN, BOB]), rig_of(ANN, US, CAROL)
+    ours.receive(ANN, SyncRequest(asked_by(theirs)))
+    for source, me, target in ((ours, US, theirs), (theirs, ANN, ours)):
+        for to, packet in parts(source):
+            assert to == target.swim.identity
+            target.receive(me, packet.header.message, packet.updates)
     assert ours.is_active(CAROL)
     assert theirs.is_active(BOB)
+    assert (parts(ours), parts(theirs)) == ([], [])
 
 
 def test_sync_tells_the_other_whom_it_wrongly_lists_as_active_and_lists_no_other_down_members() -> None:
     rig = Rig(SYNCING, knows=[ANN])
     rig.learn(down(BOB), down(next_life(CAROL)), down(DAVE))
-    rig.receive(ANN, SyncRequest(), updates=[alive(BOB), suspect(CAROL, 2)])
+    rig.receive(ANN, SyncPart(1), updates=[alive(BOB), suspect(CAROL, 2)])
     assert set(listed(parts(rig))) == {down(BOB), down(next_life(CAROL))}
 
 
@@ -80,11 +106,9 @@ def test_sync_part_that_lists_somebody_we_hold_down_is_answered_with_that_alone(
 
 def test_sync_of_a_member_that_is_long_forgotten_does_not_bring_its_death_back() -> None:
     rig = Rig(SYNCING, knows=[ANN])
-    rig.receive(ANN, SyncRequest(), updates=[])
-    assert rig.held(BOB) is None
     rig.learn(down(BOB))
-    rig.receive(ANN, SyncRequest(), updates=[alive(CAROL)])
-    assert down(BOB) not in listed(parts(rig))
+    rig.receive(ANN, SyncPart(1), updates=[alive(CAROL)])
+    assert set(listed(parts(rig))) == {alive(CAROL)}
 
 
 def test_sync_waits_short_at_first_then_doubles_up_to_its_period() -> None:
@@ -129,8 +153,8 @@ def test_sync_with_jitter_comes_first_at_any_time_within_the_first_wait() -> Non
 def test_sync_that_is_off_sends_none_but_answers_those_of_others() -> None:
     rig = Rig(QUIET, knows=[ANN, BOB])
     assert rig.waiting(PeriodicSync) == []
-    rig.receive(ANN, SyncRequest())
-    assert [message for _, message in rig.take_messages()] == [SyncPart()]
+    rig.receive(ANN, SyncRequest(0))
+    assert [message for _, message in rig.take_messages()] == [SyncPart(1)]
 
 
 def test_sync_that_was_ended_does_not_come_again() -> None:
@@ -150,7 +174,7 @@ def test_sync_is_not_begun_with_a_blocked_member() -> None:
 def test_sync_asked_for_again_and_again_is_sent_once_at_a_time_and_the_rest_counted() -> None:
     rig = Rig(replace(QUIET, max_packet_size=1_400), knows=[ANN, *CROWD])
     for _ in range(5):
-        rig.receive(ANN, SyncRequest())
+        rig.receive(ANN, SyncRequest(0))
     assert len(rig.packets) == 1
     assert rig.swim.counters.refused_syncs == 4
 
@@ -158,26 +182,27 @@ def test_sync_asked_for_again_and_again_is_sent_once_at_a_time_and_the_rest_coun
 def test_sync_serves_a_bounded_number_of_members_in_turn() -> None:
     rig = Rig(replace(QUIET, max_packet_size=1_400), knows=CROWD)
     for asking in CROWD[:12]:
-        rig.receive(asking, SyncRequest())
+        rig.receive(asking, SyncRequest(0))
     assert rig.swim.counters.refused_syncs == 4
     assert [to for to, _ in parts(rig)][1:17] == [*CROWD[:8], *CROWD[:8]]
 
 
 def test_sync_under_way_ends_when_we_are_isolated() -> None:
     rig = Rig(replace(QUIET, max_packet_size=512), knows=CROWD[:40])
-    rig.receive(CROWD[0], SyncRequest())
+    rig.receive(CROWD[0], SyncRequest(0))
     rig.learn(*(down(member) for member in CROWD[:40]))
     rig.take_packets()
     rig.fire(SendSyncPart)
     assert rig.take_packets() == []
 
 
-@pytest.mark.parametrize("message", [SyncRequest(), SyncPart()])
+@pytest.mark.parametrize("message", [SyncRequest(0), SyncPart(1)])
 def test_sync_message_of_a_member_that_we_hold_down_is_not_listened_to(message: SyncRequest | SyncPart) -> None:
     rig = Rig(SYNCING, knows=[ANN])
     rig.learn(down(BOB))
-    rig.receive(BOB, message, updates=[alive(CAROL)])
+    rig.receive(BOB, message, updates=[alive(CAROL)] if message.updates else [])
     assert rig.held(CAROL) is None
+    assert [kind for _, kind in rig.take_messages()] == [TurnUndead()]
 
 
 def test_feed_goes_on_being_the_answer_to_announce() -> None:
