@@ -116,6 +116,13 @@ def test_script_cannot_track_where_the_configuration_lists_the_peers(client: Cli
     assert raised.value.kind == "SourceIsStatic"
 
 
+def test_script_cannot_track_where_the_members_are_the_peers(make_folder: Callable[..., Path]) -> None:
+    with Node(load(make_folder("fed", ""))) as node, Client(node.config.control.socket) as client:
+        with pytest.raises(CommandFailed, match="this needs tracker.source: application") as raised:
+            client.tracker.track(7, {ADA: A})
+    assert raised.value.kind == "SourceIsMembership"
+
+
 def test_script_blocks_a_peer_an_ip_and_a_network(remote: Client) -> None:
     until = remote.tracker.block(ADA, 3600.0)
     assert until == pytest.approx(time.time() + 3600, abs=30)

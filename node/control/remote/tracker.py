@@ -27,7 +27,7 @@ class Tracker:
         """Make `peers` the newest set; a plain mapping lists primaries. Returns when it has taken effect.
 
         Raises CommandFailed of kind `StaleSetId` (`details["newest"]` is the newest id), `PeerSetTooLarge`,
-        `SourceIsStatic` or `BadArguments`, with nothing changed, or `NotInEffect`.
+        `SourceIsStatic`, `SourceIsMembership` or `BadArguments`, with nothing changed, or `NotInEffect`.
         """
         primary, others = (peers.primary, peers.secondary) if isinstance(peers, TrackedPeers) else (peers, secondary)
         lists: dict[str, Plain] = {"primary": write_peers(primary), "secondary": write_peers(others or {})}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....actors.tracker import Blocked, BlockInForce, Overwritten, PeerSet, TrackedPeers
+from ....runtime import Declined
 from ....transport.address import Address
 from ....transport.identity import PeerId
 from ...peerlist import read_peers
@@ -10,6 +11,10 @@ from ..arguments import Arguments, BadArguments
 from ..command import Command, Pending, same, then
 from ..parts import Parts
 from ..protocol import Plain
+
+
+class SourceIsMembership(Declined):
+    """The members are the tracked peers (`tracker.source: membership`), so nobody else may track a set."""
 
 
 def block(node: Parts, arguments: Arguments) -> Pending:
@@ -35,6 +40,8 @@ def distrust(node: Parts, arguments: Arguments) -> Pending:
 
 def track(node: Parts, arguments: Arguments) -> Pending:
     """Lists may be long, so the pool reads them."""
+    if node.actors.config.tracker.source == "membership":
+        raise SourceIsMembership("the members are the tracked peers: this needs tracker.source: application")
     id, primary, secondary = arguments.number("id"), arguments.text("primary"), arguments.text("secondary")
     read = node.actors.runtime.work(_tracked, primary, secondary)
     return Pending(then(read, lambda peers: node.actors.tracker.track(id, peers)).map(lambda _none: None))
