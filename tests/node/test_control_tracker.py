@@ -117,9 +117,13 @@ def test_script_cannot_track_where_the_configuration_lists_the_peers(client: Cli
 
 
 def test_script_cannot_track_where_the_members_are_the_peers(make_folder: Callable[..., Path]) -> None:
-    with Node(load(make_folder("fed", ""))) as node, Client(node.config.control.socket) as client:
-        with pytest.raises(CommandFailed, match="this needs tracker.source: application") as raised:
-            client.tracker.track(7, {ADA: A})
+    folder = make_folder("fed", "")
+    with (
+        Node(load(folder)),
+        Client.of(folder) as client,
+        pytest.raises(CommandFailed, match="this needs tracker.source: application") as raised,
+    ):
+        client.tracker.track(7, {ADA: A})
     assert raised.value.kind == "SourceIsMembership"
 
 
