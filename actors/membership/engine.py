@@ -37,13 +37,12 @@ from .metrics import Metrics
 from .participant import AskForRecords, Participant, SwimTimer
 from .records import MAX_FOUND
 from .snapshot import Snapshot
-from .swim import MemberId, State
+from .swim import MemberId
 from .tags import encode_tags
 
 _ANSWER_WITHIN = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip, each to `num_indirect_probes` members
 _FAREWELL_EVERY = 0.1  # seconds
-_SLICE = 100  # members taken from the file in one turn
 
 _Seeds = tuple[tuple[PeerId, Address], ...]
 
@@ -192,28 +191,7 @@ class Engine(runtime.Engine[Mailbox]):
             if known is None:
                 reply.set(None)
             else:
-                self._remember(participant, known, reply)
-
-    def _remember(self, participant: Participant, known: Snapshot, reply: Reply[None]) -> None:
-        """Some of them are seeds from now on; all are members again, if they were so a short time ago."""
-        age = self.wall() - known.at
-        active = [each.record for each in known.members if each.state is not State.DOWN]
-        likely = active or [each.record for each in known.members]
-        self.log.info("members remembered", active=len(active), seconds=round(age, 1))
-        participant.discovered(self.rng.sample(likely, min(len(likely), MAX_FOUND // 2)))
-        if age > self._config.snapshot_age:
-            reply.set(None)
-            return
-
-        def restore(begin: int) -> None:
-            participant.restore(known.members[begin : begin + _SLICE])
-            if begin + _SLICE < len(known.members):
-                self.next_slice(lambda: restore(begin + _SLICE))
-            else:
-                participant.greet()
-                reply.set(None)
-
-        restore(0)
+                self._memory.restore(known, participant).then(lambda _restored: reply.set(None))
 
     def _become(self, own: PeerRecord) -> Participant:
         """This node as a member under its own record."""

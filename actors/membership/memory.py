@@ -17,10 +17,14 @@ from ...runtime import Message, Reply
 from ...transport.record import PeerRecord
 from .config import Config
 from .metrics import Metrics
+from .participant import Participant
+from .records import MAX_FOUND
 from .snapshot import Snapshot, Unusable, load, save
+from .swim import State
 
 _DISK_WITHIN = 30.0  # seconds
 _SERIES = "membership-snapshot"
+_SLICE = 100  # members taken from the file in one turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,30 @@ class Memory:
 
         read = self._engine.work(_load, self._path, own, serial=_SERIES)
         self._engine.on_reply(read, loaded, within=_DISK_WITHIN)
+
+    def restore(self, known: Snapshot, participant: Participant) -> Reply[None]:
+        """Some of them are seeds from now on; all are members again, if they were so a short time ago."""
+        done: Reply[None] = Reply()
+        engine, members = self._engine, known.members
+        age = engine.wall() - known.at
+        active = [each.record for each in members if each.state is not State.DOWN]
+        likely = active or [each.record for each in members]
+        engine.log.info("members remembered", active=len(active), seconds=round(age, 1))
+        participant.discovered(engine.rng.sample(likely, min(len(likely), MAX_FOUND // 2)))
+        if age > self._config.snapshot_age:
+            done.set(None)
+            return done
+
+        def restore(begin: int) -> None:
+            participant.restore(members[begin : begin + _SLICE])
+            if begin + _SLICE < len(members):
+                engine.next_slice(lambda: restore(begin + _SLICE))
+            else:
+                participant.greet()
+                done.set(None)
+
+        restore(0)
+        return done
 
     def changed(self) -> None:
         """The members are others now."""

@@ -19,7 +19,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from ... import runtime
 from ...runtime import Message, Reply, Timer
@@ -34,7 +34,8 @@ from .barred import Barred
 from .config import Config
 from .envelope import MAX_WANTED, Envelope
 from .herald import Herald
-from .mailbox import MemberInfo, Members
+from .listing import Listing
+from .mailbox import Members
 from .metrics import Metrics
 from .post import Post
 from .records import Records
@@ -43,8 +44,6 @@ from .swim import Connection, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
 from .view import View
 
-T = TypeVar("T")
-_SLICE = 500  # members that are looked at in one turn
 ASK_AGAIN = 1.0
 """Seconds between two rounds of asking for missing records."""
 
@@ -90,6 +89,7 @@ class Participant:
             renew=lambda identity: MemberId(identity.key, identity.generation + 1),
             probeable=self._is_probeable,
         )
+        self._listing = Listing(engine, self.swim, self.records, self.view)
         self._engine = engine
         self._metrics = metrics
         self._barred = barred
@@ -172,41 +172,12 @@ class Participant:
         self.carry_out()
 
     def members(self) -> Reply[Members]:
-        """Everybody that has a record, Down ones too; of many in slices."""
-        return self._collect(
-            lambda infos: Members(self.own, tuple(sorted(infos, key=lambda info: info.peer)), self.swim.health)
-        )
+        """Everybody that has a record, Down ones too."""
+        return self._listing.members(self.own)
 
     def snapshot(self) -> Reply[Snapshot]:
-        """The same for the file; the active ones first."""
-        return self._collect(self._snapshot_of)
-
-    def _snapshot_of(self, infos: list[MemberInfo]) -> Snapshot:
-        infos.sort(key=lambda info: info.state)
-        members = tuple(Remembered(info.record, info.incarnation, info.state) for info in infos)
-        return Snapshot(self.own.network, self.own.peer, self._engine.wall(), members)
-
-    def _collect(self, make: Callable[[list[MemberInfo]], T]) -> Reply[T]:
-        reply: Reply[T] = Reply()
-        infos, found = iter(self._infos()), list[MemberInfo]()
-
-        def collect() -> None:
-            piece = list(islice(infos, _SLICE))
-            found.extend(piece)
-            if len(piece) < _SLICE:
-                reply.set(make(found))
-            else:
-                self._engine.next_slice(collect)
-
-        collect()
-        return reply
-
-    def _infos(self) -> Iterable[MemberInfo]:
-        for member in self.swim.iter_membership_state():
-            peer = PeerId(member.id.key)
-            record, since = self.records.get(peer), self.view.since(peer)
-            if record is not None and since is not None and (not member.is_active or self.view.is_visible(peer)):
-                yield MemberInfo(peer, member.state, member.incarnation, record, since, self.view.rtt(peer))
+        """The same for the file."""
+        return self._listing.snapshot(self.own)
 
     # What happens ----------------------------------------------------------------------------------------------------
 

@@ -170,3 +170,13 @@ def test_cluster_through_chaos_comes_to_one_right_view(seed: int) -> None:
     except BaseException as error:
         error.add_note("\n".join(chaos.done))
         raise
+
+
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(4, 14))])
+def test_chaos_with_equal_seeds_has_equal_digests(seed: int) -> None:
+    def digest() -> str:
+        chaos = Chaos(seed)
+        chaos.run()
+        return chaos.cluster.simulation.digest()
+
+    assert digest() == digest()

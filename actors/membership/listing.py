@@ -1,0 +1,70 @@
+"""Everybody that is known, for others to see and to be kept in a file: of many in slices, so that nobody waits long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any, TypeVar
+
+from ... import runtime
+from ...runtime import Reply
+from ...transport.identity import PeerId
+from ...transport.record import PeerRecord
+from .mailbox import MemberInfo, Members
+from .records import Records
+from .snapshot import Remembered, Snapshot
+from .swim import Swim
+from .view import View
+
+T = TypeVar("T")
+_SLICE = 500  # members that are looked at in one turn
+
+
+class Listing:
+    """Part of the participant."""
+
+    def __init__(self, engine: runtime.Engine[Any], swim: Swim, records: Records, view: View) -> None:
+        """Where what is known of members stands."""
+        self._engine = engine
+        self._swim = swim
+        self._records = records
+        self._view = view
+
+    def members(self, own: PeerRecord) -> Reply[Members]:
+        """Everybody that has a record, Down ones too, in the order of their ids."""
+        return self._collect(
+            lambda infos: Members(own, tuple(sorted(infos, key=lambda info: info.peer)), self._swim.health)
+        )
+
+    def snapshot(self, own: PeerRecord) -> Reply[Snapshot]:
+        """The same for the file; the active ones first."""
+
+        def make(infos: list[MemberInfo]) -> Snapshot:
+            infos.sort(key=lambda info: info.state)
+            members = tuple(Remembered(info.record, info.incarnation, info.state) for info in infos)
+            return Snapshot(own.network, own.peer, self._engine.wall(), members)
+
+        return self._collect(make)
+
+    def _collect(self, make: Callable[[list[MemberInfo]], T]) -> Reply[T]:
+        reply: Reply[T] = Reply()
+        infos, found = iter(self._infos()), list[MemberInfo]()
+
+        def collect() -> None:
+            piece = list(islice(infos, _SLICE))
+            found.extend(piece)
+            if len(piece) < _SLICE:
+                reply.set(make(found))
+            else:
+                self._engine.next_slice(collect)
+
+        collect()
+        return reply
+
+    def _infos(self) -> Iterable[MemberInfo]:
+        records, view = self._records, self._view
+        for member in self._swim.iter_membership_state():
+            peer = PeerId(member.id.key)
+            record, since = records.get(peer), view.since(peer)
+            if record is not None and since is not None and (not member.is_active or view.is_visible(peer)):
+                yield MemberInfo(peer, member.state, member.incarnation, record, since, view.rtt(peer))
