@@ -6,7 +6,8 @@ Order and overflow (`reference/resolver.md` 1.4, without its shared predicates: 
   comes from the network, so that a flood of fetches does not keep answers waiting until they are late.
 * A `fetch` folds into one of the same key that waits: subscribers are united, targets too, and a fetch from any peer
   beats targets, in either order. It never folds across a `cancel`, `clear` or `retain` that came in between.
-* Batches travel in pieces of `BATCH` keys, in order.
+* Batches travel in pieces of `BATCH` keys, in order. While more than `MOST_BATCHES` messages wait they travel key by key,
+  so that they fold: then what waits is bounded by the number of different keys, however often they are asked for.
 * Nothing of the application runs in the caller's thread but hash and comparison of its subscribers.
 """
 
@@ -27,6 +28,9 @@ from .subscribers import Comparable
 
 BATCH = 256
 """Keys that one message carries."""
+
+MOST_BATCHES = 1024
+"""Messages in the queue beyond which batches are taken apart."""
 
 Predicate: TypeAlias = Callable[[bytes, Comparable], bool]
 Part: TypeAlias = Literal["consumer", "producer", "predicate", "subscriber", "key"]
@@ -232,11 +236,14 @@ class Mailbox(runtime.Mailbox):
         return key
 
     def _tell_batches(self, fetches: list[Fetch]) -> Feedback:
-        feedback = Feedback.OK
+        told: set[Feedback] = set()
         for start in range(0, len(fetches), BATCH):
-            told = self.tell(FetchAll(tuple(fetches[start : start + BATCH])))
-            feedback = told if feedback is Feedback.OK else feedback
-        return feedback
+            batch = fetches[start : start + BATCH]
+            if len(self.inbox.data_lane) < MOST_BATCHES:
+                told.add(self.tell(FetchAll(tuple(batch))))
+            else:
+                told.update((Feedback.BACKOFF, *map(self.tell, batch)))
+        return next((each for each in (Feedback.CLOSED, Feedback.BACKOFF) if each in told), Feedback.OK)
 
     def _tell_after_all(self, message: Message) -> Feedback:
         # The new epoch begins when the message is queued: a fetch that folded into one queued before would be undone.

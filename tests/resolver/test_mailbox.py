@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rookery import runtime
 from rookery.actors import resolver
+from rookery.actors.resolver.mailbox import BATCH, MOST_BATCHES
 from rookery.runtime import Feedback
 from rookery.transport.identity import PeerId
 
@@ -95,6 +96,18 @@ def test_batch_travels_in_pieces_and_in_order(box: resolver.Mailbox) -> None:
     pieces = [piece.fetches for piece in queued(box) if isinstance(piece, resolver.FetchAll)]
     assert [len(piece) for piece in pieces] == [256, 256, 88]
     assert [fetch.data_key for piece in pieces for fetch in piece] == keys
+
+
+def test_batches_that_are_told_again_and_again_fold_once_very_many_wait(box: resolver.Mailbox) -> None:
+    keys = [number.to_bytes(2, "big") for number in range(2 * BATCH)]
+    for number in range(MOST_BATCHES):
+        told = box.fetch_all(keys, number % 3)
+    assert told is Feedback.BACKOFF
+    waiting = queued(box)
+    assert len(waiting) == MOST_BATCHES + len(keys)
+    folded = waiting[MOST_BATCHES:]
+    assert [each.data_key for each in folded if isinstance(each, resolver.Fetch)] == keys
+    assert all(isinstance(each, resolver.Fetch) and set(each.subscribers) == {0, 1, 2} for each in folded)
 
 
 def test_targeted_batch_names_the_targets_of_each_key(box: resolver.Mailbox) -> None:
