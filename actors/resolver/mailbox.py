@@ -6,8 +6,8 @@ Order and overflow (`reference/resolver.md` 1.4, without its shared predicates: 
   comes from the network, so that a flood of fetches does not keep answers waiting until they are late.
 * A `fetch` folds into one of the same key that waits: subscribers are united, targets too, and a fetch from any peer
   beats targets, in either order. It never folds across a `cancel`, `clear` or `retain` that came in between.
-* Batches travel in pieces of `BATCH` keys, in order. While more than `MOST_BATCHES` messages wait they travel key by key,
-  so that they fold: then what waits is bounded by the number of different keys, however often they are asked for.
+* Batches travel in pieces of `BATCH` keys, in order. While more than `MOST_BATCHES` messages wait they travel key by
+  key, so that they fold: what waits is bounded by the number of different keys, however often they are asked for.
 * Nothing of the application runs in the caller's thread but hash and comparison of its subscribers.
 """
 
