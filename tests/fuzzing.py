@@ -37,6 +37,9 @@ SWIM = bytes.fromhex(
     + "ce6553f1010001"
     + "91c40161"
 )
+SWIM_ACCUSED = bytes.fromhex(
+    "9a010ec420" + "11" * 32 + "0102c420" + "22" * 32 + "0191019195c420" + "33" * 32 + "010001"
+) + (b"\x92\xc4\x08accuser1\xc4\x08accuser2\x90")
 NAMED_SENDER = MemberId(bytes(32), 1)
 CONTROL = (
     codec.Hello((1, 2), "net", RECORD.encode(), packets=False, proof=bytes(32)),
@@ -140,7 +143,7 @@ DECODERS: dict[str, Decoder] = {
         ],
     ),
     "envelope": Decoder(Envelope.decode, DecodeError, [Envelope(SWIM, (RECORD.encode(),), (IDENTITY.peer,)).encode()]),
-    "swim": Decoder(decode_packet, swim_errors.DecodeError, [SWIM]),
+    "swim": Decoder(decode_packet, swim_errors.DecodeError, [SWIM, SWIM_ACCUSED]),
     "named": Decoder(
         lambda data: NamedBroadcasts(repr).receive_item(data, NAMED_SENDER),
         swim_errors.DecodeError,

@@ -72,6 +72,10 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
 
     `ours`: a suspicion of our own.
     """
+    known = core.members.by_key
+    if update.id.key not in known and len(known) >= core.config.max_members:
+        core.counters.refused_members += 1
+        return False
     change = core.members.apply(update)
     if change is None:
         if update.state is State.SUSPECT and core.members.get(update.id.key) == update:

@@ -20,6 +20,14 @@ _DAY = 86_400.0
 _MIN_COPIES = 10
 _MAX_AWARENESS = 8
 _PACKET_RANGE = (512, 65_536)
+_COUNTS = (
+    "num_indirect_probes",
+    "max_broadcasts",
+    "max_members",
+    "max_incarnation_jump",
+    "max_rejoins_per_minute",
+)
+
 MAX_HEADER = 160
 """Bytes before the updates and the items, at most (a test holds the codec to it)."""
 
@@ -100,6 +108,9 @@ class Config:
     """The first probe, and the first of each periodic task, come at any time within their period, so that members that
     were started together do not stay in lock-step."""
 
+    max_members: int = 100_000
+    """Members held, Down ones included. Beyond it, whoever is not known yet is refused: anybody can invent members."""
+
     max_incarnation_jump: int = 1_000
     """A third party's word that raises a known incarnation by more than this is refused (defect D12)."""
 
@@ -155,7 +166,7 @@ class Config:
         for field in ("suspicion_mult", "suspicion_max_factor"):
             value = getattr(self, field)
             _require(_is_number(value) and value >= 1, field, value, "a number, 1 or more")
-        for field in ("num_indirect_probes", "max_broadcasts", "max_incarnation_jump", "max_rejoins_per_minute"):
+        for field in _COUNTS:
             _require_count(field, getattr(self, field), 1)
         if self.max_transmissions is not None:
             _require_count("max_transmissions", self.max_transmissions, 1, 255)

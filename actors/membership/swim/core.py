@@ -45,6 +45,9 @@ class Counters:
     failed_probes: int = 0
     refutations: int = 0
     refused_incarnation_jumps: int = 0
+    refused_members: int = 0
+    """Updates about others that are not known yet, when `max_members` are."""
+
     foreign_generations: int = 0
     """Updates about our key under another generation."""
 

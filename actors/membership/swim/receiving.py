@@ -37,7 +37,8 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
         store(core, Member(header.src, header.src_incarnation), True, now, outbox)
         held = core.members.holds(header.src)
     if held is None or not held.is_active:
-        _answer_the_dead(core, header, now, outbox)
+        if header.src.key in core.members.by_key:  # else it was one too many
+            _answer_the_dead(core, header, now, outbox)
         return
     known = core.stored
     apply_many(core, packet.updates, True, now, outbox)

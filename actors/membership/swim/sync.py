@@ -51,15 +51,15 @@ def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
 
 def take_request(core: Core, src: MemberId, theirs: int, now: float, outbox: Outbox) -> None:
     """Another member asks whether it knows what we know."""
-    if theirs != _digest(core):
+    if theirs != _digest(core) and _may_begin(core, src):
         _begin(core, Transfer(src, _actives_but(core, src), 1), now, outbox)
 
 
 def take_part(core: Core, src: MemberId, listed: Iterable[Member], asks: int, now: float, outbox: Outbox) -> None:
     """Some of what another member knows; if it asks for ours, that too."""
-    ours = _actives_but(core, src) if asks else []
     deaths = _deaths_among(core, listed)
-    if asks or deaths:
+    if (asks or deaths) and _may_begin(core, src):
+        ours = _actives_but(core, src) if asks else []
         _begin(core, Transfer(src, [*ours, *deaths], 0), now, outbox)
 
 
@@ -89,10 +89,14 @@ def feed(core: Core, asking: MemberId, room: int) -> list[bytes]:
     return _take(core, [member.id.key for member in chosen], room)
 
 
+def _may_begin(core: Core, to: MemberId) -> bool:
+    """Asked before anything is listed, as whoever asks too often should cost us nothing."""
+    free = to.key not in core.transfers and len(core.transfers) < _MAX_TRANSFERS
+    core.counters.refused_syncs += not free
+    return free
+
+
 def _begin(core: Core, transfer: Transfer, now: float, outbox: Outbox) -> None:
-    if transfer.to.key in core.transfers or len(core.transfers) == _MAX_TRANSFERS:
-        core.counters.refused_syncs += 1
-        return
     core.transfers[transfer.to.key] = transfer
     if SendSyncPart not in core.awaited:
         send_next_part(core, now, outbox)

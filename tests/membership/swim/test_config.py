@@ -64,6 +64,7 @@ def test_simple_preset_has_no_periodic_task() -> None:
         ("max_incarnation_jump", 0),
         ("max_rejoins_per_minute", 0),
         ("max_broadcasts", 0),
+        ("max_members", 0),
         ("broadcast_share", 0.0),
         ("broadcast_share", 1.1),
         ("broadcast_share", "half"),

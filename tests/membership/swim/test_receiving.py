@@ -3,17 +3,40 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rookery.actors.membership.swim import (
+    Config,
     DataFromOurselvesError,
     DataTooBigError,
     DecodeError,
     ForgedSenderError,
+    Member,
     MemberId,
     MemberUp,
+    NamedBroadcasts,
+    State,
     SwimError,
 )
-from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Message, Ping, TurnUndead
+from rookery.actors.membership.swim.messages import (
+    Ack,
+    Announce,
+    Broadcast,
+    Feed,
+    ForwardedAck,
+    Gossip,
+    IndirectAck,
+    IndirectPing,
+    Message,
+    Nack,
+    Ping,
+    PingReq,
+    SyncPart,
+    SyncRequest,
+    TurnUndead,
+)
+from rookery.actors.membership.swim.timers import RemoveDown
 
 from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
 
@@ -86,6 +109,17 @@ def test_announce_to_any_life_of_our_key_is_answered(dst: MemberId, answered: bo
     assert rig.take_messages() == ([(ANN, Feed())] if answered else [])
 
 
+def test_members_beyond_the_bound_are_refused_and_counted_and_not_told_that_they_are_dead() -> None:
+    rig = Rig(replace(QUIET, max_members=2), knows=[ANN, BOB])
+    rig.receive(ANN, updates=[alive(CAROL), down(name(7)), suspect(BOB)])
+    rig.receive(CAROL, Ping(1))
+    assert (rig.held(CAROL), rig.held(name(7)), rig.held(BOB)) == (None, None, suspect(BOB))
+    assert rig.take_messages() == []
+    assert rig.swim.counters.refused_members == 3
+    rig.receive(next_life(ANN), Ping(1))
+    assert rig.take_messages() == [(next_life(ANN), Ack(1))]
+
+
 def test_announcing_changes_nothing_until_an_answer_comes() -> None:
     rig = Rig()
     rig.swim.announce(ANN, rig.outbox)
@@ -101,6 +135,13 @@ def test_feed_lists_active_members_with_their_state_but_neither_down_ones_nor_th
     rig.receive(ANN, Announce())
     ((_, packet),) = rig.take_packets()
     assert set(packet.updates) == {suspect(BOB, 2), alive(name(7))}
+
+
+def test_feed_of_the_usual_size_names_more_than_two_hundred_members() -> None:
+    rig = Rig(knows=[name(number) for number in range(1, 255)])
+    rig.receive(ANN, Announce())
+    ((_, packet),) = rig.take_packets()
+    assert len(packet.updates) > 200
 
 
 def test_feed_holds_as_many_members_as_fit_and_differs_from_time_to_time() -> None:
@@ -254,3 +295,45 @@ def _deliver(source: Rig, target: Rig) -> None:
     for _, packet in source.take_packets():
         header = packet.header
         target.receive(header.src, header.message, packet.updates, header.src_incarnation, header.dst)
+
+
+ours_or_others = st.builds(name, st.integers(0, 4), st.integers(0, 3))
+said = st.builds(
+    Member,
+    ours_or_others,
+    st.integers(0, 3) | st.integers(0, 65_535),
+    st.sampled_from(State),
+    st.lists(st.binary(min_size=8, max_size=8), max_size=8).map(tuple),
+)
+carried = st.one_of(
+    *(st.builds(kind, st.integers(0, 5)) for kind in (Ping, Ack, TurnUndead, SyncRequest, SyncPart)),
+    *(
+        st.builds(kind, ours_or_others, st.integers(0, 5))
+        for kind in (PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack)
+    ),
+    st.sampled_from([Announce(), Feed(), Gossip(), Broadcast()]),
+)
+arrivals = st.tuples(ours_or_others, carried, st.lists(said, max_size=4), ours_or_others, st.integers(0, 4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(arrivals, max_size=25), st.booleans())
+def test_any_packets_and_timers_in_any_order_raise_nothing_but_our_errors_and_harm_no_rule(
+    what: list[tuple[MemberId, Message, list[Member], MemberId, int]], lan: bool
+) -> None:
+    rig = Rig(Config.new_lan() if lan else QUIET, handler=NamedBroadcasts(repr))
+    for src, message, updates, dst, fires in what:
+        try:
+            rig.receive(src, message, updates if message.updates else [], dst=dst, incarnation=fires)
+        except SwimError:
+            pass
+        for timer, _ in rig.timers[:fires]:
+            if not isinstance(timer, RemoveDown):
+                rig.hand_back(timer)
+        del rig.timers[:fires]
+        rig.now += 0.5
+        held = list(rig.swim.iter_membership_state())
+        assert US.key not in [member.id.key for member in held]
+        assert rig.swim.num_members == sum(member.is_active for member in held)
+        assert rig.swim.identity.key == US.key
+        assert all(packet.header.src.key == US.key != to.key for to, packet in rig.take_packets())
