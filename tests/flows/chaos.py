@@ -1,0 +1,235 @@
+"""A small world in which everything happens at once, and what it must come to when it is left in peace.
+
+Members find each other through one seed; the other nodes' applications say whom they track. For some seconds random
+things are done to random nodes; then the network is whole, everybody runs, nobody is blocked, every address is right.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.runtime import Declined, EngineGone, Reply, Simulation
+from rookery.transport import PeerId
+from tests.flows.flows import KEY, NOWHERE, VALUE, Larder, connected
+
+TURMOIL = 12.0
+PEACE = 240.0
+ROOMY: dict[str, Any] = {"min_connections": 2, "expected_connections": 4, "max_connections": 64}
+TIGHT: dict[str, Any] = {"min_connections": 2, "expected_connections": 3, "max_connections": 6}
+
+
+@dataclass
+class World:
+    """The nodes, and what has been done to them. is_tight: nodes take fewer connections than others want with them."""
+
+    simulation: Simulation
+    is_tight: bool
+    rng: random.Random
+    nodes: SimulatedNodes
+    members: list[str] = field(default_factory=list)
+    tracking: dict[str, list[str]] = field(default_factory=dict)  # by application node: whom
+    replies: list[Reply[Any]] = field(default_factory=list)
+    done: dict[str, int] = field(default_factory=dict)
+
+    # The cast --------------------------------------------------------------------------------------------------------
+
+    def join(self, name: str) -> None:
+        """A new member, or one that comes back."""
+        if name in self.nodes.all:
+            self.nodes.restart(self.nodes.all[name])
+            return
+        seeds = [self.nodes.all[self.members[0]]] if self.members else []
+        self.members.append(name)
+        self.nodes.start(name, seeds=seeds, producer=self._larder(), maintenance=self._bounds)
+
+    def employ(self, name: str) -> None:
+        """A new node whose application says whom it tracks, or one that comes back and is told again."""
+        if name in self.nodes.all:
+            self.nodes.restart(self.nodes.all[name])
+        else:
+            self.tracking[name] = []
+            bounds = self._bounds | {"policy": "band"}  # with `all` a set larger than the bounds is refused
+            source = {"source": "application"}
+            self.nodes.start(
+                name,
+                producer=self._larder(),
+                tracker=source,
+                maintenance=bounds if self.is_tight else self._bounds,
+                member=False,
+            )
+        self.track(name)
+
+    @property
+    def _bounds(self) -> dict[str, Any]:
+        return TIGHT if self.is_tight else ROOMY
+
+    def _larder(self) -> Larder | None:
+        return Larder() if self.rng.random() < 0.7 or not self.nodes.all else None
+
+    def track(self, name: str) -> None:
+        """The next set of an application: some peers, at their addresses."""
+        others = [other for other in self.nodes.all.values() if other.name != name]
+        chosen = self.rng.sample(others, min(len(others), self.rng.randint(1, 4)))
+        self.tracking[name] = [other.name for other in chosen]
+        self._track_again(name)
+
+    def _track_again(self, name: str) -> None:
+        node = self.nodes.all[name]
+        peers = {self.nodes.all[other].peer: self.nodes.all[other].address for other in self.tracking[name]}
+        self.done["tracks"] = number = self.done.get("tracks", 0) + 1
+        self.replies.append(node.tracker.track(number, peers))
+
+    # What happens ----------------------------------------------------------------------------------------------------
+
+    def somebody(self) -> WholeNode:
+        return self.rng.choice(self.nodes.running)
+
+    def peer_of(self, node: WholeNode) -> PeerId:
+        return self.rng.choice([other.peer for other in self.nodes.all.values() if other is not node])
+
+    def act(self) -> None:
+        """One random thing."""
+        action = self.rng.choice(ACTIONS)
+        self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
+        action(self)
+
+
+def tracks(world: World) -> None:
+    names = [name for name in world.tracking if not world.nodes.all[name].ended]
+    if names:
+        world.track(world.rng.choice(names))
+
+
+def overwrites(world: World) -> None:
+    node = world.somebody()
+    world.replies.append(node.tracker.overwrite({world.peer_of(node): NOWHERE}))
+
+
+def blocks(world: World) -> None:
+    node = world.somebody()
+    world.replies.append(node.tracker.block(world.peer_of(node), world.rng.uniform(0.5, 4.0)))
+
+
+def unblocks(world: World) -> None:
+    node = world.somebody()
+    world.replies.append(node.tracker.unblock(world.peer_of(node)))
+
+
+def trims(world: World) -> None:
+    world.replies.append(world.somebody().connections.trim_open_connections(target=world.rng.randint(0, 2)))
+
+
+def protects(world: World) -> None:
+    node = world.somebody()
+    node.connections.protect(world.peer_of(node), "chaos")
+
+
+def leaves(world: World) -> None:
+    if len(world.nodes.running) > 6:
+        world.somebody().stop()
+
+
+def crashes(world: World) -> None:
+    if len(world.nodes.running) > 6:
+        world.somebody().crash()
+
+
+def comes_back(world: World) -> None:
+    ended = [name for name, node in world.nodes.all.items() if node.ended]
+    if ended:
+        name = world.rng.choice(ended)
+        world.join(name) if name in world.members else world.employ(name)
+
+
+def joins(world: World) -> None:
+    if len(world.nodes.all) < 30:
+        name = f"n{len(world.nodes.all)}"
+        world.join(name) if world.rng.random() < 0.6 else world.employ(name)
+
+
+def fetches(world: World) -> None:
+    world.replies.append(world.somebody().resolver.get(KEY, timeout=20.0))
+
+
+def parts(world: World) -> None:
+    everybody = world.nodes.running
+    side = world.rng.sample(everybody, len(everybody) // 3)
+    world.nodes.partition(side, [node for node in everybody if node not in side])
+
+
+def heals(world: World) -> None:
+    world.nodes.heal()
+
+
+ACTIONS: tuple[Callable[[World], None], ...] = (
+    tracks, tracks, overwrites, blocks, blocks, unblocks, trims, trims, protects, leaves, crashes, comes_back,
+    comes_back, comes_back, joins, fetches, fetches, fetches, fetches, parts, heals, heals,
+)  # fmt: skip
+
+
+def run(seed: int) -> str:
+    """One world from its beginning to its peace; the digest. Raises AssertionError, or what an engine failed with."""
+    with Simulation(seed) as simulation:
+        world = World(simulation, seed % 4 == 3, random.Random(f"chaos {seed}"), SimulatedNodes(simulation))
+        size = world.rng.choice((10, 10, 12, 14, 20))
+        for number in range(size):
+            world.join(f"n{number}") if number % 3 != 2 else world.employ(f"n{number}")
+        world.nodes.run(5)
+        while simulation.time < 5 + TURMOIL:
+            world.act()
+            world.nodes.run(world.rng.uniform(0.0, 0.4))
+        calm(world)
+        world.nodes.run_until(lambda: is_at_peace(world), within=PEACE, every=2.0)
+        world.nodes.run(30)
+        assert is_at_peace(world), "the peace did not last"
+        world.nodes.invariants.check_answered(node.runtime for node in world.nodes.running)
+        assert all(reply.done for reply in world.replies), "somebody still waits for an answer"
+        assert_fetched(world)
+        return simulation.digest()
+
+
+def calm(world: World) -> None:
+    """Everybody runs, nothing is cut, nobody is blocked, every address is right."""
+    world.nodes.heal()
+    for name, node in list(world.nodes.all.items()):
+        if node.ended:
+            world.join(name) if name in world.members else world.employ(name)
+    right = {node.peer: node.address for node in world.nodes.all.values()}
+    for node in world.nodes.running:
+        for peer in right:
+            if peer != node.peer:
+                world.replies.append(node.tracker.unblock(peer))
+        world.replies.append(node.tracker.overwrite(right))
+    for name in world.tracking:
+        world._track_again(name)
+
+
+def is_at_peace(world: World) -> bool:
+    """Members know exactly each other; applications have the connections they asked for, if there is room for them."""
+    everybody = world.nodes.all
+    members = {everybody[name].peer for name in world.members}
+    for name in world.members:
+        known = {member.peer for member in everybody[name].membership.members().get(timeout=5).active}
+        if known != members - {everybody[name].peer}:
+            return False
+    wanted = ((name, other) for name, others in world.tracking.items() for other in others)
+    return world.is_tight or connected(world.nodes, *wanted)
+
+
+def assert_fetched(world: World) -> None:
+    """What was asked for came whole, or with a reason; and now who is connected to a primary that holds it gets it."""
+    for reply in world.replies:
+        result = reply.result()
+        assert result == VALUE or not isinstance(result, bytes)
+        assert isinstance(result, Declined | EngineGone) or not isinstance(result, Exception), result
+    for name, node in world.nodes.all.items():
+        primaries = world.tracking.get(name) or world.members
+        holders = {
+            world.nodes.all[other].peer for other in primaries if world.nodes.all[other].plan.producer is not None
+        }
+        if node.connected() & holders:
+            assert node.resolver.get(KEY, timeout=60.0).get(timeout=70) == VALUE
