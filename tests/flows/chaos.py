@@ -15,6 +15,7 @@ from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Declined, EngineGone, Reply, Simulation
 from rookery.transport import PeerId
 from tests.flows.flows import KEY, NOWHERE, VALUE, Larder, connected
+from tests.flows.sweeper import LONGEST_ASK
 
 TURMOIL = 12.0
 PEACE = 240.0
@@ -186,7 +187,7 @@ def run(seed: int) -> str:
         world.nodes.run_until(lambda: is_at_peace(world), within=PEACE, every=2.0)
         world.nodes.run(30)
         assert is_at_peace(world), "the peace did not last"
-        world.nodes.invariants.check_answered(node.runtime for node in world.nodes.running)
+        world.nodes.invariants.check_answered([node.runtime for node in world.nodes.running], LONGEST_ASK)
         assert all(reply.done for reply in world.replies), "somebody still waits for an answer"
         assert_fetched(world)
         return simulation.digest()

@@ -113,7 +113,7 @@ def run(flow: Flow, step: int, whose: str, fault: Fault) -> None:
         flow.again(nodes)
         nodes.run_until(lambda: flow.is_recovered(nodes), within=240, every=1.0)
         nodes.run(LONGEST_ASK)
-        nodes.invariants.check_answered(node.runtime for node in nodes.running)
+        nodes.invariants.check_answered([node.runtime for node in nodes.running], LONGEST_ASK)
         assert all(reply.done for reply in replies), "whoever began the flow still waits"
         assert flow.is_recovered(nodes), "it did not last"
 
