@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ SIZES = {"64B": 64, "1KiB": 1024, "64KiB": 65_536, "1MiB": 1_048_576}
 DEFAULT, OURS, BARE = "ours-loop", {"ours-loop": "", "ours-threads": "-threads"}, "bare"
 PRESENT = tuple(rival for rival in RIVALS if installed(rival))
 _TRIPS = 100  # of a slice
-_SLICE = 0.4  # seconds of a stream: long against what the first message of it waits for
+_SLICE = 0.3  # seconds of a stream: long against what the first message of it waits for
 _RIVALS_SLICE = 0.1
 _WARM, _CROWD = 100, 1000  # connections
 
@@ -36,17 +37,23 @@ Compare = Callable[[str, float, str, str, float], Result]
 
 
 def throughput(quick: bool) -> Iterator[Result]:
-    """Every size, in short slices of each end in turn."""
-    with standing((*OURS, BARE, *PRESENT)) as pairs:
-        for name, size in SIZES.items():
-            rates = _rates(pairs, size, 5 if quick else 15)
-            yield from _beside(more_is_better, f"throughput-{name}", "messages/s", rates)
+    """Every size, in short slices of each end in turn; and in fresh processes, which differ from each other as well."""
+    rounds, slices = (3, 2) if quick else (5, 5)
+    rates: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in SIZES}
+    for _ in range(rounds):
+        with standing((*OURS, BARE, *PRESENT)) as pairs:
+            for name, size in SIZES.items():
+                _stream(pairs, size, slices, rates[name])
+    for name, found in rates.items():
+        yield from _beside(more_is_better, f"throughput-{name}", "messages/s", _medians(found))
 
 
-def _rates(pairs: Mapping[str, Pair], size: int, slices: int) -> dict[str, float]:
-    """Messages per second of each end: the median of its slices."""
+def _stream(pairs: Mapping[str, Pair], size: int, slices: int, rates: dict[str, list[float]]) -> None:
+    """Add each end's messages per second."""
     times = {end: _enough(pair, size, _RIVALS_SLICE if end in RIVALS else _SLICE) for end, pair in pairs.items()}
-    return _medians(pairs, slices, lambda end, pair: times[end] / pair.stream(size, times[end]))
+    for _ in range(slices):
+        for end, pair in pairs.items():
+            rates[end].append(times[end] / pair.stream(size, times[end]))
 
 
 def _enough(pair: Pair, size: int, wanted: float) -> int:
@@ -72,7 +79,11 @@ def _trips(pairs: Mapping[str, Pair], slices: int) -> dict[str, float]:
     """Seconds of each: many short slices in turn, so that a change of the machine's speed meets all alike."""
     for pair in pairs.values():
         pair.trips(_TRIPS)  # warm
-    return _medians(pairs, slices, lambda _, pair: pair.trips(_TRIPS))
+    found: dict[str, list[float]] = defaultdict(list)
+    for _ in range(slices):
+        for end, pair in pairs.items():
+            found[end].append(pair.trips(_TRIPS))
+    return _medians(found)
 
 
 def _processor_time(pair: Pair, trips: int) -> float:
@@ -84,11 +95,11 @@ def _processor_time(pair: Pair, trips: int) -> float:
 def connect(quick: bool) -> Iterator[Result]:
     """One connection each, in fresh processes."""
     seconds: dict[str, list[float]] = {end: [] for end in (*OURS, BARE, *PRESENT)}
-    for _ in range(5 if quick else 15):
+    for _ in range(3 if quick else 15):
         for end, each in seconds.items():
             with Pair(end) as pair:
                 each.append(pair.connect_seconds)
-    yield from _beside(less_is_better, "connect", "s", {end: statistics.median(each) for end, each in seconds.items()})
+    yield from _beside(less_is_better, "connect", "s", _medians(seconds))
 
 
 def memory(quick: bool) -> Iterator[Result]:
@@ -114,11 +125,7 @@ def _bytes_per_connection(end: str) -> float:
     return taken
 
 
-def _medians(pairs: Mapping[str, Pair], slices: int, measure: Callable[[str, Pair], float]) -> dict[str, float]:
-    found: dict[str, list[float]] = {end: [] for end in pairs}
-    for _ in range(slices):
-        for end, pair in pairs.items():
-            found[end].append(measure(end, pair))
+def _medians(found: Mapping[str, list[float]]) -> dict[str, float]:
     return {end: statistics.median(each) for end, each in found.items()}
 
 
