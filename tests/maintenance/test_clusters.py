@@ -26,7 +26,10 @@ def comes_inside_and_survives_a_crash(seed: int, size: int) -> str:
         assert len(cluster.parts()) == 1
         for node in random.Random(seed).sample(cluster.running, size * 3 // 10):
             node.crash()
-        cluster.until_inside(30)
+        cluster.nodes.run(0.5)  # until it is noticed
+        alive = {node.peer for node in cluster.running}
+        assert all(set(cluster.watches[node.name].peers.values()) <= alive for node in cluster.running)
+        cluster.until_inside(29.5)
         assert len(cluster.running) == size - size * 3 // 10
         assert len(cluster.parts()) == 1
         return simulation.digest()

@@ -331,3 +331,42 @@ class RealConnections:
         )
         self.conns.tell(transport.Opened(link))
         return tracker.Opened(peer)
+
+
+def test_any_number_of_hints_is_one_look_and_one_more_for_those_that_came_meanwhile(simulation: Any) -> None:
+    around = Neighbours(simulation, ONE)
+    around.upkeep.activate()
+    simulation.run(for_=2)
+    asked = len(around.asked)
+    reports = [around.upkeep.maintain() for _ in range(500)]
+    for _ in range(500):
+        around.upkeep.tell(tracker.DialableChanged())
+    simulation.settle()
+    assert [report.get(timeout=5).in_band for report in reports] == [False] * 500
+    assert len(around.asked) == asked + 2
+
+
+@pytest.mark.parametrize("dials", [True, False])
+def test_switches_take_half_of_the_work_from_one_engine_alone(dials: bool, simulation: Any) -> None:
+    switched = Neighbours(simulation, ONE, switches=maintenance.Switches(dials=dials, trims=not dials))
+    other = Neighbours(simulation, ONE)
+    for around in (switched, other):
+        around.dialable = simulation.peers("bob")
+        around.trims = around.conns.hold(connections.Trim)  # type: ignore[attr-defined]
+        around.upkeep.activate()
+        simulation.settle()
+        around.count(3)
+        simulation.run(for_=10)
+    assert bool(switched.asked) is dials
+    assert bool(switched.trims.waiting) is not dials  # type: ignore[attr-defined]
+    assert other.asked
+    assert other.trims.waiting  # type: ignore[attr-defined]
+
+
+def test_activation_repeated_changes_nothing(simulation: Any) -> None:
+    around = Neighbours(simulation, ONE)
+    around.upkeep.activate()
+    simulation.settle()
+    around.upkeep.activate()
+    simulation.settle()
+    assert len(around.asked) == 1

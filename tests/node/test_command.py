@@ -162,6 +162,12 @@ def test_status_names_the_node(node: Node, at: list[object]) -> None:
     assert str(node.address) in result.stdout
 
 
+def test_status_explains_in_one_line_why_the_node_is_inside_its_bounds_or_not(node: Node, at: list[object]) -> None:
+    explained = "0 connections, of at most 100: nobody else may be dialled"  # it is static, and has no peers
+    assert json.loads(rookery("status", *at, "--json").stdout)["upkeep"] == explained
+    assert explained in " ".join(rookery("status", *at).stdout.split())
+
+
 def test_put_prints_the_key_and_get_writes_the_file(at: list[object], tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(os.urandom(1000))
     key = rookery("put", tmp_path / "source", *at).stdout.strip()
