@@ -22,7 +22,7 @@ from .effects import Effects, ExpireBlocks, TellPeers
 from .errors import PeerSetTooLarge, SourceIsStatic, StaleSetId
 from .hints import Learned
 from .info import PeerInfo, knowing
-from .keeper import Flush, Keeper, LookAtClock, ReadOn
+from .keeper import Flush, Keeper, LookAtClock
 from .mailbox import (
     AddressChanged,
     Admit,
@@ -58,6 +58,7 @@ from .mailbox import (
     Unblock,
 )
 from .metrics import Metrics
+from .reader import ReadOn
 from .record import Hold
 from .sets import PeerSet, TrackedPeers
 from .slicing import Slices

@@ -12,7 +12,8 @@ from rookery import runtime
 from rookery.actors import tracker
 from rookery.actors.tracker import BookFailed, BookRecovered, MemoryStorage, NotStored, StorageError
 from rookery.actors.tracker.entries import Batch, Read
-from rookery.actors.tracker.keeper import FLUSH_AFTER, READ_SLICE, WRITE_COST
+from rookery.actors.tracker.keeper import FLUSH_AFTER, WRITE_COST
+from rookery.actors.tracker.reader import READ_SLICE
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
@@ -419,6 +420,24 @@ def test_book_that_cannot_be_read_does_not_stop_the_node_and_is_read_later(world
     assert dialable(mine) == {ADA, CAROL}
     assert world.gates[-1].blocked == {curve_key(BOB)}
     assert world.heard()[-1] == BookRecovered()
+
+
+def test_book_that_is_read_late_does_not_undo_what_was_said_meanwhile(world: World) -> None:
+    mine = world.start()
+    mine.block(ADA, 1000.0).get(timeout=1)
+    mine.trust(BOB).get(timeout=1)
+    world.disk.broken = {"head", "write"}
+    mine = world.restart()
+    for change in (mine.block(ADA, 5.0), mine.unblock(ADA), mine.trust(BOB), mine.distrust(BOB)):
+        with pytest.raises(NotStored):
+            change.get(timeout=1)
+    world.disk.broken = {"write"}
+    world.simulation.run(for_=61)
+    assert world.gates[-1].blocked == frozenset()
+    assert mine.trusted().get(timeout=1) == ()
+    world.disk.broken = set()
+    world.simulation.run(for_=61)
+    assert (world.disk.blocks, world.disk.trust) == ({}, {})
 
 
 def test_node_that_stops_while_its_disk_is_broken_stops(world: World) -> None:
