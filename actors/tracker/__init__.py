@@ -16,8 +16,8 @@ transport opens no connection. The peer that holds a ticket is being connected t
 Who decides what: `directory` (all rules), `table` (modes), `record` (tickets), `pace` (waiting), `dialqueue` (order),
 `blocks`, `register` (IPs), `book` (bounds), `sets` (the window). `engine` only moves messages.
 
-What is on disk: `journal` notes what changed, `keeper` writes, `reader` reads, `storage` is the seam (`sqlite` the file,
-`schema` its tables, `rows` its peers), `restoring` ties the clocks.
+What is on disk: `journal` notes what changed, `keeper` writes it, `reader` reads it at the start, `storage` is the seam
+(`sqlite` the file, `schema` its tables, `rows` its peers), `restoring` ties the clocks.
 """
 
 from .config import Config, StaticPeer
