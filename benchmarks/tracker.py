@@ -6,7 +6,7 @@
   collector of cycles; `collector-pause`: the longest that this one took, which grows with all objects of a process.
 * `fan-out-100`: milliseconds from `track` to the last of 100 subscribers, for each of them.
 * `bytes-per-peer`: what a tracked peer takes, address included; `bytes-per-hinted-peer`: one that a record named.
-* `growth-dialable`, `growth-track`: the power of n by which cost grows; n log n would be about 1.1 here.
+* `growth-dialable`, `growth-track`: the power of n by which cost grows, up to 100,000; n log n would be about 1.1 here.
 
 There is no baseline: commonware, which the tracker learns from, has measured nothing of this.
 """
@@ -169,6 +169,23 @@ def _track(before: tracker.TrackedPeers, new: int) -> Tracked:
         return Tracked(total, max(watch.took), max(watch.collected))
 
 
+def tracking(count: int, runs: int) -> float:
+    """CPU seconds to track so many peers where nobody is known, without the collector."""
+    peer_set = tracker.TrackedPeers(peers(count))
+
+    def once() -> float:
+        made = Directory(CONFIG, ME, random.Random(2))
+        gc.collect()
+        gc.disable()
+        started = time.thread_time()
+        made.track(1, peer_set, 0.0)
+        took = time.thread_time() - started
+        gc.enable()
+        return took
+
+    return median(once, runs)
+
+
 def fan_out(subscribers: int, runs: int) -> float:
     """Seconds per subscriber, from the tracker's first word to the last one's ear."""
     with LoopRuntime() as host:
@@ -231,15 +248,16 @@ def measure(quick: bool) -> Iterator[Result]:
     runs = 3 if quick else 9
     asked = {count: dialable(count, 50) for count in (KNOWN // 10, KNOWN)}
     yield Result(f"dialable-{KNOWN}", asked[KNOWN] * 1e3, "ms")
-    tracked = {new: track(KNOWN, new, runs) for new in (NEW // 4, NEW)}
-    yield Result(f"track-{NEW}", tracked[NEW].total * 1e3, "ms")
-    yield Result(f"track-{NEW}-slice", tracked[NEW].slice * 1e3, "ms")
-    yield Result("collector-pause", tracked[NEW].collection * 1e3, "ms")
+    tracked = track(KNOWN, NEW, runs)
+    yield Result(f"track-{NEW}", tracked.total * 1e3, "ms")
+    yield Result(f"track-{NEW}-slice", tracked.slice * 1e3, "ms")
+    yield Result("collector-pause", tracked.collection * 1e3, "ms")
     yield Result("fan-out-100", fan_out(100, runs) * 1e3, "ms each")
     yield Result("bytes-per-peer", bytes_per_tracked_peer(KNOWN), "bytes")
     yield Result("bytes-per-hinted-peer", bytes_per_hinted_peer(KNOWN), "bytes")
     yield Result("growth-dialable", exponent(*asked.items()), "exponent")
-    yield Result("growth-track", exponent(*((new, one.total) for new, one in tracked.items())), "exponent")
+    grown = {count: tracking(count, 3) for count in (KNOWN // 8, KNOWN)}
+    yield Result("growth-track", exponent(*grown.items()), "exponent")
 
 
 if __name__ == "__main__":

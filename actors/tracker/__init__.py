@@ -9,12 +9,19 @@ transport opens no connection. The peer that holds a ticket is being connected t
 * The newest address of a peer wins. Where `track` or `overwrite` changes it, a link to the old one is closed.
 * A reservation is a `Ticket`: at most one counts per peer, and transport releases each exactly once.
 * A peer that leaves every set is disconnected, without a block, where only tracked peers may connect.
+* Peers, IPs and networks are blocked in lists of their own; ending one block ends no other, and trust is apart.
+* A hint from the network never lowers trust, ends no block and moves no given address. What is only hinted at is
+  dialled last, and bounded by who named it, by where it is and in all.
 * `track`, `overwrite`, `block` and `unblock` resolve when transport has put them into effect.
+* A set becomes visible as a whole: however many peers it has, whoever asks meanwhile waits and sees all of it, while no
+  handler runs long.
 * Whatever could make a peer dialable wakes whoever subscribed to `DialableChanged`.
 * A refusal is an answer with its reason, a log line and a counter.
 
-Who decides what: `directory` (all rules), `table` (modes), `record` (tickets), `pace` (waiting), `dialqueue` (order),
-`blocks`, `register` (IPs), `book` (bounds), `sets` (the window). `engine` only moves messages.
+Who decides what: `directory` (tickets and sets), `table` (predicates), `record` (one peer), `pace` (waiting),
+`dialqueue` (order), `hints` and `book` (what is believed, and bounds), `blocks` and `targets`, `register` (IPs), `told`
+and `gates` (what transport may refuse and say by itself), `sets` (the window). `effects` has it done, `slicing` in
+little pieces. `engine` only moves messages.
 
 What is on disk: `journal` notes what changed, `keeper` writes it, `reader` reads it at the start, `storage` is the seam
 (`sqlite` the file, `schema` its tables, `rows` its peers), `restoring` ties the clocks.

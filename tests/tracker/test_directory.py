@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rookery.actors.tracker import CannotBlock, PeerSet, PeerSetTooLarge, StaleSetId, StaticPeer, TrackedPeers
 from rookery.actors.tracker.blocks import key_of, twin_of
-from rookery.actors.tracker.directory import Directory
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Claim, Direction, Role, Ticket
 from rookery.transport.identity import PeerId, curve_key
@@ -235,135 +233,6 @@ def test_overwrite_moves_the_ip_a_peer_is_accepted_from() -> None:
     d.overwrite({BOB: B}, 0.0)
     assert admit(d, BOB, "10.0.0.1") is Reason.EGRESS_IP
     assert ticket_of(admit(d, BOB, "10.0.0.2")).peer == BOB
-
-
-# Predicates ----------------------------------------------------------------------------------------------------------
-
-# Each situation of bob, and whether he is let in / listed as dialable / dialled when asked for. None: yes.
-SITUATIONS: dict[str, tuple[dict[str, Any], Callable[[Directory], object], Reason | None, bool, Reason | None]] = {
-    "primary": ({}, lambda d: d.track(1, TrackedPeers({BOB: A}), 0), None, True, None),
-    "secondary": ({}, lambda d: d.track(1, TrackedPeers({}, {BOB: A}), 0), None, False, Reason.NOT_TRACKED),
-    "unlisted": ({}, lambda d: None, Reason.NOT_TRACKED, False, Reason.NOT_TRACKED),
-    "unlisted, mode open": ({"admission": "open"}, lambda d: None, None, False, Reason.NOT_TRACKED),
-    "hinted": ({}, lambda d: d.learn(KNOWN.record("bob", str(A)), 0), Reason.NOT_TRACKED, False, Reason.NOT_TRACKED),
-    "hinted, mode open": (
-        {"admission": "open"},
-        lambda d: d.learn(KNOWN.record("bob", str(A)), 0),
-        None,
-        True,
-        None,
-    ),
-    "secondary, mode open": (
-        {"admission": "open"},
-        lambda d: d.track(1, TrackedPeers({}, {BOB: A}), 0),
-        None,
-        False,
-        Reason.NOT_TRACKED,
-    ),
-    "primary, mode private": (
-        {"admission": "private"},
-        lambda d: d.track(1, TrackedPeers({BOB: A}), 0),
-        Reason.PRIVATE,
-        False,
-        Reason.PRIVATE,
-    ),
-    "trusted primary, mode private": (
-        {"admission": "private", "trusted": (BOB,)},
-        lambda d: d.track(1, TrackedPeers({BOB: A}), 0),
-        None,
-        True,
-        None,
-    ),
-    "trusted, unlisted": ({"trusted": (BOB,)}, lambda d: None, Reason.NOT_TRACKED, False, Reason.NOT_TRACKED),
-    "blocked": (
-        {},
-        lambda d: (d.track(1, TrackedPeers({BOB: A}), 0), d.table.block(BOB, 9, 0)),
-        Reason.BLOCKED,
-        False,
-        Reason.BLOCKED,
-    ),
-    "blocked, mode open": (
-        {"admission": "open"},
-        lambda d: d.table.block(BOB, 9, 0),
-        Reason.BLOCKED,
-        False,
-        Reason.BLOCKED,
-    ),
-    "being dialled": (
-        {},
-        lambda d: (d.track(1, TrackedPeers({BOB: A}), 0), d.reserve(BOB, 0)),
-        Reason.DUPLICATE,
-        False,
-        Reason.DUPLICATE,
-    ),
-    "connected": (
-        {},
-        lambda d: (d.track(1, TrackedPeers({BOB: A}), 0), connect(d, BOB)),
-        Reason.DUPLICATE,
-        False,
-        Reason.DUPLICATE,
-    ),
-    "no address": ({}, lambda d: d.track(1, TrackedPeers({BOB: None}), 0), None, False, Reason.UNRESOLVED),
-    "private endpoint refused": (
-        {"allow_private_ips": False},
-        lambda d: d.track(1, TrackedPeers({BOB: A}), 0),
-        Reason.EGRESS_IP,
-        False,
-        Reason.UNRESOLVED,
-    ),
-    "name refused": (
-        {"allow_dns": False},
-        lambda d: d.track(1, TrackedPeers({BOB: Address.parse("tcp://bob.example:1")}), 0),
-        None,
-        False,
-        Reason.UNRESOLVED,
-    ),
-    "name": ({}, lambda d: d.track(1, TrackedPeers({BOB: Address.parse("tcp://bob.example:1")}), 0), None, True, None),
-    "other egress": (
-        {},
-        lambda d: d.track(1, TrackedPeers({BOB: Address.parse("tcp://10.0.0.1:7000?egress=10.9.9.9")}), 0),
-        Reason.EGRESS_IP,
-        True,
-        None,
-    ),
-    "own egress": (
-        {},
-        lambda d: d.track(1, TrackedPeers({BOB: Address.parse("tcp://10.7.7.7:7000?egress=10.0.0.1")}), 0),
-        None,
-        True,
-        None,
-    ),
-    "other egress, not checked": (
-        {"check_egress_ip": False},
-        lambda d: d.track(1, TrackedPeers({BOB: B}), 0),
-        None,
-        True,
-        None,
-    ),
-    "other egress, source membership": (
-        {"source": "membership"},
-        lambda d: d.track(1, TrackedPeers({BOB: B}), 0),
-        None,
-        True,
-        None,
-    ),
-}
-
-
-@pytest.mark.parametrize("situation", SITUATIONS)
-def test_predicates_decide_each_situation(situation: str) -> None:
-    options, arrange, refused, listed, not_dialled = SITUATIONS[situation]
-    for ask in ("admit", "list", "dial"):
-        d = directory(**options)
-        arrange(d)
-        if ask == "admit":
-            decided = admit(d, BOB, "10.0.0.1")
-            assert (None if isinstance(decided, Ticket) else decided) is refused
-        elif ask == "list":
-            assert (BOB in dialable(d)) is listed
-        else:
-            reserved = d.reserve(BOB, 0.0)
-            assert (reserved if isinstance(reserved, Reason) else None) is not_dialled
 
 
 def test_T7_claim_from_an_ipv4_mapped_ip_is_judged_as_ipv4() -> None:

@@ -391,7 +391,7 @@ def test_block_repeated_keeps_its_end_and_is_told_once(world: World) -> None:
     assert len(world.gates) == 2
 
 
-def test_block_that_expires_opens_the_gate_and_is_told(world: World) -> None:
+def test_P14_block_that_expires_opens_the_gate_and_is_told(world: World) -> None:
     world.hear(tracker.PeerUnblocked)
     world.track(1, {world.bob: A})
     world.peers.block(world.bob, 60.0).get(timeout=1)

@@ -104,3 +104,24 @@ def test_record_with_a_bad_signature_is_refused_whatever_it_is_for(world: World,
         alice.net.send_packet(bob.peer, bob.address, b"alive?")
         world.until(lambda: bob.counted("refused", "record") == 1)
     assert bob.door.claims == []
+
+
+@pytest.mark.parametrize("reason", [Reason.COOLDOWN, Reason.TOO_MANY])
+def test_peer_that_is_turned_away_for_now_is_told_whom_the_gate_names(world: World, reason: Reason) -> None:
+    full = {"max_connections": 1, "reserved_outbound": 1} if reason is Reason.TOO_MANY else {}
+    alice, bob = world.node("alice"), world.node("bob", **full)
+    named = (world.known.record("carol", "tcp://198.18.0.3:7000"), world.known.record("dave", "tcp://198.18.0.4:7000"))
+    waiting = {alice.peer: bob.runtime.now() + 3600.0} if reason is Reason.COOLDOWN else {}
+    bob.open_gate(alternatives=named, cooling=waiting)
+    ticket = alice.dial(bob)
+    world.until(lambda: alice.door.releases == [(ticket, reason)])
+    assert {record.peer for record in alice.door.hints} == {record.peer for record in named}
+
+
+def test_private_node_names_nobody_to_a_peer_that_it_turns_away(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", max_connections=1, reserved_outbound=1)
+    named = world.known.record("carol", "tcp://198.18.0.3:7000")
+    bob.open_gate(alternatives=(named,), packets=frozenset({alice.identity.curve_public}))
+    ticket = alice.dial(bob)
+    world.until(lambda: alice.door.releases == [(ticket, Reason.TOO_MANY)])
+    assert alice.door.hints == []
