@@ -70,16 +70,16 @@ NAME = Address.parse("tcp://bob.example:7000")
 MIXED = Address.parse("tcp://8.8.8.8:7000?egress=10.0.0.1")
 
 
-def primary(d: Directory, address: Address | None = A) -> None:
-    d.track(1, TrackedPeers({BOB: address}), 0.0)
+def primary(d: Directory, address: Address | None = A) -> object:
+    return d.track(1, TrackedPeers({BOB: address}), 0.0)
 
 
-def secondary(d: Directory) -> None:
-    d.track(1, TrackedPeers({}, {BOB: A}), 0.0)
+def secondary(d: Directory) -> object:
+    return d.track(1, TrackedPeers({}, {BOB: A}), 0.0)
 
 
-def hinted(d: Directory) -> None:
-    assert d.learn(KNOWN.record("bob", str(A)), 0.0)
+def hinted(d: Directory) -> object:
+    return d.learn(KNOWN.record("bob", str(A)), 0.0)
 
 
 def admitted(d: Directory) -> Ticket:
