@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from rookery.actors import resolver
+from rookery.config import load
+from rookery.node import Node
+from rookery.node.new import make_node
 from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Simulation
+from rookery.transport import format_peer
 
 SMALL, LARGE = 16, 17  # channels
 
@@ -111,3 +115,25 @@ def test_false_block_for_a_script_blocks_its_sender_and_another_is_asked(simulat
     assert reply.get() == content
     assert alice.counted("resolver_blocks_total", "resolver") == 1
     assert not alice.is_connected_to(mallory)
+
+
+@pytest.mark.parametrize("yaml", ["", "runtime: threads\n"])
+def test_script_gets_a_block_over_real_sockets_and_a_cancel_ends_its_wait(tmp_path: Path, yaml: str) -> None:
+    def make_folder(name: str, yaml: str) -> Path:
+        make_node(tmp_path / name, f"transport: {{listen: 'tcp://127.0.0.1:0'}}\n{yaml}")
+        return tmp_path / name
+
+    content = b"some bytes " * 1000
+    (tmp_path / "file").write_bytes(content)
+    with Node(load(make_folder("alice", yaml))) as alice:
+        seed = format_peer(alice.peer, alice.address)
+        with Node(load(make_folder("bob", f"{yaml}tracker: {{peers: ['{seed}']}}"))) as bob:
+            alice.blobs.put(tmp_path / "file")
+            assert bob.resolver.get(hashlib.sha256(content).digest(), timeout=20).get() == content
+            waiting = [bob.resolver.get(bytes([number]) * 32) for number in range(2)]
+            bob.resolver.cancel(bytes(32))
+            with pytest.raises(resolver.FetchCancelled):
+                waiting[0].get(timeout=5)
+            bob.resolver.clear()
+            with pytest.raises(resolver.FetchCancelled):
+                waiting[1].get(timeout=5)
