@@ -1,0 +1,118 @@
+"""docs/protocol.md names every message there is and shows each: a message that is new, renamed or gone fails here."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from rookery.actors.maintenance import wire as exchange
+from rookery.actors.membership.swim import codec as swim
+from rookery.actors.membership.swim import member
+from rookery.actors.membership.swim.messages import Message
+from rookery.actors.resolver import wire as resolver
+from rookery.actors.resolver.wire import Missing, Request, Response
+from rookery.transport import Quota, Reason, codec
+from rookery.transport.config import Config
+
+PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
+KINDS: dict[int, Any] = {**swim._BARE, **swim._NUMBERED, **swim._INDIRECT}
+
+
+def shown(vector: str) -> list[int]:
+    """The kinds of the vectors, each once: the second item of the array."""
+    values = re.findall(rf"^```vector {vector}\n(.+)\n", PAGE, re.MULTILINE)
+    return sorted({json.loads(value)[1] for value in values})
+
+
+def section(title: str) -> str:
+    """The text below a heading, up to the next of its rank."""
+    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {title}"
+    return found[2]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of each line of a table, heads and rules left out."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return [each for number, each in enumerate(cells) if number > 0 and not set(each[0]) <= {"-"}]
+
+
+def test_every_kind_of_swim_message_is_named_with_its_number_and_fields() -> None:
+    named: dict[int, str] = {}
+    fields: dict[int, str] = {}
+    for kinds, names, said in rows(section("Packets: membership")):
+        for number, name in zip(kinds.split(","), names.split(","), strict=True):
+            named[int(number)], fields[int(number)] = name.strip(), said
+    assert named == {kind: cls.__name__ for kind, cls in KINDS.items()}
+    for kind, said in fields.items():
+        parts = 0 if kind in swim._BARE else 1 if kind in swim._NUMBERED else 3
+        inside = said[said.index("[") + 1 : said.index("]")]
+        assert len([part for part in inside.split(",") if part]) == parts, named[kind]
+
+
+def test_every_kind_of_swim_message_has_a_vector() -> None:
+    assert shown("swim") == sorted(KINDS)
+    assert set(KINDS.values()) == set(get_args(Message))
+
+
+@pytest.mark.parametrize(
+    ("carries", "said"),
+    [
+        ("updates", "Announce, TurnUndead, SyncRequest and Broadcast have none"),
+        ("items", "Announce, TurnUndead and SyncRequest have none"),
+    ],
+)
+def test_swim_messages_that_carry_nothing_are_the_ones_named(carries: str, said: str) -> None:
+    assert said in " ".join(PAGE.split())
+    without = {cls.__name__ for cls in KINDS.values() if not getattr(cls, carries)}
+    assert without == set(re.findall(r"[A-Z]\w+", said))
+
+
+def test_every_message_of_the_resolver_is_named_and_has_a_vector() -> None:
+    named = [
+        (name, len(array.strip("`[]").split(",")))
+        for name, array, _ in rows(section("The resolver's messages (channel 1)"))
+    ][:3]
+    assert named == [("Request", 4), ("Response", 4), ("Missing", 3)]
+    assert set(get_args(resolver.Message)) == {Request, Response, Missing}
+    assert shown("resolver") == [0, 1, 2]
+
+
+def test_every_message_about_peers_is_named_and_has_a_vector() -> None:
+    named = [name for name, _, _ in rows(section("Peers for peers (channel 0)"))]
+    assert [name.upper() for name in named] == [kind.name for kind in exchange.Kind]
+    assert shown("exchange") == [int(kind) for kind in exchange.Kind]
+
+
+def test_every_control_message_is_named() -> None:
+    named = [name for name, *_ in rows(section("Control messages")) if name[:1].isupper()]
+    assert named == [cls.__name__ for cls in get_args(codec.Control)]
+
+
+def test_every_reason_is_named_and_no_other() -> None:
+    (words,) = re.findall(r"taken as `other`: (.*?)\.\n\* ", PAGE, re.DOTALL)
+    assert re.findall(r"`(\w+)`", words) == [reason.value for reason in Reason]
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [
+        ("at most 64 byte strings", swim.MAX_ITEMS == 64),
+        ("1 to 8 accusers", member.MAX_ACCUSERS == 8),
+        ("the last 8 bytes of its key", member.ACCUSER_BYTES == 8),
+        ("an incarnation is below 2^16", member.MAX_INCARNATION == 2**16 - 1),
+        ("a probe number is below 2^63", swim._NUMBER_LIMIT == 2**63),
+        ("`id` is the asker's own, below 2^64", resolver.MAX_ID == 2**64 - 1),
+        ("1,000 messages a second, 2,000 at once", (Quota().rate, Quota().burst) == (1000, 2000)),
+        ("128 of one subnet", Config().handshakes_per_subnet == 128),
+        ("Whole handshake within 5 s", Config().handshake_timeout == 5),
+        ("`nonce`: 16 bytes", codec.NONCE_BYTES == 16),
+    ],
+)
+def test_limit_that_the_page_names_is_the_one_in_force(said: str, limit: bool) -> None:
+    assert said in " ".join(PAGE.split())
+    assert limit
