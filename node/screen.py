@@ -29,6 +29,8 @@ from rich.text import Text
 from .blobs import Progress as BlobProgress
 from .status import ConnectionRow, PeerRow
 
+_WIDE = 130  # columns from which a table of peers can be read
+
 
 def show(said: Mapping[str, object], as_json: bool, words: str) -> None:
     """One object, or the sentence that says the same."""
@@ -65,7 +67,10 @@ def rows(title: str, said: Sequence[Mapping[str, object]], as_json: bool) -> Non
 
 
 def peers(known: Sequence[PeerRow], as_json: bool) -> None:
-    """Who is known: for people with ages instead of moments, and without what is empty for everybody."""
+    """Who is known: for people with ages instead of moments, and without what is empty for everybody.
+
+    In a narrow terminal each has two lines, the id alone on the first, so that it can be copied.
+    """
     if as_json or not known:
         rows("peers", [asdict(row) for row in known], as_json)
         return
@@ -80,13 +85,22 @@ def peers(known: Sequence[PeerRow], as_json: bool) -> None:
             "failed": ago(row.last_failure, now),
             "waits": ahead(row.quiet_until, now),
             "backoff": span(row.backoff) if row.backoff else "",
-            "trusted": "yes" if row.trusted else "",
+            "trust": "trusted" if row.trusted else "",
             "blocked": ahead(row.blocked_until, now),
         }
         for row in known
     ]
     shown = [name for name in cells[0] if any(cell[name] for cell in cells)]
-    rows("peers", [{name: cell[name] for name in shown} for cell in cells], as_json)
+    if Console().width >= _WIDE:
+        rows("peers", [{name: cell[name] for name in shown} for cell in cells], as_json)
+        return
+    for cell in cells:  # an id takes most of a line: better one for it alone than a column that folds it
+        told = {name: cell[name] for name in shown if cell[name]}
+        peer = told.pop("peer")
+        facts = (
+            text if name in ("role", "state", "address", "trust") else f"{name} {text}" for name, text in told.items()
+        )
+        click.echo(f"{peer}\n    {', '.join(facts)}")
 
 
 def connections(open: Sequence[ConnectionRow], as_json: bool) -> None:

@@ -40,10 +40,28 @@ def row(**fields: object) -> PeerRow:
     return PeerRow(**{**values, **fields})  # type: ignore[arg-type]
 
 
-def test_peers_are_shown_without_columns_that_are_empty_for_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_peers_are_shown_without_columns_that_are_empty_for_all(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     screen.peers([row(last_seen=time.time() - 61), row(backoff=3.0, trusted=True)], False)
     header = capsys.readouterr().out.splitlines()[1].split()
-    assert header == ["peer", "role", "seen", "backoff", "trusted"]
+    assert header == ["peer", "role", "seen", "backoff", "trust"]
+
+
+def test_peers_in_a_narrow_terminal_have_their_id_alone_on_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    screen.peers(
+        [row(last_seen=time.time() - 61, trusted=True, blocked_until=math.inf), row(address="tcp://a:1")], False
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "ab" * 32,
+        "    primary, seen 1m 1s ago, trusted, blocked for good",
+        "ab" * 32,
+        "    primary, tcp://a:1",
+    ]
 
 
 def test_peers_as_json_have_every_field_and_no_infinity(capsys: pytest.CaptureFixture[str]) -> None:
