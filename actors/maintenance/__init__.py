@@ -15,7 +15,7 @@
 
 * `Bounds` alone says when to start and how far to go; band and triggers read the same object.
 * Policy `band`: below `min_threshold` dial until `min_target`, never aiming above `max_target`; above `max_threshold`
-  let connections trim to `max_target`. Policy `all`: dial every peer the tracker offers, up to `max_connections`.
+  let connections trim to `max_target`. Policy `all`: dial every primary peer, and no other, up to `max_connections`.
 * Triggers are latched: what comes while a round runs starts the next one. They are `Counts`, the tracker's
   `DialableChanged`, `maintain()`, `want(peer)`, the end of a dial, and time.
 * Rounds keep a distance: at least `floor_between_rounds`, with up to half of it more at random. Finding that all is

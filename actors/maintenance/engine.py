@@ -17,7 +17,7 @@ from ..connections import mailbox as connections
 from ..connections.mailbox import Counts, PeerConnected, PeerDisconnected, TrimReport
 from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
-from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, Refused
+from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, PeerSetUpdate, Refused
 from .config import Config
 from .errors import MaintenanceStopped
 from .exchange import Limits
@@ -103,6 +103,7 @@ class Engine(runtime.Engine[Mailbox]):
             PeerConnected: self.on_peer_connected,
             PeerDisconnected: self.on_peer_disconnected,
             DialableChanged: self.on_dialable_changed,
+            PeerSetUpdate: self.on_peer_set_update,
             # peer exchange
             LinkOpened: self._exchange.on_opened,
             Closed: self._exchange.on_closed,
@@ -130,6 +131,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._planner = Planner(self._goal, pacing, self.rng)
         self._per_subnet = max(1, int(config.max_subnet_share * config.bounds().min_threshold))
         self._open = 0
+        self._primary: frozenset[PeerId] | None = None  # of policy `all`, once there is a set; else nobody is left out
         self._phase = Phase.INACTIVE
         self._telling = Telling(self._goal, self._planner, self.log, self._metrics, self._subscribers)
         self._waiting: list[Reply[Report]] = []
@@ -140,7 +142,8 @@ class Engine(runtime.Engine[Mailbox]):
     def on_start(self) -> None:
         """Listen to the triggers, and to the peers."""
         self._connections.subscribe(self.mailbox, Counts, PeerConnected, PeerDisconnected)
-        self._tracker.subscribe(self.mailbox, DialableChanged)
+        kinds = (DialableChanged, PeerSetUpdate) if self._goal.dial_all else (DialableChanged,)
+        self._tracker.subscribe(self.mailbox, *kinds)
         self._exchange.start()
 
     # Messages --------------------------------------------------------------------------------------------------------
@@ -191,6 +194,12 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_dialable_changed(self, _message: DialableChanged) -> None:
         """There may be somebody new to dial."""
+        self._planner.hinted(Motive.NEW_PEER)
+        self._proceed()
+
+    def on_peer_set_update(self, message: PeerSetUpdate) -> None:
+        """Whom policy `all` means."""
+        self._primary = frozenset(message.all.primary)
         self._planner.hinted(Motive.NEW_PEER)
         self._proceed()
 
@@ -257,7 +266,8 @@ class Engine(runtime.Engine[Mailbox]):
             self._unanswered("candidates", answer)
             self._planner.candidates((), None, self.now())
         else:
-            self._planner.candidates(answer.peers, answer.next_at, self.now())
+            peers = [peer for peer in answer.peers if self._primary is None or peer in self._primary]
+            self._planner.candidates(peers, answer.next_at, self.now())
         self._proceed()
 
     def _search(self, step: Search) -> None:

@@ -36,7 +36,7 @@ class Standing(Message):
 
     open: connections. low, high: the bounds, both inclusive; low is None where every peer is dialled (policy `all`).
     surplus: connections that count for nothing, being too many of one subnet. dialling: dials under way. asked: peers
-    that were asked for others since connections are missing.
+    that were last asked for others.
     """
 
     overflow: ClassVar[Overflow] = Overflow.LATEST

@@ -66,8 +66,8 @@ class Telling:
                 self._trimming = self._trimming and step.until is None
 
     def searched(self, asked: int) -> None:
-        """So many peers were asked for others."""
-        self._asked += asked
+        """So many peers were asked for others; the last time that there was one counts."""
+        self._asked = asked or self._asked
 
     def cannot_trim(self) -> None:
         """A trim did not meet its target."""

@@ -370,3 +370,19 @@ def test_activation_repeated_changes_nothing(simulation: Any) -> None:
     around.upkeep.activate()
     simulation.settle()
     assert len(around.asked) == 1
+
+
+def test_policy_all_dials_primary_peers_and_nobody_else(simulation: Any) -> None:
+    around = Neighbours(simulation, ALL)
+    bob, carol = around.dialable = simulation.peers("bob", "carol")
+    [subscription] = around.peers.received(tracker.Subscribe)
+    assert subscription.kinds == (tracker.DialableChanged, tracker.PeerSetUpdate)
+    listed = tracker.PeerSet.of([carol], [])
+    around.upkeep.tell(tracker.PeerSetUpdate(1, listed, listed))
+    around.upkeep.activate()
+    simulation.settle()
+    assert around.dials.waiting == [tracker.Dial(carol)]
+    both = tracker.PeerSet.of([bob, carol], [])
+    around.upkeep.tell(tracker.PeerSetUpdate(2, both, both))
+    simulation.run(for_=2)
+    assert around.dials.waiting == [tracker.Dial(carol), tracker.Dial(bob)]

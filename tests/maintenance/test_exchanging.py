@@ -216,6 +216,7 @@ def test_maintenance_that_is_short_for_long_asks_more_and_more_rarely(simulation
     around.upkeep.activate()
     simulation.run(for_=600)
     assert 7 <= len(around.sent()) <= 10  # 0, 5, 15, 35, 75, 155, 275, ...
+    assert around.upkeep.standing().get(timeout=1).explain().endswith("after asking 1 peer for others")
 
 
 def test_maintenance_without_a_channel_exchanges_nothing(simulation: Any) -> None:

@@ -100,8 +100,7 @@ def bob_is_full(world: World) -> Callable[[], object]:
     bob = world.start_bob(
         transport={"max_connections": 1, "reserved_outbound": 0}, maintenance={"max_connections": 1, **FEW}
     )
-    hidden = {"conceal": True}  # else alice is told of her instead
-    carol = world.nodes.start("carol", seeds=[bob], member=False, tracker={"source": "static"}, transport=hidden)
+    carol = world.nodes.start("carol", seeds=[bob], member=False, tracker={"source": "static"})
     world.nodes.run_until(lambda: carol.is_connected_to(bob), within=5)
     world.start_alice()
     return carol.crash
@@ -181,7 +180,7 @@ def test_P5_peer_whose_dial_failed_is_dialled_again_when_the_cause_is_gone(name:
     mend = case(world)
     nodes = world.nodes
     nodes.run_until(lambda: world.alice.counted("tracker_dials_total", reason) > 0, within=40)
-    nodes.run(20)  # and fails again and again
+    nodes.run(20)  # and fails again and again; nor is she content with carol, of whom she is told where bob is full
     assert not world.alice.connected()
     mend()
     nodes.run_until(lambda: world.alice.connected() == {world.bobs_peer.peer}, within=40)
