@@ -1,4 +1,4 @@
-"""The code of docs/actors.md, resolver.md, simulating.md, tracker.md: each page is one program, its tests pass.
+"""The code of actors.md, connections.md, resolver.md, simulating.md, tracker.md: each page is one program, it runs.
 
 What tracker.md shows of the command line is run against a node, and prints what the page says.
 
@@ -41,7 +41,7 @@ class Page:
         return module
 
 
-PAGES = {name: Page(name) for name in ("actors.md", "resolver.md", "simulating.md", "tracker.md")}
+PAGES = {name: Page(f"{name}.md") for name in ("actors", "connections", "resolver", "simulating", "tracker")}
 
 
 @pytest.mark.parametrize(("page", "name"), [(page, test) for page in PAGES for test in PAGES[page].tests])
@@ -51,7 +51,7 @@ def test_page_shows_tests_that_pass(page: str, name: str, request: pytest.Fixtur
 
 
 @pytest.mark.parametrize(
-    ("page", "shown"), [("actors.md", 5), ("resolver.md", 5), ("simulating.md", 2), ("tracker.md", 3)]
+    ("page", "shown"), [("actors", 5), ("connections", 4), ("resolver", 5), ("simulating", 2), ("tracker", 3)]
 )
 def test_page_shows_so_many_tests_and_no_name_twice(page: str, shown: int) -> None:
     assert len(PAGES[page].tests) == len(set(PAGES[page].tests)) == shown

@@ -41,6 +41,21 @@ def test_database_of_compose_calls_false_data_invalid_and_does_not_keep_it(tmp_p
         assert database.get(key) is None
 
 
+def test_useful_peers_keeps_the_useful_and_the_friend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_leaks: None
+) -> None:
+    run("useful_peers.py", tmp_path, monkeypatch)
+    assert capsys.readouterr().out.splitlines() == [
+        "bob is worth 3",
+        "carol is worth 3",
+        "dave is worth -9",
+        "erin is worth 0",
+        "frank is worth 0, protected as friend",
+        "given up: dave erin",
+        "kept: bob carol frank",
+    ]
+
+
 @pytest.mark.processes
 def test_launch_fetches_on_one_node_what_was_put_on_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_leaks: None
