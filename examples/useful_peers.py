@@ -48,9 +48,9 @@ class Ask(Request[None]):
 class QuizMailbox(runtime.Mailbox):
     """Squares wanted."""
 
-    def ask(self, numbers: tuple[int, ...], answers: int) -> Reply[None]:
+    def squares(self, numbers: tuple[int, ...], answers: int) -> Reply[None]:
         """See `Ask`."""
-        return super().ask(Ask(numbers, answers))
+        return self.ask(Ask(numbers, answers))
 
 
 class Quiz(Engine[QuizMailbox]):
@@ -151,7 +151,7 @@ def main(folder: Path) -> None:
         for node in others:
             assert isinstance(alice.peers.dial(node.peer).get(timeout=20), tracker.Opened)
         alice.conns.protect(others[-1].peer, "friend")
-        alice.quiz.ask((2, 3, 5), answers=9).get(timeout=20)  # bob, carol and dave answer three times each
+        alice.quiz.squares((2, 3, 5), answers=9).get(timeout=20)  # bob, carol and dave answer three times each
         for each in alice.conns.connections().get(timeout=5):
             kept = f", protected as {each.protections[0]}" if each.protections else ""
             print(f"{name_of[each.link.peer]} is worth {each.value}{kept}")
