@@ -66,4 +66,5 @@ def test_launch_fetches_on_one_node_what_was_put_on_another(
 
 
 def test_every_example_is_run_by_a_test() -> None:
-    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == ["compose.py", "launch.py"]
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in tests] == []
