@@ -1,9 +1,10 @@
 """Packet links: small best-effort datagrams between peers that need no connection (SWIM's probes).
 
 A packet goes over the connection to its peer if there is one, else over a packet link, opened on demand. At most
-`max_packet_links` are kept; the least recently used is closed. They count against no connection limit, have no ticket,
-and no observer hears of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer
-sends over its quota, whatever it comes by; who keeps on is closed.
+`max_packet_links` are kept; the least recently used is closed. A peer that has moved gets a new one: the old one may be
+half-open, and swallow all that is sent. They count against no connection limit, have no ticket, and no observer hears
+of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer sends over its quota,
+whatever it comes by; who keeps on is closed.
 """
 
 from __future__ import annotations
@@ -57,7 +58,11 @@ class PacketsPart:
         if live is not None:
             self._put(live.route, message.payload)
             return
-        link = core.links.packets.get(message.peer) or self._open(message)
+        link = core.links.packets.get(message.peer)
+        if link is not None and link.endpoint != message.address.endpoint:
+            self.end(link)
+            link = None
+        link = link or self._open(message)
         if link is None:
             self._count("dropped")
         elif link.up:

@@ -65,3 +65,13 @@ def test_peer_that_keeps_on_over_its_packet_quota_loses_its_connection(world: Wo
     send(alice, bob, 200)
     world.until(lambda: bob.closed() == [Reason.FLOODING] and not alice.links())
     assert bob.counted("packets", "quota") >= 50
+
+
+def test_packet_to_a_peer_that_has_moved_does_not_go_over_its_old_link(world: World) -> None:
+    alice, bob, carol = world.node("alice"), world.node("bob"), world.node("carol")
+    linked(world, alice, bob)
+    alice.net.send_packet(bob.peer, carol.address, b"moved")  # where nobody of that key is
+    world.until(lambda: not bob.engine.links.packet_routes and not alice.engine.links.packet_routes)
+    assert got(bob, alice) == 1
+    assert got(carol, alice) == 0
+    linked(world, alice, bob)
