@@ -3,6 +3,8 @@
 * The verdict about a probe falls when its period ends, not when an answer is overdue.
 * A probe whose indirect stage never had its turn gives no verdict; it is counted (defect D7).
 * A verdict after our clock stood still is none: the answer may be waiting in our inbox.
+* A suspect that answers a probe is told again, by way of others, as it may never have heard that it is suspected: those
+  who spoke of it may have been cut off from it, or be blocked by it.
 * How long a suspicion lasts is `suspicion`'s.
 * How well we are ourselves shows in our probes (Lifeguard): one that succeeds makes the score better by one, one that
   fails worse by the helpers that did not even send a Nack, or by one without helpers. The worse, the slower we probe,
@@ -52,11 +54,19 @@ def _judge(core: Core, late: float, now: float, outbox: Outbox) -> None:
         core.counters.incomplete_probe_cycles += 1
     elif probe.target is not None and probe.succeeded:
         core.feel(-1)
+        _tell_again(core, probe.target)
     elif probe.target is not None:
         core.counters.failed_probes += 1
         core.feel(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
         outbox.notify(ProbeFailed(probe.target.id))
         _suspect(core, probe.target, now, outbox)
+
+
+def _tell_again(core: Core, target: Member) -> None:
+    """A suspect that answers us has not heard that it is one, or its refutation has not come: pass it on once more."""
+    held = core.members.holds(target.id)
+    if held is not None and held.state is State.SUSPECT:
+        core.queue(held)
 
 
 def _suspect(core: Core, target: Member, now: float, outbox: Outbox) -> None:

@@ -140,6 +140,21 @@ def test_suspicion_heard_from_others_starts_no_timer_but_our_own_failed_probe_do
     assert len(rig.waiting(ChangeSuspectToDown)) == 1
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_suspect_that_answers_a_probe_is_told_again_by_way_of_others(answers: bool) -> None:
+    rig = Rig(replace(QUIET, max_transmissions=1), knows=[ANN, BOB])
+    rig.learn(suspect(ANN))  # as if all copies were spent
+    number = probing_only(rig, ANN)
+    if answers:
+        rig.receive(ANN, Ack(number))
+    rig.fire(SendIndirectProbe)
+    assert rig.swim.updates_backlog() == 0
+    rig.packets.clear()
+    rig.fire(ProbeRandomMember)
+    passed_on = [update for _, packet in rig.take_packets() for update in packet.updates]
+    assert (suspect(ANN) in passed_on) is answers
+
+
 def test_suspect_that_speaks_with_a_higher_incarnation_is_cleared_and_not_declared_down() -> None:
     rig = Rig(knows=[ANN, BOB])
     probing_only(rig, ANN)
