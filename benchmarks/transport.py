@@ -29,7 +29,7 @@ SIZES = {"64B": 64, "1KiB": 1024, "64KiB": 65_536, "1MiB": 1_048_576}
 DEFAULT, OURS, BARE = "ours-loop", {"ours-loop": "", "ours-threads": "-threads"}, "bare"
 PRESENT = tuple(rival for rival in RIVALS if installed(rival))
 _TRIPS = 100  # of a slice
-_SLICE = 0.3  # seconds of a stream: long against what the first message of it waits for
+_SLICE = 0.25  # seconds of a stream: long against what the first message of it waits for
 _RIVALS_SLICE = 0.1
 _WARM, _CROWD = 100, 1000  # connections
 
@@ -38,7 +38,7 @@ Compare = Callable[[str, float, str, str, float], Result]
 
 def throughput(quick: bool) -> Iterator[Result]:
     """Every size, in short slices of each end in turn; and in fresh processes, which differ from each other as well."""
-    rounds, slices = (3, 2) if quick else (5, 5)
+    rounds, slices = (2, 2) if quick else (5, 5)
     rates: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in SIZES}
     for _ in range(rounds):
         with standing((*OURS, BARE, *PRESENT)) as pairs:
@@ -66,7 +66,7 @@ def _enough(pair: Pair, size: int, wanted: float) -> int:
 
 def round_trip(quick: bool) -> Iterator[Result]:
     """Scheduled freely, then with both processes on one core; and the processor time of both."""
-    slices = 40 if quick else 150
+    slices = 30 if quick else 150
     with standing((*OURS, BARE, *PRESENT)) as pairs:
         yield from _beside(less_is_better, "round-trip", "s", _trips(pairs, slices))
         cpu = {end: _processor_time(pair, 20 * _TRIPS) for end, pair in pairs.items()}
