@@ -108,7 +108,7 @@ class Effects:
         return done
 
     def follow(self, *, disconnect: bool = True) -> None:
-        """Push the gate if it has changed, wake the dialling side, follow the blocks' ends, show the numbers."""
+        """Push the gate if it has changed, wake the dialling side, follow the blocks' ends and the book."""
         self._push(self._directory.gate(self._engine.now()), disconnect=disconnect)
         if self._table.told.changed:
             self._engine.mailbox.tell(TellPeers())
@@ -118,7 +118,6 @@ class Effects:
             self._tell(DialableChanged())
         self._follow_expiry()
         self._keeper.follow()
-        self._metrics.show(self._directory)
 
     def tell_peers(self) -> None:
         """Once for all changes of what peers are told, since each is a small one and none is urgent."""

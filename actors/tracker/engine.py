@@ -118,7 +118,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._directory = Directory(config, me, self.rng, gaters)
         self._table = self._directory.table
         self._metrics = Metrics(self.runtime.registry)
-        self.runtime.registry.collect(lambda: self._metrics.show_gaters(gaters))
+        self.runtime.registry.collect(lambda: self._metrics.show(self._directory, gaters))
         self._subscribers = Subscribers()
         self._slices = Slices(self)
         tell, table = self._subscribers.tell, self._table

@@ -46,23 +46,21 @@ class Metrics:
             "tracker_gater_failures_total", "Times the application's gater raised, which denies.", labels=("point",)
         )
 
-    def show_gaters(self, gaters: Gaters) -> None:
-        """Bring the gater's numbers up to date."""
+    def show(self, directory: Directory, gaters: Gaters) -> None:
+        """Bring up to date what is only looked at when somebody reads the metrics."""
+        table = directory.table
+        self.peers.set(len(table))
+        self.hinted.set(len(table.book))
+        self.reserved.set(directory.held)
+        self.trusted.set(len(table.trusted))
+        self.newest_set.set(directory.window.newest or 0)
+        for kind, count in table.blocks.counts().items():
+            self.blocked.set(count, kind)
+        for bound, count in table.book.pushed_out.copy().items():
+            self.pushed_out.advance(count, bound)
         for point in POINTS:
             self.gated.advance(gaters.denied[point], point)
             self.gater_failures.advance(gaters.failed[point], point)
-
-    def show(self, directory: Directory) -> None:
-        """Bring the gauges up to date."""
-        self.peers.set(len(directory.table))
-        self.hinted.set(len(directory.table.book))
-        self.reserved.set(directory.held)
-        for kind, count in directory.table.blocks.counts().items():
-            self.blocked.set(count, kind)
-        self.trusted.set(len(directory.table.trusted))
-        for bound, pushed_out in directory.table.book.pushed_out.items():
-            self.pushed_out.advance(pushed_out, bound)
-        self.newest_set.set(directory.window.newest or 0)
 
 
 class BookMetrics:
