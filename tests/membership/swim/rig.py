@@ -19,7 +19,8 @@ from rookery.actors.membership.swim import (
     Timer,
 )
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_item, encode_packet, encode_update
-from rookery.actors.membership.swim.messages import Gossip, Header, Message, Packet
+from rookery.actors.membership.swim.messages import Gossip, Header, Message, Packet, Ping
+from rookery.actors.membership.swim.timers import ProbeRandomMember
 
 QUIET = replace(Config.simple(), jitter=False, notify_down_members=True)
 """No periodic task, so that a test sees only what it provokes."""
@@ -149,3 +150,11 @@ class Rig:
 
     def is_active(self, member: MemberId) -> bool:
         return member in [held.id for held in self.swim.iter_members()]
+
+
+def probing(rig: Rig) -> tuple[MemberId, int]:
+    """Begin a probe; whom and under which number."""
+    rig.packets.clear()
+    rig.fire(ProbeRandomMember)
+    ((target, ping),) = [(to, message) for to, message in rig.take_messages() if isinstance(message, Ping)]
+    return target, ping.number

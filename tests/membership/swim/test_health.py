@@ -5,20 +5,13 @@ from dataclasses import replace
 import pytest
 
 from rookery.actors.membership.swim import IndirectForOurselvesError, ProbeFailed, RoundTrip
-from rookery.actors.membership.swim.messages import Ack, ForwardedAck, IndirectAck, IndirectPing, Nack, Ping, PingReq
+from rookery.actors.membership.swim.messages import Ack, ForwardedAck, IndirectAck, IndirectPing, Nack, PingReq
 from rookery.actors.membership.swim.timers import ProbeRandomMember, SendIndirectProbe, SendNack
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, name, suspect
+from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, name, probing, suspect
 
 CAREFUL = replace(QUIET, awareness_max_multiplier=8, nack=True)
 MANY = [name(number) for number in range(1, 10)]
-
-
-def probing(rig: Rig) -> tuple[object, int]:
-    rig.packets.clear()
-    rig.fire(ProbeRandomMember)
-    ((target, ping),) = [(to, message) for to, message in rig.take_messages() if isinstance(message, Ping)]
-    return target, ping.number
 
 
 def fail(rig: Rig, nacks: int = 0) -> None:
@@ -27,7 +20,7 @@ def fail(rig: Rig, nacks: int = 0) -> None:
     rig.fire(SendIndirectProbe)
     helpers = [to for to, message in rig.take_messages() if isinstance(message, PingReq)]
     for helper in helpers[:nacks]:
-        rig.receive(helper, Nack(target, number))  # type: ignore[arg-type]
+        rig.receive(helper, Nack(target, number))
     rig.fire(ProbeRandomMember)
 
 
@@ -53,7 +46,7 @@ def test_health_gets_better_by_one_with_each_probe_that_succeeds_and_has_bounds(
         target, number = probing(rig)
         assert rig.swim.health == score
     for score in (6, 5, 4, 3, 2, 1, 0, 0):
-        rig.receive(target, Ack(number))  # type: ignore[arg-type]
+        rig.receive(target, Ack(number))
         rig.fire(SendIndirectProbe)
         target, number = probing(rig)
         assert rig.swim.health == score
@@ -87,11 +80,11 @@ def test_nack_that_does_not_fit_the_probe_counts_for_nothing() -> None:
     rig.fire(SendIndirectProbe)
     asked = [to for to, message in rig.take_messages() if isinstance(message, PingReq)]
     others = [member for member in MANY if member not in (*asked, target)]
-    rig.receive(others[0], Nack(target, number))  # type: ignore[arg-type]
+    rig.receive(others[0], Nack(target, number))
     rig.receive(asked[0], Nack(others[0], number))
-    rig.receive(asked[0], Nack(target, number + 1))  # type: ignore[arg-type]
+    rig.receive(asked[0], Nack(target, number + 1))
     for _ in range(2):
-        rig.receive(asked[1], Nack(target, number))  # type: ignore[arg-type]
+        rig.receive(asked[1], Nack(target, number))
     rig.fire(ProbeRandomMember)
     assert rig.swim.health == 2
 
@@ -101,10 +94,10 @@ def test_nack_does_not_end_the_wait_for_that_helper() -> None:
     target, number = probing(rig)
     helper = ANN if target == BOB else BOB
     rig.fire(SendIndirectProbe)
-    rig.receive(helper, Nack(target, number))  # type: ignore[arg-type]
-    rig.receive(helper, ForwardedAck(target, number))  # type: ignore[arg-type]
+    rig.receive(helper, Nack(target, number))
+    rig.receive(helper, ForwardedAck(target, number))
     rig.fire(ProbeRandomMember)
-    assert rig.held(target) == alive(target)  # type: ignore[arg-type]
+    assert rig.held(target) == alive(target)
 
 
 def test_helper_sends_a_nack_if_the_target_is_silent_before_the_prober_judges() -> None:
@@ -162,7 +155,7 @@ def test_probe_whose_period_ends_late_gives_no_verdict_and_makes_health_worse() 
     target, _ = probing(rig)
     rig.fire(SendIndirectProbe)
     rig.fire(ProbeRandomMember, late=CAREFUL.probe_rtt + 0.1)
-    assert rig.held(target) == alive(target)  # type: ignore[arg-type]
+    assert rig.held(target) == alive(target)
     assert rig.swim.health == 1
     assert rig.swim.counters.late_timers == 1
     assert rig.swim.counters.failed_probes == 0
@@ -173,7 +166,7 @@ def test_probe_whose_period_ends_a_little_late_is_judged() -> None:
     target, _ = probing(rig)
     rig.fire(SendIndirectProbe)
     rig.fire(ProbeRandomMember, late=CAREFUL.probe_rtt)
-    assert rig.held(target) == suspect(target)  # type: ignore[arg-type]
+    assert rig.held(target) == suspect(target)
 
 
 def test_probe_answered_directly_tells_the_round_trip_once() -> None:
@@ -190,7 +183,7 @@ def test_probe_answered_through_a_helper_tells_no_round_trip_and_a_failed_one_te
     target, number = probing(rig)
     helper = ANN if target == BOB else BOB
     rig.fire(SendIndirectProbe)
-    rig.receive(helper, ForwardedAck(target, number))  # type: ignore[arg-type]
+    rig.receive(helper, ForwardedAck(target, number))
     rig.fire(ProbeRandomMember)
     assert rig.take_notes() == []
     rig.fire(SendIndirectProbe)

@@ -17,15 +17,7 @@ from rookery.actors.membership.swim.messages import (
 )
 from rookery.actors.membership.swim.timers import ChangeSuspectToDown, ProbeRandomMember, RemoveDown, SendIndirectProbe
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, suspect
-
-
-def probing(rig: Rig) -> tuple[object, int]:
-    """Begin a probe; whom and under which number."""
-    rig.packets.clear()
-    rig.fire(ProbeRandomMember)
-    ((target, ping),) = [(to, message) for to, message in rig.take_messages() if isinstance(message, Ping)]
-    return target, ping.number
+from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, probing, suspect
 
 
 def probing_only(rig: Rig, target: object) -> int:
@@ -34,7 +26,7 @@ def probing_only(rig: Rig, target: object) -> int:
         probed, number = probing(rig)
         if probed == target:
             return number
-        rig.receive(probed, Ack(number))  # type: ignore[arg-type]
+        rig.receive(probed, Ack(number))
         rig.fire(SendIndirectProbe)
 
 
@@ -49,7 +41,7 @@ def test_probe_sends_a_ping_and_schedules_both_stages() -> None:
 def test_probe_with_a_timely_ack_asks_no_helper_and_suspects_nobody() -> None:
     rig = Rig(knows=[ANN, BOB])
     target, number = probing(rig)
-    rig.receive(target, Ack(number))  # type: ignore[arg-type]
+    rig.receive(target, Ack(number))
     rig.fire(SendIndirectProbe)
     assert rig.take_messages() == []
     rig.fire(ProbeRandomMember)
