@@ -169,7 +169,7 @@ class Members:
     @property
     def active(self) -> tuple[MemberInfo, ...]:
         """Those that are not Down."""
-        return tuple(member for member in self.others if member.state is not State.DOWN)
+        return tuple(member for member in self.others if member.state.is_active)
 
 
 @dataclass(frozen=True, slots=True)

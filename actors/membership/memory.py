@@ -20,7 +20,6 @@ from .metrics import Metrics
 from .participant import Participant
 from .records import MAX_FOUND
 from .snapshot import Snapshot, Unusable, load, save
-from .swim import State
 
 _DISK_WITHIN = 30.0  # seconds
 _SERIES = "membership-snapshot"
@@ -72,7 +71,7 @@ class Memory:
         done: Reply[None] = Reply()
         engine, members = self._engine, known.members
         age = engine.wall() - known.at
-        active = [each.record for each in members if each.state is not State.DOWN]
+        active = [each.record for each in members if each.state.is_active]
         likely = active or [each.record for each in members]
         engine.log.info("members remembered", active=len(active), seconds=round(age, 1))
         participant.discovered(engine.rng.sample(likely, min(len(likely), MAX_FOUND // 2)))

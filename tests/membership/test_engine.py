@@ -388,7 +388,8 @@ def test_leave_tells_the_members_three_times_and_then_resolves(world: World) -> 
     started = world.simulation.now()
     world.members.leave().get(timeout=1)
     assert world.simulation.now() - started == pytest.approx(0.2)
-    told = [packet for packet in world.said("bob", Gossip) if world.down("me") in packet.updates]
+    left = replace(world.down("me"), state=membership.State.LEFT)
+    told = [packet for packet in world.said("bob", Gossip) if left in packet.updates]
     assert len(told) == 3
 
 

@@ -99,7 +99,9 @@ def _tell(core: Core, change: Change, outbox: Outbox) -> None:
     if change.replaced is not None:
         outbox.notify(Rename(change.replaced, update.id))
     if update.is_active != change.was_active:
-        outbox.notify(MemberUp(update.id) if update.is_active else MemberDown(update.id))
+        outbox.notify(
+            MemberUp(update.id) if update.is_active else MemberDown(update.id, left=update.state is State.LEFT)
+        )
     if change.was_suspect and update.state is State.ALIVE:
         outbox.notify(Refuted(update.id))
     elif update.state is State.SUSPECT and not change.was_suspect:
@@ -117,7 +119,7 @@ def _hear_of_ourselves(core: Core, update: Member, now: float, outbox: Outbox) -
     """Says whether we were accused and should gossip."""
     if update.id != core.identity:
         core.counters.foreign_generations += 1
-    elif update.state is State.DOWN:
+    elif not update.is_active:
         rejoin_or_become_undead(core, now, outbox)
     elif update.state is State.SUSPECT and not core.is_undead:
         return _refute(core, update.incarnation, now, outbox)

@@ -4,7 +4,7 @@
     fields = []                         Announce, Feed, Gossip, Broadcast
              [number]                   Ping, Ack; TurnUndead: a generation; SyncRequest: a digest; SyncPart: 0 or 1
              [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack
-    update = [key, generation, incarnation, state]             state 0 Alive, 1 Suspect, 2 Down
+    update = [key, generation, incarnation, state]             state 0 Alive, 1 Suspect, 2 Down, 3 Left
              [key, generation, incarnation, 1, [accuser, ...]] a Suspect with up to 8 accusers, 8 bytes of bin each
     item   = bin, the application's broadcast
 

@@ -31,11 +31,19 @@ MAX_ACCUSERS = 8
 
 
 class State(IntEnum):
-    """Alive and Suspect are both *active*; Down is terminal for that identity. The numbers are those on the wire."""
+    """Alive and Suspect are both *active*; Down and Left are terminal for that identity.
+
+    Left is Down by the member's own word: nobody looks for it any more. The numbers are those on the wire.
+    """
 
     ALIVE = 0
     SUSPECT = 1
     DOWN = 2
+    LEFT = 3
+
+    @property
+    def is_active(self) -> bool:
+        return self < State.DOWN
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,4 +88,4 @@ class Member:
 
     @property
     def is_active(self) -> bool:
-        return self.state is not State.DOWN
+        return self.state < State.DOWN

@@ -93,7 +93,10 @@ class Members:
             self.digest ^= digest(update)
         if not update.is_active:
             self._drop(key)
-            self._down.add(key)
+            if update.state is State.DOWN:
+                self._down.add(key)
+            else:
+                self._down.discard(key)  # who has left is not looked for
         elif not was_active:
             self._down.discard(key)
             self._active.add(key)

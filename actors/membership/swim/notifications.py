@@ -33,9 +33,10 @@ class MemberUp:
 
 @dataclass(frozen=True, slots=True)
 class MemberDown:
-    """A member that was active is Down now; never for one first heard of as Down."""
+    """A member that was active is Down now; never for one first heard of as Down. `left`: by its own word."""
 
     member: MemberId
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

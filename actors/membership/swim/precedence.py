@@ -1,8 +1,8 @@
 """Which word about a member replaces which.
 
 * Another generation of the same key: the higher one wins, whatever its state.
-* Down is terminal: nothing of the same generation replaces it.
-* Down replaces Alive and Suspect at any incarnation.
+* Down and Left are terminal: nothing of the same generation replaces them.
+* Down and Left replace Alive and Suspect at any incarnation.
 * Suspect replaces Alive at the same incarnation or a higher one.
 * Everything else needs a higher incarnation: only the accused itself can raise it, so only it can clear its name.
 """
@@ -16,9 +16,9 @@ def supersedes(held: Member, incoming: Member) -> bool:
     """Whether `incoming` replaces `held`; both speak of one key (membership reference 3.4 and 3.5)."""
     if incoming.id.generation != held.id.generation:
         return incoming.id.generation > held.id.generation
-    if held.state is State.DOWN:
+    if not held.is_active:
         return False
-    if incoming.state is State.DOWN:
+    if not incoming.is_active:
         return True
     if held.state is State.ALIVE and incoming.state is State.SUSPECT:
         return incoming.incarnation >= held.incarnation

@@ -194,9 +194,9 @@ class Swim:
         self._core.members.hint(key)
 
     def leave_cluster(self, outbox: Outbox) -> None:
-        """Say that we are Down and become Undead; no echo of it makes us rejoin (defect D3)."""
+        """Say that we are gone and become Undead; no echo of it makes us rejoin (defect D3)."""
         core = self._core
-        core.queue(Member(core.identity, core.incarnation, State.DOWN))
+        core.queue(Member(core.identity, core.incarnation, State.LEFT))
         self.gossip(outbox)
         core.has_left = True
         applying.become_undead(core, outbox)

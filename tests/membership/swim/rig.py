@@ -45,6 +45,10 @@ def down(member: MemberId, incarnation: int = 0) -> Member:
     return Member(member, incarnation, State.DOWN)
 
 
+def left(member: MemberId, incarnation: int = 0) -> Member:
+    return Member(member, incarnation, State.LEFT)
+
+
 def next_life(identity: MemberId) -> MemberId:
     return MemberId(identity.key, identity.generation + 1)
 

@@ -14,6 +14,7 @@ from rookery.actors.membership.swim import (
     MemberId,
     MemberUp,
     NotUndeadError,
+    Periodic,
     Rejoin,
     Rename,
     SameIdentityError,
@@ -21,9 +22,9 @@ from rookery.actors.membership.swim import (
 )
 from rookery.actors.membership.swim.member import MAX_INCARNATION
 from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Ping, TurnUndead
-from rookery.actors.membership.swim.timers import ProbeRandomMember, RemoveDown, SendIndirectProbe
+from rookery.actors.membership.swim.timers import PeriodicAnnounceDown, ProbeRandomMember, RemoveDown, SendIndirectProbe
 
-from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
+from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, left, name, next_life, suspect
 
 
 def no_renewal(identity: MemberId) -> None:
@@ -252,13 +253,13 @@ def test_change_identity_to_the_same_or_an_earlier_life_is_refused(new: MemberId
     assert rig.swim.identity == US
 
 
-def test_leave_gossips_our_own_down_to_distinct_members_and_makes_us_undead() -> None:
+def test_leave_gossips_that_we_left_to_distinct_members_and_makes_us_undead() -> None:
     rig = Rig(knows=[name(number) for number in range(1, 9)])
     rig.swim.leave_cluster(rig.outbox)
     rig.drain()
     sent = rig.take_packets()
     assert len({to for to, _ in sent}) == len(sent) == 3
-    assert all(down(US) in packet.updates for _, packet in sent)
+    assert all(left(US) in packet.updates for _, packet in sent)
     assert rig.take_notes() == [Defunct()]
     assert rig.swim.connection is Connection.UNDEAD
 
@@ -271,11 +272,25 @@ def test_reused_identity_starts_again_at_incarnation_zero() -> None:
     assert rig.swim.incarnation == 0
 
 
-def test_member_that_hears_a_leave_holds_the_leaver_down() -> None:
-    rig = Rig(knows=[ANN, BOB])
-    rig.receive(ANN, Feed(), updates=[down(ANN)])
-    assert rig.take_notes() == [MemberDown(ANN)]
-    assert rig.held(ANN) == down(ANN)
+def test_member_that_hears_a_leave_passes_it_on_and_looks_for_the_leaver_no_more() -> None:
+    rig = Rig(replace(QUIET, periodic_announce_to_down_members=Periodic(9.0, 3)), knows=[ANN, BOB, CAROL])
+    rig.receive(ANN, Feed(), updates=[left(ANN), down(CAROL)])
+    assert rig.take_notes() == [MemberDown(ANN, left=True), MemberDown(CAROL)]
+    assert rig.held(ANN) == left(ANN)
+    assert len(rig.waiting(RemoveDown)) == 2
+    rig.receive(BOB, updates=[down(ANN), alive(ANN, 9)])
+    assert rig.held(ANN) == left(ANN)
+    rig.fire(PeriodicAnnounceDown)
+    ((to, packet),) = rig.take_packets()
+    assert (to, packet.header.message) == (CAROL, Announce())
+    rig.receive(next_life(ANN))
+    assert rig.take_notes()[-1] == MemberUp(next_life(ANN))
+
+
+def test_member_said_to_have_left_that_is_here_goes_on_under_its_next_life() -> None:
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, updates=[left(US)])
+    assert rig.swim.identity == next_life(US)
 
 
 def test_effects_keep_the_order_in_which_they_were_caused() -> None:

@@ -216,7 +216,7 @@ def test_decode_of_a_claimed_length_without_the_data_is_refused(bomb: bytes) -> 
         (7, [1], "the fields of the message"),
         (8, None, "updates must be an array"),
         (8, [[CAROL.key, 1, 0]], "an update must be an array of 4"),
-        (8, [[CAROL.key, 1, 0, 3]], "3 is not a valid State"),
+        (8, [[CAROL.key, 1, 0, 4]], "4 is not a valid State"),
         (8, [[CAROL.key, 1, 0, True]], "state must be a whole number"),
         (8, [[[], 1, 0, 0]], "an array where a key or a number belongs"),
         (8, [b"abcd"], "a key must be bytes, not int"),

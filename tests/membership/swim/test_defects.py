@@ -23,7 +23,7 @@ from rookery.actors.membership.swim.timers import (
     SendIndirectProbe,
 )
 
-from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, next_life, suspect
+from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, left, next_life, suspect
 
 DOWN_TASK = Periodic(65.0, 2)
 
@@ -156,7 +156,7 @@ def test_D10_reused_identity_does_not_gossip_its_own_death() -> None:
     rig = Rig(knows=[ANN], renew=lambda identity: None)
     rig.swim.leave_cluster(rig.outbox)
     rig.drain()
-    assert down(US) in rig.take_packets()[0][1].updates
+    assert left(US) in rig.take_packets()[0][1].updates
     rig.swim.reuse_down_identity(rig.now, rig.outbox)
     rig.swim.gossip(rig.outbox)
     rig.drain()

@@ -33,16 +33,18 @@ def replaces(held: Member | None, said: Member) -> bool:
     """The table of membership reference 3.4 and 3.5, cell by cell."""
     if held is None or said.id.generation > held.id.generation:
         return True
-    if said.id.generation < held.id.generation or held.state is State.DOWN:
+    if said.id.generation < held.id.generation or held.state in (State.DOWN, State.LEFT):
         return False
     higher, equal = said.incarnation > held.incarnation, said.incarnation == held.incarnation
     return {
         (State.ALIVE, State.ALIVE): higher,
         (State.ALIVE, State.SUSPECT): higher or equal,
         (State.ALIVE, State.DOWN): True,
+        (State.ALIVE, State.LEFT): True,
         (State.SUSPECT, State.ALIVE): higher,
         (State.SUSPECT, State.SUSPECT): higher,
         (State.SUSPECT, State.DOWN): True,
+        (State.SUSPECT, State.LEFT): True,
     }[held.state, said.state]
 
 
@@ -81,7 +83,7 @@ class MembersMachine(RuleBasedStateMachine):
 
     @rule()
     def forget_down(self) -> None:
-        down = {key for key, held in self.model.items() if not held.is_active}
+        down = {key for key, held in self.model.items() if held.state is State.DOWN}
         assert set(self.members.forget_down()) == down
         for key in down:
             del self.model[key]
@@ -108,7 +110,7 @@ class MembersMachine(RuleBasedStateMachine):
         assert sorted(held.id for held in chosen) == sorted(held.id for held in active)
         others = self.members.choose_down(99, self.rng, lambda key: True)
         assert sorted(held.id for held in others) == sorted(
-            held.id for held in self.model.values() if not held.is_active
+            held.id for held in self.model.values() if held.state is State.DOWN
         )
 
 

@@ -44,7 +44,7 @@ def names(cell: str) -> list[str]:
 
 
 def test_page_says_what_replaces_what() -> None:
-    columns = (State.ALIVE, State.SUSPECT, State.DOWN)
+    columns = tuple(State)
     rules: dict[str, Callable[[int, int], bool]] = {
         "j > i": int.__gt__,
         "j >= i": int.__ge__,
