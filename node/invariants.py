@@ -22,11 +22,11 @@ At the end of what a test does (`check_answered`): nobody has waited long for an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..actors import connections, tracker
-from ..runtime import Engine, SimulatedNode, Simulation
+from ..runtime import Engine, Runtime, SimulatedNode, Simulation
 from ..runtime.inbox import Ask
 from ..transport import Closed, Direction, Opened, PeerId
 from ..transport import Engine as Transport
@@ -111,20 +111,8 @@ class Invariants:
                 self._check_settled(node)
 
     def _check_settled(self, node: SimulatedNode) -> None:
-        net, peers = _only(node, Transport), _only(node, tracker.Engine)
-        ours, theirs = set(net.tickets), {hold.ticket for hold in peers.held}
-        if ours != theirs:
-            self._broken(net, f"tickets of transport alone: {ours - theirs}, of the tracker alone: {theirs - ours}")
-        open_here = {link: live.link.peer for link, live in net.links.by_id.items()}
-        conns = _only(node, connections.Engine)
-        if conns.link_ids != set(open_here):
-            self._broken(conns, f"knows the links {set(conns.link_ids)}, transport has {set(open_here)}")
-        active = {hold.ticket.peer for hold in peers.held if hold.opened_at is not None}
-        if active != set(open_here.values()):
-            self._broken(peers, f"holds {active} for active, transport is connected to {set(open_here.values())}")
-        there = len(net.links.dials) + sum(map(len, net.links.joining.values())) + len(open_here)
-        if net.slots.used != there:
-            self._broken(net, f"{net.slots.used} slots are taken by {there} dials, handshakes and connections")
+        for engine, words in disagreements(node):
+            self._broken(engine, words)
 
     # At the end ------------------------------------------------------------------------------------------------------
 
@@ -147,7 +135,25 @@ class Invariants:
         raise InvariantBroken(f"{engine.actor_urn}: {words}\n{self._simulation.trace()}")
 
 
-def _only(node: SimulatedNode, kind: type[E]) -> E:
+def disagreements(node: Runtime) -> Iterator[tuple[Engine[Any], str]]:
+    """What the engines of a node do not agree on, if no message waits in it; each with the engine to look at."""
+    net, peers = _only(node, Transport), _only(node, tracker.Engine)
+    ours, theirs = set(net.tickets), {hold.ticket for hold in peers.held}
+    if ours != theirs:
+        yield net, f"tickets of transport alone: {ours - theirs}, of the tracker alone: {theirs - ours}"
+    open_here = {link: live.link.peer for link, live in net.links.by_id.items()}
+    conns = _only(node, connections.Engine)
+    if conns.link_ids != set(open_here):
+        yield conns, f"knows the links {set(conns.link_ids)}, transport has {set(open_here)}"
+    active = {hold.ticket.peer for hold in peers.held if hold.opened_at is not None}
+    if active != set(open_here.values()):
+        yield peers, f"holds {active} for active, transport is connected to {set(open_here.values())}"
+    there = len(net.links.dials) + sum(map(len, net.links.joining.values())) + len(open_here)
+    if net.slots.used != there:
+        yield net, f"{net.slots.used} slots are taken by {there} dials, handshakes and connections"
+
+
+def _only(node: Runtime, kind: type[E]) -> E:
     (engine,) = (engine for engine in node.engines if isinstance(engine, kind))
     return engine
 

@@ -7,11 +7,11 @@ things are done to random nodes; then the network is whole, everybody runs, nobo
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.node.testing import SimulatedNodes
 from rookery.runtime import Declined, EngineGone, Reply, Simulation
 from rookery.transport import PeerId
 from tests.flows.flows import KEY, NOWHERE, VALUE, Larder, connected
@@ -23,14 +23,17 @@ ROOMY: dict[str, Any] = {"min_connections": 2, "expected_connections": 4, "max_c
 TIGHT: dict[str, Any] = {"min_connections": 2, "expected_connections": 3, "max_connections": 6}
 
 
+Action = Callable[["World"], None]
+
+
 @dataclass
 class World:
-    """The nodes, and what has been done to them. is_tight: nodes take fewer connections than others want with them."""
+    """The nodes, and what has been done to them. is_tight: nodes take fewer connections than others want."""
 
-    simulation: Simulation
     is_tight: bool
     rng: random.Random
-    nodes: SimulatedNodes
+    nodes: Any  # SimulatedNodes, or RealNodes
+    patience: float = 20.0  # seconds that a fetch may take
     members: list[str] = field(default_factory=list)
     tracking: dict[str, list[str]] = field(default_factory=dict)  # by application node: whom
     replies: list[Reply[Any]] = field(default_factory=list)
@@ -86,15 +89,15 @@ class World:
 
     # What happens ----------------------------------------------------------------------------------------------------
 
-    def somebody(self) -> WholeNode:
+    def somebody(self) -> Any:
         return self.rng.choice(self.nodes.running)
 
-    def peer_of(self, node: WholeNode) -> PeerId:
+    def peer_of(self, node: Any) -> PeerId:
         return self.rng.choice([other.peer for other in self.nodes.all.values() if other is not node])
 
-    def act(self) -> None:
+    def act(self, actions: Sequence[Action]) -> None:
         """One random thing."""
-        action = self.rng.choice(ACTIONS)
+        action = self.rng.choice(actions)
         self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
         action(self)
 
@@ -153,7 +156,7 @@ def joins(world: World) -> None:
 
 
 def fetches(world: World) -> None:
-    world.replies.append(world.somebody().resolver.get(KEY, timeout=20.0))
+    world.replies.append(world.somebody().resolver.get(KEY, timeout=world.patience))
 
 
 def parts(world: World) -> None:
@@ -166,7 +169,7 @@ def heals(world: World) -> None:
     world.nodes.heal()
 
 
-ACTIONS: tuple[Callable[[World], None], ...] = (
+ACTIONS: tuple[Action, ...] = (
     tracks, tracks, overwrites, blocks, blocks, unblocks, trims, trims, protects, leaves, crashes, comes_back,
     comes_back, comes_back, joins, fetches, fetches, fetches, fetches, parts, heals, heals,
 )  # fmt: skip
@@ -175,13 +178,13 @@ ACTIONS: tuple[Callable[[World], None], ...] = (
 def run(seed: int) -> str:
     """One world from its beginning to its peace; the digest. Raises AssertionError, or what an engine failed with."""
     with Simulation(seed) as simulation:
-        world = World(simulation, seed % 4 == 3, random.Random(f"chaos {seed}"), SimulatedNodes(simulation))
+        world = World(seed % 4 == 3, random.Random(f"chaos {seed}"), SimulatedNodes(simulation))
         size = world.rng.choice((10, 10, 12, 14, 20))
         for number in range(size):
             world.join(f"n{number}") if number % 3 != 2 else world.employ(f"n{number}")
         world.nodes.run(5)
         while simulation.time < 5 + TURMOIL:
-            world.act()
+            world.act(ACTIONS)
             world.nodes.run(world.rng.uniform(0.0, 0.4))
         calm(world)
         world.nodes.run_until(lambda: is_at_peace(world), within=PEACE, every=2.0)

@@ -1,0 +1,132 @@
+"""Whole nodes over real sockets on loopback, with the face that `chaos` needs of simulated ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+from rookery.actors import resolver
+from rookery.actors.tracker import StaticPeer
+from rookery.actors.tracker.storage import MemoryStorage
+from rookery.node.composition import Actors
+from rookery.node.invariants import disagreements
+from rookery.node.stores.memory import MemoryStore
+from rookery.node.testing import Plan, settings
+from rookery.runtime import ThreadRuntime
+from rookery.transport import Identity, PeerId
+from rookery.transport.testing import Peers
+
+CROWD: dict[str, Any] = {
+    "max_per_ip": 1000,
+    "max_per_subnet": 1000,
+    "handshakes_per_ip": 1e6,
+    "handshakes_per_subnet": 1e6,
+    "handshake_burst": 1_000_000,
+    "heartbeat_interval": 0.5,
+    "heartbeat_timeout": 2.0,
+}
+"""All of them come from one IP."""
+PACE: dict[str, Any] = {"rest_after_loss": 1.0, "backoff_cap": 1.0}
+"""So that what was lost comes back while a test waits."""
+
+
+class RealNode(Actors):
+    """One node in this process."""
+
+    runtime: ThreadRuntime
+
+    def __init__(self, plan: Plan, identity: Identity, kind: type[ThreadRuntime], book: MemoryStorage) -> None:
+        super().__init__(kind(plan.name), plan.config, identity)
+        self.name = plan.name
+        self.plan = plan
+        self.ended = False
+        self.start_engines(store=MemoryStore(), book=book)
+        if plan.member:
+            self.take_part()
+        else:
+            self.maintenance.activate()
+
+    def producer(self) -> resolver.Producer:
+        return self.plan.producer or super().producer()
+
+    def stop(self) -> None:
+        """Say goodbye, then stop."""
+        self.membership.leave().get(timeout=5)
+        self.crash()
+
+    def crash(self) -> None:
+        """Stop without a goodbye to the members."""
+        self.ended = True
+        self.runtime.stop(5)
+
+    def connected(self) -> frozenset[PeerId]:
+        return frozenset(each.link.peer for each in self.connections.connections().get(timeout=5))
+
+    def is_connected_to(self, *others: RealNode) -> bool:
+        return self.connected() >= {other.peer for other in others}
+
+
+class RealNodes:
+    """Use it as a context manager: leaving stops every node."""
+
+    def __init__(self, kind: type[ThreadRuntime]) -> None:
+        """kind: of every node's runtime."""
+        self.known = Peers()
+        self.all: dict[str, RealNode] = {}
+        self._books: dict[str, MemoryStorage] = {}
+        self._kind = kind
+
+    def start(
+        self,
+        name: str,
+        *,
+        seeds: Iterable[RealNode] = (),
+        producer: resolver.Producer | None = None,
+        member: bool = True,
+        **sections: Mapping[str, Any],
+    ) -> RealNode:
+        """See `SimulatedNodes.start`."""
+        config = settings(
+            seeds=[StaticPeer(seed.peer, seed.address) for seed in seeds],
+            transport=CROWD,
+            **{**sections, "tracker": {**PACE, **sections.get("tracker", {})}},
+        )
+        return self._start(Plan(name, "127.0.0.1", config, producer, member))
+
+    def restart(self, node: RealNode) -> RealNode:
+        """See `SimulatedNodes.restart`. It listens on another port."""
+        if not node.ended:
+            node.crash()
+        return self._start(node.plan)
+
+    def _start(self, plan: Plan) -> RealNode:
+        book = self._books.setdefault(plan.name, MemoryStorage())
+        node = self.all[plan.name] = RealNode(plan, self.known.identity(plan.name), self._kind, book)
+        return node
+
+    @property
+    def running(self) -> list[RealNode]:
+        return [node for node in self.all.values() if not node.ended]
+
+    def heal(self) -> None:
+        """Nothing is cut here."""
+
+    def until(self, condition: Callable[[], object], within: float) -> None:
+        """Wait for a condition; AssertionError after `within` seconds."""
+        deadline, pause = time.monotonic() + within, threading.Event()
+        while not condition():
+            assert time.monotonic() < deadline, f"not true within {within} s"
+            pause.wait(0.05)
+
+    def agree(self) -> bool:
+        """Whether every node agrees with itself, at a moment when no message waits in it."""
+        return all(node.runtime.drain(5) and not list(disagreements(node.runtime)) for node in self.running)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for node in self.running:
+            node.crash()
