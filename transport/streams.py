@@ -188,10 +188,11 @@ class StreamsPart:
             return False
         live.received += len(payloads)
         allowed = receiver.inbound.take_many(link.peer, len(payloads), live.heard_at)
-        tell, delivered = receiver.mailbox.tell, 0
-        for payload in payloads[:allowed]:
-            if tell(Received(link.id, link.peer, channel, payload)) is not Feedback.REJECTED:
-                delivered += 1
+        tell, delivered = receiver.mailbox.tell, allowed
+        link_id, peer, rejected = link.id, link.peer, Feedback.REJECTED  # looked up once for the whole row
+        for payload in payloads[:allowed] if allowed < len(payloads) else payloads:
+            if tell(Received(link_id, peer, channel, payload)) is rejected:
+                delivered -= 1
         core.metrics.received.inc(by=delivered)
         if delivered < allowed:
             core.metrics.dropped.inc("inbox", by=allowed - delivered)
