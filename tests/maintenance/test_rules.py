@@ -55,7 +55,10 @@ class World:
         self.ids = count(1)
         peers = tuple(tracker.StaticPeer(peer, record(name).address) for peer, name in PEERS.items())  # type: ignore[arg-type]
         config = tracker.Config(
-            source="application", admission="private" if private else "open", trusted=tuple(self.trusted)
+            source="application",
+            admission="private" if private else "open",
+            trusted=tuple(self.trusted),
+            backoff_initial=20.0,  # long enough to be broken
         )
         me = KNOWN.identity("me").peer
         self.tracker = simulation.start(tracker.Engine, config, transport=self.net, me=me)
