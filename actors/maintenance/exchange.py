@@ -43,6 +43,7 @@ class Limits:
 @dataclass(slots=True)
 class _Peer:
     link: Link
+    subnet: Subnet | None  # None for one that is not public
     private: bool = False
     asked: bool = False  # and has not answered
 
@@ -58,7 +59,8 @@ class Exchange:
 
     def opened(self, link: Link) -> None:
         """A connection is there."""
-        self._peers[link.id] = _Peer(link)
+        ip = ip_address(link.ip)
+        self._peers[link.id] = _Peer(link, subnet(ip) if is_global(ip) else None)
 
     def closed(self, link_id: int) -> None:
         """A connection is gone. How often its peer was answered is not forgotten."""
@@ -75,7 +77,7 @@ class Exchange:
 
     def crowds(self, most: int) -> dict[Subnet, int]:
         """The public subnets with at least `most` of the connections, and how many each has beyond that."""
-        counts = Counter(subnet(ip) for link in self.links() if is_global(ip := ip_address(link.ip)))
+        counts = Counter(peer.subnet for peer in self._peers.values() if peer.subnet is not None)
         return {net: count - most for net, count in counts.items() if count >= most}
 
     def ask(self) -> list[Link]:

@@ -72,13 +72,14 @@ class Cluster:
         self.watches[name] = Watch(node, HARD)
         return node
 
-    def grow(self, size: int, *, per_second: float = 40.0, ip: Callable[[int], str] | None = None) -> None:
-        """Start so many, by and by as people do, each knowing n0 alone."""
+    def grow(self, size: int, *, at_once: int = 4, ip: Callable[[int], str] | None = None) -> None:
+        """Start so many, by and by as people do, each knowing n0 alone. at_once: every tenth of a second."""
         seeds: list[WholeNode] = []
         for number in range(size):
             node = self.start(f"n{number}", seeds=seeds, ip=None if ip is None else ip(number))
             seeds = seeds or [node]
-            self.nodes.run(1 / per_second)
+            if number % at_once == at_once - 1:
+                self.nodes.run(0.1)
 
     @property
     def running(self) -> list[WholeNode]:
@@ -91,7 +92,7 @@ class Cluster:
         return all(LOW <= degree <= HIGH for degree in self.degrees())
 
     def until_inside(self, within: float) -> None:
-        self.nodes.run_until(self.all_inside, within=within, every=0.5)
+        self.nodes.run_until(self.all_inside, within=within, every=1.0)
 
     def parts(self, among: Iterable[WholeNode] | None = None) -> list[set[PeerId]]:
         """The connected parts of the graph of open connections."""

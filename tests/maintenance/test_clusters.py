@@ -59,7 +59,7 @@ def test_cluster_of_one_seed_runs_the_same_twice() -> None:
 def test_cluster_of_200_that_starts_all_at_once_is_inside_bounds_in_30_s() -> None:
     with large_world(1) as simulation:
         cluster = Cluster(simulation, **QUIET)
-        cluster.grow(200, per_second=1e9)
+        cluster.grow(200, at_once=200)
         cluster.until_inside(30)
         assert len(cluster.parts()) == 1
 
