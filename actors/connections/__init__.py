@@ -19,7 +19,8 @@ a peer is worth to them: `tag_peer`, `protect`.
   gone, or after `close_timeout`. If its target was not met, the report says why.
 * `trim_open_connections(target)` counts all open connections, without a target only those that it may close. By itself
   it trims when *more* than `high_water` are open. `force_trim` spares nobody, protected peers last.
-* Trims do not overlap: who asks during one that goes as far shares its report, others share the next one.
+* Trims do not overlap: who asks during one that goes as far shares its report; others, and who finds too many open
+  again after all victims were chosen, share the next one.
 * Blocks are the tracker's; `block_peer` and its kin are doors to them, and disconnect unless told otherwise.
 * Applications without an engine may `notify` a listener: it may be slow and may raise, and nobody else notices.
 * `memory_limit` makes it watch the process's memory and give up some connections at a time while that is exceeded.

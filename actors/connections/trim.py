@@ -104,6 +104,10 @@ class RunningTrim:
         if link is not None:
             self.gone.append(link)
 
+    def serves(self, aim: Aim, table: Table) -> bool:
+        """Whether who wants `aim` now gets it by this trim: not if all is chosen, and there are too many again."""
+        return self.aim.covers(aim) and (self.is_choosing or not aim.missing(table))
+
     @property
     def is_choosing(self) -> bool:
         """Whether there may be more victims."""

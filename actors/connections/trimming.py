@@ -102,7 +102,7 @@ class Trims:
     def _take(self, aim: Aim, reply: Reply[TrimReport]) -> None:
         if self._running is None:
             self._start(aim, reply)
-        elif self._running.aim.covers(aim):
+        elif self._running.serves(aim, self._table):
             self._running.replies.append(reply)
         else:
             self._next.append((aim, reply))

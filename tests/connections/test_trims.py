@@ -120,6 +120,21 @@ def test_trims_that_this_one_covers_share_it_and_the_others_share_the_strictest_
     assert around.counted("trims_total", "explicit") == 2
 
 
+def test_who_finds_too_many_again_after_all_victims_were_chosen_shares_the_next_trim(around: Around) -> None:
+    around.grown(3)
+    first = around.conns.trim_open_connections(2)
+    around.simulation.settle()
+    around.open(make_link(10))
+    second, third = around.conns.trim_open_connections(2), around.conns.trim_open_connections(2)
+    around.simulation.settle()
+    assert around.closings() == [2]
+    around.close(make_link(2))
+    assert first.get(timeout=0).short_by == 1  # the one that came meanwhile
+    assert around.closings() == [2, 10]
+    around.close(make_link(10))
+    assert second.get(timeout=0).short_by == third.get(timeout=0).short_by == 0
+
+
 def test_three_callers_two_of_them_during_the_trim_are_all_answered(around: Around) -> None:
     links = around.grown(3)
     replies = [around.conns.trim_open_connections(2)]

@@ -71,6 +71,16 @@ def test_eligible_connections_above_low_water_are_closed_and_none_that_is_protec
     assert all(link.id >= 5 for link in report.closed)
 
 
+def test_peer_that_is_no_longer_protected_is_the_first_to_go_if_it_is_worth_least(simulation: Any) -> None:
+    made = around(simulation, 26, low_water=19, high_water=20)
+    protect(made, 5)
+    made.conns.tag_peer(peer_of(0), "bad", -100)
+    made.trim()
+    made.conns.unprotect(peer_of(0), "friend")
+    report = made.trim()
+    assert [link.id for link in report.closed] == [0]
+
+
 def test_protected_connections_are_kept_on_top_of_low_water(simulation: Any) -> None:
     made = around(simulation, 100, low_water=10, high_water=20)
     protect(made, 50)
