@@ -19,7 +19,8 @@ The package imports nothing of Rookery and can be used alone; `swim` shows how.
 
 from .broadcasts import BroadcastHandler, BroadcastKey
 from .config import Config, Periodic
-from .core import Connection, Counters
+from .core import Connection
+from .counters import Counters
 from .errors import (
     CustomBroadcastError,
     DataFromOurselvesError,

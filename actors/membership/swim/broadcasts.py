@@ -14,6 +14,7 @@ from typing import Protocol
 from .backlog import Backlog
 from .codec import MAX_ITEMS, encode_item
 from .config import Config
+from .counters import Counters
 from .errors import CustomBroadcastError
 from .member import MemberId
 
@@ -55,14 +56,12 @@ class NoBroadcasts:
 class Broadcasts:
     """The handler and what it let through, still to be sent."""
 
-    __slots__ = ("_handler", "_queue", "dropped", "filter_errors")
+    __slots__ = ("_counters", "_handler", "_queue")
 
-    def __init__(self, handler: BroadcastHandler) -> None:
+    def __init__(self, handler: BroadcastHandler, counters: Counters) -> None:
         self._handler = handler
+        self._counters = counters
         self._queue: Backlog[BroadcastKey] = Backlog()
-        self.dropped = 0
-        """Items that were news and are not passed on: the queue was full, or they are too big for our packets."""
-        self.filter_errors = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -82,12 +81,12 @@ class Broadcasts:
                 self._queue.discard(other)
         encoded = encode_item(data)
         if len(encoded) > config.broadcast_room:
-            self.dropped += 1
+            self._counters.dropped_broadcasts += 1
             return True
         self._queue.add(key, encoded, copies)
         if len(self._queue) > config.max_broadcasts:
             self._queue.discard(self._queue.most_sent())
-            self.dropped += 1
+            self._counters.dropped_broadcasts += 1
         return True
 
     def accepts(self, member: MemberId) -> bool:
@@ -97,7 +96,7 @@ class Broadcasts:
         try:
             return self._handler.should_add_broadcast_data(member)
         except Exception:  # the application's code, whatever it raises
-            self.filter_errors += 1
+            self._counters.broadcast_filter_errors += 1
             return False
 
     def fill(self, room: int) -> list[bytes]:

@@ -10,6 +10,7 @@ from .backlog import Backlog
 from .broadcasts import Broadcasts
 from .codec import LIST_HEADS_BYTES, MAX_UPDATES, encode_header, encode_packet, encode_update
 from .config import Config
+from .counters import Counters
 from .member import Member, MemberId, State
 from .members import Accept, Members
 from .messages import Broadcast, Gossip, Header, Message
@@ -18,7 +19,7 @@ from .probe import Probe
 from .timers import Repeating, SendIndirectProbe, SendNack
 from .underway import Suspicion, Transfer
 
-__all__ = ["Connection", "Core", "Counters", "Renew", "Supply"]
+__all__ = ["Connection", "Core", "Renew", "Supply"]
 
 Renew = Callable[[MemberId], MemberId | None]
 Supply = Callable[[int], list[bytes]]
@@ -33,39 +34,6 @@ class Connection(Enum):
 
 
 @dataclass(slots=True)
-class Counters:
-    """Totals since the start, for metrics."""
-
-    incomplete_probe_cycles: int = 0
-    """Probes without a verdict because the indirect stage never had its turn (defect D7)."""
-
-    late_timers: int = 0
-    """Verdicts not passed, and suspects given more time, because our clock stood still."""
-
-    failed_probes: int = 0
-    refutations: int = 0
-    refused_incarnation_jumps: int = 0
-    refused_members: int = 0
-    """Updates about others that are not known yet, when `max_members` are."""
-
-    foreign_generations: int = 0
-    """Updates about our key under another generation."""
-
-    refused_generation_jumps: int = 0
-    """Others hold a life of ours that is later by more than any clock can be wrong."""
-
-    withheld_rejoins: int = 0
-    refused_broadcasts: int = 0
-    """Received items that the application's handler refused."""
-
-    refused_relays: int = 0
-    """Pings for others without a Nack to follow, as too many were waiting already."""
-
-    refused_syncs: int = 0
-    """Transfers not begun, as the same member or too many were being served already."""
-
-
-@dataclass(slots=True)
 class Core:
     identity: MemberId
     config: Config
@@ -73,6 +41,7 @@ class Core:
     renew: Renew
     probeable: Accept
     broadcasts: Broadcasts
+    counters: Counters
     incarnation: int = 0
     connection: Connection = Connection.DISCONNECTED
     seeds: tuple[MemberId, ...] = ()
@@ -82,7 +51,6 @@ class Core:
     members: Members = field(default_factory=Members)
     backlog: Backlog[bytes] = field(default_factory=Backlog)
     probe: Probe = field(default_factory=Probe)
-    counters: Counters = field(default_factory=Counters)
     suspicions: dict[bytes, Suspicion] = field(default_factory=dict)
     relays: dict[SendNack, None] = field(default_factory=dict)
     """Nacks that are due unless the target answers in time."""

@@ -23,7 +23,8 @@ from . import applying, periodic, probing, receiving, sync
 from .broadcasts import BroadcastHandler, Broadcasts, NoBroadcasts
 from .codec import encode_item
 from .config import Config
-from .core import Connection, Core, Counters, Renew
+from .core import Connection, Core, Renew
+from .counters import Counters
 from .errors import DataTooBigError, EmptyBroadcastError, NotUndeadError, SameIdentityError
 from .member import Member, MemberId, State
 from .members import Accept
@@ -79,7 +80,7 @@ class Swim:
         `renew` gives the identity to go on with after being declared Down, of the same key and a higher generation,
         or None for none. `probeable(key)` is false for peers that must be neither probed nor accused (FLOWS 2.1).
         """
-        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(NoBroadcasts())))
+        return cls.with_custom_broadcast(identity, config, rng, NoBroadcasts(), renew=renew, probeable=probeable)
 
     @classmethod
     def with_custom_broadcast(
@@ -93,7 +94,8 @@ class Swim:
         probeable: Accept = _always,
     ) -> Self:
         """As `new`, with a handler for the application's broadcasts: `NamedBroadcasts`, or one of your own."""
-        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(handler)))
+        counters = Counters()
+        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(handler, counters), counters))
 
     @property
     def identity(self) -> MemberId:

@@ -131,6 +131,7 @@ def test_broadcast_filter_that_raises_says_no_and_harms_nobody() -> None:
     rig.swim.add_broadcast(b"one")
     rig.receive(ANN, Ping(1))
     assert items(rig) == [(ANN, ())]
+    assert rig.swim.counters.broadcast_filter_errors == 1
 
 
 def test_broadcast_operation_sends_a_message_of_its_own_without_updates_until_nothing_is_left() -> None:
@@ -215,6 +216,7 @@ def test_D5_broadcast_from_others_that_is_too_big_for_our_packets_is_told_but_no
     rig.receive(ANN, items=[bytes(200)])
     assert words.heard == [(bytes(200), ANN)]
     assert rig.swim.custom_broadcast_backlog() == 0
+    assert rig.swim.counters.dropped_broadcasts == 1
 
 
 def test_broadcasts_and_updates_do_not_starve_each_other() -> None:
@@ -251,6 +253,7 @@ def test_broadcast_beyond_the_bound_of_the_queue_ousts_the_most_sent_one() -> No
     rig.swim.gossip(rig.outbox)
     rig.drain()
     assert items(rig) == [(ANN, (b"b", b"c"))]
+    assert rig.swim.counters.dropped_broadcasts == 1
 
 
 # By name -------------------------------------------------------------------------------------------------------------
