@@ -83,6 +83,7 @@ class Decayer:
         self._resolution = resolution
         self._began = now
         self._ticks = 0
+        self._stopped = False
         self._tags: dict[int, _Tag] = {}
         self._ids = count(1)
         self._draining: deque[_Tag] = deque()
@@ -92,12 +93,16 @@ class Decayer:
     @property
     def next_tick(self) -> float | None:
         """When the next tick is; None while there is no tag."""
-        return self._began + (self._ticks + 1) * self._resolution if self._tags else None
+        if self._stopped or not self._tags:
+            return None
+        return self._began + (self._ticks + 1) * self._resolution
 
     # Tags ------------------------------------------------------------------------------------------------------------
 
     def register(self, name: str, interval: float, decay: Decay, bump: Bump, now: float) -> tuple[int, float]:
         """Open a tag; its id, never used again, and its interval in effect. Raises TagTaken."""
+        if self._stopped:
+            raise TagClosed("connections was closed, and decaying tags with it")
         if any(tag.name == name for tag in self._tags.values()):
             raise TagTaken(f"a decaying tag {name!r} is open; names are unique (allowed: another name, or close it)")
         self.tick(now)
@@ -112,9 +117,15 @@ class Decayer:
         self._draining.append(self._open(id))
         del self._tags[id]
 
+    def stop(self) -> None:
+        """Stop: weights stay as they are, and no tag takes a bump or can be registered any more."""
+        self._stopped = True
+        self._due.clear()
+        self._sweeping = None
+
     def _open(self, id: int) -> _Tag:
         tag = self._tags.get(id)
-        if tag is None:
+        if tag is None or self._stopped:
             raise TagClosed("this decaying tag is closed")
         return tag
 
@@ -165,6 +176,8 @@ class Decayer:
 
     def tick(self, now: float) -> None:
         """Find out which intervals are over. The weights follow in `sweep`, or when somebody touches them."""
+        if self._stopped:
+            return
         ticks = int((now - self._began) / self._resolution + _TOLERANCE)
         if ticks <= self._ticks:
             return

@@ -76,6 +76,11 @@ class Decaying:
         self._sweep()
         self._follow_ticks()
 
+    def stop(self) -> None:
+        """No weight changes any more."""
+        self._decayer.stop()
+        self._follow_ticks()
+
     def tick(self) -> None:
         """The timer."""
         self._timer = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import index
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribers
+from ...runtime import Message, Reply, Subscribers, Timer
 from ...transport import mailbox as transport
 from ...transport.mailbox import Closed, Opened
 from ..tracker import mailbox as tracker
@@ -23,6 +23,7 @@ from .messages import (
     BumpTag,
     Busy,
     CheckLimit,
+    Close,
     CloseTag,
     Connection,
     ForceTrim,
@@ -97,6 +98,7 @@ class Engine(runtime.Engine[Mailbox]):
             temporary_age=config.temporary_age,
             max_temporary=config.max_temporary,
         )
+        self._looking: Timer | None = None
         self._told = Counts(open=0, closing=0)
         self._subscribers = Subscribers()
         self._decaying = Decaying(self, config, self._table, self._metrics)
@@ -131,6 +133,7 @@ class Engine(runtime.Engine[Mailbox]):
             Trim: self.on_trim,
             ForceTrim: self.on_force_trim,
             CheckLimit: self.on_check_limit,
+            Close: self.on_close,
             # looking
             Subscribe: self.on_subscribe,
             Notify: lambda message: self._listeners.add(message.listener),
@@ -159,7 +162,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Protect whom the configuration names, and begin to look."""
         for peer in self._config.protected:
             self._table.protect(peer, BY_CONFIG)
-        self.every(self._config.silence_period, Look())
+        self._looking = self.every(self._config.silence_period, Look())
         self._watchdog.start()
 
     # Transport -------------------------------------------------------------------------------------------------------
@@ -261,10 +264,20 @@ class Engine(runtime.Engine[Mailbox]):
         if self._table.settle(self.now(), SETTLED_PER_SLICE):
             self.mailbox.tell(Look())
             return
+        if self._looking is None:
+            return
         high, low = self._config.high_water, self._config.low_water
         if high is not None and low is not None and self._table.open > high and not self._trims.is_running:
             self._trims.request(Aim(low, Trigger.BACKGROUND, eligible=True))
         self._metrics.show(self._table)
+
+    def on_close(self, _message: Close) -> None:
+        """Only what it does by itself ends."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        self._decaying.stop()
+        self._watchdog.stop()
 
     def on_check_limit(self, message: CheckLimit) -> None:
         """The same that is checked at the start."""

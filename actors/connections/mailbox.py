@@ -21,6 +21,7 @@ from .messages import (
     Block,
     Busy,
     CheckLimit,
+    Close,
     Connection,
     DecayingTag,
     ForceTrim,
@@ -215,6 +216,14 @@ class Mailbox(runtime.Mailbox):
         peers may be closed once nobody else is left.
         """
         return self.ask(ForceTrim(_target(target), include_protected))
+
+    def close(self) -> Reply[None]:
+        """Do nothing by itself from now on: no background trim, no decay, no look at the memory.
+
+        Connections stay open, tags and protections stay as they are and can be changed, and trims that are asked for
+        are made. Decaying tags keep the weights they have. A second time changes nothing.
+        """
+        return self.ask(Close())
 
     def check_limit(self, limit: int) -> Reply[None]:
         """Fails with LimitTooLow if so many connections are fewer than the high water mark."""

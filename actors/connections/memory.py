@@ -62,10 +62,15 @@ class Watchdog:
         self._metrics = metrics
         self._trims = trims
         self._read = read
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped = True
 
     def start(self) -> None:
         """Look from time to time, if there is a limit."""
-        if self._config.memory_limit is not None:
+        if self._config.memory_limit is not None and not self._stopped:
             self._engine.after(self._config.memory_interval, LookAtMemory())
 
     def look(self) -> None:
@@ -74,6 +79,8 @@ class Watchdog:
 
     def _on_read(self, used: int | Exception) -> None:
         limit = self._config.memory_limit
+        if self._stopped:
+            return
         if isinstance(used, Exception):
             self._metrics.failures.inc("memory")
             self._engine.log.error("memory cannot be watched", error=used)

@@ -313,6 +313,11 @@ class ForceTrim(Request[TrimReport]):
 
 
 @dataclass(frozen=True, slots=True)
+class Close(Request[None]):
+    """Do nothing by itself any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckLimit(Request[None]):
     """Whether the high water mark can be reached under a hard limit."""
 

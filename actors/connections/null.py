@@ -59,6 +59,6 @@ class NullConnectionManager(Mailbox):
                 answer = _INFO
             case GetConnections():
                 answer = ()
-            case _:  # GetTagInfo, CheckLimit and the like
+            case _:  # GetTagInfo, CheckLimit, Close
                 answer = None
         return Reply.of(cast(T, answer))
