@@ -17,3 +17,10 @@ def test_config_with_numbers_that_do_not_ascend_is_refused(numbers: tuple[int, i
     least, expected, most = numbers
     with pytest.raises(SettingsError, match=r"expected_connections: .* ascending"):
         Config(min_connections=least, expected_connections=expected, max_connections=most)
+
+
+def test_config_has_the_names_and_defaults_of_the_reference() -> None:
+    config = Config()
+    assert (config.min_connections, config.expected_connections, config.max_connections) == (10, 50, 100)
+    assert (config.maintenance_idle_time, config.time_between_looking_for_peers) == (120.0, 5.0)
+    assert config.private_mode is False
