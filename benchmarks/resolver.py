@@ -31,9 +31,9 @@ class Fetching:
         self._server = Process(str(size), str(count), module=module)
         self._client = Process(str(size), str(count), *self._server.greeting.split(), module=module)
 
-    def rate(self, times: int) -> float:
+    def rate(self) -> float:
         """Fetches per second."""
-        return times * self.count / self._client.ask("fetch", times)
+        return self.count / self._client.ask("fetch")
 
     def latency(self, times: int) -> float:
         """Seconds of one fetch."""
@@ -47,10 +47,10 @@ class Fetching:
 
 def small(runs: int, quick: bool) -> Iterator[Result]:
     """Values of 1 KiB."""
-    ends = Fetching(KIB, 2_000 if quick else 10_000)
+    ends = Fetching(KIB, 5_000 if quick else 20_000)
     try:
         with Pair("ours-loop") as pair:
-            yield Result("fetch-1KiB", median(lambda: ends.rate(2), runs), "fetches/s")
+            yield Result("fetch-1KiB", median(ends.rate, runs), "fetches/s")
             times = 500 if quick else 2000
             ours, theirs = side_by_side(lambda: ends.latency(times), lambda: pair.trips(times), runs)
             yield less_is_better("fetch-1KiB-latency", ours, "s", "transport", theirs)
@@ -61,17 +61,15 @@ def small(runs: int, quick: bool) -> Iterator[Result]:
 def large(runs: int, quick: bool) -> Iterator[Result]:
     """Values of 256 KiB."""
     size = 256 * KIB
-    times = 2 if quick else 4
-    ends = Fetching(size, 256)
+    ends = Fetching(size, 512 if quick else 1024)
     try:
         with Pair("ours-loop") as pair:
-            messages = times * ends.count
 
             def stream() -> float:
-                return messages / pair.stream(size, messages)
+                return ends.count / pair.stream(size, ends.count)
 
-            ends.rate(1), stream()  # both are warm
-            ours, theirs = side_by_side(lambda: ends.rate(times), stream, runs)
+            ends.rate(), stream()  # both are warm
+            ours, theirs = side_by_side(ends.rate, stream, runs)
             yield more_is_better("fetch-256KiB", ours * size / 1e6, "MB/s", "transport", theirs * size / 1e6)
     finally:
         ends.close()
