@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rookery.actors.membership.swim.members import Members
 from rookery.actors.membership.swim.pool import Pool
 
-from .rig import ANN, BOB, CAROL, alive, down, name, next_life, suspect
+from .rig import ANN, BOB, CAROL, alive, down, left, name, next_life, suspect
 
 KEYS = [bytes([number]) for number in range(8)]
 
@@ -149,3 +149,10 @@ def test_choice_of_active_and_down_members_keeps_them_apart() -> None:
     assert sorted(member.id for member in active) == [name(number) for number in (3, 4, 5, 6)]
     assert sorted(member.id for member in members.choose_down(9, rng, everybody)) == [ANN, BOB]
     assert len(members.choose_active(2, rng, everybody)) == 2
+
+
+def test_choice_of_down_members_leaves_out_who_has_left_also_in_a_later_life() -> None:
+    members, rng = members_of(3), random.Random(0)
+    for update in (left(name(1)), down(name(2)), left(next_life(name(2))), down(name(3))):
+        members.apply(update)
+    assert [member.id for member in members.choose_down(9, rng, everybody)] == [name(3)]

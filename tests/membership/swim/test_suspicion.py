@@ -100,11 +100,13 @@ def test_suspicion_confirmed_late_runs_out_at_once() -> None:
 
 
 def test_suspicion_counts_no_more_accusers_than_are_expected() -> None:
-    rig = crowd()
+    rig = crowd(replace(DYNAMIC, max_transmissions=1))
     rig.receive(BOB, updates=[accused(ANN, *MANY[1:8])])
     assert rig.waiting(ChangeSuspectToDown) == [SHORTEST]
+    rig.swim.gossip(rig.outbox)
     rig.receive(CAROL, updates=[accused(ANN, MANY[8])])
     assert len(rig.waiting(ChangeSuspectToDown)) == 1
+    assert rig.swim.updates_backlog() == 0  # nor are they passed on
 
 
 def test_suspicion_of_ours_names_us_and_confirms_that_of_others() -> None:
