@@ -5,9 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from rookery.actors.connections import bump, decay
 from rookery.actors.connections.decayer import Decayer
@@ -256,3 +264,9 @@ class Manager(RuleBasedStateMachine):
 
 TestManager = Manager.TestCase
 TestManager.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_manager_agrees_with_the_model_over_many_histories() -> None:
+    run_state_machine_as_test(Manager, settings=settings(max_examples=1500, stateful_step_count=60, deadline=None))
