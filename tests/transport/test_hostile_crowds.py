@@ -72,8 +72,8 @@ def silent_encrypted(scene: Scene, number: int) -> None:
         for monitor in sockets:
             poller.register(monitor, zmq.POLLIN)
         scene.assert_link_carries()
-        scene.real.until(lambda: turned_away(scene) >= before + number)
-        scene.real.until(lambda: len(poller.poll(0)) == number)
+        scene.real.until(lambda: turned_away(scene) >= before + number, within=30)
+        scene.real.until(lambda: len(poller.poll(0)) == number, within=30)
     scene.real.until(lambda: turned_away(scene) == before + number)
     scene.real.until(lambda: scene.bob.engine.admission.pending == 0)
 
