@@ -46,8 +46,6 @@ class Aim:
 
     def missing(self, table: Table) -> int:
         """How many connections are to be closed still."""
-        if table.open <= self.target:
-            return 0
         counted = table.count(State.ELIGIBLE) if self.eligible else table.open
         return max(0, counted - self.target)
 
