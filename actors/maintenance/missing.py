@@ -1,7 +1,7 @@
 """Whom we lost because a link broke, and when to try one of them again.
 
-* One at a time, in turn: after the looking interval, then after twice as long, and so on up to the idle time.
-* A new loss begins with the looking interval again, at most once per looking interval.
+* One at a time, in turn: first after half the idle time, which by default is as long as the tracker lets a lost peer
+  rest (FLOWS 2.9), then once per idle time. Who is short of connections has dialled it before that.
 * Remembered are the last `MOST`, each for `TRIES` attempts, or until there is a connection.
 """
 
@@ -18,9 +18,8 @@ class Missing:
     """Peers, the next to be tried first."""
 
     def __init__(self, pacing: Pacing) -> None:
-        self._pacing = pacing
+        self._idle = pacing.idle
         self._tries: dict[PeerId, int] = {}
-        self._gap = pacing.looking
         self.next_at: float | None = None
         """When `due` has somebody; None for never."""
 
@@ -30,9 +29,8 @@ class Missing:
         self._tries[peer] = 0
         if len(self._tries) > MOST:
             del self._tries[next(iter(self._tries))]
-        self._gap = self._pacing.looking
-        soon = now + self._gap
-        self.next_at = soon if self.next_at is None else min(soon, self.next_at)
+        if self.next_at is None:
+            self.next_at = now + self._idle / 2
 
     def forget(self, peer: PeerId) -> None:
         """There is a connection."""
@@ -48,6 +46,5 @@ class Missing:
         tries = self._tries.pop(peer) + 1
         if tries < TRIES:
             self._tries[peer] = tries
-        self._gap = max(self._gap, min(2 * self._gap, self._pacing.idle))
-        self.next_at = now + self._gap if self._tries else None
+        self.next_at = now + self._idle if self._tries else None
         return peer

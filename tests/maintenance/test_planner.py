@@ -376,13 +376,13 @@ def test_planner_inside_the_band_dials_again_whom_it_lost_and_nobody_else() -> N
     plan.counted(4)
     steps(plan, 0.0)
     plan.lost(D, 1.0, broken=True)
-    assert steps(plan, 1.0) == [Wait(6.0)]
-    assert steps(plan, 6.0) == [Dial(D), Wait(16.0)]
+    assert steps(plan, 1.0) == [Wait(61.0)]
+    assert steps(plan, 61.0) == [Dial(D), Wait(181.0)]
     assert plan.motive is Motive.MISSING
-    plan.dial_ended(D, FAILED, 7.0)
-    assert steps(plan, 7.0) == [Done(in_band=True), Wait(16.0)]
+    plan.dial_ended(D, FAILED, 62.0)
+    assert steps(plan, 62.0) == [Done(in_band=True), Wait(181.0)]
     plan.found(D)
-    assert steps(plan, 16.0)[-1] == Wait(127.0)
+    assert steps(plan, 181.0)[-1] == Wait(182.0)
 
 
 def test_planner_inside_the_band_leaves_alone_whom_it_closed() -> None:
