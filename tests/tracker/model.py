@@ -122,8 +122,9 @@ class Model:
 
     def track(self, id: int, primary: Addresses, secondary: Addresses) -> dict[PeerId, Reason]:
         """Whom it closes."""
-        before = {peer for peer in self.others if self.listing(peer) is not None}
-        self.sets = [*self.sets, (id, primary, secondary)][-self.config.window :]
+        sets = [*self.sets, (id, primary, secondary)]
+        self.sets = sets[-self.config.window :]
+        evicted = {peer for _, *both in sets[: -self.config.window] for peers in both for peer in peers}
         closes = {}
         for peer, address in (*primary.items(), *secondary.items()):
             if peer != self.me:
@@ -132,7 +133,7 @@ class Model:
                     known.address = known.signed.address
                 if address is not None and all(self.give(peer, address)) and self.held(peer):
                     closes[peer] = Reason.ADDRESS_CHANGED
-        touched = {*before, *primary, *secondary} - {self.me}
+        touched = {*evicted, *primary, *secondary} - {self.me}
         for peer in touched:
             if self.listing(peer) is None:
                 self.known[peer].address, self.known[peer].given = None, False

@@ -76,8 +76,8 @@ class DirectoryMachine(RuleBasedStateMachine):
             return
         changed, had = self.model.give(peer, address)
         assert (changes.changed, changes.unchanged) == (((peer,), ()) if changed else ((), (peer,)))
-        closed = ((peer, Reason.ADDRESS_CHANGED),) if changed and had and self.model.held(peer) else ()
-        assert changes.closes == closed
+        why = Reason.ADDRESS_CHANGED if had else self.model.mode_refusal(peer)
+        assert changes.closes == (((peer, why),) if changed and self.model.held(peer) and why is not None else ())
 
     @rule(peer=peers, text=texts, generation=st.integers(1, 3), source=st.sampled_from([None, *OTHERS[:2]]))
     def hint(self, peer: PeerId, text: str, generation: int, source: PeerId | None) -> None:
@@ -255,7 +255,9 @@ class DirectoryMachine(RuleBasedStateMachine):
         if all(until > model.now for until in model.blocks.values()):  # else it depends on what was settled since
             assert {record.peer for record in gate.alternatives} == model.alternatives()
         waiting = {peer for peer in OTHERS if self.directory.table.pace(peer).reservable_at > model.now}
-        assert {peer for peer, until in gate.cooling.items() if until > model.now} == waiting
+        cooled = {peer for peer, until in gate.cooling.items() if until > model.now}
+        assert waiting <= cooled
+        assert not (cooled - waiting) & set(model.known)  # of those forgotten, the book keeps only so many waits
         if model.config.admission == "private":
             assert gate.packets == frozenset(curve_key(peer) for peer in model.trusted)
         else:
