@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Lane, Message, Overflow, Timer
+from ...runtime import Lane, Message, Overflow, Subscribers, Timer
 from ...transport.errors import DecodeError
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.record import PeerRecord
@@ -17,7 +17,7 @@ from ..membership.mailbox import Mailbox as Membership
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .lan import Lan
-from .mailbox import Event, Found, Heard, Mailbox, SourceFailed, SourceRecovered, Subscribe, Wake
+from .mailbox import Found, Heard, Mailbox, SourceFailed, SourceRecovered, Subscribe, Wake
 from .metrics import Metrics
 from .record_server import RecordServer
 from .schedule import Schedule
@@ -83,7 +83,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._tracker = tracker
         self._membership = membership
         self._metrics = Metrics(self.runtime.registry)
-        self._subscribers: list[runtime.Mailbox] = []
+        self._subscribers = Subscribers()
         self._own: PeerRecord | None = None
         self._watched = [
             Watched(source, Schedule(floor=config.floor, interval=config.interval, rng=self.rng))
@@ -119,7 +119,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._plan(watched)
 
     def on_subscribe(self, message: Subscribe) -> None:
-        self._subscribers.append(message.mailbox)
+        self._subscribers.add(message.mailbox, (Found, SourceFailed, SourceRecovered))
 
     def _heard(self, source: str, encoded: bytes) -> None:
         """On a thread of the source."""
@@ -171,10 +171,10 @@ class Engine(runtime.Engine[Mailbox]):
         before, watched.works = watched.works, works
         if not works and before is not False:
             self.log.warning("discovery source failed", source=name, why=why)
-            self._tell(SourceFailed(name, why))
+            self._subscribers.tell(SourceFailed(name, why))
         elif works and before is False:
             self.log.info("discovery source works again", source=name)
-            self._tell(SourceRecovered(name))
+            self._subscribers.tell(SourceRecovered(name))
 
     # What was found --------------------------------------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._metrics.records.inc(source, "hinted" if accepted else "refused", by=len(records))
         if accepted:
             self.log.debug("records found", source=source, records=len(records))
-            self._tell(Found(source, records))
+            self._subscribers.tell(Found(source, records))
 
     def _read(self, source: str, own: PeerRecord, encoded: Iterable[bytes]) -> Iterable[PeerRecord]:
         for each in encoded:
@@ -209,11 +209,6 @@ class Engine(runtime.Engine[Mailbox]):
                 self._metrics.records.inc(source, "own")
             else:
                 yield record
-
-    def _tell(self, event: Event) -> None:
-        self._subscribers = [
-            mailbox for mailbox in self._subscribers if mailbox.tell(event) is not runtime.Feedback.CLOSED
-        ]
 
     # The record server's threads -------------------------------------------------------------------------------------
 

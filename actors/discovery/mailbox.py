@@ -57,9 +57,6 @@ class SourceRecovered(Message):
     source: str
 
 
-Event = Found | SourceFailed | SourceRecovered
-
-
 class Mailbox(runtime.Mailbox):
     """How the other actors reach discovery."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import runtime
-from ...runtime import Feedback, Message, Reply
+from ...runtime import Message, Reply, Subscribers
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, Packet
@@ -105,7 +105,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._participant: Participant | None = None
         self._barred = Barred()
         self._metadata = encode_tags(config.tags)
-        self._subscribers: dict[runtime.Mailbox, frozenset[type[Message]]] = {}
+        self._subscribers = Subscribers()
         self._farewell: Reply[None] | None = None
         self._found: tuple[PeerRecord, ...] = ()
         self._seeds: _Seeds = config.seeds
@@ -281,7 +281,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_subscribe(self, message: Subscribe) -> None:
         mailbox = message.mailbox
-        self._subscribers[mailbox] = self._subscribers.get(mailbox, frozenset()) | set(message.kinds)
+        self._subscribers.add(mailbox, message.kinds)
         if MemberUp in message.kinds and self._participant is not None:
             for record in self._participant.view.visible:
                 mailbox.tell(MemberUp(record.peer, record))
@@ -298,7 +298,4 @@ class Engine(runtime.Engine[Mailbox]):
             self.log.info("member", change=kind.__name__, peer=event.peer.short)
             self._feeder.changed()
             self._memory.changed()
-        wanting = [mailbox for mailbox, kinds in self._subscribers.items() if kind in kinds]
-        for mailbox in wanting:
-            if mailbox.tell(event) is Feedback.CLOSED:
-                del self._subscribers[mailbox]
+        self._subscribers.tell(event)

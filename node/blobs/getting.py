@@ -17,7 +17,7 @@ from itertools import count, zip_longest
 from ... import runtime
 from ...actors import resolver
 from ...actors.resolver import Outcome
-from ...runtime import Feedback, Message, Reply
+from ...runtime import Feedback, Message, Reply, Subscribers
 from ...transport.identity import PeerId
 from ..stores import Store
 from . import work
@@ -70,7 +70,7 @@ class Getting:
         self._jobs: dict[BlobKey, Job] = {}
         self._wants = Wants()
         self._numbers = count(1)
-        self._subscribers: list[runtime.Mailbox] = []
+        self._subscribers = Subscribers()
 
     def join(self, get: Get) -> Reply[GetReport]:
         """Wait for the download of this file, or start one."""
@@ -114,8 +114,7 @@ class Getting:
 
     def subscribe(self, subscriber: runtime.Mailbox) -> None:
         """Tell this mailbox every progress. A second subscription changes nothing."""
-        if all(mailbox is not subscriber for mailbox in self._subscribers):
-            self._subscribers.append(subscriber)
+        self._subscribers.add(subscriber, (BlobProgress,))
 
     def deliver(self, key: bytes, value: bytes, peer: PeerId) -> Reply[Outcome]:
         """A block came."""
@@ -206,8 +205,7 @@ class Getting:
         if progress == job.progress:
             return
         job.progress = progress
-        event = BlobProgress(job.key, progress.done, progress.total)
-        self._subscribers = [each for each in self._subscribers if each.tell(event) is not Feedback.CLOSED]
+        self._subscribers.tell(BlobProgress(job.key, progress.done, progress.total))
 
     def _write(self, job: Job, waiter: Waiter) -> None:
         waiter.writing = True
