@@ -143,10 +143,13 @@ class Directory:
         closes: list[tuple[PeerId, Reason]] = []
         for peer in sorted(addresses):
             record = self.table.get(peer)
+            learned = record is not None and not record.given
             if record is None or record.listing is None:
                 unknown.append(peer)
             elif (given := record.give_address(addresses[peer])) is Given.SAME:
                 unchanged.append(peer)
+                if learned:  # now it is given, so the peer may come from there only
+                    self.table.settle(record, now)
             else:
                 changed.append(peer)
                 closes += self.table.settle_listed(record, given is Given.CHANGED, now)

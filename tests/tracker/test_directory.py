@@ -528,3 +528,12 @@ def test_gate_leaves_out_private_egress_ips_where_they_are_not_allowed() -> None
     d = tracking({BOB: A, CAROL: public}, allow_private_ips=False)
     assert d.gate(0.0).registered_ips == frozenset({"8.8.8.8"})
     assert d.table.get(BOB) is not None
+
+
+def test_overwrite_with_the_address_a_peer_told_itself_lets_it_come_from_there_only() -> None:
+    d = directory()
+    d.track(1, TrackedPeers({BOB: None}), 0.0)
+    d.learn(KNOWN.record("bob", str(A)), 0.0)
+    assert d.gate(0.0).registered_ips is None
+    assert d.overwrite({BOB: A}, 0.0).unchanged == (BOB,)
+    assert d.gate(0.0).registered_ips == {"10.0.0.1"}
