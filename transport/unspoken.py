@@ -12,28 +12,12 @@ another socket may have by then. So a number is a hint:
 
 from __future__ import annotations
 
-import os
 import socket as sockets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 
+from .descriptors import Mark, duplicate_of
 from .reasons import Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What tells one socket from all others that exist or existed shortly before."""
-
-    inode: int
-    here: tuple[str, int]
-    there: tuple[str, int]
-
-    @classmethod
-    def of(cls, socket: sockets.socket) -> Self:
-        """The mark of a connected TCP socket; OSError if it is none, or is connected no more."""
-        here, there = socket.getsockname(), socket.getpeername()
-        return cls(os.fstat(socket.fileno()).st_ino, here[:2], there[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +99,6 @@ class Unspoken:
     def _over(self, silent: _Silent, reason: Reason, spoken: set[Mark]) -> Ended:
         left = sum(other.ip == silent.ip and other.mark not in spoken for other in self._silent.values())
         return Ended(silent.ip, reason, left)
-
-
-def duplicate_of(number: int) -> sockets.socket:
-    """Our own descriptor of the socket that has this number now; OSError if that is no socket."""
-    duplicate = os.dup(number)
-    try:
-        return sockets.socket(fileno=duplicate)
-    except OSError:
-        os.close(duplicate)
-        raise
 
 
 def _mark(number: int) -> Mark | None:

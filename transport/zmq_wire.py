@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import socket as sockets
 import struct
 import time
@@ -36,14 +35,14 @@ from typing import TypeVar
 import zmq
 
 from .address import Endpoint
+from .descriptors import Mark, duplicate_of, hung_up, shut
 from .identity import Identity
 from .reasons import Reason
 from .socket_waiter import SocketWaiter
-from .unspoken import Ended, Mark, Unspoken, duplicate_of
+from .unspoken import Ended, Unspoken
 from .wire import BindError, Route, Sent, Source, WireEvents
+from .zmq_sockets import MORE, NOBLOCK, Zap, canonical, readable, router
 
-_ZAP = "inproc://zeromq.zap.01"
-_ZAP_DOMAIN = b"rookery"
 _EVENTS = (
     zmq.EVENT_ACCEPTED
     | zmq.EVENT_CONNECTED
@@ -60,16 +59,12 @@ _FAILED_HANDSHAKES = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
 )
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
-_EVENTS_OPTION, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)  # as plain numbers: pyzmq's flags are slow to combine
-_NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _LOOK_EVERY = 16  # polls
 _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer than this
 _LINGER = 200  # milliseconds
-_LATER_THAN_OURS = 1000  # milliseconds: libzmq's own handshake timer, should ours not find the socket
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _REMEMBERED = 8192  # ended routes and numbers
 _TRUST_NUMBER_AFTER = 2.0  # seconds
-_HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 
 
 @dataclass(slots=True)
@@ -114,12 +109,16 @@ class ZmqWire:
         """
         self._max_frames, self._max_bytes = max_frames, max_frame
         self._context = zmq.Context()
-        self._zap = self._context.socket(zmq.ROUTER)
-        self._zap.linger = 0
-        self._zap.bind(_ZAP)
-        self._router = self._router_socket(identity, max_frame, high_water, handshake_timeout)
+        self._zap = Zap(self._context)
+        self._router = router(
+            self._context,
+            identity,
+            max_frame=max_frame,
+            high_water=high_water,
+            handshake_timeout=handshake_timeout,
+        )
         self._monitor = self._router.get_monitor_socket(_EVENTS)
-        self._waiter = SocketWaiter(self._router, [self._zap, self._monitor])
+        self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
         self._outbound: dict[Route, _Outbound] = {}
         self._by_endpoint: dict[str, _Outbound] = {}
@@ -132,22 +131,6 @@ class ZmqWire:
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
-
-    def _router_socket(
-        self, identity: Identity, max_frame: int, high_water: int, handshake_timeout: float
-    ) -> zmq.Socket[bytes]:
-        router = self._context.socket(zmq.ROUTER)
-        router.linger = 0
-        router.router_mandatory = 1
-        router.reconnect_ivl = -1
-        router.maxmsgsize = max_frame
-        router.sndhwm = router.rcvhwm = high_water
-        router.handshake_ivl = int(handshake_timeout * 1000) + _LATER_THAN_OURS
-        router.ipv6 = 1
-        router.curve_secretkey = identity.curve_secret
-        router.curve_publickey = identity.curve_public
-        router.zap_domain = _ZAP_DOMAIN
-        return router
 
     def bind(self, endpoint: Endpoint) -> Endpoint:
         """See `Wire`."""
@@ -187,7 +170,7 @@ class ZmqWire:
         """See `Wire`. Only the first part can be refused."""
         send = self._send
         try:
-            send(route, _MORE)
+            send(route, MORE)
         except zmq.Again:
             return Sent.FULL
         except zmq.ZMQError as error:
@@ -195,8 +178,8 @@ class ZmqWire:
                 return Sent.GONE
             raise
         for frame in frames[:-1]:
-            send(frame, _MORE)
-        send(frames[-1], _NOBLOCK)
+            send(frame, MORE)
+        send(frames[-1], NOBLOCK)
         return Sent.OK
 
     def sever(self, route: Route) -> None:
@@ -213,7 +196,7 @@ class ZmqWire:
         if self._waiter.stirred or self._polls % _LOOK_EVERY == 0:
             self._waiter.stirred = False
             self._read_monitor(events)
-            self._answer_zap(events)
+            self._zap.answer(events.knock)
         if self._waiter.usual_stirred:
             self._waiter.usual_stirred = False
             more = self._read_one(events)
@@ -239,7 +222,7 @@ class ZmqWire:
             inbound.duplicate.close()
         self._router.disable_monitor()
         self._monitor.close(linger=0)
-        self._zap.close(linger=0)
+        self._zap.socket.close(linger=0)
         self._router.close(linger=_LINGER)
         self._waiter.close()
         self._context.term()
@@ -257,8 +240,8 @@ class ZmqWire:
     # Endings ---------------------------------------------------------------------------------------------------------
 
     def _read_monitor(self, events: WireEvents) -> None:
-        while _readable(self._monitor):
-            head, endpoint = self._monitor.recv_multipart(_NOBLOCK)
+        while readable(self._monitor):
+            head, endpoint = self._monitor.recv_multipart(NOBLOCK)
             event, value = _MONITOR_HEAD.unpack(head)
             outbound = self._by_endpoint.get(endpoint.decode())
             if event == zmq.EVENT_ACCEPTED:
@@ -308,7 +291,7 @@ class ZmqWire:
             inbound = self._inbound.get(route)
             if inbound is None:
                 del self._suspects[route]
-            elif _hung_up(inbound.duplicate) or self._no_route(route):
+            elif hung_up(inbound.duplicate) or self._no_route(route):
                 self._end_inbound(inbound)
                 self._ending.append((route, Reason.LOST))
             elif looks >= 10:
@@ -328,34 +311,24 @@ class ZmqWire:
         _remember(self._over, inbound.route, None)
         freed_at = self._freed.get(inbound.number)
         if inbound.proven or freed_at is None or time.monotonic() - freed_at > _TRUST_NUMBER_AFTER:
-            _shut(inbound.duplicate)
+            shut(inbound.duplicate)
             self._unspoken.spoke(inbound.number, inbound.mark)
         else:
             inbound.duplicate.close()
 
     # Beginnings ------------------------------------------------------------------------------------------------------
 
-    def _answer_zap(self, events: WireEvents) -> None:
-        """RFC 27: version, request id, domain, address, routing id, mechanism, CURVE key."""
-        while _readable(self._zap):
-            frames = self._zap.recv_multipart(_NOBLOCK)
-            envelope, (version, request, _domain, ip, _identity, mechanism, *credentials) = frames[:2], frames[2:]
-            key = credentials[0] if credentials else b""
-            ok = mechanism == b"CURVE" and len(key) == 32 and events.knock(_canonical(ip.decode()), key)
-            verdict = (b"200", b"OK", key.hex().encode()) if ok else (b"400", b"refused", b"")
-            self._zap.send_multipart([*envelope, version, request, *verdict, b""], _NOBLOCK)
-
     def _read_messages(self, events: WireEvents, budget: int) -> bool:
         for _ in range(budget):
-            if not _readable(self._router):
+            if not readable(self._router):
                 return False
-            self._read(events, self._router.recv(_NOBLOCK))
+            self._read(events, self._router.recv(NOBLOCK))
         return True
 
     def _read_one(self, events: WireEvents) -> bool:
         """The message that ended a wait, if one did; whether to look for more. Asking before costs as much again."""
         try:
-            route: Route = self._router.recv(_NOBLOCK)
+            route: Route = self._router.recv(NOBLOCK)
         except zmq.Again:
             return False
         self._read(events, route)
@@ -378,10 +351,10 @@ class ZmqWire:
     def _rest(self) -> list[bytes]:
         """The frames behind a routing id. A `Frame` knows whether more follow; asking the socket costs as much."""
         recv = self._router.recv
-        frame = recv(_NOBLOCK, False)
+        frame = recv(NOBLOCK, False)
         frames = [frame.bytes]
         while frame.more:
-            frame = recv(_NOBLOCK, False)
+            frame = recv(NOBLOCK, False)
             frames.append(frame.bytes)
         return frames
 
@@ -391,7 +364,7 @@ class ZmqWire:
         parts = self._router.recv_multipart(copy=False)
         head = parts[0]
         try:
-            key, ip = bytes.fromhex(str(head.get("User-Id"))), _canonical(str(head.get("Peer-Address")))
+            key, ip = bytes.fromhex(str(head.get("User-Id"))), canonical(str(head.get("Peer-Address")))
             number = int(head.get(zmq.SRCFD))
             duplicate = duplicate_of(number)
         except (zmq.ZMQError, OSError, ValueError):
@@ -402,7 +375,7 @@ class ZmqWire:
             duplicate.close()
             return  # likewise
         inbound = self._inbound[route] = self._by_number[number] = _Inbound(route, number, duplicate, mark)
-        if _hung_up(duplicate):
+        if hung_up(duplicate):
             self._suspects[inbound.route] = 0
         self._hand_up(events, route, [part.bytes for part in parts], Source(key, ip))
 
@@ -426,31 +399,6 @@ def _remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
         entries.popitem(last=False)
 
 
-def _readable(socket: zmq.Socket[bytes]) -> bool:
-    """Whether a receive would give a message: a third of what an empty receive and its exception cost."""
-    return bool(socket.get(_EVENTS_OPTION) & _POLLIN)  # type: ignore[operator]  # an int for this option
-
-
 def _hand_up_unspoken(events: WireEvents, ended: Ended) -> None:
-    ip = None if ended.ip is None else _canonical(ended.ip)
+    ip = None if ended.ip is None else canonical(ended.ip)
     events.unspoken(ip, ended.reason, ended.left)
-
-
-def _canonical(ip: str) -> str:
-    """IPv4-mapped IPv6 as IPv4, the rest as it is."""
-    return ip.removeprefix("::ffff:") if ip.startswith("::ffff:") and "." in ip else ip
-
-
-def _hung_up(duplicate: sockets.socket) -> bool:
-    poller = select.poll()
-    poller.register(duplicate, _HUNG_UP)
-    return bool(poller.poll(0))
-
-
-def _shut(duplicate: sockets.socket) -> None:
-    """End the socket for both holders of it, libzmq and us."""
-    try:
-        duplicate.shutdown(sockets.SHUT_RDWR)
-    except OSError:
-        pass  # the other side was quicker
-    duplicate.close()

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.transport import Reason
-from rookery.transport.unspoken import Ended, Mark, Unspoken
+from rookery.transport.descriptors import Mark
+from rookery.transport.unspoken import Ended, Unspoken
 
 
 class Door:
