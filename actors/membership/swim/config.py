@@ -96,7 +96,7 @@ class Config:
     """Ask active members for their view: repairs what gossip missed."""
 
     periodic_announce_to_down_members: Periodic | None = None
-    """Heals partitions; goes on while we are isolated (defect D11)."""
+    """Heals partitions; goes on while we are isolated (defect D11). Tries a seed that is not with us, too."""
 
     periodic_gossip: Periodic | None = None
     """Pushes waiting updates independently of probing."""

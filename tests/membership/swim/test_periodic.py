@@ -19,7 +19,7 @@ from rookery.actors.membership.swim.timers import (
     Timer,
 )
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name
+from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, left, name
 
 EVERY = Periodic(7.0, 2)
 TASKS: list[tuple[str, type[Timer], Message, set[MemberId]]] = [
@@ -126,6 +126,28 @@ def test_join_again_starts_with_the_first_wait() -> None:
     rig.fire(AnnounceToSeeds)
     assert rig.waiting(AnnounceToSeeds) == [4.0]
     assert rig.take_messages()[-1] == (BOB, Announce())
+
+
+def test_seed_that_is_not_with_us_is_tried_each_time_and_one_that_is_with_us_is_not() -> None:
+    rig = Rig(replace(QUIET, periodic_announce_to_down_members=EVERY), knows=[BOB])
+    rig.swim.join([US, ANN, BOB], rig.now, rig.outbox)
+    rig.drain()
+    rig.take_packets()
+    rig.fire(PeriodicAnnounceDown)
+    assert rig.take_messages() == [(ANN, Announce())]
+    rig.receive(ANN)
+    rig.take_packets()
+    rig.fire(PeriodicAnnounceDown)
+    assert rig.take_messages() == []
+
+
+def test_seed_that_has_left_is_tried_again_for_it_may_come_back_knowing_nobody() -> None:
+    rig = Rig(replace(QUIET, periodic_announce_to_down_members=EVERY), knows=[ANN, BOB])
+    rig.swim.join([ANN], rig.now, rig.outbox)
+    rig.learn(left(ANN), left(CAROL))
+    rig.take_packets()
+    rig.fire(PeriodicAnnounceDown)
+    assert rig.take_messages() == [(ANN, Announce())]
 
 
 def test_join_does_not_announce_to_a_blocked_seed() -> None:
