@@ -22,7 +22,7 @@ from ...transport.record import MAX_RECORD_BYTES
 from .config import MAX_SWIM_BYTES
 from .swim.codec import decode_packet, encode_header
 from .swim.member import KEY_BYTES, MemberId
-from .swim.messages import Feed, Header, TurnUndead
+from .swim.messages import Announce, Feed, Header, TurnUndead
 
 MAX_RECORDS = 32
 MAX_WANTED = 32
@@ -31,6 +31,7 @@ _PARTS = 4
 _NOBODY = MemberId(bytes(KEY_BYTES), 0)
 _FEED_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, Feed()))[:3]  # the array's head, version and kind
 _TURN_UNDEAD_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, TurnUndead()))[:3]
+_ANNOUNCE_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, Announce()))[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,11 @@ def named_in_feed(packet: bytes) -> list[PeerId] | None:
 def is_turn_undead(packet: bytes) -> bool:
     """Whether a SWIM packet of ours tells its receiver that we hold it dead."""
     return packet.startswith(_TURN_UNDEAD_HEAD)
+
+
+def is_announce(packet: bytes) -> bool:
+    """Whether a SWIM packet of ours asks its receiver for the members."""
+    return packet.startswith(_ANNOUNCE_HEAD)
 
 
 def _unpack(data: bytes) -> object:

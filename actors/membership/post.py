@@ -1,7 +1,8 @@
 """What goes out: SWIM's packets, and the records that go along.
 
-* Our own record goes along until the receiver has been heard since it was sent, and always in a Feed and with the
-  word that the receiver is held dead: it may have been started again without a memory, and hears nobody it cannot see.
+* Our own record goes along until the receiver has been heard since it was sent, and always in a Feed, with an announce,
+  and with the word that the receiver is held dead: it may have been started again without a memory, and hears nobody it
+  cannot see.
 * A Feed also carries the records of those it names, as far as they are held and fit.
 * Who has no known address is not sent to; that is counted.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from ...transport.identity import PeerId
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.record import PeerRecord
-from .envelope import MAX_RECORDS, Envelope, is_turn_undead, named_in_feed
+from .envelope import MAX_RECORDS, Envelope, is_announce, is_turn_undead, named_in_feed
 from .metrics import Metrics
 from .records import Records
 
@@ -45,7 +46,8 @@ class Post:
         """Send a packet of SWIM."""
         named = named_in_feed(packet)
         if named is None:
-            introduction = (self.own.encode(),) if is_turn_undead(packet) else self._introduction(to)
+            anew = is_announce(packet) or is_turn_undead(packet)
+            introduction = (self.own.encode(),) if anew else self._introduction(to)
             self._send(to, Envelope(packet, introduction))
         else:
             self._send(to, Envelope(packet, (self.own.encode(), *self._records.encoded(named, MAX_RECORDS - 1))))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery.actors import membership, tracker
-from rookery.actors.membership.envelope import is_turn_undead
+from rookery.actors.membership.envelope import is_announce, is_turn_undead
 from rookery.actors.membership.swim.messages import TurnUndead
 from rookery.actors.membership.tags import encode_tags
 from rookery.transport import mailbox as transport
@@ -209,6 +209,16 @@ def test_forged_older_record_moves_nobody_and_is_counted(world: World) -> None:
     world.packet("bob", Announce(), records=[replace(older, signature=bytes(64))], generation=3)
     assert "tcp://10.9.9.9:1" not in addresses(world, "bob")
     assert world.metric("records_total", "refused") == 1
+
+
+def test_announce_brings_our_record_also_to_whom_has_had_it(world: World) -> None:
+    """It may have been started again since, and would take us for a stranger."""
+    world.join("bob").meet("bob")
+    world.members.join([world.record("bob")]).get(timeout=1)
+    world.simulation.settle()
+    announces = [sent for sent in world.sent("bob") if is_announce(sent.swim)]
+    assert len(announces) > 1
+    assert all(sent.records == (world.me.encode(),) for sent in announces)
 
 
 def test_member_that_is_told_it_is_held_dead_gets_our_record_with_it(world: World) -> None:
