@@ -41,23 +41,8 @@ from .reasons import Reason
 from .socket_waiter import SocketWaiter
 from .unspoken import Ended, Unspoken
 from .wire import BindError, Route, Sent, Source, WireEvents
-from .zmq_sockets import MORE, NOBLOCK, Zap, canonical, readable, router
+from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, router
 
-_EVENTS = (
-    zmq.EVENT_ACCEPTED
-    | zmq.EVENT_CONNECTED
-    | zmq.EVENT_CLOSED
-    | zmq.EVENT_DISCONNECTED
-    | zmq.EVENT_HANDSHAKE_SUCCEEDED
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
-_FAILED_HANDSHAKES = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH,
-)
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
 _LOOK_EVERY = 16  # polls
 _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer than this
@@ -117,7 +102,7 @@ class ZmqWire:
             high_water=high_water,
             handshake_timeout=handshake_timeout,
         )
-        self._monitor = self._router.get_monitor_socket(_EVENTS)
+        self._monitor = self._router.get_monitor_socket(MONITORED)
         self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
         self._outbound: dict[Route, _Outbound] = {}
@@ -266,7 +251,7 @@ class ZmqWire:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             outbound.up = True
             events.route_up(outbound.route)
-        elif event in _FAILED_HANDSHAKES:
+        elif event in FAILED_HANDSHAKES:
             self._end_outbound(outbound, Reason.AUTHENTICATION)
         elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
             self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
