@@ -13,6 +13,7 @@ from rookery.runtime import Reply
 from rookery.transport.identity import PeerId
 
 CHUNK = 128
+UNKNOWN = hashlib.sha256(b"unknown").digest()
 
 
 def noise(size: int, seed: bytes = b"noise") -> bytes:

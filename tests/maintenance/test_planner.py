@@ -1,45 +1,19 @@
-"""What maintenance does next, without engine and clock: single rules, then a world that does what it likes."""
+"""What maintenance does next, without engine and clock: single rules."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rookery.actors.maintenance import Bounds
 from rookery.actors.maintenance.goal import Goal
 from rookery.actors.maintenance.planner import Planner
-from rookery.actors.maintenance.steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
-from rookery.transport.identity import PeerId
+from rookery.actors.maintenance.steps import Ask, Dial, Done, Motive, Pacing, Search, Step, Trim, Wait
 
-OPENED, REFUSED, FAILED = Outcome.OPENED, Outcome.REFUSED, Outcome.FAILED
-A, B, C, D, E = PEERS = tuple(PeerId(bytes([number]) * 32) for number in range(1, 6))
-NOBODY: frozenset[PeerId] = frozenset()
-PACING = Pacing(floor=1.0, looking=5.0, idle=120.0, dials=10)
-
-
-def planner(
-    *, bounds: tuple[int, int, int, int] = (2, 3, 5, 6), every: bool = False, pacing: Pacing = PACING
-) -> Planner:
-    return Planner(Goal(Bounds(*bounds), maximum=7, dial_all=every), pacing, random.Random(1))
-
-
-def steps(plan: Planner, now: float) -> list[Step]:
-    found = [plan.next(now)]
-    while not isinstance(found[-1], Wait):
-        found.append(plan.next(now))
-    return found
-
-
-def floor_of(step: Step) -> float:
-    assert isinstance(step, Wait)
-    assert step.until is not None
-    return step.until
+from .plans import FAILED, NOBODY, OPENED, PACING, PEERS, REFUSED, A, B, C, D, floor_of, planner, steps
 
 
 def test_planner_below_the_threshold_asks_for_as_many_as_lead_to_the_upper_target() -> None:
@@ -428,135 +402,3 @@ def test_planner_below_the_threshold_dials_the_wanted_first_and_asks_for_the_res
     assert steps(plan, 0.0) == [Ask(5, NOBODY, urgent=True), Dial(D), Wait(None)]
     plan.candidates((A, B, C, D), None, 0.0)
     assert steps(plan, 0.0) == [Dial(A), Dial(B), Wait(None)]
-
-
-# A world that does what it likes -------------------------------------------------------------------------------------
-
-
-@dataclass
-class World:
-    """Peers that come and go, a tracker that is honest about back-off, and the rules every step must keep."""
-
-    plan: Planner
-    goal: Goal
-    choices: random.Random
-    now: float = 0.0
-    connected: set[PeerId] = field(default_factory=set)
-    blocked_until: dict[PeerId, float] = field(default_factory=dict)
-    dialling: set[PeerId] = field(default_factory=set)
-    question: Ask | Trim | None = None
-    rounds: list[float] = field(default_factory=list)
-
-    def settle(self) -> Wait:
-        for _ in range(100):
-            step = self.plan.next(self.now)
-            if isinstance(step, Wait):
-                assert step.until is None or step.until > self.now
-                assert step.until is not None or self.dialling or self.question, "nothing would wake it"
-                return step
-            self.check(step)
-        pytest.fail("a hundred steps without time passing")
-
-    def check(self, step: Step) -> None:
-        match step:
-            case Ask() | Trim():
-                assert self.question is None
-                self.question = step
-                if self.rounds:
-                    assert self.now - self.rounds[-1] >= PACING.floor
-                self.rounds.append(self.now)
-                if isinstance(step, Ask):
-                    assert self.dialling <= step.exclude
-                    assert 0 < step.limit <= self.goal.aim_to - len(self.connected)
-            case Dial(peer):
-                assert peer not in self.dialling
-                self.dialling.add(peer)
-                assert len(self.dialling) <= PACING.dials
-                assert len(self.connected) + len(self.dialling) <= self.goal.want_to
-            case Search():
-                self.plan.searched(len(self.connected), self.now)
-
-    def happen(self) -> None:
-        """One thing happens: an answer, the end of a dial, a loss, a peer that dials us, a hint, or time."""
-        what = self.choices.choice(["answer", "dial", "dial", "loss", "inbound", "hint", "want", "time"])
-        if what == "answer" and isinstance(self.question, Ask):
-            self.answer(self.question)
-        elif what == "answer" and isinstance(self.question, Trim):
-            self.trim(self.question)
-        elif what == "dial" and self.dialling:
-            self.end_dial(self.choices.choice(sorted(self.dialling)))
-        elif what == "loss" and self.connected:
-            peer = self.choices.choice(sorted(self.connected))
-            self.connected.discard(peer)
-            self.plan.lost(peer, self.now, broken=self.choices.random() < 0.5)
-            self.plan.hinted(Motive.EXTERNAL)
-        elif what == "inbound":
-            self.connected.add(self.choices.choice(sorted(set(PEERS) - self.dialling) or [A]))
-        elif what == "hint":
-            self.plan.hinted(Motive.EXTERNAL)
-        elif what == "want":
-            self.plan.wanted(self.choices.choice(PEERS))
-        else:
-            self.now += self.choices.choice([0.1, 1.0, 6.0])
-        self.plan.counted(len(self.connected))
-
-    def answer(self, ask: Ask) -> None:
-        self.question = None
-        free = [peer for peer in PEERS if peer not in self.connected | self.dialling | ask.exclude]
-        ready = [peer for peer in free if self.blocked_until.get(peer, 0.0) <= self.now]
-        waiting = [self.blocked_until[peer] for peer in free if peer not in ready]
-        self.plan.candidates(ready[: ask.limit], min(waiting, default=None), self.now)
-
-    def end_dial(self, peer: PeerId) -> None:
-        self.dialling.discard(peer)
-        outcome = self.choices.choice(list(Outcome)) if peer not in self.connected else REFUSED
-        if outcome is OPENED:
-            self.connected.add(peer)
-        elif outcome is FAILED:
-            self.blocked_until[peer] = self.now + 1.0
-        self.plan.dial_ended(peer, outcome, self.now)
-
-    def trim(self, trim: Trim) -> None:
-        self.question = None
-        extra = sorted(self.connected)[trim.target :]
-        self.connected -= set(extra)
-        for peer in extra:
-            self.plan.lost(peer, self.now, broken=False)
-        self.plan.counted(len(self.connected))
-        self.plan.trimmed(len(extra), short=False, now=self.now)
-
-    def calm(self) -> Done | None:
-        """From now on everything is answered well; the last Done within a while."""
-        last = None
-        for _ in range(200):
-            while isinstance(step := self.plan.next(self.now), (Ask, Trim, Dial, Search, Done)):
-                last = step if isinstance(step, Done) else last
-                self.check(step)
-            if isinstance(self.question, Ask):
-                self.answer(self.question)
-            elif isinstance(self.question, Trim):
-                self.trim(self.question)
-            elif self.dialling:
-                peer = min(self.dialling)
-                self.dialling.discard(peer)
-                self.connected.add(peer)
-                self.plan.dial_ended(peer, OPENED, self.now)
-                self.plan.counted(len(self.connected))
-            elif step.until is not None and step.until < self.now + 100:
-                self.now = step.until
-            else:
-                return last
-        pytest.fail("it never comes to rest")
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.integers(0, 2**32), st.booleans(), st.integers(1, 60))
-def test_planner_in_any_world_keeps_its_rules_and_ends_in_the_band(seed: int, every: bool, events: int) -> None:
-    goal = Goal(Bounds(2, 3, 3, 4), maximum=5, dial_all=every)
-    world = World(Planner(goal, PACING, random.Random(seed)), goal, random.Random(seed))
-    for _ in range(events):
-        world.settle()
-        world.happen()
-    ended = world.calm()
-    assert ended is None or ended.in_band
-    assert len(world.connected) == 5 if every else 2 <= len(world.connected) <= 4
