@@ -19,7 +19,7 @@ from rookery.runtime.testing import mock
 from rookery.transport.identity import PeerId, curve_key
 from rookery.transport.testing import Peers
 from tests.tracker.books import KNOWN, peer
-from tests.tracker.test_keeper import World
+from tests.tracker.disk import World
 
 NAMES = [f"peer {number}" for number in range(6)]
 STEPS = 120
