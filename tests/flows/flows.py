@@ -180,9 +180,8 @@ FETCH = Flow(
     "fetch",
     prepare=lambda nodes: pair(nodes, producer=Larder()),
     act=lambda nodes: [nodes.all["bob"].resolver.get(KEY, timeout=60.0)],
-    done=lambda nodes: nodes.all["bob"].files is not None,
+    done=lambda nodes: connected(nodes, ("alice", "bob")),
     again=lambda nodes: track(nodes, "bob", "alice"),
-    recovered=lambda nodes: connected(nodes, ("alice", "bob")),
 )
 
 FLOWS = (OUTBOUND_DIAL, INBOUND_ACCEPT, BLOCK, OVERWRITE, TRIM, MEMBERSHIP, FETCH)

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from rookery.actors import connections, maintenance, membership, resolver, tracker
+from rookery.actors import connections, resolver, tracker
 from rookery.actors.connections import Counts
-from rookery.actors.maintenance.engine import Look
 from rookery.node.testing import SimulatedNodes
 from rookery.transport import Closed, Opened, Reason, Received
 from rookery.transport import mailbox as transport
@@ -201,15 +200,3 @@ def test_fetch(stage: Any) -> None:
     assert busy == [1, -1]
     (reply,) = play.replies
     assert reply.get(timeout=0) == flows.VALUE
-
-
-def test_quiet_nodes_inside_their_bounds_say_nothing_but_heartbeats(stage: Any) -> None:
-    play = stage(flows.OUTBOUND_DIAL)
-    told = play.play()
-    play.nodes.run(10)
-    told.clear()
-    play.nodes.run(60)
-    assert not any(isinstance(message, maintenance.Report) for _, message in told.handled)
-    looks = told.count(Step("alice/maintenance", Look))
-    assert looks <= 60, "more than one round a second"
-    assert not any(isinstance(message, membership.MemberDown) for _, message in told.handled)
