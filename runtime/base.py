@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, overload
 
+from .arguments import MESSAGE_SHOWN, shortened
 from .engine import Engine, run_in
 from .errors import Declined, EngineFailed, EngineGone
 from .fate import Terminated
@@ -187,12 +188,12 @@ class Runtime(abc.ABC):
     def unhandled(self, engine: Engine[Any], item: object) -> None:
         """An engine got a message it has no handler for: counted and logged, not an error of the engine."""
         self._unhandled.inc(engine.name, type(item).__name__)
-        engine.log.warning("message without a handler", message=repr(item))
+        engine.log.warning("message without a handler", message=shortened(item, MESSAGE_SHOWN))
 
     def declined(self, engine: Engine[Any], item: object, error: Declined) -> None:
         """A handler declined a message that nobody waits on: counted and logged, not an error of the engine."""
         self._declined.inc(engine.name, type(item).__name__)
-        engine.log.warning("declined, and nobody asked", message=repr(item), reason=repr(error))
+        engine.log.warning("declined, and nobody asked", message=shortened(item, MESSAGE_SHOWN), reason=repr(error))
 
     # For subclasses --------------------------------------------------------------------------------------------------
 
@@ -222,13 +223,16 @@ class Runtime(abc.ABC):
             try:
                 hook(mailbox, message)
             except Exception as error:
-                self.log.error("a dead letter hook raised", error=error, message=repr(message))
+                self.log.error("a dead letter hook raised", error=error, message=shortened(message, MESSAGE_SHOWN))
 
     def _failed(self, engine: Engine[Any], item: object, error: BaseException) -> None:
         """A handler raised: remember the first failure and stop the node."""
-        engine.log.error("engine failed, the node stops", error=error, message=repr(item))
+        engine.log.error("engine failed, the node stops", error=error, message=shortened(item, MESSAGE_SHOWN))
         engine.failure = error
-        self._remember(f"{engine.name} failed while handling {item!r}: {error!r}", error)
+        self._remember(
+            f"{engine.name} failed while handling {shortened(item, MESSAGE_SHOWN)}: {shortened(error, MESSAGE_SHOWN)}",
+            error,
+        )
 
     def _remember(self, text: str, error: BaseException) -> None:
         if self.failure is None:

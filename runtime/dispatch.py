@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .arguments import MESSAGE_SHOWN, shortened
 from .errors import Declined, EngineFailed, UnhandledMessage
 from .inbox import Ask, Mark, Rule, Slot
 from .message import Message
@@ -100,7 +101,8 @@ class Dispatch(dict[type, Handler]):
             reply.fail(error)
             return
         except BaseException as error:
-            failed = EngineFailed(f"{self._engine.name} failed while handling {message!r}: {error!r}")
+            handled, why = shortened(message, MESSAGE_SHOWN), shortened(error, MESSAGE_SHOWN)
+            failed = EngineFailed(f"{self._engine.name} failed while handling {handled}: {why}")
             failed.__cause__ = error
             reply.fail(failed)
             raise

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from .arguments import MESSAGE_SHOWN, shortened
 from .errors import EngineGone, MailboxFull
 from .message import Feedback, Lane, Limit, Message
 from .reply import Reply
@@ -173,7 +174,7 @@ class Inbox:
 
     def gone(self, message: object) -> EngineGone:
         """The error for whoever asked a dead engine."""
-        error = EngineGone(f"{self.name} is not running: {message!r} was not answered")
+        error = EngineGone(f"{self.name} is not running: {shortened(message, MESSAGE_SHOWN)} was not answered")
         error.__cause__ = self.cause
         return error
 

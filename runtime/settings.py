@@ -23,6 +23,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from .arguments import shortened
+
 T = TypeVar("T")
 _KEY = "rookery.option"
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -286,20 +288,20 @@ def faults(shape: Shape, rule: Option, value: object, path: KeyPath) -> Iterator
             pass
         case Many() | Table() | Section():
             kind = tuple if isinstance(shape, Many) else Mapping if isinstance(shape, Table) else shape.settings
-            yield Problem(path, f"{value!r} is not {One(kind).noun}", One(kind).noun)
+            yield Problem(path, f"{shortened(value)} is not {One(kind).noun}", One(kind).noun)
 
 
 def _one_faults(shape: One, rule: Option, value: object, path: KeyPath) -> Iterator[Problem]:
     if shape.choices:
         if value not in shape.choices:
-            yield Problem(path, f"{value!r} is not one of the choices", ", ".join(shape.choices))
+            yield Problem(path, f"{shortened(value)} is not one of the choices", ", ".join(shape.choices))
     elif shape.type in (int, float):
         if not _is_number(value, whole=shape.type is int):
-            yield Problem(path, f"{value!r} is not {shape.noun}", rule.allowed(shape.unit) or shape.noun)
+            yield Problem(path, f"{shortened(value)} is not {shape.noun}", rule.allowed(shape.unit) or shape.noun)
         elif fault := rule.fault(value):
-            yield Problem(path, f"{value!r} is {fault}", rule.allowed(shape.unit))
+            yield Problem(path, f"{shortened(value)} is {fault}", rule.allowed(shape.unit))
     elif not isinstance(value, shape.type):
-        yield Problem(path, f"{value!r} is not {shape.noun}", shape.noun)
+        yield Problem(path, f"{shortened(value)} is not {shape.noun}", shape.noun)
 
 
 def _is_number(value: object, *, whole: bool) -> TypeGuard[float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .arguments import MESSAGE_SHOWN, shortened
 from .gauges import InboxMetrics
 from .log import Log
 from .metrics import Registry
@@ -38,5 +39,5 @@ class Watchdog:
                 self._stalls.inc(name)
                 self._log.warning(
                     "engine stalled", engine=name, seconds=round(seconds, 3), stack=self._stack(name),
-                    message=repr(mailbox.inbox.current),
+                    message=shortened(mailbox.inbox.current, MESSAGE_SHOWN),
                 )  # fmt: skip

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Self
 
+from ..runtime.arguments import shortened
 from .identity import PeerId
 
 IP = IPv4Address | IPv6Address
@@ -54,7 +55,9 @@ class Endpoint:
         """Read `tcp://HOST:PORT`; `ValueError` for anything else, and unless `listen` for what cannot be dialled."""
         match = _ENDPOINT.fullmatch(text) if len(text) <= MAX_ADDRESS_TEXT else None
         if match is None:
-            raise ValueError(f"{_shown(text)}: allowed is tcp://HOST:PORT, with an IPv4 address, [IPv6] or a DNS name")
+            raise ValueError(
+                f"{shortened(text)}: allowed is tcp://HOST:PORT, with an IPv4 address, [IPv6] or a DNS name"
+            )
         endpoint = cls(match["ipv6"] or match["host"], int(match["port"]))
         return endpoint if listen else endpoint.dialable()
 
@@ -96,7 +99,7 @@ class Address:
     def parse(cls, text: str) -> Self:
         """Read `tcp://HOST:PORT` or `tcp://HOST:PORT?egress=IP`; raises `ValueError` only, also for hostile text."""
         if len(text) > MAX_ADDRESS_TEXT:
-            raise ValueError(f"{_shown(text)}: allowed are at most {MAX_ADDRESS_TEXT} characters")
+            raise ValueError(f"{shortened(text)}: allowed are at most {MAX_ADDRESS_TEXT} characters")
         endpoint, separator, egress = text.partition(_EGRESS)
         return cls(Endpoint.parse(endpoint), _parse_ip(egress) if separator else None)
 
@@ -113,7 +116,7 @@ def parse_peer(text: str) -> tuple[PeerId, Address]:
     """Read `PEERID@tcp://HOST:PORT`, egress optional; `ValueError` says which part is wrong and what is allowed."""
     peer, separator, address = text.partition("@")
     if not separator:
-        raise ValueError(f"{_shown(text)}: allowed is PEERID@tcp://HOST:PORT, PEERID being 64 hex digits")
+        raise ValueError(f"{shortened(text)}: allowed is PEERID@tcp://HOST:PORT, PEERID being 64 hex digits")
     return PeerId.parse(peer), Address.parse(address)
 
 
@@ -159,11 +162,13 @@ def _canonical_name(name: str) -> str:
     labels = name.split(".")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(
-            f"host {_shown(name)}: allowed is an IP or a name of at most 253 characters, "
+            f"host {shortened(name)}: allowed is an IP or a name of at most 253 characters, "
             "its labels 1 to 63 ASCII letters, digits and inner hyphens"
         )
     if _NUMBER.fullmatch(labels[-1]):
-        raise ValueError(f"host {_shown(name)}: no IPv4 address (four numbers, 0 to 255), and no name ends in a number")
+        raise ValueError(
+            f"host {shortened(name)}: no IPv4 address (four numbers, 0 to 255), and no name ends in a number"
+        )
     return name.lower()
 
 
@@ -173,7 +178,7 @@ def _parse_ip(text: str) -> IP:
     except ValueError:
         ip = None
     if ip is None or "%" in text:
-        raise ValueError(f"{_shown(text)}: allowed is an IPv4 address or an IPv6 address without a zone")
+        raise ValueError(f"{shortened(text)}: allowed is an IPv4 address or an IPv6 address without a zone")
     return ip
 
 
@@ -181,11 +186,6 @@ def _unicast(ip: IP) -> IP:
     if ip.is_multicast:
         raise ValueError(f"{ip} is a multicast IP; allowed is the IP of one host")
     return ip
-
-
-def _shown(text: str) -> str:
-    """Quote a text of unknown length and content for an error."""
-    return repr(text) if len(text) <= 80 else f"{text[:80]!r}... ({len(text)} characters)"
 
 
 _SPECIAL_IPV4 = tuple(

@@ -20,6 +20,7 @@ from typing import NoReturn, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ..runtime.arguments import shortened
 from . import edwards
 
 KEY_BYTES = 32
@@ -49,7 +50,7 @@ class PeerId(bytes):
     def parse(cls, text: str) -> Self:
         """Read 64 hex digits, upper or lower case; `ValueError` for anything else."""
         if not _HEX.fullmatch(text):
-            raise ValueError(f"peer id {text[:80]!r} ({len(text)} characters): allowed are exactly 64 hex digits")
+            raise ValueError(f"peer id {shortened(text)}: allowed are exactly 64 hex digits")
         return cls(bytes.fromhex(text))
 
     @property

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ..runtime.arguments import shortened
+
 MAX_NETWORK_NAME = 64
 
 
@@ -12,7 +14,6 @@ def check_network(name: str) -> str:
     """Return `name` if it may name a network; `ValueError` says what is allowed."""
     if not (1 <= len(name) <= MAX_NETWORK_NAME and name.isascii() and name.isprintable()):
         raise ValueError(
-            f"network name {name[:MAX_NETWORK_NAME]!r} ({len(name)} characters): "
-            f"allowed are 1 to {MAX_NETWORK_NAME} printable ASCII characters"
+            f"network name {shortened(name)}: allowed are 1 to {MAX_NETWORK_NAME} printable ASCII characters"
         )
     return name

@@ -13,6 +13,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
+from ...runtime.arguments import shortened
 from ...transport.errors import DecodeError
 from ...transport.record import MAX_RECORD_BYTES, PeerRecord
 
@@ -33,7 +34,7 @@ class StaticRecord:
         try:
             encoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError(f"{text[:20]!r}... is no record; allowed is what `rookery record` prints") from None
+            raise ValueError(f"{shortened(text, 20)} is no record; allowed is what `rookery record` prints") from None
         return cls(encoded)
 
     @classmethod
@@ -63,10 +64,10 @@ class HttpAddress:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise ValueError(f"{text[:80]!r}: {error}; allowed is http://HOST:PORT") from None
+            raise ValueError(f"{shortened(text)}: {error!s:.80}; allowed is http://HOST:PORT") from None
         rest = parts.path.rstrip("/") or parts.query or parts.fragment or parts.username or parts.password
         if parts.scheme != "http" or not host or port is None or rest:
-            raise ValueError(f"{text[:80]!r} is no address of this kind; allowed is http://HOST:PORT")
+            raise ValueError(f"{shortened(text)} is no address of this kind; allowed is http://HOST:PORT")
         return cls(host, port)
 
     def __str__(self) -> str:

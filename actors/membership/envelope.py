@@ -16,6 +16,7 @@ from typing import Self
 
 import msgpack
 
+from ...runtime.arguments import shortened
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.record import MAX_RECORD_BYTES
@@ -52,7 +53,7 @@ class Envelope:
         """Read a packet's content; DecodeError says what is wrong."""
         match _unpack(data):
             case [version, *_] if type(version) is not int or version != _VERSION:
-                raise DecodeError(f"envelope of version {version!r}: allowed is {_VERSION}")
+                raise DecodeError(f"envelope of version {shortened(version)}: allowed is {_VERSION}")
             case [_, bytes(swim), list(records), list(wanted)]:
                 return cls(
                     swim,

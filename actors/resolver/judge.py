@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from ... import runtime
 from ...runtime import Reply
+from ...runtime.arguments import shortened
 from ...transport.identity import PeerId
 from .application import Consumer, Delivery
 from .effects import Deliver, Outcome
@@ -87,5 +88,5 @@ class Judge:
             case Exception():
                 self._failed("consumer", key, answer)
             case _:
-                self._failed("consumer", key, BadAnswer(f"a verdict is an Outcome or a bool, not {answer!r}"))
+                self._failed("consumer", key, BadAnswer(f"a verdict is an Outcome or a bool, not {shortened(answer)}"))
         return Outcome.UNANSWERED

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from ...runtime.arguments import SHOWN, shortened
 from ...transport.address import IP, Subnet, canonical_ip
 from ...transport.identity import PeerId
 
@@ -24,8 +25,8 @@ def parse_target(text: str) -> Target:
         return canonical(ip_address(text))
     except ValueError as error:
         raise ValueError(
-            f"{text[:80]!r} cannot be blocked: allowed is a peer id of {_HEX_DIGITS} hex digits, an IP such as "
-            f"10.0.0.1, or a network such as 10.0.0.0/24 ({error})"
+            f"{shortened(text)} cannot be blocked: allowed is a peer id of {_HEX_DIGITS} hex digits, an IP such as "
+            f"10.0.0.1, or a network such as 10.0.0.0/24{'' if len(text) > SHOWN else f' ({error})'}"
         ) from None
 
 

@@ -147,7 +147,7 @@ def decode_packet(data: bytes) -> Packet:
     values = _array(_unpack(data), _PACKET_FIELDS, "a packet")
     version, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items = values
     if type(version) is not int or version != VERSION:
-        raise DecodeError(f"protocol version {version!r} is not spoken here, only {VERSION}")
+        raise DecodeError(f"protocol version {version!r:.80} is not spoken here, only {VERSION}")
     try:
         message = _read_message(kind, fields)
         sender = _alive(src_key, src_generation, src_incarnation)
@@ -194,7 +194,7 @@ def _read_message(kind: object, fields: object) -> Message:
         if kind in _INDIRECT:
             key, generation, number = _array(fields, 3, "the fields of the message")
             return _INDIRECT[kind](_identity(key, generation), _number(number))
-    raise DecodeError(f"message kind {kind!r} is unknown; it must be 1 to {len(_KINDS)}")
+    raise DecodeError(f"message kind {kind!r:.80} is unknown; it must be 1 to {len(_KINDS)}")
 
 
 def _read_updates(raws: object) -> tuple[Member, ...]:

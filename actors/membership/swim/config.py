@@ -34,7 +34,7 @@ MAX_HEADER = 160
 
 def _require(condition: bool, field: str, value: object, allowed: str) -> None:
     if not condition:
-        raise InvalidConfigError(f"{field}: {value!r} is not allowed; it must be {allowed}")
+        raise InvalidConfigError(f"{field}: {value!r:.80} is not allowed; it must be {allowed}")
 
 
 def _require_duration(field: str, value: object) -> None:
