@@ -24,6 +24,7 @@ from .. import runtime, transport
 from ..actors import discovery, membership, tracker
 from ..config import NodeConfig
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
+from ..runtime.errors import fresh
 from ..transport import keyfile
 from . import blobs, control
 from .composition import ANSWER_WITHIN, Actors
@@ -68,7 +69,7 @@ class Node(Actors):
             self._disk.close()
             self.stopped.set()
             if self.failure is not None:
-                raise self.failure from error
+                raise fresh(self.failure) from error
             if not asked:
                 raise
         else:
@@ -150,7 +151,7 @@ class Node(Actors):
         """Stop; then raise the failure of an engine, if one failed and nothing else is being raised."""
         self.stop()
         if error is None and self.failure is not None:
-            raise self.failure
+            raise fresh(self.failure)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..config import NodeConfig
+from ..runtime import EngineFailed
 from ..transport.identity import PeerId
 from . import collector, logs
 from .node import Node
@@ -39,7 +40,7 @@ def run(config: NodeConfig, *, while_stdin: bool, make: Callable[[NodeConfig], N
                 with node:
                     node.stopped.wait()
             except Exception as error:
-                if error is node.failure:
+                if isinstance(error, EngineFailed):
                     raise NodeFailed(f"the node failed and has stopped; its log says more: {error!s:.300}") from error
                 raise
     finally:

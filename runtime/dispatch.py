@@ -116,8 +116,7 @@ class Dispatch(dict[type, Handler]):
     def _answer_later(self, answer: Reply[Any], reply: Reply[Any], message: Message) -> None:
         def pass_on(later: Reply[Any]) -> None:
             self._owed.pop(reply, None)
-            result = later.result()
-            reply.fail(result) if isinstance(result, Exception) else reply.set(result)
+            reply.take(later)
 
         self._owed[reply] = message
         answer.then(pass_on)

@@ -139,8 +139,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
 
         def forward(resolved: Reply[T]) -> None:
             timer.cancel()
-            result = resolved.result()
-            outcome.fail(result) if isinstance(result, Exception) else outcome.set(result)
+            outcome.take(resolved)
 
         reply.then(forward)
 

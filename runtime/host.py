@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 from . import context
 from .base import Call, Runtime
 from .engine import Engine
-from .errors import EngineGone, StopTimeout, WouldDeadlock
+from .errors import EngineGone, StopTimeout, WouldDeadlock, fresh
 from .mailbox import Mailbox
 from .reply import Reply
 from .timer_thread import TimerThread
@@ -187,7 +187,7 @@ class HostRuntime(Runtime):
                 raise
             (error or self.failure or stuck).add_note(str(stuck))
         if error is None and self.failure is not None:
-            raise self.failure
+            raise fresh(self.failure)
 
 
 def _rests(mailbox: Mailbox) -> bool:

@@ -102,8 +102,7 @@ class LoopRuntime(ThreadRuntime):
         self._done[engine.name] = threading.Event()
         self._do(lambda: self._begin(engine, started))
         started.wait()
-        if isinstance(error := started.result(), Exception):
-            raise error
+        started.get()
 
     def _fits(self, engine: Engine[Any]) -> bool:
         """Whether the loop can wait for this engine too."""

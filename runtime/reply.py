@@ -2,6 +2,10 @@
 
 * `get(timeout=...)` blocks, outside engines only. On an engine's thread it would deadlock, so it raises at once; there
   use `self.on_reply(reply, handler)`. In a simulation it steps virtual time.
+* `await reply` does the same in an asyncio event loop, whose other tasks go on meanwhile. To cancel the task, or to let
+  `asyncio.timeout` end it, ends the waiting and not the reply: who no longer wants the answer calls `cancel()`.
+* Each `get` and each `await` of a failed reply raises an error of its own, so that callers share no traceback.
+  `result()` hands out the one that is kept, to be looked at; whoever must raise it raises `errors.fresh(it)`.
 * `then(callback)` runs the callback where the reply is resolved, or at once if it is already. Keep it short. What it
   raises is logged: it is not the fault of whoever answered.
 * A reply is resolved exactly once. What comes later (an answer after a cancel or a time-out) is ignored.
@@ -10,20 +14,23 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import pykka
 
 from . import context
-from .errors import ReplyCancelled, ReplyDropped, ReplyTimeout, RuntimeFault, WouldDeadlock
+from .errors import NoEventLoop, ReplyCancelled, ReplyDropped, ReplyTimeout, RuntimeFault, WouldDeadlock, fresh
 
 T = TypeVar("T")
 U = TypeVar("U")
+J = TypeVar("J")
+R = TypeVar("R")
 
 logger = logging.getLogger("rookery")
 _PENDING: Any = object()
@@ -49,7 +56,7 @@ class Reply(pykka.Future[T], Generic[T]):
         self._callbacks: list[Callable[[Reply[T]], object]] | None = None
         self._lock = threading.Lock()
         self._waits = waits
-        self._get_hook: Callable[[float | None], T] | None = None  # what pykka's `join` and `filter` build on
+        self._get_hook: Callable[[float | None], T] | None = None  # pykka's `set_get_hook`
 
     @classmethod
     def of(cls, value: T) -> Reply[T]:
@@ -111,6 +118,11 @@ class Reply(pykka.Future[T], Generic[T]):
                 return
         self._call(callback)
 
+    def take(self, other: Reply[T]) -> None:
+        """Resolve as `other`, which is resolved, has been. Ignored if this one is already."""
+        other.result()  # else a LookupError
+        self._resolve(other._value, other._error)
+
     def map(self, func: Callable[[T], U]) -> Reply[U]:
         """A reply with `func(value)`, called once this one is resolved.
 
@@ -119,13 +131,46 @@ class Reply(pykka.Future[T], Generic[T]):
         mapped: Reply[U] = Reply(self._waits)
 
         def pass_on(reply: Reply[T]) -> None:
+            if reply._error is not None:
+                mapped.fail(reply._error)
+                return
             try:
-                mapped.set(func(reply._resolved()))
+                mapped.set(func(cast(T, reply._value)))
             except Exception as error:
                 mapped.fail(error)
 
         self.then(pass_on)
         return mapped
+
+    def filter(self: Reply[Iterable[J]], func: Callable[[J], bool]) -> Reply[Iterable[J]]:
+        """Pykka's: a reply with a list of the items for which `func` is true."""
+        return self.map(lambda items: list(filter(func, items)))
+
+    def reduce(self: Reply[Iterable[J]], func: Callable[[R, J], R], *args: R) -> Reply[R]:
+        """Pykka's: a reply with what `functools.reduce` makes of the items."""
+        return self.map(lambda items: functools.reduce(func, items, *args))
+
+    def join(self: Reply[Any], *futures: pykka.Future[Any]) -> Reply[Iterable[Any]]:
+        """Pykka's: a reply with a list of all values, or the error of the first that fails.
+
+        Among futures that are no replies only `get` has it: it waits for one after the other.
+        """
+        replies = [each for each in (self, *futures) if isinstance(each, Reply)]
+        if len(replies) <= len(futures):
+            return cast("Reply[Iterable[Any]]", super().join(*futures))
+        joined: Reply[Iterable[Any]] = Reply(self._waits)
+        values: list[Any] = [_PENDING] * len(replies)
+
+        def one_more(index: int, reply: Reply[Any]) -> None:
+            values[index] = reply._value
+            if reply._error is not None:
+                joined.fail(reply._error)
+            elif _PENDING not in values:
+                joined.set(values)
+
+        for index, reply in enumerate(replies):
+            reply.then(functools.partial(one_more, index))
+        return joined
 
     def get(self, *, timeout: float | None = None) -> T:
         """Wait for the value, at most `timeout` seconds.
@@ -149,17 +194,82 @@ class Reply(pykka.Future[T], Generic[T]):
                 raise ReplyTimeout(f"no answer within {timeout} s")
         return self._resolved()
 
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait for the value in an asyncio event loop, which goes on meanwhile.
+
+        Raises the answer's error; `WouldDeadlock` in a handler, `NoEventLoop` where no asyncio loop is running, and
+        TypeError for a reply that only `get` can compute (`set_get_hook`). A simulation steps virtual time, which holds
+        up the loop.
+        """
+        if self._value is _PENDING:
+            yield from self._in_asyncio()
+        return self._resolved()
+
+    __iter__ = __await__
+
+    def _in_asyncio(self) -> Generator[Any, None, None]:
+        from asyncio import get_running_loop  # late: most nodes never need it
+
+        if (engine := context.current()) is not None:
+            raise WouldDeadlock(
+                f"await inside {engine} would hold up the thread that has to answer; "
+                "use self.on_reply(reply, handler) instead"
+            )
+        try:
+            loop = get_running_loop()
+        except RuntimeError:
+            raise NoEventLoop(
+                "await needs a running asyncio event loop on this thread; use reply.get() instead"
+            ) from None
+        if self._get_hook is not None:
+            raise TypeError("only get() computes this reply: await asyncio.to_thread(reply.get) instead")
+        if self._waits is not None:
+            yield  # others first: they may be about to answer
+            if self._value is _PENDING:
+                self._waits.wait_for(self, None)
+            return
+        woken = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():  # else the task was cancelled
+                woken.set_result(None)
+
+        def resolved(_reply: Reply[T]) -> None:
+            try:
+                loop.call_soon_threadsafe(wake)
+            except RuntimeError:
+                pass  # the loop is closed, so nobody waits in it
+
+        self.then(resolved)
+        try:
+            yield from woken
+        finally:
+            self._forget(resolved)
+
     def _resolved(self) -> T:
         if self._error is not None:
-            raise self._error
+            raise fresh(self._error)
         return cast(T, self._value)
 
     def wait(self, timeout: float | None = None) -> None:
         """Block this thread until resolved, on any thread. For runtimes; others use `get`."""
         resolved = threading.Lock()  # a bare lock: whoever wakes from it finds no second one held
         resolved.acquire()
-        self.then(lambda _reply: resolved.release())
-        resolved.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
+
+        def release(_reply: Reply[T]) -> None:
+            resolved.release()
+
+        self.then(release)
+        try:
+            resolved.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
+        finally:
+            self._forget(release)
+
+    def _forget(self, callback: Callable[[Reply[T]], object]) -> None:
+        """Whoever looks again and again, each time for a while, leaves nothing behind."""
+        with self._lock:
+            if self._callbacks is not None and callback in self._callbacks:
+                self._callbacks.remove(callback)
 
     def _call(self, callback: Callable[[Reply[T]], object]) -> None:
         try:

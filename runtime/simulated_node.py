@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import context
 from .base import Runtime
 from .engine import Engine, run_in
-from .errors import EngineFailed, EngineGone, WouldDeadlock
+from .errors import EngineFailed, EngineGone, WouldDeadlock, fresh
 from .guard import guarded
 from .reply import Reply, Waits
 from .timers import Timer
@@ -118,7 +118,7 @@ class SimulatedNode(Runtime):
         self._stop_engines(engine)
         self.reported = True
         assert self.failure is not None
-        return self.failure
+        return fresh(self.failure)
 
     def end(self, engine: Engine[Any]) -> None:
         """An engine ended."""
@@ -145,9 +145,10 @@ class SimulatedNode(Runtime):
         except BaseException as error:
             engine.failure = error
             self.end(engine)
-            if isinstance(error, Exception):
-                raise
-            raise EngineFailed(f"{engine.name} failed in on_start: {error!r}") from error
+            if not isinstance(error, Exception):
+                raise EngineFailed(f"{engine.name} failed in on_start: {error!r}") from error
+        if engine.failure is not None:
+            raise fresh(engine.failure)
         if mailbox.inbox.stopping:
             self.end(engine)
         elif not self.paused:

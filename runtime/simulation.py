@@ -26,7 +26,7 @@ from typing import Any, Self, cast
 from . import context
 from .dispatch import Dispatch
 from .engine import Engine
-from .errors import Declined, SimulationStuck
+from .errors import Declined, SimulationStuck, fresh
 from .guard import guarded
 from .inbox import Inbox
 from .network import Network
@@ -152,7 +152,7 @@ class Simulation(SimulatedNode):
         self.close()
         for node in self._all_nodes():
             if error is None and node.failure is not None and not node.reported:
-                raise node.failure
+                raise fresh(node.failure)
 
     # For nodes -------------------------------------------------------------------------------------------------------
 

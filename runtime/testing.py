@@ -142,7 +142,7 @@ class MockMailbox(Mailbox):
         if isinstance(value, Exception):
             reply.fail(value)
         elif isinstance(value, Reply):
-            value.then(lambda later: _pass_on(later, reply))
+            value.then(reply.take)
         else:
             reply.set(value)
 
@@ -168,8 +168,3 @@ def mock(kind: type[Mailbox], name: str | None = None, *, waits: Waits | None = 
     """
     both = type(f"Mock{kind.__name__}", (MockMailbox, kind), {})
     return both(name or f"mock-{default_name(kind)}", waits=waits)
-
-
-def _pass_on(later: Reply[Any], reply: Reply[Any]) -> None:
-    result = later.result()
-    reply.fail(result) if isinstance(result, Exception) else reply.set(result)

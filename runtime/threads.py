@@ -44,8 +44,7 @@ class ThreadRuntime(HostRuntime):
         self._threads[engine.name] = thread
         thread.start()
         started.wait()
-        if isinstance(error := started.result(), Exception):
-            raise error
+        started.get()
 
     def _run(self, engine: Engine[Any], started: Reply[None]) -> None:
         context.running.engine = engine

@@ -52,15 +52,10 @@ class Slices:
         except StopIteration as done:
             self._jobs.popleft()
             answer = then(done.value)
-            answer.then(lambda later: _pass_on(later, reply)) if isinstance(answer, Reply) else reply.set(answer)
+            answer.then(reply.take) if isinstance(answer, Reply) else reply.set(answer)
             return left - 1
         except Declined as error:
             self._jobs.popleft()
             reply.fail(error)
             return left - 1
         return 0
-
-
-def _pass_on(later: Reply[Any], reply: Reply[Any]) -> None:
-    result = later.result()
-    reply.fail(result) if isinstance(result, Exception) else reply.set(result)

@@ -68,13 +68,9 @@ def then(asked: Reply[T], go_on: Callable[[T], Reply[U]]) -> Reply[U]:
     """Ask once more, with the answer."""
     reply: Reply[U] = Reply()
 
-    def settle(answered: Reply[U]) -> None:
-        result = answered.result()
-        reply.fail(result) if isinstance(result, Exception) else reply.set(result)
-
     def ask(answered: Reply[T]) -> None:
         result = answered.result()
-        reply.fail(result) if isinstance(result, Exception) else go_on(result).then(settle)
+        reply.fail(result) if isinstance(result, Exception) else go_on(result).then(reply.take)
 
     asked.then(ask)
     return reply

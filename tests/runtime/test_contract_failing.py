@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
@@ -140,6 +141,25 @@ def test_on_stop_that_raises_is_reported_and_stops_nobody_else(host: Host) -> No
 def test_runtime_left_after_a_failure_raises_it(host: Host) -> None:
     with pytest.raises(EngineFailed, match="in on_stop"), host.runtime:
         host.recorder(stopping=raises(BOOM))
+
+
+def test_failure_of_a_runtime_that_is_left_many_times_collects_no_traceback(host: Host) -> None:
+    with pytest.raises(EngineFailed), host.runtime:
+        host.recorder(stopping=raises(BOOM))
+    before = traceback.extract_tb(host.runtime.failure.__traceback__)
+    for _ in range(5):
+        with pytest.raises(EngineFailed, match="in on_stop"), host.runtime:
+            pass
+    assert list(traceback.extract_tb(host.runtime.failure.__traceback__)) == list(before) == []
+
+
+def test_failed_start_keeps_no_frame_of_whoever_started_it(host: Host) -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        host.recorder(starting=lambda _engine: 1 // 0)
+    names = [frame.name for frame in traceback.extract_tb(raised.value.__traceback__)]
+    assert "recorder" in names, "the error as raised has them"
+    (engine_error,) = (box.fate.reason for box in host.runtime._mailboxes.values())
+    assert "recorder" not in [frame.name for frame in traceback.extract_tb(engine_error.__traceback__)]
 
 
 def test_dead_letter_hook_that_raises_does_not_hurt_the_sender(host: Host) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -13,9 +15,11 @@ from rookery.runtime import (
     ReplyDropped,
     ReplyTimeout,
     RuntimeFault,
+    Simulation,
+    SimulationStuck,
     WouldDeadlock,
 )
-from tests.runtime.runtime_kit import Ask, Host, Note, RecorderMailbox
+from tests.runtime.runtime_kit import Ask, Host, Note, RealHost, Recorder, RecorderMailbox, Refused, raises
 
 
 def collect(host: Host, recorder: RecorderMailbox, make: Any, within: float = 10.0) -> object:
@@ -153,3 +157,79 @@ def test_work_after_the_stop_fails_with_a_typed_error(host: Host) -> None:
     for serial in (None, "database"):
         with pytest.raises(EngineGone, match="was not run"):
             host.runtime.work(len, "late", serial=serial).get(timeout=10)
+
+
+# In asyncio ----------------------------------------------------------------------------------------------------------
+
+
+def test_await_gives_the_answer_or_raises_the_error(host: Host) -> None:
+    recorder = host.recorder()
+
+    async def main() -> object:
+        with pytest.raises(Refused):
+            await recorder.run(raises(Refused("no")))
+        return await asyncio.gather(*(_answer(recorder.run(lambda _engine, n=n: n)) for n in range(3)))  # type: ignore[misc]
+
+    assert asyncio.run(main()) == [0, 1, 2]
+
+
+async def _answer(reply: Reply[Any]) -> object:
+    return await reply
+
+
+def test_other_tasks_go_on_while_one_awaits(real: RealHost) -> None:
+    recorder = real.recorder()
+    went_on = threading.Event()
+
+    async def other() -> None:
+        for _ in range(5):  # more than the one turn that Pykka's own `await` leaves to others
+            await asyncio.sleep(0)
+        went_on.set()
+
+    async def main() -> object:
+        reply = recorder.run(lambda _engine: went_on.wait(10))  # what an engine must never do: here it is the test
+        return (await asyncio.gather(_answer(reply), other()))[0]
+
+    assert asyncio.run(main()) is True
+
+
+def test_await_of_an_engine_that_ends_raises_its_error(real: RealHost) -> None:
+    async def main() -> None:
+        recorder = real.recorder()
+        later: Reply[None] = Reply()
+        asked = recorder.run(lambda _engine: later)
+        recorder.do(lambda engine: engine.stop())
+        with pytest.raises(EngineGone):
+            await asked
+
+    asyncio.run(main())
+
+
+def test_await_inside_a_handler_raises_at_once_with_a_hint(host: Host) -> None:
+    recorder, other = host.recorder(), host.recorder()
+
+    def inside(_engine: Any) -> object:
+        with pytest.raises(WouldDeadlock, match=r"self\.on_reply\(reply, handler\)"):
+            _answer(other.run(lambda _engine: 1)).send(None)
+        with pytest.raises(StopIteration) as known:
+            _answer(Reply.of("known already")).send(None)
+        return known.value.value
+
+    assert recorder.run(inside).get(timeout=10) == "known already"
+
+
+def test_await_in_a_simulation_steps_virtual_time_once_the_other_tasks_had_a_turn(simulated: Simulation) -> None:
+    recorder = simulated.start(Recorder)
+    later: Reply[str] = Reply()
+
+    async def answer() -> None:
+        later.set("from a task")
+
+    async def main() -> list[object]:
+        slow = recorder.run(lambda engine: engine.work(lambda: "after a minute", cost=60.0))
+        return list(await asyncio.gather(_answer(recorder.run(lambda _engine: later)), _answer(slow), answer()))
+
+    assert asyncio.run(main()) == ["from a task", "after a minute", None]
+    assert simulated.now() == 60.0
+    with pytest.raises(SimulationStuck, match="nobody will answer"):
+        asyncio.run(_answer(Reply(simulated)))

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
+import traceback
+import weakref
 from collections.abc import Iterable
 
 import pykka
 import pytest
 
-from rookery.runtime import Reply, ReplyCancelled, ReplyDropped, ReplyTimeout, RuntimeFault
+from rookery.runtime import (
+    NoEventLoop,
+    Reply,
+    ReplyCancelled,
+    ReplyDropped,
+    ReplyTimeout,
+    RuntimeFault,
+)
+from rookery.runtime.errors import fresh
 
 
 def test_reply_is_a_pykka_future() -> None:
@@ -139,6 +150,257 @@ def test_join_filter_and_reduce_of_pykka_work() -> None:
     numbers: Reply[Iterable[int]] = Reply.of([1, 2, 3])
     assert list(numbers.filter(lambda n: n > 1).get()) == [2, 3]
     assert numbers.reduce(lambda total, n: total + n, 0).get() == 6
+
+
+def test_join_has_the_first_error_and_never_waits_for_a_reply_that_was_dropped() -> None:
+    first, second = Reply[int](), Reply[int]()
+    joined = first.join(second)
+    second.fail(OSError("disk"))
+    with pytest.raises(OSError, match="disk"):
+        joined.get(timeout=0)
+    kept, dropped = Reply[int](), Reply[int]()
+    joined = kept.join(dropped)
+    del dropped
+    gc.collect()
+    with pytest.raises(ReplyDropped):
+        joined.get(timeout=0)
+
+
+def test_join_with_a_future_that_is_no_reply_is_had_by_get() -> None:
+    future: pykka.Future[int] = pykka.ThreadingFuture()
+    future.set(2)
+    assert list(Reply.of(1).join(future).get()) == [1, 2]
+
+
+def test_take_resolves_as_the_other_and_refuses_one_that_is_pending() -> None:
+    taker, other = Reply[int](), Reply[int].failed(OSError("disk"))
+    with pytest.raises(LookupError):
+        taker.take(Reply())
+    taker.take(other)
+    with pytest.raises(OSError, match="disk"):
+        taker.get(timeout=0)
+
+
+def test_waiting_again_and_again_leaves_nothing_behind() -> None:
+    reply: Reply[int] = Reply()
+    for _ in range(100):
+        with pytest.raises(ReplyTimeout):
+            reply.get(timeout=0)
+    assert not reply._callbacks
+
+
+# Errors that several callers get -------------------------------------------------------------------------------------
+
+
+class Marked:
+    """Something that a caller's frame refers to."""
+
+
+def failing_get(reply: Reply[int], marks: list[weakref.ref[Marked]]) -> Exception:
+    mark = Marked()
+    marks.append(weakref.ref(mark))
+    with pytest.raises(OSError, match="disk") as raised:
+        reply.get()
+    return raised.value
+
+
+def test_failed_reply_asked_many_times_raises_each_time_alike_and_keeps_no_callers_frame() -> None:
+    def answer(reply: Reply[int]) -> None:
+        try:
+            raise OSError("disk")
+        except OSError as error:
+            reply.fail(error)
+
+    reply: Reply[int] = Reply()
+    answer(reply)
+    marks: list[weakref.ref[Marked]] = []
+    lengths = [len(traceback.extract_tb(failing_get(reply, marks).__traceback__)) for _ in range(213)]
+    assert set(lengths) == {4}, "answer, get, _resolved, and this file's caller"
+    gc.collect()
+    assert [mark() for mark in marks] == [None] * 213
+    kept = reply.result()
+    assert isinstance(kept, OSError)
+    assert [frame.name for frame in traceback.extract_tb(kept.__traceback__)] == ["answer"]
+
+
+def test_failed_reply_raises_apart_for_each_caller_what_they_handle_and_note() -> None:
+    reply: Reply[int] = Reply.failed(OSError("disk"))
+    first, second = failing_get(reply, []), failing_get(reply, [])
+    first.add_note("mine")
+    first.__context__ = KeyError("what the first was handling")
+    assert first is not second
+    assert not hasattr(second, "__notes__")
+    assert second.__context__ is None
+
+
+class Declared(OSError):
+    __slots__ = ("kept",)
+
+    def __init__(self, where: str, *, why: str) -> None:
+        super().__init__(f"{where}: {why}")
+        self.kept = where
+        self.why = why
+
+
+class Stubborn(Exception):
+    def __init__(self) -> None:
+        super().__init__("no copies")
+        vars(self)["text"] = "shadowed, so that nobody can set it"
+
+    @property
+    def text(self) -> str:
+        return "fixed"
+
+
+def unreadable() -> UnicodeDecodeError:
+    with pytest.raises(UnicodeDecodeError) as raised:
+        b"\xff".decode()
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Declared("disk", why="full"),
+        FileNotFoundError(2, "No such file", "a", None, "b"),
+        KeyError("key"),
+        unreadable(),
+        ImportError("no", name="module", path="file"),
+        ExceptionGroup("several", [OSError("disk"), KeyError("key")]),
+        StopIteration(7),
+        SyntaxError("bad", ("file", 1, 2, "text")),
+        ReplyTimeout("late"),
+        SystemExit(3),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_fresh_error_is_an_equal_of_the_one_that_is_kept(error: BaseException) -> None:
+    error.__cause__ = OSError("cause")
+    error.add_note("note")
+    twin = fresh(error)
+    assert twin is not error
+    assert (type(twin), twin.args, str(twin), twin.__cause__) == (type(error), error.args, str(error), error.__cause__)
+    assert twin.__notes__ == ["note"]
+    for name in (
+        "errno",
+        "filename",
+        "filename2",
+        "kept",
+        "why",
+        "name",
+        "path",
+        "exceptions",
+        "value",
+        "lineno",
+        "code",
+    ):
+        assert getattr(twin, name, None) == getattr(error, name, None)
+
+
+def test_error_that_cannot_be_copied_is_raised_itself_each_time_with_a_new_traceback() -> None:
+    reply: Reply[int] = Reply.failed(Stubborn())
+    lengths = set()
+    for _ in range(5):
+        with pytest.raises(Stubborn) as raised:
+            reply.get()
+        lengths.add(len(traceback.extract_tb(raised.value.__traceback__)))
+    assert lengths == {3}
+
+
+# In asyncio ----------------------------------------------------------------------------------------------------------
+
+
+async def outcome_of(reply: Reply[int]) -> int:
+    return await reply
+
+
+def test_await_gives_what_is_known_already_or_raises_the_error() -> None:
+    assert asyncio.run(outcome_of(Reply.of(3))) == 3
+    for _ in range(2):
+        with pytest.raises(OSError, match="disk"):
+            asyncio.run(outcome_of(Reply.failed(OSError("disk"))))
+
+
+def test_await_of_several_tasks_gives_each_the_answer_from_another_thread() -> None:
+    async def main() -> list[int]:
+        reply: Reply[int] = Reply()
+        tasks = [asyncio.create_task(outcome_of(reply)) for _ in range(3)]
+        await asyncio.sleep(0)
+        thread = threading.Thread(target=lambda: reply.set(3))
+        thread.start()
+        answers = await asyncio.gather(*tasks)
+        thread.join()
+        return answers
+
+    assert asyncio.run(main()) == [3, 3, 3]
+
+
+@pytest.mark.parametrize("wait", ["wait_for", "timeout"])
+def test_await_that_times_out_leaves_the_reply_to_others_and_nothing_in_it(wait: str) -> None:
+    async def main() -> int:
+        reply: Reply[int] = Reply()
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                if wait == "wait_for":
+                    await asyncio.wait_for(outcome_of(reply), 0.001)
+                else:
+                    async with asyncio.timeout(0.001):
+                        await reply
+        assert not reply._callbacks
+        reply.set(3)
+        return await reply
+
+    assert asyncio.run(main()) == 3
+
+
+def test_await_whose_task_is_cancelled_ends_at_once_and_the_answer_comes_to_nobody() -> None:
+    async def main() -> Reply[int]:
+        reply: Reply[int] = Reply()
+        task = asyncio.create_task(outcome_of(reply))
+        await asyncio.sleep(0)
+        task.cancel()
+        reply.set(3)  # in the same turn, so that both are on their way
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return reply
+
+    assert asyncio.run(main()).get(timeout=0) == 3
+
+
+def test_answer_after_the_event_loop_is_closed_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    reply: Reply[int] = Reply()
+    answers: list[int] = []
+    loop = asyncio.new_event_loop()
+    waiting = outcome_of(reply)
+    task = loop.create_task(waiting)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    reply.then(lambda done: answers.append(done.get()))
+    reply.set(3)
+    assert answers == [3]
+    assert not caplog.records
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # on purpose
+    waiting.close()
+
+
+def test_await_without_an_event_loop_says_so_whoever_drives_it() -> None:
+    with pytest.raises(NoEventLoop, match=r"reply\.get\(\)"):
+        outcome_of(Reply()).send(None)
+    with pytest.raises(RuntimeError):
+        list(Reply[int]())  # `yield from`, as before `await`
+
+
+def test_await_of_what_only_get_can_compute_names_the_way() -> None:
+    future: pykka.Future[int] = pykka.ThreadingFuture()
+    future.set(2)
+    joined = Reply.of(1).join(future)
+
+    async def main() -> list[int]:
+        with pytest.raises(TypeError, match=r"asyncio\.to_thread\(reply\.get\)"):
+            await joined
+        return list(await asyncio.to_thread(joined.get))
+
+    assert asyncio.run(main()) == [1, 2]
 
 
 def test_repr_shows_the_state() -> None:
