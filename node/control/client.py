@@ -8,35 +8,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import socket as sockets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
-
-import zmq
 
 from ...config import load
 from ..status import MemberRow, PeerRow, Status
 from . import place
 from .errors import CallTimeout, CommandFailed, ControlError, NoNode
 from .packed import unpack
-from .protocol import MAX_ANSWER, Answer, Call, Kind, Plain, ProtocolError, decode_answer, encode_call
+from .protocol import (
+    HEAD,
+    MAX_ANSWER,
+    Answer,
+    Call,
+    Kind,
+    Plain,
+    ProtocolError,
+    decode_answer,
+    encode_call,
+    framed,
+)
 from .remote.connections import Connections
 from .remote.files import Files
 from .remote.tracker import Tracker
 
-LOOK_EVERY = 0.25
-"""Seconds between two looks whether somebody still listens."""
-LAST_ANSWER = 0.2
-"""Seconds that an answer of a node that is gone may need through our own socket's thread."""
-NEVER = 2**31 - 1
-"""Milliseconds until libzmq connects again. With -1 it would drop what it has not handed up when the node closes."""
 GRACE = 10.0
 """Seconds that the node has beyond a time-out it was told, to say so itself."""
+_PIECE = 1024 * 1024  # bytes read at once
 
 
 class Client:
@@ -50,7 +56,6 @@ class Client:
         self.tracker = Tracker(self)
         self.connections = Connections(self)
         self._numbers = itertools.count(1)
-        self._context = zmq.Context()
 
     @classmethod
     def of(cls, node: str | os.PathLike[str], *, timeout: float = 10.0) -> Self:
@@ -107,18 +112,11 @@ class Client:
         progress: called with what the node says meanwhile. Raises NoNode, CallTimeout, CommandFailed.
         """
         limit = self.timeout if timeout is not None and timeout < 0 else timeout
-        deadline = None if limit is None else time.monotonic() + limit
-        path = place.find(self.socket)
-        number = next(self._numbers)
-        with self._context.socket(zmq.DEALER) as socket:
-            socket.linger = 0
-            socket.reconnect_ivl = NEVER
-            socket.maxmsgsize = MAX_ANSWER
-            self._look(path)
-            socket.connect(f"ipc://{path}")
-            socket.send(encode_call(Call(number, command, arguments or {})))
+        line = _Line(self, limit)
+        with line.connected():
+            line.say(encode_call(Call(next(self._numbers), command, arguments or {})))
             while True:
-                answer = self._next(socket, path, deadline, limit)
+                answer = line.hear()
                 if answer.kind is Kind.RESULT:
                     return answer.body
                 if answer.kind is Kind.ERROR:
@@ -127,32 +125,8 @@ class Client:
                 if progress is not None:
                     progress(answer.body)
 
-    def _next(self, socket: zmq.Socket[bytes], path: Path, deadline: float | None, limit: float | None) -> Answer:
-        """The next answer; meanwhile a look now and then whether the node is still there."""
-        while True:
-            left = LOOK_EVERY if deadline is None else min(LOOK_EVERY, deadline - time.monotonic())
-            if left <= 0:
-                raise CallTimeout(f"the node at {self.socket} did not answer within {limit:g} s")
-            # whoever is gone may have answered before: so look first, and then once more for an answer
-            listens = place.somebody_listens(path)
-            if socket.poll(int((left if listens else min(left, LAST_ANSWER)) * 1000) + 1):
-                try:
-                    return decode_answer(socket.recv())
-                except ProtocolError as error:
-                    raise ControlError(f"the node at {self.socket} answered nonsense: {error}") from None
-            if not listens:
-                raise self._nobody()
-
-    def _look(self, path: Path) -> None:
-        if not place.somebody_listens(path):
-            raise self._nobody()
-
-    def _nobody(self) -> NoNode:
-        return NoNode(f"no node listens at {self.socket}; start it with `rookery run`")
-
     def close(self) -> None:
         """Release everything. May be called twice."""
-        self._context.term()
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +135,96 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Line:
+    """One connection to the control socket, for one call."""
+
+    def __init__(self, client: Client, limit: float | None) -> None:
+        """limit: seconds for all of it, None for no limit."""
+        self._where = client.socket
+        self._limit = limit
+        self._deadline = None if limit is None else time.monotonic() + limit
+        self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Connected for the block. Raises NoNode, or ControlError where the socket may not be used."""
+        with self._socket:
+            path = place.find(self._where)
+            while not self._try(path):  # its queue is full
+                self._patience()
+                threading.Event().wait(0.01)
+            yield
+
+    def _try(self, path: Path) -> bool:
+        try:
+            self._socket.settimeout(self._patience())
+            self._socket.connect(os.fspath(path))
+        except (BlockingIOError, TimeoutError):
+            return False
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            raise self._nobody() from None
+        except OSError as error:
+            if len(os.fsencode(path)) > place.LONGEST:
+                raise self._nobody() from None
+            raise ControlError(f"the control socket {self._where} cannot be used: {error.strerror or error}") from error
+        return True
+
+    def say(self, frame: bytes) -> None:
+        """Send a call. Who is refused at once is told by the answer."""
+        try:
+            self._socket.settimeout(self._patience())
+            self._socket.sendall(framed(frame))
+        except TimeoutError:
+            raise self._late() from None
+        except OSError:
+            pass
+
+    def hear(self) -> Answer:
+        """The next answer."""
+        (length,) = HEAD.unpack(self._exactly(HEAD.size))
+        if length > MAX_ANSWER:
+            raise ControlError(f"the node at {self._where} answered nonsense: a frame of {length} bytes")
+        try:
+            return decode_answer(self._exactly(length))
+        except ProtocolError as error:
+            raise ControlError(f"the node at {self._where} answered nonsense: {error}") from None
+
+    def _exactly(self, size: int) -> bytearray:
+        data = bytearray()
+        while len(data) < size:
+            try:
+                self._socket.settimeout(self._patience())
+                piece = self._socket.recv(min(size - len(data), _PIECE))
+            except TimeoutError:
+                raise self._late() from None
+            except OSError:
+                piece = b""
+            if not piece:
+                raise self._ended()
+            data += piece
+        return data
+
+    def _patience(self) -> float | None:
+        """Seconds that are left."""
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise self._late()
+        return left
+
+    def _late(self) -> CallTimeout:
+        return CallTimeout(f"the node at {self._where} did not answer within {self._limit or 0:g} s")
+
+    def _ended(self) -> ControlError:
+        if place.somebody_listens(place.find(self._where)):
+            return ControlError(f"the node at {self._where} closed the connection without an answer; see its log")
+        return self._nobody()
+
+    def _nobody(self) -> NoNode:
+        return NoNode(f"no node listens at {self._where}; start it with `rookery run`")
 
 
 def _rows(body: Plain) -> list[dict[str, Any]]:

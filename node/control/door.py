@@ -1,83 +1,244 @@
-"""The control socket itself: a ROUTER on `ipc://` that only its owner can open. Used on the engine's thread."""
+"""The control socket itself: a UNIX stream socket that only its owner can open. Used on the engine's thread.
+
+libzmq has sockets of this kind too, but aborts the process where one cannot be accepted for want of a descriptor, and
+strangers take descriptors. Here such a client is told so and closed, by a descriptor that is kept for that.
+
+* A frame goes as its length, four bytes, big endian, and its bytes. One that is too long ends its connection.
+* So is one more client than may be connected at once: `SPARE_CLIENTS` more than commands may be under way.
+* An answer for a client that has as much as `MAX_ANSWER` bytes unread is dropped.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import select
+import socket as sockets
 import tempfile
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
-import zmq
-
 from ...runtime import Waiter
-from ...transport.socket_waiter import SocketWaiter
+from ...runtime.log import Log
 from . import place
 from .place import SocketTaken
-from .protocol import MAX_CALL
+from .protocol import HEAD, MAX_ANSWER, MAX_CALL, Answer, Kind, encode_answer, framed
 
-_QUEUED = 1000  # answers for one client that does not read them; more are dropped
-_LINGER = 200  # milliseconds for the last answers to leave
-_GONE = (zmq.EHOSTUNREACH, zmq.EAGAIN)
+SPARE_CLIENTS = 64
+_BACKLOG = 128
+_PIECE = 256 * 1024  # bytes read at once
+_LINGER = 0.2  # seconds for the last answers to leave
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    """read: bytes of a frame that is not complete. unsent: what it has not taken yet."""
+
+    name: bytes
+    socket: sockets.socket
+    read: bytearray = field(default_factory=bytearray)
+    unsent: deque[memoryview] = field(default_factory=deque)
+    queued: int = 0
 
 
 class Door:
-    """Frames from clients and answers to them."""
+    """Frames from clients and answers to them; also the `Waiter` of who uses it."""
 
-    def __init__(self, wanted: Path) -> None:
-        """wanted: the path; see `place`. Raises SocketTaken."""
+    def __init__(self, wanted: Path, *, max_calls: int = 256) -> None:
+        """wanted: the path; see `place`. max_calls: under way at once. Raises SocketTaken."""
         self.wanted = wanted
+        self._most = max_calls + SPARE_CLIENTS
         self.path = place.take(wanted)
-        self._context = zmq.Context()
-        self._router = self._context.socket(zmq.ROUTER)
-        self._router.router_mandatory = 1
-        self._router.maxmsgsize = MAX_CALL
-        self._router.sndhwm = self._router.rcvhwm = _QUEUED
-        self._router.linger = _LINGER
-        self._waiter = SocketWaiter(self._router)
-        try:
-            self._bind()
-        except (zmq.ZMQError, OSError) as error:
-            self.close()
-            raise SocketTaken(f"{wanted}: {error.strerror or error}") from error
+        self._log = Log("control")
+        self._names = count(1)
+        self._clients: dict[int, _Client] = {}  # by descriptor number
+        self._by_name: dict[bytes, _Client] = {}
+        self._poller = select.poll()
+        with contextlib.ExitStack() as opened:
+            try:
+                self._listener = opened.enter_context(sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM))
+                opened.callback(place.leave, wanted)
+                self._bind()
+                self._wake_read, self._wake_write = sockets.socketpair()
+            except OSError as error:
+                raise SocketTaken(f"{wanted}: {error.strerror or error}") from error
+            opened.pop_all()
+        self._spare: sockets.socket | None = self._listener.dup()
+        for end in (self._listener, self._wake_read):
+            end.setblocking(False)
+            self._poller.register(end, select.POLLIN)
+        self._wake_write.setblocking(False)
 
     def _bind(self) -> None:
         """Bind where nobody else can look, and show the socket when its mode is right."""
         folder = tempfile.mkdtemp(prefix=place.PREFIX, dir=self.path.parent)
         hidden = os.path.join(folder, place.HIDDEN)
         try:
-            self._router.bind(f"ipc://{hidden}")
+            self._listener.bind(hidden)
             os.chmod(hidden, 0o600)
+            self._listener.listen(_BACKLOG)
             os.rename(hidden, self.path)
         finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(hidden)
             os.rmdir(folder)
 
     def poll(self, take: Callable[[bytes, bytes], None], budget: int) -> bool:
-        """Hand `take(client, frame)` at most `budget` frames; True if there may be more."""
-        for _ in range(budget):
-            try:
-                client, *frames = self._router.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return False
-            take(client, frames[0] if len(frames) == 1 else b"")
-        return True
+        """Hand `take(client, frame)` about `budget` frames at most; True if there may be more."""
+        left, more = budget, False
+        for number, events in self._poller.poll(0):
+            client = self._clients.get(number)
+            if client is not None:
+                if events & select.POLLOUT:
+                    self._flush(client)
+                if events & ~select.POLLOUT and client.name in self._by_name:
+                    left -= self._read(client, take)
+            elif number == self._listener.fileno():
+                more = self._accept() or more
+            if left <= 0:
+                return True
+        return more or left < budget
 
     def send(self, client: bytes, frame: bytes) -> bool:
         """Queue an answer; False if the client is gone or does not read."""
-        try:
-            self._router.send_multipart([client, frame], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            if error.errno in _GONE:
-                return False
-            raise
-        return True
+        to = self._by_name.get(client)
+        if to is None or to.queued > MAX_ANSWER:
+            return False
+        to.unsent.append(memoryview(framed(frame)))
+        to.queued += len(to.unsent[-1])
+        self._flush(to)
+        return client in self._by_name
 
     def waiter(self) -> Waiter:
-        """Waits for frames."""
-        return self._waiter
+        """Waits for clients and their frames."""
+        return self
+
+    def wait(self, timeout: float | None) -> None:
+        """See `Waiter`."""
+        for number, _ in self._poller.poll(None if timeout is None else timeout * 1000):
+            if number == self._wake_read.fileno():
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_read.recv(4096)
+
+    def wake(self) -> None:
+        """See `Waiter`. A full pipe wakes as well."""
+        with contextlib.suppress(OSError):
+            self._wake_write.send(b"\0")
 
     def close(self) -> None:
-        """Release and remove the socket."""
-        self._waiter.close()
-        self._router.close()
-        self._context.term()
+        """Release and remove the socket. What was answered last has `_LINGER` to leave."""
+        self._listener.close()
+        until = time.monotonic() + _LINGER
+        for client in list(self._clients.values()):
+            with contextlib.suppress(OSError):
+                for piece in client.unsent:
+                    client.socket.settimeout(max(0.001, until - time.monotonic()))
+                    client.socket.sendall(piece)
+            self._drop(client)
+        for end in (self._wake_read, self._wake_write, self._spare):
+            if end is not None:
+                end.close()
         place.leave(self.wanted)
+
+    # Clients ---------------------------------------------------------------------------------------------------------
+
+    def _accept(self) -> bool:
+        """Take one client, or tell it why not; whether there may be more."""
+        try:
+            if self._spare is None:
+                self._spare = self._listener.dup()
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            return error.errno in _NO_DESCRIPTOR and self._turn_away()
+        if len(self._clients) >= self._most:
+            _refuse(connection, f"{self._most} clients are connected, which is the limit")
+            self._log.warning("a client of the control socket was refused", why="too many clients")
+            return True
+        connection.setblocking(False)
+        client = _Client(next(self._names).to_bytes(8, "big"), connection)
+        self._clients[connection.fileno()] = self._by_name[client.name] = client
+        self._poller.register(connection, select.POLLIN)
+        return True
+
+    def _turn_away(self) -> bool:
+        """Accept by the descriptor that is kept for it, only to close; else it would be announced for ever."""
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return False  # somebody else has taken the descriptor: look again at the next poll
+        _refuse(connection, "the node has no file descriptor left")
+        with contextlib.suppress(OSError):
+            self._spare = self._listener.dup()
+        self._log.warning("a client of the control socket was refused", why="no file descriptor left")
+        return True
+
+    def _read(self, client: _Client, take: Callable[[bytes, bytes], None]) -> int:
+        """Hand up what a client has said; how many frames."""
+        try:
+            data = client.socket.recv(_PIECE)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(client)
+            return 0
+        client.read += data
+        frames = 0
+        while len(client.read) >= HEAD.size:
+            (length,) = HEAD.unpack_from(client.read)
+            if length > MAX_CALL:
+                self._log.warning("a call on the control socket is too long", length=length, allowed=MAX_CALL)
+                self._drop(client)
+                break
+            end = HEAD.size + length
+            if len(client.read) < end:
+                break
+            frame = bytes(client.read[HEAD.size : end])
+            del client.read[:end]
+            frames += 1
+            take(client.name, frame)
+        return frames
+
+    def _flush(self, client: _Client) -> None:
+        """Send what the client takes now, and wait for it to take the rest."""
+        waiting = bool(client.unsent)
+        try:
+            while client.unsent:
+                sent = client.socket.send(client.unsent[0])
+                client.queued -= sent
+                rest = client.unsent[0][sent:]
+                if rest:
+                    client.unsent[0] = rest
+                else:
+                    client.unsent.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(client)
+            return
+        if waiting:
+            self._poller.modify(client.socket, select.POLLIN | (select.POLLOUT if client.unsent else 0))
+
+    def _drop(self, client: _Client) -> None:
+        if self._by_name.pop(client.name, None) is not None:
+            del self._clients[client.socket.fileno()]
+            self._poller.unregister(client.socket)
+            client.socket.close()
+
+
+def _refuse(connection: sockets.socket, why: str) -> None:
+    with connection, contextlib.suppress(OSError):
+        connection.setblocking(False)
+        connection.send(
+            framed(encode_answer(Answer(0, Kind.ERROR, {"kind": "Refused", "message": why, "details": {}})))
+        )

@@ -97,7 +97,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._actors.tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self._actors.membership.subscribe(self.mailbox, MemberUp, MemberDown)
         self._actors.files.subscribe(self.mailbox)
-        self._door = Door(self._config.socket)
+        self._door = Door(self._config.socket, max_calls=self._config.max_calls)
         self._calls.send = self._door.send
 
     def on_stop(self) -> None:

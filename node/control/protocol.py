@@ -10,13 +10,14 @@
 * A frame is one array of four; anything else, also a frame of another version, is a ProtocolError that says so.
 * The number is the client's own, 0 to 2**32 - 1; answers repeat it. A frame whose number cannot be read is answered
   under number 0.
-* A call has at most `MAX_CALL` bytes, an answer `MAX_ANSWER`.
+* A call has at most `MAX_CALL` bytes, an answer `MAX_ANSWER`. On the socket each goes behind its length (`HEAD`).
 * Decoding raises ProtocolError and nothing else, whatever the bytes.
 """
 
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -26,6 +27,7 @@ import msgpack
 VERSION = 1
 MAX_CALL = 8 * 1024 * 1024  # a peer set of the default limit, whose peers have names
 MAX_ANSWER = 64 * 1024 * 1024  # 100,000 peers
+HEAD = struct.Struct(">I")
 _MAX_NUMBER = 2**32 - 1
 
 Plain: TypeAlias = bool | int | float | str | bytes | Sequence["Plain"] | Mapping[str, "Plain"] | None
@@ -65,6 +67,11 @@ class Answer:
     body: Plain
 
 
+def framed(frame: bytes) -> bytes:
+    """A frame as it goes on the socket."""
+    return HEAD.pack(len(frame)) + frame
+
+
 def encode_call(call: Call) -> bytes:
     """The frame; ProtocolError if it is too large."""
     frame: bytes = msgpack.packb([VERSION, call.number, call.command, dict(call.arguments)])
@@ -92,7 +99,7 @@ def decode_call(frame: bytes) -> Call:
     return Call(number, command, arguments)
 
 
-def decode_answer(frame: bytes) -> Answer:
+def decode_answer(frame: bytes | bytearray) -> Answer:
     """The answer in a frame. Raises ProtocolError."""
     number, kind, body = _parts(frame, MAX_ANSWER)
     if kind not in tuple(Kind):
@@ -100,7 +107,7 @@ def decode_answer(frame: bytes) -> Answer:
     return Answer(number, Kind(str(kind)), body)
 
 
-def _parts(frame: bytes, limit: int) -> tuple[int, Plain, Plain]:
+def _parts(frame: bytes | bytearray, limit: int) -> tuple[int, Plain, Plain]:
     if len(frame) > limit:
         raise ProtocolError(f"a frame of {len(frame)} bytes: allowed are {limit}")
     try:

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgpack
 import pytest
-import zmq
 
 from rookery.config import load
 from rookery.node import CallTimeout, Client, CommandFailed, ControlError, Node, NoNode
 from rookery.node.blobs import Progress
 from rookery.node.control import place
-from rookery.node.control.protocol import MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call
+from rookery.node.control.door import SPARE_CLIENTS
+from rookery.node.control.protocol import HEAD, MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call, framed
 
 MakeFolder = Callable[..., Path]
 PEER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 NOWHERE = "ab" * 32
+MAX_CALLS = 3  # of the shared node
 
 
 class Raw:
     """A client that says whatever it likes."""
 
     def __init__(self, path: Path) -> None:
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.DEALER)
-        self.socket.linger = 0
-        self.socket.connect(f"ipc://{path}")
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(5)
+        self.socket.connect(str(path))
 
-    def say(self, *frames: bytes) -> None:
-        self.socket.send_multipart(frames)
+    def say(self, frame: bytes) -> None:
+        self.socket.sendall(framed(frame))
 
     def hear(self) -> Answer:
-        assert self.socket.poll(5000), "no answer"
-        return decode_answer(self.socket.recv())
+        (length,) = HEAD.unpack(self.socket.recv(HEAD.size, socket.MSG_WAITALL))
+        return decode_answer(self.socket.recv(length, socket.MSG_WAITALL))
+
+    def ended(self) -> bool:
+        """Whether the node has closed the connection."""
+        with contextlib.suppress(ConnectionError):
+            return self.socket.recv(1) == b""
+        return True
 
     def error(self) -> dict[str, str]:
         answer = self.hear()
@@ -45,12 +54,20 @@ class Raw:
         return answer.body
 
 
+def served_again(client: Client) -> bool:
+    """Whether the node takes clients again, within some seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(CommandFailed):
+            return client.status().pid == os.getpid()
+    return False
+
+
 @pytest.fixture
 def raw(node: Node) -> Iterator[Raw]:
     made = Raw(node.config.control.socket)
     yield made
     made.socket.close()
-    made.context.term()
 
 
 # commands
@@ -185,9 +202,11 @@ def test_nonsense_is_answered_with_an_error(raw: Raw, client: Client, frame: byt
     assert client.status().pid == os.getpid()
 
 
-def test_several_frames_are_nonsense(raw: Raw) -> None:
-    raw.say(encode_call(Call(1, "status", {})), b"more")
-    assert raw.error()["kind"] == "ProtocolError"
+def test_call_in_pieces_and_two_calls_in_one_piece_are_answered(raw: Raw) -> None:
+    calls = b"".join(framed(encode_call(Call(number, "status", {}))) for number in (1, 2))
+    for piece in (calls[:2], calls[2:9], calls[9:]):
+        raw.socket.sendall(piece)
+    assert sorted(raw.hear().number for _ in range(2)) == [1, 2]
 
 
 def test_another_version_is_answered_under_its_number(raw: Raw) -> None:
@@ -198,7 +217,27 @@ def test_another_version_is_answered_under_its_number(raw: Raw) -> None:
 
 
 def test_frame_that_is_too_large_ends_only_its_own_connection(raw: Raw, client: Client) -> None:
-    raw.say(b"\0" * (MAX_CALL + 1))
+    raw.socket.sendall(HEAD.pack(MAX_CALL + 1))
+    assert raw.ended()
+    assert client.status().pid == os.getpid()
+
+
+def test_more_clients_than_may_be_connected_are_told_so(node: Node, client: Client) -> None:
+    crowd = [Raw(node.config.control.socket) for _ in range(MAX_CALLS + SPARE_CLIENTS + 1)]
+    assert crowd[-1].error()["kind"] == "Refused"
+    assert crowd[-1].ended()
+    with pytest.raises(CommandFailed, match="67 clients are connected, which is the limit"):
+        client.status()
+    for each in crowd:
+        each.socket.close()
+    assert served_again(client)
+
+
+def test_client_that_does_not_read_loses_its_answers_and_harms_nobody(raw: Raw, client: Client) -> None:
+    raw.socket.settimeout(0.2)
+    with contextlib.suppress(TimeoutError):
+        for _ in range(100_000):
+            raw.say(encode_call(Call(1, "metrics", {})))
     assert client.status().pid == os.getpid()
 
 
@@ -226,32 +265,42 @@ def test_call_without_a_node_says_so_at_once(tmp_path: Path) -> None:
         client.status()
 
 
-def test_call_that_nobody_answers_times_out(tmp_path: Path) -> None:
-    context = zmq.Context()
-    silent = context.socket(zmq.ROUTER)
-    silent.bind(f"ipc://{tmp_path}/node.sock")
-    with Client(tmp_path / "node.sock", timeout=0.1) as client, pytest.raises(CallTimeout, match=r"within 0\.1 s"):
-        client.status()
-    silent.close(linger=0)
-    context.term()
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[socket.socket]:
+    """Listens where a node would, and does not accept."""
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(tmp_path / "node.sock"))
+        made.listen(1)
+        yield made
 
 
-def test_node_that_answers_nonsense_is_named(tmp_path: Path) -> None:
-    context = zmq.Context()
-    liar = context.socket(zmq.ROUTER)
-    liar.bind(f"ipc://{tmp_path}/node.sock")
+def test_call_that_nobody_answers_times_out(tmp_path: Path, silent: socket.socket) -> None:
+    with Client(tmp_path / "node.sock", timeout=0.1) as client:
+        for _ in range(5):  # until its queue of connections is full, and then
+            with pytest.raises(CallTimeout, match=r"within 0\.1 s"):
+                client.status()
 
+
+@pytest.mark.parametrize("nonsense", [framed(b"nonsense"), b"\xff\xff\xff\xff"])
+def test_node_that_answers_nonsense_is_named(tmp_path: Path, silent: socket.socket, nonsense: bytes) -> None:
     def answer() -> None:
-        client, _frame = liar.recv_multipart()
-        liar.send_multipart([client, b"nonsense"])
+        with silent.accept()[0] as connection:
+            connection.sendall(nonsense)
+            connection.recv(1000)
 
     thread = threading.Thread(target=answer)
     thread.start()
     with Client(tmp_path / "node.sock") as client, pytest.raises(ControlError, match="answered nonsense"):
         client.status()
     thread.join()
-    liar.close(linger=0)
-    context.term()
+
+
+def test_node_that_closes_without_an_answer_is_not_said_to_be_missing(tmp_path: Path, silent: socket.socket) -> None:
+    thread = threading.Thread(target=lambda: silent.accept()[0].close())
+    thread.start()
+    with Client(tmp_path / "node.sock") as client, pytest.raises(ControlError, match="closed the connection"):
+        client.status()
+    thread.join()
 
 
 def test_call_under_way_ends_when_the_node_does(make_folder: MakeFolder) -> None:

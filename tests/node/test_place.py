@@ -1,6 +1,7 @@
 """The rules at the head of `node/control/place.py`, and the door that stands on it."""
 
 import os
+import resource
 import socket
 import stat
 import tempfile
@@ -11,6 +12,7 @@ import pytest
 
 from rookery.node.control import SocketTaken, place
 from rookery.node.control.door import Door
+from rookery.node.control.protocol import HEAD, decode_answer
 
 
 @pytest.fixture
@@ -110,3 +112,22 @@ def test_folder_that_cannot_be_written_is_named(short: Path) -> None:
 def test_nobody_listens_where_nothing_is(short: Path) -> None:
     assert not place.somebody_listens(short / "node.sock")
     assert not place.somebody_listens(long_path(short))
+
+
+def test_client_that_cannot_be_accepted_for_want_of_a_descriptor_is_told_so(door: Door) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(str(door.path))
+        lowest = os.dup(client.fileno())
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            for _ in range(3):
+                door.poll(lambda _client, _frame: None, 1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        (length,) = HEAD.unpack(client.recv(HEAD.size, socket.MSG_WAITALL))
+        assert "no file descriptor left" in str(decode_answer(client.recv(length)).body)
+        assert client.recv(1) == b""
+    assert place.somebody_listens(door.path)
