@@ -4,7 +4,7 @@
   `settle_at_most` after the first.
 * The next set lists every visible member: as secondary if its tags say so, else as primary. Before it the tracker is
   told the new records.
-* One set is under way at a time; what changes meanwhile makes another one.
+* One set is under way at a time; what changes meanwhile makes another one. One that is equal to the last is not sent.
 * After StaleSetId the set is sent again with the newest id + 1. After PeerSetTooLarge the old set stays until the
   next change. Without an answer in time the set is sent again.
 """
@@ -61,6 +61,7 @@ class Feeder:
         self._under_way = False
         self._again = False
         self._new_records: dict[PeerId, PeerRecord] = {}
+        self._last: TrackedPeers | None = None  # that was tracked
 
     def changed(self, record: PeerRecord | None = None) -> None:
         """The list of visible members is another one now; `record` is new in it."""
@@ -89,16 +90,22 @@ class Feeder:
         if self._new_records:
             self._tracker.hint(self._new_records.values())
             self._new_records = {}
-        self._set_id, self._under_way, self._again = id, True, False
         primary, secondary = (
             {record.peer: record.address for record in records if is_secondary(record) is second}
             for second in (False, True)
         )
         peers = TrackedPeers(primary, secondary)
-        self._engine.on_reply(self._tracker.track(id, peers), self._on_tracked, within=_ANSWER_WITHIN)
+        if peers == self._last:
+            self._again = False
+            return
+        self._set_id, self._under_way, self._again = id, True, False
+        reply = self._tracker.track(id, peers)
+        self._engine.on_reply(reply, lambda answer: self._on_tracked(peers, answer), within=_ANSWER_WITHIN)
 
-    def _on_tracked(self, answer: Exception | None) -> None:
+    def _on_tracked(self, peers: TrackedPeers, answer: Exception | None) -> None:
         self._under_way = False
+        if answer is None:
+            self._last = peers
         self._metrics.peer_sets.inc("Tracked" if answer is None else type(answer).__name__)
         match answer:
             case StaleSetId():

@@ -13,8 +13,8 @@ A key that was added is in exactly one state until it is dropped:
   event of one key takes long however many there are; see `table.py` and `pending.py`.
 * Times are monotonic seconds, given as `now` (R4); "never" is `math.inf` (R5).
 * One send: `next` proposes an attempt, its owner asks the peer's bucket and the link, and reports `sent`, `limited` or
-  `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout`; its bucket
-  has given a token for nothing (R3), so it rests for the retry delay. The key goes to the next peer in the same turn.
+  `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout` and rests
+  for the retry delay, though its bucket keeps the token (R3). The key goes to the next peer in the same turn.
 * An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `targets.py`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.

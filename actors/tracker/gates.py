@@ -1,6 +1,7 @@
 """The gate as it should be now: what transport refuses by itself, and what it tells peers that it turns away.
 
-A new version is made only when something in it has changed, and then of the parts that have.
+A new version is made only when something in it is another now, and then of the parts that are: the marks of change
+say where to look, and what is equal there is no change.
 """
 
 from __future__ import annotations
@@ -38,11 +39,17 @@ class Gates:
             gate = replace(gate, registered_ips=table.register.ips if self._registers_ips else None)
         if table.trust_changed or first:
             gate = replace(gate, packets=table.packet_keys)
-        if gate is not self._gate or (told and table.told.changed):
+        table.blocks.changed = table.register.changed = table.trust_changed = False
+        if first or self._differs(gate) or (told and table.told.changed):
             cooling = MappingProxyType(table.told.cooling(now))
-            self._gate = replace(gate, version=gate.version + 1, cooling=cooling, alternatives=table.alternatives(now))
-            table.blocks.changed = table.register.changed = table.trust_changed = table.told.changed = False
+            gate = replace(gate, cooling=cooling, alternatives=table.alternatives(now))
+            table.told.changed = False
+        if first or self._differs(gate):
+            self._gate = replace(gate, version=gate.version + 1)
         return self._gate
+
+    def _differs(self, gate: Gate) -> bool:
+        return gate is not self._gate and gate != self._gate
 
     def alternatives(self, peer: PeerId) -> tuple[PeerRecord, ...]:
         """Whom the gate names to a peer that is turned away."""

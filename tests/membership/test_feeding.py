@@ -100,6 +100,20 @@ def test_member_that_moved_is_tracked_at_its_new_address(world: World) -> None:
     ]
 
 
+def test_member_with_a_new_record_of_the_same_content_makes_no_other_set(world: World) -> None:
+    world.join().meet("bob")
+    world.simulation.run(for_=1)
+    bob = world.record("bob")
+    newer = world.simulation.known.record("bob", str(bob.address), generation=2)
+    world.packet("bob", Gossip(), records=[newer], generation=2)
+    world.simulation.run(for_=1)
+    assert [hint.records for hint in world.peers.received(tracker.Hint)] == [(bob,), (newer,)]
+    assert len(world.tracked) == 1
+    world.meet("carol")
+    world.simulation.run(for_=1)
+    assert [track.id for track in world.tracked] == [1, 2]
+
+
 def test_stale_set_id_is_answered_with_the_newest_and_one(world: World) -> None:
     asked = answer(world, [StaleSetId(1, 41), None, None])
     world.join().meet("bob")

@@ -165,6 +165,16 @@ def test_all_sends_refused_are_repeated_after_the_retry_delay(rig: Any) -> None:
     rig.asked()
 
 
+def test_R3_refused_send_leaves_the_peer_its_tokens(rig: Any) -> None:
+    data = rig.start("bob", request_rate=0.01, request_burst=1)
+    rig.net.feedback(Feedback.REJECTED, transport.Send, times=3)
+    data.fetch(KEY)
+    rig.simulation.run(for_=0.45)  # refused at 0, 0.1 and 0.2 seconds
+    assert rig.count("requests_refused_total") == 3
+    assert rig.count("requests_limited_total") == 0
+    rig.asked()
+
+
 def test_peer_over_our_quota_is_passed_over_at_once_and_not_blamed(rig: Any) -> None:
     data = rig.start("bob", "carol", request_rate=1, request_burst=1)
     data.fetch_all([b"1", b"2", b"3"])

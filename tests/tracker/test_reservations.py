@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rookery.actors.tracker import CannotBlock, StaticPeer, TrackedPeers
 from rookery.actors.tracker.blocks import key_of, twin_of
+from rookery.actors.tracker.directory import Directory
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Direction, Ticket
 from rookery.transport.identity import PeerId, curve_key
@@ -256,6 +258,69 @@ def test_gate_keeps_its_version_while_nothing_changes() -> None:
     connect(d, BOB)
     assert d.gate(0.0) is first
     assert first.version == 1
+
+
+def _track_again(d: Directory) -> None:
+    d.track(2, TrackedPeers({BOB: A}), 0.0)
+
+
+def _block_and_unblock(d: Directory) -> None:
+    d.table.block(CAROL, 10.0, 0.0)
+    d.table.unblock(CAROL, 0.0)
+
+
+def _block_for_longer(d: Directory) -> None:
+    d.table.restore_block(DAVE, 50.0)
+
+
+def _trust_and_distrust(d: Directory) -> None:
+    d.table.trust(CAROL, 0.0)
+    d.table.distrust(CAROL, 0.0)
+
+
+def _trust_where_it_restricts_nobody(d: Directory) -> None:
+    d.table.trust(CAROL, 0.0)
+
+
+def _move_away_and_back(d: Directory) -> None:
+    d.overwrite({BOB: B}, 0.0)
+    d.overwrite({BOB: A}, 0.0)
+
+
+EQUAL = [
+    _track_again,
+    _block_and_unblock,
+    _block_for_longer,
+    _trust_and_distrust,
+    _trust_where_it_restricts_nobody,
+    _move_away_and_back,
+]
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("happens", EQUAL)
+def test_gate_of_equal_content_keeps_its_version(happens: Callable[[Directory], None], told: bool) -> None:
+    d = tracking({BOB: A})
+    d.table.block(DAVE, 10.0, 0.0)
+    connect(d, BOB)  # who was seen lately is named to those who are turned away
+    before = d.gate(0.0, told=True)
+    happens(d)
+    assert d.gate(0.0, told=told) is before
+
+
+def test_gate_after_equal_content_still_follows_the_next_change() -> None:
+    d = tracking({BOB: A})
+    before = d.gate(0.0, told=True)
+    _block_and_unblock(d)
+    d.gate(0.0, told=True)
+    d.table.block(CAROL, 10.0, 0.0)
+    d.overwrite({BOB: B}, 0.0)
+    gate = d.gate(0.0)
+    assert (gate.version, gate.blocked, gate.registered_ips) == (
+        before.version + 1,
+        frozenset({curve_key(CAROL)}),
+        {"10.0.0.2"},
+    )
 
 
 def test_gate_registers_egress_ips_of_peers_that_may_connect() -> None:
