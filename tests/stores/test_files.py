@@ -10,8 +10,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -243,6 +243,67 @@ def test_file_store_owner_with_a_shorter_id_than_the_last_one_is_named_right(fol
     with closing(FileStore(folder)), pytest.raises(StoreLocked) as caught:
         FileStore(folder)
     assert caught.value.pid == os.getpid()
+
+
+@contextmanager
+def forked(work: Callable[[], object]) -> Iterator[None]:
+    """A process that this one forks, that does `work` and then lives until the block ends."""
+    done, finish = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        work()
+        os.write(done[1], b"x")
+        os.close(finish[1])
+        os.read(finish[0], 1)
+        os._exit(0)
+    try:
+        assert os.read(done[0], 1) == b"x"
+        yield
+    finally:
+        for end in (*done, *finish):
+            os.close(end)
+        os.waitpid(pid, 0)
+
+
+def test_file_store_is_free_when_its_owner_has_closed_it_though_a_forked_worker_lives(folder: Path) -> None:
+    store = FileStore(folder)
+    with forked(lambda: None):
+        store.close()
+        with closing(FileStore(folder)) as again:
+            assert again.count() == 0
+
+
+def test_file_store_is_free_when_its_owner_was_killed_though_a_forked_worker_lives(folder: Path) -> None:
+    worker = "import os\nif os.fork() == 0:\n    print('open', flush=True)\n    os.read(0, 1)\n    os._exit(0)\n"
+    command = [sys.executable, "-c", f"{STORE_ALONE}store = FileStore(sys.argv[1])\n{worker}os.kill(os.getpid(), 9)"]
+    with subprocess.Popen([*command, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"open\n"
+        owner.wait()
+        with closing(FileStore(folder)) as store:
+            assert store.count() == 0
+
+
+def test_file_store_stays_its_owners_when_a_forked_process_closes_it_and_ends(folder: Path) -> None:
+    with closing(FileStore(folder)) as store:
+        with forked(store.close):
+            pass
+        with pytest.raises(StoreLocked, match="is in use by this process"):
+            FileStore(folder)
+
+
+@pytest.mark.parametrize("precious", [b"precious", b"1" * 22, b"12 x\n"])
+def test_lock_that_is_a_link_or_another_file_is_refused_and_left_alone(folder: Path, precious: bytes) -> None:
+    folder.mkdir()
+    (folder / "precious").write_bytes(precious)
+    (folder / "lock").symlink_to(folder / "precious")
+    with pytest.raises(StoreError, match=r"cannot open the lock file .*/lock: it is a symbolic link"):
+        FileStore(folder)
+    (folder / "lock").unlink()
+    (folder / "lock").hardlink_to(folder / "precious")
+    with pytest.raises(StoreError, match=r"lock is no lock file: move it away"):
+        FileStore(folder)
+    assert (folder / "precious").read_bytes() == precious
 
 
 def test_file_store_that_cannot_be_prepared_lets_go_of_the_folder(folder: Path) -> None:
