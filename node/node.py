@@ -65,9 +65,11 @@ class Node(Actors):
                 self._start()
         except BaseException as error:
             asked = isinstance(error, EngineGone) and self.runtime.ended.is_set() and self.failure is None
-            self.runtime.stop()
-            self._disk.close()
-            self.stopped.set()
+            try:
+                self.runtime.stop()
+            finally:
+                self._disk.close()
+                self.stopped.set()
             if self.failure is not None:
                 raise fresh(self.failure) from error
             if not asked:
@@ -136,6 +138,7 @@ class Node(Actors):
                 with contextlib.suppress(Exception):  # nobody may be left to say goodbye to
                     self.membership.leave().get(timeout=GOODBYE_WITHIN)
             self.runtime.stop(STOP_WITHIN - GOODBYE_WITHIN)
+            self._disk.close()  # again, for an engine that failed at it
         except runtime.StopTimeout as error:
             self.log.error("the node did not stop in time", error=error)
         finally:

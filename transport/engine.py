@@ -138,14 +138,16 @@ class Engine(Core):
         """Say goodbye to everybody and release the socket."""
         if not hasattr(self, "wire"):
             return
-        for live in list(self.links.by_id.values()):
-            self.streams.drain(live)
-            self.close(live, Reason.SHUTDOWN)
-        for link in list(self.links.packet_routes.values()):
-            self.send_control(link.route, Bye(Reason.SHUTDOWN))
-        for dial in list(self.links.dials.values()):
-            self.dialling.fail(dial, Reason.SHUTDOWN)
-        self.wire.close()
+        try:
+            for live in list(self.links.by_id.values()):
+                self.streams.drain(live)
+                self.close(live, Reason.SHUTDOWN)
+            for link in list(self.links.packet_routes.values()):
+                self.send_control(link.route, Bye(Reason.SHUTDOWN))
+            for dial in list(self.links.dials.values()):
+                self.dialling.fail(dial, Reason.SHUTDOWN)
+        finally:
+            self.wire.close()
 
     @property
     def tickets(self) -> tuple[Ticket, ...]:

@@ -107,11 +107,15 @@ class Engine(runtime.Engine[Mailbox]):
             self.look(watched)
 
     def on_stop(self) -> None:
-        """Let go of sockets and threads."""
-        for watched in self._watched:
-            watched.source.close()
+        """Let go of sockets and threads; what cannot be closed does not keep the rest open."""
+        closing = [(watched.source.name, watched.source.close) for watched in self._watched]
         if self._server is not None:
-            self._server.close()
+            closing.append(("record_listen", self._server.close))
+        for name, close in closing:
+            try:
+                close()
+            except Exception as error:
+                self.log.error("a source could not be closed", source=name, error=error)
 
     def on_wake(self, _message: Wake) -> None:
         for watched in self._watched:
@@ -147,7 +151,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _looked(self, watched: Watched, sight: Sight | Exception) -> None:
         name = watched.source.name
         if isinstance(sight, Exception):
-            self._state(watched, False, str(sight))
+            self._state(watched, False, str(sight) or type(sight).__name__)
         else:
             for failure in sight.failures:
                 self._metrics.records.inc(name, "failed")

@@ -1,14 +1,14 @@
 """Peers of the local network, by mDNS: each node publishes its signed record in the TXT of a service.
 
-* The service is `_rookery._tcp.local.`, an instance named by the peer; the record is cut into values "0", "1", ... of
-  at most 250 bytes, because a TXT string holds 255.
+* The service is `_rookery._tcp.local.`, an instance named by the peer, and so is its host: a label of the DNS holds 63
+  bytes (RFC 1035 section 2.3.4), and names that a system has may be longer, or no label at all.
+* The record is cut into values "0", "1", ... of at most 250 bytes, because a TXT string holds 255.
 * A record whose address only this machine can dial is published on the loopback interface alone.
 * mDNS is anybody's word. A value that is no record of ours is dropped and counted by the engine.
 """
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
@@ -21,6 +21,7 @@ from .sources import Sight
 SERVICE = "_rookery._tcp.local."
 _PIECE = 250  # bytes of a TXT value; its key and the sign between them take the rest
 _PIECES = -(-MAX_RECORD_BYTES // _PIECE)
+_LABEL = 48  # digits of a peer's id
 _ASK_WITHIN = 2000  # milliseconds
 
 
@@ -114,13 +115,13 @@ class Lan:
 def service_of(zeroconf: Any, own: PeerRecord) -> Any:
     """The mDNS service that carries a record with an address. zeroconf: the module."""
     assert own.address is not None
-    endpoint = own.address.endpoint
+    endpoint, name = own.address.endpoint, own.peer.hex()[:_LABEL]
     return zeroconf.ServiceInfo(
         SERVICE,
-        f"{own.peer.hex()[:48]}.{SERVICE}",
+        f"{name}.{SERVICE}",
         port=endpoint.port,
         properties=pieces(own.encode()),
-        server=f"{own.peer.short}-{socket.gethostname().split('.')[0]}.local.",
+        server=f"{name}.local.",
         parsed_addresses=[] if endpoint.ip is None else [str(endpoint.ip)],
     )
 

@@ -125,7 +125,10 @@ class Keeper:
                 self._storage.write(self._batch())
         except StorageError as error:
             self.failed("write", error)
-        self._storage.close()
+        try:
+            self._storage.close()
+        except StorageError as error:
+            self.failed("close", error)
 
     # While it runs ---------------------------------------------------------------------------------------------------
 

@@ -53,8 +53,10 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_stop(self) -> None:
         """End every get. Closing the store also ends what the pool is doing with it."""
-        self._getting.stop()
-        self._store.close()
+        try:
+            self._getting.stop()
+        finally:
+            self._store.close()
 
     def on_put(self, message: Put) -> Reply[BlobKey]:
         """Cut a file, one after the other: large ones would take the whole pool, and nobody be served."""

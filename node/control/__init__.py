@@ -3,7 +3,7 @@
 ::
 
     rookery status ─┐                                       ┌─▶ tracker      block, unblock
-    a script ───────┼─ Client ═════ node.sock ════▶ Engine ┼─▶ blobs        put, get, cancel
+    a script ───────┼─ Client ═════ node.sock ═════▶ Engine ┼─▶ blobs        put, get, cancel
     Cluster ────────┘                                ▲      └─▶ connections  what is open
                                                      └── Mailbox: status, peers, connections, members, wait
 

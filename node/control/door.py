@@ -144,7 +144,10 @@ class Door:
         for end in (self._wake_read, self._wake_write, self._spare):
             if end is not None:
                 end.close()
-        place.leave(self.wanted)
+        try:
+            place.leave(self.wanted)
+        except (SocketTaken, OSError) as error:
+            self._log.warning("the control socket cannot be removed", socket=str(self.wanted), why=str(error))
 
     # Clients ---------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from rookery.actors import tracker
 from rookery.actors.discovery import Found, SourceFailed, SourceRecovered, StaticRecord
 from rookery.actors.discovery.sources import MAX_FOUND, Sight
@@ -171,3 +173,18 @@ def test_stopped_discovery_closes_its_sources(simulation: Any) -> None:
     World(simulation, source)
     simulation.close()
     assert source.closed
+
+
+def test_source_that_cannot_be_closed_is_logged_and_keeps_no_other_open(
+    world: Make, simulation: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stuck(Script):
+        def close(self) -> None:
+            raise ValueError("a label is too long")
+
+    stuck, other = Stuck(Sight(), name="stuck"), Script(Sight(), name="other")
+    world(stuck, other)
+    simulation.stop()
+    assert other.closed
+    assert "a source could not be closed" in caplog.text
+    assert simulation.failure is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,16 @@ def test_lan_publishes_the_signed_record_once_and_again_when_it_is_another(lan: 
     ]
 
 
+def test_names_on_the_lan_fit_into_labels_whatever_the_host_is_called(
+    lan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "h" * 64)
+    here, airs = lan()
+    here.look(record())
+    (service,) = airs[0].services
+    assert max(len(label) for name in (service.name, service.server) for label in name.split(".")) <= 63
+
+
 def test_lan_speaks_on_every_interface_but_loopback_unless_told(lan: Any) -> None:
     here, airs = lan()
     here.look(record())
@@ -157,12 +168,14 @@ def test_lan_without_zeroconf_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.processes
 def test_two_nodes_find_each_other_and_a_newer_record_by_mdns() -> None:
-    """In a network namespace of its own, with nothing but its loopback interface."""
-    script = "ip link set lo up && ip route add 224.0.0.0/4 dev lo && exec $0 -m tests.discovery.lan_of_two"
-    command = ["unshare", "--net", "sh", "-c", script, sys.executable]
+    """In a network namespace of its own, with nothing but its loopback interface, on a host with a long name."""
+    name = f"echo {'h' * 59} > /proc/sys/kernel/hostname"
+    link = "ip link set lo up && ip route add 224.0.0.0/4 dev lo"
+    script = f"{name} && {link} && exec $0 -m tests.discovery.lan_of_two"
+    command = ["unshare", "--net", "--uts", "sh", "-c", script, sys.executable]
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         pytest.skip("no network namespaces here")
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
+    if subprocess.run(["unshare", "--net", "--uts", "true"], capture_output=True, check=False).returncode:
         pytest.skip("network namespaces are not permitted")
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr

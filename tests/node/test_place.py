@@ -131,3 +131,14 @@ def test_client_that_cannot_be_accepted_for_want_of_a_descriptor_is_told_so(door
         assert "no file descriptor left" in str(decode_answer(client.recv(length)).body)
         assert client.recv(1) == b""
     assert place.somebody_listens(door.path)
+
+
+def test_door_whose_place_was_taken_by_something_else_closes_and_leaves_that_alone(
+    short: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = Door(short / "node.sock")
+    door.path.unlink()
+    door.path.write_text("precious")
+    door.close()
+    assert (short / "node.sock").read_text() == "precious"
+    assert "the control socket cannot be removed" in caplog.text
