@@ -86,15 +86,17 @@ class Invariants:
 
     def _look_at(self, engine: Transport) -> None:
         config, links = engine.config, engine.links
-        came_in = {peer for peer, live in links.live.items() if live.link.direction is Direction.IN}
-        inbound = came_in.union(links.joining)
-        if len(inbound) > config.max_inbound:
-            self._broken(engine, f"{len(inbound)} peers came in (allowed: {config.max_inbound})")
-        there = len(inbound.union(links.live, links.dials))
+        there = len({*links.joining, *links.live, *links.dials})
+        if there > config.max_inbound:  # else no need to count who came in
+            came_in = {peer for peer, live in links.live.items() if live.link.direction is Direction.IN}
+            inbound = len(came_in.union(links.joining))
+            if inbound > config.max_inbound:
+                self._broken(engine, f"{inbound} peers came in (allowed: {config.max_inbound})")
         if there > config.max_connections:
             self._broken(engine, f"{there} peers have a link or will (allowed: {config.max_connections})")
-        twice = [ticket for ticket, times in Counter(engine.tickets).items() if times > 1]
-        if twice:
+        tickets = engine.tickets
+        if len(set(tickets)) < len(tickets):
+            twice = [ticket for ticket, times in Counter(tickets).items() if times > 1]
             self._broken(engine, f"two links or handshakes hold {twice}")
         blocked = _blocked(engine)
         left = self._left[engine] = self._left.get(engine, set()).intersection(blocked)

@@ -9,7 +9,7 @@ not handled. A repeated timer goes back into the heap when its message has been 
 from __future__ import annotations
 
 import heapq
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from .message import Message
 
@@ -56,6 +56,7 @@ class Timer:
 
 
 _SMALLEST_SWEEP = 128
+_Entry: TypeAlias = tuple[float, int, int, Timer]
 
 
 class TimerHeap:
@@ -63,13 +64,14 @@ class TimerHeap:
 
     def __init__(self) -> None:
         """An empty heap."""
-        self._heap: list[tuple[float, int, int, Timer]] = []
+        self._heap: list[_Entry] = []
         self._sequence = 0
+        self._discarded = set[Target]()  # whose timers are still in the heap
         self._sweep_at = _SMALLEST_SWEEP
 
     def __len__(self) -> int:
-        """Timers that wait and are not cancelled; O(n)."""
-        return sum(entry[3].live for entry in self._heap)
+        """Timers that wait, are not cancelled and not discarded; O(n)."""
+        return sum(map(self._waits, self._heap))
 
     def add(self, timer: Timer) -> None:
         """Queue a timer at its `deadline`."""
@@ -79,17 +81,19 @@ class TimerHeap:
         heapq.heappush(self._heap, (timer.deadline, timer.rank, self._sequence, timer))
 
     def next_deadline(self) -> float | None:
-        """When the earliest live timer is due, or None when there is none."""
-        heap = self._heap
-        while heap and not heap[0][3].live:
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
-
-    def pop_due(self, now: float) -> Timer | None:
-        """The earliest live timer whose deadline has come, or None."""
+        """When the earliest timer that waits is due, or None when there is none."""
         heap = self._heap
         while heap:
-            if not heap[0][3].live:
+            if self._waits(heap[0]):
+                return heap[0][0]
+            heapq.heappop(heap)
+        return None
+
+    def pop_due(self, now: float) -> Timer | None:
+        """The earliest timer that waits and whose deadline has come, or None."""
+        heap = self._heap
+        while heap:
+            if not self._waits(heap[0]):
                 heapq.heappop(heap)
             elif heap[0][0] <= now:
                 return heapq.heappop(heap)[3]
@@ -98,12 +102,21 @@ class TimerHeap:
         return None
 
     def discard(self, target: Target) -> None:
-        """Forget every timer of one engine; O(n)."""
-        self._heap = [entry for entry in self._heap if entry[3].target is not target]
-        heapq.heapify(self._heap)
+        """Forget every timer of one engine, which adds no more.
+
+        Those of a large heap stay in it until their turn or the next sweep: hundreds of engines may end at once.
+        """
+        self._discarded.add(target)
+        if len(self._heap) <= _SMALLEST_SWEEP:
+            self._sweep()
+
+    def _waits(self, entry: _Entry) -> bool:
+        timer = entry[3]
+        return timer.live and timer.target not in self._discarded
 
     def _sweep(self) -> None:
-        """Drop cancelled timers each time the heap has doubled, so that they cost O(1) amortised."""
-        self._heap = [entry for entry in self._heap if entry[3].live]
+        """Drop who does not wait, each time the heap has doubled, so that they cost O(1) amortised."""
+        self._heap = [entry for entry in self._heap if self._waits(entry)]
         heapq.heapify(self._heap)
+        self._discarded.clear()
         self._sweep_at = max(_SMALLEST_SWEEP, 2 * len(self._heap))

@@ -112,8 +112,13 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_start(self) -> None:
         """Packets and blocks; taking part begins with `join`."""
+        self.runtime.registry.collect(self._observe)
         self._tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self.on_reply(self._transport.receive_packets(self.mailbox), self._on_receiving, within=_ANSWER_WITHIN)
+
+    def _observe(self) -> None:
+        if self._participant is not None:
+            self._metrics.show(self._participant.swim)
 
     def _on_receiving(self, answer: Exception | None) -> None:
         if answer is not None:

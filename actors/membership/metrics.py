@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 
 from ...runtime import Registry
-from .swim import Swim
+from .swim import Counters, Swim
+
+_PROTOCOL = tuple(each.name for each in fields(Counters))
 
 
 class Metrics:
@@ -40,5 +42,5 @@ class Metrics:
         """Bring what the protocol counts up to date."""
         self.backlog.set(swim.updates_backlog())
         self.health.set(swim.health)
-        for kind, total in asdict(swim.counters).items():
-            self.protocol.set(total, kind)
+        for kind in _PROTOCOL:
+            self.protocol.set(getattr(swim.counters, kind), kind)

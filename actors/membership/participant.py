@@ -188,7 +188,6 @@ class Participant:
         if isinstance(timer, RemoveDown):
             self.view.forget(timer.member)
             self._forget(PeerId(timer.member.key))
-        self._metrics.show(self.swim)
 
     def opened(self, record: PeerRecord) -> None:
         """Somebody is connected: who is no member yet is announced to, which ends isolation without waiting."""

@@ -62,6 +62,24 @@ def test_heap_forgets_the_timers_of_one_target_only() -> None:
     assert heap.pop_due(5.0) is other
 
 
+def test_large_heap_forgets_the_timers_of_targets_that_ended_before_and_after_it_is_swept() -> None:
+    heap = TimerHeap()
+    kept = [timer(float(number)) for number in range(300)]
+    gone = [timer(float(number)) for number in range(300)]
+    for each in (*kept, *gone):
+        heap.add(each)
+    for each in gone:
+        heap.discard(each.target)
+    assert len(heap) == 300
+    assert heap.next_deadline() == 0.0
+    assert [heap.pop_due(1e3) for _ in range(100)] == kept[:100]
+    late = [timer(1e3 + number) for number in range(1000)]
+    for each in late:
+        heap.add(each)  # which sweeps
+    assert [heap.pop_due(1e4) for _ in range(1200)] == kept[100:] + late
+    assert heap.pop_due(1e4) is None
+
+
 @pytest.mark.parametrize(("now", "next_deadline"), [(10.0, 11.0), (10.9, 11.0), (11.0, 12.0), (13.5, 14.0)])
 def test_repeated_timer_keeps_its_rhythm_and_skips_what_it_missed(now: float, next_deadline: float) -> None:
     assert timer(10.0, interval=1.0).next(now).deadline == next_deadline
