@@ -84,6 +84,7 @@ class Actors:
             transport=net,
             tracker=peers,
             hard_limit=config.transport.max_connections,
+            me=self.peer,
         )
         start(
             self.maintenance,

@@ -1,13 +1,21 @@
-"""What a caller gives: how an error quotes it."""
+"""What a caller gives: the bounds that hold for it wherever it comes in, and how an error quotes it.
+
+The methods of mailboxes check their arguments with these, in the caller's thread. What comes through the control socket
+or from the command line ends in the same methods, so that it has the same bounds.
+"""
 
 from __future__ import annotations
 
+import math
 import reprlib
+from operator import index
 
 SHOWN = 80
 """Characters of an input that an error repeats."""
 MESSAGE_SHOWN = 500
 """Characters of an actor's message that an error or a log line repeats."""
+MAX_NAME = 256
+"""Characters of a name that somebody gives to something, such as a tag."""
 
 
 class _Shortened(reprlib.Repr):
@@ -38,3 +46,55 @@ def shortened(given: object, limit: int = SHOWN) -> str:
     shown = _Shortened(limit).repr(given)
     most = 12 * limit  # a text may be quoted by 10 characters for each
     return shown if len(shown) <= most else f"{shown[: 3 * limit]}..."
+
+
+def seconds(given: float, what: str, *, infinite: bool = True) -> float:
+    """A length of time above 0 as a float. Raises ValueError for anything else, NaN and bools too.
+
+    what: takes the time, as the subject of the error's sentence. infinite: whether it may be without an end.
+    """
+    try:
+        length = math.nan if isinstance(given, bool) or not isinstance(given, (int, float)) else float(given)
+    except OverflowError:
+        length = math.nan
+    if length > 0 and (infinite or math.isfinite(length)):
+        return length
+    raise ValueError(
+        f"{what} lasts longer than 0 seconds{'' if infinite else ' and has an end'}, not {shortened(given)}"
+    )
+
+
+def whole(given: int, what: str, low: int, high: int | None = None) -> int:
+    """A whole number from `low` to `high`. Raises ValueError for another number, TypeError for what is no whole number.
+
+    what: the subject of the error's sentence. high: None for no upper bound.
+    """
+    if isinstance(given, bool):
+        raise TypeError(f"{what} is a whole number, not {given}")
+    number = index(given)
+    if number < low or (high is not None and number > high):
+        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{what} is {allowed}, not {shortened(number)}")
+    return number
+
+
+def name(given: str, what: str, longest: int = MAX_NAME) -> str:
+    """A text that can be shown, sent and found again: 1 to `longest` characters. Raises ValueError for anything else.
+
+    Lone surrogates, which stand for bytes that are no UTF-8, and NUL are refused. what: the subject of the error's
+    sentence.
+    """
+    if not isinstance(given, str) or not 0 < len(given) <= longest:
+        raise ValueError(f"{what} is a text of 1 to {longest} characters, not {shortened(given)}")
+    if "\0" in given or not is_unicode(given):
+        raise ValueError(f"{what} is a text that UTF-8 can encode, without NUL, not {shortened(given)}")
+    return given
+
+
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can encode it: there is no lone surrogate in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -34,7 +34,7 @@ from . import bump, decay
 from .config import Config
 from .decay import DecayingValue
 from .engine import Engine
-from .errors import LimitTooLow, NoLowWater, NoTracker, TagClosed, TagTaken
+from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker, TagClosed, TagTaken
 from .mailbox import Connected, Counts, Disconnected, Mailbox, PeerConnected, PeerDisconnected
 from .messages import (
     Block,
@@ -92,6 +92,7 @@ __all__ = [
     "GetTagInfo",
     "Info",
     "IsProtected",
+    "IsThisNode",
     "LimitTooLow",
     "Listener",
     "Mailbox",

@@ -16,7 +16,7 @@ Rules:
   count one twice, and a sweep visits only peers that have a tag that was due.
 * A bump of a stranger makes a temporary entry, as a plain tag does. `remove` makes none.
 * A closed tag counts for nothing from that moment: its name is free, and a peer that is looked at has lost its weight.
-* What an application's function raises, or returns that is no whole number, leaves the weight as it is.
+* What an application's function raises, or returns that is no whole number of 32 bits, leaves the weight as it is.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
-from operator import index
 
 from ...transport.identity import PeerId
 from .bump import Bump
 from .decay import Decay, DecayingValue
 from .errors import TagClosed, TagTaken
+from .messages import weight_of
 from .table import Table
 
 _TOLERANCE = 1e-6  # of a resolution: what rounding may take from a time
@@ -139,7 +139,7 @@ class Decayer:
         weight = tag.weights.get(peer)
         before = weight.value if weight is not None else 0
         try:
-            after = index(tag.bump(before, delta))
+            after = weight_of(tag.bump(before, delta))
         except Exception as error:  # the application's function
             self.failures.append(Failure(tag.name, peer, error))
             return
@@ -227,7 +227,7 @@ class Decayer:
             if after is None:
                 self._drop(tag, peer)
                 return
-            after = index(after)
+            after = weight_of(after)
         except Exception as error:  # the application's function
             self.failures.append(Failure(tag.name, peer, error))
             return

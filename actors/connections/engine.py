@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import index
 
 from ... import runtime
 from ...runtime import Message, Reply, Subscribers, Timer
 from ...transport import mailbox as transport
+from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
 from ..tracker import mailbox as tracker
 from .config import Config
 from .decaying import Decaying, DecayTick, SweepMore
-from .errors import LimitTooLow, NoLowWater, NoTracker
+from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker
 from .listeners import Listeners, Told
 from .listing import Listing
 from .mailbox import Connected, Counts, Disconnected, Mailbox, PeerConnected, PeerDisconnected
@@ -47,6 +47,7 @@ from .messages import (
     Unprotect,
     UntagPeer,
     UpsertTag,
+    weight_of,
 )
 from .metrics import Metrics
 from .selection import Mode
@@ -80,16 +81,18 @@ class Engine(runtime.Engine[Mailbox]):
         transport: transport.Mailbox,
         tracker: tracker.Mailbox | None = None,
         hard_limit: int | None = None,
+        me: PeerId | None = None,
         memory: Callable[[], int] = resident,
     ) -> None:
         """transport: where links are closed. It must have this engine's mailbox among its observers.
 
         tracker: where blocks live; without it they are declined.
-        hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it. memory:
-        bytes in use, read on the pool where `memory_limit` is set.
+        hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it. me: this
+        node, which has no connections to itself. memory: bytes in use, read on the pool where `memory_limit` is set.
         """
         super().__init__()
         self._config = config
+        self._me = me
         self._tracker = tracker
         self._metrics = Metrics(self.runtime.registry)
         self._table = Table(
@@ -120,7 +123,7 @@ class Engine(runtime.Engine[Mailbox]):
             Busy: self.on_busy,
             # decaying tags
             RegisterDecayingTag: self._decaying.register,
-            BumpTag: self._decaying.bump,
+            BumpTag: self.on_bump_tag,
             RemoveTag: self._decaying.remove,
             CloseTag: self._decaying.close,
             # blocks
@@ -199,6 +202,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_tag_peer(self, message: TagPeer) -> None:
         """Of a stranger too."""
+        self._check_other(message.peer)
         self._table.tag(message.peer, message.tag, message.weight, self.now())
 
     def on_untag_peer(self, message: UntagPeer) -> None:
@@ -209,14 +213,20 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_upsert_tag(self, message: UpsertTag) -> int | Reply[int]:
         """The function first: what it raises changes nothing."""
+        self._check_other(message.peer)
         try:
-            weight = index(message.function(self._table.weight(message.peer, message.tag)))
+            weight = weight_of(message.function(self._table.weight(message.peer, message.tag)))
         except Exception as error:
             self._metrics.failures.inc("upsert")
             self.log.warning("upsert failed", peer=message.peer.short, tag=message.tag, error=error)
             return Reply.failed(error)
         self._table.tag(message.peer, message.tag, weight, self.now())
         return weight
+
+    def on_bump_tag(self, message: BumpTag) -> None:
+        """Of a stranger too."""
+        self._check_other(message.peer)
+        self._decaying.bump(message)
 
     def on_get_tag_info(self, message: GetTagInfo) -> TagInfo | None:
         """A copy."""
@@ -228,6 +238,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_protect(self, message: Protect) -> None:
         """Known or not."""
+        self._check_other(message.peer)
         self._table.protect(message.peer, message.tag)
 
     def on_unprotect(self, message: Unprotect) -> bool:
@@ -320,6 +331,10 @@ class Engine(runtime.Engine[Mailbox]):
             self.mailbox.tell(message)
 
     # Parts of the handlers -------------------------------------------------------------------------------------------
+
+    def _check_other(self, peer: PeerId) -> None:
+        if peer == self._me:
+            raise IsThisNode(f"{peer} is this node: it has no connections to itself")
 
     def _blocks(self) -> tracker.Mailbox:
         if self._tracker is None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from ...runtime import Declined
 
 
+class IsThisNode(Declined):
+    """The node itself was to be valued or protected. It has no connections to itself, so nothing was changed."""
+
+
 class NoLowWater(Declined):
     """A trim without a target needs a low water mark, and there is none."""
 

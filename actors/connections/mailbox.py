@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from operator import index
 from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Feedback, Message, Overflow, Reply
+from ...runtime import Feedback, Message, Overflow, Reply, arguments
+from ...runtime.arguments import SHOWN, shortened
 from ...transport.address import IP, Subnet
 from ...transport.identity import PeerId
 from ...transport.mailbox import Link
@@ -18,6 +18,7 @@ from ..tracker.mailbox import Blocked, BlockInForce
 from .bump import Bump
 from .decay import Decay
 from .messages import (
+    MAX_WEIGHT,
     Block,
     Busy,
     CheckLimit,
@@ -45,6 +46,7 @@ from .messages import (
     Unprotect,
     UntagPeer,
     UpsertTag,
+    weight_of,
 )
 
 __all__ = [
@@ -106,14 +108,17 @@ EVENTS: tuple[type[Message], ...] = (Counts, Connected, Disconnected, PeerConnec
 class Mailbox(runtime.Mailbox):
     """How the others reach connections.
 
-    Wherever a peer or a tag is given, an empty one raises ValueError; a weight that is no whole number, TypeError.
+    Wherever a peer or a tag is given, ValueError is raised for what is none: a tag is a text of 1 to 256 characters. A
+    weight is a whole number of 32 bits, so that whatever a peer is worth can be sent and shown: ValueError for a larger
+    one, TypeError for what is no whole number. This node itself has no connections to itself: what values or protects
+    it is declined with `IsThisNode`, which the log says of messages that have no answer.
     """
 
     # Tags ------------------------------------------------------------------------------------------------------------
 
     def tag_peer(self, peer: PeerId, tag: str, weight: int) -> Feedback:
         """Give a peer this weight under this tag, in place of any other. The peer need not be connected."""
-        return self.tell(TagPeer(PeerId(peer), _name(tag), index(weight)))
+        return self.tell(TagPeer(PeerId(peer), _name(tag), weight_of(weight)))
 
     def untag_peer(self, peer: PeerId, tag: str) -> Feedback:
         """Take a tag away. Nothing happens if there is none; decaying tags are not touched."""
@@ -123,7 +128,7 @@ class Mailbox(runtime.Mailbox):
         """Set a tag to `function(weight)`; 0 where there is none. The new weight.
 
         The function runs on the connections engine, so it is quick and does not wait; it may tell this mailbox more.
-        What it raises is the reply's error, and the tag is as before; so is a TypeError if it returns no whole number.
+        What it raises is the reply's error, and the tag is as before; so is what is raised for a wrong weight.
         """
         return self.ask(UpsertTag(PeerId(peer), _name(tag), function))
 
@@ -135,10 +140,10 @@ class Mailbox(runtime.Mailbox):
         """Open a tag whose weights change by themselves: `decay` each `interval` seconds, `bump` at each bump.
 
         Both run on the connections engine; `connections.decay` and `connections.bump` have ready-made ones. An interval
-        below `decay_resolution` is raised to it. Fails with TagTaken. Raises ValueError unless the interval is above 0.
+        below `decay_resolution` is raised to it. Fails with TagTaken. Raises ValueError unless the interval is above 0
+        and finite.
         """
-        if not interval > 0:
-            raise ValueError(f"the interval of a decaying tag is above 0 seconds, not {interval}")
+        interval = arguments.seconds(interval, "the interval of a decaying tag", infinite=False)
         return self.ask(RegisterDecayingTag(_name(name), interval, decay, bump))
 
     # Protections and work --------------------------------------------------------------------------------------------
@@ -157,26 +162,27 @@ class Mailbox(runtime.Mailbox):
 
     def busy(self, peer: PeerId, delta: int) -> Feedback:
         """So much more is under way with a peer, less if negative. Who is busy is given up later."""
-        return self.tell(Busy(PeerId(peer), index(delta)))
+        return self.tell(Busy(PeerId(peer), arguments.whole(delta, "what is under way", -MAX_WEIGHT, MAX_WEIGHT)))
 
     # Blocks ----------------------------------------------------------------------------------------------------------
 
     def block_peer(self, peer: PeerId, duration: float | None = None, *, disconnect: bool = True) -> Reply[Blocked]:
         """Refuse a peer, and disconnect it unless told otherwise; see `tracker.block`, which does it.
 
-        duration: seconds, None for the tracker's default, infinite for good. Fails with NoTracker, or as the tracker.
+        duration: seconds, None for at least the tracker's default, infinite for good. Fails with NoTracker, or as the
+        tracker.
         """
         return self._block(PeerId(peer), duration, disconnect)
 
     def block_addr(self, ip: IP | str, duration: float | None = None, *, disconnect: bool = True) -> Reply[Blocked]:
         """The same for everybody from an IP. Raises ValueError for what is none."""
-        return self._block(ip_address(ip), duration, disconnect)
+        return self._block(_ip(ip), duration, disconnect)
 
     def block_subnet(
         self, subnet: Subnet | str, duration: float | None = None, *, disconnect: bool = True
     ) -> Reply[Blocked]:
         """The same for everybody from a network, as `10.0.0.0/24`. Raises ValueError for what is none."""
-        return self._block(ip_network(subnet), duration, disconnect)
+        return self._block(_network(subnet), duration, disconnect)
 
     def unblock_peer(self, peer: PeerId) -> Reply[bool]:
         """End the block of a peer; False if there was none."""
@@ -184,19 +190,19 @@ class Mailbox(runtime.Mailbox):
 
     def unblock_addr(self, ip: IP | str) -> Reply[bool]:
         """End the block of an IP; False if there was none."""
-        return self.ask(Unblock(ip_address(ip)))
+        return self.ask(Unblock(_ip(ip)))
 
     def unblock_subnet(self, subnet: Subnet | str) -> Reply[bool]:
         """End the block of a network; False if there was none."""
-        return self.ask(Unblock(ip_network(subnet)))
+        return self.ask(Unblock(_network(subnet)))
 
     def blocks(self) -> Reply[tuple[BlockInForce, ...]]:
         """Every block in force."""
         return self.ask(GetBlocks())
 
     def _block(self, target: PeerId | IP | Subnet, duration: float | None, disconnect: bool) -> Reply[Blocked]:
-        if duration is not None and not duration > 0:
-            raise ValueError(f"a block lasts longer than 0 seconds, not {duration}")
+        if duration is not None:
+            duration = arguments.seconds(duration, "a block")
         return self.ask(Block(target, duration, disconnect))
 
     # Trims -----------------------------------------------------------------------------------------------------------
@@ -226,8 +232,8 @@ class Mailbox(runtime.Mailbox):
         return self.ask(Close())
 
     def check_limit(self, limit: int) -> Reply[None]:
-        """Fails with LimitTooLow if so many connections are fewer than the high water mark."""
-        return self.ask(CheckLimit(limit))
+        """Fails with LimitTooLow if so many connections are fewer than the high water mark; ValueError below 0."""
+        return self.ask(CheckLimit(arguments.whole(limit, "a limit of connections", 0)))
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
@@ -270,12 +276,26 @@ class Mailbox(runtime.Mailbox):
 
 
 def _name(tag: str) -> str:
-    if not tag:
-        raise ValueError("a tag has a name, not ''")
-    return tag
+    return arguments.name(tag, "a tag")
 
 
 def _target(target: int | None) -> int | None:
-    if target is not None and target < 0:
-        raise ValueError(f"a target of connections is at least 0, not {target}")
-    return target
+    return None if target is None else arguments.whole(target, "a target of connections", 0)
+
+
+def _ip(given: IP | str) -> IP:
+    try:
+        ip = ip_address(given)
+    except ValueError:
+        ip = None
+    if ip is None or getattr(ip, "scope_id", None) is not None:
+        raise ValueError(f"{shortened(given)} is no IP: allowed is one such as 10.0.0.1, without a scope")
+    return ip
+
+
+def _network(given: Subnet | str) -> Subnet:
+    try:
+        return ip_network(given)
+    except ValueError as error:
+        why = "" if isinstance(given, str) and len(given) > SHOWN else f" ({error})"
+        raise ValueError(f"{shortened(given)} is no network: allowed is one such as 10.0.0.0/24{why}") from None

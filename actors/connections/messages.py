@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import index
 from typing import TYPE_CHECKING, Protocol
 
 from ... import runtime
-from ...runtime import Feedback, Message, Reply, Request
+from ...runtime import Feedback, Message, Reply, Request, arguments
 from ...transport.address import IP, Subnet
 from ...transport.identity import PeerId
 from ...transport.mailbox import Link
@@ -20,6 +19,15 @@ from .errors import TagClosed
 
 if TYPE_CHECKING:
     from .mailbox import Mailbox
+
+MAX_WEIGHT = 2**31 - 1
+"""A weight is from -2**31 + 1 to this, so that no sum of weights that fits into memory has more than 64 bits."""
+
+
+def weight_of(given: int) -> int:
+    """A weight. Raises ValueError for one with more than 32 bits, TypeError for what is no whole number."""
+    return arguments.whole(given, "a weight", -MAX_WEIGHT, MAX_WEIGHT)
+
 
 # Tags and protections ------------------------------------------------------------------------------------------------
 
@@ -158,7 +166,7 @@ class DecayingTag:
         What was bumped before `close` is handled before it, so nothing of it is left behind.
         """
         self._check_open()
-        return self._mailbox.tell(BumpTag(self._id, PeerId(peer), index(delta)))
+        return self._mailbox.tell(BumpTag(self._id, PeerId(peer), weight_of(delta)))
 
     def remove(self, peer: PeerId) -> Feedback:
         """Take the tag from a peer; nothing happens if it has none. Raises TagClosed after `close`."""

@@ -31,6 +31,7 @@ from .config import Config, StaticPeer
 from .engine import Engine
 from .errors import (
     CannotBlock,
+    CannotTrust,
     IllegalTransition,
     NotInEffect,
     NotStored,
@@ -91,6 +92,7 @@ __all__ = [
     "BookUnusable",
     "Candidates",
     "CannotBlock",
+    "CannotTrust",
     "Config",
     "Dial",
     "DialResult",

@@ -1,7 +1,7 @@
 """Who is blocked, and until when: peers, IPs and networks, each in a list of its own.
 
 * A block of a peer is of its CURVE key: two ids that are each other's negative share one, and are blocked together.
-* Blocking again while a block lasts changes nothing; after its end it starts a full new period.
+* Blocking again while a block lasts gives it another end; who is blocked is then the same as before.
 * A block whose time has come is over, also before anybody took it away.
 * Ending one block ends no other: a peer stays blocked when its IP is not any more, and the other way round.
 * It knows nothing of records, so it outlives them.
@@ -20,6 +20,7 @@ from ...transport.subnets import SubnetSet, network_at
 from .targets import Target
 
 FOREVER = float("inf")
+_SMALLEST_SWEEP = 128
 
 
 def key_of(peer: PeerId) -> bytes:
@@ -85,12 +86,15 @@ class Blocks:
 
     # Questions -------------------------------------------------------------------------------------------------------
 
+    def get(self, target: Target, now: float) -> Block | None:
+        """This very block, which of a peer may be its twin's; None if there is none or it is over."""
+        block = self._get(target) if self else None
+        return block if block is not None and block.until > now else None
+
     def until(self, target: Target, now: float) -> float | None:
         """When this very block ends, monotonic seconds; None if there is none."""
-        if not self:
-            return None
-        block = self._get(target)
-        return block.until if block is not None and block.until > now else None
+        block = self.get(target, now)
+        return None if block is None else block.until
 
     def ip_until(self, ip: IP | None, now: float) -> float | None:
         """When the last block ends that holds this IP, by itself or with its network; None if none does."""
@@ -102,8 +106,8 @@ class Blocks:
     # Changes ---------------------------------------------------------------------------------------------------------
 
     def add(self, target: Target, until: float) -> None:
-        """Block until then, instead of what was there. Raises ValueError for an id that is no valid public key."""
-        block = Block(target, until)
+        """Block until then, also who is blocked already. Raises ValueError for an id that is no valid public key."""
+        block, before = Block(target, until), self._get(target)
         if isinstance(target, PeerId):
             self._curve_keys[key_of(target)] = curve_key(target)
             self._peers[key_of(target)] = block
@@ -112,7 +116,10 @@ class Blocks:
             self._subnets[target] = block
         else:
             self._ips[target] = block
-        self.changed = True
+        self.changed = self.changed or before is None
+        if len(self._expiries) > 2 * len(self) + _SMALLEST_SWEEP:  # of blocks that have another end by now
+            self._expiries = [item for item in self._expiries if self._is_current(item)]
+            heapq.heapify(self._expiries)
         self._serial += 1
         heapq.heappush(self._expiries, (until, self._serial, target))
 

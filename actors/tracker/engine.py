@@ -9,7 +9,7 @@ from ...runtime import Reply, Subscribers
 from ...transport import gatekeeper
 from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
-from ...transport.identity import PeerId
+from ...transport.identity import PeerId, possible_curve_key
 from ...transport.mailbox import Closed
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Opened as LinkOpened
@@ -19,7 +19,7 @@ from .book import network_number
 from .config import Config
 from .directory import Changes, Directory, Tracked
 from .effects import Effects, ExpireBlocks, TellPeers
-from .errors import PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .errors import CannotTrust, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from .hints import Learned
 from .info import PeerInfo, knowing
 from .keeper import Flush, Keeper, LookAtClock
@@ -64,7 +64,7 @@ from .sets import PeerSet, TrackedPeers
 from .slicing import Slices
 from .steps import Steps
 from .storage import Storage
-from .targets import Target, canonical
+from .targets import Target
 
 T = TypeVar("T")
 _NOT_NOW = frozenset({Reason.COOLDOWN})  # refusals after which another peer would do
@@ -201,9 +201,10 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_block(self, message: Block) -> Reply[Blocked]:
         duration = self._config.block_duration if message.duration is None else message.duration
-        steps = self._table.blocking(message.target, duration, self.now())
-        target, disconnect = canonical(message.target), message.disconnect
-        return self._slices.run(steps, lambda done: self._blocked(target, *done, disconnect=disconnect))
+        at_least = message.at_least or message.duration is None
+        steps = self._table.blocking(message.target, duration, self.now(), at_least=at_least)
+        disconnect = message.disconnect
+        return self._slices.run(steps, lambda done: self._blocked(*done, disconnect=disconnect))
 
     def _blocked(self, target: Target, until: float, new: bool, *, disconnect: bool) -> Reply[Blocked]:
         unix = self._unix(until)
@@ -239,6 +240,10 @@ class Engine(runtime.Engine[Mailbox]):
         return self._slices.run(knowing(self._table, self.now(), lambda at: round(at + offset, 3)), lambda found: found)
 
     def on_trust(self, message: Trust) -> Reply[bool]:
+        if self._table.is_me(message.peer):
+            raise CannotTrust(message.peer, "it is this node")
+        if possible_curve_key(message.peer) is None:
+            raise CannotTrust(message.peer, "nobody can own this id")
         return self._effects.take((), self._table.trust(message.peer, self.now()), stored=True)
 
     def on_distrust(self, message: Distrust) -> Reply[bool]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from ... import runtime
+from ...transport.identity import PeerId
 from .targets import Target
+
+MAX_SET_ID = 2**64 - 1
+"""The highest id that a peer set can have."""
 
 
 class StaleSetId(runtime.Declined):
@@ -11,7 +15,8 @@ class StaleSetId(runtime.Declined):
 
     def __init__(self, id: int, newest: int) -> None:
         """id: the refused one."""
-        super().__init__(f"peer set {id} is not newer than {newest}: allowed is {newest + 1} or more")
+        allowed = f"allowed is {newest + 1} or more" if newest < MAX_SET_ID else "there is no higher id"
+        super().__init__(f"peer set {id} is not newer than {newest}: {allowed}")
         self.id = id
         self.newest = newest
 
@@ -37,6 +42,15 @@ class CannotBlock(runtime.Declined):
         """why: what is wrong with the id."""
         super().__init__(f"{target} cannot be blocked: {why}")
         self.target = target
+
+
+class CannotTrust(runtime.Declined):
+    """Trust in this node itself, or in an id that nobody can own. Nothing was changed."""
+
+    def __init__(self, peer: PeerId, why: str) -> None:
+        """why: what is wrong with the id."""
+        super().__init__(f"{peer} cannot be trusted: {why}")
+        self.peer = peer
 
 
 class NotInEffect(runtime.Declined):

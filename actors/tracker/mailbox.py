@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
+from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.address import IP, Address, Subnet
 from ...transport.gatekeeper import Claim, Ticket, Verdict
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .book import network_number
+from .errors import MAX_SET_ID
 from .info import PeerInfo
 from .sets import Addresses, PeerSet, TrackedPeers
-from .targets import Target
+from .targets import Target, canonical
 
 # Events --------------------------------------------------------------------------------------------------------------
 
@@ -39,7 +40,7 @@ class DialableChanged(Message):
 
 @dataclass(frozen=True, slots=True)
 class PeerBlocked(Message):
-    """A block begins. until: unix seconds, infinite for one that only `unblock` ends."""
+    """A block begins, or has another end now. until: unix seconds, infinite for one that only `unblock` ends."""
 
     peer: PeerId
     until: float
@@ -54,7 +55,7 @@ class PeerUnblocked(Message):
 
 @dataclass(frozen=True, slots=True)
 class IpBlocked(Message):
-    """A block of an IP or a network begins. until: unix seconds, infinite for one that only `unblock` ends."""
+    """A block of an IP or a network begins, or has another end now. until: as in `PeerBlocked`."""
 
     target: IP | Subnet
     until: float
@@ -137,11 +138,15 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Block(Request[Blocked]):
-    """Refuse, and disconnect. duration: seconds, infinite for good, None for `block_duration`."""
+    """Refuse, and disconnect. duration: seconds, infinite for good, None for at least `block_duration`.
+
+    at_least: a block in force that ends later keeps its end.
+    """
 
     target: Target
     duration: float | None = None
     disconnect: bool = True
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,18 +284,24 @@ class Mailbox(runtime.Mailbox):
     def track(self, id: int, peers: TrackedPeers | Addresses) -> Reply[None]:
         """Make `peers` the newest set; a plain mapping lists primaries. Resolves when it has taken effect.
 
-        Fails with StaleSetId, PeerSetTooLarge or SourceIsStatic and nothing changed; with NotInEffect if transport did
-        not confirm in time.
+        id: 0 to 2**64 - 1. An empty set tracks nobody. A peer in both parts is primary. This node itself may be listed,
+        which changes nothing for it. Raises ValueError for another id, and for what is no peer or no address. Fails
+        with StaleSetId, PeerSetTooLarge or SourceIsStatic and nothing changed; with NotInEffect if transport did not
+        confirm in time.
         """
-        return self.ask(Track(id, TrackedPeers.of(peers)))
+        return self.ask(Track(_set_id(id), TrackedPeers.of(peers)))
 
     def overwrite(self, peers: Mapping[PeerId, Address]) -> Reply[Overwritten]:
-        """Change addresses of tracked peers in place. Resolves when no link to an old address is left; see `track`."""
-        return self.ask(Overwrite(tuple(sorted(peers.items(), key=lambda item: item[0]))))
+        """Change addresses of tracked peers in place. Resolves when no link to an old address is left; see `track`.
+
+        Nothing happens without peers. Raises ValueError for what is no peer or no address.
+        """
+        known = TrackedPeers(peers).primary.items()
+        return self.ask(Overwrite(tuple((peer, _address(peer, address)) for peer, address in known)))
 
     def peer_set(self, id: int) -> Reply[PeerSet | None]:
-        """The set with this id; None if it is not among the newest ones."""
-        return self.ask(GetPeerSet(id))
+        """The set with this id; None if it is not among the newest ones. Raises ValueError for what can be no id."""
+        return self.ask(GetPeerSet(_set_id(id)))
 
     def subscribe(self, mailbox: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
         """Tell `mailbox` events of these kinds, by default PeerSetUpdate: the newest at once, then each in order.
@@ -307,24 +318,29 @@ class Mailbox(runtime.Mailbox):
         mailbox.require(*wanted)
         return self.tell(Subscribe(mailbox, wanted))
 
-    def block(self, target: Target, duration: float | None = None, *, disconnect: bool = True) -> Reply[Blocked]:
-        """Disconnect and refuse a peer, an IP or a network of IPs, for `duration` seconds.
+    def block(
+        self, target: Target, duration: float | None = None, *, disconnect: bool = True, at_least: bool = False
+    ) -> Reply[Blocked]:
+        """Disconnect and refuse a peer, an IP or a network of IPs, for `duration` seconds from now.
 
-        Default is `block_duration`; infinite is for good. A block in force keeps its end. Resolves when nothing of whom
-        it concerns is delivered any more and the block is stored; without `disconnect`, open connections stay until
-        they end, and no other is let in. Fails with CannotBlock, NotInEffect or NotStored. Raises ValueError for a
-        duration that is not above 0.
+        Infinite is for good. A block in force ends then too, earlier or later than before. With `at_least`, as for
+        blocks that no operator asked for, it keeps its end if that is later; so it does without a `duration`, which is
+        then at least `block_duration`. Resolves when nothing of whom it concerns is delivered any more and the block is
+        stored; without `disconnect`, open connections stay until they end, and no other is let in. Fails with
+        CannotBlock, NotInEffect or NotStored. Raises ValueError for what can be no target, and for a duration that is
+        not above 0.
         """
-        if duration is not None and not duration > 0:
-            raise ValueError(f"a block lasts longer than 0 seconds, not {duration}")
-        return self.ask(Block(target, duration, disconnect))
+        target = canonical(target)
+        if duration is not None:
+            duration = arguments.seconds(duration, "a block")
+        return self.ask(Block(target, duration, disconnect, at_least))
 
     def unblock(self, target: Target) -> Reply[bool]:
         """End the block of this very target; False if there was none. Resolves when that is in effect and stored.
 
         Blocks of a peer, of its IP and of its network are apart: ending one ends no other.
         """
-        return self.ask(Unblock(target))
+        return self.ask(Unblock(canonical(target)))
 
     def blocks(self) -> Reply[tuple[BlockInForce, ...]]:
         """Every block in force: of peers, then of IPs, then of networks, each oldest first."""
@@ -339,12 +355,15 @@ class Mailbox(runtime.Mailbox):
         return self.ask(GetKnown())
 
     def trust(self, peer: PeerId) -> Reply[bool]:
-        """Trust a peer: it is dialled first, and `private` lets it in. False if it was trusted. It ends no block."""
-        return self.ask(Trust(peer))
+        """Trust a peer: it is dialled first, and `private` lets it in. False if it was trusted. It ends no block.
+
+        Fails with CannotTrust for this node itself and for an id that nobody can own.
+        """
+        return self.ask(Trust(PeerId(peer)))
 
     def distrust(self, peer: PeerId) -> Reply[bool]:
         """End the trust; False if there was none. In `private` the peer is disconnected."""
-        return self.ask(Distrust(peer))
+        return self.ask(Distrust(PeerId(peer)))
 
     def hint(self, records: Iterable[PeerRecord], source: PeerId | None = None) -> Feedback:
         """Records from the network; source: the peer that named them, whose share of the book is bounded.
@@ -358,8 +377,9 @@ class Mailbox(runtime.Mailbox):
     ) -> Reply[Candidates]:
         """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum). avoid: see `Dialable`.
 
-        Raises ValueError for a network of another size.
+        Raises ValueError for a network of another size, and for a limit below 0.
         """
+        limit = arguments.whole(limit, "the number of peers to dial", 0)
         subnets = frozenset(avoid)
         for each in subnets:
             network_number(each)
@@ -367,7 +387,7 @@ class Mailbox(runtime.Mailbox):
 
     def dial(self, peer: PeerId) -> Reply[DialResult]:
         """Connect to a peer; answered when that has succeeded or failed."""
-        return self.ask(Dial(peer))
+        return self.ask(Dial(PeerId(peer)))
 
     def admit(self, claim: Claim) -> Reply[Verdict]:
         """See `transport.gatekeeper.Gatekeeper`."""
@@ -376,6 +396,16 @@ class Mailbox(runtime.Mailbox):
     def released(self, ticket: Ticket, reason: Reason) -> Feedback:
         """See `transport.gatekeeper.Gatekeeper`."""
         return self.tell(Released(ticket, reason))
+
+
+def _set_id(id: int) -> int:
+    return arguments.whole(id, "the id of a peer set", 0, MAX_SET_ID)
+
+
+def _address(peer: PeerId, address: Address | None) -> Address:
+    if address is None:
+        raise ValueError(f"{peer} is to have an address")
+    return address
 
 
 EVENTS: tuple[type[Message], ...] = (

@@ -114,7 +114,7 @@ class Reader:
                 return
             if target in self._keeper.journal.blocks:
                 return
-            yield from self._keeper.table.blocking(target, until - now, now)
+            yield from self._keeper.table.blocking(target, until - now, now, at_least=True)
             self._keeper.journal.blocks.pop(target, None)  # it stands there
         except (ValueError, CannotBlock) as error:
             self._keeper.metrics.read.inc("spoiled")

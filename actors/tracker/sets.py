@@ -1,7 +1,8 @@
 """Peer sets: what `track` takes, what readers get, and the window of the newest ones.
 
-* A set has two parts. A peer in both is primary, with its primary address.
-* Ids strictly increase; gaps are fine. The window holds the newest few; older ones are evicted, lowest id first.
+* A set has two parts. A peer in both is primary, with its primary address. A set may be empty: nobody is tracked then.
+* Ids strictly increase, from 0 to 2**64 - 1; gaps are fine. The window holds the newest few; older ones are evicted,
+  lowest id first.
 * Sets hold names only. Addresses belong to the peers, and the newest set's win.
 * Over the whole window, a peer that is primary in any set is primary.
 """
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ...runtime.arguments import shortened
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from .errors import StaleSetId
@@ -27,13 +29,16 @@ Addresses = Mapping[PeerId, Address | None]
 class TrackedPeers:
     """What to track: peers and where they are. None for an address: the peer's own record will tell.
 
-    Both mappings are copied, in order of the peers, so changing them afterwards changes nothing.
+    A peer in both is primary. Both mappings are copied, in order of the peers, so changing them afterwards changes
+    nothing. Raises ValueError for what is no peer or no address.
     """
 
     primary: Addresses
     secondary: Addresses = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check(self.primary)
+        _check(self.secondary)
         primary = {peer: self.primary[peer] for peer in sorted(self.primary)}
         secondary = {peer: self.secondary[peer] for peer in sorted(self.secondary) if peer not in primary}
         object.__setattr__(self, "primary", MappingProxyType(primary))
@@ -48,6 +53,14 @@ class TrackedPeers:
         """Different peers, this node included."""
         listed = me in self.primary or me in self.secondary
         return len(self.primary) + len(self.secondary) + (not listed)
+
+
+def _check(listed: Addresses) -> None:
+    for peer, address in listed.items():
+        if not isinstance(peer, PeerId):
+            raise ValueError(f"{shortened(peer)} is no PeerId")  # noqa: TRY004
+        if address is not None and not isinstance(address, Address):
+            raise ValueError(f"the address of {peer} is an Address or None, not {shortened(address)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,16 +174,23 @@ class Table:
         self.trust_changed = True
         self.journal.trusts(peer)
 
-    def blocking(self, target: Target, duration: float, now: float) -> Steps[tuple[float, bool]]:
-        """Block somebody, known or not: until when, and whether that is new. Raises CannotBlock."""
-        target = canonical(target)
-        until = self.blocks.until(target, now)
-        if until is not None:
-            return until, False
-        self.restore_block(target, now + duration)
+    def blocking(
+        self, target: Target, duration: float, now: float, *, at_least: bool = False
+    ) -> Steps[tuple[Target, float, bool]]:
+        """Block somebody, known or not: whom (of a peer: it or its twin), until when, and whether that is new.
+
+        at_least: a later end that is in force stays. Raises CannotBlock.
+        """
+        target, until = canonical(target), now + duration
+        block = self.blocks.get(target, now)
+        if block is not None:
+            target = block.target  # what the book calls it: its twin's block is the same one
+            if block.until == until or (at_least and block.until > until):
+                return target, block.until, False
+        self.restore_block(target, until)
         self.journal.block(target)
         yield from self._settle_behind(target, now)
-        return now + duration, True
+        return target, until, True
 
     def unblocking(self, target: Target, now: float) -> Steps[Target | None]:
         """End a block; what was blocked (of a peer: it or its twin), None if there was no such block."""
@@ -204,9 +211,11 @@ class Table:
             yield 1
         return over
 
-    def block(self, target: Target, duration: float, now: float) -> tuple[float, bool]:
+    def block(
+        self, target: Target, duration: float, now: float, *, at_least: bool = False
+    ) -> tuple[Target, float, bool]:
         """`blocking`, all at once."""
-        return run(self.blocking(target, duration, now))
+        return run(self.blocking(target, duration, now, at_least=at_least))
 
     def unblock(self, target: Target, now: float) -> Target | None:
         """`unblocking`, all at once."""

@@ -31,13 +31,20 @@ def parse_target(text: str) -> Target:
 
 
 def canonical(target: Target) -> Target:
-    """The one form of a target: IPv4-mapped IPv6 as the IPv4 it stands for, a network of one IP as that IP."""
+    """The one form of a target: IPv4-mapped IPv6 as the IPv4 it stands for, a network of one IP as that IP.
+
+    Raises ValueError for what is none, and for an IP with a scope (`fe80::1%eth0`).
+    """
     match target:
+        case IPv6Address(scope_id=str()):
+            raise ValueError(f"{target}: the scope of an IP means something on one machine only")
         case IPv4Address() | IPv6Address():
             return canonical_ip(target)
         case IPv6Network() if (mapped := target.network_address.ipv4_mapped) is not None and target.prefixlen >= 96:
             return canonical(IPv4Network((mapped, target.prefixlen - 96)))
         case IPv4Network() | IPv6Network() if target.num_addresses == 1:
             return target.network_address
-        case _:
+        case PeerId() | IPv4Network() | IPv6Network():
             return target
+        case _:
+            raise ValueError(f"{shortened(target)} cannot be blocked: allowed is a PeerId, an IP or a network of IPs")

@@ -61,11 +61,12 @@ def test_block_of_what_cannot_be_blocked_is_refused_at_the_door(doors: tuple[Any
     askings: list[Callable[[], object]] = [
         lambda: conns.block_peer(b""),
         lambda: conns.block_addr("ten"),
+        lambda: conns.block_addr("fe80::1%eth0"),
         lambda: conns.block_subnet("10.0.0.1/24"),
         lambda: conns.block_peer(peer_of(1), 0.0),
     ]
     for ask in askings:
-        with pytest.raises(ValueError, match="peer id|does not appear|host bits|longer than 0"):
+        with pytest.raises(ValueError, match="peer id|is no IP|host bits|longer than 0"):
             ask()
 
 

@@ -13,11 +13,15 @@ from rookery.actors.connections import (
     Connected,
     Counts,
     Disconnected,
+    IsThisNode,
     LimitTooLow,
     PeerConnected,
     PeerDisconnected,
     TagInfo,
+    bump,
+    decay,
 )
+from rookery.actors.connections.messages import MAX_WEIGHT
 from rookery.runtime import EngineGone, Feedback, UnhandledMessage
 from rookery.transport import mailbox as transport
 from rookery.transport.reasons import Reason
@@ -212,14 +216,72 @@ def test_C8_empty_peers_are_refused_at_the_door(around: Around, name: str) -> No
 
 @pytest.mark.parametrize("name", list(ASKINGS)[:6])
 def test_C5_empty_names_are_refused_at_the_door(around: Around, name: str) -> None:
-    with pytest.raises(ValueError, match="a tag has a name"):
+    with pytest.raises(ValueError, match="a tag is a text of 1 to 256 characters, not ''"):
         ASKINGS[name](around.conns, peer_of(1), "")
 
 
 def test_weight_that_is_no_whole_number_is_refused_at_the_door(around: Around) -> None:
-    weight: Any = 0.5
-    with pytest.raises(TypeError):
+    for weight in (0.5, True, "1", None):
+        with pytest.raises(TypeError):
+            around.conns.tag_peer(peer_of(1), "a", weight)
+
+
+@pytest.mark.parametrize("weight", [2**31, -(2**31), 2**64, -(10**5000)], ids=["33 bits", "below", "65 bits", "huge"])
+def test_weight_of_more_than_32_bits_is_refused_wherever_it_comes_from(around: Around, weight: int) -> None:
+    around.conns.tag_peer(peer_of(1), "a", 7)
+    with pytest.raises(ValueError, match="a weight is from"):
         around.conns.tag_peer(peer_of(1), "a", weight)
+    with pytest.raises(ValueError, match="a weight is from"):
+        around.conns.upsert_tag(peer_of(1), "a", lambda _before: weight).get(timeout=1)
+    decaying = around.conns.register_decaying_tag("d", 1.0, lambda *_: weight, lambda *_: weight).get(timeout=1)
+    decaying.bump(peer_of(1), 1)
+    with pytest.raises(ValueError, match="a weight is from"):
+        decaying.bump(peer_of(1), weight)
+    around.simulation.run(for_=5.0)
+    info = around.conns.get_tag_info(peer_of(1)).get(timeout=1)
+    assert info is not None
+    assert (info.value, info.tags) == (7, {"a": 7})
+
+
+def test_bumps_never_sum_to_a_weight_that_cannot_be_sent(around: Around) -> None:
+    tag = around.conns.register_decaying_tag("d", 1.0, decay.none(), bump.sum_unbounded()).get(timeout=1)
+    for _ in range(3):
+        tag.bump(peer_of(1), MAX_WEIGHT)
+    info = around.conns.get_tag_info(peer_of(1)).get(timeout=1)
+    assert info is not None
+    assert info.value == MAX_WEIGHT
+    assert around.counted("application_failures_total", "decaying_tag") == 2
+
+
+@pytest.mark.parametrize("tag", ["a" * 257, "a\0b", "\udcff", 7, None, b"a"])
+def test_name_that_cannot_be_shown_or_sent_is_refused_at_the_door(around: Around, tag: Any) -> None:
+    with pytest.raises(ValueError, match="a tag is a text"):
+        around.conns.protect(peer_of(1), tag)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda conns: conns.trim_open_connections(-1),
+        lambda conns: conns.force_trim(-1),
+        lambda conns: conns.check_limit(-1),
+    ],
+)
+def test_number_of_connections_below_0_is_refused_at_the_door(around: Around, ask: Callable[[Any], object]) -> None:
+    with pytest.raises(ValueError, match="is at least 0, not -1"):
+        ask(around.conns)
+
+
+def test_node_itself_is_neither_valued_nor_protected(simulation: Any) -> None:
+    around = Around(simulation, me=peer_of(9))
+    tag = around.conns.register_decaying_tag("d", 1.0, decay.none(), bump.sum_unbounded()).get(timeout=1)
+    around.conns.protect(peer_of(9), "a")
+    around.conns.tag_peer(peer_of(9), "a", 5)
+    tag.bump(peer_of(9), 5)
+    with pytest.raises(IsThisNode, match="is this node"):
+        around.conns.upsert_tag(peer_of(9), "a", abs).get(timeout=1)
+    assert not around.conns.is_protected(peer_of(9)).get(timeout=1)
+    assert around.conns.get_tag_info(peer_of(9)).get(timeout=1) is None
 
 
 # Protections

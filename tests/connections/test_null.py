@@ -47,7 +47,7 @@ def test_null_manager_trims_nothing_and_has_no_limit(null: NullConnectionManager
 
 
 def test_null_manager_refuses_what_the_real_one_refuses(null: NullConnectionManager) -> None:
-    with pytest.raises(ValueError, match="a tag has a name"):
+    with pytest.raises(ValueError, match="a tag is a text of 1"):
         null.tag_peer(peer_of(1), "", 1)
     with pytest.raises(TagClosed, match="no decaying tags"):
         null.register_decaying_tag("a", 1.0, decay.none(), bump.overwrite()).get(timeout=0)

@@ -61,7 +61,7 @@ def test_script_protects_and_unprotects_by_name(client: Client, node: Node) -> N
 @pytest.mark.parametrize(
     ("command", "arguments", "said"),
     [
-        ("protect", {"peer": str(ADA), "tag": ""}, "a tag has a name"),
+        ("protect", {"peer": str(ADA), "tag": ""}, "a tag is a text of 1"),
         ("protect", {"peer": "12", "tag": "a"}, "peer: peer id '12'"),
         ("tag", {"peer": str(ADA), "tag": "a", "weight": 0.5}, "weight must be a whole number"),
         ("tag", {"peer": str(ADA), "tag": "a"}, "weight must be a whole number"),

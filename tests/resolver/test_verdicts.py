@@ -28,7 +28,7 @@ def test_R6_false_data_blocks_the_peer_and_another_is_asked(rig: Any) -> None:
     rig.listen()
     rig.data.fetch(KEY)
     liar = rig.answer(b"lie")
-    assert rig.blocks == [tracker.Block(rig.peer(liar), 60.0)]
+    assert rig.blocks == [tracker.Block(rig.peer(liar), 60.0, at_least=True)]
     assert rig.events == [resolver.InvalidData(KEY, rig.peer(liar))]
     rig.simulation.run(for_=0.1)
     assert rig.answer(VALUE) != liar
@@ -40,7 +40,7 @@ def test_block_lasts_as_long_as_the_tracker_says_by_default(rig: Any) -> None:
     rig.consumer.answers = [Outcome.INVALID]
     rig.start("bob").fetch(KEY)
     rig.answer(b"lie")
-    assert rig.blocks == [tracker.Block(rig.peer("bob"), None)]
+    assert rig.blocks == [tracker.Block(rig.peer("bob"), None, at_least=True)]
 
 
 def test_peer_that_cannot_be_blocked_is_not_asked_again_over_its_link(rig: Any) -> None:

@@ -93,7 +93,7 @@ def test_P11_block_needs_no_connection_and_no_record() -> None:
 @pytest.mark.parametrize("target", [IP, NET])
 def test_block_of_an_ip_or_its_network_holds_until_its_end_and_wakes_the_dialling_side_then(target: Target) -> None:
     d = tracking({BOB: A, CAROL: Address.parse("tcp://10.9.9.9:7000")})
-    assert d.table.block(target, 10.0, 0.0) == (10.0, True)
+    assert d.table.block(target, 10.0, 0.0) == (target, 10.0, True)
     assert d.reserve(BOB, 9.9) is Reason.BLOCKED
     assert d.dialable(10, (), 9.9) == ((CAROL,), 10.0)
     assert dialable(d, 10.0) == tuple(sorted((BOB, CAROL)))

@@ -61,17 +61,11 @@ class History:
 
     def block(self) -> None:
         who, seconds, now = self.someone(), self.rng.choice([3.0, 60.0, 1e6]), self.simulation.now()
-        before = self.blocked.get(who, 0.0)
-        stands = before is not None and before > now
         try:
             self.mine.block(who, seconds).get(timeout=10)
-        except NotStored:
-            self.blocked[who] = before if stands else None
-            return
-        if before is None:
-            self.blocked[who] = None  # an older one may have been in force, and keeps its end
-        elif not stands:
             self.blocked[who] = now + seconds
+        except NotStored:
+            self.blocked[who] = None
 
     def unblock(self) -> None:
         who = self.someone()

@@ -86,13 +86,13 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     # Blocks and trust ------------------------------------------------------------------------------------------------
 
-    @rule(whom=st.sampled_from(TARGETS), duration=st.integers(1, 20))
-    def block(self, whom: Target, duration: int) -> None:
+    @rule(whom=st.sampled_from(TARGETS), duration=st.integers(1, 20), at_least=st.booleans())
+    def block(self, whom: Target, duration: int, at_least: bool) -> None:
         blocks, now = self.model.blocks, self.model.now
-        new = blocks.get(whom, 0.0) <= now
-        if new:
-            blocks[whom] = now + duration
-        assert self.directory.table.block(whom, duration, now) == (blocks[whom], new)
+        before = blocks.get(whom, 0.0)
+        blocks[whom] = max(before, now + duration) if at_least else now + duration
+        told = self.directory.table.block(whom, duration, now, at_least=at_least)
+        assert told == (whom, blocks[whom], blocks[whom] != before)
 
     @rule(whom=st.sampled_from(TARGETS))
     def unblock(self, whom: Target) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 
-from rookery.actors.tracker import CannotBlock, StaticPeer, TrackedPeers
-from rookery.actors.tracker.blocks import key_of, twin_of
+from rookery.actors.tracker import CannotBlock, StaticPeer, Target, TrackedPeers
+from rookery.actors.tracker.blocks import Blocks, key_of, twin_of
 from rookery.actors.tracker.directory import Directory
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Direction, Ticket
@@ -157,13 +158,49 @@ def test_block_of_one_id_holds_for_the_other_id_with_its_curve_key() -> None:
     assert d.gate(0.0).blocked == {curve_key(BOB)}
 
 
-def test_block_repeated_keeps_its_end_and_after_it_starts_anew() -> None:
+@pytest.mark.parametrize("target", [BOB, ip_address("10.0.0.1"), ip_network("10.0.0.0/24")])
+def test_block_repeated_has_the_new_end_sooner_or_later_than_before(target: Target) -> None:
     d = tracking({BOB: A})
-    assert d.table.block(BOB, 10.0, 0.0) == (10.0, True)
-    assert d.table.block(BOB, 99.0, 5.0) == (10.0, False)
-    assert d.table.block(BOB, 10.0, 10.0) == (20.0, True)
-    assert d.table.expire(15.0) == ()
-    assert d.table.expire(20.0) == (BOB,)
+    assert d.table.block(target, 10.0, 0.0) == (target, 10.0, True)
+    assert d.table.block(target, 99.0, 5.0) == (target, 104.0, True)
+    assert d.dialable(10, (), 6.0) == ((), 104.0)
+    assert d.table.block(target, math.inf, 6.0) == (target, math.inf, True)
+    assert d.dialable(10, (), 7.0) == ((), None)
+    assert d.table.block(target, 3.0, 7.0) == (target, 10.0, True)
+    assert d.table.block(target, 3.0, 7.0) == (target, 10.0, False)
+    assert d.dialable(10, (), 8.0) == ((), 10.0)
+    assert d.table.expire(9.9) == ()
+    assert d.table.expire(10.0) == (target,)
+    assert d.table.expire(1e9) == ()
+    assert dialable(d, 10.0) == (BOB,)
+
+
+@pytest.mark.parametrize("target", [BOB, ip_address("10.0.0.1"), ip_network("10.0.0.0/24")])
+def test_block_for_at_least_some_time_never_brings_an_end_forward(target: Target) -> None:
+    d = tracking({BOB: A})
+    d.table.block(target, 100.0, 0.0)
+    assert d.table.block(target, 10.0, 0.0, at_least=True) == (target, 100.0, False)
+    assert d.table.block(target, 200.0, 0.0, at_least=True) == (target, 200.0, True)
+    d.table.block(target, math.inf, 0.0)
+    assert d.table.block(target, 10.0, 0.0, at_least=True) == (target, math.inf, False)
+
+
+def test_block_of_the_twin_of_a_blocked_peer_is_the_same_block_with_another_end() -> None:
+    d = tracking({BOB: A})
+    d.table.block(BOB, 10.0, 0.0)
+    assert d.table.block(twin_of(BOB), 50.0, 0.0) == (BOB, 50.0, True)
+    assert len(d.table.blocks) == 1
+    assert d.table.unblock(twin_of(BOB), 1.0) == BOB
+
+
+def test_block_that_is_given_new_ends_for_ever_takes_no_more_room() -> None:
+    blocks = Blocks()
+    for number in range(10_000):
+        blocks.add(BOB, 1e9 + number)
+    blocks.add(CAROL, 1.0)
+    assert len(blocks._expiries) < 500
+    assert blocks.expire(1e9) == (CAROL,)
+    assert blocks.next_expiry() == 1e9 + 9999
 
 
 def test_block_of_an_unknown_peer_applies_when_it_is_tracked() -> None:

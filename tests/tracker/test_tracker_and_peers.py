@@ -86,13 +86,25 @@ def test_block_that_transport_does_not_confirm_in_time_fails_and_stays_in_force(
     assert world.metric("tracker_not_in_effect_total") == 1
 
 
-def test_block_repeated_keeps_its_end_and_is_told_once(world: World) -> None:
+def test_block_repeated_has_its_new_end_and_moves_no_gate(world: World) -> None:
     world.hear(tracker.PeerBlocked)
     first = world.peers.block(world.bob, 60.0).get(timeout=1)
     world.simulation.run(for_=10.0)
-    assert world.peers.block(world.bob, 60.0).get(timeout=1) == first
-    assert len(world.heard()) == 1
+    again = world.peers.block(world.bob, 60.0).get(timeout=1)
+    assert again.until == first.until + 10.0
+    assert world.heard() == [tracker.PeerBlocked(world.bob, first.until), tracker.PeerBlocked(world.bob, again.until)]
     assert len(world.gates) == 2
+    world.simulation.run(for_=59.9)
+    assert len(world.peers.blocks().get(timeout=1)) == 1
+    world.simulation.run(for_=0.1)
+    assert world.peers.blocks().get(timeout=1) == ()
+
+
+def test_block_for_good_stays_when_somebody_blocks_by_rule(world: World) -> None:
+    world.peers.block(world.bob, float("inf")).get(timeout=1)
+    for reply in (world.peers.block(world.bob), world.peers.block(world.bob, 5.0, at_least=True)):
+        assert reply.get(timeout=1) == tracker.Blocked(float("inf"))
+    assert world.peers.block(world.bob, 5.0).get(timeout=1) != tracker.Blocked(float("inf"))
 
 
 def test_P14_block_that_expires_opens_the_gate_and_is_told(world: World) -> None:
@@ -129,12 +141,6 @@ def test_unblock_leaves_no_timer_behind(world: World) -> None:
 def test_block_of_this_node_is_declined(world: World) -> None:
     with pytest.raises(tracker.CannotBlock):
         world.peers.block(world.me).get(timeout=1)
-
-
-@pytest.mark.parametrize("duration", [0.0, -1.0, float("nan")])
-def test_block_for_no_time_is_refused_at_the_caller(world: World, duration: float) -> None:
-    with pytest.raises(ValueError, match="longer than 0"):
-        world.peers.block(world.bob, duration)
 
 
 # Addresses -----------------------------------------------------------------------------------------------------------

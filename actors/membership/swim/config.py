@@ -7,7 +7,7 @@ allowed. Durations are seconds. All members of a cluster should use the same pre
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self, TypeGuard, TypeVar
 
 from .errors import InvalidConfigError
 from .member import MAX_ACCUSERS
@@ -38,17 +38,20 @@ def _require(condition: bool, field: str, value: object, allowed: str) -> None:
 
 
 def _require_duration(field: str, value: object) -> None:
-    is_duration = isinstance(value, int | float) and math.isfinite(value) and value > 0
-    _require(is_duration, field, value, "a number of seconds above 0")
+    _require(_is_number(value) and value > 0, field, value, "a finite number of seconds above 0")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _is_number(value: object) -> TypeGuard[float]:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of floats
+        return False
 
 
 def _require_count(field: str, value: object, low: int, high: int | None = None) -> None:
     allowed = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
-    _require(isinstance(value, int) and low <= value and (high is None or value <= high), field, value, allowed)
+    within = isinstance(value, int) and not isinstance(value, bool) and low <= value and (high is None or value <= high)
+    _require(within, field, value, allowed)
 
 
 @dataclass(frozen=True, slots=True)
