@@ -27,7 +27,7 @@ store.
 To use it outside engines there is `Blobs`, which blocks.
 """
 
-from .chunking import TreeBuilder, put_file
+from .chunking import TreeBuilder, check_source, put_file
 from .config import Config
 from .download import Accepted, Download, Progress, Reason, Rejected, resume
 from .engine import Engine
@@ -57,6 +57,7 @@ from .mailbox import (
     Subscribe,
 )
 from .manifest import DEFAULT_CHUNK_SIZE, MAX_BLOCK_SIZE, MIN_CHUNK_SIZE, Manifest, ManifestError, Place
+from .paths import FileId, absolute
 from .writing import FileWriter, assemble, check_destination, read_chunks, read_root
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "DestinationError",
     "Download",
     "Engine",
+    "FileId",
     "FileWriter",
     "Get",
     "GetCancelled",
@@ -96,8 +98,10 @@ __all__ = [
     "StorageFailed",
     "Subscribe",
     "TreeBuilder",
+    "absolute",
     "assemble",
     "check_destination",
+    "check_source",
     "put_file",
     "read_chunks",
     "read_root",

@@ -6,27 +6,40 @@ Rules, each with a test in `tests/blobs/test_chunking.py`:
 * Children are stored before the manifest that lists them and the root last, so who finds a root in the store
   finds the whole file, wherever a crash fell.
 * The same bytes and the same chunk size give the same key, whatever the file is called.
-* Only a regular file can be put.
+* Only a regular file can be put, by a path as `paths` allows; what is opened is looked at once more.
+* As many bytes are read as the file had when it was opened. One that became shorter meanwhile is refused, as is one
+  that has more than its size says.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from ..stores import KEY_SIZE, Store
 from .errors import SourceError
 from .manifest import DEFAULT_CHUNK_SIZE, Manifest, check_chunk_size, fanout
+from .paths import ELSEWHERE, FileId, absolute, resolve
 
 
-def put_file(path: str | os.PathLike[str], store: Store, *, chunk_size: int = DEFAULT_CHUNK_SIZE) -> bytes:
+def check_source(path: str | os.PathLike[str]) -> FileId:
+    """Which file would be put. Raises `SourceError` if none could."""
+    with _reporting(path):
+        return FileId.of(_look(path)[1])
+
+
+def put_file(
+    path: str | os.PathLike[str], store: Store, *, chunk_size: int = DEFAULT_CHUNK_SIZE, seen: FileId | None = None
+) -> bytes:
     """Store the file at `path` in chunks of `chunk_size` bytes and return the key of its root.
 
-    Raises `SourceError` when the file cannot be read, `StoreError` (`StoreFull`) when the store cannot take it,
-    ValueError for a chunk size out of range.
+    seen: the file that whoever gave the path has found there; any other is refused. Raises `SourceError` when the file
+    cannot be read, `StoreError` (`StoreFull`) when the store cannot take it, ValueError for a chunk size out of range.
     """
     tree = TreeBuilder(store, chunk_size)
-    for chunk in _read_chunks(path, chunk_size):
+    for chunk in _read_chunks(path, chunk_size, seen):
         tree.add(chunk)
     return tree.finish()
 
@@ -87,12 +100,48 @@ class _Unfinished:
         self.size = 0
 
 
-def _read_chunks(path: str | os.PathLike[str], chunk_size: int) -> Iterator[bytes]:
+def _read_chunks(path: str | os.PathLike[str], chunk_size: int, seen: FileId | None) -> Iterator[bytes]:
+    with _reporting(path), _open(path, seen) as file:
+        size = left = os.fstat(file.fileno()).st_size
+        while left > 0:
+            chunk = file.read(wanted := min(chunk_size, left))
+            left -= len(chunk)
+            if len(chunk) < wanted:
+                raise SourceError(path, f"it became shorter while it was read: {size - left} bytes of {size}")
+            yield chunk
+        if file.read(1) and os.fstat(file.fileno()).st_size == size:
+            raise SourceError(path, f"it has more bytes than its size says, which is {size}")
+
+
+def _look(path: str | os.PathLike[str]) -> tuple[str, os.stat_result]:
+    found = resolve(absolute(path))
+    if found.status is None:
+        raise SourceError(path, "No such file or directory")
+    _check_regular(path, found.status)
+    return found.path, found.status
+
+
+def _open(path: str | os.PathLike[str], seen: FileId | None) -> BinaryIO:
+    # Looked at before, since to open a device can do something; with O_NONBLOCK a pipe in its place holds up nobody.
+    real, _status = _look(path)
+    with contextlib.ExitStack() as undo:
+        file = undo.enter_context(open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb"))
+        status = os.fstat(file.fileno())
+        _check_regular(path, status)
+        if seen not in (None, FileId.of(status)):
+            raise SourceError(path, "the node finds another file there than its caller: " + ELSEWHERE)
+        undo.pop_all()
+    return file
+
+
+def _check_regular(path: str | os.PathLike[str], status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(path, "it is not a regular file")
+
+
+@contextlib.contextmanager
+def _reporting(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise SourceError(path, "it is not a regular file")
-        with open(path, "rb") as file:
-            while chunk := file.read(chunk_size):
-                yield chunk
+        yield
     except OSError as error:
         raise SourceError(path, error.strerror or str(error)) from error

@@ -60,7 +60,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_put(self, message: Put) -> Reply[BlobKey]:
         """Cut a file, one after the other: large ones would take the whole pool, and nobody be served."""
-        put = self.work(work.put, message.path, self._store, self._config.chunk_size, serial="blobs-put")
+        put = self.work(work.put, message.path, self._store, self._config.chunk_size, message.seen, serial="blobs-put")
         self.on_reply(put, lambda result: self._metrics.puts.inc(ending(result)), within=WORK_WITHIN)
         return put
 

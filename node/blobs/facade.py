@@ -31,7 +31,7 @@ class Blobs:
 
     def put(self, path: str | os.PathLike[str]) -> BlobKey:
         """Store a file for everybody to get; its key. Raises `SourceError`, `StorageFailed`."""
-        return self._mailbox.put(os.path.abspath(path)).get()
+        return self._mailbox.put(path).get()
 
     def get(
         self,
@@ -45,7 +45,7 @@ class Blobs:
 
         Raises `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut` (a TimeoutError), `StorageFailed`.
         """
-        reply = self._mailbox.get(key, os.path.abspath(destination), timeout=timeout)
+        reply = self._mailbox.get(key, destination, timeout=timeout)
         if progress is None:
             return reply.get()
         while not reply.done:

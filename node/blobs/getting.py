@@ -27,8 +27,8 @@ from .jobs import Arrival, Job, Waiter, Wants, judge, verify
 from .keys import BlobKey
 from .mailbox import BlobProgress, Get, GetReport, Mailbox
 from .metrics import Metrics
+from .paths import FileId
 from .work import WORK_WITHIN, Step, as_failure, ending
-from .writing import check_destination
 
 REFETCH_DELAY = 1.0
 """Seconds before a block that the resolver gave up is asked for again."""
@@ -78,15 +78,18 @@ class Getting:
         if job is None:
             job = self._jobs[get.root] = Job(get.root, self._download(get.root))
             self._metrics.downloads.set(len(self._jobs))
-        waiter = Waiter(next(self._numbers), get.destination, self._engine.now(), Reply())
+        waiter = Waiter(next(self._numbers), get.destination, get.seen, self._engine.now(), Reply())
         job.waiters.append(waiter)
         if get.timeout is not None:
             waiter.timer = self._engine.after(get.timeout, Expired(job.key, waiter.number, get.timeout))
-        # Gigabytes are not fetched for a place where they cannot be written.
-        checked = self._engine.work(check_destination, waiter.destination)
-        self._engine.on_reply(checked, lambda result: self._on_checked(job, waiter, result), within=WORK_WITHIN)
+        self._check(job, waiter)
         self._go_on(job)
         return waiter.reply
+
+    def _check(self, job: Job, waiter: Waiter) -> None:
+        """Gigabytes are not fetched for a place where they cannot be written, as far as is known by now."""
+        checked = self._engine.work(work.check, waiter.destination, job.progress.total or 0, waiter.seen)
+        self._engine.on_reply(checked, lambda result: self._on_checked(job, waiter, result), within=WORK_WITHIN)
 
     def _download(self, root: BlobKey) -> Download:
         """A new one. It has a generator of its own, since it is used on the pool."""
@@ -164,12 +167,16 @@ class Getting:
             self._judge(job, arrival, verdict)
         if job.ended:
             return
+        sized = job.progress.total is None and step.progress.total is not None
         self._tell_progress(job, step.progress)
         if step.error is not None:
             self._end(job, step.error)
             return
         self._want(job, step.lacking)
         job.complete = step.complete
+        if sized and not job.complete:
+            for waiter in job.waiters:
+                self._check(job, waiter)
         if job.complete or job.again or job.arrived:
             self._go_on(job)
 
@@ -209,7 +216,7 @@ class Getting:
 
     def _write(self, job: Job, waiter: Waiter) -> None:
         waiter.writing = True
-        written = self._engine.work(work.write, job.key, self._store, waiter.destination)
+        written = self._engine.work(work.write, job.key, self._store, waiter.destination, waiter.seen)
         self._engine.on_reply(written, lambda result: self._on_written(job, waiter, result), within=WORK_WITHIN)
 
     def _on_written(self, job: Job, waiter: Waiter, result: int | Exception) -> None:
@@ -233,7 +240,7 @@ class Getting:
 
     # How it ends -----------------------------------------------------------------------------------------------------
 
-    def _on_checked(self, job: Job, waiter: Waiter, result: Exception | None) -> None:
+    def _on_checked(self, job: Job, waiter: Waiter, result: FileId | Exception) -> None:
         """Continue `get`."""
         if isinstance(result, Exception):
             self._fail(job.key, waiter.number, as_failure(result))

@@ -22,6 +22,7 @@ from ...transport.identity import PeerId
 from .download import Accepted, Download, Progress, Reason, Rejected
 from .keys import BlobKey
 from .mailbox import GetReport
+from .paths import FileId
 
 MAX_PEERS = 1024
 """Peers in one download's ledger."""
@@ -29,10 +30,11 @@ MAX_PEERS = 1024
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One get. since: when it came, in monotonic seconds."""
+    """One get. seen: the folder as its caller has it. since: when it came, in monotonic seconds."""
 
     number: int
     destination: str
+    seen: FileId | None
     since: float
     reply: Reply[GetReport]
     timer: Timer | None = None

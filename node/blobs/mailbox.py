@@ -16,6 +16,7 @@ from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
 from ...transport.identity import PeerId
 from .download import Progress
 from .keys import BlobKey
+from .paths import FileId, absolute
 
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 
@@ -56,18 +57,23 @@ class GetReport:
 
 @dataclass(frozen=True, slots=True)
 class Put(Request[BlobKey]):
-    """Cut the file at `path` into blocks."""
+    """Cut the file at `path` into blocks. seen: which file the caller has seen there."""
 
     path: str
+    seen: FileId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Get(Request[GetReport]):
-    """Fetch the file and write it to `destination`. timeout: seconds, None for no limit."""
+    """Fetch the file and write it to `destination`. timeout: seconds, None for no limit.
+
+    seen: in which folder the caller has seen the destination.
+    """
 
     root: BlobKey
     destination: str
     timeout: float | None = None
+    seen: FileId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +125,24 @@ class Deliver(Request[Outcome]):
 class Mailbox(runtime.Mailbox):
     """How others reach the files of this node. Keys are 32 bytes or 64 hex digits, else ValueError.
 
-    What fails is answered with a `BlobError`, which says why.
+    What fails is answered with a `BlobError`, which says why. Relative paths count from the present working folder;
+    `paths` says which are allowed. seen: what a caller in another process has found there, by `check_source` or
+    `check_destination`; anything else is refused.
     """
 
     limits: ClassVar = {Produce: Limit(1024)}
 
-    def put(self, path: str | os.PathLike[str]) -> Reply[BlobKey]:
+    def put(self, path: str | os.PathLike[str], *, seen: FileId | None = None) -> Reply[BlobKey]:
         """Store a file; its key. Fails with `SourceError`, `StorageFailed`."""
-        return self.ask(Put(os.fspath(path)))
+        return self.ask(Put(absolute(path), seen))
 
     def get(
-        self, key: bytes | str, destination: str | os.PathLike[str], *, timeout: float | None = None
+        self,
+        key: bytes | str,
+        destination: str | os.PathLike[str],
+        *,
+        timeout: float | None = None,
+        seen: FileId | None = None,
     ) -> Reply[GetReport]:
         """Fetch a file, going on from what is here, and write it. Gets of one key share one download.
 
@@ -138,7 +151,7 @@ class Mailbox(runtime.Mailbox):
         """
         if timeout is not None and not timeout > 0:
             raise ValueError(f"a get lasts longer than 0 seconds, not {timeout}")
-        return self.ask(Get(BlobKey.parse(key), os.fspath(destination), timeout))
+        return self.ask(Get(BlobKey.parse(key), absolute(destination), timeout, seen))
 
     def cancel(self, key: bytes | str) -> Reply[int]:
         """End the gets of this key with `GetCancelled`; how many. One that is writing its file already goes on."""

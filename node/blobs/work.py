@@ -13,7 +13,8 @@ from .download import Accepted, Download, Progress, Rejected, resume
 from .errors import BlobError, BrokenFile, StorageFailed
 from .keys import BlobKey
 from .manifest import ManifestError
-from .writing import assemble
+from .paths import FileId
+from .writing import assemble, check_destination
 
 Verdict = Accepted | Rejected
 
@@ -75,16 +76,21 @@ def has(key: bytes, store: Store, window: int) -> bool:
     return progress.done == progress.total
 
 
-def write(key: bytes, store: Store, destination: str) -> int:
+def check(destination: str, size: int, seen: FileId | None) -> FileId:
+    """Whether a file of so many bytes could be written; its folder. Raises `DestinationError`."""
+    return check_destination(destination, size=size, seen=seen)
+
+
+def write(key: bytes, store: Store, destination: str, seen: FileId | None) -> int:
     """Write a file whose blocks are here; its size. Raises what `assemble` does, as a `BlobError`."""
     with _failing(key):
-        return assemble(key, store, destination)
+        return assemble(key, store, destination, seen=seen)
 
 
-def put(path: str, store: Store, chunk_size: int) -> BlobKey:
+def put(path: str, store: Store, chunk_size: int, seen: FileId | None) -> BlobKey:
     """Cut a file. Raises `SourceError`, `StorageFailed`."""
     with _failing(b""):
-        return BlobKey(put_file(path, store, chunk_size=chunk_size))
+        return BlobKey(put_file(path, store, chunk_size=chunk_size, seen=seen))
 
 
 def as_failure(error: Exception) -> BlobError:

@@ -4,9 +4,12 @@ Rules, each with a test in `tests/blobs/test_writing.py`:
 
 * The destination is the whole file or what it was before, never a part: bytes go to a temporary name beside it
   (`.rookery-....part`), which is synced and renamed when its length is right, and removed when anything fails.
-* A destination that is a folder, a device or out of reach, or a disk without room, is refused before the first byte
-  where that can be known, and is a `DestinationError` with the path and the reason at any time.
+* A destination that is neither a regular file nor a new name in a folder, is out of reach (`paths`), cannot be
+  replaced, or has no room on its disk, is refused before the first byte where that can be known, and is a
+  `DestinationError` with the path and the reason at any time. A path that ends with `/` names a folder: refused too.
 * A symbolic link is followed: the file it points to is replaced, not the link.
+* A file that is replaced keeps its permissions (read, write, execute), and its owner and group where the system lets
+  this process give them; the group's are dropped where it does not. Until then nobody else can read what comes.
 * Memory holds one chunk and one manifest per level.
 """
 
@@ -22,24 +25,26 @@ from ...runtime.files import sync_folder
 from ..stores import Store
 from .errors import DestinationError, MissingBlock
 from .manifest import Manifest, ManifestError
+from .paths import ELSEWHERE, FileId, Found, absolute, resolve
 
 
-def assemble(key: bytes, store: Store, path: str | os.PathLike[str]) -> int:
+def assemble(key: bytes, store: Store, path: str | os.PathLike[str], *, seen: FileId | None = None) -> int:
     """Write the file with root `key` from the blocks in `store` to `path`; the answer is its size in bytes.
 
-    Raises `MissingBlock` when the store lacks one, `ManifestError` when the blocks do not make a file,
-    `DestinationError` and `StoreError`; on each of these the destination is as it was.
+    seen: the folder that whoever gave the path has found there; any other is refused. Raises `MissingBlock` when the
+    store lacks one, `ManifestError` when the blocks do not make a file, `DestinationError` and `StoreError`; on each of
+    these the destination is as it was.
     """
     root = read_root(key, store)
-    with FileWriter(path, root.size) as writer:
+    with FileWriter(path, root.size, seen=seen) as writer:
         for chunk in read_chunks(root, store):
             writer.write(chunk)
     return root.size
 
 
-def check_destination(path: str | os.PathLike[str]) -> None:
-    """Raises `DestinationError` if no file could be written there now, whatever its size."""
-    FileWriter(path, 0).check()
+def check_destination(path: str | os.PathLike[str], *, size: int = 0, seen: FileId | None = None) -> FileId:
+    """The folder in which a file of `size` bytes would be written. Raises `DestinationError` if none could be now."""
+    return FileWriter(path, size, seen=seen).check()
 
 
 def read_root(key: bytes, store: Store) -> Manifest:
@@ -77,23 +82,25 @@ class FileWriter:
     Raises `DestinationError` on entering, writing and leaving.
     """
 
-    def __init__(self, path: str | os.PathLike[str], size: int) -> None:
-        self._path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str], size: int, *, seen: FileId | None = None) -> None:
+        """seen: the folder's id as whoever gave the path has it."""
+        self._path = absolute(path)
         self._size = size
-        self._target = os.path.realpath(self._path)
-        self._folder = os.path.dirname(self._target)
-        self._temporary = os.path.join(self._folder, f".rookery-{secrets.token_hex(8)}.part")
+        self._seen = seen
         self._written = 0
 
-    def check(self) -> None:
-        """Refuse what is known to fail; nothing is written."""
+    def check(self) -> FileId:
+        """Refuse what is known to fail; nothing is written. The folder."""
         with self._reporting():
-            self._check_target()
+            self._target = self._find()
+            return self._check_folder(self._target)
 
     def __enter__(self) -> Self:
         self.check()
+        mode = 0o666 if self._target.status is None else 0o600  # the file's own is given to it at the end
+        self._temporary = os.path.join(self._target.folder, f".rookery-{secrets.token_hex(8)}.part")
         with self._reporting():
-            fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         self._file = open(fd, "wb", buffering=0)
         return self
 
@@ -120,21 +127,55 @@ class FileWriter:
         if self._written != self._size:
             raise ManifestError(f"{self._written} bytes were written of a file of {self._size}")
         with self._reporting():
+            target = self._find()
+            if target.path != self._target.path:
+                raise DestinationError(self._path, f"it led to {self._target.path} when that was begun, now elsewhere")
+            self._take_over(target.status or self._target.status)
             os.fsync(self._file.fileno())
-            os.replace(self._temporary, self._target)
-            sync_folder(self._folder)
+            os.replace(self._temporary, target.path)
+            sync_folder(target.folder)
 
-    def _check_target(self) -> None:
-        if os.path.isdir(self._target):
+    def _take_over(self, replaced: os.stat_result | None) -> None:
+        """Be as open as the file that is replaced, and no more. A file system without owners or modes has its own."""
+        if replaced is None:
+            return
+        fd, mode = self._file.fileno(), stat.S_IMODE(replaced.st_mode) & 0o777
+        with contextlib.suppress(OSError):
+            os.fchown(fd, -1, replaced.st_gid)
+        if os.fstat(fd).st_gid != replaced.st_gid:
+            mode &= ~0o070
+        with contextlib.suppress(OSError):
+            os.fchmod(fd, mode)
+            os.fchown(fd, replaced.st_uid, -1)
+
+    def _find(self) -> Found:
+        if os.path.basename(self._path) in ("", ".", ".."):
+            raise DestinationError(self._path, "it names a folder; name a file in it")
+        target = resolve(self._path)
+        if target.status is None:
+            return target
+        if stat.S_ISDIR(target.status.st_mode):
             raise DestinationError(self._path, "it is a folder; name a file in it")
-        if os.path.exists(self._target) and not stat.S_ISREG(os.stat(self._target).st_mode):
+        if not stat.S_ISREG(target.status.st_mode):
             raise DestinationError(self._path, "it is not a regular file")
-        disk = os.statvfs(os.path.join(self._folder, "."))  # the dot refuses what is no folder
-        if os.path.isdir(self._folder) and not os.access(self._folder, os.W_OK | os.X_OK):
-            raise DestinationError(self._path, f"files may not be made in {self._folder}")
+        if target.is_mounted:
+            raise DestinationError(self._path, "it is a mount point, which cannot be replaced; name another file")
+        return target
+
+    def _check_folder(self, target: Found) -> FileId:
+        folder = target.folder
+        status, disk = os.stat(folder), os.statvfs(folder)
+        if self._seen not in (None, FileId.of(status)):
+            raise DestinationError(self._path, f"the node finds another folder {folder} than its caller: {ELSEWHERE}")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise DestinationError(self._path, f"files may not be made in {folder}")
+        owners = {0, status.st_uid, target.status.st_uid if target.status else os.geteuid()}
+        if status.st_mode & stat.S_ISVTX and os.geteuid() not in owners:
+            raise DestinationError(self._path, f"it is somebody else's, who alone may replace it in {folder}")
         free = disk.f_bavail * disk.f_frsize
         if self._size > free:
             raise DestinationError(self._path, f"it needs {self._size} bytes and the disk has {free} left")
+        return FileId.of(status)
 
     @contextlib.contextmanager
     def _reporting(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from .base import as_duration, as_key, json_option, main, node_option
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path())
 @node_option
 @json_option
-def put(file: Path, node: Path, as_json: bool) -> None:
-    """Store FILE for every node to get; prints its key."""
+def put(file: str, node: Path, as_json: bool) -> None:
+    """Store FILE, a regular file, for every node to get; prints its key."""
     with Client.of(node) as client:
         key = client.blobs.put(file)
     screen.show({"key": str(key)}, as_json, str(key))
@@ -26,15 +27,15 @@ def put(file: Path, node: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("key", callback=as_key)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("-o", "--output", required=True, type=click.Path(), help="The file to write; no folder.")
 @click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m.")
 @node_option
 @json_option
-def get(key: BlobKey, output: Path, timeout: float | None, node: Path, as_json: bool) -> None:
+def get(key: BlobKey, output: str, timeout: float | None, node: Path, as_json: bool) -> None:
     """Fetch the file with KEY from whoever has it."""
-    with Client.of(node) as client, screen.progress(output.name, hidden=as_json) as show:
+    with Client.of(node) as client, screen.progress(os.path.basename(output), hidden=as_json) as show:
         report = client.blobs.get(key, output, timeout=timeout, progress=show)
-    said = asdict(report) | {"key": str(report.key), "file": str(output)}
+    said = asdict(report) | {"key": str(report.key), "file": output}
     for name in ("served", "false"):
         said[name] = {str(peer): count for peer, count in getattr(report, name)}
     words = f"{output}: {report.size} bytes in {report.seconds:.1f} s, {report.fetched} of them from peers"

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
+from typing import cast
 
 from ... import runtime
 from ...actors.tracker import Target, parse_target
 from ...transport.identity import PeerId
+from ..blobs import FileId
 from .protocol import Plain
 
 
@@ -43,6 +45,15 @@ class Arguments:
         if not PurePath(path).is_absolute() or "\0" in path:
             raise BadArguments(f"{name} must be an absolute path, not {path!r:.80}")
         return path
+
+    def file_id(self, name: str) -> FileId | None:
+        """Which file or folder the caller has seen; None if it is not given."""
+        value = self._given.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or [type(part) for part in value] != [int, int]:
+            raise BadArguments(f"{name} must be the numbers of a device and an inode")
+        return FileId(*cast("list[int]", value))
 
     def peer(self, name: str) -> PeerId:
         """64 hex digits."""

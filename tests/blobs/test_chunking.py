@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.node.blobs import DEFAULT_CHUNK_SIZE, MAX_BLOCK_SIZE, Manifest, SourceError, TreeBuilder, put_file
+from rookery.node.blobs import (
+    DEFAULT_CHUNK_SIZE,
+    MAX_BLOCK_SIZE,
+    Manifest,
+    SourceError,
+    TreeBuilder,
+    check_source,
+    put_file,
+)
 from rookery.node.blobs.manifest import root_level, span
+from rookery.node.blobs.paths import Found
 from rookery.node.blobs.writing import read_chunks, read_root
 from rookery.node.stores import StoreFull
 from rookery.node.stores.memory import MemoryStore
@@ -151,6 +160,70 @@ def test_put_file_that_may_not_be_read_says_so(
     def refuse(*arguments: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(SourceError, match=r"cannot read .*file: Permission denied"):
         put_file(tmp_path / "file", store)
+
+
+def test_put_file_that_grows_meanwhile_is_put_as_long_as_it_was(store: MemoryStore, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(bytes(300))
+
+    class Appending(MemoryStore):
+        def put(self, key: bytes, value: bytes) -> None:
+            with open(tmp_path / "log", "ab") as file:
+                file.write(b"one line more\n")
+            super().put(key, value)
+
+    appending = Appending()
+    assert read_root(put_file(tmp_path / "log", appending, chunk_size=128), appending).size == 300
+
+
+def test_put_file_that_became_shorter_meanwhile_is_refused_and_has_no_root(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(2**20))
+
+    class Cutting(MemoryStore):
+        def put(self, key: bytes, value: bytes) -> None:
+            os.truncate(tmp_path / "file", 2**19 + 5)
+            super().put(key, value)
+
+    with pytest.raises(SourceError, match=f"it became shorter while it was read: {2**19 + 5} bytes of {2**20}"):
+        put_file(tmp_path / "file", Cutting(), chunk_size=2**18)
+
+
+def test_put_file_that_has_more_than_its_size_says_is_refused(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"data")
+    whole = os.fstat
+
+    def empty(fd: int) -> os.stat_result:
+        return os.stat_result((*whole(fd)[:6], 0, *whole(fd)[7:]))
+
+    monkeypatch.setattr(os, "fstat", empty)
+    with pytest.raises(SourceError, match="it has more bytes than its size says, which is 0"):
+        put_file(tmp_path / "file", store)
+    assert store.count() == 0
+
+
+def test_put_file_other_than_the_one_that_was_seen_is_refused(store: MemoryStore, tmp_path: Path) -> None:
+    for name in ("file", "other"):
+        (tmp_path / name).write_bytes(b"data")
+    seen = check_source(tmp_path / "file")
+    put_file(tmp_path / "file", store, seen=seen)
+    os.replace(tmp_path / "other", tmp_path / "file")
+    with pytest.raises(SourceError, match="the node finds another file there than its caller: it was replaced"):
+        put_file(tmp_path / "file", store, seen=seen)
+
+
+def test_put_file_that_became_a_pipe_or_a_link_since_it_was_looked_at_is_refused_at_once(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    before = os.lstat(tmp_path / "file")
+    for name, why in (("pipe", "it is not a regular file"), ("link", "Too many levels of symbolic links")):
+        with monkeypatch.context() as patch:
+            patch.setattr("rookery.node.blobs.chunking.resolve", lambda path: Found(path, before))
+            with pytest.raises(SourceError, match=why):
+                put_file(tmp_path / name, store)

@@ -1,6 +1,8 @@
 """The blobs engine against a mock resolver: putting and getting."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from rookery.actors import resolver
 from rookery.actors.resolver import Outcome
 from rookery.node.blobs import (
+    DestinationError,
     GetCancelled,
     SourceError,
     StorageFailed,
@@ -111,6 +114,39 @@ def test_get_of_a_file_the_store_has_asks_nobody(rig: Rig, tmp_path: Path) -> No
     assert (tmp_path / "copy").read_bytes() == noise(1000)
     assert (report.size, report.fetched, report.served) == (1000, 0, ())
     assert rig.news() == []
+
+
+def test_get_of_a_file_too_large_for_the_disk_ends_as_soon_as_its_size_is_known(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = put_bytes(noise(5000), rig.source)
+    (tmp_path / "small").mkdir()
+    whole = os.statvfs
+    tight = SimpleNamespace(f_bavail=4, f_frsize=1024)
+    monkeypatch.setattr(os, "statvfs", lambda path: tight if str(path).endswith("small") else whole(path))
+    small, large = rig.blobs.get(key, tmp_path / "small" / "copy"), rig.blobs.get(key, tmp_path / "copy")
+    assert rig.serve(blocks=1) == [key]
+    with pytest.raises(DestinationError, match="it needs 5000 bytes and the disk has 4096 left"):
+        small.get(timeout=0)
+    assert not large.done
+    late = rig.blobs.get(key, tmp_path / "small" / "late")
+    with pytest.raises(DestinationError, match="it needs 5000 bytes"):
+        late.get(timeout=0)
+    rig.serve()
+    assert large.get(timeout=1).size == 5000
+
+
+def test_put_and_get_take_relative_paths_of_the_moment_when_they_are_called(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(noise(100))
+    monkeypatch.chdir(tmp_path)
+    put = rig.blobs.put("file")
+    get = rig.blobs.get(put_bytes(noise(100), rig.source), "copy")
+    monkeypatch.chdir("/")
+    assert put.get(timeout=1)
+    assert get.get(timeout=1).size == 100
+    assert (tmp_path / "copy").read_bytes() == noise(100)
 
 
 def test_get_of_an_empty_file_writes_an_empty_file(rig: Rig, tmp_path: Path) -> None:

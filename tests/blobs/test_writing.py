@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from rookery.node.blobs import (
     DestinationError,
+    FileId,
     FileWriter,
     Manifest,
     ManifestError,
     MissingBlock,
     assemble,
+    check_destination,
     put_file,
 )
 from rookery.node.stores.memory import MemoryStore
@@ -90,6 +92,104 @@ def test_assemble_gives_the_file_the_mode_the_user_asks_for(key: bytes, store: M
     finally:
         os.umask(before)
     assert stat.S_IMODE((out / "copy").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o755, 0o4755])
+def test_assemble_keeps_the_permissions_of_what_it_replaces(
+    key: bytes, store: MemoryStore, out: Path, mode: int
+) -> None:
+    (out / "copy").write_bytes(b"old")
+    (out / "copy").chmod(mode)
+    assemble(key, store, out / "copy")
+    assert stat.S_IMODE((out / "copy").stat().st_mode) == mode & 0o777
+    assert (out / "copy").read_bytes() == DATA
+
+
+def test_assemble_onto_a_file_lets_nobody_else_read_before_its_end(out: Path) -> None:
+    (out / "copy").write_bytes(b"old")
+    (out / "copy").chmod(0o640)
+    with FileWriter(out / "copy", 4) as writer:
+        writer.write(b"data")
+        (part,) = out.glob(".rookery-*.part")
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    assert stat.S_IMODE((out / "copy").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(("refused", "mode"), [(False, 0o664), (True, 0o604)])
+def test_assemble_gives_the_groups_rights_to_the_same_group_only(
+    key: bytes, store: MemoryStore, out: Path, monkeypatch: pytest.MonkeyPatch, refused: bool, mode: int
+) -> None:
+    (out / "copy").write_bytes(b"old")
+    (out / "copy").chmod(0o664)
+    asked: list[tuple[int, int]] = []
+    before = (out / "copy").stat()
+
+    def change(_fd: int, owner: int, group: int) -> None:
+        asked.append((owner, group))
+        if refused:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def other_group(fd: int) -> os.stat_result:
+        found = whole(fd)
+        return os.stat_result((*found[:5], before.st_gid + refused, *found[6:]))
+
+    whole = os.fstat
+    monkeypatch.setattr(os, "fchown", change)
+    monkeypatch.setattr(os, "fstat", other_group)
+    assemble(key, store, out / "copy")
+    assert stat.S_IMODE((out / "copy").stat().st_mode) == mode
+    assert asked == [(-1, before.st_gid), (before.st_uid, -1)]
+
+
+def test_assemble_onto_a_link_that_led_elsewhere_when_it_was_begun_is_refused(out: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(b"old")
+    (out / "link").symlink_to(tmp_path / "one")
+
+    def turned() -> None:
+        with FileWriter(out / "link", 4) as writer:
+            writer.write(b"data")
+            (out / "link").unlink()
+            (out / "link").symlink_to(tmp_path / "two")
+
+    with pytest.raises(DestinationError, match=f"it led to {tmp_path}/one when that was begun, now elsewhere"):
+        turned()
+    assert [(tmp_path / name).read_bytes() for name in ("one", "two")] == [b"old", b"old"]
+
+
+def test_assemble_onto_what_became_a_folder_meanwhile_is_refused(out: Path) -> None:
+    def turned() -> None:
+        with FileWriter(out / "copy", 4) as writer:
+            writer.write(b"data")
+            (out / "copy").mkdir()
+
+    with pytest.raises(DestinationError, match="it is a folder; name a file in it"):
+        turned()
+    assert os.listdir(out) == ["copy"]
+
+
+def test_assemble_in_another_folder_than_was_seen_is_refused(key: bytes, store: MemoryStore, out: Path) -> None:
+    seen = check_destination(out / "copy")
+    assert assemble(key, store, out / "copy", seen=seen) == len(DATA)
+    with pytest.raises(DestinationError, match=f"the node finds another folder {out} than its caller: it was"):
+        assemble(key, store, out / "copy", seen=FileId(seen.device, seen.inode + 1))
+
+
+@pytest.mark.parametrize(("me", "allowed"), [("other", False), ("owner", True), ("root", True), ("folder's", True)])
+def test_destination_that_a_sticky_folder_keeps_for_its_owner_is_refused_at_once(
+    out: Path, monkeypatch: pytest.MonkeyPatch, me: str, allowed: bool
+) -> None:
+    (out / "copy").touch()
+    out.chmod(0o1777)
+    uid = out.stat().st_uid
+    users = {"other": uid + 1, "owner": uid, "root": 0, "folder's": uid}
+    monkeypatch.setattr(os, "geteuid", lambda: users[me])
+    if allowed:
+        check_destination(out / "copy")
+    else:
+        with pytest.raises(DestinationError, match="it is somebody else's, who alone may replace it"):
+            check_destination(out / "copy")
+    check_destination(out / "new")
 
 
 def test_assemble_accepts_a_path_without_a_folder(

@@ -28,6 +28,15 @@ def test_arguments_of_the_right_type_are_read() -> None:
     assert given().count("value") == 0
 
 
+def test_file_id_is_two_whole_numbers_or_not_given() -> None:
+    assert given(value=[3, 2**64 - 1]).file_id("value") == (3, 2**64 - 1)
+    assert given().file_id("value") is None
+    wrong: list[Plain] = [[3], [3, 4, 5], [3, True], [3, "4"], "34", 3]
+    for value in wrong:
+        with pytest.raises(BadArguments, match="value must be the numbers of a device and an inode"):
+            given(value=value).file_id("value")
+
+
 @pytest.mark.parametrize("value", [None, 1, b"x", ["x"]])
 def test_text_of_another_type_is_refused(value: Plain) -> None:
     with pytest.raises(BadArguments, match="value must be a text"):

@@ -184,6 +184,34 @@ def test_get_as_json_is_one_object(at: list[object], tmp_path: Path) -> None:
     assert (report["key"], report["size"], report["served"]) == (key, 4, {})
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("/dev/stdout", "in /dev names stand for something else than files"),
+        ("new/", "it names a folder; name a file in it"),
+        (256 * "a", "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+    ],
+)
+def test_get_to_where_no_file_can_be_is_refused_before_the_node_is_asked(
+    at: list[object], tmp_path: Path, output: str, words: str
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    nobody = ["--node", tmp_path / "nobody"]
+    rookery("init", tmp_path / "nobody")
+    for node in (at, nobody):
+        result = rookery("get", NOWHERE, "-o", os.path.join(tmp_path, output), *node)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert words in result.stderr
+    assert sorted(os.listdir(tmp_path)) == ["loop", "nobody"]
+
+
+def test_put_of_standard_input_is_refused_before_the_node_is_asked(at: list[object]) -> None:
+    result = rookery("put", "/dev/stdin", *at)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "cannot read /dev/stdin: in /dev names stand for something else than files" in result.stderr
+
+
 def test_get_that_times_out_exits_with_1_and_says_why(at: list[object], tmp_path: Path) -> None:
     result = rookery("get", NOWHERE, "-o", tmp_path / "copy", "--timeout", "50ms", *at)
     assert result.exit_code == 1

@@ -108,6 +108,47 @@ def test_relative_paths_are_the_callers(client: Client, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/dev/stdin", "in /dev names stand for something else than files; give a regular file by its own name"),
+        ("/proc/self/fd/1", "in /proc names stand for something else than files; give a regular file by its own name"),
+        ("/dev/null", "in /dev names stand for something else than files; give a regular file by its own name"),
+        ("pipe", "it is not a regular file"),
+    ],
+)
+def test_path_that_would_be_another_file_in_the_node_is_refused_alike_by_the_client_and_by_the_node(
+    client: Client, tmp_path: Path, path: str, words: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = str(tmp_path / path)
+    (tmp_path / "source").write_bytes(b"data")
+    key = str(client.blobs.put(tmp_path / "source"))
+    said = []
+    for action in (
+        lambda: client.blobs.put(path),
+        lambda: client.call("put", {"path": path}),
+        lambda: client.blobs.get(key, path),
+        lambda: client.call("get", {"key": key, "destination": path}),
+    ):
+        with pytest.raises(CommandFailed) as caught:
+            action()
+        said.append((caught.value.kind, str(caught.value), caught.value.details))
+    assert said[0] == said[1] == ("SourceError", f"cannot read {path}: {words}", {"path": path})
+    assert said[2] == said[3] == ("DestinationError", f"cannot write {path}: {words}", {"path": path})
+
+
+def test_file_and_folder_that_the_client_sees_otherwise_are_refused_by_the_node(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"data")
+    key = str(client.blobs.put(tmp_path / "source"))
+    with pytest.raises(CommandFailed, match="the node finds another file there than its caller") as put:
+        client.call("put", {"path": str(tmp_path / "source"), "seen": [1, 2]})
+    with pytest.raises(CommandFailed, match=f"the node finds another folder {tmp_path} than its caller") as get:
+        client.call("get", {"key": key, "destination": str(tmp_path / "copy"), "seen": [1, 2]})
+    assert (put.value.kind, get.value.kind) == ("SourceError", "DestinationError")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize(
     ("action", "kind"),
     [
         (lambda client, folder: client.blobs.put(folder / "missing"), "SourceError"),

@@ -7,21 +7,37 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ....transport.identity import PeerId
-from ...blobs import BlobKey, GetReport, Progress
-from ..errors import ControlError
+from ...blobs import (
+    BlobKey,
+    DestinationError,
+    FileId,
+    GetReport,
+    Progress,
+    SourceError,
+    absolute,
+    check_destination,
+    check_source,
+)
+from ..errors import CommandFailed, ControlError
 from ..protocol import Plain
 from . import Caller
 
 
 class Files:
-    """The files of another node's process: the same methods as `node.blobs` has. Relative paths are the caller's."""
+    """The files of another node's process: the same methods as `node.blobs` has.
+
+    The node opens what a path says. So relative ones are made absolute here, and what would be something else there is
+    refused: here at once, and there by the id of the file or folder that was seen here.
+    """
 
     def __init__(self, client: Caller) -> None:
         self._client = client
 
     def put(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> BlobKey:
         """Store a file for everybody to get; its key. Raises CommandFailed of kind `SourceError`, `StorageFailed`."""
-        return BlobKey.parse(str(self._client.call("put", {"path": os.path.abspath(path)}, timeout=timeout)))
+        source = absolute(path)
+        arguments: dict[str, Plain] = {"path": source, "seen": _seen(check_source, source)}
+        return BlobKey.parse(str(self._client.call("put", arguments, timeout=timeout)))
 
     def get(
         self,
@@ -35,11 +51,12 @@ class Files:
 
         Raises CommandFailed of kind `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
         """
-        root = BlobKey.parse(key)
+        root, target = BlobKey.parse(key), absolute(destination)
         arguments: dict[str, Plain] = {
             "key": str(root),
-            "destination": os.path.abspath(destination),
+            "destination": target,
             "timeout": timeout,
+            "seen": _seen(check_destination, target),
         }
 
         def show(body: Plain) -> None:
@@ -59,6 +76,14 @@ class Files:
     def cancel(self, key: bytes | str) -> int:
         """End every get of this key, whoever waits; how many. What came stays."""
         return cast("int", self._client.call("cancel", {"key": str(BlobKey.parse(key))}))
+
+
+def _seen(check: Callable[[str], FileId], path: str) -> Plain:
+    """What is there for this process. Refuses it as the node would."""
+    try:
+        return [*check(path)]
+    except (SourceError, DestinationError) as error:
+        raise CommandFailed(type(error).__name__, str(error), {"path": error.path}) from None
 
 
 def _report(body: Plain) -> GetReport:

@@ -10,13 +10,13 @@ from ..protocol import Plain
 
 
 def put(node: Parts, arguments: Arguments) -> Pending:
-    return Pending(node.actors.files.put(arguments.path("path")).map(str), A_WEEK)
+    return Pending(node.actors.files.put(arguments.path("path"), seen=arguments.file_id("seen")).map(str), A_WEEK)
 
 
 def get(node: Parts, arguments: Arguments) -> Pending:
     key = BlobKey.parse(arguments.text("key"))
-    timeout = arguments.seconds("timeout")
-    report = node.actors.files.get(key, arguments.path("destination"), timeout=timeout)
+    timeout, seen = arguments.seconds("timeout"), arguments.file_id("seen")
+    report = node.actors.files.get(key, arguments.path("destination"), timeout=timeout, seen=seen)
     return Pending(report.map(_report), A_WEEK, watch=key)
 
 
@@ -36,7 +36,7 @@ def _report(report: GetReport) -> Plain:
 
 
 COMMANDS = {
-    "put": Command(put, ("path",)),
-    "get": Command(get, ("key", "destination", "timeout")),
+    "put": Command(put, ("path", "seen")),
+    "get": Command(get, ("key", "destination", "timeout", "seen")),
     "cancel": Command(cancel, ("key",)),
 }
