@@ -12,7 +12,7 @@ from .codec import NONCE_BYTES, VERSION, Control, Hello, Ping, Ready, Welcome
 from .core import Core, cancel
 from .dialling import DiallingPart
 from .gatekeeper import Admitted, Claim, Direction, Refused, Ticket, Verdict
-from .identity import curve_key
+from .identity import possible_curve_key
 from .links import Joining, Live, Tie, settle
 from .packets import PacketsPart
 from .reasons import Reason
@@ -66,7 +66,7 @@ class AcceptingPart:
         if isinstance(record, PeerRecord):
             if record.peer == core.me:
                 return Reason.SELF
-            if curve_key(record.peer) != source.curve_key:
+            if possible_curve_key(record.peer) != source.curve_key:
                 return Reason.RECORD
         return record
 

@@ -108,7 +108,8 @@ class Core(runtime.Engine[Mailbox]):
             identity, network=config.network, address=config.advertise, generation=int(self.wall())
         )
         self.wire: Wire
-        # Set by the engine, which knows both flows: a claim that waited for our dial, or for a link's sign of life.
+        # Set by the engine, which knows the flows: what waited for a packet link, our dial, or a link's sign of life.
+        self.packets_judged: Callable[[PeerId], None]
         self.dial_ended: Callable[[Joining], None]
         self.link_judged: Callable[[Live, bool], None]
         self._link_ids = count(1)

@@ -17,7 +17,7 @@ from .buckets import TokenBuckets
 from .codec import PACKET_HEAD, Bye, Control, Hello, decode_control, is_control
 from .config import Config
 from .core import Core, Late, Receiver, SayBye, Shut, WireFactory
-from .dialling import DiallingPart, TryConnect
+from .dialling import AttemptOver, DiallingPart, TryConnect
 from .errors import DecodeError
 from .gatekeeper import Gate, Gatekeeper, Ticket
 from .identity import Identity, PeerId, curve_key
@@ -109,6 +109,7 @@ class Engine(Core):
             SendPacket: self.packets.send,
             Dial: self.dialling.start,
             TryConnect: lambda message: self.dialling.connect(message.dial),
+            AttemptOver: self.dialling.attempt_over,
             Close: self.on_close,
             CloseLink: self.on_close_link,
             SetGate: self.on_set_gate,
@@ -124,6 +125,7 @@ class Engine(Core):
             SayBye: self.say_bye,
             WireReady: lambda _message: self.on_wire_ready(),
         }
+        self.packets_judged = self.dialling.packets_judged
         self.dial_ended = self.accepting.dial_ended
         self.link_judged = self.accepting.link_judged
         self.listening: Address | None = None
@@ -300,7 +302,7 @@ class Engine(Core):
             case Live() as live:
                 self.close(live, reason, words=False)
             case Dialling() as dial:
-                self.dialling.fail(dial, reason, words=False)
+                self.dialling.ended(dial, reason)
             case Joining() as joining:
                 self.drop(joining, reason)
             case PacketLink() as link:
@@ -327,6 +329,9 @@ class Engine(Core):
     ) -> None:
         if what is None:
             self._arrived(source)
+        elif isinstance(what, Dialling) and what.adopted and not what.judged and _is_packet(frames):
+            self.packets.deliver(what.ticket.peer, frames[1])  # sent before the far end read our second Hello
+            return
         message = self._control(frames)
         match what:
             case Dialling() if message is not None:
@@ -378,3 +383,7 @@ class Engine(Core):
             self.admission.silent(ip, left)
         self.metrics.unspoken.inc(reason)
         self.log.debug("connection without a word ended", reason=reason.value, ip=ip)
+
+
+def _is_packet(frames: Sequence[bytes]) -> bool:
+    return len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET

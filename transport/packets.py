@@ -156,6 +156,7 @@ class PacketsPart:
         link.up = True
         while link.queue:
             self._put(link.route, link.queue.popleft())
+        core.packets_judged(link.peer)
 
     def deliver(self, peer: PeerId, payload: bytes) -> bool:
         """A packet came, over a packet link or a connection; False if its sender keeps on over its quota."""
@@ -174,6 +175,8 @@ class PacketsPart:
         """Close a packet link; what waits for it is dropped."""
         self._forget(link)
         self._core.shut(link.route)
+        if link.endpoint is not None:
+            self._core.packets_judged(link.peer)
 
     def end_all(self, peer: PeerId) -> None:
         """Close every packet link with a peer."""

@@ -59,7 +59,8 @@ def readable(socket: zmq.Socket[bytes]) -> bool:
 
 
 def canonical(ip: str) -> str:
-    """IPv4-mapped IPv6 as IPv4, the rest as libzmq writes it."""
+    """IPv4-mapped IPv6 as IPv4, IPv6 without its zone (a block or limit of an IP is one on every interface)."""
+    ip = ip.partition("%")[0]
     return ip.removeprefix("::ffff:") if ip.startswith("::ffff:") and "." in ip else ip
 
 

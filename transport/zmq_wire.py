@@ -50,6 +50,7 @@ _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _REMEMBERED = 8192  # ended routes and numbers
 _TRUST_NUMBER_AFTER = 2.0  # seconds
+_LEAVES_WITHIN = 1.0  # seconds until the end of a connect that was given up is announced at the latest
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class _Outbound:
 
     route: Route
     endpoint: str
+    connected: bool = False
     up: bool = False
     over: bool = False
 
@@ -107,6 +109,7 @@ class ZmqWire:
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
         self._outbound: dict[Route, _Outbound] = {}
         self._by_endpoint: dict[str, _Outbound] = {}
+        self._leaving: dict[str, float] = {}  # endpoints whose connect was given up and not yet announced as ended
         self._inbound: dict[Route, _Inbound] = {}
         self._by_number: dict[int, _Inbound] = {}
         self._over: OrderedDict[Route, None] = OrderedDict()  # inbound routes of which libzmq may still have data
@@ -134,7 +137,7 @@ class ZmqWire:
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
         """See `Wire`."""
         text = str(endpoint)
-        if text in self._by_endpoint:
+        if text in self._by_endpoint or self._is_leaving(text):
             return None
         outbound = _Outbound(self._fresh_route(), text)
         self._router.curve_server = 0
@@ -143,6 +146,13 @@ class ZmqWire:
         self._router.connect(text)
         self._outbound[outbound.route] = self._by_endpoint[text] = outbound
         return outbound.route
+
+    def _is_leaving(self, endpoint: str) -> bool:
+        """Events name an endpoint, not a connect: what is announced of the one before would end its successor."""
+        if self._leaving.get(endpoint, 0.0) > time.monotonic():
+            return True
+        self._leaving.pop(endpoint, None)
+        return False
 
     def _fresh_route(self) -> Route:
         """Nobody's, claims that we know of included; who claims without a word cannot have guessed it."""
@@ -233,6 +243,8 @@ class ZmqWire:
                 self._unspoken.accepted(value, time.monotonic())
             elif outbound is not None:
                 self._outbound_event(outbound, event, events)
+            elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECTED):
+                self._leaving.pop(endpoint.decode(), None)
             elif event == zmq.EVENT_DISCONNECTED:
                 self._inbound_ended(value, events)
 
@@ -248,7 +260,11 @@ class ZmqWire:
         return {inbound.mark for inbound in self._inbound.values()}
 
     def _outbound_event(self, outbound: _Outbound, event: int, events: WireEvents) -> None:
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+        if event == zmq.EVENT_CONNECTED:
+            outbound.connected = True
+        elif not outbound.connected and event != zmq.EVENT_CLOSED:
+            pass  # of the connect before to that endpoint
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             outbound.up = True
             events.route_up(outbound.route)
         elif event in FAILED_HANDSHAKES:
@@ -264,6 +280,8 @@ class ZmqWire:
 
     def _forget_outbound(self, outbound: _Outbound) -> None:
         del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
+        if not (outbound.connected or outbound.over):
+            self._leaving[outbound.endpoint] = time.monotonic() + _LEAVES_WITHIN
         try:
             self._router.disconnect(outbound.endpoint)
         except zmq.ZMQError as error:

@@ -52,8 +52,7 @@ def test_handshakes_of_several_ips_count_for_their_subnet(real: RealWorld) -> No
         with RawPeer(bob, real.known.identity(f"raw {number}"), ip=ip) as raw:
             raw.hello()
             assert isinstance(raw.hear(), Welcome)
-    with RawPeer(bob, real.known.identity("third"), ip="127.0.0.4") as third:
-        third.hello()
+    with RawPeer(bob, real.known.identity("third"), ip="127.0.0.4"):
         real.until(lambda: bob.counted("refused", Reason.RATE) == 1)
     assert {claim.ip for claim in bob.door.claims} == {"127.0.0.2", "127.0.0.3"}
 

@@ -210,6 +210,5 @@ def test_two_identities_with_one_curve_key_are_blocked_together(real: RealWorld)
     raw_identity = Identity.from_seed(b"x" * 32)
     bob.open_gate(blocked=frozenset({raw_identity.curve_public}))
     with RawPeer(bob, raw_identity) as raw:
-        raw.hello()
         real.until(lambda: bob.counted("refused", Reason.BLOCKED) == 1)
         assert not raw.socket.poll(0)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from rookery import transport
 from rookery.transport import Address, Quota, Reason
 from rookery.transport.codec import Bye, Reject, encode_batch
 from rookery.transport.wire import Sent
+from rookery.transport.zmq_sockets import canonical
 from tests.transport.raw import RawPeer
 from tests.transport.test_zmq_edges import hold
 from tests.transport.worlds import RealWorld
@@ -92,6 +94,32 @@ def test_second_dial_of_an_endpoint_goes_on_when_the_first_has_failed(real: Real
     real.until(lambda: alice.links() and alice.door.releases)
     assert alice.link_to(bob)
     assert [(ticket.peer, reason) for ticket, reason in alice.door.releases] == [(carol.peer, Reason.AUTHENTICATION)]
+
+
+def test_end_of_a_dial_that_was_given_up_is_not_taken_for_its_successors(real: RealWorld) -> None:
+    """libzmq announces an end by its endpoint alone. Nobody accepts here, so both connects stay pending."""
+    alice, bob = real.node("alice", dial_timeout=0.5), real.node("bob")
+    with ExitStack() as open_sockets:
+        server = open_sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # more than it queues
+            filler = open_sockets.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        address = Address.parse(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        for _ in range(3):
+            alice.dial(bob, address=address)
+            real.pass_time(0.1)
+            real.get(alice.net.close(bob.peer, Reason.REQUESTED))
+        alice.dial(bob, address=address)
+        real.until(lambda: len(alice.door.releases) == 4)
+    assert [reason for _, reason in alice.door.releases] == [Reason.REQUESTED] * 3 + [Reason.TIMEOUT]
+
+
+def test_ip_is_handed_up_without_its_zone() -> None:
+    """A block, a limit or an egress IP is one on every interface."""
+    assert canonical("fe80::1%eth0") == "fe80::1"
+    assert canonical("::ffff:10.0.0.1") == "10.0.0.1"
+    assert canonical("10.0.0.1") == "10.0.0.1"
 
 
 def test_nothing_is_sent_on_a_dial_before_its_encrypted_handshake(real: RealWorld) -> None:
