@@ -10,9 +10,6 @@ from .buckets import TokenBuckets
 from .identity import PeerId
 from .mailbox import Mailbox, Quota
 
-RESERVED_CHANNELS = 16
-"""Channels below it are Rookery's own, 0 to 15; a node ignores what comes on one that it has no use for."""
-
 
 class Channel:
     """A numbered stream of messages to every connected peer. Owned by one engine; not shared between threads."""

@@ -148,6 +148,7 @@ class Core(runtime.Engine[Mailbox]):
             link=link.id,
             lost=live.lost,
             unconfirmed=unconfirmed,
+            unclaimed=live.unclaimed,
         )
         if words:
             sent = self.send_control(live.route, Bye(reason))

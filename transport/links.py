@@ -99,6 +99,7 @@ class Live:
     received: int = 0
     told: int = 0  # of those received, what the other side has been told of
     lost: int = 0  # accepted for this link and never sent
+    unclaimed: int = 0  # of those received, on channels that nobody takes here
     probe: Joining | None = None  # waits for this link's sign of life
 
 

@@ -3,9 +3,10 @@
 * Outbound: messages wait in the link's outbox, bounded by count and bytes, and leave in batches as soon as everything
   that was told before has been handled. A full wire is tried again after 1 ms, doubling to 50 ms, without delaying
   others.
-* Inbound: a batch is decoded whole; each message must be of a registered channel and within the peer's quota. What is
-  over the quota is dropped and counted, and who keeps on is closed. What a receiver's inbox refuses is dropped and
-  counted.
+* Inbound: a batch is decoded whole, each message within the peer's quota for its channel. What is over the quota is
+  dropped and counted, and who keeps on is closed. What a receiver's inbox refuses is dropped and counted.
+* A channel that nobody takes here: the other side may be another version, or have another application. Its messages are
+  dropped and counted, the first of a link is logged, and there is one quota for all such channels of a peer.
 * Heartbeats: a silent link is asked, and is dead when it stays silent. Each heartbeat says how many messages its sender
   has taken, so that at a link's end it is known which were not confirmed. Who has taken messages says so unasked: the
   question may be stuck behind them.
@@ -20,7 +21,7 @@ from operator import itemgetter
 from typing import ClassVar
 
 from ..runtime import Feedback, Lane, Message, Overflow
-from .channel import RESERVED_CHANNELS
+from .buckets import TokenBuckets
 from .codec import (
     MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
@@ -37,7 +38,7 @@ from .codec import (
 from .core import Core
 from .errors import DecodeError
 from .links import Live
-from .mailbox import Received, Send
+from .mailbox import Quota, Received, Send
 from .reasons import Reason
 from .wire import Sent
 
@@ -73,6 +74,8 @@ class StreamsPart:
         self._max_message, self._backlog_messages = config.max_message, config.backlog_messages
         self._backlog_bytes = config.backlog_bytes
         self._inbox = core.mailbox.inbox
+        unknown = Quota()
+        self._unknown = TokenBuckets(unknown.rate, unknown.burst)
         self._dirty: list[Live] = []
         self._flushing = False  # a `Flush` is on its way
 
@@ -179,14 +182,13 @@ class StreamsPart:
         """False if the link was closed for it."""
         core, link = self._core, live.link
         receiver = core.receivers.get(channel)
-        if receiver is None and channel < RESERVED_CHANNELS:  # a part of Rookery that this node does without
-            live.received += len(payloads)
-            return self._dropped(live, len(payloads), "no_receiver")
-        if receiver is None or max(map(len, payloads)) > receiver.max_message:
-            core.metrics.invalid.inc("channel" if receiver is None else "oversize")
+        if max(map(len, payloads)) > (self._max_message if receiver is None else receiver.max_message):
+            core.metrics.invalid.inc("oversize")
             core.close(live, Reason.PROTOCOL)
             return False
         live.received += len(payloads)
+        if receiver is None:
+            return self._unclaimed(live, channel, len(payloads))
         allowed = receiver.inbound.take_many(link.peer, len(payloads), live.heard_at)
         tell, delivered = receiver.mailbox.tell, allowed
         link_id, peer, rejected = link.id, link.peer, Feedback.REJECTED  # looked up once for the whole row
@@ -198,8 +200,18 @@ class StreamsPart:
             core.metrics.dropped.inc("inbox", by=allowed - delivered)
         return allowed == len(payloads) or self._dropped(live, len(payloads) - allowed, "quota")
 
+    def _unclaimed(self, live: Live, channel: int, count: int) -> bool:
+        """Drop messages on a channel that nobody takes; False if the link was closed for being over their quota."""
+        core, peer = self._core, live.link.peer
+        if not live.unclaimed:
+            core.log.warning("message on an unknown channel dropped", peer=peer.short, channel=channel)
+        live.unclaimed += count
+        allowed = self._unknown.take_many(peer, count, live.heard_at)
+        core.metrics.dropped.inc("no_receiver", by=allowed)
+        return allowed == count or self._dropped(live, count - allowed, "quota")
+
     def _dropped(self, live: Live, count: int, why: str) -> bool:
-        """Count messages that nobody takes or that are over quota; False if the link was closed for it."""
+        """Count messages that are over quota; False if the link was closed for it."""
         core = self._core
         core.metrics.dropped.inc(why, by=count)
         if not core.floods.dropped(live.link.peer, count, live.heard_at):

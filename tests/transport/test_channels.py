@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -308,15 +309,32 @@ def test_message_on_a_reserved_channel_that_nobody_registered_is_dropped_and_cou
     assert alice.links()
 
 
-def test_flood_on_a_reserved_channel_that_nobody_registered_closes_its_sender(world: World) -> None:
-    alice, bob = world.node("alice"), world.node("bob", flood_drops=50)
-    world.connected(alice, bob)
-    send_many(alice, bob, 15, 200)
-    world.until(lambda: bob.closed() == [Reason.FLOODING])
+def test_flood_on_a_channel_that_nobody_registered_closes_its_sender_beyond_its_quota_only(
+    simulated: SimulatedWorld,
+) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob", flood_drops=50)
+    simulated.connected(alice, bob)
+    quota = Quota()
+    for channel in (15, 200):
+        send_many(alice, bob, channel, quota.burst // 2)
+    simulated.until(lambda: bob.counted("dropped", "no_receiver") == quota.burst)
+    assert bob.closed() == []
+    send_many(alice, bob, 15, quota.burst)
+    simulated.until(lambda: bob.closed() == [Reason.FLOODING])
 
 
-def test_message_on_a_channel_of_the_application_that_nobody_registered_closes_its_sender(world: World) -> None:
-    alice, bob = world.node("alice"), world.node("bob")
-    world.connected(alice, bob)
-    send_many(alice, bob, 200, 1)
-    world.until(lambda: bob.closed() == [Reason.PROTOCOL])
+def test_unknown_channel_is_logged_once_for_each_link(
+    simulated: SimulatedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    with caplog.at_level(logging.INFO, "rookery"):
+        simulated.connected(alice, bob)
+        send_many(alice, bob, 200, 3)
+        send_many(alice, bob, 201, 3)
+        simulated.until(lambda: bob.counted("dropped", "no_receiver") == 6)
+        alice.net.close_link(alice.link_to(bob).id, Reason.TRIMMED)
+        simulated.until(lambda: bob.closed())
+    said = [record.__dict__["fields"] for record in caplog.records if "unknown channel" in record.getMessage()]
+    assert said == [{"peer": alice.peer.short, "channel": 200}]
+    ends = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "disconnected"]
+    assert {end["peer"]: end["unclaimed"] for end in ends} == {alice.peer.short: 6, bob.peer.short: 0}

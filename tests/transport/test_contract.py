@@ -141,13 +141,16 @@ def test_simultaneous_dials_leave_exactly_one_connection(world: World) -> None:
     assert alice.link_to(bob).direction is not bob.link_to(alice).direction
 
 
-def test_message_on_an_unknown_channel_closes_the_sender(world: World) -> None:
+def test_message_on_an_unknown_channel_is_dropped_and_the_connection_stays(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
     alice.net.send(alice.link_to(bob).id, 99, b"x")
-    world.until(lambda: bob.closed())
-    assert bob.closed() == [Reason.PROTOCOL]
-    assert bob.counted("invalid", "channel") == 1
+    alice.net.send(alice.link_to(bob).id, 16, b"next")
+    world.until(lambda: bob.payloads() == [b"next"])
+    assert bob.counted("dropped", "no_receiver") == 1
+    assert bob.counted("invalid", "channel") == 0
+    assert not bob.closed()
+    assert not alice.closed()
 
 
 def test_message_larger_than_allowed_is_dropped_here_and_counted(world: World) -> None:

@@ -139,7 +139,7 @@ def test_stream_of_hostile_messages_over_a_real_socket_harms_nobody(scene: Scene
             if poured >= frames:
                 break
     scene.assert_unharmed()
-    assert sum(scene.bob.counted("invalid", kind) for kind in ("handshake", "frame", "channel")) >= number // 4
+    assert sum(scene.bob.counted("invalid", kind) for kind in ("handshake", "frame")) >= number // 4
 
 
 @pytest.mark.full

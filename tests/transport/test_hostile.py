@@ -186,8 +186,8 @@ WRONG_FRAMES: dict[str, tuple[str, Frames]] = {
     "table shorter than it says": ("frame", [head((16, 2), count=9) + b"hi"]),
     "unknown flags": ("frame", [b"\x01\x80" + head((16, 2))[2:] + b"hi"]),
     "packet larger than one may be": ("frame", [PACKET_HEAD, bytes(MAX_PACKET + 1)]),
-    "unknown channel": ("channel", encode_batch([(99, b"hi")])),
     "message too large": ("oversize", encode_batch([(16, bytes(1024 * 1024 + 1))])),
+    "message too large on an unknown channel": ("oversize", encode_batch([(99, bytes(1024 * 1024 + 1))])),
     "too many frames": ("frames", [b""] * 3000),
     "too many bytes": ("frames", [head((16, LARGE | 2**20), (16, LARGE | 4096)), bytes(2**20), bytes(4096)]),
     "Hello": ("out_of_order", [encode_control(Hello((1,), "test", b"", packets=False, proof=None))]),
@@ -205,6 +205,27 @@ def test_frames_that_no_honest_peer_sends_close_the_connection(scene: Scene, kin
         scene.real.until(lambda: scene.bob.closed() == [Reason.PROTOCOL])
     assert scene.bob.counted("invalid", kind) == 1
     assert scene.bob.payloads() == []
+    scene.assert_unharmed()
+
+
+def test_messages_on_every_unknown_channel_are_dropped_and_the_connection_stays(scene: Scene) -> None:
+    channels = [channel for channel in range(256) if channel != 16]
+    with scene.joined() as raw:
+        raw.send(*encode_batch([(channel, b"hi") for channel in channels]))
+        raw.send(*encode_batch([(200, b""), (16, b"good"), (200, b"")]))
+        scene.real.until(lambda: scene.bob.payloads() == [b"good"])
+        assert scene.bob.counted("dropped", "no_receiver") == len(channels) + 2
+        assert scene.bob.closed() == []
+    scene.assert_unharmed()
+
+
+def test_flood_on_unknown_channels_closes_its_sender_whichever_they_are(scene: Scene) -> None:
+    flood = encode_batch([(17 + number % 200, b"") for number in range(MAX_BATCH_MESSAGES)])
+    with scene.joined() as raw:
+        pour(raw, [flood] * 400)
+        assert raw.hear() == Bye(Reason.FLOODING)
+        scene.real.until(lambda: scene.bob.closed() == [Reason.FLOODING])
+    assert scene.bob.counted("dropped", "quota") >= 1000
     scene.assert_unharmed()
 
 
