@@ -185,7 +185,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_peer_connected(self, message: PeerConnected) -> None:
         """Nobody to look for any more."""
-        self._planner.found(message.peer)
+        self._planner.found(message.peer, self.now())
 
     def on_peer_disconnected(self, message: PeerDisconnected) -> None:
         """Whom we dialled may be dialled again; when, says the tracker with `DialableChanged`."""

@@ -2,6 +2,8 @@
 
 * One at a time, in turn: first after half the idle time, which by default is as long as the tracker lets a lost peer
   rest (FLOWS 2.9), then once per idle time. Who is short of connections has dialled it before that.
+* One whose link broke within the looking interval was never really there, and does not rest: it is the next, after the
+  looking interval. If that recurs, whosever link it is, after twice as long, and so on up to half the idle time.
 * Remembered are the last `MOST`, each for `TRIES` attempts, or until there is a connection.
 """
 
@@ -18,19 +20,28 @@ class Missing:
     """Peers, the next to be tried first."""
 
     def __init__(self, pacing: Pacing) -> None:
-        self._idle = pacing.idle
+        self._idle, self._looking = pacing.idle, pacing.looking
+        self._gap, self._brief_at = 0.0, float("-inf")  # the wait after the last brief link, and when it broke
         self._tries: dict[PeerId, int] = {}
         self.next_at: float | None = None
         """When `due` has somebody; None for never."""
 
-    def miss(self, peer: PeerId, now: float) -> None:
-        """The link to this peer broke."""
+    def miss(self, peer: PeerId, now: float, *, lived: float = float("inf")) -> None:
+        """The link to this peer broke. lived: seconds."""
         self._tries.pop(peer, None)
         self._tries[peer] = 0
         if len(self._tries) > MOST:
             del self._tries[next(iter(self._tries))]
+        wait = self._idle / 2
+        if lived < self._looking:
+            recurs = now - self._brief_at < self._idle
+            self._gap = min(2 * self._gap, wait) if recurs else min(self._looking, wait)
+            self._brief_at, wait = now, self._gap
+            self._tries = {peer: 0} | self._tries
+            if self.next_at is not None:
+                self.next_at = min(self.next_at, now + wait)
         if self.next_at is None:
-            self.next_at = now + self._idle / 2
+            self.next_at = now + wait
 
     def forget(self, peer: PeerId) -> None:
         """There is a connection."""

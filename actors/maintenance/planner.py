@@ -59,6 +59,7 @@ class Planner:
         self._seen: set[PeerId] = set()
         self._refused: set[PeerId] = set()
         self._missing = Missing(pacing)
+        self._found_at: dict[PeerId, float] = {}  # of those that are connected
         self._failures = 0
         self._repairing = False
         self._questioning = False  # an Ask or a Trim is under way
@@ -89,11 +90,13 @@ class Planner:
     def lost(self, peer: PeerId, now: float, *, broken: bool) -> None:
         """The connection is gone, so the peer may be dialled again in the same repair. broken: nobody closed it."""
         self._seen.discard(peer)
+        lived = now - self._found_at.pop(peer, -math.inf)
         if broken and self._goal.reunites:
-            self._missing.miss(peer, now)
+            self._missing.miss(peer, now, lived=lived)
 
-    def found(self, peer: PeerId) -> None:
+    def found(self, peer: PeerId, now: float) -> None:
         """There is a connection to this peer."""
+        self._found_at[peer] = now
         self._missing.forget(peer)
 
     def hinted(self, motive: Motive) -> None:

@@ -10,7 +10,9 @@
 * A failure of our own making (our limit, a dial overtaken by the peer's, an address that changed) is no miss.
 * A refusal that says "not now" or "you have me already" is no miss either, but waits the initial delay.
 * A link that was opened is no miss, however it ends. Only one that broke costs the rest, never one that a side closed.
-* The delay starts anew after a break, or after a link that lived as long as the rest.
+* One that broke in its first seconds is not lost but was never whole (the other side may have given up its handshake):
+  it costs the back-off, which grows when that recurs, and no rest.
+* The delay starts anew after any other break, or after a link that lived as long as the rest.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ NEVER = float("-inf")
 _OURS = frozenset({Reason.SUPERSEDED, Reason.REPLACED, Reason.STALE, Reason.ADDRESS_CHANGED})
 _NOT_NOW = frozenset({Reason.LIMIT, Reason.DUPLICATE, Reason.COOLDOWN})
 _BROKEN = frozenset({Reason.LOST, Reason.DEAD})
+BRIEF = 5.0
+"""Seconds that a link must have lived to be one that was lost: as long as the other side has for its handshake."""
 
 
 @dataclass(slots=True)
@@ -73,9 +77,10 @@ class Pace:
 
     def link_ended(self, reason: Reason, lived: float, config: Config, rng: random.Random, now: float) -> None:
         """A link that was open `lived` seconds is over."""
-        if reason in _BROKEN or lived >= config.rest_after_loss:
+        lost = reason in _BROKEN and lived >= BRIEF
+        if lost or lived >= config.rest_after_loss:
             self.delay = 0.0
-        if reason in _BROKEN:
+        if lost:
             self.rest_until = now + config.rest_after_loss
         elif reason is Reason.TRIMMED:
             self.reservable_at = now + config.cooldown

@@ -6,6 +6,7 @@ she is connected without anybody's help. Afterwards every ticket and every place
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from rookery.actors.tracker import StaticPeer, TrackedPeers
 from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Simulation
-from rookery.transport import Address, Reason, dialling
+from rookery.transport import Address, Reason
 
 BOBS_IP = "10.77.0.1"
 QUICK_TIMES = {"backoff_cap": 2.0}
@@ -189,12 +190,12 @@ def test_P5_peer_whose_dial_failed_is_dialled_again_when_the_cause_is_gone(name:
 
 
 def test_P5_name_that_does_not_resolve_is_tried_again(simulation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def resolve(_host: str, _port: int) -> tuple[str, ...]:
+    def getaddrinfo(_host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
         if simulation.time < 30:
             raise OSError("name or service not known")
-        return (BOBS_IP,)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (BOBS_IP, port))]
 
-    monkeypatch.setattr(dialling, "resolve", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     world = World(simulation, SimulatedNodes(simulation))
     world.start_bob()
     world.start_alice(Address.parse("tcp://bob.example:20000"))

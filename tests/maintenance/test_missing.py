@@ -63,3 +63,25 @@ def test_missing_peers_that_break_all_the_time_are_not_tried_more_often() -> Non
         if missing.due(float(second)) is not None:
             times.append(float(second))
     assert [later - earlier for earlier, later in pairwise(times)] == [PACING.idle] * 7
+
+
+def test_missing_peer_whose_link_was_brief_is_tried_first_and_soon() -> None:
+    missing = Missing(PACING)
+    missing.miss(A, 0.0)
+    missing.miss(B, 20.0, lived=0.003)
+    assert [(time, peer) for time, peer in tried(missing, 60.0)] == [(20.0 + PACING.looking, B)]
+
+
+def test_missing_peer_whose_links_are_all_brief_is_tried_ever_more_rarely() -> None:
+    missing, times = Missing(PACING), [0.0]
+    while len(times) < 10:
+        missing.miss(A, times[-1], lived=0.003)
+        assert missing.next_at is not None
+        times.append(missing.next_at)
+        assert missing.due(times[-1]) == A
+        missing.forget(A)  # found, for a moment
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps == [5.0, 10.0, 20.0, 40.0, *[PACING.idle / 2] * 5]
+    later = times[-1] + PACING.idle
+    missing.miss(A, later, lived=0.003)
+    assert missing.next_at == later + PACING.looking

@@ -355,8 +355,27 @@ def test_planner_inside_the_band_dials_again_whom_it_lost_and_nobody_else() -> N
     assert plan.motive is Motive.MISSING
     plan.dial_ended(D, FAILED, 62.0)
     assert steps(plan, 62.0) == [Done(in_band=True), Wait(181.0)]
-    plan.found(D)
+    plan.found(D, 63.0)
     assert steps(plan, 181.0)[-1] == Wait(182.0)
+
+
+def test_planner_inside_the_band_dials_soon_again_whom_it_had_for_a_moment_only() -> None:
+    plan = planner()
+    plan.counted(4)
+    steps(plan, 0.0)
+    plan.found(D, 1.0)
+    plan.lost(D, 1.01, broken=True)
+    assert steps(plan, 1.01) == [Wait(6.01)]
+    assert steps(plan, 6.01)[0] == Dial(D)
+
+
+def test_planner_inside_the_band_lets_rest_whom_it_had_for_long() -> None:
+    plan = planner()
+    plan.counted(4)
+    steps(plan, 0.0)
+    plan.found(D, 1.0)
+    plan.lost(D, 6.0, broken=True)
+    assert steps(plan, 6.0) == [Wait(66.0)]
 
 
 def test_planner_inside_the_band_leaves_alone_whom_it_closed() -> None:

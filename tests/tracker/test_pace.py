@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rookery.actors.tracker import Config
-from rookery.actors.tracker.pace import NEVER, Pace
+from rookery.actors.tracker.pace import BRIEF, NEVER, Pace
 from rookery.transport.reasons import Reason
 
 CONFIG = Config()
@@ -56,10 +56,31 @@ def test_dial_refused_for_now_waits_but_is_no_miss(reason: Reason) -> None:
 
 def test_link_that_broke_rests_and_starts_the_delay_anew() -> None:
     pace = Pace(delay=50.0)
-    pace.link_ended(Reason.LOST, 1.0, CONFIG, rng(), now=10.0)
+    pace.link_ended(Reason.LOST, BRIEF, CONFIG, rng(), now=10.0)
     assert pace.rest_until == 70.0
     assert pace.dial_at == NEVER
     assert pace.delay == 0.0
+
+
+@pytest.mark.parametrize("reason", [Reason.LOST, Reason.DEAD])
+@pytest.mark.parametrize("lived", [0.0, 0.003, BRIEF - 0.1])
+def test_link_that_broke_in_its_first_seconds_is_tried_again_soon(reason: Reason, lived: float) -> None:
+    pace = Pace()
+    pace.link_ended(reason, lived, CONFIG, rng(), now=10.0)
+    assert pace.rest_until == NEVER
+    assert 10.0 < pace.quiet_until <= 10.0 + CONFIG.backoff_initial
+
+
+def test_peer_that_accepts_and_breaks_every_link_at_once_is_dialled_ever_more_rarely() -> None:
+    pace, source, now, dials = Pace(), rng(), 0.0, list[float]()
+    while now < 24 * 3600.0:
+        dials.append(now)
+        pace.link_opened()
+        pace.link_ended(Reason.LOST, 0.003, CONFIG, source, now=now)
+        assert pace.delay <= CONFIG.backoff_cap
+        now = pace.quiet_until
+    assert len([at for at in dials if at < 60.0]) < 30
+    assert len([at for at in dials if at >= 12 * 3600.0]) < 2 * 12 * 3600.0 / CONFIG.backoff_cap * 1.5
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in (Reason.LOST, Reason.DEAD)])

@@ -15,6 +15,7 @@ import pytest
 from rookery.actors.tracker import TrackedPeers
 from rookery.actors.tracker.blocks import twin_of
 from rookery.actors.tracker.directory import Directory
+from rookery.actors.tracker.pace import BRIEF
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
 from rookery.transport.reasons import Reason
@@ -87,9 +88,9 @@ def admitted(d: Directory) -> Ticket:
     return ticket_of(admit(d, BOB))
 
 
-def ended(d: Directory, reason: Reason) -> None:
+def ended(d: Directory, reason: Reason, lived: float = 0.0) -> None:
     primary(d)
-    d.release(connect(d, BOB), reason, 0.0)
+    d.release(connect(d, BOB, -lived), reason, 0.0)
 
 
 def backing_off(d: Directory) -> None:
@@ -127,7 +128,7 @@ ARRANGED: dict[str, tuple[Callable[[Directory], object], dict[str, Any]]] = {
     "connected, then moved": (lambda d: (primary(d, B), connect(d, BOB), d.overwrite({BOB: A}, 0.0)), {}),
     "cooling down": (lambda d: d.release(admitted(d), Reason.TIMEOUT, 0.0), {}),
     "backing off": (backing_off, {}),
-    "resting after a loss": (lambda d: ended(d, Reason.LOST), {}),
+    "resting after a loss": (lambda d: ended(d, Reason.LOST, lived=BRIEF), {}),
     "trimmed": (lambda d: ended(d, Reason.TRIMMED), {}),
     "without an address": (lambda d: primary(d, None), {}),
     "a name": (lambda d: primary(d, NAME), {}),
