@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ def make_node(folder: Path, yaml: str | None = None, identity: Identity | None =
     """
     identity = identity or Identity.generate()
     for name in (KEY_NAME, FILE_NAME):
-        if (folder / name).exists():
+        if os.path.lexists(folder / name):  # also a link that leads nowhere: it would be followed
             raise AlreadyThere(f"{folder / name} exists: nothing was written")
     folder.mkdir(parents=True, exist_ok=True)
     keyfile.save(identity, folder / KEY_NAME)

@@ -13,9 +13,12 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
     After a crash the file has its old content or the new one. Raises OSError; then the old content stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    # A part of the name, so that the longest name that may be is not too long for the file beside it.
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        with contextlib.suppress(FileNotFoundError):  # of a process with this number, that crashed here
+            os.unlink(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with open(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
             file.write(content)

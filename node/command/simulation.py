@@ -17,16 +17,20 @@ from .. import screen
 from ..simulate import chart_of, figures
 from .base import json_option, main
 
+_PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)
+
 
 @main.command("simulate")
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--seeds", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many runs.")
-@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw the runs into this file.")
+@click.option("--svg", type=_PICTURE, help="Draw the runs into this file.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to run in; by default one for each core.")
 @json_option
 def simulate_command(scenario: Path, seeds: int, svg: Path | None, jobs: int | None, as_json: bool) -> None:
     """Play the SCENARIO of a YAML file in virtual time: how soon deaths are noticed, the load, the false alarms."""
     played = load_scenario(scenario)
+    if svg is not None and not svg.exists() and not os.access(svg.parent, os.W_OK | os.X_OK):
+        raise click.BadParameter(f"{svg}: files may not be made in {svg.parent}")  # now, not after all the runs
     outcomes = []
     with screen.steps(scenario.name, seeds, hidden=as_json) as advance:
         for outcome in _runs(played, seeds, min(jobs or os.cpu_count() or 1, seeds)):

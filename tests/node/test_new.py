@@ -25,6 +25,14 @@ def test_what_exists_is_not_overwritten(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_text() == "precious"
 
 
+@pytest.mark.parametrize("name", ["node.key", "node.yaml"])
+def test_link_that_leads_nowhere_is_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("nowhere")
+    with pytest.raises(new.AlreadyThere, match=f"{name} exists: nothing was written"):
+        new.make_node(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_given_identity_is_used(tmp_path: Path) -> None:
     identity = Identity.generate()
     assert new.make_node(tmp_path, identity=identity) == identity.peer

@@ -95,14 +95,17 @@ def test_simulate_says_what_is_wrong_with_a_scenario_and_where(tmp_path: Path, t
     assert said in result.stderr
 
 
-def test_simulate_without_the_file_or_with_no_place_for_the_picture_fails_in_a_sentence(tmp_path: Path) -> None:
+def test_simulate_without_the_file_or_with_no_place_for_the_picture_fails_in_a_sentence_before_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rookery.node.command.simulation.simulate", lambda *_arguments: pytest.fail("it ran"))
     missing = rookery("simulate", tmp_path / "none.yaml")
     assert missing.exit_code == 2
     assert "cannot be read" in missing.stderr
     nowhere = tmp_path / "missing" / "runs.svg"
     refused = rookery("simulate", written(tmp_path, SMALL), "--seeds", 1, "--jobs", 1, "--svg", nowhere)
-    assert refused.exit_code == 1
-    assert str(nowhere) in refused.stderr
+    assert refused.exit_code == 2
+    assert f"{nowhere}: files may not be made in {nowhere.parent}" in " ".join(refused.stderr.split())
 
 
 def test_example_scenario_has_no_mistake() -> None:
