@@ -12,6 +12,7 @@ Rules, each with a test in `tests/blobs/test_chunking.py`:
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -101,7 +102,7 @@ class _Unfinished:
 
 
 def _read_chunks(path: str | os.PathLike[str], chunk_size: int, seen: FileId | None) -> Iterator[bytes]:
-    with _reporting(path), _open(path, seen) as file:
+    with _reporting(path, seen), _open(path, seen) as file:
         size = left = os.fstat(file.fileno()).st_size
         while left > 0:
             chunk = file.read(wanted := min(chunk_size, left))
@@ -116,7 +117,7 @@ def _read_chunks(path: str | os.PathLike[str], chunk_size: int, seen: FileId | N
 def _look(path: str | os.PathLike[str]) -> tuple[str, os.stat_result]:
     found = resolve(absolute(path))
     if found.status is None:
-        raise SourceError(path, "No such file or directory")
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     _check_regular(path, found.status)
     return found.path, found.status
 
@@ -140,8 +141,11 @@ def _check_regular(path: str | os.PathLike[str], status: os.stat_result) -> None
 
 
 @contextlib.contextmanager
-def _reporting(path: str | os.PathLike[str]) -> Iterator[None]:
+def _reporting(path: str | os.PathLike[str], seen: FileId | None = None) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        why = f"; its caller does see it: {ELSEWHERE}" if seen else ""
+        raise SourceError(path, f"{error.strerror}{why}") from error
     except OSError as error:
         raise SourceError(path, error.strerror or str(error)) from error

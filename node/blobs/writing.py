@@ -181,5 +181,8 @@ class FileWriter:
     def _reporting(self) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError as error:
+            why = f"; its caller does see the folder: {ELSEWHERE}" if self._seen else ""
+            raise DestinationError(self._path, f"{error.strerror}{why}") from error
         except OSError as error:
             raise DestinationError(self._path, error.strerror or str(error)) from error

@@ -213,6 +213,9 @@ def test_put_file_other_than_the_one_that_was_seen_is_refused(store: MemoryStore
     os.replace(tmp_path / "other", tmp_path / "file")
     with pytest.raises(SourceError, match="the node finds another file there than its caller: it was replaced"):
         put_file(tmp_path / "file", store, seen=seen)
+    (tmp_path / "file").unlink()
+    with pytest.raises(SourceError, match="No such file or directory; its caller does see it: it was replaced"):
+        put_file(tmp_path / "file", store, seen=seen)
 
 
 def test_put_file_that_became_a_pipe_or_a_link_since_it_was_looked_at_is_refused_at_once(

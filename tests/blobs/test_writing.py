@@ -173,6 +173,8 @@ def test_assemble_in_another_folder_than_was_seen_is_refused(key: bytes, store: 
     assert assemble(key, store, out / "copy", seen=seen) == len(DATA)
     with pytest.raises(DestinationError, match=f"the node finds another folder {out} than its caller: it was"):
         assemble(key, store, out / "copy", seen=FileId(seen.device, seen.inode + 1))
+    with pytest.raises(DestinationError, match="No such file or directory; its caller does see the folder: it was"):
+        assemble(key, store, out / "none" / "copy", seen=seen)
 
 
 @pytest.mark.parametrize(("me", "allowed"), [("other", False), ("owner", True), ("root", True), ("folder's", True)])
