@@ -3,7 +3,8 @@
 `Node` runs it in a process, `rookery.node.testing` in a simulation: it is the same text for every runtime.
 
 * Mailboxes are made first and queue until their engine starts; every channel is registered before `listen`.
-* Whatever touches the machine comes from outside: the runtime, the wire, the store, the file of members.
+* Whatever touches the machine comes from outside: the runtime, the wire, the store, the files of members and of
+  the generation.
 """
 
 from __future__ import annotations
@@ -50,11 +51,12 @@ class Actors:
         book: tracker.Storage | None,
         wire: WireFactory = zmq_wire,
         snapshot: Path | None = None,
+        generations: transport.Generations | None = None,
     ) -> Address:
         """Start every engine and listen; where others may dial. Raises what an engine cannot start with.
 
         store: of blocks of files. book: of addresses, blocks and trust; None keeps none. snapshot: the file in which
-        the members outlive the node; None for none.
+        the members outlive the node; None for none. generations: where the newest generation of its record does.
         """
         config, start = self.config, self.runtime.start
         net, peers, conns, members = self.transport, self.tracker, self.connections, self.membership
@@ -67,6 +69,7 @@ class Actors:
             gatekeeper=peers,
             observers=observers,
             wire=wire,
+            generations=generations,
         )
         start(
             peers,

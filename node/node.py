@@ -85,7 +85,12 @@ class Node(Actors):
         if config.tracker.book is not None:
             kept = tracker.SqliteStorage(config.data / config.tracker.book, network=config.transport.network)
             book = self._disk.enter_context(contextlib.closing(kept))
-        self.start_engines(store=store, book=book, snapshot=config.data / "members")
+        self.start_engines(
+            store=store,
+            book=book,
+            snapshot=config.data / "members",
+            generations=transport.GenerationFile(config.data / "generation", self.peer),
+        )
         self.runtime.start(
             self.control,
             control.Engine,
@@ -164,7 +169,7 @@ def _named() -> Iterator[None]:
         yield
     except keyfile.KeyFileError as error:
         raise CannotStart(f"key: {error}") from error
-    except StoreError as error:
+    except (StoreError, transport.GenerationError) as error:
         raise CannotStart(f"data: {error}") from error
     except tracker.BookUnusable as error:
         raise CannotStart(f"tracker.book: {error}") from error

@@ -90,7 +90,7 @@ class MemberRow:
 
     state: `alive`, `suspect` or `down`. since: unix seconds at which it came up or went down. rtt: seconds that its
     answers take on average, None before the first. role: `primary` or `secondary`, as its tags say. generation: of its
-    record, from the unix time of its start on. incarnation: how often it has objected to being suspected.
+    record: which life of the node it is. incarnation: how often it has objected to being suspected.
     """
 
     peer: str

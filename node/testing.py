@@ -11,8 +11,9 @@
 * The engines are those of `Node`; only the control socket is missing, and blobs are in memory.
 * A node's mailboxes are its attributes: `bob.tracker.block(alice.peer).get(timeout=5)`, outside engines.
 * Each node has an IP of its own in a /24 of its own, unless told another. Its key comes from its name.
-* After `crash` or `stop` a node is gone. `restart` gives another one with the same name, key, IP and settings; what
-  lived in memory is lost, but for the address book, which is what it has on its disk: `nodes.books["bob"]`.
+* After `crash` or `stop` a node is gone. `restart` gives another one with the same name, key, IP and settings, if asked
+  at another port. What lived in memory is lost; on its disk it has the address book, `nodes.books["bob"]`, and its
+  newest generation, `nodes.generations["bob"]`.
 * Latency, loss and partitions are those of `simulation.network`, by the nodes' names.
 * What must hold in every node is looked at after each message, and more of it after each `run`: see `invariants.py`.
 """
@@ -20,7 +21,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from typing import Any
 
@@ -32,8 +33,8 @@ from ..config.node import TWINS
 from ..runtime import SimulatedNode, Simulation
 from ..runtime.settings import Settings
 from ..transport import Config as TransportConfig
-from ..transport import Identity, PeerId
-from ..transport.simulated_wire import SimulatedInternet, SimulatedWire
+from ..transport import Identity, MemoryGenerations, PeerId
+from ..transport.simulated_wire import FIRST_PORT, SimulatedInternet, SimulatedWire
 from ..transport.testing import NETWORK, Peers
 from .composition import ANSWER_WITHIN, Actors
 from .invariants import InvariantBroken, Invariants
@@ -54,6 +55,7 @@ class Plan:
     config: NodeConfig
     producer: resolver.Producer | None = None
     member: bool = True
+    ports: int = FIRST_PORT  # where it looks for a free one, if its configuration names none
 
 
 class WholeNode(Actors):
@@ -69,6 +71,7 @@ class WholeNode(Actors):
         self.plan = plan
         self._internet = nodes.internet
         self._book = nodes.books.setdefault(plan.name, MemoryStorage())
+        self._generations = nodes.generations.setdefault(plan.name, MemoryGenerations())
 
     def producer(self) -> resolver.Producer:
         """The one given to `start`, else the node's blobs."""
@@ -76,7 +79,7 @@ class WholeNode(Actors):
 
     def start(self) -> None:
         """Start the engines, listen, take part."""
-        self.start_engines(store=MemoryStore(), book=self._book, wire=self._wire)
+        self.start_engines(store=MemoryStore(), book=self._book, wire=self._wire, generations=self._generations)
         if self.plan.member:
             self.take_part()
         else:
@@ -84,7 +87,13 @@ class WholeNode(Actors):
 
     def _wire(self, identity: Identity, config: TransportConfig, announce: Callable[[], object]) -> SimulatedWire:
         return SimulatedWire(
-            self._internet, identity, node=self.name, ip=self.ip, announce=announce, high_water=config.high_water
+            self._internet,
+            identity,
+            node=self.name,
+            ip=self.ip,
+            announce=announce,
+            high_water=config.high_water,
+            ports=self.plan.ports,
         )
 
     @property
@@ -133,6 +142,8 @@ class SimulatedNodes:
         """The newest of each name, also those that have ended."""
         self.books: dict[str, MemoryStorage] = {}
         """What each node has of addresses, blocks and trust on its disk, by name."""
+        self.generations: dict[str, MemoryGenerations] = {}
+        """The newest generation that each node has on its disk, by name."""
         self._numbers = count()
 
     def start(
@@ -159,11 +170,14 @@ class SimulatedNodes:
         )
         return self._start(Plan(name, ip or f"10.{number >> 8}.{number & 255}.1", config, producer, member))
 
-    def restart(self, node: WholeNode) -> WholeNode:
-        """The same node once more, with nothing of what it had in memory. Crashes it first if it runs."""
+    def restart(self, node: WholeNode, *, elsewhere: bool = False) -> WholeNode:
+        """The same node once more, with nothing of what it had in memory. Crashes it first if it runs.
+
+        elsewhere: it listens at another port, as a process does whose configuration names none.
+        """
         if not node.ended:
             node.crash()
-        return self._start(node.plan)
+        return self._start(replace(node.plan, ports=node.plan.ports + elsewhere))
 
     def _start(self, plan: Plan) -> WholeNode:
         node = self.all[plan.name] = self.kind(self, plan, self.known.identity(plan.name))

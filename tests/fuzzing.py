@@ -20,7 +20,7 @@ from rookery.actors.membership.tags import encode_tags, tags_of
 from rookery.actors.resolver import wire as resolver
 from rookery.node.blobs.manifest import Manifest, ManifestError
 from rookery.node.control import protocol
-from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, codec, parse_peer
+from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, codec, generation, parse_peer
 
 IDENTITY = Identity.from_seed(bytes(range(32)))
 RECORD = PeerRecord.sign(
@@ -153,6 +153,11 @@ DECODERS: dict[str, Decoder] = {
         lambda data: tags_of(replace(RECORD, metadata=data[:512])),
         NeverError,
         [encode_tags({"role": "secondary", "zone": "a"})],
+    ),
+    "generation": Decoder(
+        lambda data: generation.decode(hashlib.sha256(data).digest() + data, IDENTITY.peer),
+        generation.Unusable,
+        [generation.encode(1_767_225_600_000, IDENTITY.peer)[32:]],
     ),
     "snapshot": Decoder(
         lambda data: Snapshot.decode(hashlib.sha256(data).digest() + data, network="net", own=IDENTITY.peer),

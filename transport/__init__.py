@@ -30,6 +30,7 @@ from .engine import AlreadyListening, ChannelsClosed, ChannelTaken, Engine, zmq_
 from .errors import DecodeError
 from .gatekeeper import Admitted, Claim, Direction, Gate, Gatekeeper, Refused, Role, Ticket, Verdict
 from .gater import AllowAll, Gater, Gaters
+from .generation import GenerationError, GenerationFile, Generations, MemoryGenerations
 from .identity import Identity, PeerId, curve_key
 from .mailbox import (
     Close,
@@ -78,11 +79,15 @@ __all__ = [
     "Gatekeeper",
     "Gater",
     "Gaters",
+    "GenerationError",
+    "GenerationFile",
+    "Generations",
     "GetRecord",
     "Identity",
     "Link",
     "Listen",
     "Mailbox",
+    "MemoryGenerations",
     "Opened",
     "Packet",
     "PeerId",

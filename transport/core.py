@@ -27,6 +27,7 @@ from .config import Config
 from .errors import DecodeError
 from .floods import Floods
 from .gatekeeper import Direction, Gate, Gatekeeper, Role, Ticket
+from .generation import Generations, Unusable, first, first_without_memory
 from .identity import Identity, PeerId
 from .links import Joining, Live, Slots, Table
 from .mailbox import Closed, Link, Mailbox, Opened
@@ -80,6 +81,7 @@ class Core(runtime.Engine[Mailbox]):
         identity: Identity,
         gatekeeper: Gatekeeper,
         observers: tuple[runtime.Mailbox, ...],
+        generations: Generations | None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -104,8 +106,9 @@ class Core(runtime.Engine[Mailbox]):
         self.floods = Floods(config.flood_drops)
         self.receivers: dict[int, Receiver] = {}
         self.packet_receiver: runtime.Mailbox | None = None
+        self.generations = generations
         self.record = PeerRecord.sign(
-            identity, network=config.network, address=config.advertise, generation=int(self.wall())
+            identity, network=config.network, address=config.advertise, generation=self._first_generation()
         )
         self.wire: Wire
         # Set by the engine, which knows the flows: what waited for a packet link, our dial, or a link's sign of life.
@@ -116,6 +119,23 @@ class Core(runtime.Engine[Mailbox]):
         self._awaiting_gate: list[tuple[int, Callable[[], object]]] = []
 
     # Begin -----------------------------------------------------------------------------------------------------------
+
+    def _first_generation(self) -> int:
+        """That of this life, stored before anybody hears of it."""
+        if self.generations is None:
+            generation = first_without_memory(self.wall(), self.rng)
+            self.log.info(
+                "no data folder, so the generation is random within the second: a restart may seem an earlier life",
+                generation=generation,
+            )
+            return generation
+        stored = self.generations.load()
+        if isinstance(stored, Unusable):
+            self.log.warning("the stored generation was set aside, the clock decides", why=str(stored))
+            stored = None
+        generation = first(self.wall(), stored)
+        self.generations.store(generation)
+        return generation
 
     def new_link(self, record: PeerRecord, direction: Direction, role: Role, ip: str) -> Link:
         """A link with the next id, opened now."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .. import runtime
-from ..runtime import Declined, Message, Overflow, Waiter
+from ..runtime import Declined, Message, Overflow, Reply, Waiter
 from .accepting import AcceptingPart, ProbeOver
 from .address import Address
 from .buckets import TokenBuckets
@@ -20,6 +20,7 @@ from .core import Core, Late, Receiver, SayBye, Shut, WireFactory
 from .dialling import AttemptOver, DiallingPart, TryConnect
 from .errors import DecodeError
 from .gatekeeper import Gate, Gatekeeper, Ticket
+from .generation import Generations
 from .identity import Identity, PeerId, curve_key
 from .links import Dialling, Joining, Live, PacketLink
 from .mailbox import (
@@ -43,6 +44,7 @@ from .wire import Route, Source
 from .zmq_wire import ZmqWire
 
 _POLL_BUDGET = 256  # messages of the wire between two looks at the inbox
+_DISK_WITHIN = 5.0  # seconds
 
 
 class ChannelTaken(Declined):
@@ -92,12 +94,14 @@ class Engine(Core):
         gatekeeper: Gatekeeper,
         observers: tuple[runtime.Mailbox, ...] = (),
         wire: WireFactory = zmq_wire,
+        generations: Generations | None = None,
     ) -> None:
         """identity: this node's key. gatekeeper: the tracker's mailbox. observers: told of every `Opened` and `Closed`.
 
-        wire: what makes the wire; a simulation passes its own.
+        wire: what makes the wire; a simulation passes its own. generations: where this node's newest generation
+        outlives it; None for nowhere. Raises GenerationError.
         """
-        super().__init__(config, identity=identity, gatekeeper=gatekeeper, observers=observers)
+        super().__init__(config, identity=identity, gatekeeper=gatekeeper, observers=observers, generations=generations)
         self.dialling = DiallingPart(self)
         self.packets = PacketsPart(self)
         self.accepting = AcceptingPart(self, self.dialling, self.packets)
@@ -130,6 +134,7 @@ class Engine(Core):
         self.link_judged = self.accepting.link_judged
         self.listening: Address | None = None
         self._make_wire = wire
+        self._renewed = 0  # the newest generation that was asked for
 
     def on_start(self) -> None:
         """Make the wire; nobody can knock before `listen`."""
@@ -232,11 +237,23 @@ class Engine(Core):
         self.streams.drain(live)
         self.close(live, message.reason)
 
-    def on_renew(self, message: Renew) -> PeerRecord:
-        """Sign a newer record of ourselves."""
-        generation = max(message.generation, self.record.generation) + 1
-        self._sign_record(self.record.address, generation, message.metadata)
-        return self.record
+    def on_renew(self, message: Renew) -> PeerRecord | Reply[PeerRecord]:
+        """Sign a newer record of ourselves, once its generation is stored."""
+        generation = self._renewed = max(message.generation, self.record.generation, self._renewed) + 1
+        reply: Reply[PeerRecord] = Reply()
+
+        def stored(answer: Exception | None) -> None:
+            if answer is not None:
+                self.log.error("generation not stored: a restart may seem an earlier life", why=str(answer))
+            self._sign_record(self.record.address, generation, message.metadata)
+            reply.set(self.record)
+
+        if self.generations is None:
+            stored(None)
+        else:
+            written = self.work(self.generations.store, generation, serial="generation")
+            self.on_reply(written, stored, within=_DISK_WITHIN)
+        return reply
 
     def _sign_record(self, address: Address | None, generation: int, metadata: bytes | None = None) -> None:
         self.record = PeerRecord.sign(

@@ -3,7 +3,7 @@
 * A record names network, peer, address, generation and metadata, and the peer signs all of them, so nobody else can
   move a peer, carry it into another network or change its metadata.
 * The address may be missing: such a peer dials others and cannot be dialled.
-* The greater generation is the newer record (it starts from unix time, and rises with each renewal).
+* The greater generation is the newer record (`generation` says where it begins; it rises with each renewal).
 * Bounds: network 1 to 64 characters, generation an unsigned 64-bit integer, metadata at most 512 bytes, the whole at
   most 1,024 bytes.
 * One record has one encoding; any other bytes, and any changed bit, are a `DecodeError`. Nothing else is raised.

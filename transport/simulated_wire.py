@@ -19,6 +19,7 @@ from .reasons import Reason
 from .wire import BindError, Route, Sent, Source, WireEvents
 
 Event = Callable[[WireEvents], object]
+FIRST_PORT = 20_000
 
 
 @dataclass(slots=True)
@@ -67,8 +68,12 @@ class SimulatedWire:
         ip: str,
         announce: Callable[[], object],
         high_water: int = 1000,
+        ports: int = FIRST_PORT,
     ) -> None:
-        """node: its name in the simulation. ip: where its connections come from. high_water: messages per stream."""
+        """node: its name in the simulation. ip: where its connections come from. high_water: messages per stream.
+
+        ports: where port 0 begins to look for a free one.
+        """
         self.node = node
         self.ip = ip
         self.identity = identity
@@ -76,6 +81,7 @@ class SimulatedWire:
         self._network = internet.world.network
         self._announce = announce
         self._high_water = high_water
+        self._ports = ports
         self._streams: dict[Route, _Stream] = {}
         self._endpoints: set[str] = set()
         self._listening: str | None = None
@@ -83,8 +89,9 @@ class SimulatedWire:
         internet.wires.append(self)
 
     def bind(self, endpoint: Endpoint) -> Endpoint:
-        """See `Wire`. Any host means this node's `ip`; port 0 takes the next free one from 20000."""
-        port = endpoint.port or next(p for p in count(20_000) if f"tcp://{self.ip}:{p}" not in self._internet.listeners)
+        """See `Wire`. Any host means this node's `ip`; port 0 takes the next free one."""
+        taken = self._internet.listeners
+        port = endpoint.port or next(p for p in count(self._ports) if f"tcp://{self.ip}:{p}" not in taken)
         bound = Endpoint(self.ip, port)
         if str(bound) in self._internet.listeners:
             raise BindError(f"cannot listen on {bound}: address already in use")

@@ -24,7 +24,7 @@ from rookery.node import CannotStart, Node
 from rookery.node.blobs import GetCancelled
 from rookery.node.control import NotReached
 from rookery.runtime import EngineFailed, EngineGone, LoopRuntime, ThreadRuntime
-from rookery.transport import Address, Identity, PeerRecord, format_peer
+from rookery.transport import Address, GenerationFile, Identity, PeerRecord, format_peer
 
 MakeFolder = Callable[..., Path]
 NO_PEER = MemberDown([])  # type: ignore[arg-type]  # whoever handles it fails
@@ -193,11 +193,49 @@ def test_node_remembers_blocks_trust_and_peers_over_a_restart(make_folder: MakeF
     book.close()
 
 
+def record_of(folder: Path) -> PeerRecord:
+    """The node's own record in one life."""
+    with Node(load(folder)) as node:
+        return node.transport.record().get(timeout=5)
+
+
+def test_each_life_of_a_node_has_a_later_generation_than_any_before_whatever_its_clock_says(
+    make_folder: MakeFolder,
+) -> None:
+    folder = make_folder()
+    first = record_of(folder)
+    file = GenerationFile(folder / "data" / "generation", first.peer)
+    assert file.load() == first.generation
+    ahead = first.generation + 10**12  # the clock was 31 years ahead for one life
+    file.store(ahead)
+    assert record_of(folder).generation == ahead + 1
+    assert record_of(folder).generation == ahead + 2
+
+
+def test_node_whose_generation_is_damaged_starts_and_says_so(
+    make_folder: MakeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_folder()
+    first = record_of(folder)
+    (folder / "data" / "generation").write_bytes(b"no generation")
+    with caplog.at_level(logging.WARNING, "rookery"):
+        assert record_of(folder).generation > first.generation
+    assert "the stored generation was set aside" in caplog.text
+    assert (folder / "data" / "generation.corrupt").read_bytes() == b"no generation"
+
+
+def test_node_that_cannot_store_its_generation_does_not_start_and_names_the_file(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    (folder / "data" / "generation").mkdir(parents=True)
+    with pytest.raises(CannotStart, match=r"data: cannot read .*/data/generation: Is a directory"):
+        Node(load(folder)).start()
+
+
 def test_node_without_a_book_writes_none(make_folder: MakeFolder) -> None:
     folder = make_folder("alice", "tracker: {source: static, book: null}")
     with Node(load(folder)) as node:
         node.tracker.block(Identity.generate().peer).get(timeout=5)
-    assert [path.name for path in (folder / "data").iterdir()] == ["blobs"]
+    assert {path.name for path in (folder / "data").iterdir()} == {"blobs", "generation"}
 
 
 def test_node_whose_book_is_damaged_starts_and_says_so(

@@ -46,8 +46,9 @@ __all__ = [
 ]
 
 _MINUTE = 60.0
-_MAX_GENERATION_JUMP = 1 << 32
-"""In one rejoin; more is no clock set back, but somebody who wants us to run out of generations."""
+_MAX_GENERATION_JUMP = 1 << 42
+"""In one rejoin; 139 years of milliseconds. More is no clock set back, but somebody who wants us to run out of
+generations."""
 
 
 def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:

@@ -7,8 +7,8 @@
     item = [origin_key, origin_generation, serial, name, payload]     in msgpack
 
 * A name belongs to its origin: "weather" of two members are two things.
-* (generation, serial) orders what one origin says of one name. A generation starts from unix time, so what a member
-  says after a restart is newer than what it said before.
+* (generation, serial) orders what one origin says of one name. A later life has a higher generation, so what a
+  member says after a restart is newer than what it said before.
 * What arrives twice, or late, is neither told nor passed on. The last `remember` names are remembered; an item of a
   forgotten one is news again, so `remember` should be well above the number of names in use.
 * The origin is what the item says. Whoever must be sure of it puts a signature into the payload.

@@ -250,11 +250,11 @@ def test_member_whose_clock_was_set_back_surpasses_the_later_life_that_others_ho
 
 def test_member_told_of_a_later_life_beyond_any_clock_counts_that_and_renews_as_ever() -> None:
     rig = Rig(knows=[ANN])
-    rig.receive(ANN, TurnUndead(US.generation + 2**32 + 1))
+    rig.receive(ANN, TurnUndead(US.generation + 2**42 + 1))
     assert rig.swim.identity == next_life(US)
     assert rig.swim.counters.refused_generation_jumps == 1
-    rig.receive(ANN, TurnUndead(next_life(US).generation + 2**32))
-    assert rig.swim.identity.generation == next_life(US).generation + 2**32 + 1
+    rig.receive(ANN, TurnUndead(next_life(US).generation + 2**42))
+    assert rig.swim.identity.generation == next_life(US).generation + 2**42 + 1
 
 
 def test_two_dead_members_that_cannot_renew_do_not_tell_each_other_for_ever() -> None:
