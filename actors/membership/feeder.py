@@ -2,11 +2,12 @@
 
 * A change starts, or restarts, the settle timer; the set is due `settle` after the last change, and at the latest
   `settle_at_most` after the first.
-* The next set lists every visible member: as secondary if its tags say so, else as primary. Before it the tracker is
-  told the new records.
-* One set is under way at a time; what changes meanwhile makes another one. One that is equal to the last is not sent.
+* The next set lists every visible member by its signed record: as secondary if its tags say so, else as primary. So
+  the address in it is the member's own word, never an operator's, and a link that lives is not closed for it.
+* One set is under way at a time; what changes meanwhile makes another one. One that lists the same
+  members in the same roles at the same addresses as the last is not sent; the tracker is told the new records.
 * After StaleSetId the set is sent again with the newest id + 1. After PeerSetTooLarge the old set stays until the
-  next change. Without an answer in time the set is sent again.
+  next change, and the tracker is only told the new records. Without an answer in time the set is sent again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from ... import runtime
 from ...runtime import MailboxFull, Message, ReplyTimeout, Timer
+from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.record import PeerRecord
 from ..tracker.errors import PeerSetTooLarge, StaleSetId
@@ -28,6 +30,7 @@ from .metrics import Metrics
 from .tags import is_secondary
 
 _ANSWER_WITHIN = 10.0  # seconds, above the tracker's own wait for transport
+_Content = dict[PeerId, tuple[Address | None, bool]]  # where each member is, and whether as a secondary
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Feeder:
         self._under_way = False
         self._again = False
         self._new_records: dict[PeerId, PeerRecord] = {}
-        self._last: TrackedPeers | None = None  # that was tracked
+        self._last: _Content | None = None  # of the set that was tracked
 
     def changed(self, record: PeerRecord | None = None) -> None:
         """The list of visible members is another one now; `record` is new in it."""
@@ -87,31 +90,37 @@ class Feeder:
 
     def _track(self, id: int) -> None:
         records = list(self._members())
+        primary, secondary = (
+            {record.peer: record for record in records if is_secondary(record) is second} for second in (False, True)
+        )
+        content = {record.peer: (record.address, record.peer in secondary) for record in records}
+        if content == self._last:
+            self._again = False
+            self._hint_new_records()
+            return
+        self._set_id, self._under_way, self._again = id, True, False
+        reply = self._tracker.track(id, TrackedPeers(primary, secondary))
+        self._engine.on_reply(reply, lambda answer: self._on_tracked(content, answer), within=_ANSWER_WITHIN)
+
+    def _hint_new_records(self) -> None:
+        """No set brings them."""
         if self._new_records:
             self._tracker.hint(self._new_records.values())
             self._new_records = {}
-        primary, secondary = (
-            {record.peer: record.address for record in records if is_secondary(record) is second}
-            for second in (False, True)
-        )
-        peers = TrackedPeers(primary, secondary)
-        if peers == self._last:
-            self._again = False
-            return
-        self._set_id, self._under_way, self._again = id, True, False
-        reply = self._tracker.track(id, peers)
-        self._engine.on_reply(reply, lambda answer: self._on_tracked(peers, answer), within=_ANSWER_WITHIN)
 
-    def _on_tracked(self, peers: TrackedPeers, answer: Exception | None) -> None:
+    def _on_tracked(self, content: _Content, answer: Exception | None) -> None:
         self._under_way = False
         if answer is None:
-            self._last = peers
+            self._last = content
         self._metrics.peer_sets.inc("Tracked" if answer is None else type(answer).__name__)
         match answer:
             case StaleSetId():
                 self._track(answer.newest + 1)
                 return
+            case None:
+                self._new_records = {}  # they were in the set
             case PeerSetTooLarge():
+                self._hint_new_records()
                 self._engine.log.error("too many members for the tracker, it keeps the set before", error=answer)
                 self._tell(PeerSetRefused(answer.size, answer.limit))
             case ReplyTimeout() | MailboxFull():

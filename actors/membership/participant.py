@@ -192,7 +192,7 @@ class Participant:
     def opened(self, record: PeerRecord) -> None:
         """Somebody is connected: who is no member yet is announced to, which ends isolation without waiting."""
         try:
-            self._learn(record)
+            self._learn(record, presented=True)
         except DecodeError:
             return
         if not self.has_left and not self.view.is_active(record.peer):
@@ -253,7 +253,7 @@ class Participant:
         try:
             is_new = self.records.add(record)
             if presented:
-                self.records.presented(record)
+                is_new |= self.records.presented(record)
         except DecodeError as error:
             self._metrics.records.inc("refused")
             self._engine.log.info("record refused", error=str(error))

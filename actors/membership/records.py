@@ -4,7 +4,8 @@
 * A record without an address is refused: nobody could probe such a member.
 * A seed's address counts until there is a record of it.
 * A peer that itself presents an older record than the one that is held is answered where that one says: it was started
-  again with its clock set back, and can only be told so there.
+  again with its clock set back, and can only be told so there. One of the same generation takes the place of the one
+  that is held: it was started again within the second, and lives where it says now.
 * Those that were *found* (by discovery, or in the file of members) are seeds with a record; the newest 64 stay.
 * Signatures are looked at last, after whether a record would change anything.
 """
@@ -95,8 +96,8 @@ class Records:
         self._records[record.peer] = record
         return True
 
-    def presented(self, record: PeerRecord) -> None:
-        """The peer itself has shown this record, which was read and, unless an older one, added.
+    def presented(self, record: PeerRecord) -> bool:
+        """The peer itself has shown this record, which was read and, if newer, added; says whether it is kept only now.
 
         Raises DecodeError if it is forged.
         """
@@ -105,8 +106,13 @@ class Records:
             self._presented.pop(record.peer, None)
         elif not record.verify():
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        elif record.generation == held.generation:
+            self._presented.pop(record.peer, None)
+            self._records[record.peer] = record
+            return True
         else:
             self._presented[record.peer] = record.address
+        return False
 
     def forget(self, peer: PeerId) -> None:
         """The record is not needed any more."""

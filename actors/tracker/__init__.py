@@ -6,7 +6,8 @@ transport opens no connection. The peer that holds a ticket is being connected t
 
 * `track` adds the newest set. Ids increase; anything else is answered with an error, and nothing is changed.
 * Primaries are dialled and accepted, secondaries only accepted; a peer in both roles is primary.
-* The newest address of a peer wins. Where `track` or `overwrite` changes it, a link to the old one is closed.
+* The newest address of a peer wins. Where an operator changes it, a link to the old one is closed; never where the peer
+  itself says that it has moved, as it does in the membership's sets.
 * A reservation is a `Ticket`: at most one counts per peer, and transport releases each exactly once.
 * A peer that leaves every set is disconnected, without a block, where only tracked peers may connect.
 * Peers, IPs and networks are blocked in lists of their own; ending one block ends no other, and trust is apart.

@@ -14,9 +14,12 @@ registered IP  yes       yes          yes                egress IP
 =============  ========  ===========  ====  ===========  ==========  ==================
 
 * Who is listed as secondary only is accepted, never dialled. Who is in no set but let in is served as a secondary.
-* The newest set's address wins, whichever role it lists the peer in. `overwrite` changes addresses in place.
-* An address changed by either makes a reserved or active peer stale, and closes it. One learned from the peer's own
-  record never does, and replaces a given address only where the configuration says so.
+* Who says where a peer is: an operator *gives* an address, by `overwrite` or in a set with addresses, and the newest
+  wins; the peer *says* one in its signed record, which comes as a hint, as the peer connects, or in a set of the
+  membership. A seed's address counts until there is a record with one.
+* An address given makes a reserved or active peer stale, and closes it, if it is another than before and not the one
+  that the connected peer says itself. One that the peer says never does, in whatever order sets and hints come, and
+  replaces a given one only where the configuration says so (`learn_addresses`).
 * A peer that leaves every set loses its address, whoever gave it; a later hint can bring it back.
 * A change of role alone closes nothing.
 
@@ -39,7 +42,7 @@ from ...transport.record import PeerRecord
 from .config import Config
 from .errors import IllegalTransition, PeerSetTooLarge
 from .gates import Gates
-from .hints import Learned, learn
+from .hints import Learned, believe, learn
 from .record import Given, Hold, Record
 from .sets import PeerSet, TrackedPeers, Window
 from .steps import Steps, run
@@ -90,7 +93,7 @@ class Directory:
         for peer in self._others(peers):
             record = self.table.make(peer)
             record.seed = True
-            record.give_address(peers[peer])
+            record.address = peers[peer]
             self._seeds.append(peer)
             self.table.settle(record, now)
 
@@ -108,16 +111,15 @@ class Directory:
 
     def _tracking(self, id: int, peers: TrackedPeers, now: float) -> Steps[Tracked]:
         touched: dict[PeerId, Record] = {}
-        moved: dict[PeerId, None] = {}
+        moved: dict[PeerId, Given] = {}
         for role, addresses in ((Role.PRIMARY, peers.primary), (Role.SECONDARY, peers.secondary)):
             for peer, address in addresses.items():
                 if not self.table.is_me(peer):
                     record = touched[peer] = self.table.make(peer)
                     record.enlist(role, 1)
-                    if address is None:
-                        record.recall_address()
-                    elif record.give_address(address) is Given.CHANGED:
-                        moved[peer] = None
+                    change = self._place(record, address)
+                    if change in (Given.CHANGED, Given.CONFIRMED):
+                        moved[peer] = change
                 yield 1
         touched.update(self._end_seeding())
         evicted = yield from self.window.adding(id, PeerSet(tuple(peers.primary), tuple(peers.secondary)))
@@ -132,10 +134,19 @@ class Directory:
         for record in touched.values():
             if record.listing is None:
                 record.forget_address()
-            closes += self.table.settle_listed(record, record.peer in moved, now)
+            closes += self.table.settle_listed(record, moved.get(record.peer) is Given.CHANGED, now)
             yield 1
         yield from self.table.register.snapping()
         return Tracked(tuple(moved), tuple(closes))
+
+    def _place(self, record: Record, where: Address | PeerRecord | None) -> Given:
+        """What a set says of where a peer is."""
+        if isinstance(where, Address):
+            return record.give_address(where)
+        if where is None:
+            record.recall_address()
+            return Given.SAME
+        return Given.CONFIRMED if believe(record, self._config, where) else Given.SAME
 
     def overwriting(self, addresses: Mapping[PeerId, Address], now: float) -> Steps[Changes]:
         """Change addresses of listed peers in place. Others are left alone."""
@@ -229,7 +240,7 @@ class Directory:
         record.opened(now)
         if record.waits is not None:
             record.waits.link_opened()
-        if signed is None or not self.learn(signed, now):
+        if signed is None or not learn(self.table, self._config, signed, now, None, shown=True):
             self.table.settle(record, now)
         self.table.told.saw(peer)
         return Reason.ADDRESS_CHANGED if record.stale else self.table.refusal(peer, now)

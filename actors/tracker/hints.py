@@ -1,8 +1,9 @@
-"""What is believed of a peer's own signed record, whoever passed it on.
+"""What is believed of a peer's own signed record, whoever passed it on: a hint, the membership, or the peer itself.
 
 * It never lowers trust, never ends or moves a block, and never closes a link.
 * It gives an address to who has none, and replaces a given one only where the configuration says so.
-* Only a newer one counts; an equal one gives back an address that went with the last set.
+* Only a newer one counts; an equal one gives back an address that went with the last set. Of two with one generation
+  the membership's counts, and the one that the peer shows as it connects: that is where it lives now.
 * A peer that no set lists needs room in the book.
 """
 
@@ -35,8 +36,13 @@ class Learned(enum.StrEnum):
         return self is Learned.LEARNED
 
 
-def learn(table: Table, config: Config, signed: PeerRecord, now: float, source: PeerId | None) -> Learned:
-    """Take in a record whose signature was checked. source: who named it, None if that was no peer."""
+def learn(
+    table: Table, config: Config, signed: PeerRecord, now: float, source: PeerId | None, *, shown: bool = False
+) -> Learned:
+    """Take in a record whose signature was checked. source: who named it, None if that was no peer.
+
+    shown: by the peer itself, as it connects.
+    """
     peer, address = signed.peer, signed.address
     if table.is_me(peer):
         return Learned.SELF
@@ -45,7 +51,7 @@ def learn(table: Table, config: Config, signed: PeerRecord, now: float, source: 
     if address is not None and table.blocks.ip_until(address.endpoint.ip, now) is not None:
         return Learned.BLOCKED
     record = table.get(peer)
-    if record is not None and not _is_newer(signed, record):
+    if record is not None and not (_is_newer(signed, record) or (shown and _is_another(signed, record))):
         return Learned.OLD
     listed = record is not None and record.listing is not None
     if address is None and not listed and (record is None or record.hold is None):
@@ -59,10 +65,26 @@ def learn(table: Table, config: Config, signed: PeerRecord, now: float, source: 
             return Learned(bound)
     record = table.make(peer)
     record.signed, record.source = signed, source
-    if not record.given or (config.learn_addresses and address is not None):
-        record.address = address
+    if address is not None:
+        if not record.given or config.learn_addresses:
+            record.address = address
+    elif not record.given and not record.seed:  # a seed that tells nobody where it is can still be dialled
+        record.address = None
     table.settle(record, now)
     return Learned.LEARNED
+
+
+def believe(record: Record, config: Config, signed: PeerRecord) -> bool:
+    """Take in what the membership has of a listed peer; says whether the address is another one now.
+
+    Also an older record moves the peer: the membership hears from it there, and what is newer may be of a life before.
+    """
+    is_newer = record.signed is None or signed.generation > record.signed.generation
+    if is_newer or _is_another(signed, record):
+        record.signed = signed
+    if signed.address is None or (record.given and not (is_newer and config.learn_addresses)):
+        return False
+    return record.move(signed.address)
 
 
 def _is_newer(signed: PeerRecord, record: Record) -> bool:
@@ -70,3 +92,9 @@ def _is_newer(signed: PeerRecord, record: Record) -> bool:
     if known is None or signed.generation > known.generation:
         return True
     return signed.generation == known.generation and record.address is None and signed.address is not None
+
+
+def _is_another(signed: PeerRecord, record: Record) -> bool:
+    """Whether it is of the generation that is known, and says something else."""
+    known = record.signed
+    return known is not None and signed.generation == known.generation and signed != known

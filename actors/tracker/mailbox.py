@@ -402,9 +402,9 @@ def _set_id(id: int) -> int:
     return arguments.whole(id, "the id of a peer set", 0, MAX_SET_ID)
 
 
-def _address(peer: PeerId, address: Address | None) -> Address:
-    if address is None:
-        raise ValueError(f"{peer} is to have an address")
+def _address(peer: PeerId, address: Address | PeerRecord | None) -> Address:
+    if not isinstance(address, Address):
+        raise ValueError(f"{peer} is to have an address")  # noqa: TRY004
     return address
 
 

@@ -10,8 +10,8 @@
 * At most one ticket counts, in either direction: whoever holds it is connecting or connected.
 * A claim may supersede the ticket that counts; the reservation moves to its new ticket, and the old one's release is
   void. If the new one is released unopened while the old one still lives, the old one counts again.
-* Stale: the address was changed by `track` or `overwrite` while reserved or active. It lasts until release, also if the
-  address is changed back; a stale reservation never becomes a link.
+* Stale: an operator gave another address while reserved or active. It lasts until release, also if the address is
+  changed back; a stale reservation never becomes a link.
 * A link that nobody reserved is an IllegalTransition.
 """
 
@@ -37,10 +37,15 @@ class Status(enum.Enum):
 
 
 class Given(enum.Enum):
-    """What an address given is beside the one that was known. A first one makes nothing stale: there was no other."""
+    """What an address given is beside the one that was known.
+
+    FIRST: there was no other. CONFIRMED: another, and the one that the peer itself names, which is connected. Neither
+    makes anything stale.
+    """
 
     SAME = "same"
     FIRST = "first"
+    CONFIRMED = "confirmed"
     CHANGED = "changed"
 
 
@@ -54,7 +59,7 @@ class Hold:
 
 @dataclass(slots=True)
 class Record:
-    """One peer. given: whether `track` or `overwrite` set the address, rather than the peer's own signed record.
+    """One peer. given: whether an operator set the address, rather than the peer's own signed record.
 
     source: who named the peer first; None if that was no peer.
     seen_at: when a link of it last opened or ended; failed_at: when a dial of it last failed. Monotonic seconds.
@@ -112,7 +117,7 @@ class Record:
             raise IllegalTransition(f"peer {self.peer.short} left a set it was not in")
 
     def give_address(self, address: Address) -> Given:
-        """Set the address that `track` or `overwrite` gives."""
+        """Set the address that an operator gives, by `track` or `overwrite`."""
         before, self.given = self.address, True
         if address == before:
             return Given.SAME
@@ -121,8 +126,17 @@ class Record:
             self.waits.address_given()
         if before is None:
             return Given.FIRST
+        if self.status is Status.ACTIVE and self.signed is not None and self.signed.address == address:
+            return Given.CONFIRMED
         self.stale = self.hold is not None
         return Given.CHANGED
+
+    def move(self, address: Address) -> bool:
+        """Set the address that the membership has from the peer's own record; says whether it is another one."""
+        before, self.address = self.address, address
+        if self.waits is not None and before != address:
+            self.waits.address_given()
+        return before is not None and before != address
 
     def recall_address(self) -> None:
         """A set lists the peer without an address: then what the peer says of itself counts, if that is known."""

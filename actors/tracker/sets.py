@@ -17,20 +17,23 @@ from types import MappingProxyType
 from ...runtime.arguments import shortened
 from ...transport.address import Address
 from ...transport.identity import PeerId
+from ...transport.record import PeerRecord
 from .errors import StaleSetId
 from .steps import Steps
 
 _PIECE = 1024  # peers of the longest set that are merged in one step
 _PIECE_COSTS = 32  # merging is much cheaper than tracking
-Addresses = Mapping[PeerId, Address | None]
+Addresses = Mapping[PeerId, Address | PeerRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedPeers:
-    """What to track: peers and where they are. None for an address: the peer's own record will tell.
+    """What to track: peers and where they are.
 
-    A peer in both is primary. Both mappings are copied, in order of the peers, so changing them afterwards changes
-    nothing. Raises ValueError for what is no peer or no address.
+    An address is an operator's word. A record is the peer's own, its signature checked by whoever has it: so says the
+    membership. None: the peer's own record will tell. A peer in both is primary. Both mappings are copied, in order of
+    the peers, so changing them afterwards changes nothing. Raises ValueError for what is no peer or no address, and for
+    the record of another peer.
     """
 
     primary: Addresses
@@ -56,11 +59,14 @@ class TrackedPeers:
 
 
 def _check(listed: Addresses) -> None:
-    for peer, address in listed.items():
+    for peer, where in listed.items():
         if not isinstance(peer, PeerId):
             raise ValueError(f"{shortened(peer)} is no PeerId")  # noqa: TRY004
-        if address is not None and not isinstance(address, Address):
-            raise ValueError(f"the address of {peer} is an Address or None, not {shortened(address)}")
+        if isinstance(where, PeerRecord):
+            if where.peer != peer:
+                raise ValueError(f"{peer} is listed with the record of {where.peer}: allowed is its own")
+        elif where is not None and not isinstance(where, Address):
+            raise ValueError(f"the address of {peer} is an Address or None, not {shortened(where)}")
 
 
 @dataclass(frozen=True, slots=True)

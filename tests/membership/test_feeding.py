@@ -8,8 +8,10 @@ import pytest
 
 from rookery.actors import membership, tracker
 from rookery.actors.membership import PeerSetRefused
+from rookery.actors.membership.swim.messages import Ping
 from rookery.actors.tracker.errors import NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from rookery.runtime import MailboxFull
+from rookery.transport import mailbox as transport
 
 from .worlds import Gossip, World
 
@@ -38,7 +40,7 @@ def test_members_become_the_first_peer_set_when_they_have_settled(world: World) 
     world.simulation.run(for_=0.002)
     (track,) = world.tracked
     bob, carol = world.record("bob"), world.record("carol")
-    assert track == tracker.Track(1, tracker.TrackedPeers({bob.peer: bob.address, carol.peer: carol.address}))
+    assert track == tracker.Track(1, tracker.TrackedPeers({bob.peer: bob, carol.peer: carol}))
 
 
 def test_nobody_is_tracked_before_the_first_member(world: World) -> None:
@@ -67,13 +69,16 @@ def test_restless_members_are_tracked_a_second_after_the_first_change(world: Wor
     assert [len(track.peers.primary) for track in world.tracked] == [7, 14]
 
 
-def test_new_records_are_hinted_before_the_set_and_only_once(world: World) -> None:
+def test_new_records_go_with_the_set_and_are_hinted_only_if_it_is_refused(world: World) -> None:
+    answer(world, [None, PeerSetTooLarge(3, 2), PeerSetTooLarge(4, 2)])
     world.join().meet("bob")
     world.simulation.run(for_=1)
-    world.meet("carol")
-    world.simulation.run(for_=1)
+    assert world.peers.received(tracker.Hint) == []
+    for name in ("carol", "dave"):
+        world.meet(name)
+        world.simulation.run(for_=1)
     hints = [hint.records for hint in world.peers.received(tracker.Hint)]
-    assert hints == [(world.record("bob"),), (world.record("carol"),)]
+    assert hints == [(world.record("carol"),), (world.record("dave"),)]
 
 
 def test_dead_member_is_not_in_the_next_set(world: World) -> None:
@@ -94,10 +99,35 @@ def test_member_that_moved_is_tracked_at_its_new_address(world: World) -> None:
     moved = world.simulation.known.record("bob", "tcp://10.9.9.9:7000", generation=2)
     world.packet("bob", Gossip(), records=[moved], generation=2)
     world.simulation.run(for_=1)
-    assert [track.peers.primary[world.peer("bob")] for track in world.tracked] == [
-        world.record("bob").address,
-        moved.address,
-    ]
+    assert [track.peers.primary[world.peer("bob")] for track in world.tracked] == [world.record("bob"), moved]
+
+
+@pytest.mark.parametrize("how", ["packet", "link"])
+def test_member_that_shows_another_record_of_its_generation_is_tracked_and_answered_where_that_says(
+    world: World, how: str
+) -> None:
+    world.join().meet("bob")
+    world.simulation.run(for_=1)
+    moved = world.simulation.known.record("bob", "tcp://10.9.9.9:7000")
+    assert moved.generation == world.record("bob").generation
+    if how == "packet":
+        world.packet("bob", Gossip(), records=[moved])
+    else:
+        world.open("bob", moved)
+    world.simulation.run(for_=1)
+    assert [track.peers.primary[world.peer("bob")] for track in world.tracked] == [world.record("bob"), moved]
+    before = len(world.net.received(transport.SendPacket))
+    world.packet("bob", Ping(1), records=())
+    sent = world.net.received(transport.SendPacket)[before:]
+    assert [(packet.peer, packet.address) for packet in sent] == [(moved.peer, moved.address)]
+
+
+def test_record_of_the_generation_that_is_held_moves_nobody_if_somebody_else_passes_it_on(world: World) -> None:
+    world.join().meet("bob", "carol")
+    moved = world.simulation.known.record("bob", "tcp://10.9.9.9:7000")
+    world.packet("carol", Gossip(), records=[moved])
+    world.simulation.run(for_=1)
+    assert world.tracked[-1].peers.primary[world.peer("bob")] == world.record("bob")
 
 
 def test_member_with_a_new_record_of_the_same_content_makes_no_other_set(world: World) -> None:
@@ -107,7 +137,7 @@ def test_member_with_a_new_record_of_the_same_content_makes_no_other_set(world: 
     newer = world.simulation.known.record("bob", str(bob.address), generation=2)
     world.packet("bob", Gossip(), records=[newer], generation=2)
     world.simulation.run(for_=1)
-    assert [hint.records for hint in world.peers.received(tracker.Hint)] == [(bob,), (newer,)]
+    assert [hint.records for hint in world.peers.received(tracker.Hint)] == [(newer,)]
     assert len(world.tracked) == 1
     world.meet("carol")
     world.simulation.run(for_=1)
@@ -176,7 +206,7 @@ def test_member_with_the_role_secondary_is_tracked_as_secondary(world: World) ->
     world.packet("carol", Gossip(), records=[carol])
     world.simulation.run(for_=0.3)
     bob = world.record("bob")
-    assert world.tracked[-1].peers == tracker.TrackedPeers({bob.peer: bob.address}, {carol.peer: carol.address})
+    assert world.tracked[-1].peers == tracker.TrackedPeers({bob.peer: bob}, {carol.peer: carol})
 
 
 def test_member_that_changes_its_role_is_tracked_anew(world: World) -> None:

@@ -9,12 +9,17 @@ import pytest
 from rookery import runtime
 from rookery.actors import membership
 from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.transport import PeerId, Reason
 
 NAMES = ("alice", "bob", "carol", "dave")
 
 
-def alive(node: WholeNode) -> set[Any]:
-    return {member.peer for member in node.membership.members().get(timeout=1).active}
+def known(node: WholeNode) -> dict[PeerId, membership.MemberInfo]:
+    return {member.peer: member for member in node.membership.members().get(timeout=1).active}
+
+
+def alive(node: WholeNode) -> set[PeerId]:
+    return set(known(node))
 
 
 @pytest.fixture
@@ -62,3 +67,49 @@ def test_node_that_leaves_and_joins_again_is_found_and_tracked_again(nodes: Simu
     bob.membership.join().get(timeout=1)
     nodes.run_until(lambda: bob.peer in alive(alice) & alive(carol), within=30)
     nodes.run_until(lambda: bob.is_connected_to(alice, carol), within=60)
+
+
+# Restarts at another port --------------------------------------------------------------------------------------------
+
+
+def closed_for(nodes: SimulatedNodes, reason: Reason) -> float:
+    """Links that ended so, at either end."""
+    return sum(node.counted("transport_closed_total", reason) for node in nodes.all.values())
+
+
+@pytest.mark.parametrize(
+    ("away", "life", "latency"),
+    [
+        (0.0, "next", 0.001),
+        (0.0, "same", 0.1),
+        (0.0, "earlier", 0.001),
+        (0.3, "earlier", 0.1),
+        (5.0, "next", 0.1),
+        (5.0, "same", 0.001),
+    ],
+)
+def test_member_that_is_back_at_another_port_is_connected_and_known_there_and_no_link_is_closed_for_it(
+    simulation: Any, nodes: SimulatedNodes, away: float, life: str, latency: float
+) -> None:
+    """life: by its generation. Without a data folder it may seem to be the same or an earlier one."""
+    others = [nodes.all[name] for name in NAMES if name != "bob"]
+    disk = nodes.generations["bob"]
+    disk.stored = 2 * 10**12  # ahead of the clock, so that the test says which life comes next
+    bob = nodes.restart(nodes.all["bob"])
+    nodes.run_until(lambda: bob.is_connected_to(*others), within=120)
+    simulation.network.set_default(latency=latency)
+    bob.crash()
+    nodes.run(away)
+    assert disk.stored is not None
+    disk.stored -= {"next": 0, "same": 1, "earlier": 2}[life]
+    again = nodes.restart(bob, elsewhere=True)
+    assert again.address != bob.address
+    nodes.run_until(lambda: again.is_connected_to(*others), within=120)
+    nodes.run_until(lambda: all(known(node)[bob.peer].record.address == again.address for node in others), within=60)
+    nodes.run(30)
+    assert again.is_connected_to(*others)
+    assert closed_for(nodes, Reason.ADDRESS_CHANGED) == 0
+    assert closed_for(nodes, Reason.LOST) + closed_for(nodes, Reason.REPLACED) > 0  # so these are counted
+    for node in others:
+        (info,) = (info for info in node.tracker.known().get(timeout=5) if info.peer == bob.peer)
+        assert info.address == again.address

@@ -14,7 +14,7 @@ from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 from rookery.transport.record import PeerRecord
 
-Addresses = Mapping[PeerId, Address | None]
+Addresses = Mapping[PeerId, Address | PeerRecord | None]
 
 
 @dataclass
@@ -112,13 +112,24 @@ class Model:
     # Changes ---------------------------------------------------------------------------------------------------------
 
     def give(self, peer: PeerId, address: Address) -> tuple[bool, bool]:
-        """As `track` and `overwrite` do; whether the address is another one, and whether there was one before."""
+        """As an operator does; whether the address is another one, and whether a link or dial may not outlive that."""
         known = self.known.setdefault(peer, Known())
-        changed, had = known.address != address, known.address is not None
+        changed = known.address != address
+        says_so = known.hold is not None and known.open and known.signed is not None and known.signed.address == address
+        severs = changed and known.address is not None and not says_so
         known.given, known.address = True, address
-        known.stale = known.stale or (changed and had and known.hold is not None)
+        known.stale = known.stale or (severs and known.hold is not None)
         known.missed = None if changed else known.missed
-        return changed, had
+        return changed, severs
+
+    def believe(self, peer: PeerId, record: PeerRecord) -> None:
+        """As the membership's sets say."""
+        known = self.known.setdefault(peer, Known())
+        if known.signed is None or record.generation >= known.signed.generation:
+            known.signed = record
+        if not known.given:
+            known.missed = None if known.address != record.address else known.missed
+            known.address = record.address
 
     def track(self, id: int, primary: Addresses, secondary: Addresses) -> dict[PeerId, Reason]:
         """Whom it closes."""
@@ -131,7 +142,9 @@ class Model:
                 known = self.known.setdefault(peer, Known())
                 if address is None and known.address is None and known.signed is not None:
                     known.address = known.signed.address
-                if address is not None and all(self.give(peer, address)) and self.held(peer):
+                elif isinstance(address, PeerRecord):
+                    self.believe(peer, address)
+                elif address is not None and self.give(peer, address)[1] and self.held(peer):
                     closes[peer] = Reason.ADDRESS_CHANGED
         touched = {*evicted, *primary, *secondary} - {self.me}
         for peer in touched:
@@ -151,8 +164,8 @@ class Model:
                 if known.address is None and self.listing(peer) is None:
                     del self.known[peer]
 
-    def learn(self, record: PeerRecord, source: PeerId | None) -> Learned:
-        """A hint, whose record has an address."""
+    def learn(self, record: PeerRecord, source: PeerId | None, *, shown: bool = False) -> Learned:
+        """A hint, or what the peer itself shows; the record has an address."""
         peer, address = record.peer, record.address
         assert address is not None
         if self.blocks.get(peer, 0.0) > self.now or self.ip_blocked(address.endpoint.ip):
@@ -160,6 +173,7 @@ class Model:
         known = self.known.get(peer)
         if known is not None and known.signed is not None:
             again = record.generation == known.signed.generation and known.address is None
+            again = again or (shown and record.generation == known.signed.generation and record != known.signed)
             if record.generation <= known.signed.generation and not again:
                 return Learned.OLD
         source = known.source if known is not None and known.source is not None else source

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rookery.actors.tracker import PeerSet, PeerSetTooLarge, StaleSetId, TrackedPeers
+from rookery.actors.tracker.directory import Directory
+from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Claim, Direction, Role, Ticket
 from rookery.transport.reasons import Reason
+from rookery.transport.record import PeerRecord
 from tests.tracker.kit import (
     BOB,
     CAROL,
@@ -174,6 +179,115 @@ def test_source_membership_keeps_one_set_so_that_a_member_that_is_down_is_not_di
     d.learn(KNOWN.record("bob", str(A)), 0.0)
     d.track(2, TrackedPeers({}), 0.0)
     assert dialable(d, 1000.0) == ()
+
+
+# Who says where a peer is --------------------------------------------------------------------------------------------
+
+OLD, NEW, SAME = (KNOWN.record("bob", str(at), generation=life) for at, life in ((A, 1), (B, 2), (B, 1)))
+
+
+def by_membership(record: PeerRecord, **options: Any) -> Directory:
+    """A tracker that the membership feeds, connected to bob."""
+    d = directory(source="membership", admission="open", **options)
+    d.track(1, TrackedPeers({BOB: record}), 0.0)
+    connect(d, BOB)
+    return d
+
+
+@pytest.mark.parametrize("moved", [NEW, SAME], ids=["newer", "same generation"])
+@pytest.mark.parametrize("order", ["set", "hint, set", "set, hint", "shown, set", "set, shown"])
+def test_connected_member_whose_own_record_moves_it_stays_connected_whatever_is_heard_first(
+    moved: PeerRecord, order: str
+) -> None:
+    d = by_membership(OLD)
+    for what in order.split(", "):
+        if what == "set":
+            assert d.track(d.window.newest + 1, TrackedPeers({BOB: moved}), 0.0).closes == ()  # type: ignore[operator]
+        elif what == "hint":
+            d.learn(moved, 0.0)
+        else:  # it is back before the end of its last life was noticed
+            ticket_of(admit(d, BOB, "10.0.0.2", 5.0, supersedes=d.table.make(BOB).hold.ticket))  # type: ignore[union-attr]
+            assert d.opened(BOB, 5.0, moved) is None
+    record = d.table.make(BOB)
+    assert (record.address, record.signed, record.stale) == (B, moved, False)
+    assert d.is_held(BOB)
+
+
+def test_member_that_moves_is_dialled_there_at_once_though_it_was_missed_where_it_was() -> None:
+    d = directory(source="membership", admission="open", backoff_initial=100.0)
+    d.track(1, TrackedPeers({BOB: OLD}), 0.0)
+    d.release(ticket_of(d.reserve(BOB, 0.0)), Reason.UNREACHABLE, 0.0)
+    assert dialable(d) == ()
+    assert d.track(2, TrackedPeers({BOB: NEW}), 0.0).moved == (BOB,)
+    assert where(d, BOB) == B
+
+
+def test_older_record_in_a_set_moves_the_member_but_is_not_remembered_as_its_newest() -> None:
+    d = by_membership(NEW)
+    assert d.track(2, TrackedPeers({BOB: OLD}), 0.0).closes == ()
+    record = d.table.make(BOB)
+    assert (record.address, record.signed) == (A, NEW)
+
+
+@pytest.mark.parametrize(("learns", "address"), [(False, C), (True, B)])
+def test_address_that_an_operator_gave_outlives_sets_of_the_membership_unless_addresses_are_learned(
+    learns: bool, address: Address
+) -> None:
+    d = by_membership(OLD, learn_addresses=learns)
+    ticket = d.table.make(BOB).hold.ticket  # type: ignore[union-attr]
+    assert d.overwrite({BOB: C}, 0.0).closes == ((BOB, Reason.ADDRESS_CHANGED),)
+    d.release(ticket, Reason.ADDRESS_CHANGED, 0.0)
+    assert d.track(2, TrackedPeers({BOB: OLD}), 0.0).moved == ()
+    assert where(d, BOB) == C
+    assert d.track(3, TrackedPeers({BOB: NEW}), 0.0).closes == ()
+    assert d.table.make(BOB).address == address
+
+
+@pytest.mark.parametrize("how", ["track", "overwrite"])
+def test_operator_who_gives_the_address_that_the_connected_peer_says_itself_closes_nobody(how: str) -> None:
+    d = tracking({BOB: A}, check_egress_ip=False)
+    ticket_of(admit(d, BOB, "10.0.0.2"))
+    assert d.opened(BOB, 0.0, NEW) is None
+    if how == "track":
+        tracked = d.track(2, TrackedPeers({BOB: B}), 0.0)
+        assert (tracked.moved, tracked.closes) == ((BOB,), ())
+    else:
+        changes = d.overwrite({BOB: B}, 0.0)
+        assert (changes.changed, changes.closes) == ((BOB,), ())
+    record = d.table.make(BOB)
+    assert (record.address, record.given, record.stale) == (B, True, False)
+    assert d.overwrite({BOB: A}, 0.0).closes == ((BOB, Reason.ADDRESS_CHANGED),)
+
+
+def test_operator_who_gives_the_address_of_a_hint_makes_a_dial_under_way_stale() -> None:
+    d = tracking({BOB: A})
+    d.reserve(BOB, 0.0)
+    d.learn(NEW, 0.0)
+    assert d.overwrite({BOB: B}, 0.0).closes == ((BOB, Reason.ADDRESS_CHANGED),)
+
+
+def test_seed_that_says_where_it_is_stays_connected_when_the_first_set_lists_it_there() -> None:
+    d = directory(source="membership", admission="open")
+    d.seed({BOB: A}, 0.0)
+    ticket_of(d.reserve(BOB, 0.0))
+    assert d.opened(BOB, 0.0, NEW) is None
+    assert d.table.make(BOB).address == B
+    assert d.track(1, TrackedPeers({BOB: NEW}), 0.0).closes == ()
+
+
+def test_seed_that_tells_nobody_where_it_is_can_be_dialled_where_the_operator_says() -> None:
+    d = directory(source="membership", admission="open")
+    d.seed({BOB: A}, 0.0)
+    concealed = PeerRecord.sign(KNOWN.identity("bob"), network="test", address=None, generation=2)
+    ticket = ticket_of(d.reserve(BOB, 0.0))
+    assert d.opened(BOB, 0.0, concealed) is None
+    d.release(ticket, Reason.REMOTE, 1.0)
+    assert where(d, BOB, 10.0) == A
+
+
+def test_peer_cannot_be_listed_with_the_record_of_another() -> None:
+    with pytest.raises(ValueError, match=r"listed with the record of \w+: allowed is its own"):
+        TrackedPeers({CAROL: OLD})
 
 
 # Overwrite -----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from rookery.transport.gatekeeper import Claim, Direction, Role, Ticket
 from rookery.transport.identity import PeerId, curve_key
 from rookery.transport.reasons import Reason
 from rookery.transport.testing import Peers
-from tests.tracker.model import Known, Model
+from tests.tracker.model import Addresses, Known, Model
 
 KNOWN = Peers()
 NAMES = ("me", "bob", "carol", "dave", "erin", "frank", "grace")
@@ -36,9 +36,18 @@ OURS = {Reason.STALE}  # a dial that ends so is no miss
 
 peers = st.sampled_from(OTHERS)
 texts = st.sampled_from(TEXTS)
-listed = st.dictionaries(st.sampled_from([ME, *OTHERS]), st.sampled_from([None, *ADDRESSES]), max_size=4)
+places = st.sampled_from([None, *ADDRESSES, *((text, generation) for text in TEXTS for generation in (1, 2, 3))])
+Places = dict[PeerId, Address | tuple[str, int] | None]
+listed = st.dictionaries(st.sampled_from([ME, *OTHERS]), places, max_size=4)
 reasons = st.sampled_from([Reason.UNREACHABLE, Reason.LOST, Reason.REMOTE, Reason.TRIMMED, Reason.STALE])
 admissions = st.sampled_from(["open", "open", "tracked", "private"])
+
+
+def placed(places: Places) -> Addresses:
+    return {
+        peer: (None if peer == ME else RECORDS[peer, *where]) if isinstance(where, tuple) else where
+        for peer, where in places.items()
+    }
 
 
 class DirectoryMachine(RuleBasedStateMachine):
@@ -62,8 +71,12 @@ class DirectoryMachine(RuleBasedStateMachine):
     # Sets and addresses ----------------------------------------------------------------------------------------------
 
     @rule(step=st.integers(1, 3), primary=listed, secondary=listed)
-    def track(self, step: int, primary: dict[PeerId, Address | None], secondary: dict[PeerId, Address | None]) -> None:
+    def track(self, step: int, primary: Places, secondary: Places) -> None:
+        """A place is an address, or a text and a generation for the peer's own record with these."""
         id = (self.model.sets[-1][0] if self.model.sets else 0) + step
+        self.track_as(id, placed(primary), placed(secondary))
+
+    def track_as(self, id: int, primary: Addresses, secondary: Addresses) -> None:
         tracked = self.directory.track(id, TrackedPeers(primary, secondary), self.model.now)
         secondary = {peer: address for peer, address in secondary.items() if peer not in primary}
         assert dict(tracked.closes) == self.model.track(id, primary, secondary)
@@ -74,9 +87,9 @@ class DirectoryMachine(RuleBasedStateMachine):
         if self.model.listing(peer) is None:
             assert changes.unknown == (peer,)
             return
-        changed, had = self.model.give(peer, address)
+        changed, severs = self.model.give(peer, address)
         assert (changes.changed, changes.unchanged) == (((peer,), ()) if changed else ((), (peer,)))
-        why = Reason.ADDRESS_CHANGED if had else self.model.mode_refusal(peer)
+        why = Reason.ADDRESS_CHANGED if severs else self.model.mode_refusal(peer)
         assert changes.closes == (((peer, why),) if changed and self.model.held(peer) and why is not None else ())
 
     @rule(peer=peers, text=texts, generation=st.integers(1, 3), source=st.sampled_from([None, *OTHERS[:2]]))
@@ -168,7 +181,7 @@ class DirectoryMachine(RuleBasedStateMachine):
             self.void.append(known.superseded)
             known.superseded = None
         record = RECORDS[peer, text, generation]
-        self.model.learn(record, None)
+        self.model.learn(record, None, shown=True)
         self.model.recent = [*(each for each in self.model.recent if each != peer), peer]
         unwanted = Reason.ADDRESS_CHANGED if known.stale else self.model.refusal(peer)
         assert self.directory.opened(peer, self.model.now, record) == unwanted

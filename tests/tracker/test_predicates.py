@@ -32,7 +32,7 @@ unlisted                            | not_tracked | no     | not_tracked | not_t
 evicted                             | not_tracked | no     | not_tracked | not_tracked | -
 hinted                              | not_tracked | no     | not_tracked | not_tracked | -
 trusted, unlisted                   | not_tracked | no     | not_tracked | not_tracked | -
-seed, until the first set           | -           | yes    | -           | -           | 10.0.0.1
+seed, until the first set           | -           | yes    | -           | -           | any
 open: unlisted                      | -           | no     | not_tracked | -           | any
 open: hinted                        | -           | yes    | -           | -           | any
 open: secondary                     | -           | no     | not_tracked | -           | any

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.tracker import Config
+from rookery.actors.tracker import Config, TrackedPeers
 from rookery.actors.tracker.directory import Directory
 from rookery.actors.tracker.entries import BlockEntry, PeerEntry
 from rookery.actors.tracker.pace import NEVER
@@ -93,7 +93,7 @@ def test_block_for_good_is_for_good_whatever_the_clock_says() -> None:
 def test_what_this_life_knows_already_stays() -> None:
     made = directory()
     made.overwrite({}, NOW)
-    made.seed({peer("ada"): B}, NOW)
+    made.track(1, TrackedPeers({peer("ada"): B}), NOW)
     made.learn(KNOWN.record("ada", str(B), generation=5), NOW)
     record = made.table.make(peer("ada"))
     record.pace.delay, record.pace.retry_at, record.seen_at = 1.0, NOW + 0.5, NOW - 1.0

@@ -8,6 +8,7 @@ from typing import Any, cast
 from ....actors.tracker import Overwritten, PeerSet, Target, TrackedPeers
 from ....transport.address import Address
 from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
 from ...peerlist import write_peers
 from ...status import BlockRow
 from ..protocol import Plain
@@ -29,8 +30,11 @@ class Tracker:
         Raises CommandFailed of kind `StaleSetId` (`details["newest"]` is the newest id), `PeerSetTooLarge`,
         `SourceIsStatic`, `SourceIsMembership` or `BadArguments`, with nothing changed, or `NotInEffect`.
         """
-        primary, others = (peers.primary, peers.secondary) if isinstance(peers, TrackedPeers) else (peers, secondary)
-        lists: dict[str, Plain] = {"primary": write_peers(primary), "secondary": write_peers(others or {})}
+        if isinstance(peers, TrackedPeers):
+            primary, others = write_peers(_addresses(peers.primary)), write_peers(_addresses(peers.secondary))
+        else:
+            primary, others = write_peers(peers), write_peers(secondary or {})
+        lists: dict[str, Plain] = {"primary": primary, "secondary": others}
         self._client.call("track", {"id": id, **lists})
 
     def overwrite(self, peers: Mapping[PeerId, Address] | Mapping[str, str]) -> Overwritten:
@@ -70,3 +74,8 @@ class Tracker:
     def distrust(self, peer: PeerId | str) -> bool:
         """End the trust; False if there was none."""
         return bool(self._client.call("distrust", {"peer": str(peer)}))
+
+
+def _addresses(places: Mapping[PeerId, Address | PeerRecord | None]) -> Mapping[PeerId, Address | None]:
+    """What an operator says of where peers are; of a record, its address."""
+    return {peer: where.address if isinstance(where, PeerRecord) else where for peer, where in places.items()}
