@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..runtime import Message, Reply
-from .codec import NONCE_BYTES, VERSION, Control, Hello, Ping, Ready, Welcome
+from .codec import NONCE_BYTES, VERSION, Control, Hello, Ready, Welcome
 from .core import Core, cancel
 from .dialling import DiallingPart
 from .gatekeeper import Admitted, Claim, Direction, Refused, Ticket, Verdict
@@ -91,8 +91,8 @@ class AcceptingPart:
             dial.waiting = joining
             self._dialling.hurry(dial)
         elif tie is Tie.PROBE_LINK and live is not None:
-            live.probe = joining
-            core.send_control(live.route, Ping(live.received))
+            live.probe, live.probe_ping = joining, live.asked + 1  # a Pong to an earlier one says nothing of now
+            core.ping(live)
             core.after(PROBE_TIME, ProbeOver(live, joining))
         else:
             joining.replaces = live

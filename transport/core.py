@@ -22,7 +22,7 @@ from .. import runtime
 from ..runtime import Message, Timer
 from .admission import Admission
 from .buckets import TokenBuckets
-from .codec import MAX_ALTERNATIVES, Bye, Control, Reject, encode_control
+from .codec import MAX_ALTERNATIVES, Bye, Control, Ping, Reject, encode_control
 from .config import Config
 from .errors import DecodeError
 from .floods import Floods
@@ -244,6 +244,12 @@ class Core(runtime.Engine[Mailbox]):
     def send_control(self, route: Route, message: Control) -> Sent:
         """One control frame, now."""
         return self.wire.send(route, [encode_control(message)])
+
+    def ping(self, live: Live) -> Sent:
+        """Ask a connection for a sign of life."""
+        sent = self.send_control(live.route, Ping(live.received))
+        live.asked += sent is Sent.OK
+        return sent
 
     # Check -----------------------------------------------------------------------------------------------------------
 

@@ -100,7 +100,11 @@ class Live:
     told: int = 0  # of those received, what the other side has been told of
     lost: int = 0  # accepted for this link and never sent
     unclaimed: int = 0  # of those received, on channels that nobody takes here
+    asked: int = 0  # Pings sent
+    answered: int = 0  # Pongs that came for them: each Ping has one, in their order
+    owed: int = 0  # Pongs that the wire had no room for
     probe: Joining | None = None  # waits for this link's sign of life
+    probe_ping: int = 0  # the number of the Ping whose Pong is that sign
 
 
 @dataclass(slots=True, eq=False)

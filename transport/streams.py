@@ -225,10 +225,13 @@ class StreamsPart:
         match message:
             case Ping(received=received):
                 self._confirmed(live, received)
-                self._tell(live, Pong(live.received))
+                live.owed += 1
+                self._answer(live)
             case Pong(received=received):
                 self._confirmed(live, received)
-                core.link_judged(live, True)
+                live.answered = min(live.answered + 1, live.asked)
+                if live.probe is not None and live.answered >= live.probe_ping:
+                    core.link_judged(live, True)
             case Bye(reason=reason):
                 core.close(live, reason if reason in _SHARED_REASONS else Reason.REMOTE, words=False)
             case _:
@@ -248,17 +251,23 @@ class StreamsPart:
             silent = now - live.heard_at
             if silent >= config.heartbeat_timeout:
                 core.close(live, Reason.DEAD)
-            elif silent >= config.heartbeat_interval or live.sent > live.confirmed or live.received > live.told:
-                self._tell(live, Ping(live.received))
+                continue
+            self._answer(live)
+            if silent >= config.heartbeat_interval or live.sent > live.confirmed or live.received > live.told:
+                self._told(live, core.ping(live))  # with a full wire it is asked again at the next beat
 
-    def _tell(self, live: Live, heartbeat: Ping | Pong) -> None:
-        match self._core.send_control(live.route, heartbeat):
-            case Sent.OK:
-                live.told = heartbeat.received
-            case Sent.GONE:
-                self._core.close(live, Reason.LOST, words=False)
-            case Sent.FULL:
-                pass  # it is asked again at the next beat
+    def _answer(self, live: Live) -> None:
+        """Send the Pongs that are due; with a full wire the rest goes at the next beat, as each Ping has one."""
+        while live.owed and self._told(live, self._core.send_control(live.route, Pong(live.received))):
+            live.owed -= 1
+
+    def _told(self, live: Live, sent: Sent) -> bool:
+        """Whether a heartbeat, which says what we received, is on its way."""
+        if sent is Sent.OK:
+            live.told = live.received
+        elif sent is Sent.GONE:
+            self._core.close(live, Reason.LOST, words=False)
+        return sent is Sent.OK
 
 
 def next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:

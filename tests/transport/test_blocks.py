@@ -6,7 +6,9 @@ import pytest
 
 from rookery import transport
 from rookery.transport import Direction, PeerId, Reason
+from rookery.transport.codec import Control, Pong
 from rookery.transport.links import PacketLink
+from rookery.transport.wire import Sent
 from tests.transport.test_schedules import check_tickets
 from tests.transport.worlds import Node, SimulatedWorld, World
 
@@ -180,6 +182,48 @@ def test_time_of_an_earlier_probe_does_not_end_the_link_during_a_later_one(simul
     simulated.until(lambda: len(twin.door.releases) == 2)
     assert [reason for _, reason in twin.door.releases] == [Reason.DUPLICATE] * 2
     assert alice.closed() == []
+
+
+def test_answer_to_an_earlier_ping_is_no_sign_of_life(
+    simulated: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bob's last Pong is on its way when his link is gone; the claim of his twin gets the place all the same."""
+    network = simulated.simulation.network
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    twin = simulated.twin_of("bob")
+    twin.engine.record = bob.engine.record
+    simulated.connected(alice, bob)
+    said: list[Control] = []
+    send = bob.engine.send_control
+
+    def heard(route: bytes, message: Control) -> Sent:
+        said.append(message)
+        sent: Sent = send(route, message)
+        return sent
+
+    monkeypatch.setattr(bob.engine, "send_control", heard)
+    network.set_default(latency=0.5)
+    simulated.until(lambda: any(isinstance(message, Pong) for message in said))
+    for stream in list(bob.engine.wire._streams.values()):
+        bob.engine.wire._forget(stream)
+    network.set_default(latency=0.001)
+    twin.dial(alice)
+    simulated.until(lambda: alice.closed() == [Reason.REPLACED], within=3)
+    assert twin.links()
+    assert twin.door.releases == []
+
+
+def test_every_ping_is_answered_although_the_wire_was_full(
+    simulated: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    simulated.connected(alice, bob)
+    live, send, full = alice.engine.links.live[bob.peer], bob.engine.wire.send, [True]
+    monkeypatch.setattr(bob.engine.wire, "send", lambda route, frames: Sent.FULL if full[0] else send(route, frames))
+    simulated.until(lambda: live.asked == 3)
+    assert live.answered == 0
+    full[0] = False
+    simulated.until(lambda: live.asked == live.answered)
 
 
 def test_closed_peer_has_its_queued_messages_dropped_and_counted(world: World) -> None:

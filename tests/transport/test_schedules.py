@@ -44,9 +44,11 @@ def run_schedule(seed: int) -> str:
     nodes = alice, bob = world.node("alice"), world.node("bob")
     for _ in range(rng.randrange(1, 8)):
         node, other = rng.choice([(alice, bob), (bob, alice)])
-        match rng.choice(["dial", "dial", "dial", "close", "close_link", "wait"]):
+        match rng.choice(["dial", "dial", "dial", "packet", "packet", "close", "close_link", "wait"]):
             case "dial":
                 node.dial(other)
+            case "packet":
+                node.net.send_packet(other.peer, other.address, b"packet")
             case "close":
                 node.net.close(other.peer, Reason.REQUESTED)
             case "close_link" if node.links():
@@ -91,10 +93,13 @@ def test_simultaneous_dials_at_any_distance_leave_exactly_one_connection(seed: i
     rng = random.Random(seed)
     world.simulation.network.set_default(latency=0.01, jitter=rng.choice([0.0, 0.02]))
     alice, bob = world.node("alice"), world.node("bob")
+    for node, other in rng.choice([(), ((alice, bob),), ((bob, alice),), ((alice, bob), (bob, alice))]):
+        node.net.send_packet(other.peer, other.address, b"packet")
+        world.pass_time(rng.choice([0.0, rng.random() * 0.06]))
     alice.dial(bob)
     world.pass_time(rng.random() * 0.06)
     bob.dial(alice)
-    world.pass_time(10)
+    world.pass_time(20)
     assert len(alice.links()) == len(bob.links()) == 1
     check_tickets(alice)
     check_tickets(bob)
@@ -124,6 +129,10 @@ def run_recovery(seed: int) -> None:
         network.heal()
         network.partition(["void"], ["alice", "bob"])
     alice, bob = nodes["alice"], nodes["bob"]
+    for node, other in ((alice, bob), (bob, alice)):
+        if rng.random() < 0.3:
+            node.net.send_packet(other.peer, other.address, b"packet")
+            world.pass_time(rng.choice([0.0, rng.random() * 0.06]))
     for node, other in rng.choice([((alice, bob), (bob, alice)), ((bob, alice), (alice, bob))]):
         node.dial(other, address=void if node.name == wrong else None)
         world.pass_time(rng.choice([0.0, 0.005, rng.random() * 0.06]))
