@@ -46,10 +46,9 @@ class TryConnect(Message):
 
 @dataclass(frozen=True, slots=True)
 class AttemptOver(Message):
-    """Timer: this attempt of a dial has had its share of the time."""
+    """Timer: the present attempt of a dial has had its share of the time."""
 
     dial: Dialling
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +178,14 @@ class DiallingPart:
         """An attempt behind which there are others has its share of the time that is left; the last has all of it."""
         core, others = self._core, len(dial.untried) + dial.adopted
         cancel(dial.share)
-        dial.attempt += 1
         if others and dial.deadline is not None:
             left = max(dial.deadline.deadline - core.now(), 0.0)
-            dial.share = core.after(left / (others + 1), AttemptOver(dial, dial.attempt))
+            dial.share = core.after(left / (others + 1), AttemptOver(dial))
 
     def attempt_over(self, message: AttemptOver) -> None:
         """An address has had its time."""
-        dial = message.dial
-        if self._current(dial) and not dial.judged and dial.attempt == message.attempt:
-            self.ended(dial, Reason.TIMEOUT)
+        if self._current(message.dial):
+            self.ended(message.dial, Reason.TIMEOUT)
 
     def ended(self, dial: Dialling, reason: Reason) -> None:
         """This attempt failed. Until the peer has answered, another way to it may do."""

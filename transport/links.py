@@ -58,8 +58,7 @@ class Dialling:
     endpoint: Endpoint | None = None  # that is being tried
     route: Route | None = None  # once the wire connects
     adopted: bool = False  # the route was our packet link
-    attempt: int = 0  # how many there were
-    share: Timer | None = None  # when the present one is over, if others may follow
+    share: Timer | None = None  # when the present attempt is over, if others may follow
     judged: bool = False  # the far end said Welcome, the gatekeeper is asked
     over: bool = False
     waiting: Joining | None = None  # the peer's own dial, parked until this one ends

@@ -87,12 +87,16 @@ class Lan:
         self._service, self._published = service, own.encode()
 
     def _noticed(self, zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
-        """On the browser's own thread."""
+        """On the browser's own thread, which an exception would end: what zeroconf makes of an odd name is caught."""
         if state_change is self._zeroconf.ServiceStateChange.Removed or self._closed:
             return
-        info = zeroconf.get_service_info(service_type, name, _ASK_WITHIN)
-        if info is not None:
-            self._heard(joined(info.properties))
+        try:
+            info = zeroconf.get_service_info(service_type, name, _ASK_WITHIN)
+            encoded = None if info is None else joined(info.properties)
+        except Exception:  # a name of anybody's choice, such as one too long
+            encoded = b""  # which is no record, and counted as what it is
+        if encoded is not None:
+            self._heard(encoded)
 
     def _addresses(self) -> list[str]:
         """The IPv4 addresses to speak from. OSError if an interface is not there, or there is none."""

@@ -149,6 +149,31 @@ def test_lan_hears_what_is_added_and_not_what_goes(lan: Any) -> None:
     assert heard == [record().encode()]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [f"{'x' * 300}._rookery._tcp.local.", "elsewhere.example.", "._rookery._tcp.local.", "a\x00._rookery._tcp.local."],
+)
+def test_name_that_is_none_is_heard_as_no_record_and_the_browser_goes_on(lan: Any, name: str) -> None:
+    """zeroconf refuses such a name by an exception, on the thread that hears of everybody else."""
+    made, airs = lan()
+    heard: list[bytes] = []
+    made.listen(heard.append)
+    made.look(record())
+    (air,) = airs
+    ask = air.get_service_info
+
+    def get_service_info(kind: str, asked: str, timeout: int) -> Any:
+        zeroconf.ServiceInfo(kind, asked)  # as the real one does first
+        return ask(kind, asked, timeout)
+
+    air.get_service_info = get_service_info
+    added = zeroconf.ServiceStateChange.Added
+    made._noticed(air, "_rookery._tcp.local.", name, added)
+    assert heard == [b""]
+    made._noticed(air, "_rookery._tcp.local.", air.services[0].name, added)
+    assert heard[1:] == [record().encode()]
+
+
 def test_closed_lan_opens_nothing_any_more(lan: Any) -> None:
     here, airs = lan()
     here.look(record())
