@@ -87,7 +87,9 @@ def _annotation(shape: Shape, rule: Option, parsers: Parsers, name: str) -> Anno
     match shape:
         case One():
             kind = leaf(shape, parsers)
-            return Annotated[Any, PlainValidator(_reader(shape, rule, kind)), WithJsonSchema(bounded_json(kind, rule))]
+            return Annotated[
+                Any, PlainValidator(_reader(shape, rule, kind)), WithJsonSchema(bounded_json(shape, kind, rule))
+            ]
         case Maybe(inner=inner):
             value = _annotation(inner, rule, parsers, name)
             return Annotated[value | None, BeforeValidator(_null_to_none)]

@@ -99,8 +99,8 @@ def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[
         message = str(error) if kind.eloquent and not secret else ""
         message = message or f"{shown(scalar.text)} is not {kind.noun}{suggestion(scalar.text, shape.choices)}"
         raise Unreadable(message, "" if "allowed" in message else allowed) from None
-    if isinstance(value, (int, float)) and (fault := rule.fault(value)):
-        raise Unreadable(f"{shown(scalar.text)} is {fault}", rule.allowed(shape.unit))
+    if shape.type in (int, float) and isinstance(value, (int, float)) and (fault := shape.out_of_bounds(value, rule)):
+        raise Unreadable(f"{shown(scalar.text)} is {fault[0]}", fault[1])
     return value
 
 
@@ -109,8 +109,11 @@ def limits(shape: One, rule: Option, kind: Leaf) -> str:
     return "; ".join(part for part in (kind.allowed, rule.allowed(shape.unit)) if part)
 
 
-def bounded_json(kind: Leaf, rule: Option) -> JsonSchema:
+def bounded_json(shape: One, kind: Leaf, rule: Option) -> JsonSchema:
     """The JSON Schema of a leaf, its bounds included (they cannot be said of a number with a unit, which is a text)."""
+    if shape.type not in (int, float):
+        return kind.json
+    rule = shape.bounds(rule)
     bounds = {"minimum": rule.minimum, "exclusiveMinimum": rule.above, "maximum": rule.maximum}
     said: JsonSchema = {name: bound for name, bound in bounds.items() if bound is not None}
     if "anyOf" not in kind.json:

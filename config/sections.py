@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..runtime.settings import Bytes, Seconds, Settings, option
+from ..runtime.settings import MILLISECOND, Bytes, Seconds, Settings, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Blobs(Settings):
         3.0,
         "Longest time an answer is held back for `serve_rate`; who would wait longer asks elsewhere. "
         "Below the resolver's serve_timeout.",
-        above=0.0,
+        minimum=MILLISECOND,
     )
 
 

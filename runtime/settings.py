@@ -12,13 +12,16 @@
 * A value that can be constructed is valid: construction checks type and bounds of each field, and when these
   are right the rules between fields that `check` adds. It raises one SettingsError that lists every problem.
 * A number is finite; a bool is not a number; where "never" or "unlimited" has a meaning, the type says `| None`.
+* Every number ends in somebody else's: a timeout of `poll`, an option of libzmq, a column of SQLite, a date. So each
+  kind has outer bounds (`OUTERMOST`), which need not be declared; a setting whose number ends sooner declares that.
+  A duration that may not be 0 is at least a `MILLISECOND`, in which `poll` and libzmq count.
 
 Nothing here knows YAML: `rookery.config` reads these declarations and gives the same answers with file and line.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -39,6 +42,15 @@ class Unit:
 
 Seconds = Annotated[float, Unit("seconds")]
 Bytes = Annotated[int, Unit("bytes")]
+
+MILLISECOND = 0.001
+OUTERMOST: Mapping[str, tuple[float, float]] = {
+    "seconds": (0, 36_500 * 86_400),  # added to today still a date, and a timeout of `threading` and of sockets
+    "bytes": (0, 2**63 - 1),  # of SQLite, of libzmq, and of what a file may have
+    "int": (-(2**31), 2**31 - 1),  # a C int
+    "float": (-1e9, 1e9),
+}
+"""The lowest and highest number of each unit, and of each type without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +110,10 @@ class Option:
     def allowed(self, unit: str = "") -> str:
         """The bounds in words, "" if there are none: "from 1 to 65535", "above 0 seconds"."""
         if self.minimum is not None and self.maximum is not None:
-            words = [f"from {self.minimum:.15g} to {self.maximum:.15g}"]
+            words = [f"from {_plain(self.minimum)} to {_plain(self.maximum)}"]
         else:
             bounds = (("at least", self.minimum), ("above", self.above), ("at most", self.maximum))
-            words = [f"{word} {bound:.15g}" for word, bound in bounds if bound is not None]
+            words = [f"{word} {_plain(bound)}" for word, bound in bounds if bound is not None]
         return " and ".join(words) + (f" {unit}" if words and unit else "")
 
     def fault(self, value: float) -> str:
@@ -109,6 +121,10 @@ class Option:
         if (self.minimum is not None and value < self.minimum) or (self.above is not None and value <= self.above):
             return "too small"
         return "too large" if self.maximum is not None and value > self.maximum else ""
+
+
+def _plain(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:.15g}"
 
 
 def option(
@@ -162,6 +178,22 @@ class One:
         return (
             f"a number of {self.unit}" if self.unit else _NOUNS.get(self.type, f"an instance of {self.type.__name__}")
         )
+
+    def bounds(self, rule: Option) -> Option:
+        """The declared bounds of a number, and the outermost ones where none is declared."""
+        low, high = OUTERMOST[self.unit or self.type.__name__]
+        return replace(
+            rule,
+            minimum=low if rule.minimum is None and rule.above is None else rule.minimum,
+            maximum=high if rule.maximum is None else rule.maximum,
+        )
+
+    def out_of_bounds(self, value: float, rule: Option) -> tuple[str, str] | None:
+        """What is wrong with a number and what is allowed instead, or None."""
+        for bounds in (rule, self.bounds(rule)):
+            if fault := bounds.fault(value):
+                return fault, bounds.allowed(self.unit)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +330,8 @@ def _one_faults(shape: One, rule: Option, value: object, path: KeyPath) -> Itera
     elif shape.type in (int, float):
         if not _is_number(value, whole=shape.type is int):
             yield Problem(path, f"{shortened(value)} is not {shape.noun}", rule.allowed(shape.unit) or shape.noun)
-        elif fault := rule.fault(value):
-            yield Problem(path, f"{shortened(value)} is {fault}", rule.allowed(shape.unit))
+        elif fault := shape.out_of_bounds(value, rule):
+            yield Problem(path, f"{shortened(value)} is {fault[0]}", fault[1])
     elif not isinstance(value, shape.type):
         yield Problem(path, f"{shortened(value)} is not {shape.noun}", shape.noun)
 

@@ -41,6 +41,7 @@ _ENTRY = struct.Struct(">BI")
 _SINGLE = struct.Struct(">BBHBI")
 _ONE = _HEAD.pack(_DATA, 0, 1)
 _OWN_FRAME = 0x8000_0000
+MAX_PAYLOAD_BYTES: Final = _OWN_FRAME - 1
 PACKET_HEAD: Final = bytes([_PACKET])
 
 _HELLO, _WELCOME, _READY, _REJECT, _BYE, _PING, _PONG = range(7)

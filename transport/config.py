@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..runtime.settings import Bytes, Problem, Seconds, Settings, option
+from ..runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option
 from .address import Address, Endpoint
-from .codec import MAX_BATCH_BYTES
+from .codec import MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
 from .names import MAX_NETWORK_NAME, check_network
 
 
@@ -38,30 +38,45 @@ class Config(Settings):
     max_per_subnet: int = option(100, "Connections with one subnet: /24 of IPv4, /48 of IPv6.", minimum=1)
     max_packet_links: int = option(256, "Packet links kept; the least recently used is closed.", minimum=1)
 
-    handshakes_per_ip: float = option(16.0, "Inbound handshakes per second from one IP.", above=0.0)
-    handshakes_per_subnet: float = option(128.0, "Inbound handshakes per second from one subnet.", above=0.0)
+    handshakes_per_ip: float = option(16.0, "Inbound handshakes per second from one IP.", minimum=0.001)
+    handshakes_per_subnet: float = option(128.0, "Inbound handshakes per second from one subnet.", minimum=0.001)
     handshake_burst: int = option(64, "How many of those may come at once.", minimum=1)
     max_pending_handshakes: int = option(512, "Inbound handshakes that have not said who they are.", minimum=1)
-    handshake_timeout: Seconds = option(5.0, "Longest inbound handshake; a slower one is closed.", above=0.0)
-    dial_timeout: Seconds = option(15.0, "Longest dial: name lookup, connect and handshake.", above=0.0)
-    verdict_timeout: Seconds = option(5.0, "Longest wait for the gatekeeper; then the answer is no.", above=0.0)
+    handshake_timeout: Seconds = option(
+        5.0,
+        "Longest inbound handshake; a slower one is closed.",
+        minimum=MILLISECOND,
+        maximum=24 * 86_400,  # libzmq counts milliseconds in a C int
+    )
+    dial_timeout: Seconds = option(15.0, "Longest dial: name lookup, connect and handshake.", minimum=MILLISECOND)
+    verdict_timeout: Seconds = option(
+        5.0, "Longest wait for the gatekeeper; then the answer is no.", minimum=MILLISECOND
+    )
 
     heartbeat_interval: Seconds = option(
-        2.0, "A link that was silent this long is asked for a sign of life.", above=0.0
+        2.0, "A link that was silent this long is asked for a sign of life.", minimum=MILLISECOND
     )
-    heartbeat_timeout: Seconds = option(8.0, "A link that was silent this long is dead.", above=0.0)
+    heartbeat_timeout: Seconds = option(8.0, "A link that was silent this long is dead.", minimum=MILLISECOND)
     close_grace: Seconds = option(0.1, "Time for the last words to leave before a link is shut.", minimum=0.0)
 
     max_message: Bytes = option(
-        1024 * 1024, "Largest message on a channel; a larger one is dropped and counted.", minimum=1024
+        1024 * 1024,
+        "Largest message on a channel; a larger one is dropped and counted.",
+        minimum=1024,
+        maximum=MAX_PAYLOAD_BYTES,
     )
     backlog_messages: int = option(16_384, "Messages queued for one peer; more are dropped and counted.", minimum=1)
     backlog_bytes: Bytes = option(
         64 * 1024 * 1024, "Bytes queued for one peer; more are dropped and counted.", minimum=1024
     )
-    high_water: int = option(64, "Batches queued in ZeroMQ for one peer and direction.", minimum=1)
+    high_water: int = option(
+        64,
+        "Batches queued in ZeroMQ for one peer and direction.",
+        minimum=1,
+        maximum=2**31 - 2,  # libzmq adds 1 to this C int
+    )
     packet_rate: float = option(
-        500.0, "Packets per second taken from one peer; more are dropped and counted.", above=0.0
+        500.0, "Packets per second taken from one peer; more are dropped and counted.", minimum=0.001
     )
     packet_burst: int = option(1000, "How many of those may come at once.", minimum=1)
     flood_drops: int = option(1000, "Messages and packets over quota per 10 s after which a peer is closed.", minimum=1)

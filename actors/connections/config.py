@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...runtime.settings import Bytes, Problem, Seconds, Settings, option
+from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option
 from ...transport.identity import PeerId
 
 
@@ -25,20 +25,24 @@ class Config(Settings):
     grace_period: Seconds = option(
         60.0, "A peer that was first seen less than this ago is not given up, except in an emergency.", minimum=0.0
     )
-    silence_period: Seconds = option(10.0, "Time between two looks whether there are too many connections.", above=0.0)
+    silence_period: Seconds = option(
+        10.0, "Time between two looks whether there are too many connections.", minimum=MILLISECOND
+    )
     close_timeout: Seconds = option(
-        5.0, "Longest time a trim waits for the connections it closes; those left are in its report.", above=0.0
+        5.0,
+        "Longest time a trim waits for the connections it closes; those left are in its report.",
+        minimum=MILLISECOND,
     )
     protected: tuple[PeerId, ...] = option((), "Peers that are protected from the beginning, by the name `config`.")
     temporary_age: Seconds = option(
-        60.0, "How long the tags of a peer are kept that is not connected and does not connect.", above=0.0
+        60.0, "How long the tags of a peer are kept that is not connected and does not connect.", minimum=MILLISECOND
     )
     max_temporary: int = option(
         16_384, "Most peers with tags and without a connection; the oldest is forgotten for a new one.", minimum=1
     )
 
     decay_resolution: Seconds = option(
-        60.0, "Time between two looks which decaying tags are due; no interval is shorter.", above=0.0
+        60.0, "Time between two looks which decaying tags are due; no interval is shorter.", minimum=MILLISECOND
     )
 
     max_listener_backlog: int = option(
@@ -50,7 +54,7 @@ class Config(Settings):
         "By default memory is not watched.",
         minimum=1,
     )
-    memory_interval: Seconds = option(10.0, "Time between two looks at the memory.", above=0.0)
+    memory_interval: Seconds = option(10.0, "Time between two looks at the memory.", minimum=MILLISECOND)
     memory_share: float = option(
         0.1,
         "Which part of the open connections is given up at each look that finds too much memory in use.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...runtime.settings import Problem, Seconds, Settings, option
+from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
 from .texts import HttpAddress, StaticRecord
 
 
@@ -26,11 +26,13 @@ class Config(Settings):
     record_listen: HttpAddress | None = option(
         None, "Where to serve this node's own record, public, at /record: http://HOST:PORT."
     )
-    interval: Seconds = option(60.0, "Longest time between two looks at a source.", above=0.0)
+    interval: Seconds = option(60.0, "Longest time between two looks at a source.", minimum=MILLISECOND)
     floor: Seconds = option(
-        1.0, "Shortest time between two looks at a source; it doubles with each look since the last wake.", above=0.0
+        1.0,
+        "Shortest time between two looks at a source; it doubles with each look since the last wake.",
+        minimum=MILLISECOND,
     )
-    fetch_timeout: Seconds = option(2.0, "Longest time for a host's record.", above=0.0)
+    fetch_timeout: Seconds = option(2.0, "Longest time for a host's record.", minimum=MILLISECOND)
     max_hosts: int = option(64, "Hosts of one name that are asked in one look, drawn at random.", minimum=1)
 
     def check(self) -> Iterable[Problem]:

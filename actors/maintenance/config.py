@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ...runtime.settings import Problem, Seconds, Settings, option
+from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
 from .bounds import Bounds
 
 Policy = Literal["all", "band"]
@@ -25,13 +25,15 @@ class Config(Settings):
     expected_connections: int = option(50, "The number of connections that is right.", minimum=0)
     max_connections: int = option(100, "The number of connections that is never aimed above.", minimum=1)
     maintenance_idle_time: Seconds = option(
-        120.0, "Longest time between two looks while nothing happens and all is well.", above=0.0
+        120.0, "Longest time between two looks while nothing happens and all is well.", minimum=MILLISECOND
     )
     time_between_looking_for_peers: Seconds = option(
-        5.0, "Longest time between two rounds while connections are missing and nobody can be dialled.", above=0.0
+        5.0,
+        "Longest time between two rounds while connections are missing and nobody can be dialled.",
+        minimum=MILLISECOND,
     )
     floor_between_rounds: Seconds = option(
-        1.0, "Shortest time between two rounds, whoever asks for them; up to half more at random.", above=0.0
+        1.0, "Shortest time between two rounds, whoever asks for them; up to half more at random.", minimum=MILLISECOND
     )
     max_concurrent_dials: int = option(10, "How many dials may be under way at once.", minimum=1)
     private_mode: bool = option(
@@ -49,7 +51,7 @@ class Config(Settings):
         16, "Peers of one subnet that one answer of a peer may name, and that one answer of ours does.", minimum=1
     )
     time_between_answers: Seconds = option(
-        5.0, "How often one peer that asks for others is answered, beyond the second time.", above=0.0
+        5.0, "How often one peer that asks for others is answered, beyond the second time.", minimum=MILLISECOND
     )
 
     def check(self) -> Iterable[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple, Self
 
-from ...runtime.settings import Bytes, Problem, Seconds, Settings, option, section
+from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option, section
 from ...transport.address import Address, format_peer, parse_peer
 from ...transport.identity import PeerId
 from . import swim
@@ -52,7 +52,9 @@ class Config(Settings):
         dict, "Texts by name that other members are told of this one. `role: secondary`: do not dial me."
     )
     snapshot: bool = option(True, "Keep the members in a file of the data folder, and begin with them after a restart.")
-    snapshot_every: Seconds = option(10.0, "A change of the members is in that file after this time.", above=0)
+    snapshot_every: Seconds = option(
+        10.0, "A change of the members is in that file after this time.", minimum=MILLISECOND
+    )
     snapshot_age: Seconds = option(
         3600.0, "The members of an older file are only announced to, not taken for alive.", minimum=0
     )
@@ -66,9 +68,9 @@ class Config(Settings):
         "By default as many as there are.",
         minimum=1,
     )
-    probe_period: Seconds | None = option(None, "One member is probed in each.", above=0)
+    probe_period: Seconds | None = option(None, "One member is probed in each.", minimum=MILLISECOND)
     probe_rtt: Seconds | None = option(
-        None, "Wait for a direct answer before helpers are asked; below probe_period.", above=0
+        None, "Wait for a direct answer before helpers are asked; below probe_period.", minimum=MILLISECOND
     )
     num_indirect_probes: int | None = option(None, "Helpers asked about a silent member.", minimum=1)
     max_transmissions: int | None = option(
@@ -77,7 +79,7 @@ class Config(Settings):
     suspect_to_down_after: Seconds | None = option(
         None,
         "Shortest time that a suspected member has to object; who is alone in suspecting it waits longer.",
-        above=0,
+        minimum=MILLISECOND,
     )
     suspicion_mult: float | None = option(
         None, "That time in probe periods, where it is not set; more in clusters beyond ten.", minimum=1
@@ -97,7 +99,7 @@ class Config(Settings):
     sync: Seconds | None = option(
         None, "Compare everything with one other member each so often, rarer in large clusters; 0 for never.", minimum=0
     )
-    remove_down_after: Seconds | None = option(None, "How long a dead member is remembered.", above=0)
+    remove_down_after: Seconds | None = option(None, "How long a dead member is remembered.", minimum=MILLISECOND)
     max_packet_size: Bytes | None = option(
         None, "Bytes of one packet, the records in it apart.", minimum=512, maximum=MAX_SWIM_BYTES
     )
@@ -105,11 +107,15 @@ class Config(Settings):
         None, "Tell a member that is held dead so; it then comes back under a new generation."
     )
     announce_to_seeds: Seconds | None = option(
-        None, "While isolated, first wait before the seeds are tried again; it doubles up to eight times.", above=0
+        None,
+        "While isolated, first wait before the seeds are tried again; it doubles up to eight times.",
+        minimum=MILLISECOND,
     )
 
     def check(self) -> Iterable[Problem]:
         """The rules between fields."""
+        if self.sync is not None and 0 < self.sync < MILLISECOND:
+            yield Problem(("sync",), f"{self.sync:g} is too small", f"0 for never, or at least {MILLISECOND:g} seconds")
         if self.settle_at_most < self.settle:
             yield Problem(("settle_at_most",), "is below settle", f"at least {self.settle:g} seconds")
         try:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ...runtime.settings import Bytes, Problem, Seconds, Settings, option
+from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option
+from ...transport.codec import MAX_PAYLOAD_BYTES
 from .wire import OVERHEAD
 
 
@@ -15,30 +16,45 @@ class Config(Settings):
     """Nodes that share a resolver's channel agree on `key_length`; the rest is each node's own."""
 
     key_length: int = option(32, "Bytes of every key.", minimum=1, maximum=1024)
-    max_message: Bytes = option(1024 * 1024, "Largest message sent, as transport's `max_message`.", minimum=1024)
+    max_message: Bytes = option(
+        1024 * 1024,
+        "Largest message sent, as transport's `max_message`.",
+        minimum=1024,
+        maximum=MAX_PAYLOAD_BYTES,
+    )
     ask: Literal["all", "primary"] = option(
         "all", "Whom to ask: primary peers, and secondary ones where no primary one is left; or only primary peers."
     )
 
-    fetch_timeout: Seconds = option(5.0, "Time for one peer to answer one request.", above=0)
+    fetch_timeout: Seconds = option(5.0, "Time for one peer to answer one request.", minimum=MILLISECOND)
     fetch_retry_delay: Seconds = option(0.1, "Wait before a key is asked for again.", minimum=0)
-    verdict_timeout: Seconds = option(30.0, "Time for the consumer to judge a value; then it failed.", above=0)
+    verdict_timeout: Seconds = option(
+        30.0, "Time for the consumer to judge a value; then it failed.", minimum=MILLISECOND
+    )
     block_duration: Seconds | None = option(
-        None, "How long a peer that sent false data is blocked. By default the tracker's `block_duration`.", above=0
+        None,
+        "How long a peer that sent false data is blocked. By default the tracker's `block_duration`.",
+        minimum=MILLISECOND,
     )
     close_malformed: bool = option(False, "Close a link over which a message came that cannot be decoded.")
-    want_interval: Seconds = option(10.0, "How often a connection to an unconnected target is asked for.", above=0)
+    want_interval: Seconds = option(
+        10.0, "How often a connection to an unconnected target is asked for.", minimum=MILLISECOND
+    )
 
     max_requests_per_peer: int = option(16, "Requests that wait for one peer's answer.", minimum=1)
-    request_rate: float = option(2000.0, "Requests per second sent to one peer.", above=0)
+    request_rate: float = option(2000.0, "Requests per second sent to one peer.", minimum=0.001)
     request_burst: int = option(2000, "How many of those may go at once.", minimum=1)
-    inbound_rate: float = option(5000.0, "Messages per second taken from one peer: requests and answers.", above=0)
+    inbound_rate: float = option(
+        5000.0, "Messages per second taken from one peer: requests and answers.", minimum=0.001
+    )
     inbound_burst: int = option(5000, "How many of those may come at once.", minimum=1)
 
     max_serves: int = option(256, "Requests that the producer works on at once; more are told: no data.", minimum=1)
     max_serves_per_peer: int = option(32, "How many of those may be of one peer.", minimum=1)
     serve_timeout: Seconds = option(
-        4.0, "Time for the producer; then the asker is told: no data. Shorter than the askers' fetch_timeout.", above=0
+        4.0,
+        "Time for the producer; then the asker is told: no data. Shorter than the askers' fetch_timeout.",
+        minimum=MILLISECOND,
     )
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from ...runtime.settings import Problem, Seconds, Settings, option
+from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
 from ...transport.address import Address, format_peer, parse_peer
 from ...transport.identity import PeerId
 
@@ -73,15 +73,17 @@ class Config(Settings):
         1.0, "Shortest time between two inbound connections of a peer, and after a trim.", minimum=0
     )
     backoff_initial: Seconds = option(
-        1.0, "Longest wait after the first failed dial; the wait is random below it.", above=0
+        1.0, "Longest wait after the first failed dial; the wait is random below it.", minimum=MILLISECOND
     )
     backoff_factor: float = option(1.2, "What each further failure multiplies it by.", minimum=1)
-    backoff_cap: Seconds = option(600.0, "The most it grows to.", above=0)
+    backoff_cap: Seconds = option(600.0, "The most it grows to.", minimum=MILLISECOND)
     rest_after_loss: Seconds = option(
         60.0, "How long a peer whose link broke is left alone, unless connections are short.", minimum=0
     )
-    block_duration: Seconds = option(4 * 3600.0, "How long a block lasts that says nothing else.", above=0)
-    effect_timeout: Seconds = option(5.0, "Longest wait for transport to put a change into effect.", above=0)
+    block_duration: Seconds = option(4 * 3600.0, "How long a block lasts that says nothing else.", minimum=MILLISECOND)
+    effect_timeout: Seconds = option(
+        5.0, "Longest wait for transport to put a change into effect.", minimum=MILLISECOND
+    )
 
     def check(self) -> Iterable[Problem]:
         """The rules between fields."""

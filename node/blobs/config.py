@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...runtime.settings import Bytes, Seconds, Settings, option
+from ...runtime.settings import MILLISECOND, Bytes, Seconds, Settings, option
 from .manifest import DEFAULT_CHUNK_SIZE, MAX_BLOCK_SIZE, MIN_CHUNK_SIZE
 
 HEADER_ROOM = 1024
@@ -36,5 +36,5 @@ class Config(Settings):
         3.0,
         "Longest time an answer is held back for `serve_rate`; who would wait longer is told at once that there is no "
         "data here now, and asks elsewhere. Keep it below the resolver's serve_timeout.",
-        above=0.0,
+        minimum=MILLISECOND,
     )

@@ -144,10 +144,16 @@ def test_path_of_a_file_that_was_read_counts_from_its_folder(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("5", 5), ("+5", 5), ("0x1f", 31), ("0o17", 15), ("9" * 30, int("9" * 30))]
+    ("text", "number"), [("5", 5), ("+5", 5), ("0x1f", 31), ("0o17", 15), ("2147483647", 2**31 - 1)]
 )
 def test_whole_number_is_read(text: str, number: int) -> None:
     assert bound(f"workers: {text}").workers == number
+
+
+@pytest.mark.parametrize("text", ["2147483648", "9" * 90])
+def test_whole_number_beyond_what_others_can_count_is_refused(text: str) -> None:
+    words = f"node.yaml:1: workers: {text[:80]}{'...' * (len(text) > 80)} is too large"
+    assert only_mistake(f"workers: {text}") == f"{words} (allowed: from 1 to 2147483647)"
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("TRUE", True), ("false", False), ("False", False)])

@@ -73,7 +73,7 @@ def test_schema_of_a_number_has_its_bounds_default_and_documentation(root: Mappi
 def test_schema_of_a_duration_takes_numbers_and_texts_and_says_which() -> None:
     timeout = inner()["timeout"]
     assert timeout["anyOf"] == [
-        {"type": "number", "minimum": 0, "exclusiveMinimum": 0.0},
+        {"type": "number", "minimum": 0, "exclusiveMinimum": 0.0, "maximum": 3_153_600_000},
         {"type": "string", "pattern": f"^(?:{DURATION_PATTERN})$"},
     ]
     assert timeout["default"] == "90s"
@@ -90,7 +90,8 @@ def test_schema_of_a_choice_lists_the_choices() -> None:
 
 
 def test_schema_of_what_may_be_absent_takes_null(root: Mapping[str, dict[str, object]]) -> None:
-    assert root["limit"]["anyOf"] == [{"type": "integer"}, {"type": "null"}]
+    number = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+    assert root["limit"]["anyOf"] == [number, {"type": "null"}]
 
 
 def test_schema_of_containers_describes_their_elements(root: Mapping[str, dict[str, object]]) -> None:

@@ -25,7 +25,7 @@ def test_defaults_fit_each_other_and_transports_largest_message() -> None:
             {"request_burst": 100, "inbound_burst": 199},
             "inbound_burst: is below twice request_burst (allowed: at least 200)",
         ),
-        ({"fetch_timeout": 0.0}, "fetch_timeout: 0.0 is too small (allowed: above 0 seconds)"),
+        ({"fetch_timeout": 0.0}, "fetch_timeout: 0.0 is too small (allowed: at least 0.001 seconds)"),
         ({"ask": "secondary"}, "ask: 'secondary' is not one of the choices (allowed: all, primary)"),
     ],
 )

@@ -88,7 +88,19 @@ def test_settings_whole_number_that_is_a_float_is_refused() -> None:
 
 
 def test_settings_whole_number_beyond_every_float_is_compared_exactly() -> None:
-    assert Config(name="x", limit=10**400).limit == 10**400
+    words = "(a number of 1329 bits) is too large (allowed: from 1 to 2147483647)"
+    assert problems(limit=10**400) == [f"limit: {words}"]
+
+
+def test_settings_number_without_a_declared_bound_has_the_outermost_of_its_kind() -> None:
+    assert problems(delays=(4e9,), quotas={"a": 2**63, "b": -1}, timeout=1e300, ratio=-1e10, limit=2**31) == [
+        "timeout: 1e+300 is too large (allowed: above 0 and at most 3153600000 seconds)",
+        "ratio: -10000000000.0 is too small (allowed: from -1000000000 to 1)",
+        "limit: 2147483648 is too large (allowed: from 1 to 2147483647)",
+        "delays[0]: 4000000000.0 is too large (allowed: from 0 to 3153600000 seconds)",
+        "quotas.a: 9223372036854775808 is too large (allowed: from 0 to 9223372036854775807 bytes)",
+        "quotas.b: -1 is too small (allowed: from 0 to 9223372036854775807 bytes)",
+    ]
 
 
 def test_settings_elements_of_tuple_and_mapping_are_checked_each_at_its_path() -> None:
@@ -115,7 +127,7 @@ def test_settings_rule_between_fields_is_checked_when_each_field_is_right() -> N
 
 @given(st.integers(), st.integers())
 def test_settings_are_constructed_exactly_when_all_rules_hold(low: int, high: int) -> None:
-    if 0 <= low <= high:
+    if 0 <= low <= high < 2**31:
         assert Band(low, high).low == low
     else:
         with pytest.raises(SettingsError):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ....runtime.settings import Problem, Seconds, Settings, option, required, section
+from ....runtime.settings import MILLISECOND, Problem, Seconds, Settings, option, required, section
 from ..config import Config
 from .network import Conditions
 
@@ -25,8 +25,8 @@ class Event(Settings):
     )
     at: Seconds = option(0.0, "When, counted from the end of `warm_up`.", minimum=0)
     members: int = option(1, "How many members.", minimum=1)
-    lasting: Seconds | None = option(None, "How long a stall, a partition or a restart takes.", above=0)
-    every: Seconds | None = option(None, "Again after each so many seconds, to the same members.", above=0)
+    lasting: Seconds | None = option(None, "How long a stall, a partition or a restart takes.", minimum=MILLISECOND)
+    every: Seconds | None = option(None, "Again after each so many seconds, to the same members.", minimum=MILLISECOND)
 
     def check(self) -> Iterable[Problem]:
         """Which actions last, and which can be repeated."""
@@ -69,7 +69,7 @@ class Scenario(Settings):
     members: int = option(50, "How many members start.", minimum=2, maximum=5_000)
     join_every: Seconds = option(0.1, "Time between two starts; each joins through the first.", minimum=0)
     warm_up: Seconds = option(40.0, "From the last start to the beginning of the measurement.", minimum=0)
-    duration: Seconds = option(60.0, "How long is measured.", above=0)
+    duration: Seconds = option(60.0, "How long is measured.", minimum=MILLISECOND)
     network: Network = section(Network, "What every packet meets.")
     membership: Config = section(Config, "The settings to be tried, as in node.yaml.")
     events: tuple[Event, ...] = option((), "What happens.")
