@@ -105,13 +105,16 @@ def _annotation(shape: Shape, rule: Option, parsers: Parsers, name: str) -> Anno
             return _section(settings, parsers, name)
 
 
-def _reader(shape: One, rule: Option, kind: Leaf) -> Callable[[Tree | _Repeated, ValidationInfo], object]:
+def _reader(
+    shape: One, rule: Option, kind: Leaf, *, expands: bool = True
+) -> Callable[[Tree | _Repeated, ValidationInfo], object]:
     def validate(value: Tree | _Repeated, info: ValidationInfo) -> object:
         allowed = limits(shape, rule, kind)
         if not isinstance(value, Scalar):
             raise _mismatch(value, kind.noun, allowed)
         try:
-            return read(value, shape, rule, kind, cast(Mapping[str, str], info.context))
+            environ = cast(Mapping[str, str], info.context) if expands else None
+            return read(value, shape, rule, kind, environ)
         except Unreadable as error:
             raise _wrong(error.message, error.allowed) from None
 
@@ -120,7 +123,7 @@ def _reader(shape: One, rule: Option, kind: Leaf) -> Callable[[Tree | _Repeated,
 
 def _key_reader(shape: One, kind: Leaf) -> Callable[[str, ValidationInfo], object]:
     """Keys of a mapping are texts already: `read` sees them as quoted where that makes no difference."""
-    reader = _reader(shape, Option(""), kind)
+    reader = _reader(shape, Option(""), kind, expands=False)
     return lambda text, info: reader(Scalar(text, quoted=kind.textual), info)
 
 

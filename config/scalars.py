@@ -5,8 +5,9 @@
   Booleans are `true` and `false` alone: `yes`, `on` and `NO` are refused, not guessed.
 * A quoted text is not a number nor a boolean; a quoted duration or size is fine.
 * Nothing (`key:`, `~`, `null`) is no value.
-* `${NAME}` is replaced where the declaration says `env=True`, and is a mistake anywhere else. What came from the
-  environment may be a secret: errors show the `${NAME}`, never its value.
+* `${NAME}` in a value, also as a part of it, stands for the text of that environment variable, which must be set. What
+  it says is text: never YAML, never null. `$${` is `${` itself; a `$` without a brace means nothing. A key of a
+  mapping takes no variable. The variable may be a secret: errors show the `${NAME}`, never what it says.
 * `~/` in a path is the home folder.
 """
 
@@ -27,7 +28,8 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})")
 _BASED = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,21}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*\})?")
+_VARIABLE_ALLOWED = "${NAME} for the environment variable NAME, $${ for ${ itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,12 @@ def leaf(shape: One, parsers: Parsers) -> Leaf:
     return Leaf(parser.name, parser.allowed, parser.parse, described, eloquent=True)
 
 
-def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[str, str]) -> object:
-    """The value of a scalar, within its bounds. Raises Unreadable."""
+def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[str, str] | None) -> object:
+    """The value of a scalar, within its bounds. environ: None where no variable is taken. Raises Unreadable."""
     allowed = limits(shape, rule, kind)
     if scalar.is_null:
         raise Unreadable("has no value", allowed)
-    text, secret = _expand(scalar.text, rule, environ)
+    text, secret = _expand(scalar.text, environ)
     if scalar.quoted and not kind.textual and not secret:
         raise Unreadable(f'"{shown(text)}" is in quotes, so it is not {kind.noun}', f"{allowed}; without quotes")
     try:
@@ -128,17 +130,29 @@ def suggestion(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _expand(text: str, rule: Option, environ: Mapping[str, str]) -> tuple[str, bool]:
+def _expand(text: str, environ: Mapping[str, str] | None) -> tuple[str, bool]:
     """The text with its variables replaced, and whether there were any."""
-    names = _VARIABLE.findall(text)
-    if names and not rule.env:
-        raise Unreadable(
-            f"{shown(text)} names an environment variable, which this key does not take", "a literal value"
-        )
-    for name in names:
+    found = False
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal found
+        if match[0] == "$${":
+            return "${"
+        if match[1] is None:
+            raise Unreadable(f"{shown(text)} has a ${{ without the name of a variable", _VARIABLE_ALLOWED)
+        found, name = True, match[1][:-1]
         if name not in environ:
-            raise Unreadable(f"the environment variable {shown(name)} is not set", "a variable that is set")
-    return _VARIABLE.sub(lambda match: environ[match[1]], text), bool(names)
+            raise Unreadable(
+                f"the environment variable {shown(name)} is not set",
+                f"a variable that is set, or $${{{name}}} for that text",
+            )
+        return environ[name]
+
+    if environ is None:
+        if _VARIABLE.search(text):
+            raise Unreadable(f"{shown(text)} names an environment variable, and a key takes none", "a literal key")
+        return text, False
+    return _VARIABLE.sub(replaced, text), found
 
 
 def _choice(text: str, choices: tuple[str, ...]) -> str:

@@ -13,4 +13,4 @@ from .source import read
 
 def load_scenario(path: str | os.PathLike[str]) -> Scenario:
     """The scenario in a YAML file. Raises ConfigError with all mistakes."""
-    return bind(Scenario, read(Path(path)), parsers=PARSERS)
+    return bind(Scenario, read(Path(path)), parsers=PARSERS, environ=os.environ)

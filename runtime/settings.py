@@ -105,7 +105,6 @@ class Option:
     minimum: float | None = None
     above: float | None = None
     maximum: float | None = None
-    env: bool = False
 
     def allowed(self, unit: str = "") -> str:
         """The bounds in words, "" if there are none: "from 1 to 65535", "above 0 seconds"."""
@@ -134,10 +133,9 @@ def option(
     minimum: float | None = None,
     above: float | None = None,
     maximum: float | None = None,
-    env: bool = False,
 ) -> T:
-    """A field with a default. `env` lets its text in a file contain `${NAME}` of the environment (secrets, ports)."""
-    declaration: T = field(default=default, metadata={_KEY: Option(doc, minimum, above, maximum, env)})
+    """A field with a default."""
+    declaration: T = field(default=default, metadata={_KEY: Option(doc, minimum, above, maximum)})
     return declaration
 
 
@@ -147,10 +145,9 @@ def required(
     minimum: float | None = None,
     above: float | None = None,
     maximum: float | None = None,
-    env: bool = False,
 ) -> Any:  # as `dataclasses.field`: there is no default whose type it could have
     """A field without a default. Such fields come first in their class, as dataclasses want it."""
-    return field(metadata={_KEY: Option(doc, minimum, above, maximum, env)})
+    return field(metadata={_KEY: Option(doc, minimum, above, maximum)})
 
 
 def section(factory: Callable[[], T], doc: str) -> T:

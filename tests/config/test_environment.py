@@ -1,25 +1,30 @@
-"""`${NAME}`: only where the declaration says `env=True`, and never shown in an error."""
+"""`${NAME}`: in every value, and what it stands for is never shown in an error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from rookery.config import ConfigError, Parser, Parsers, bind, parse
-from rookery.runtime.settings import Settings, option
+from rookery.runtime.settings import MILLISECOND, Seconds, Settings, option, section
 
 PARSERS: Parsers = {IPv4Address: Parser(IPv4Address, "an IPv4 address", "four numbers with dots")}
 
 
 @dataclass(frozen=True, slots=True)
 class Root(Settings):
-    network: str = option("default", "The network.", env=True)
+    network: str = option("default", "The network.")
     key: Path = option(Path("key.pem"), "The key file.")
-    password: str | None = option(None, "Opens the key file.", env=True)
-    workers: int = option(2, "Threads of the pool.", minimum=1, env=True)
-    gateway: IPv4Address | None = option(None, "The way out.", env=True)
+    password: str | None = option(None, "Opens the key file.")
+    workers: int = option(2, "Threads of the pool.", minimum=1)
+    wait: Seconds = option(1.0, "How long.", minimum=MILLISECOND)
+    eager: bool = option(False, "Whether to hurry.")
+    gateway: IPv4Address | None = option(None, "The way out.")
+    gateways: tuple[IPv4Address, ...] = option((), "More of them.")
+    tags: Mapping[str, str] = section(dict, "Texts.")
 
 
 def bound(text: str, environ: Mapping[str, str]) -> Root:
@@ -33,19 +38,56 @@ def only_mistake(text: str, environ: Mapping[str, str]) -> str:
     return str(mistake)
 
 
-def test_variable_is_replaced_where_the_declaration_says_so() -> None:
-    root = bound('network: "${A}-${B}"\npassword: ${B}\nworkers: ${N}\n', {"A": "x", "B": "null", "N": "7"})
-    assert (root.network, root.password, root.workers) == ("x-null", "null", 7)
+def test_variable_is_replaced_in_every_kind_of_value() -> None:
+    text = """
+        network: "${A}-${B}"
+        key: ${HOME}/node.key
+        password: ${B}
+        workers: ${N}
+        wait: ${N}m
+        eager: "${YES}"
+        gateway: 10.0.0.${N}
+        gateways: ["${IP}", 10.0.0.2]
+        tags: {zone: "${A}"}
+        """
+    variables = {"A": "x", "B": "null", "N": "7", "YES": "true", "HOME": "/root", "IP": "10.0.0.1"}
+    root = bound(dedent(text), variables)
+    assert (root.network, root.key, root.password) == ("x-null", Path("/root/node.key"), "null")
+    assert (root.workers, root.wait, root.eager, root.tags) == (7, 420.0, True, {"zone": "x"})
+    assert [str(each) for each in (root.gateway, *root.gateways)] == ["10.0.0.7", "10.0.0.1", "10.0.0.2"]
 
 
-def test_variable_that_is_not_set_is_a_mistake() -> None:
-    expected = "node.yaml:1: network: the environment variable ABSENT is not set (allowed: a variable that is set)"
-    assert only_mistake("network: ${ABSENT}", {}) == expected
+def test_variable_that_is_not_set_is_a_mistake_with_its_line() -> None:
+    words = "the environment variable ABSENT is not set (allowed: a variable that is set, or $${ABSENT} for that text)"
+    assert only_mistake("\nnetwork: a${ABSENT}", {}) == f"node.yaml:2: network: {words}"
 
 
-def test_variable_where_none_is_taken_is_a_mistake_although_it_is_set() -> None:
-    words = "node.yaml:1: key: ${HOME}/x names an environment variable, which this key does not take"
-    assert only_mistake("key: ${HOME}/x", {"HOME": "/root"}).startswith(words)
+def test_dollar_twice_before_a_brace_is_that_text_and_a_dollar_alone_is_itself() -> None:
+    root = bound("network: $${A}\npassword: $A $$ ${A}$${A} }\n", {"A": "x"})
+    assert (root.network, root.password) == ("${A}", "$A $$ x${A} }")
+
+
+@pytest.mark.parametrize("text", ["${", "${}", "${A", "${A-b}", "${1}", "${A b}", "${${A}}"])
+def test_brace_without_the_name_of_a_variable_is_a_mistake(text: str) -> None:
+    words = f"network: {text} has a ${{ without the name of a variable (allowed: ${{NAME}} for the environment variable"
+    assert words in only_mistake(f"network: '{text}'", {"A": "x"})
+
+
+@pytest.mark.parametrize("value", ["[10.0.0.1]", "{a: b}", "10.0.0.1, 10.0.0.2", "- 10.0.0.1\n- 10.0.0.2", "null", ""])
+def test_variable_is_never_read_as_yaml(value: str) -> None:
+    assert bound("network: ${A}", {"A": value}).network == value
+    assert "gateways: ${A} is not a list" in only_mistake("gateways: ${A}", {"A": value})
+    assert "gateway: ${A} is not an IPv4 address" in only_mistake("gateway: ${A}", {"A": value})
+    assert "tags: ${A} is not a mapping" in only_mistake("tags: ${A}", {"A": value})
+
+
+def test_variable_that_names_a_variable_is_not_followed() -> None:
+    assert bound("network: ${A}", {"A": "${B}", "B": "x"}).network == "${B}"
+
+
+def test_variable_in_a_key_is_a_mistake() -> None:
+    assert "${A} names an environment variable, and a key takes none" in only_mistake("tags: {'${A}': x}", {"A": "x"})
+    assert "['${A}']: unknown key" in only_mistake("'${A}': x", {"A": "network"})
 
 
 @pytest.mark.parametrize("text", ["workers: ${SECRET}", "gateway: ${SECRET}", 'workers: "${SECRET}"'])

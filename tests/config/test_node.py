@@ -199,6 +199,16 @@ def test_example_has_no_mistake(name: str) -> None:
     assert load(example).transport.network
 
 
+def test_file_of_the_page_about_kubernetes_takes_the_address_of_its_pod(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "discovery.md").read_text()
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    for ip, host in (("10.1.2.3", "10.1.2.3"), ("fd00::7", "[fd00::7]")):
+        config = loaded(tmp_path, text.replace("${POD_IP}", "[${POD_IP}]" if ":" in ip else "${POD_IP}"), POD_IP=ip)
+        assert str(config.transport.advertise) == f"tcp://{host}:7000"
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith("node.yaml:3: transport.advertise: the environment variable POD_IP is not set")
+
+
 def test_schema_documents_every_section() -> None:
     schema = json_schema(NodeConfig, PARSERS)
     assert set(schema["properties"]) == {
