@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..runtime.settings import (
+    LISTED,
     KeyPath,
     Many,
     Maybe,
@@ -53,15 +54,19 @@ def bind(
 
     from .adapter import adapter
 
-    mistakes = list(source.mistakes)
+    mistakes, more = list(source.mistakes), 0
     try:
         settings: S = adapter(root, parsers).validate_python(source.tree, context=environ)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            found = _mistakes(detail, source, root, parsers)
-            mistakes += [mistake for mistake in found if mistake.path not in source.unread]
+        details = [
+            each for each in error.errors(include_url=False, include_input=False) if each["loc"] not in source.unread
+        ]
+        details.sort(key=lambda each: source.position(each["loc"]))
+        more = len(details[LISTED:])
+        for detail in details[:LISTED]:  # to describe one takes longer than to find it
+            mistakes += _mistakes(detail, source, root, parsers)
     if mistakes:
-        raise ConfigError(mistakes)
+        raise ConfigError(mistakes, more)
     anchored: S = _anchored(settings, Section(root), source.folder)
     return anchored
 

@@ -4,12 +4,13 @@
 
 * One line per mistake, in the order of the file; a mistake of the whole file has no line number.
 * Nothing of the file reaches a terminal raw: what does not print is escaped, and long values are cut.
+* However much is wrong, the first mistakes are listed and the others counted.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..runtime.settings import KeyPath, show_path
+from ..runtime.settings import LISTED, KeyPath, and_more, show_path
 
 LONGEST_SHOWN = 80
 
@@ -33,14 +34,20 @@ class Mistake:
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used. `mistakes` are all that could be found; str() has one line for each."""
+    """A configuration that cannot be used.
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: (mistake.line, mistake.column)))
-        super().__init__(self.mistakes)
+    `mistakes` are the first LISTED that were found, in the order of the file, `more` is the number of the others. str()
+    has one line for each, and one for those.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake], more: int = 0) -> None:
+        found = sorted(mistakes, key=lambda mistake: (mistake.line, mistake.column))
+        self.mistakes = tuple(found[:LISTED])
+        self.more = more + len(found) - len(self.mistakes)
+        super().__init__(self.mistakes, self.more)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.mistakes))
+        return "\n".join([*map(str, self.mistakes), *and_more(self.more)])
 
 
 def shown(text: str) -> str:

@@ -241,7 +241,7 @@ def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = No
         return bind(NodeConfig, source, parsers=PARSERS, environ=os.environ if environ is None else environ)
     except ConfigError as error:
         told = [mistake for mistake in error.mistakes if mistake.path not in copied]
-        raise ConfigError(told or error.mistakes) from None
+        raise ConfigError(told or error.mistakes, error.more) from None
 
 
 def _is_everywhere(listen: Endpoint) -> bool:

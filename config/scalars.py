@@ -19,6 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ..runtime.arguments import MESSAGE_SHOWN
 from ..runtime.settings import One, Option
 from .errors import shown
 from .source import Scalar
@@ -98,7 +99,7 @@ def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[
     try:
         value = kind.convert(text)
     except ValueError as error:
-        message = str(error) if kind.eloquent and not secret else ""
+        message = f"{error!s:.{MESSAGE_SHOWN}}" if kind.eloquent and not secret else ""
         message = message or f"{shown(scalar.text)} is not {kind.noun}{suggestion(scalar.text, shape.choices)}"
         raise Unreadable(message, "" if "allowed" in message else allowed) from None
     if shape.type in (int, float) and isinstance(value, (int, float)) and (fault := shape.out_of_bounds(value, rule)):
@@ -126,13 +127,17 @@ def bounded_json(shape: One, kind: Leaf, rule: Option) -> JsonSchema:
 
 def suggestion(word: str, known: tuple[str, ...]) -> str:
     """The known word that was probably meant, as the end of a sentence; "" if none is near."""
-    near = get_close_matches(re.sub(r"[-\s]", "_", word[:100]).lower(), known, n=1)
+    near = known and get_close_matches(re.sub(r"[-\s]", "_", word[:100]).lower(), known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def _expand(text: str, environ: Mapping[str, str] | None) -> tuple[str, bool]:
     """The text with its variables replaced, and whether there were any."""
-    found = False
+    if environ is None:
+        if _VARIABLE.search(text):
+            raise Unreadable(f"{shown(text)} names an environment variable, and a key takes none", "a literal key")
+        return text, False
+    found, known = False, environ
 
     def replaced(match: re.Match[str]) -> str:
         nonlocal found
@@ -141,17 +146,13 @@ def _expand(text: str, environ: Mapping[str, str] | None) -> tuple[str, bool]:
         if match[1] is None:
             raise Unreadable(f"{shown(text)} has a ${{ without the name of a variable", _VARIABLE_ALLOWED)
         found, name = True, match[1][:-1]
-        if name not in environ:
+        if name not in known:
             raise Unreadable(
                 f"the environment variable {shown(name)} is not set",
-                f"a variable that is set, or $${{{name}}} for that text",
+                f"a variable that is set, or $${{{shown(name)}}} for that text",
             )
-        return environ[name]
+        return known[name]
 
-    if environ is None:
-        if _VARIABLE.search(text):
-            raise Unreadable(f"{shown(text)} names an environment variable, and a key takes none", "a literal key")
-        return text, False
     return _VARIABLE.sub(replaced, text), found
 
 

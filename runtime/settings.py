@@ -26,11 +26,13 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .arguments import shortened
+from .arguments import SHOWN, shortened
 
 T = TypeVar("T")
 _KEY = "rookery.option"
 KeyPath: TypeAlias = tuple[str | int, ...]
+LISTED = 50
+"""Problems that an error shows. Whoever gets everything wrong is helped by the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,14 @@ class Problem:
 
 
 class SettingsError(ValueError):
-    """Settings that contradict their declaration; `problems` are all of them, str() has one line for each."""
+    """Settings that contradict their declaration; `problems` are all of them, str() has one line for each of a few."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.problems))
+        return "\n".join([*map(str, self.problems[:LISTED]), *and_more(len(self.problems) - LISTED)])
 
 
 class Settings:
@@ -340,11 +342,17 @@ def _is_number(value: object, *, whole: bool) -> TypeGuard[float]:
 
 
 def show_path(path: KeyPath) -> str:
-    """Dotted, with what is not a plain name in brackets: `tracker.seeds[2]`, `tracker.peers["a b"]`."""
+    """Dotted, with what is not a plain short name in brackets: `tracker.seeds[2]`, `tracker.peers["a b"]`."""
     shown = ""
-    for part in path:
+    for whole in path:
+        part = f"{whole[:SHOWN]}..." if isinstance(whole, str) and len(whole) > SHOWN else whole
         if isinstance(part, str) and part.isascii() and part.replace("_", "").replace("-", "").isalnum():
             shown += f".{part}" if shown else part
         else:
             shown += f"[{part if isinstance(part, int) else ascii(part)}]"
     return shown
+
+
+def and_more(count: int) -> list[str]:
+    """The line for what a list leaves out; none for nothing."""
+    return [f"and {count:,} more"] if count > 0 else []

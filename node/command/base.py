@@ -44,6 +44,7 @@ def _say(error: Exception, code: int) -> int:
         described: dict[str, object] = {**getattr(error, "details", {}), "kind": kind, "message": str(error)}
         if isinstance(error, ConfigError):
             described["mistakes"] = [configfiles.described(mistake) for mistake in error.mistakes]
+            described["more"] = error.more
         click.echo(json.dumps({"error": described}))
     else:
         click.echo(str(error), err=True)

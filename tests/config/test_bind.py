@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from ipaddress import IPv4Address
 from pathlib import Path
 from textwrap import dedent
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.config import ConfigError, Mistake, Parser, Parsers, bind, parse, read, written
-from rookery.runtime.settings import Bytes, Problem, Seconds, Section, Settings, declared, option, section
+from rookery.runtime.settings import LISTED, Bytes, Problem, Seconds, Section, Settings, declared, option, section
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,53 @@ def test_value_that_would_disturb_a_terminal_is_escaped_and_cut() -> None:
 def test_alias_is_the_only_mistake_about_its_value() -> None:
     words = "node.yaml:2: band.low: *a is an alias (allowed: the value itself, written out)"
     assert only_mistake("workers: &a 5\nband: {low: *a}") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("".join(f"newtork{number}: 1\n" for number in range(3000)), 3000),
+        (f"tracker: {{delays: [{', '.join(['x'] * 3000)}]}}", 3000),
+        (f"tracker: {{peers: {{{', '.join(f'a{n}: 1.1.1.1' for n in range(1000))}}}, mode: [], cooldown: []}}", 1002),
+        ("network: a\n" * 1001, 1000),
+    ],
+)
+def test_mistakes_without_end_are_counted_and_only_the_first_described(
+    text: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described: list[str] = []
+
+    def counted(word: str, known: tuple[str, ...], n: int) -> list[str]:
+        described.append(word)
+        return get_close_matches(word, known, n)
+
+    monkeypatch.setattr("rookery.config.scalars.get_close_matches", counted)
+    with pytest.raises(ConfigError) as raised:
+        bound(text)
+    *lines, rest = str(raised.value).splitlines()
+    assert (len(lines), raised.value.more, rest) == (LISTED, count - LISTED, f"and {count - LISTED:,} more")
+    assert len(described) <= LISTED
+    positions = [(mistake.line, mistake.column) for mistake in raised.value.mistakes]
+    assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"? {'x' * 100_000}\n: 1",
+        f"tracker: {{peers: {{? {'x' * 100_000} : y}}}}",
+        f"tracker: {{peers: {{? {'x' * 100_000} : 1.1.1.1, ? {'X' * 100_000} : 1.1.1.1}}}}",
+        f"tracker: {{mode: {'x' * 100_000}}}",
+        f"transport: {{listen: {'x' * 100_000}}}",
+        f"transport: {{max_connections: {'9' * 100_000}}}",
+        f"network: '${{{'X' * 100_000}}}'",
+        f"network: {'x' * 100_000}${{ }}",
+        f"network: !{'x' * 900} a",
+        f"network: *{'x' * 100_000}",
+    ],
+)
+def test_mistake_is_short_however_long_what_is_wrong(text: str) -> None:
+    assert len(only_mistake(text)) < 1000
 
 
 # the tree as a whole

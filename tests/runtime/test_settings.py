@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.runtime.settings import (
+    LISTED,
     Bytes,
     Problem,
     Seconds,
@@ -103,6 +104,11 @@ def test_settings_number_without_a_declared_bound_has_the_outermost_of_its_kind(
     ]
 
 
+def test_settings_error_lists_the_first_problems_and_counts_the_others() -> None:
+    lines = problems(delays=(-1.0,) * 20_000)
+    assert (len(lines), lines[-1]) == (LISTED + 1, "and 19,950 more")
+
+
 def test_settings_elements_of_tuple_and_mapping_are_checked_each_at_its_path() -> None:
     assert problems(delays=(1.0, -1.0), quotas={"a b": "x"}) == [
         "delays[1]: -1.0 is too small (allowed: at least 0 seconds)",
@@ -184,6 +190,12 @@ def test_settings_class_that_is_no_dataclass_is_a_declaration_error() -> None:
 
     with pytest.raises(TypeError, match="Bare is not a dataclass"):
         declared(Bare)
+
+
+def test_path_with_parts_without_end_is_short() -> None:
+    assert show_path(("a", "x" * 100_000, "\x1b" * 100_000, 2)) == f"a['{'x' * 80}...']['{chr(92)}x1b" + (
+        rf"{chr(92)}x1b" * 79 + "...'][2]"
+    )
 
 
 def test_path_with_odd_parts_is_shown_unambiguously() -> None:
