@@ -47,6 +47,16 @@ class Backlog(Generic[K]):
         """What has fewest copies left, the oldest of those. Raises ValueError if there is nothing."""
         return next(iter(self._shelves[min(self._shelves)]))
 
+    def cut(self, longest: int, most: int) -> int:
+        """Discard what has more than `longest` bytes, then the most sent beyond `most` items; how many that were."""
+        before = len(self)
+        for key, copies in tuple(self._copies.items()):
+            if len(self._shelves[copies][key]) > longest:
+                self._take(key, copies)
+        while len(self) > most:
+            self.discard(self.most_sent())
+        return before - len(self)
+
     def fill(self, room: int, max_items: int) -> list[bytes]:
         """Encoded items of at most `room` bytes together; one copy of each is spent."""
         if not self._copies:

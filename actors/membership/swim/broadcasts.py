@@ -4,7 +4,8 @@
   on; so a handler that always answers a key makes items circulate for ever.
 * A newer item replaces a queued one with its key, and discards those that its key invalidates.
 * Items have a part of each packet to themselves (`Config.broadcast_share`), so neither they nor updates starve. One
-  that outgrows it is refused at once, or it would never leave the queue (defect D5).
+  that outgrows it is refused at once, or it would never leave the queue (defect D5); one that does so by a change of
+  the configuration goes with that.
 * The queue is bounded: beyond `Config.max_broadcasts` the most sent item goes.
 * The sender of an item is the last hop, not its origin. Order and delivery are not promised.
 """
@@ -84,10 +85,12 @@ class Broadcasts:
             self._counters.dropped_broadcasts += 1
             return True
         self._queue.add(key, encoded, copies)
-        if len(self._queue) > config.max_broadcasts:
-            self._queue.discard(self._queue.most_sent())
-            self._counters.dropped_broadcasts += 1
+        self.cut(config)
         return True
+
+    def cut(self, config: Config) -> None:
+        """Drop what no packet under this configuration has room for, and the most sent of too many."""
+        self._counters.dropped_broadcasts += self._queue.cut(config.broadcast_room, config.max_broadcasts)
 
     def accepts(self, member: MemberId) -> bool:
         """Whether there is anything to be sent, and this member is to have it. A filter that raises says no."""

@@ -14,10 +14,12 @@ from rookery.actors.membership.swim import (
     DataTooBigError,
     DecodeError,
     EmptyBroadcastError,
+    Member,
     MemberId,
     NamedBroadcast,
     NamedBroadcasts,
     Periodic,
+    State,
 )
 from rookery.actors.membership.swim.messages import Ack, Announce, Broadcast, Ping
 from rookery.actors.membership.swim.timers import PeriodicGossip, ProbeRandomMember
@@ -217,6 +219,67 @@ def test_D5_broadcast_from_others_that_is_too_big_for_our_packets_is_told_but_no
     assert words.heard == [(bytes(200), ANN)]
     assert rig.swim.custom_broadcast_backlog() == 0
     assert rig.swim.counters.dropped_broadcasts == 1
+
+
+@pytest.mark.parametrize("change", [{"max_packet_size": 512}, {"broadcast_share": 0.01}])
+def test_D5_broadcast_that_a_new_configuration_has_no_room_for_goes_and_gossip_rests(change: dict[str, float]) -> None:
+    config = replace(QUIET, max_transmissions=3, periodic_gossip=Periodic(1.0, 2))
+    rig = Rig(config, knows=[ANN, BOB], handler=Words())
+    rig.swim.add_broadcast(b"long" * 351)
+    rig.swim.add_broadcast(b"short")
+    rig.swim.set_config(replace(config, **change))  # type: ignore[arg-type]
+    assert rig.swim.custom_broadcast_backlog() == 1
+    assert rig.swim.counters.dropped_broadcasts == 1
+    for _ in range(4):
+        rig.fire(PeriodicGossip)
+    sent = [packet.items for _, packet in rig.take_packets()]
+    assert [items for items in sent if items] == [(b"short",)] * 3
+    rig.fire(PeriodicGossip)
+    assert rig.take_packets() == []
+    assert rig.swim.custom_broadcast_backlog() == 0
+
+
+def test_broadcasts_that_are_too_many_for_a_new_configuration_go_most_sent_first() -> None:
+    rig = Rig(replace(QUIET, max_transmissions=3), knows=[ANN], handler=Words())
+    rig.swim.add_broadcast(b"sent")
+    rig.swim.broadcast(rig.outbox)
+    for word in (b"two", b"three", b"four"):
+        rig.swim.add_broadcast(word)
+    rig.swim.set_config(replace(rig.swim.config, max_broadcasts=2))
+    assert rig.swim.custom_broadcast_backlog() == 2
+    assert rig.swim.counters.dropped_broadcasts == 2
+    rig.drain()
+    rig.take_packets()
+    rig.swim.broadcast(rig.outbox)
+    rig.drain()
+    assert items(rig) == [(ANN, (b"three", b"four"))]
+
+
+def test_gossip_rests_while_the_filter_accepts_nobody_for_the_broadcasts_that_wait() -> None:
+    words = Words()
+    words.accepts = lambda member: False
+    rig = Rig(replace(QUIET, periodic_gossip=Periodic(1.0, 2)), knows=[ANN, BOB], handler=words)
+    rig.swim.add_broadcast(b"secret")
+    for _ in range(3):
+        rig.fire(PeriodicGossip)
+    assert rig.take_packets() == []
+    words.accepts = lambda member: member == BOB
+    rig.fire(PeriodicGossip)
+    assert items(rig) == [(BOB, (b"secret",))]
+
+
+def test_longest_update_has_room_in_the_smallest_packet_beside_a_full_part_of_broadcasts() -> None:
+    accusers = tuple(bytes([number]) * 8 for number in range(8))
+    rig = Rig(replace(QUIET, max_packet_size=512), knows=[ANN], handler=Words())
+    longest = Member(MemberId(BOB.key, 2**63 - 1), 65_535, State.SUSPECT, accusers)
+    assert rig.swim.add_broadcast(b"x" * (rig.swim.config.broadcast_room - 2))
+    rig.swim.apply_many([longest], True, rig.now, rig.outbox)
+    rig.drain()
+    rig.take_packets()
+    rig.swim.gossip(rig.outbox)
+    rig.drain()
+    (sent,) = {packet.updates for _, packet in rig.take_packets()}
+    assert sent == (longest,)
 
 
 def test_broadcasts_and_updates_do_not_starve_each_other() -> None:

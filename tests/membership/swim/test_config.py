@@ -6,7 +6,7 @@ import pytest
 
 from rookery.actors.membership.swim import Config, InvalidConfigError, Periodic
 
-from .rig import Rig
+from .rig import ANN, QUIET, US, Rig, suspect
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,12 @@ def test_set_config_may_end_a_periodic_task_but_not_begin_one(field: str) -> Non
 def test_set_config_with_the_same_values_is_accepted() -> None:
     rig = Rig()
     rig.swim.set_config(replace(rig.swim.config))
+
+
+def test_set_config_with_a_lower_bound_of_the_score_applies_it_at_once() -> None:
+    rig = Rig(replace(QUIET, awareness_max_multiplier=8), knows=[ANN])
+    for accused in range(4):
+        rig.receive(ANN, updates=[suspect(US, accused)])
+    assert rig.swim.health == 4
+    rig.swim.set_config(replace(rig.swim.config, awareness_max_multiplier=2))
+    assert rig.swim.health == 1
