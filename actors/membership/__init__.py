@@ -14,7 +14,8 @@ The engine is one of transport's observers and takes its packets. It takes part 
   whether it is a primary or a secondary peer (`tags`).
 * A node that starts again begins with those who were there when it ended (`memory`, `snapshot`).
 * `leave` is said three times, so that nobody has to find out; `join` afterwards comes back under a new generation.
-* While isolated the node announces itself to its seeds, with back-off, and to members that it holds dead.
+* The node announces itself to seeds that have never answered, with back-off; while isolated to all of them, and to
+  members that it holds dead.
 * Every packet that is dropped is counted with its reason.
 """
 

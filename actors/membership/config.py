@@ -40,7 +40,8 @@ class Config(Settings):
 
     seeds: tuple[Seed, ...] = option(
         (),
-        "Members to begin with, and to try again while isolated: PEERID@tcp://HOST:PORT. This node itself may be one.",
+        "Members to begin with, and to try again until each has answered, and while isolated: PEERID@tcp://HOST:PORT. "
+        "This node itself may be one.",
     )
     feeds_tracker: bool = option(True, "Make the members the tracked peers (the tracker's source is membership).")
     settle: Seconds = option(0.25, "How long the list of members rests before it becomes the next peer set.", minimum=0)
@@ -108,7 +109,7 @@ class Config(Settings):
     )
     announce_to_seeds: Seconds | None = option(
         None,
-        "While isolated, first wait before the seeds are tried again; it doubles up to eight times.",
+        "First wait before seeds that have not answered are tried again; it doubles up to eight times.",
         minimum=MILLISECOND,
     )
 

@@ -117,7 +117,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=30, stateful_step_count=25)
+TestHistories.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
 
 
 def test_missing_ones_are_asked_for_in_turn() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import membership
+from rookery.actors.tracker import StaticPeer
 from rookery.node.testing import SimulatedNodes, WholeNode
-from rookery.transport import PeerId, Reason
+from rookery.transport import Address, PeerId, Reason
 
 NAMES = ("alice", "bob", "carol", "dave")
 
@@ -113,3 +114,37 @@ def test_member_that_is_back_at_another_port_is_connected_and_known_there_and_no
     for node in others:
         (info,) = (info for info in node.tracker.known().get(timeout=5) if info.peer == bob.peer)
         assert info.address == again.address
+
+
+# Seeds that come late ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("company", [False, True], ids=["alone", "with another member"])
+def test_seed_that_starts_a_minute_later_over_a_slow_network_is_found_within_half_a_minute(
+    simulation: Any, company: bool
+) -> None:
+    """The seed names nobody itself, so it can only be found."""
+    simulation.network.set_default(latency=0.1)
+    world = SimulatedNodes(simulation)
+    late = StaticPeer(world.known.identity("late").peer, Address.parse("tcp://10.9.9.1:20000"))
+    others = [world.start("other")] if company else []
+    node = world.start("node", seeds=[late, *others])
+    world.run(60)
+    assert alive(node) == {other.peer for other in others}
+    seed = world.start("late", ip="10.9.9.1")
+    assert seed.address == late.address
+    everybody = {each.peer for each in (node, seed, *others)}
+    world.run_until(lambda: all(alive(each) == everybody - {each.peer} for each in world.running), within=30)
+    world.run_until(lambda: node.is_connected_to(seed), within=60)
+
+
+def test_seed_whose_first_announcement_is_lost_is_found_by_the_next(simulation: Any) -> None:
+    simulation.network.set_default(latency=0.1)
+    world = SimulatedNodes(simulation)
+    seed, other = world.start("seed"), world.start("other")
+    simulation.network.partition(["node"], ["seed"])
+    node = world.start("node", seeds=[seed, other])
+    world.run(5)
+    assert alive(node) == {other.peer}
+    world.heal()
+    world.run_until(lambda: alive(seed) == {node.peer, other.peer}, within=35)

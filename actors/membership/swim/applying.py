@@ -83,6 +83,7 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
             suspicion.hear(core, update, ours, now, outbox)
         return False
     core.stored += 1
+    core.unheard.pop(update.id.key, None)
     if do_broadcast:
         core.queue(update)
     _tell(core, change, outbox)
@@ -208,10 +209,13 @@ def judge_connection(core: Core, now: float, outbox: Outbox) -> None:
         _connect(core, now, outbox)
     elif not core.members.num_active and core.is_connected:
         core.connection = Connection.DISCONNECTED
+        core.seed_attempts = 0
         core.new_epoch()
         outbox.notify(Idle())
     if not core.is_connected:
         _keep_announcing(core, now, outbox)
+    elif core.unheard and AnnounceToSeeds not in core.awaited and core.silent_seeds():
+        _announce_to_seeds_later(core, now, outbox)
 
 
 def _connect(core: Core, now: float, outbox: Outbox) -> None:
@@ -236,5 +240,11 @@ def _keep_announcing(core: Core, now: float, outbox: Outbox) -> None:
     down = core.config.periodic_announce_to_down_members
     if down is not None and PeriodicAnnounceDown not in core.awaited:
         core.arm(PeriodicAnnounceDown, core.first_of(down.frequency), now, outbox)
-    if core.seeds and core.config.announce_to_seeds is not None and AnnounceToSeeds not in core.awaited:
-        core.arm(AnnounceToSeeds, core.config.announce_to_seeds, now, outbox)
+    if core.seeds and AnnounceToSeeds not in core.awaited:
+        _announce_to_seeds_later(core, now, outbox)
+
+
+def _announce_to_seeds_later(core: Core, now: float, outbox: Outbox) -> None:
+    wait = core.config.announce_to_seeds
+    if wait is not None:
+        core.arm(AnnounceToSeeds, wait, now, outbox)

@@ -105,7 +105,8 @@ class Config:
     """Pushes waiting updates independently of probing."""
 
     announce_to_seeds: float | None = 2.0
-    """While isolated, announce to the seeds of `join` after this time, doubling up to eight times it."""
+    """Announce again to the seeds of `join` after this time, doubling up to eight times it: to all while isolated, else
+    to those of which nothing was ever heard."""
 
     jitter: bool = True
     """The first probe, and the first of each periodic task, come at any time within their period, so that members that

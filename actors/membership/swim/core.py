@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -45,6 +45,9 @@ class Core:
     incarnation: int = 0
     connection: Connection = Connection.DISCONNECTED
     seeds: tuple[MemberId, ...] = ()
+    unheard: dict[bytes, MemberId] = field(default_factory=dict)
+    """The seeds of which nothing was ever heard, also not from others; who is known is probed, or looked for."""
+
     seed_attempts: int = 0
     rejoins: deque[float] = field(default_factory=deque)
     address_in_use: bool = False
@@ -93,6 +96,16 @@ class Core:
     def slowness(self) -> int:
         """By how much the times of a probe are multiplied."""
         return self.health + 1
+
+    def take_seeds(self, seeds: Iterable[MemberId]) -> None:
+        """In place of those before. Who was one of these and has answered need not do so again."""
+        heard = {seed.key for seed in self.seeds} - set(self.unheard) | set(self.members.by_key) | {self.identity.key}
+        self.seeds, self.seed_attempts = tuple(seeds), 0
+        self.unheard = {seed.key: seed for seed in self.seeds if seed.key not in heard}
+
+    def silent_seeds(self) -> list[MemberId]:
+        """Those of whom nothing was ever heard, and that may be asked."""
+        return [seed for key, seed in self.unheard.items() if self.probeable(key)]
 
     def feel(self, worse: int) -> None:
         """The score rises by so much; it falls by -1."""
@@ -160,6 +173,11 @@ class Core:
 
     def gossip(self, fan_out: int, outbox: Outbox) -> None:
         for member in self.members.choose_active(fan_out, self.rng, self.probeable):
+            self.send(member.id, Gossip(), outbox)
+
+    def gossip_broadcasts(self, fan_out: int, outbox: Outbox) -> None:
+        """As `gossip`, where only broadcasts wait: to those that are to have them."""
+        for member in self.members.choose_active(fan_out, self.rng, self._takes_broadcasts):
             self.send(member.id, Gossip(), outbox)
 
     def broadcast(self, fan_out: int, outbox: Outbox) -> None:

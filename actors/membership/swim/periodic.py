@@ -41,16 +41,27 @@ def push_gossip(core: Core, now: float, outbox: Outbox) -> None:
     task = core.config.periodic_gossip
     if task is not None:
         core.arm(PeriodicGossip, task.frequency, now, outbox)
-        if len(core.backlog) or len(core.broadcasts):
+        if len(core.backlog):
             core.gossip(task.num_members, outbox)
+        elif len(core.broadcasts):
+            core.gossip_broadcasts(task.num_members, outbox)
 
 
 def announce_to_seeds_again(core: Core, now: float, outbox: Outbox) -> None:
-    """Still isolated: the wait doubles up to eight times the first."""
+    """Still isolated, or a seed is still to answer: the wait doubles up to eight times the first.
+
+    Who is isolated tries all of them; who is not, a few, as those may be gone for good.
+    """
     wait = core.config.announce_to_seeds
-    if wait is not None:
-        core.seed_attempts += 1
-        core.arm(AnnounceToSeeds, wait * min(2**core.seed_attempts, _MAX_BACKOFF), now, outbox)
+    silent = core.silent_seeds()
+    if wait is None or (core.is_connected and not silent):
+        return
+    core.seed_attempts += 1
+    core.arm(AnnounceToSeeds, wait * min(2**core.seed_attempts, _MAX_BACKOFF), now, outbox)
+    if core.is_connected:
+        few = min(len(silent), core.config.num_indirect_probes)
+        _announce(core, core.rng.sample(silent, few), outbox)
+    else:
         announce_to_seeds(core, outbox)
 
 

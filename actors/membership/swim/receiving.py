@@ -29,6 +29,7 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
     packet = decode_packet(data)
     header = packet.header
     _check_sender(core, header.src, sender)
+    core.unheard.pop(header.src.key, None)
     if not _is_for_us(core, header):
         return
     held = core.members.holds(header.src)

@@ -161,11 +161,12 @@ class Swim:
         self._core.send(dst, Announce(), outbox)
 
     def join(self, seeds: Iterable[MemberId], now: float, outbox: Outbox) -> None:
-        """Announce to the seeds now, and again with back-off whenever we are isolated (defect D11).
+        """Announce to the seeds now, and again with back-off: to all whenever we are isolated (defect D11), else to
+        those that have never answered.
 
         Replaces the seeds given before. After `leave_cluster` it takes `change_identity` first.
         """
-        self._core.seeds, self._core.seed_attempts = tuple(seeds), 0
+        self._core.take_seeds(seeds)
         periodic.announce_to_seeds(self._core, outbox)
         applying.judge_connection(self._core, now, outbox)
 
@@ -229,10 +230,14 @@ class Swim:
     def set_config(self, config: Config) -> None:
         """Go over to another configuration, from the next use of each value on.
 
-        Raises InvalidConfigError if a probe timer differs or a periodic task would begin; nothing has changed then.
+        Broadcasts that wait and do not fit any more are dropped and counted. Raises InvalidConfigError if a probe timer
+        differs or a periodic task would begin; nothing has changed then.
         """
-        self._core.config.check_change(config)
-        self._core.config = config
+        core = self._core
+        core.config.check_change(config)
+        core.config = config
+        core.broadcasts.cut(config)
+        core.feel(0)  # the score has a bound of its own
 
     def handle_timer(self, timer: Timer, now: float, outbox: Outbox) -> None:
         """Take back a timer whose delay is over. A stale or doubled one does nothing (defect D6)."""

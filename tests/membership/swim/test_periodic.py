@@ -106,14 +106,77 @@ def test_join_announces_to_every_seed_but_ourselves_and_again_with_doubling_wait
     assert waits == [2.0, 4.0, 8.0, 16.0, 16.0, 16.0]
 
 
-def test_join_stops_announcing_once_connected() -> None:
+def test_join_stops_announcing_once_connected_and_every_seed_was_heard_of() -> None:
     rig = Rig()
-    rig.swim.join([ANN], rig.now, rig.outbox)
-    rig.receive(BOB)
+    rig.swim.join([US, ANN, CAROL], rig.now, rig.outbox)
+    rig.receive(ANN, updates=[alive(CAROL)])
     rig.take_packets()
     rig.fire(AnnounceToSeeds)
     assert rig.take_packets() == []
     assert rig.waiting(AnnounceToSeeds) == []
+
+
+def test_seed_that_has_never_answered_is_announced_to_again_though_others_have() -> None:
+    rig = Rig()
+    rig.swim.join([ANN, BOB, CAROL], rig.now, rig.outbox)
+    rig.drain()
+    rig.timers.clear()  # that of the isolated member
+    rig.receive(ANN)
+    rig.take_packets()
+    waits = []
+    for _ in range(5):
+        waits += rig.waiting(AnnounceToSeeds)
+        rig.fire(AnnounceToSeeds)
+        assert dict(rig.take_messages()) == {BOB: Announce(), CAROL: Announce()}
+    assert waits == [2.0, 4.0, 8.0, 16.0, 16.0]
+    rig.receive(CAROL)
+    rig.take_packets()
+    rig.fire(AnnounceToSeeds)
+    assert rig.take_messages() == [(BOB, Announce())]
+    rig.swim.join([ANN, BOB], rig.now, rig.outbox)
+    rig.drain()
+    rig.take_packets()
+    rig.receive(BOB)
+    rig.take_packets()
+    rig.fire(AnnounceToSeeds)
+    assert rig.take_messages() == []
+    assert rig.waiting(AnnounceToSeeds) == []
+
+
+def test_member_that_is_not_isolated_tries_a_few_silent_seeds_at_a_time() -> None:
+    rig = Rig(knows=[ANN])
+    seeds = [name(number) for number in range(10, 30)]
+    rig.swim.join(seeds, rig.now, rig.outbox)
+    rig.drain()
+    assert len(rig.take_packets()) == 20
+    tried = set()
+    for _ in range(60):
+        rig.fire(AnnounceToSeeds)
+        sent = [to for to, _ in rig.take_messages()]
+        assert len(set(sent)) == len(sent) == 3
+        tried.update(sent)
+    assert tried == set(seeds)
+
+
+def test_blocked_seed_that_never_answered_is_not_announced_to() -> None:
+    rig = Rig(knows=[ANN])
+    rig.blocked.add(BOB.key)
+    rig.swim.join([BOB], rig.now, rig.outbox)
+    rig.drain()
+    assert (rig.take_packets(), rig.waiting(AnnounceToSeeds)) == ([], [])
+
+
+def test_member_that_is_isolated_again_begins_with_the_first_wait() -> None:
+    rig = Rig(knows=[ANN])
+    rig.swim.join([BOB], rig.now, rig.outbox)
+    rig.drain()
+    for _ in range(4):
+        rig.fire(AnnounceToSeeds)
+    rig.timers.clear()
+    rig.learn(down(ANN))
+    assert rig.waiting(AnnounceToSeeds) == [2.0]
+    rig.fire(AnnounceToSeeds)
+    assert rig.waiting(AnnounceToSeeds) == [4.0]
 
 
 def test_join_again_starts_with_the_first_wait() -> None:
