@@ -36,7 +36,7 @@ from ..transport.config import Config as Transport
 from ..transport.errors import DecodeError
 from ..transport.identity import PeerId
 from .bind import bind
-from .errors import ConfigError
+from .errors import ConfigError, Mistake
 from .scalars import Parser, Parsers
 from .sections import Blobs, Control, Log
 from .source import Scalar, Source, Tree, read
@@ -59,6 +59,8 @@ PARSERS: Parsers = {
     StaticRecord: Parser(StaticRecord.parse, "a record", "what `rookery record` prints"),
     HttpAddress: Parser(HttpAddress.parse, "an address", "http://HOST:PORT"),
 }
+BLOBS, MEMBERS, GENERATION = "blobs", "members", "generation"
+"""What a node keeps in its `data` folder beside the address book."""
 KEY_SIZE = 32
 """Bytes in the key of a block."""
 
@@ -95,6 +97,7 @@ class NodeConfig(Settings):
                 "tcp://HOST:PORT",
             )
         yield from self._check_private()
+        yield from self._check_book()
         yield from self._check_peers()
         yield from self._check_discovery()
         yield from self._check_water()
@@ -111,6 +114,11 @@ class NodeConfig(Settings):
             yield Problem(
                 ("transport", "advertise"), "would be told to everybody, and the node is private", "nothing there"
             )
+
+    def _check_book(self) -> Iterable[Problem]:
+        book = self.tracker.book
+        if book is not None and os.path.normpath(book) in (".", "..", BLOBS, MEMBERS, GENERATION):
+            yield Problem(("tracker", "book"), f"{book} is something else in the data folder", "another name")
 
     def _check_peers(self) -> Iterable[Problem]:
         peers, seeds = self.tracker.peers, self.membership.seeds
@@ -242,6 +250,14 @@ def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = No
     except ConfigError as error:
         told = [mistake for mistake in error.mistakes if mistake.path not in copied]
         raise ConfigError(told or error.mistakes, error.more) from None
+
+
+def located(path: str | os.PathLike[str], problems: Iterable[Problem]) -> ConfigError:
+    """Problems that were found in what was loaded from a file, each at its key there."""
+    source = read(config_file(path))
+    return ConfigError(
+        Mistake(source.name, *source.position(each.path), each.path, each.message, each.allowed) for each in problems
+    )
 
 
 def _is_everywhere(listen: Endpoint) -> bool:

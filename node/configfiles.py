@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypeAlias
 
-from ..config import Mistake, NodeConfig, written
-from ..config.node import PARSERS
+from ..config import Mistake, NodeConfig, load, written
+from ..config.node import PARSERS, located
 from ..runtime.settings import Section, show_path
+from .node import obstacles
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 HIDDEN = "(hidden)"
@@ -22,6 +24,17 @@ def described(mistake: Mistake) -> dict[str, Json]:
         "message": mistake.message,
         "allowed": mistake.allowed,
     }
+
+
+def load_runnable(file: Path) -> NodeConfig:
+    """The configuration of a node that can run on this machine. Raises ConfigError with all that is wrong.
+
+    That somebody else uses its port, folder or socket is not looked at.
+    """
+    config = load(file)
+    if problems := list(obstacles(config)):
+        raise located(file, problems)
+    return config
 
 
 def schema() -> dict[str, Json]:

@@ -16,15 +16,19 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
 from .. import runtime, transport
 from ..actors import discovery, membership, tracker
+from ..actors.discovery import lan
 from ..config import NodeConfig
+from ..config.node import BLOBS, GENERATION, MEMBERS
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
 from ..runtime.errors import fresh
+from ..runtime.files import check_folder
+from ..runtime.settings import KeyPath, Problem, show_path
 from ..transport import keyfile
 from . import blobs, control
 from .composition import ANSWER_WITHIN, Actors
@@ -44,7 +48,9 @@ class Node(Actors):
     runtime: ThreadRuntime
 
     def __init__(self, config: NodeConfig) -> None:
-        """Read the key file; nothing runs yet. Raises CannotStart."""
+        """Read the key file; nothing runs yet. Raises CannotStart, with all of `obstacles`."""
+        if problems := list(obstacles(config)):
+            raise CannotStart("\n".join(map(str, problems)))
         with _named():
             identity = keyfile.load(config.key)
         super().__init__(RUNTIMES[config.runtime](identity.peer.short), config, identity)
@@ -80,7 +86,7 @@ class Node(Actors):
 
     def _start(self) -> None:
         config = self.config
-        store = self._disk.enter_context(contextlib.closing(FileStore(config.data / "blobs")))
+        store = self._disk.enter_context(contextlib.closing(FileStore(config.data / BLOBS)))
         book = None
         if config.tracker.book is not None:
             kept = tracker.SqliteStorage(config.data / config.tracker.book, network=config.transport.network)
@@ -88,8 +94,8 @@ class Node(Actors):
         self.start_engines(
             store=store,
             book=book,
-            snapshot=config.data / "members",
-            generations=transport.GenerationFile(config.data / "generation", self.peer),
+            snapshot=config.data / MEMBERS,
+            generations=transport.GenerationFile(config.data / GENERATION, self.peer),
         )
         self.runtime.start(
             self.control,
@@ -162,24 +168,56 @@ class Node(Actors):
             raise fresh(self.failure)
 
 
+_KEYS: Mapping[type[Exception], KeyPath] = {
+    keyfile.KeyFileError: ("key",),
+    StoreError: ("data",),
+    transport.GenerationError: ("data",),
+    tracker.BookUnusable: ("tracker", "book"),
+    transport.BindError: ("transport", "listen"),
+    discovery.CannotServe: ("discovery", "record_listen"),
+    discovery.NoZeroconf: ("discovery", "lan"),
+    membership.NoAddress: ("transport", "advertise"),
+    control.SocketTaken: ("control", "socket"),
+}
+"""Errors that the operator can mend, and the key of the configuration to look at."""
+
+
+def obstacles(config: NodeConfig) -> Iterator[Problem]:
+    """What keeps this machine from running the node, each under its key, as far as it can be seen before it listens.
+
+    Nothing is changed. A folder, a socket or a port in use is none: the node that uses it may be this one.
+    """
+    data, book = config.data, config.tracker.book
+    looks: list[Callable[[], object]] = [lambda: keyfile.load(config.key)]
+    try:
+        check_folder(data)
+    except OSError as error:
+        yield Problem(("data",), f"cannot use the folder {data}: {error.strerror}")
+    else:
+        looks += [
+            lambda: FileStore.check(data / BLOBS),
+            lambda: transport.GenerationFile.check(data / GENERATION),
+            lambda: None if book is None else tracker.SqliteStorage.check(data / book),
+        ]
+    looks += [
+        lambda: lan.packages() if config.discovery.lan else None,
+        lambda: control.place.check(config.control.socket),
+    ]
+    for look in looks:
+        try:
+            look()
+        except tuple(_KEYS) as error:
+            yield Problem(_key_of(error), str(error))
+
+
 @contextlib.contextmanager
 def _named() -> Iterator[None]:
-    """Errors that the operator can mend, with the key of the configuration to look at."""
+    """Errors that the operator can mend as CannotStart."""
     try:
         yield
-    except keyfile.KeyFileError as error:
-        raise CannotStart(f"key: {error}") from error
-    except (StoreError, transport.GenerationError) as error:
-        raise CannotStart(f"data: {error}") from error
-    except tracker.BookUnusable as error:
-        raise CannotStart(f"tracker.book: {error}") from error
-    except transport.BindError as error:
-        raise CannotStart(f"transport.listen: {error}") from error
-    except discovery.CannotServe as error:
-        raise CannotStart(f"discovery.record_listen: {error}") from error
-    except discovery.NoZeroconf as error:
-        raise CannotStart(f"discovery.lan: {error}") from error
-    except membership.NoAddress as error:
-        raise CannotStart(f"transport.advertise: {error}") from error
-    except control.SocketTaken as error:
-        raise CannotStart(f"control.socket: {error}") from error
+    except tuple(_KEYS) as error:
+        raise CannotStart(f"{show_path(_key_of(error))}: {error}") from error
+
+
+def _key_of(error: Exception) -> KeyPath:
+    return next(key for kind, key in _KEYS.items() if isinstance(error, kind))

@@ -1,10 +1,13 @@
-"""Files that are written whole or not at all, whatever happens in between."""
+"""Files that are written whole or not at all, whatever happens in between; and whether they could be written."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -30,6 +33,43 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
             os.unlink(temporary)
         raise
     sync_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise the OSError that making files in `folder` would meet, and making the folder itself. Changes nothing."""
+    for place in (folder, *folder.parents):
+        try:
+            status = place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # what it is in says why, or it can be made there
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        _check_names(folder.relative_to(place).parts, place)
+        return
+
+
+def check_file(path: Path) -> None:
+    """The same of a file to be read and written, which need not be there yet."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        check_folder(path)  # which looks at what is there of the way to it
+        return
+    if not stat.S_ISREG(status.st_mode):
+        code = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
+        raise OSError(code, os.strerror(code), str(path))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _check_names(names: Iterable[str], place: Path) -> None:
+    """What is not there yet can have names as long as those of the place where it will be."""
+    longest = os.pathconf(place, "PC_NAME_MAX")
+    for name in names:
+        if len(os.fsencode(name)) > longest:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(place / name))
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:

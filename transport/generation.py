@@ -22,7 +22,7 @@ from typing import Protocol
 
 import msgpack
 
-from ..runtime.files import replace_file
+from ..runtime.files import check_folder, replace_file
 from .identity import PeerId
 
 LAST = 2**63 - 2**32
@@ -126,6 +126,17 @@ class GenerationFile:
             return error
         except OSError as error:
             raise GenerationError(f"cannot read {self.path}: {error.strerror or error}") from error
+
+    @staticmethod
+    def check(path: Path) -> None:
+        """Raise the GenerationError that `load` or `store` would. Changes nothing."""
+        try:
+            check_folder(path.parent)
+            path.open("rb").close()
+        except FileNotFoundError:
+            pass  # to be made
+        except OSError as error:
+            raise GenerationError(f"cannot read {path}: {error.strerror or error}") from error
 
     def store(self, generation: int) -> None:
         """See `Generations`."""

@@ -25,6 +25,16 @@ _LABEL = 48  # digits of a peer's id
 _ASK_WITHIN = 2000  # milliseconds
 
 
+def packages() -> tuple[Any, Any]:
+    """zeroconf and ifaddr, which the extra `lan` brings. Raises NoZeroconf."""
+    try:
+        import ifaddr
+        import zeroconf
+    except ImportError as error:
+        raise NoZeroconf("discovery on the LAN needs the package zeroconf: pip install 'rookery[lan]'") from error
+    return zeroconf, ifaddr
+
+
 class Lan:
     """mDNS on some interfaces of this machine. Its looks publish; it hears all the while."""
 
@@ -32,12 +42,7 @@ class Lan:
 
     def __init__(self, interfaces: Sequence[str] = ()) -> None:
         """interfaces: names or IPv4 addresses; none means every one. Raises NoZeroconf without that package."""
-        try:
-            import ifaddr
-            import zeroconf
-        except ImportError as error:
-            raise NoZeroconf("discovery on the LAN needs the package zeroconf: pip install 'rookery[lan]'") from error
-        self._zeroconf: Any = zeroconf
+        self._zeroconf, ifaddr = packages()
         self._adapters: Any = ifaddr.get_adapters
         self._interfaces = tuple(interfaces)
         self._heard: Callable[[bytes], object] = lambda _encoded: None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from ...runtime.arguments import shortened
 from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
 from ...transport.address import Address, format_peer, parse_peer
 from ...transport.identity import PeerId
@@ -89,6 +90,8 @@ class Config(Settings):
         """The rules between fields."""
         if self.backoff_cap < self.backoff_initial:
             yield Problem(("backoff_cap",), "is below backoff_initial", f"at least {self.backoff_initial:g} seconds")
+        if self.book is not None and (not self.book or "\0" in self.book):
+            yield Problem(("book",), f"{shortened(self.book)} is no name of a file", "a name such as peers.db, or null")
         if self.peers and self.source == "application":
             yield Problem(
                 ("peers",), "is not used with source: application", "source static or membership, or no peers"

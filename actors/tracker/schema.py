@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import struct
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -83,6 +84,19 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] 
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {len(migrations)}")
     return int(version)
+
+
+HEAD_BYTES = 100
+"""Of a file: what `check_head` reads."""
+_HEAD = struct.Struct(">60x i 4x I 28x")  # the header of SQLite's files: user version and application id
+
+
+def check_head(head: bytes) -> None:
+    """Raise TooNew if a file that begins like this is an address book that `migrate` refuses as such."""
+    if len(head) == HEAD_BYTES:
+        version, application = _HEAD.unpack(head)
+        if application == APPLICATION_ID and version > len(MIGRATIONS):
+            raise TooNew(version, len(MIGRATIONS))
 
 
 def check_whole(connection: sqlite3.Connection) -> None:

@@ -24,6 +24,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ...runtime.files import check_file
 from ...runtime.log import Log
 from ...transport.identity import PeerId
 from . import schema
@@ -77,6 +78,20 @@ class SqliteStorage:
                 raise self._unusable(error) from error
             self.aside = self._set_aside(error)
             self._begin()
+
+    @staticmethod
+    def check(path: Path) -> None:
+        """Raise the BookUnusable that opening the file would, its being in use aside. Changes nothing."""
+        try:
+            check_file(path)
+            with path.open("rb") as file:
+                schema.check_head(file.read(schema.HEAD_BYTES))
+        except FileNotFoundError:
+            pass  # to be made
+        except OSError as error:
+            raise BookUnusable(f"{path} cannot be written: {error.strerror}") from error
+        except schema.TooNew as error:
+            raise _too_new(path, error) from error
 
     def head(self) -> Head:
         with self._held(), self._reporting("read"):
@@ -153,9 +168,7 @@ class SqliteStorage:
             raise
         except schema.TooNew as error:
             connection.close()
-            raise BookUnusable(
-                f"{self.path} is of a newer Rookery ({error}): run that, or move the file away"
-            ) from error
+            raise _too_new(self.path, error) from error
         except BaseException:
             connection.close()
             raise
@@ -237,6 +250,10 @@ class SqliteStorage:
             yield
         except (schema.Foreign, schema.TooNew, sqlite3.Error) as error:
             raise StorageError(f"cannot {action} {self.path}: {error}") from error
+
+
+def _too_new(path: Path, error: schema.TooNew) -> BookUnusable:
+    return BookUnusable(f"{path} is of a newer Rookery ({error}): run that, or move the file away")
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -22,8 +22,8 @@ def config() -> None:
 @click.argument("file", default=FILE_NAME, type=click.Path(path_type=Path))
 @json_option
 def check(file: Path, as_json: bool) -> None:
-    """Say everything that is wrong with FILE."""
-    load(file)
+    """Say everything that is wrong with FILE, and what else `run` would refuse: of the key, the folder, the socket."""
+    configfiles.load_runnable(file)
     screen.show({"file": str(config_file(file)), "mistakes": []}, as_json, f"{config_file(file)}: no mistakes")
 
 

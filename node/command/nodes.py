@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from ...config import load
 from ...config.node import FILE_NAME
-from .. import new, running, screen
+from .. import configfiles, new, running, screen
 from ..control import Client
 from ..errors import CannotStart
 from .base import json_option, main, node_option
@@ -30,7 +29,7 @@ def init(folder: Path, as_json: bool) -> None:
 @json_option
 def run(file: Path, while_stdin: bool, as_json: bool) -> None:
     """Run the node of FILE until Ctrl-C or SIGTERM. Its events go to standard error."""
-    config = load(file)
+    config = configfiles.load_runnable(file)
     try:
         peer = running.run(config, while_stdin=while_stdin)
     except CannotStart as error:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 import tempfile
 from pathlib import Path
 
 import zmq
+
+from ...runtime.files import check_folder
 
 LONGEST: int = zmq.IPC_PATH_MAX_LEN
 _MAX_NOTE = 4096
@@ -41,9 +42,11 @@ def take(wanted: Path) -> Path:
         if _fits(wanted):
             return wanted
         place = Path(tempfile.mkdtemp(prefix=_FOLDER)) / _SOCKET
-        if not _fits(place):
+        try:
+            _refuse_long(wanted, place)
+        except SocketTaken:
             os.rmdir(place.parent)
-            raise SocketTaken(f"{wanted}: too long for a socket, and so is {place} (allowed: {LONGEST} bytes)")
+            raise
         wanted.write_text(f"{place}\n")
     except OSError as error:
         raise SocketTaken(f"{wanted}: {error.strerror or error}") from error
@@ -62,14 +65,37 @@ def find(wanted: Path) -> Path:
 def leave(wanted: Path) -> None:
     """Remove the socket that belongs to this path. Raises SocketTaken where something else is in its place."""
     wanted = wanted.absolute()
-    place = find(wanted)
-    if place != wanted and (place.name, place.parent.name[: len(_FOLDER)]) == (_SOCKET, _FOLDER):
+    if (place := _removable(wanted)) != wanted:
         with contextlib.suppress(OSError):  # what somebody else has put there stays
             place.unlink(missing_ok=True)
             place.parent.rmdir()
-    elif place != wanted or (wanted.exists() and not stat.S_ISSOCK(wanted.stat().st_mode)):
-        raise SocketTaken(f"{wanted}: there is something else than a socket")
     wanted.unlink(missing_ok=True)
+
+
+def check(wanted: Path) -> None:
+    """Raise the SocketTaken that `take` would, another node that listens there aside. Changes nothing."""
+    wanted = wanted.absolute()
+    try:
+        _removable(wanted)
+        check_folder(wanted.parent)
+        if not _fits(wanted):
+            _refuse_long(wanted, Path(tempfile.gettempdir()) / (_FOLDER + 8 * "x") / _SOCKET)
+    except OSError as error:
+        raise SocketTaken(f"{wanted}: {error.strerror or error}") from error
+
+
+def _removable(wanted: Path) -> Path:
+    """Where the socket of this path is, if what is there may be removed, or nothing is. Raises SocketTaken."""
+    place = find(wanted)
+    ours = (place.name, place.parent.name[: len(_FOLDER)]) == (_SOCKET, _FOLDER)
+    if (place != wanted and not ours) or (place == wanted and wanted.exists() and not wanted.is_socket()):
+        raise SocketTaken(f"{wanted}: there is something else than a socket")
+    return place
+
+
+def _refuse_long(wanted: Path, place: Path) -> None:
+    if not _fits(place):
+        raise SocketTaken(f"{wanted}: too long for a socket, and so is {place} (allowed: {LONGEST} bytes)")
 
 
 def _fits(place: Path) -> bool:

@@ -27,9 +27,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...runtime.files import sync_folder
+from ...runtime.files import check_file, check_folder, sync_folder
 from . import StoreError, StoreFull, check_block, check_key
-from .lock import FolderLock
+from .lock import LOCK_NAME, FolderLock
 
 _SHARDS = tuple(f"{byte:02x}" for byte in range(256))
 _BLOCK = re.compile(r"[0-9a-f]{64}")
@@ -62,6 +62,13 @@ class FileStore:
         except BaseException:
             self.close()
             raise
+
+    @staticmethod
+    def check(folder: Path) -> None:
+        """Raise the StoreError that opening a store in `folder` would, its being in use aside. Changes nothing."""
+        with _reporting("open the store folder", str(folder)):
+            check_folder(folder)
+            check_file(folder / LOCK_NAME)
 
     def get(self, key: bytes) -> bytes | None:
         path = self._path(key)

@@ -1,0 +1,175 @@
+"""What keeps a node from running is said alike by `config check`, `run` and `Node`, before anything is changed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rookery.actors.tracker import SqliteStorage
+from rookery.config import load
+from rookery.node import CannotStart, Node
+from rookery.node import node as node_module
+from rookery.node.command import main
+from rookery.runtime.files import check_file, check_folder
+
+MakeFolder = Callable[..., Path]
+Spoil = Callable[[Path], object]
+
+
+def rookery(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def no_key(folder: Path) -> None:
+    (folder / "node.key").unlink()
+
+
+def open_key(folder: Path) -> None:
+    (folder / "node.key").chmod(0o640)
+
+
+def folder_as(name: str) -> Spoil:
+    return lambda folder: (folder / name).mkdir(parents=True)
+
+
+def file_as(name: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("precious")
+
+    return spoil
+
+
+def key_is_a_folder(folder: Path) -> None:
+    no_key(folder)
+    (folder / "node.key").mkdir()
+
+
+def newer_book(folder: Path) -> None:
+    SqliteStorage(folder / "data" / "peers.db", network="default").close()
+    with contextlib.closing(sqlite3.connect(folder / "data" / "peers.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def written(yaml: str) -> Spoil:
+    return lambda folder: (folder / "node.yaml").write_text(yaml)
+
+
+def in_a_file(key: str) -> Spoil:
+    return lambda folder: (folder / "node.yaml").write_text(f"\n{key}".replace("IN", f"{folder}/node.key/x"))
+
+
+OBSTACLES: list[tuple[Spoil, str, str]] = [
+    (no_key, "1: key", "cannot be read: No such file"),
+    (open_key, "1: key", "has mode 0640"),
+    (key_is_a_folder, "1: key", "is not a regular file"),
+    (in_a_file("key: IN"), "2: key", "cannot be read: Not a directory"),
+    (file_as("data"), "1: data", "Not a directory"),
+    (in_a_file("data: IN"), "2: data", "Not a directory"),
+    (written(f"data: {'x' * 300}"), "1: data", "File name too long"),
+    (file_as("data/blobs"), "1: data", "Not a directory"),
+    (folder_as("data/blobs/lock"), "1: data", "Is a directory"),
+    (folder_as("data/generation"), "1: data", "Is a directory"),
+    (folder_as("data/peers.db"), "1: tracker.book", "cannot be written: Is a directory"),
+    (newer_book, "1: tracker.book", "is of a newer Rookery"),
+    (written(f"tracker: {{book: {'x' * 300}}}"), "1: tracker.book", "cannot be written: File name too long"),
+    (file_as("node.sock"), "1: control.socket", "there is something else than a socket"),
+    (folder_as("node.sock"), "1: control.socket", "there is something else than a socket"),
+    (in_a_file("control: {socket: IN}"), "2: control.socket", "Not a directory"),
+    (written("\ndiscovery: {lan: true}"), "2: discovery.lan", "needs the package zeroconf: pip install"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _without_zeroconf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zeroconf", None)
+
+
+def content(folder: Path) -> dict[str, object]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(("spoil", "place", "words"), OBSTACLES)
+def test_check_says_what_run_refuses_and_changes_nothing(
+    make_folder: MakeFolder, spoil: Spoil, place: str, words: str
+) -> None:
+    folder = make_folder(yaml="")
+    spoil(folder)
+    before = content(folder)
+    checked, ran = rookery("config", "check", folder), rookery("run", folder)
+    assert (checked.exit_code, ran.exit_code) == (2, 2)
+    (line,) = checked.stderr.splitlines()
+    assert line.startswith(f"{folder}/node.yaml:{place}: ")
+    assert words in line
+    assert ran.stderr == checked.stderr
+    assert content(folder) == before
+
+
+@pytest.mark.parametrize(("spoil", "place", "words"), OBSTACLES)
+def test_start_by_itself_refuses_what_check_says(
+    make_folder: MakeFolder, spoil: Spoil, place: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So `check` is no stricter than a start: here the start does not ask it."""
+    folder = make_folder(yaml="")
+    spoil(folder)
+    monkeypatch.setattr(node_module, "obstacles", lambda _config: ())
+    with pytest.raises(CannotStart, match=f"^{place.partition(' ')[2]}: "):
+        Node(load(folder)).start()
+
+
+def test_node_made_in_code_is_told_of_every_obstacle_at_once(make_folder: MakeFolder) -> None:
+    folder = make_folder(yaml="discovery: {lan: true}")
+    for spoil in (open_key, file_as("data"), file_as("node.sock")):
+        spoil(folder)
+    with pytest.raises(CannotStart) as raised:
+        Node(load(folder))
+    keys = [line.partition(":")[0] for line in str(raised.value).splitlines()]
+    assert keys == ["data", "key", "discovery.lan", "control.socket"]
+
+
+def test_node_that_runs_is_no_obstacle_to_itself(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    with Node(load(folder)):
+        assert rookery("config", "check", folder).exit_code == 0
+
+
+@pytest.mark.parametrize("book", ["blobs", "./members", "generation", ".", "a/.."])
+def test_book_in_the_place_of_something_else_in_the_data_folder_is_a_mistake(
+    make_folder: MakeFolder, book: str
+) -> None:
+    checked = rookery("config", "check", make_folder(yaml=f"tracker: {{book: {book}}}"))
+    assert f"1: tracker.book: {book} is something else in the data folder (allowed: another name)" in checked.stderr
+
+
+@pytest.mark.parametrize("book", ['""', '"a\\0b"'])
+def test_book_without_a_name_is_a_mistake(make_folder: MakeFolder, book: str) -> None:
+    checked = rookery("config", "check", make_folder(yaml=f"tracker: {{book: {book}}}"))
+    assert "1: tracker.book: " in checked.stderr
+    assert "is no name of a file (allowed: a name such as peers.db, or null)" in checked.stderr
+
+
+def test_folder_and_file_that_may_not_be_written_are_told_without_trying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The permissions are the system's answer: whoever runs the tests may be allowed everything."""
+    (tmp_path / "file").touch()
+    check_file(tmp_path / "file")
+    check_folder(tmp_path / "a" / "b")
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    looks: list[Callable[[], None]] = [
+        lambda: check_file(tmp_path / "file"),
+        lambda: check_folder(tmp_path / "a" / "b"),
+    ]
+    for look in looks:
+        with pytest.raises(OSError, match="Permission denied") as raised:
+            look()
+        assert raised.value.errno == errno.EACCES
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file"]
