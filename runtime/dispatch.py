@@ -116,7 +116,7 @@ class Dispatch(dict[type, Handler]):
     def _answer_later(self, answer: Reply[Any], reply: Reply[Any], message: Message) -> None:
         def pass_on(later: Reply[Any]) -> None:
             self._owed.pop(reply, None)
-            reply.take(later)
+            later.forward_to(reply)
 
         self._owed[reply] = message
         answer.then(pass_on)

@@ -139,7 +139,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
 
         def forward(resolved: Reply[T]) -> None:
             timer.cancel()
-            outcome.take(resolved)
+            resolved.forward_to(outcome)
 
         reply.then(forward)
 

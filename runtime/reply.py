@@ -98,6 +98,13 @@ class Reply(pykka.Future[T], Generic[T]):
             error = fault
         self._resolve(None, error)
 
+    def resolve(self, outcome: T | Exception) -> None:
+        """Answer with a value, or with an error as a value: what `result` gives, and what `on_reply` hands over."""
+        if isinstance(outcome, Exception):
+            self.fail(outcome)
+        else:
+            self.set(outcome)
+
     def set_exception(self, exc_info: OptExcInfo | None = None) -> None:
         """Pykka's spelling of `fail`; without an argument the exception being handled."""
         error = (exc_info or sys.exc_info())[1]
@@ -118,10 +125,13 @@ class Reply(pykka.Future[T], Generic[T]):
                 return
         self._call(callback)
 
-    def take(self, other: Reply[T]) -> None:
-        """Resolve as `other`, which is resolved, has been. Ignored if this one is already."""
-        other.result()  # else a LookupError
-        self._resolve(other._value, other._error)
+    def forward_to(self, other: Reply[T]) -> None:
+        """Resolve `other` as this one is, once it is. Ignored if the other is resolved by then."""
+
+        def forward(reply: Reply[T]) -> None:
+            other._resolve(reply._value, reply._error)
+
+        self.then(forward)
 
     def map(self, func: Callable[[T], U]) -> Reply[U]:
         """A reply with `func(value)`, called once this one is resolved.

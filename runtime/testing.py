@@ -142,7 +142,7 @@ class MockMailbox(Mailbox):
         if isinstance(value, Exception):
             reply.fail(value)
         elif isinstance(value, Reply):
-            value.then(reply.take)
+            value.forward_to(reply)
         else:
             reply.set(value)
 

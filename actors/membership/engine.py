@@ -196,7 +196,7 @@ class Engine(runtime.Engine[Mailbox]):
             if known is None:
                 reply.set(None)
             else:
-                self._memory.restore(known, participant).then(lambda _restored: reply.set(None))
+                self._memory.restore(known, participant).forward_to(reply)
 
     def _become(self, own: PeerRecord) -> Participant:
         """This node as a member under its own record."""

@@ -195,7 +195,7 @@ class Keeper:
     def _answer_promised(self, error: NotStored | None) -> None:
         promised, self._promised = self._promised, []
         for reply in promised:
-            reply.set(None) if error is None else reply.fail(error)
+            reply.resolve(error)
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log what could not be done; tell it if nothing else is broken."""

@@ -52,7 +52,7 @@ class Slices:
         except StopIteration as done:
             self._jobs.popleft()
             answer = then(done.value)
-            answer.then(reply.take) if isinstance(answer, Reply) else reply.set(answer)
+            answer.forward_to(reply) if isinstance(answer, Reply) else reply.set(answer)
             return left - 1
         except Declined as error:
             self._jobs.popleft()

@@ -258,10 +258,7 @@ class Getting:
         if waiter.timer is not None:
             waiter.timer.cancel()
         self._metrics.gets.inc(ending(result))
-        if isinstance(result, BlobError):
-            waiter.reply.fail(result)
-        else:
-            waiter.reply.set(result)
+        waiter.reply.resolve(result)
         if not job.waiters and not job.ended:
             self._end(job, None)
 

@@ -70,7 +70,7 @@ def then(asked: Reply[T], go_on: Callable[[T], Reply[U]]) -> Reply[U]:
 
     def ask(answered: Reply[T]) -> None:
         result = answered.result()
-        reply.fail(result) if isinstance(result, Exception) else go_on(result).then(reply.take)
+        reply.fail(result) if isinstance(result, Exception) else go_on(result).forward_to(reply)
 
     asked.then(ask)
     return reply

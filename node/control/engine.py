@@ -137,13 +137,11 @@ class Engine(runtime.Engine[Mailbox]):
         """Ask who knows them. They may be many, so the pool makes the rows."""
         reply: Reply[tuple[PeerRow, ...]] = Reply()
 
-        def made(rows: tuple[PeerRow, ...] | Exception) -> None:
-            reply.fail(rows) if isinstance(rows, Exception) else reply.set(rows)
-
         def told(known: tuple[PeerInfo, ...] | Exception) -> None:
-            made(known) if isinstance(known, Exception) else self.on_reply(
-                self.work(peer_rows, known), made, within=SHORT
-            )
+            if isinstance(known, Exception):
+                reply.fail(known)
+            else:
+                self.on_reply(self.work(peer_rows, known), reply.resolve, within=SHORT)
 
         self.on_reply(self._actors.tracker.known(), told, within=SHORT)
         return reply
@@ -193,10 +191,6 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _then(self, asked: Reply[T], rows: Callable[[T], U]) -> Reply[U]:
         """What `rows` makes of the answer, on this engine's thread."""
-        reply: Reply[U] = Reply()
-
-        def go_on(answer: T | Exception) -> None:
-            reply.fail(answer) if isinstance(answer, Exception) else reply.set(rows(answer))
-
-        self.on_reply(asked, go_on, within=SHORT)
-        return reply
+        answered: Reply[T] = Reply()
+        self.on_reply(asked, answered.resolve, within=SHORT)
+        return answered.map(rows)

@@ -172,13 +172,38 @@ def test_join_with_a_future_that_is_no_reply_is_had_by_get() -> None:
     assert list(Reply.of(1).join(future).get()) == [1, 2]
 
 
-def test_take_resolves_as_the_other_and_refuses_one_that_is_pending() -> None:
-    taker, other = Reply[int](), Reply[int].failed(OSError("disk"))
-    with pytest.raises(LookupError):
-        taker.take(Reply())
-    taker.take(other)
+def test_forward_to_resolves_the_other_as_this_one_once_it_is() -> None:
+    asked, other, failed = Reply[int](), Reply[int](), Reply[int]()
+    asked.forward_to(other)
+    assert not other.done
+    asked.set(3)
+    assert other.get(timeout=0) == 3
+    Reply[int].failed(OSError("disk")).forward_to(failed)
     with pytest.raises(OSError, match="disk"):
-        taker.get(timeout=0)
+        failed.get(timeout=0)
+
+
+def test_forward_to_a_reply_that_is_resolved_changes_nothing() -> None:
+    asked, other = Reply[int](), Reply[int].of(1)
+    asked.forward_to(other)
+    asked.set(2)
+    assert other.get(timeout=0) == 1
+
+
+def test_forward_to_passes_on_that_nobody_will_answer() -> None:
+    other: Reply[int] = Reply()
+    Reply[int]().forward_to(other)
+    with pytest.raises(ReplyDropped):
+        other.get(timeout=0)
+
+
+def test_resolve_takes_a_value_or_an_error_as_a_value() -> None:
+    answered, failed = Reply[int](), Reply[int]()
+    answered.resolve(3)
+    failed.resolve(OSError("disk"))
+    assert answered.get(timeout=0) == 3
+    with pytest.raises(OSError, match="disk"):
+        failed.get(timeout=0)
 
 
 def test_waiting_again_and_again_leaves_nothing_behind() -> None:
