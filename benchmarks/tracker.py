@@ -192,7 +192,7 @@ def fan_out(subscribers: int, runs: int) -> float:
         heard: list[float] = []
         book = host.start(tracker.Engine, CONFIG, transport=host.start(Net), me=ME)
         for _ in range(subscribers):
-            book.subscribe(host.start(Listener, heard))
+            book.subscribe(host.start(Listener, heard), tracker.PeerSetUpdate)
         took = []
         for number in range(runs):
             heard.clear()

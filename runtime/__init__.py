@@ -28,14 +28,14 @@ from .errors import (
     UnhandledMessage,
     WouldDeadlock,
 )
+from .events import EventMailbox, Subscribe, Subscribers
 from .loop import LoopRuntime
 from .mailbox import Mailbox
 from .message import Feedback, Lane, Limit, Message, Overflow, Request
 from .metrics import Counter, Gauge, Registry, Sample
 from .network import Link, Network
-from .reply import Reply
+from .reply import Reply, Waits
 from .simulation import SimulatedNode, Simulation
-from .subscribers import Subscribers
 from .threads import ThreadRuntime
 from .timers import Timer
 from .waiter import Waiter
@@ -46,6 +46,7 @@ __all__ = [
     "Engine",
     "EngineFailed",
     "EngineGone",
+    "EventMailbox",
     "Feedback",
     "Gauge",
     "Handlers",
@@ -73,11 +74,13 @@ __all__ = [
     "Simulation",
     "SimulationStuck",
     "StopTimeout",
+    "Subscribe",
     "Subscribers",
     "Terminated",
     "ThreadRuntime",
     "Timer",
     "UnhandledMessage",
     "Waiter",
+    "Waits",
     "WouldDeadlock",
 ]

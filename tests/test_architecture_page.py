@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.runtime import Message
+from rookery.runtime import EventMailbox, Mailbox, Message
 
 PAGE = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
 ACTORS = {
@@ -34,12 +34,14 @@ def told(actor: str) -> list[str]:
 
 
 def messages(module: str, package: str) -> set[str]:
-    """Those that this module defines, or takes from another module of its package."""
-    return {
+    """Those that this module defines, or takes from another module of its package; the runtime's own of its mailbox."""
+    there = vars(importlib.import_module(module))
+    own = {
         name
-        for name, value in vars(importlib.import_module(module)).items()
+        for name, value in there.items()
         if inspect.isclass(value) and issubclass(value, Message) and value.__module__.startswith(f"{package}.")
     }
+    return own | ({"Subscribe"} if issubclass(there.get("Mailbox", Mailbox), EventMailbox) else set())
 
 
 @pytest.mark.parametrize("actor", ACTORS)

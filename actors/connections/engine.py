@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribers, Timer
+from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
 from ...transport import mailbox as transport
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
@@ -38,7 +38,6 @@ from .messages import (
     RegisterDecayingTag,
     RemoveTag,
     StopNotify,
-    Subscribe,
     TagInfo,
     TagPeer,
     Trim,
@@ -298,7 +297,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_subscribe(self, message: Subscribe) -> None:
         """A second subscription to the same kind changes nothing."""
-        self._subscribers.add(message.subscriber, message.kinds)
+        self._subscribers.add(message)
         if Counts in message.kinds:
             message.subscriber.tell(self._told)
 

@@ -37,7 +37,6 @@ from .messages import (
     Protect,
     RegisterDecayingTag,
     StopNotify,
-    Subscribe,
     TagInfo,
     TagPeer,
     Trim,
@@ -50,7 +49,6 @@ from .messages import (
 )
 
 __all__ = [
-    "EVENTS",
     "Connected",
     "Counts",
     "Disconnected",
@@ -102,17 +100,18 @@ class PeerDisconnected(Message):
     reason: Reason
 
 
-EVENTS: tuple[type[Message], ...] = (Counts, Connected, Disconnected, PeerConnected, PeerDisconnected)
-
-
-class Mailbox(runtime.Mailbox):
+class Mailbox(runtime.EventMailbox):
     """How the others reach connections.
 
     Wherever a peer or a tag is given, ValueError is raised for what is none: a tag is a text of 1 to 256 characters. A
     weight is a whole number of 32 bits, so that whatever a peer is worth can be sent and shown: ValueError for a larger
     one, TypeError for what is no whole number. This node itself has no connections to itself: what values or protects
     it is declined with `IsThisNode`, which the log says of messages that have no answer.
+
+    Who subscribes to Counts is told the present ones at once.
     """
+
+    events: ClassVar = (Counts, Connected, Disconnected, PeerConnected, PeerDisconnected)
 
     # Tags ------------------------------------------------------------------------------------------------------------
 
@@ -236,20 +235,6 @@ class Mailbox(runtime.Mailbox):
         return self.ask(CheckLimit(arguments.whole(limit, "a limit of connections", 0)))
 
     # Looking ---------------------------------------------------------------------------------------------------------
-
-    def subscribe(self, subscriber: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
-        """Tell `subscriber` the events of these kinds, of all kinds if none is named.
-
-        Raises ValueError for a kind that is not an event of this actor, `UnhandledMessage` if the subscriber's engine
-        has no handler for one.
-        """
-        unknown = [kind.__name__ for kind in kinds if kind not in EVENTS]
-        if unknown:
-            allowed = ", ".join(kind.__name__ for kind in EVENTS)
-            raise ValueError(f"connections has no event {', '.join(unknown)}; it has {allowed}")
-        wanted = kinds or EVENTS
-        subscriber.require(*wanted)
-        return self.tell(Subscribe(subscriber, wanted))
 
     def notifee(self) -> runtime.Mailbox:
         """What transport tells of its links: put it among its observers. It is this mailbox."""

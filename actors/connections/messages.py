@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from ... import runtime
-from ...runtime import Feedback, Message, Reply, Request, arguments
+from ...runtime import Feedback, Mailbox, Message, Reply, Request, arguments
 from ...transport.address import IP, Subnet
 from ...transport.identity import PeerId
 from ...transport.mailbox import Link
@@ -16,9 +15,6 @@ from ..tracker.mailbox import Blocked, BlockInForce
 from .bump import Bump
 from .decay import Decay
 from .errors import TagClosed
-
-if TYPE_CHECKING:
-    from .mailbox import Mailbox
 
 MAX_WEIGHT = 2**31 - 1
 """A weight is from -2**31 + 1 to this, so that no sum of weights that fits into memory has more than 64 bits."""
@@ -213,14 +209,6 @@ class GetBlocks(Request[tuple[BlockInForce, ...]]):
 
 
 # Requests and commands -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe(Message):
-    """Tell `subscriber` the events of these kinds from now on; for `Counts` also the present ones."""
-
-    subscriber: runtime.Mailbox
-    kinds: tuple[type[Message], ...]
 
 
 class Listener(Protocol):

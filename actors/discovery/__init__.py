@@ -16,7 +16,7 @@ Who does what: `schedule` (when to look), `sources` (where), `lan` (mDNS), `web`
 from .config import Config
 from .engine import Engine
 from .errors import CannotServe, NoZeroconf
-from .mailbox import Found, Mailbox, SourceFailed, SourceRecovered, Subscribe, Wake
+from .mailbox import Found, Mailbox, SourceFailed, SourceRecovered, Wake
 from .sources import Source
 from .texts import HttpAddress, StaticRecord
 
@@ -32,6 +32,5 @@ __all__ = [
     "SourceFailed",
     "SourceRecovered",
     "StaticRecord",
-    "Subscribe",
     "Wake",
 ]

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Lane, Message, Overflow, Subscribers, Timer
+from ...runtime import Lane, Message, Overflow, Subscribe, Subscribers, Timer
 from ...transport.errors import DecodeError
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.record import PeerRecord
@@ -17,7 +17,7 @@ from ..membership.mailbox import Mailbox as Membership
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .lan import Lan
-from .mailbox import Found, Heard, Mailbox, SourceFailed, SourceRecovered, Subscribe, Wake
+from .mailbox import Found, Heard, Mailbox, SourceFailed, SourceRecovered, Wake
 from .metrics import Metrics
 from .record_server import RecordServer
 from .schedule import Schedule
@@ -71,11 +71,12 @@ class Engine(runtime.Engine[Mailbox]):
         membership: takes what is found as seeds. sources: instead of those of the configuration.
         """
         super().__init__()
+        self._subscribers = Subscribers()
         self.handlers = {
             Wake: self.on_wake,
             Look: lambda message: self.look(message.watched),
             Heard: self.on_heard,
-            Subscribe: self.on_subscribe,
+            Subscribe: self._subscribers.add,
             Served: lambda message: self._metrics.served.inc(message.status.name.lower()),
         }
         self._config = config
@@ -83,7 +84,6 @@ class Engine(runtime.Engine[Mailbox]):
         self._tracker = tracker
         self._membership = membership
         self._metrics = Metrics(self.runtime.registry)
-        self._subscribers = Subscribers()
         self._own: PeerRecord | None = None
         self._watched = [
             Watched(source, Schedule(floor=config.floor, interval=config.interval, rng=self.rng))
@@ -121,9 +121,6 @@ class Engine(runtime.Engine[Mailbox]):
         for watched in self._watched:
             watched.schedule.wake()
             self._plan(watched)
-
-    def on_subscribe(self, message: Subscribe) -> None:
-        self._subscribers.add(message.mailbox, (Found, SourceFailed, SourceRecovered))
 
     def _heard(self, source: str, encoded: bytes) -> None:
         """On a thread of the source."""

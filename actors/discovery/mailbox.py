@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Feedback, Lane, Message, Overflow, Reply, Request
+from ...runtime import Feedback, Lane, Message, Overflow
 from ...transport.record import PeerRecord
 
 
@@ -25,13 +25,6 @@ class Heard(Message):
     overflow: ClassVar[Overflow] = Overflow.REJECT
     source: str
     encoded: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe(Request[None]):
-    """Tell `mailbox` the events from now on."""
-
-    mailbox: runtime.Mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +50,12 @@ class SourceRecovered(Message):
     source: str
 
 
-class Mailbox(runtime.Mailbox):
+class Mailbox(runtime.EventMailbox):
     """How the other actors reach discovery."""
 
+    events: ClassVar = (Found, SourceFailed, SourceRecovered)
     limits: ClassVar = {Heard: runtime.Limit(256)}
 
     def wake(self) -> Feedback:
         """Look for peers now. Any number of calls that wait are one."""
         return self.tell(Wake())
-
-    def subscribe(self, mailbox: runtime.Mailbox) -> Reply[None]:
-        """Tell `mailbox` every event. Raises UnhandledMessage if its engine has no handler for them."""
-        mailbox.require(Found, SourceFailed, SourceRecovered)
-        return self.ask(Subscribe(mailbox))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribers, Timer
+from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
 from ...transport import mailbox as transport
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Received
@@ -23,7 +23,7 @@ from .errors import MaintenanceStopped
 from .exchange import Limits
 from .exchanging import ExchangePart
 from .goal import Goal
-from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Subscribe, Want
+from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Want
 from .metrics import Metrics
 from .planner import Planner
 from .standing import Standing
@@ -214,7 +214,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_subscribe(self, message: Subscribe) -> None:
         """Tell of events from now on, and how it stands at once."""
-        self._subscribers.add(message.subscriber, message.kinds)
+        self._subscribers.add(message)
         if Standing in message.kinds:
             message.subscriber.tell(self._telling.stood())
 

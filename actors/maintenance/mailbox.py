@@ -94,20 +94,6 @@ class ExchangeRefused(Message):
     why: str
 
 
-EVENTS: tuple[type[Message], ...] = (
-    MaintenanceStarted,
-    MaintenanceEnded,
-    TooFewConnections,
-    TooManyConnections,
-    CannotTrim,
-    BootstrapSent,
-    BootstrapReceived,
-    AdvertiseSent,
-    AdvertiseReceived,
-    ExchangeRefused,
-    Standing,
-)
-
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 
@@ -159,16 +145,25 @@ class GetStanding(Request[Standing]):
     """Ask how it stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe(Message):
-    """Tell `subscriber` the events of these kinds from now on; for `Standing` also the present one."""
+class Mailbox(runtime.EventMailbox):
+    """How the other actors reach maintenance.
 
-    subscriber: runtime.Mailbox
-    kinds: tuple[type[Message], ...]
+    Who subscribes to Standing is told the present one at once.
+    """
 
-
-class Mailbox(runtime.Mailbox):
-    """How the other actors reach maintenance."""
+    events: ClassVar = (
+        MaintenanceStarted,
+        MaintenanceEnded,
+        TooFewConnections,
+        TooManyConnections,
+        CannotTrim,
+        BootstrapSent,
+        BootstrapReceived,
+        AdvertiseSent,
+        AdvertiseReceived,
+        ExchangeRefused,
+        Standing,
+    )
 
     def activate(self) -> Feedback:
         """Begin. Repeated, it changes nothing; after `shutdown` it is refused with a log line."""
@@ -192,17 +187,3 @@ class Mailbox(runtime.Mailbox):
     def standing(self) -> Reply[Standing]:
         """How it stands: `standing.explain()` is a line for the operator."""
         return self.ask(GetStanding())
-
-    def subscribe(self, subscriber: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
-        """Tell `subscriber` the events of these kinds, of all kinds if none is named.
-
-        Raises ValueError for what is no event of maintenance, `UnhandledMessage` if the subscriber's engine has no
-        handler for one.
-        """
-        unknown = [kind.__name__ for kind in kinds if kind not in EVENTS]
-        if unknown:
-            allowed = ", ".join(kind.__name__ for kind in EVENTS)
-            raise ValueError(f"maintenance has no event {', '.join(unknown)}; it has {allowed}")
-        wanted = kinds or EVENTS
-        subscriber.require(*wanted)
-        return self.tell(Subscribe(subscriber, wanted))

@@ -39,7 +39,6 @@ from .mailbox import (
     MemberUpdated,
     PeerSetRefused,
     Rejoined,
-    Subscribe,
 )
 from .swim import State
 from .tags import is_secondary, tags_of
@@ -66,7 +65,6 @@ __all__ = [
     "Rejoined",
     "Seed",
     "State",
-    "Subscribe",
     "is_secondary",
     "tags_of",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribers
+from ...runtime import Message, Reply, Subscribe, Subscribers
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, Packet
@@ -30,7 +30,6 @@ from .mailbox import (
     MemberUpdated,
     Rejoined,
     SetTags,
-    Subscribe,
 )
 from .memory import Memory, Save
 from .metrics import Metrics
@@ -285,11 +284,10 @@ class Engine(runtime.Engine[Mailbox]):
         return Members() if self._participant is None else self._participant.members()
 
     def on_subscribe(self, message: Subscribe) -> None:
-        mailbox = message.mailbox
-        self._subscribers.add(mailbox, message.kinds)
+        self._subscribers.add(message)
         if MemberUp in message.kinds and self._participant is not None:
             for record in self._participant.view.visible:
-                mailbox.tell(MemberUp(record.peer, record))
+                message.subscriber.tell(MemberUp(record.peer, record))
 
     def _tell(self, event: Message) -> None:
         """An event goes to those who want it; a change of the members also to the tracker."""

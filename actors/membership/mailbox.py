@@ -85,19 +85,6 @@ class PeerSetRefused(Message):
     limit: int
 
 
-EVENTS: tuple[type[Message], ...] = (
-    MemberUp,
-    MemberDown,
-    MemberUpdated,
-    MemberSuspected,
-    MemberRefuted,
-    Joined,
-    Isolated,
-    Rejoined,
-    KeyInUse,
-    PeerSetRefused,
-)
-
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 Seed = PeerRecord | tuple[PeerId, Address] | str
@@ -177,17 +164,24 @@ class GetMembers(Request[Members]):
     """Who is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe(Message):
-    """Tell `mailbox` events of these kinds."""
+class Mailbox(runtime.EventMailbox):
+    """How others reach the membership. It is one of transport's observers, and takes its packets.
 
-    mailbox: runtime.Mailbox
-    kinds: tuple[type[Message], ...]
+    Who subscribes to MemberUp is told one of each present member at once.
+    """
 
-
-class Mailbox(runtime.Mailbox):
-    """How others reach the membership. It is one of transport's observers, and takes its packets."""
-
+    events: ClassVar = (
+        MemberUp,
+        MemberDown,
+        MemberUpdated,
+        MemberSuspected,
+        MemberRefuted,
+        Joined,
+        Isolated,
+        Rejoined,
+        KeyInUse,
+        PeerSetRefused,
+    )
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 
     def join(self, seeds: Seeds | Seed | None = None) -> Reply[None]:
@@ -224,20 +218,6 @@ class Mailbox(runtime.Mailbox):
     def members(self) -> Reply[Members]:
         """Who is there."""
         return self.ask(GetMembers())
-
-    def subscribe(self, mailbox: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
-        """Tell `mailbox` events of these kinds, by default all: a MemberUp of each present member at once, then each
-        event in order.
-
-        Raises UnhandledMessage if the subscriber's engine has no handler for them, ValueError for what is no event.
-        """
-        wanted = kinds or EVENTS
-        for kind in wanted:
-            if kind not in EVENTS:
-                allowed = ", ".join(event.__name__ for event in EVENTS)
-                raise ValueError(f"{kind.__name__} is no event of the membership; allowed are {allowed}")
-        mailbox.require(*wanted)
-        return self.tell(Subscribe(mailbox, wanted))
 
 
 def _many(seeds: Seeds | Seed) -> Seeds:

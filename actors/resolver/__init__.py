@@ -43,7 +43,6 @@ from .mailbox import (
     Mailbox,
     MalformedMessage,
     Retain,
-    Subscribe,
 )
 from .subscribers import Comparable, UnusableSubscriber
 
@@ -73,7 +72,6 @@ __all__ = [
     "Producer",
     "Reason",
     "Retain",
-    "Subscribe",
     "UnusableSubscriber",
     "Value",
     "ValueTooLarge",

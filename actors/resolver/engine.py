@@ -9,7 +9,7 @@ from functools import partial
 from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Feedback, Lane, Message, Reply
+from ...runtime import Lane, Message, Reply, Subscribe, Subscribers
 from ...transport.channel import Channel
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
@@ -37,7 +37,6 @@ from .mailbox import (
     Part,
     Predicate,
     Retain,
-    Subscribe,
 )
 from .metrics import Metrics
 from .prune import Prune
@@ -78,6 +77,7 @@ class Engine(runtime.Engine[Mailbox]):
         maintenance: if given, it is told which connections are missing. connections: likewise, who works for us.
         """
         super().__init__()
+        self.subscribers = Subscribers()
         self.handlers = {
             # from the application
             Fetch: self.on_fetch,
@@ -86,7 +86,7 @@ class Engine(runtime.Engine[Mailbox]):
             Clear: self.on_clear,
             Retain: self.on_retain,
             Get: self.on_get,
-            Subscribe: self.on_subscribe,
+            Subscribe: self.subscribers.add,
             # from transport and tracker
             Opened: self.on_opened,
             Closed: self.on_closed,
@@ -104,7 +104,6 @@ class Engine(runtime.Engine[Mailbox]):
         self.tracker = tracker
         self.channel = channel
         self.metrics = Metrics(self.runtime.registry, self.name)
-        self.listeners: dict[type[Message], list[runtime.Mailbox]] = {}
         self.links: dict[int, PeerId] = {}
         self.commands: deque[Command] = deque()
         self.client = Client(
@@ -117,7 +116,7 @@ class Engine(runtime.Engine[Mailbox]):
             connections=connections,
             metrics=self.metrics,
             failed=self.application_failed,
-            emit=self.emit,
+            emit=self.subscribers.tell,
         )
         self.server = Server(
             self,
@@ -135,7 +134,7 @@ class Engine(runtime.Engine[Mailbox]):
         quota = Quota(self.config.inbound_rate, self.config.inbound_burst)
         registered = self.transport.register(self.channel, self.mailbox, quota)
         self.on_reply(registered, self.on_registered, within=REGISTER_TIMEOUT)
-        self.tracker.subscribe(self.mailbox)
+        self.tracker.subscribe(self.mailbox, PeerSetUpdate)
         self.runtime.registry.collect(self.client.observe)
 
     def on_registered(self, answer: Exception | None) -> None:
@@ -208,13 +207,6 @@ class Engine(runtime.Engine[Mailbox]):
         """A command: go through all keys."""
         return Prune(self.client.inflight, predicate, perform=self.client.perform, failed=self.application_failed)
 
-    def on_subscribe(self, message: Subscribe) -> None:
-        """Add a subscriber of events; a second subscription to the same kind changes nothing."""
-        for kind in message.kinds:
-            listening = self.listeners.setdefault(kind, [])
-            if all(mailbox is not message.subscriber for mailbox in listening):
-                listening.append(message.subscriber)
-
     # From transport and tracker --------------------------------------------------------------------------------------
 
     def on_opened(self, message: Opened) -> None:
@@ -260,7 +252,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Counted and told; the link is closed if the configuration says so."""
         self.metrics.malformed.inc()
         self.log.info("message cannot be decoded", peer=message.peer.short, error=str(error))
-        self.emit(MalformedMessage(message.peer, str(error)))
+        self.subscribers.tell(MalformedMessage(message.peer, str(error)))
         if self.config.close_malformed:
             self.transport.close_link(message.link_id, LinkReason.PROTOCOL)
 
@@ -290,10 +282,4 @@ class Engine(runtime.Engine[Mailbox]):
         """Application code did not do what it should; nobody is blamed."""
         self.metrics.application_failures.inc(part)
         self.log.error("application code failed", error=error, part=part, key=key.hex() if key is not None else None)
-        self.emit(ApplicationFailed(part, key, error))
-
-    def emit(self, event: Message) -> None:
-        """Tell an event to who subscribed to its kind, and drop who is gone."""
-        listening = self.listeners.get(type(event))
-        if listening:
-            self.listeners[type(event)] = [each for each in listening if each.tell(event) is not Feedback.CLOSED]
+        self.subscribers.tell(ApplicationFailed(part, key, error))

@@ -71,8 +71,6 @@ class ApplicationFailed(Message):
     error: Exception
 
 
-EVENTS: tuple[type[Message], ...] = (InvalidData, FetchFailed, MalformedMessage, ApplicationFailed)
-
 # What is wanted ------------------------------------------------------------------------------------------------------
 
 
@@ -140,15 +138,7 @@ class Get(Request[bytes]):
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe(Message):
-    """Tell `subscriber` the events of these kinds from now on."""
-
-    subscriber: runtime.Mailbox
-    kinds: tuple[type[Message], ...]
-
-
-class Mailbox(runtime.Mailbox):
+class Mailbox(runtime.EventMailbox):
     """How others reach a resolver. Each call returns at once; values come to the consumer, or as the answer of `get`.
 
     Keys are bytes of one length, the resolver's `key_length`. Once the engine has started a key of another length
@@ -156,11 +146,12 @@ class Mailbox(runtime.Mailbox):
     A subscriber is a tag of the application's own, hashable and comparable with the key's other subscribers.
     """
 
+    events: ClassVar = (InvalidData, FetchFailed, MalformedMessage, ApplicationFailed)
     limits: ClassVar = {Received: Limit(16_384, 128 * 2**20)}
     key_length: int | None = None
     """Set by the engine; None before it starts."""
 
-    def __init__(self, name: str, *, waits: runtime.reply.Waits | None = None) -> None:
+    def __init__(self, name: str, *, waits: runtime.Waits | None = None) -> None:
         """See `runtime.Mailbox`."""
         super().__init__(name, waits=waits)
         self._epochs = itertools.count(1)
@@ -206,20 +197,6 @@ class Mailbox(runtime.Mailbox):
         if timeout is not None and not timeout > 0:
             raise ValueError(f"a get lasts longer than 0 seconds, not {timeout}")
         return self.ask(Get(self._checked(key), timeout))
-
-    def subscribe(self, subscriber: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
-        """Tell `subscriber` the events of these kinds, of all kinds if none is named.
-
-        Raises ValueError for a kind that is not an event of a resolver, `UnhandledMessage` if the subscriber's engine
-        has no handler for one.
-        """
-        wanted = kinds or EVENTS
-        for kind in wanted:
-            if kind not in EVENTS:
-                allowed = ", ".join(event.__name__ for event in EVENTS)
-                raise ValueError(f"{kind.__name__} is no event of a resolver; allowed are {allowed}")
-        subscriber.require(*wanted)
-        return self.tell(Subscribe(subscriber, wanted))
 
     def _fetch(self, key: bytes, subscriber: Comparable, targets: Collection[PeerId] | None) -> Fetch:
         if targets is not None and not targets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ... import runtime
-from ...runtime import Reply, Subscribers
+from ...runtime import Reply, Subscribe, Subscribers
 from ...transport import gatekeeper
 from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
@@ -52,7 +52,6 @@ from .mailbox import (
     PeerUnblocked,
     Refused,
     Released,
-    Subscribe,
     Track,
     Trust,
     Unblock,
@@ -188,16 +187,16 @@ class Engine(runtime.Engine[Mailbox]):
         return self._directory.window.get(message.id)
 
     def on_subscribe(self, message: Subscribe) -> None:
-        self._subscribers.add(message.mailbox, message.kinds)
+        self._subscribers.add(message)
         newest = self._directory.window.newest
         if PeerSetUpdate in message.kinds and newest is not None:
-            message.mailbox.tell(self._update(newest))
+            message.subscriber.tell(self._update(newest))
         for block in self._table.blocks:
             event = _block_event(block.target, self._unix(block.until))
             if type(event) in message.kinds:
-                message.mailbox.tell(event)
+                message.subscriber.tell(event)
         if BookFailed in message.kinds and self._keeper.broken is not None:
-            message.mailbox.tell(self._keeper.broken)
+            message.subscriber.tell(self._keeper.broken)
 
     def on_block(self, message: Block) -> Reply[Blocked]:
         duration = self._config.block_duration if message.duration is None else message.duration

@@ -122,14 +122,6 @@ class GetPeerSet(Request[PeerSet | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribe(Message):
-    """Tell `mailbox` events of these kinds."""
-
-    mailbox: runtime.Mailbox
-    kinds: tuple[type[Message], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Blocked:
     """A block is in force. until: unix seconds, infinite for one that only `unblock` ends."""
 
@@ -276,9 +268,23 @@ class Released(Message):
     reason: Reason
 
 
-class Mailbox(runtime.Mailbox):
-    """How others reach the tracker. It is transport's `Gatekeeper`, and one of its observers."""
+class Mailbox(runtime.EventMailbox):
+    """How others reach the tracker. It is transport's `Gatekeeper`, and one of its observers.
 
+    Who subscribes to PeerSetUpdate is told the newest at once; so are the blocks in force, and that the book fails.
+    """
+
+    events: ClassVar = (
+        PeerSetUpdate,
+        DialableChanged,
+        PeerBlocked,
+        PeerUnblocked,
+        IpBlocked,
+        IpUnblocked,
+        AddressChanged,
+        BookFailed,
+        BookRecovered,
+    )
     limits: ClassVar = {Hint: Limit(64)}
 
     def track(self, id: int, peers: TrackedPeers | Addresses) -> Reply[None]:
@@ -302,21 +308,6 @@ class Mailbox(runtime.Mailbox):
     def peer_set(self, id: int) -> Reply[PeerSet | None]:
         """The set with this id; None if it is not among the newest ones. Raises ValueError for what can be no id."""
         return self.ask(GetPeerSet(_set_id(id)))
-
-    def subscribe(self, mailbox: runtime.Mailbox, *kinds: type[Message]) -> Feedback:
-        """Tell `mailbox` events of these kinds, by default PeerSetUpdate: the newest at once, then each in order.
-
-        The blocks in force, and that the book fails, are told at once too.
-
-        Raises UnhandledMessage if the subscriber's engine has no handler for them, ValueError for what is no event.
-        """
-        wanted = kinds or (PeerSetUpdate,)
-        for kind in wanted:
-            if kind not in EVENTS:
-                allowed = ", ".join(event.__name__ for event in EVENTS)
-                raise ValueError(f"{kind.__name__} is no event of the tracker; allowed are {allowed}")
-        mailbox.require(*wanted)
-        return self.tell(Subscribe(mailbox, wanted))
 
     def block(
         self, target: Target, duration: float | None = None, *, disconnect: bool = True, at_least: bool = False
@@ -406,16 +397,3 @@ def _address(peer: PeerId, address: Address | PeerRecord | None) -> Address:
     if not isinstance(address, Address):
         raise ValueError(f"{peer} is to have an address")  # noqa: TRY004
     return address
-
-
-EVENTS: tuple[type[Message], ...] = (
-    PeerSetUpdate,
-    DialableChanged,
-    PeerBlocked,
-    PeerUnblocked,
-    IpBlocked,
-    IpUnblocked,
-    AddressChanged,
-    BookFailed,
-    BookRecovered,
-)

@@ -54,7 +54,6 @@ from .mailbox import (
     Mailbox,
     Produce,
     Put,
-    Subscribe,
 )
 from .manifest import DEFAULT_CHUNK_SIZE, MAX_BLOCK_SIZE, MIN_CHUNK_SIZE, Manifest, ManifestError, Place
 from .paths import FileId, absolute
@@ -96,7 +95,6 @@ __all__ = [
     "Rejected",
     "SourceError",
     "StorageFailed",
-    "Subscribe",
     "TreeBuilder",
     "absolute",
     "assemble",

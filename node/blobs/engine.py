@@ -5,14 +5,14 @@ from __future__ import annotations
 from ... import runtime
 from ...actors import resolver
 from ...actors.resolver import FetchFailed, Outcome
-from ...runtime import Reply
+from ...runtime import Reply, Subscribe, Subscribers
 from ..stores import Store
 from . import work
 from .config import Config
 from .download import Progress
 from .getting import Again, Expired, Getting
 from .keys import BlobKey
-from .mailbox import Cancel, Deliver, Get, GetProgress, GetReport, Has, Mailbox, Produce, Put, Subscribe
+from .mailbox import Cancel, Deliver, Get, GetProgress, GetReport, Has, Mailbox, Produce, Put
 from .metrics import Metrics
 from .serving import Give, Serving
 from .work import WORK_WITHIN, ending
@@ -24,13 +24,14 @@ class Engine(runtime.Engine[Mailbox]):
     def __init__(self, config: Config, *, store: Store, resolver: resolver.Mailbox) -> None:
         """store: this engine's own from now on; closed when it stops. resolver: whose producer and consumer it is."""
         super().__init__()
+        self._subscribers = Subscribers()
         self.handlers = {
             Put: self.on_put,
             Get: self.on_get,
             Cancel: self.on_cancel,
             GetProgress: self.on_get_progress,
             Has: self.on_has,
-            Subscribe: self.on_subscribe,
+            Subscribe: self._subscribers.add,
             # from the resolver
             Produce: self.on_produce,
             Deliver: self.on_deliver,
@@ -45,7 +46,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._resolver = resolver
         self._metrics = Metrics(self.runtime.registry)
         self._serving = Serving(self, store, config, self._metrics)
-        self._getting = Getting(self, store, resolver, config.window, self._metrics)
+        self._getting = Getting(self, store, resolver, config.window, self._metrics, self._subscribers.tell)
 
     def on_start(self) -> None:
         """Hear of blocks that the resolver gives up."""
@@ -88,10 +89,6 @@ class Engine(runtime.Engine[Mailbox]):
     def on_has(self, message: Has) -> Reply[bool]:
         """Ask the store."""
         return self.work(work.has, message.root, self._store, self._config.window)
-
-    def on_subscribe(self, message: Subscribe) -> None:
-        """Tell of progress."""
-        self._getting.subscribe(message.subscriber)
 
     def on_produce(self, message: Produce) -> Reply[bytes | None]:
         """Another node asks for a block."""

@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count, zip_longest
 
 from ... import runtime
 from ...actors import resolver
 from ...actors.resolver import Outcome
-from ...runtime import Feedback, Message, Reply, Subscribers
+from ...runtime import Feedback, Message, Reply
 from ...transport.identity import PeerId
 from ..stores import Store
 from . import work
@@ -60,8 +61,9 @@ class Getting:
         resolver: resolver.Mailbox,
         window: int,
         metrics: Metrics,
+        tell: Callable[[BlobProgress], object],
     ) -> None:
-        """engine: whose pool, clock, timers and log are used. window: blocks under way for each file."""
+        """engine: whose pool, clock, timers and log are used. window: blocks under way of each file. tell: an event."""
         self._engine = engine
         self._store = store
         self._resolver = resolver
@@ -70,7 +72,7 @@ class Getting:
         self._jobs: dict[BlobKey, Job] = {}
         self._wants = Wants()
         self._numbers = count(1)
-        self._subscribers = Subscribers()
+        self._tell = tell
 
     def join(self, get: Get) -> Reply[GetReport]:
         """Wait for the download of this file, or start one."""
@@ -114,10 +116,6 @@ class Getting:
         """How far a download is, None if there is none."""
         job = self._jobs.get(root)
         return None if job is None else job.progress
-
-    def subscribe(self, subscriber: runtime.Mailbox) -> None:
-        """Tell this mailbox every progress. A second subscription changes nothing."""
-        self._subscribers.add(subscriber, (BlobProgress,))
 
     def deliver(self, key: bytes, value: bytes, peer: PeerId) -> Reply[Outcome]:
         """A block came."""
@@ -212,7 +210,7 @@ class Getting:
         if progress == job.progress:
             return
         job.progress = progress
-        self._subscribers.tell(BlobProgress(job.key, progress.done, progress.total))
+        self._tell(BlobProgress(job.key, progress.done, progress.total))
 
     def _write(self, job: Job, waiter: Waiter) -> None:
         waiter.writing = True

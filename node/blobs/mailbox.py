@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from ... import runtime
 from ...actors.resolver import Delivery, Outcome
-from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
+from ...runtime import Lane, Limit, Message, Overflow, Reply, Request
 from ...transport.identity import PeerId
 from .download import Progress
 from .keys import BlobKey
@@ -98,13 +98,6 @@ class Has(Request[bool]):
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribe(Message):
-    """Tell `subscriber` every `BlobProgress` from now on."""
-
-    subscriber: runtime.Mailbox
-
-
-@dataclass(frozen=True, slots=True)
 class Produce(Request[bytes | None]):
     """Another node asks for a block."""
 
@@ -122,7 +115,7 @@ class Deliver(Request[Outcome]):
     value: bytes
 
 
-class Mailbox(runtime.Mailbox):
+class Mailbox(runtime.EventMailbox):
     """How others reach the files of this node. Keys are 32 bytes or 64 hex digits, else ValueError.
 
     What fails is answered with a `BlobError`, which says why. Relative paths count from the present working folder;
@@ -130,6 +123,7 @@ class Mailbox(runtime.Mailbox):
     `check_destination`; anything else is refused.
     """
 
+    events: ClassVar = (BlobProgress,)
     limits: ClassVar = {Produce: Limit(1024)}
 
     def put(self, path: str | os.PathLike[str], *, seen: FileId | None = None) -> Reply[BlobKey]:
@@ -164,11 +158,6 @@ class Mailbox(runtime.Mailbox):
     def has(self, key: bytes | str) -> Reply[bool]:
         """Whether the whole file is in this node's store. Fails with `StorageFailed`."""
         return self.ask(Has(BlobKey.parse(key)))
-
-    def subscribe(self, subscriber: runtime.Mailbox) -> Feedback:
-        """Tell `subscriber` each `BlobProgress`. Raises `UnhandledMessage` if its engine has no handler for it."""
-        subscriber.require(BlobProgress)
-        return self.tell(Subscribe(subscriber))
 
     def produce(self, key: bytes) -> Reply[bytes | None]:
         """For the resolver: a block, None if it is not here or `serve_rate` leaves no room for it."""

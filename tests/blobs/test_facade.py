@@ -36,7 +36,7 @@ class OnePeer(runtime.Engine[resolver.Mailbox]):
         self.handlers = {
             resolver.FetchAll: self.on_fetch_all,
             resolver.Cancel: lambda _message: None,
-            resolver.Subscribe: lambda _message: None,
+            runtime.Subscribe: lambda _message: None,
         }
         self.consumer, self.source = consumer, source
 

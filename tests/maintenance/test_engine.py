@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rookery.actors import connections, maintenance, tracker
-from rookery.runtime import EngineGone
+from rookery.runtime import EngineGone, Subscribe
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Role
 from rookery.transport.identity import PeerId
@@ -47,9 +47,9 @@ def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any)
 
 def test_maintenance_at_start_subscribes_to_its_triggers(simulation: Any) -> None:
     around = Neighbours(simulation, ONE)
-    [to_counts] = around.conns.received(connections.Subscribe)
+    [to_counts] = around.conns.received(Subscribe)
     assert connections.Counts in to_counts.kinds
-    [to_dialable] = around.peers.received(tracker.Subscribe)
+    [to_dialable] = around.peers.received(Subscribe)
     assert to_dialable.kinds == (tracker.DialableChanged,)
 
 
@@ -375,7 +375,7 @@ def test_activation_repeated_changes_nothing(simulation: Any) -> None:
 def test_policy_all_dials_primary_peers_and_nobody_else(simulation: Any) -> None:
     around = Neighbours(simulation, ALL)
     bob, carol = around.dialable = simulation.peers("bob", "carol")
-    [subscription] = around.peers.received(tracker.Subscribe)
+    [subscription] = around.peers.received(Subscribe)
     assert subscription.kinds == (tracker.DialableChanged, tracker.PeerSetUpdate)
     listed = tracker.PeerSet.of([carol], [])
     around.upkeep.tell(tracker.PeerSetUpdate(1, listed, listed))

@@ -27,8 +27,8 @@ from .worlds import CONFIG, Member, World
 
 
 def test_engine_at_start_takes_packets_and_hears_of_blocks_and_sends_nothing(world: World) -> None:
-    (subscribe,) = world.peers.received(tracker.Subscribe)
-    assert subscribe.mailbox == world.members
+    (subscribe,) = world.peers.received(runtime.Subscribe)
+    assert subscribe.subscriber == world.members
     assert set(subscribe.kinds) == {
         tracker.PeerBlocked,
         tracker.PeerUnblocked,

@@ -237,7 +237,7 @@ def test_subscriber_whose_engine_is_gone_is_dropped(world: World) -> None:
 
 
 def test_subscribing_to_what_is_no_event_raises_at_the_caller(world: World) -> None:
-    with pytest.raises(ValueError, match=r"Join is no event of the membership; allowed are MemberUp"):
+    with pytest.raises(ValueError, match=r"membership has no event Join; it has MemberUp"):
         world.members.subscribe(world.listener, membership.Join)
 
 

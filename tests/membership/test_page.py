@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rookery import runtime
-from rookery.actors.membership.mailbox import EVENTS
+from rookery.actors.membership import Mailbox
 from rookery.actors.membership.tags import encode_tags
 from rookery.node.testing import SimulatedNodes
 
@@ -17,7 +17,7 @@ SECTION = PAGE[PAGE.index("## 8. In a node") :]
 
 def test_page_names_every_event_of_the_engine() -> None:
     rows = re.findall(r"^\| ([A-Z]\w+(?:, [A-Z]\w+)*) \|", SECTION, re.MULTILINE)
-    assert [name for row in rows for name in row.split(", ")] == [event.__name__ for event in EVENTS]
+    assert [name for row in rows for name in row.split(", ")] == [event.__name__ for event in Mailbox.events]
 
 
 def test_program_of_the_page_runs(simulation: Any) -> None:

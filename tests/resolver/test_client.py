@@ -26,7 +26,7 @@ def test_resolver_when_it_starts_takes_its_channel_and_hears_of_peer_sets(rig: A
     held = rig.net.hold(transport.Register)
     rig.start(request_rate=5, request_burst=6, inbound_rate=70, inbound_burst=80)
     assert held.waiting == [transport.Register(16, rig.data, transport.Quota(70, 80))]
-    assert rig.tracker.received() == [tracker.Subscribe(rig.data, (tracker.PeerSetUpdate,))]
+    assert rig.tracker.received() == [runtime.Subscribe(rig.data, (tracker.PeerSetUpdate,))]
 
 
 def test_resolver_whose_channel_is_taken_stops_the_node(rig: Any) -> None:

@@ -162,7 +162,7 @@ def test_get_with_a_timeout_that_is_not_positive_is_refused(box: resolver.Mailbo
 
 
 def test_subscription_to_what_is_no_event_is_refused(box: resolver.Mailbox) -> None:
-    with pytest.raises(ValueError, match="Fetch is no event of a resolver; allowed are InvalidData"):
+    with pytest.raises(ValueError, match="resolver has no event Fetch; it has InvalidData"):
         box.subscribe(box, resolver.Fetch)
 
 

@@ -107,13 +107,13 @@ def test_tracker_tells_a_subscriber_only_the_kinds_it_asked_for(world: World) ->
 
 def test_subscribe_without_a_handler_is_refused_at_the_caller(simulation: Any, world: World) -> None:
     listener = simulation.start(Listener)
-    world.peers.subscribe(listener)
+    world.peers.subscribe(listener, tracker.PeerSetUpdate)
     with pytest.raises(UnhandledMessage, match="DialableChanged"):
         world.peers.subscribe(listener, tracker.DialableChanged)
 
 
 def test_subscribe_to_what_is_no_event_is_refused(world: World) -> None:
-    with pytest.raises(ValueError, match="allowed are PeerSetUpdate"):
+    with pytest.raises(ValueError, match="tracker has no event Track; it has PeerSetUpdate"):
         world.peers.subscribe(world.listener, tracker.Track)
 
 

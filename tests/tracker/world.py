@@ -55,7 +55,7 @@ class World:
         self.closed.append((message.peer, message.reason))
 
     def hear(self, *kinds: type[runtime.Message]) -> list[runtime.Message]:
-        self.peers.subscribe(self.listener, *kinds)
+        self.peers.subscribe(self.listener, *(kinds or (tracker.PeerSetUpdate,)))
         self.simulation.settle()
         heard: list[runtime.Message] = self.listener.received()
         return heard
