@@ -13,7 +13,7 @@ from rookery.actors.resolver.effects import Deliver, Outcome
 from rookery.actors.resolver.fetcher import Fetcher
 from rookery.actors.resolver.gets import UNTAGGED, Tag
 from rookery.actors.resolver.inflight import Inflight
-from rookery.actors.resolver.prune import Prune
+from rookery.actors.resolver.prune import pruning
 from rookery.transport import Identity, PeerId
 
 EVENTS = 20_000
@@ -63,11 +63,11 @@ class Crowd:
         def keeps(key: bytes, _subscriber: object) -> bool:
             return key[-1] % 2 == 0
 
-        prune = Prune(self.core, keeps, perform=_ignore, failed=_ignore)
+        slices = pruning(self.core, keeps, perform=_ignore, failed=_ignore)
         worst, more = 0.0, True
         while more:
             started = time.thread_time()
-            more = prune()
+            more = next(slices, None) is not None
             worst = max(worst, time.thread_time() - started)
         return worst
 

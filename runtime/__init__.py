@@ -36,6 +36,7 @@ from .metrics import Counter, Gauge, Registry, Sample
 from .network import Link, Network
 from .reply import Reply, Waits
 from .simulation import SimulatedNode, Simulation
+from .slices import Slices
 from .threads import ThreadRuntime
 from .timers import Timer
 from .waiter import Waiter
@@ -73,6 +74,7 @@ __all__ = [
     "SimulatedNode",
     "Simulation",
     "SimulationStuck",
+    "Slices",
     "StopTimeout",
     "Subscribe",
     "Subscribers",

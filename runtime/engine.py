@@ -33,7 +33,7 @@ from .errors import ReplyTimeout
 from .inbox import Ask
 from .log import Log
 from .mailbox import Mailbox
-from .message import Message
+from .message import Lane, Message
 from .reply import Reply
 from .timers import Timer
 from .waiter import Waiter
@@ -151,14 +151,15 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         """
         return self.runtime.work(function, *args, cost=cost, serial=serial)
 
-    def next_slice(self, step: Callable[[], object]) -> None:
-        """Run `step` on this engine once others had their turn, yet before any further control or data message.
+    def next_slice(self, step: Callable[[], object], *, lane: Lane = Lane.URGENT) -> None:
+        """Run `step` on this engine once other engines had their turn: for work that takes longer than a handler may.
 
-        For work that takes longer than a handler may: done in slices it is, to everybody, as if it were one message.
-        Only stops, replies and timers come in between.
+        By default it comes before any further control or data message: done in slices the work is, to everybody, as if
+        it were one message, and only stops, replies and timers come in between. lane: behind what waits there instead.
+        `Slices` does whole jobs so.
         """
         inbox = self.mailbox.inbox
-        inbox.urgent(Resolved(lambda _none: step(), Reply.of(None)))
+        inbox.add(lane, Resolved(lambda _none: step(), Reply.of(None)))
         inbox.turn = 0
 
     def watch(self, mailbox: Mailbox) -> None:

@@ -145,10 +145,14 @@ class Inbox:
         """Queue ahead of control and data: replies and timers."""
         self._append(self.urgent_lane, item)
 
+    def add(self, lane: Lane, item: object) -> None:
+        """Queue what is the runtime's own behind all that waits in this lane."""
+        lanes = {Lane.URGENT: self.urgent_lane, Lane.CONTROL: self.control_lane, Lane.DATA: self.data_lane}
+        self._append(lanes[lane], item)
+
     def mark(self, lane: Lane, passed: Callable[[], object]) -> None:
         """Run `passed` on the engine once all that waits in this lane now has been handled, or when it is gone."""
-        lanes = {Lane.URGENT: self.urgent_lane, Lane.CONTROL: self.control_lane, Lane.DATA: self.data_lane}
-        self._append(lanes[lane], Mark(passed))
+        self.add(lane, Mark(passed))
 
     def stop(self) -> None:
         """The engine stops after the message it is handling, whatever waits."""

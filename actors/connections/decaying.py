@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ... import runtime
-from ...runtime import Message, Timer
+from ...runtime import Lane, Message, Timer
 from .config import Config
 from .decayer import Decayer
 from .mailbox import Mailbox
@@ -19,11 +19,6 @@ SWEPT_PER_SLICE = 500
 @dataclass(frozen=True, slots=True)
 class DecayTick(Message):
     """To itself: a tick of the resolution."""
-
-
-@dataclass(frozen=True, slots=True)
-class SweepMore(Message):
-    """To itself: the next slice of a sweep."""
 
 
 class Decaying:
@@ -88,19 +83,18 @@ class Decaying:
         self._sweep()
         self._follow_ticks()
 
-    def more(self) -> None:
-        """The next slice."""
-        self._sweeping = False
-        self._sweep()
-
     # Parts -----------------------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         """A slice, unless one is on its way."""
         if not self._sweeping and self._decayer.sweep(SWEPT_PER_SLICE):
             self._sweeping = True
-            self._engine.mailbox.tell(SweepMore())
+            self._engine.next_slice(self._sweep_on, lane=Lane.CONTROL)
         self._tell_failures()
+
+    def _sweep_on(self) -> None:
+        self._sweeping = False
+        self._sweep()
 
     def _follow_ticks(self) -> None:
         """One timer, while there is a tag."""

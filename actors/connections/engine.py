@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
+from ...runtime import Lane, Message, Reply, Slices, Subscribe, Subscribers, Timer
 from ...transport import mailbox as transport
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
 from ..tracker import mailbox as tracker
 from .config import Config
-from .decaying import Decaying, DecayTick, SweepMore
+from .decaying import Decaying, DecayTick
 from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker
 from .listeners import Listeners, Told
-from .listing import Listing
+from .listing import listing
 from .mailbox import Connected, Counts, Disconnected, Mailbox, PeerConnected, PeerDisconnected
 from .memory import LookAtMemory, Watchdog, resident
 from .messages import (
@@ -52,22 +52,18 @@ from .metrics import Metrics
 from .selection import Mode
 from .table import State, Table
 from .trim import Aim, Trigger
-from .trimming import SETTLED_PER_SLICE, CloseTimeout, TrimMore, Trims
+from .trimming import SETTLED_PER_SLICE, CloseTimeout, Trims
 
 BY_CONFIG = "config"
 """The name under which the configuration protects peers."""
 
 
+LISTED_PER_SLICE = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Look(Message):
     """To itself: time to see whether there are too many connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListMore(Message):
-    """To itself: the next slice of a listing."""
-
-    listing: Listing
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -103,6 +99,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._looking: Timer | None = None
         self._told = Counts(open=0, closing=0)
         self._subscribers = Subscribers()
+        self._listings = Slices(self, LISTED_PER_SLICE, lane=Lane.CONTROL)
         self._decaying = Decaying(self, config, self._table, self._metrics)
         self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
         self._listeners = Listeners(self, self._metrics, max_backlog=config.max_listener_backlog)
@@ -144,11 +141,8 @@ class Engine(runtime.Engine[Mailbox]):
             GetConnections: self.on_get_connections,
             # from itself
             Look: self.on_look,
-            TrimMore: lambda _message: self._trims.more(),
             CloseTimeout: lambda _message: self._trims.time_out(),
-            ListMore: self.on_list_more,
             DecayTick: lambda _message: self._decaying.tick(),
-            SweepMore: lambda _message: self._decaying.more(),
             Told: self._listeners.told,
             LookAtMemory: lambda _message: self._watchdog.look(),
         }
@@ -269,10 +263,10 @@ class Engine(runtime.Engine[Mailbox]):
         mode = Mode(emergency=True, protected=message.include_protected)
         return self._trims.request(Aim(target, Trigger.FORCED, mode=mode))
 
-    def on_look(self, _message: Look) -> None:
+    def on_look(self, message: Look) -> None:
         """The background trim; and what ages, ages."""
         if self._table.settle(self.now(), SETTLED_PER_SLICE):
-            self.mailbox.tell(Look())
+            self.next_slice(lambda: self.on_look(message), lane=Lane.CONTROL)
             return
         if self._looking is None:
             return
@@ -320,14 +314,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[Connection, ...]]:
         """In slices."""
-        listing = Listing(self._table, self._decaying.tags_of)
-        self.on_list_more(ListMore(listing))
-        return listing.reply
-
-    def on_list_more(self, message: ListMore) -> None:
-        """A slice."""
-        if message.listing.slice(self.now()):
-            self.mailbox.tell(message)
+        return self._listings.run(listing(self._table, self._decaying.tags_of, self.now), lambda rows: rows)
 
     # Parts of the handlers -------------------------------------------------------------------------------------------
 

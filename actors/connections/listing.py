@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Generator
 
-from ...runtime import Reply
+from ...transport.mailbox import Link
 from .messages import Connection
 from .table import Peer, Table
 
-LISTED_PER_SLICE = 500
 
+def listing(
+    table: Table, tags_of: Callable[[Peer], dict[str, int]], now: Callable[[], float]
+) -> Generator[int, None, tuple[Connection, ...]]:
+    """The connections that are in the table now, oldest first; yields after each one.
 
-class Listing:
-    """The open connections, oldest first, each as it is when its slice comes."""
-
-    def __init__(self, table: Table, tags_of: Callable[[Peer], dict[str, int]]) -> None:
-        """Those that are in the table now; who is gone when its slice comes is left out."""
-        self.reply: Reply[tuple[Connection, ...]] = Reply()
-        self._table = table
-        self._tags_of = tags_of
-        self._left = iter(table.link_ids())
-        self._rows: list[Connection] = []
-
-    def slice(self, now: float) -> bool:
-        """List some more; False once the reply is given."""
-        ids = list(islice(self._left, LISTED_PER_SLICE))
-        for id in ids:
-            row = self._row(id, now)
-            if row is not None:
-                self._rows.append(row)
-        if len(ids) == LISTED_PER_SLICE:
-            return True
-        self.reply.set(tuple(self._rows))
-        return False
-
-    def _row(self, link_id: int, now: float) -> Connection | None:
-        table = self._table
+    Each is listed as it is when its turn comes; who is gone by then is left out.
+    """
+    rows: list[Connection] = []
+    for link_id in table.link_ids():
         found = table.find(link_id)
-        if found is None:
-            return None
-        peer, link = found
-        tags = self._tags_of(peer)
-        return Connection(
-            link=link,
-            value=peer.value,
-            tags=tags,
-            protections=tuple(sorted(table.protections.get(peer.id, ()))),
-            busy=table.busy.get(peer.id, 0),
-            in_grace=table.in_grace(peer, now),
-            age=now - link.opened_at,
-        )
+        if found is not None:
+            rows.append(_row(table, *found, tags_of, now()))
+        yield 1
+    return tuple(rows)
+
+
+def _row(table: Table, peer: Peer, link: Link, tags_of: Callable[[Peer], dict[str, int]], now: float) -> Connection:
+    tags = tags_of(peer)  # the value of a peer is brought up to date by it
+    return Connection(
+        link=link,
+        value=peer.value,
+        tags=tags,
+        protections=tuple(sorted(table.protections.get(peer.id, ()))),
+        busy=table.busy.get(peer.id, 0),
+        in_grace=table.in_grace(peer, now),
+        age=now - link.opened_at,
+    )

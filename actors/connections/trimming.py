@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ... import runtime
-from ...runtime import Message, Reply, Timer
+from ...runtime import Lane, Message, Reply, Timer
 from ...transport import mailbox as transport
 from ...transport.reasons import Reason
 from .config import Config
@@ -18,11 +18,6 @@ from .table import Table
 from .trim import GATHERED_PER_SLICE, Aim, RunningTrim, Trigger, report
 
 SETTLED_PER_SLICE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class TrimMore(Message):
-    """To itself: the next slice of the trim under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +67,6 @@ class Trims:
             self._running.closed(link_id)
             self._look()
 
-    def more(self) -> None:
-        """The next slice."""
-        trim, now = self._running, self._engine.now()
-        if trim is None:
-            return
-        if self._table.settle(now, SETTLED_PER_SLICE):
-            self._engine.mailbox.tell(TrimMore())
-            return
-        victims = trim.slice(self._table)
-        if victims:
-            self._changed()
-            for link in victims:
-                self._transport.close_link(link.id, Reason.TRIMMED)
-            self._metrics.trimmed.inc(trim.aim.trigger, by=len(victims))
-        if trim.is_choosing:
-            self._engine.mailbox.tell(TrimMore())
-        elif trim.waiting and self._timer is None:
-            self._timer = self._engine.after(self._config.close_timeout, CloseTimeout())
-        self._look()
-
     def time_out(self) -> None:
         """Report without the connections that did not close."""
         if self._running is not None:
@@ -118,9 +93,29 @@ class Trims:
         self._engine.log.info("trimming connections", trigger=aim.trigger, target=aim.target, open=self._table.open)
         self._running = RunningTrim(aim, Selection(self._table, aim.mode), now, [reply])
         if len(self._table.peers) > GATHERED_PER_SLICE:
-            self._engine.mailbox.tell(TrimMore())  # the snapshot was a slice by itself
+            self._engine.next_slice(self._go_on, lane=Lane.CONTROL)  # the snapshot was a slice by itself
         else:
-            self.more()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """A slice."""
+        trim, now = self._running, self._engine.now()
+        if trim is None:
+            return
+        if self._table.settle(now, SETTLED_PER_SLICE):
+            self._engine.next_slice(self._go_on, lane=Lane.CONTROL)
+            return
+        victims = trim.slice(self._table)
+        if victims:
+            self._changed()
+            for link in victims:
+                self._transport.close_link(link.id, Reason.TRIMMED)
+            self._metrics.trimmed.inc(trim.aim.trigger, by=len(victims))
+        if trim.is_choosing:
+            self._engine.next_slice(self._go_on, lane=Lane.CONTROL)
+        elif trim.waiting and self._timer is None:
+            self._timer = self._engine.after(self._config.close_timeout, CloseTimeout())
+        self._look()
 
     def _look(self) -> None:
         if self._running is not None and self._running.is_over:

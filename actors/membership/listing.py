@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from ... import runtime
-from ...runtime import Reply
+from ...runtime import Reply, Slices
 from ...transport.identity import PeerId
 from ...transport.record import PeerRecord
 from .mailbox import MemberInfo, Members
@@ -26,6 +25,7 @@ class Listing:
     def __init__(self, engine: runtime.Engine[Any], swim: Swim, records: Records, view: View) -> None:
         """Where what is known of members stands."""
         self._engine = engine
+        self._slices = Slices(engine, _SLICE)
         self._swim = swim
         self._records = records
         self._view = view
@@ -47,24 +47,14 @@ class Listing:
         return self._collect(make)
 
     def _collect(self, make: Callable[[list[MemberInfo]], T]) -> Reply[T]:
-        reply: Reply[T] = Reply()
-        infos, found = iter(self._infos()), list[MemberInfo]()
+        return self._slices.run(self._infos(), make)
 
-        def collect() -> None:
-            piece = list(islice(infos, _SLICE))
-            found.extend(piece)
-            if len(piece) < _SLICE:
-                reply.set(make(found))
-            else:
-                self._engine.next_slice(collect)
-
-        collect()
-        return reply
-
-    def _infos(self) -> Iterable[MemberInfo]:
-        records, view = self._records, self._view
+    def _infos(self) -> Generator[int, None, list[MemberInfo]]:
+        records, view, found = self._records, self._view, list[MemberInfo]()
         for member in self._swim.iter_membership_state():
             peer = PeerId(member.id.key)
             record, since = records.get(peer), view.since(peer)
             if record is not None and since is not None and (not member.is_active or view.is_visible(peer)):
-                yield MemberInfo(peer, member.state, member.incarnation, record, since, view.rtt(peer))
+                found.append(MemberInfo(peer, member.state, member.incarnation, record, since, view.rtt(peer)))
+            yield 1
+        return found

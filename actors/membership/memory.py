@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ... import runtime
-from ...runtime import Message, Reply
+from ...runtime import Message, Reply, Slices
 from ...transport.record import PeerRecord
 from .config import Config
 from .metrics import Metrics
@@ -45,6 +45,7 @@ class Memory:
     ) -> None:
         """members: as they are, or None before this node takes part."""
         self._engine = engine
+        self._slices = Slices(engine, _SLICE)
         self._config = config
         self._path = path if config.snapshot else None
         self._metrics = metrics
@@ -68,7 +69,6 @@ class Memory:
 
     def restore(self, known: Snapshot, participant: Participant) -> Reply[None]:
         """Some of them are seeds from now on; all are members again, if they were so a short time ago."""
-        done: Reply[None] = Reply()
         engine, members = self._engine, known.members
         age = engine.wall() - known.at
         active = [each.record for each in members if each.state.is_active]
@@ -76,19 +76,15 @@ class Memory:
         engine.log.info("members remembered", active=len(active), seconds=round(age, 1))
         participant.discovered(engine.rng.sample(likely, min(len(likely), MAX_FOUND // 2)))
         if age > self._config.snapshot_age:
-            done.set(None)
-            return done
+            return Reply.of(None)
 
-        def restore(begin: int) -> None:
-            participant.restore(members[begin : begin + _SLICE])
-            if begin + _SLICE < len(members):
-                engine.next_slice(lambda: restore(begin + _SLICE))
-            else:
-                participant.greet()
-                done.set(None)
+        def restore() -> Generator[int, None, None]:
+            for begin in range(0, len(members), _SLICE):
+                some = members[begin : begin + _SLICE]
+                participant.restore(some)
+                yield len(some)
 
-        restore(0)
-        return done
+        return self._slices.run(restore(), lambda _none: participant.greet())
 
     def changed(self) -> None:
         """The members are others now."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 from ... import runtime
-from ...runtime import Lane, Message, Reply, Subscribe, Subscribers
+from ...runtime import Lane, Reply, Slices, Subscribe, Subscribers
 from ...transport.channel import Channel
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
@@ -21,7 +18,7 @@ from ..maintenance.mailbox import Mailbox as Maintenance
 from ..tracker.mailbox import Mailbox as Tracker
 from ..tracker.mailbox import PeerSetUpdate
 from .application import Consumer, Producer
-from .client import Client, GiveUp, SendMore, Tick
+from .client import Client, Effects, GiveUp, SendMore, Tick
 from .config import Config
 from .errors import BadKey
 from .hints import HintAgain
@@ -39,22 +36,12 @@ from .mailbox import (
     Retain,
 )
 from .metrics import Metrics
-from .prune import Prune
+from .prune import KEYS_PER_SLICE, pruning
 from .server import Serve, Server
 from .wire import Missing, Request, Response, decode
 
 REGISTER_TIMEOUT = 30.0
 """Seconds for transport to take the channel; without one a resolver is of no use, so it fails."""
-
-Command = Callable[[], object]
-"""Does what was asked for, or a slice of it; true if there is more to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Continue(Message):
-    """To itself: commands wait, or a slice of one."""
-
-    lane: ClassVar[Lane] = Lane.DATA
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -95,7 +82,6 @@ class Engine(runtime.Engine[Mailbox]):
             # from itself
             Tick: self.on_tick,
             SendMore: self.on_send_more,
-            Continue: self.on_continue,
             GiveUp: self.on_give_up,
             HintAgain: self.on_hint_again,
         }
@@ -105,7 +91,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.channel = channel
         self.metrics = Metrics(self.runtime.registry, self.name)
         self.links: dict[int, PeerId] = {}
-        self.commands: deque[Command] = deque()
+        self.commands = Slices(self, KEYS_PER_SLICE, lane=Lane.DATA)
         self.client = Client(
             self,
             config,
@@ -162,11 +148,11 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_clear(self, _message: Clear) -> None:
         """Stop everything."""
-        self.in_turn(self.prune(None))
+        self.prune(None)
 
     def on_retain(self, message: Retain) -> None:
         """Keep what the predicate says."""
-        self.in_turn(self.prune(message.predicate))
+        self.prune(message.predicate)
 
     def on_get(self, message: Get) -> Reply[bytes]:
         """Want a key, and answer its value."""
@@ -176,23 +162,14 @@ class Engine(runtime.Engine[Mailbox]):
         self.in_turn(partial(self.client.get, message.data_key, message.timeout, reply))
         return reply
 
-    def on_continue(self, _message: Continue) -> None:
-        """Go on with the commands."""
-        self.next_command()
-
-    def in_turn(self, command: Command) -> None:
+    def in_turn(self, command: Callable[[], object]) -> None:
         """Run it now, or when all before it are done."""
-        self.commands.append(command)
-        if len(self.commands) == 1:
-            self.next_command()
 
-    def next_command(self) -> None:
-        """Run a command, or a slice of it; others wait for `Continue`."""
-        if not self.commands[0]():
-            self.commands.popleft()
-        if self.commands:
-            self.mailbox.tell(Continue())
-        self.client.settle()
+        def run() -> None:
+            command()
+            self.client.settle()
+
+        self.commands.call(run)
 
     def fetch(self, fetches: tuple[Fetch, ...]) -> None:
         """A command: want these."""
@@ -203,9 +180,15 @@ class Engine(runtime.Engine[Mailbox]):
                 error = BadKey(len(fetch.data_key), self.config.key_length)
                 self.application_failed("key", fetch.data_key, error)
 
-    def prune(self, predicate: Predicate | None) -> Command:
-        """A command: go through all keys."""
-        return Prune(self.client.inflight, predicate, perform=self.client.perform, failed=self.application_failed)
+    def prune(self, predicate: Predicate | None) -> None:
+        """Go through all keys, in turn."""
+
+        def perform(effects: Effects) -> None:
+            self.client.perform(effects)
+            self.client.settle()
+
+        job = pruning(self.client.inflight, predicate, perform=perform, failed=self.application_failed)
+        self.commands.run(job, lambda _none: None)
 
     # From transport and tracker --------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from itertools import islice
 from typing import Any
 
@@ -17,46 +17,41 @@ from .inflight import Inflight
 from .judge import Failed
 from .mailbox import Predicate
 
-SLICE = 256
+KEYS_PER_SLICE = 256
 """Keys that are looked at in one turn."""
 
 
-class Prune:
-    """Call it for each slice; it says whether there is another."""
+def pruning(
+    inflight: Inflight[PeerId, Tag],
+    predicate: Predicate | None,
+    *,
+    perform: Callable[[Iterable[Effect[PeerId, Tag]]], Any],
+    failed: Failed,
+) -> Generator[int, None, None]:
+    """Drop whom the predicate does not keep; yields after each slice how many keys it has looked at.
 
-    def __init__(
-        self,
-        inflight: Inflight[PeerId, Tag],
-        predicate: Predicate | None,
-        *,
-        perform: Callable[[Iterable[Effect[PeerId, Tag]]], Any],
-        failed: Failed,
-    ) -> None:
-        """predicate: None drops everybody, each `get` too."""
-        self._inflight = inflight
-        self._predicate = predicate
-        self._perform = perform
-        self._failed = failed
-        self._keys: Iterator[bytes] | None = None
-        self._is_over = False
+    predicate: None drops everybody, each `get` too.
+    """
+    is_over = False
 
-    def __call__(self) -> bool:
-        """Look at the next slice."""
-        if self._keys is None:
-            self._keys = iter(self._inflight)
-        chunk = tuple(islice(self._keys, SLICE))
-        self._perform(self._inflight.retain(self._keeps, chunk))
-        return not self._is_over and len(chunk) == SLICE
-
-    def _keeps(self, key: bytes, tag: Tag) -> bool:
+    def keeps(key: bytes, tag: Tag) -> bool:
+        nonlocal is_over
         number, subscriber = tag
-        if self._predicate is None:
+        if predicate is None:
             return False
-        if self._is_over or number != APPLICATION:
+        if is_over or number != APPLICATION:
             return True
         try:
-            return bool(self._predicate(key, subscriber))
+            return bool(predicate(key, subscriber))
         except Exception as error:
-            self._is_over = True
-            self._failed("predicate", key, error)
+            is_over = True
+            failed("predicate", key, error)
             return True
+
+    keys = iter(inflight)
+    while not is_over:
+        some = tuple(islice(keys, KEYS_PER_SLICE))
+        perform(inflight.retain(keeps, some))
+        if len(some) < KEYS_PER_SLICE:
+            return
+        yield len(some)

@@ -21,8 +21,8 @@ transport opens no connection. The peer that holds a ticket is being connected t
 
 Who decides what: `directory` (tickets and sets), `table` (predicates), `record` (one peer), `pace` (waiting),
 `dialqueue` (order), `hints` and `book` (what is believed, and bounds), `blocks` and `targets`, `register` (IPs), `told`
-and `gates` (what transport may refuse and say by itself), `sets` (the window). `effects` has it done, `slicing` in
-little pieces. `engine` only moves messages.
+and `gates` (what transport may refuse and say by itself), `sets` (the window), `steps` (what is done in slices).
+`effects` has it done. `engine` only moves messages.
 
 What is on disk: `journal` notes what changed, `keeper` writes it, `reader` reads it at the start, `storage` is the seam
 (`sqlite` the file, `schema` its tables, `rows` its peers), `restoring` ties the clocks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ... import runtime
-from ...runtime import Reply, Subscribe, Subscribers
+from ...runtime import Reply, Slices, Subscribe, Subscribers
 from ...transport import gatekeeper
 from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
@@ -60,12 +60,12 @@ from .metrics import Metrics
 from .reader import ReadOn
 from .record import Hold
 from .sets import PeerSet, TrackedPeers
-from .slicing import Slices
 from .steps import Steps
 from .storage import Storage
 from .targets import Target
 
 T = TypeVar("T")
+PEERS_PER_SLICE = 128  # of about 10 us each
 _NOT_NOW = frozenset({Reason.COOLDOWN})  # refusals after which another peer would do
 
 
@@ -119,7 +119,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._metrics = Metrics(self.runtime.registry)
         self.runtime.registry.collect(lambda: self._metrics.show(self._directory, gaters))
         self._subscribers = Subscribers()
-        self._slices = Slices(self)
+        self._slices = Slices(self, PEERS_PER_SLICE)
         tell, table = self._subscribers.tell, self._table
         self._keeper = Keeper(self, config, table, storage, self._slices, tell=tell, restored=self._restored)
         self._dials: dict[PeerId, Reply[DialResult]] = {}

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import TypeVar
 
 from ... import runtime
-from ...runtime import Message, Reply
+from ...runtime import Message, Reply, Slices
 from ...transport.identity import PeerId
 from .config import Config
 from .entries import Batch
@@ -29,7 +29,6 @@ from .mailbox import BookFailed, BookRecovered, Mailbox
 from .metrics import BookMetrics
 from .reader import Reader
 from .restoring import Clock, block_entry, peer_entry
-from .slicing import Slices
 from .storage import Storage, StorageError
 from .table import Table
 from .targets import parse_target

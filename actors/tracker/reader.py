@@ -12,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...runtime import Message
+from ...runtime import Message, Slices
 from ...transport.identity import PeerId
 from .entries import BlockEntry, Head, PeerEntry, Read
 from .errors import CannotBlock
 from .restoring import block_until, restore
-from .slicing import Slices
 from .steps import Steps
 from .storage import Storage, StorageError
 from .targets import parse_target

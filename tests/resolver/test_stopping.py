@@ -7,7 +7,7 @@ import pytest
 from rookery import runtime
 from rookery.actors import resolver
 from rookery.actors.resolver import Outcome, wire
-from rookery.actors.resolver.prune import SLICE
+from rookery.actors.resolver.prune import KEYS_PER_SLICE as SLICE
 from rookery.runtime import Reply
 from rookery.transport import mailbox as transport
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from rookery import runtime
 from rookery.actors import tracker
-from rookery.actors.tracker import slicing
 from rookery.actors.tracker.sets import PeerSet, Window
-from rookery.actors.tracker.slicing import Slices
-from rookery.actors.tracker.steps import Steps, run
-from rookery.runtime import Declined, EngineGone
+from rookery.actors.tracker.steps import run
+from rookery.runtime import EngineGone
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Admitted, Claim, Direction, Refused, Role
@@ -26,91 +24,6 @@ from tests.tracker.kit import A, B, directory
 
 MANY = {PeerId(number.to_bytes(2, "big") * 16): A for number in range(1000)}
 FIRST, *_, LAST = MANY
-
-
-class FakeEngine:
-    """Keeps the next slice for the test to run."""
-
-    def __init__(self) -> None:
-        self.next: list[Callable[[], object]] = []
-
-    def next_slice(self, step: Callable[[], object]) -> None:
-        self.next.append(step)
-
-
-@pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
-
-
-def slices_of(engine: FakeEngine) -> Slices:
-    return Slices(engine)  # type: ignore[arg-type]
-
-
-def counting(many: int, journal: list[object], name: str = "") -> Steps[str]:
-    for number in range(many):
-        journal.append(f"{name}{number}")
-        yield 1
-    return f"{name} done"
-
-
-# Slices by themselves ------------------------------------------------------------------------------------------------
-
-
-def test_slices_take_few_steps_at_once_and_answer_at_the_end(engine: FakeEngine) -> None:
-    journal: list[object] = []
-    reply = slices_of(engine).run(counting(300, journal), lambda result: result.upper())
-    rounds = [len(journal)]
-    while engine.next:
-        engine.next.pop()()
-        rounds.append(len(journal))
-    assert rounds == [128, 256, 300]
-    assert reply.result() == " DONE"
-
-
-def test_slices_that_fit_one_are_done_at_once(engine: FakeEngine) -> None:
-    reply = slices_of(engine).run(counting(5, []), len)
-    assert reply.result() == 5
-    assert engine.next == []
-
-
-def test_slices_run_the_next_job_only_when_the_one_before_is_done(engine: FakeEngine) -> None:
-    journal: list[object] = []
-    slices = slices_of(engine)
-    slices.run(counting(200, journal, "a"), journal.append)
-    slices.run(counting(1, journal, "b"), journal.append)
-    assert "b0" not in journal
-    while engine.next:
-        engine.next.pop()()
-    assert journal[-3:] == ["a done", "b0", "b done"]
-
-
-def test_slices_count_what_a_step_says_it_costs(engine: FakeEngine) -> None:
-    def heavy() -> Steps[None]:
-        for _ in range(4):
-            yield slicing.PEERS_PER_SLICE
-
-    slices_of(engine).run(heavy(), lambda _none: None)
-    rounds = 1
-    while engine.next:
-        engine.next.pop()()
-        rounds += 1
-    assert rounds == 5
-
-
-def test_slices_tell_the_asker_what_a_step_declines_and_go_on_with_the_next_job(engine: FakeEngine) -> None:
-    def declines() -> Steps[None]:
-        yield 1
-        raise Declined("not that")
-
-    slices = slices_of(engine)
-    refused = slices.run(declines(), lambda _none: None)
-    with pytest.raises(Declined, match="not that"):
-        refused.get(timeout=0)
-    assert slices.run(counting(1, []), lambda result: result).result() == " done"
-
-
-# The tracker ---------------------------------------------------------------------------------------------------------
 
 
 class World:
