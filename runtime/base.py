@@ -14,10 +14,9 @@ from typing import Any, ClassVar, TypeVar, overload
 from .arguments import MESSAGE_SHOWN, shortened
 from .engine import Engine, run_in
 from .errors import Declined, EngineFailed, EngineGone
-from .fate import Terminated
 from .gauges import InboxMetrics
 from .log import Log
-from .mailbox import Mailbox, default_name
+from .mailbox import Mailbox, Terminated, default_name
 from .message import Message, Overflow
 from .metrics import Registry
 from .reply import Reply, Waits
@@ -126,7 +125,7 @@ class Runtime(abc.ABC):
 
         Raises UnhandledMessage if the watcher's engine has no handler for `Terminated`.
         """
-        mailbox.fate.watch(watcher)
+        mailbox.termination.watch(watcher)
 
     def on_dead_letter(self, hook: Callable[[Mailbox, Message], object]) -> None:
         """Call `hook(mailbox, message)` for each message to an engine of this runtime that is gone.
@@ -252,10 +251,10 @@ class Runtime(abc.ABC):
         self._discard_timers(engine)
         inbox.close(engine.failure)
         engine.dispatch.abandon(engine.failure)
-        engine.mailbox.fate.end(engine.failure)
+        engine.mailbox.termination.end(engine.failure)
 
     def _close_mailboxes(self) -> None:
         """The runtime is gone: also mailboxes that never had an engine answer `CLOSED`."""
         for mailbox in list(self._mailboxes.values()):
             mailbox.inbox.close()
-            mailbox.fate.end(None)
+            mailbox.termination.end(None)

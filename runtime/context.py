@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .engine import Engine
+
+class Running(Protocol):
+    """An engine, to those who only ask whether one runs here and which; as a text it names itself."""
+
+    @property
+    def name(self) -> str:
+        """Its name in its runtime."""
+
+    @property
+    def runtime(self) -> object:
+        """The runtime that it belongs to."""
 
 
 class _Context(threading.local):
-    engine: Engine[Any] | None = None
+    engine: Running | None = None
 
 
 running = _Context()
 
 
-def current() -> Engine[Any] | None:
+def current() -> Running | None:
     """The engine whose handler is running on this thread, or None outside engines."""
     return running.engine

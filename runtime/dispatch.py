@@ -6,18 +6,15 @@ timers, replies on their way back, marks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from .arguments import MESSAGE_SHOWN, shortened
 from .errors import Declined, EngineFailed, UnhandledMessage
-from .inbox import Ask, Mark, Rule, Slot
+from .inbox import Ask, Inbox, Mark, Rule, Slot
 from .message import Message
 from .reply import Reply
 from .timers import Timer
-
-if TYPE_CHECKING:
-    from .engine import Engine
 
 Handler = Callable[[Any], object]
 _UNHANDLED = object()
@@ -39,13 +36,22 @@ class Resolved:
 class Dispatch(dict[type, Handler]):
     """Handlers by exact type of item; what is not in the table is counted by the runtime."""
 
-    def __init__(self, engine: Engine[Any]) -> None:
-        """The table of one engine, made once its `handlers` are known."""
+    def __init__(
+        self,
+        inbox: Inbox,
+        handlers: Mapping[type[Message], Handler],
+        *,
+        unhandled: Callable[[object], object],
+        repeat: Callable[[Timer], object],
+    ) -> None:
+        """The table of one engine. unhandled: told of messages without a handler. repeat: sets a timer again."""
         super().__init__()
-        self._engine = engine
+        self._inbox = inbox
+        self._handlers = handlers
+        self._unhandled = unhandled
+        self._repeat = repeat
         self._owed: dict[Reply[Any], Message] = {}
-        inbox = engine.mailbox.inbox
-        for kind, handler in engine.handlers.items():
+        for kind, handler in handlers.items():
             rule = inbox.rule(kind)
             self[kind] = _accounted(rule, handler) if rule.accounted else handler
         self[Slot] = self._on_slot
@@ -61,7 +67,7 @@ class Dispatch(dict[type, Handler]):
 
     def abandon(self, cause: BaseException | None) -> None:
         """The engine is gone: who still waits for a later answer gets `EngineGone`."""
-        inbox = self._engine.mailbox.inbox
+        inbox = self._inbox
         inbox.cause = inbox.cause or cause
         for reply, message in list(self._owed.items()):
             reply.fail(inbox.gone(message))
@@ -83,15 +89,15 @@ class Dispatch(dict[type, Handler]):
     def _on_timer(self, timer: Timer) -> None:
         if not timer.live:
             return
-        engine, message = self._engine, timer.message
+        message = timer.message
         timer.live = timer.interval is not None
-        handler = engine.handlers.get(message.__class__)  # not from this table: a timer's message was never counted in
+        handler = self._handlers.get(message.__class__)  # not from this table: a timer's message was never counted in
         if handler is None:
-            engine.runtime.unhandled(engine, message)
+            self._unhandled(message)
         else:
             handler(message)
         if timer.live:
-            engine.runtime.add_timer(timer.next(engine.now()))
+            self._repeat(timer)
 
     def _on_ask(self, ask: Ask) -> None:
         message, reply = ask.message, ask.reply
@@ -102,12 +108,12 @@ class Dispatch(dict[type, Handler]):
             return
         except BaseException as error:
             handled, why = shortened(message, MESSAGE_SHOWN), shortened(error, MESSAGE_SHOWN)
-            failed = EngineFailed(f"{self._engine.name} failed while handling {handled}: {why}")
+            failed = EngineFailed(f"{self._inbox.name} failed while handling {handled}: {why}")
             failed.__cause__ = error
             reply.fail(failed)
             raise
         if answer is _UNHANDLED:
-            reply.fail(UnhandledMessage(f"{self._engine.name} has no handler for {type(message).__name__}"))
+            reply.fail(UnhandledMessage(f"{self._inbox.name} has no handler for {type(message).__name__}"))
         elif isinstance(answer, Reply):
             self._answer_later(answer, reply, message)
         else:
@@ -122,10 +128,10 @@ class Dispatch(dict[type, Handler]):
         answer.then(pass_on)
 
     def _on_unhandled(self, item: Any) -> object:
-        rule = self._engine.mailbox.inbox.rules.get(type(item))
+        rule = self._inbox.rules.get(type(item))
         if rule is not None and rule.accounted:
             rule.counted_out(item)
-        self._engine.runtime.unhandled(self._engine, item)
+        self._unhandled(item)
         return _UNHANDLED
 
 

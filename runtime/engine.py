@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, get_args, get_origin
+from functools import partial
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast, get_args, get_origin, overload
 
 import pykka
 
@@ -34,16 +35,50 @@ from .inbox import Ask
 from .log import Log
 from .mailbox import Mailbox
 from .message import Lane, Message
+from .metrics import Registry
 from .reply import Reply
 from .timers import Timer
 from .waiter import Waiter
 
-if TYPE_CHECKING:
-    from .base import Runtime
-
 M = TypeVar("M", bound=Mailbox)
 T = TypeVar("T")
 Handlers = Mapping[type[Message], Callable[[Any], object]]
+
+
+class Services(Protocol):
+    """What a runtime gives to its engines: every `Runtime` does."""
+
+    name: str
+    registry: Registry
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def wall(self) -> float:
+        """Unix seconds."""
+
+    def random(self, purpose: str) -> random.Random:
+        """A generator of its own for each purpose, from the runtime's seed."""
+
+    def add_timer(self, timer: Timer) -> None:
+        """Fire `timer` at its deadline, into its target's urgent lane."""
+
+    def call_after(self, seconds: float, function: Callable[[], object]) -> Timer:
+        """Call a short function in `seconds`, on the timers' thread."""
+
+    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
+        """Run a function off the engines' threads."""
+
+    def mailbox(self, kind: type[M], name: str | None = None) -> M:
+        """A mailbox for an engine that starts later."""
+
+    @overload
+    def start(self, mailbox: M, engine: type[Engine[M]], /, *args: Any, **kwargs: Any) -> M: ...
+    @overload
+    def start(self, mailbox: type[Engine[M]], /, *args: Any, **kwargs: Any) -> M: ...
+
+    def unhandled(self, engine: Engine[Any], item: object) -> None:
+        """An engine got a message it has no handler for."""
 
 
 class Engine(pykka.ThreadingActor, Generic[M]):
@@ -52,7 +87,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
     mailbox_type: ClassVar[type[Mailbox]] = Mailbox
     handlers: Handlers
 
-    runtime: Runtime
+    runtime: Services
     mailbox: M
     rng: random.Random
     log: Log
@@ -79,7 +114,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         raise TypeError(f"use runtime.start(mailbox, {cls.__name__}, ...) instead of {cls.__name__}.start()")
 
     @classmethod
-    def create(cls, runtime: Runtime, mailbox: Mailbox, *args: object, **kwargs: object) -> Engine[Any]:
+    def create(cls, runtime: Services, mailbox: Mailbox, *args: object, **kwargs: object) -> Engine[Any]:
         """An engine bound to its runtime and mailbox, not yet running. For runtimes."""
         engine = cls.__new__(cls)
         engine.runtime = runtime
@@ -90,7 +125,12 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         engine.actor_inbox = mailbox.inbox  # type: ignore[assignment]  # pykka's protocol is put/get/empty
         engine.failure = None
         engine.__init__(*args, **kwargs)  # type: ignore[misc]  # the fields above come first
-        engine.dispatch = Dispatch(engine)
+        engine.dispatch = Dispatch(
+            mailbox.inbox,
+            engine.handlers,
+            unhandled=partial(runtime.unhandled, engine),
+            repeat=lambda timer: runtime.add_timer(timer.next(runtime.now())),
+        )
         mailbox.bind(frozenset(engine.handlers))
         return engine
 
@@ -167,7 +207,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
 
         Raises UnhandledMessage if this engine has no handler for `Terminated`.
         """
-        mailbox.fate.watch(self.mailbox)
+        mailbox.termination.watch(self.mailbox)
 
     @property
     def abandoned(self) -> bool:

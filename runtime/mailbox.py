@@ -1,16 +1,18 @@
-"""The only way to reach an engine.
+"""The only way to reach an engine, and what became of it.
 
 A mailbox class has one method per message, each a single line: `return self.tell(...)` or `return self.ask(...)`. It is
 made before its engine (`runtime.mailbox(Kind)`), queues until the engine starts, and stays safe to call after it ended.
+Whoever watches it is told `Terminated(mailbox, reason)` exactly once: when the engine ends, or at once if it has ended.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from .errors import UnhandledMessage
-from .fate import Fate
 from .inbox import Inbox
 from .message import Feedback, Limit, Message, Request
 from .reply import Reply, Waits
@@ -33,7 +35,7 @@ class Mailbox:
         """Made by `runtime.mailbox`, not by hand. waits: see `Reply`."""
         self.name = name
         self.inbox = Inbox(name, self.limits, self.default_limit)
-        self.fate = Fate(self)
+        self.termination = Termination(self)
         self._waits = waits
         self._handled: frozenset[type] | None = None
 
@@ -63,6 +65,48 @@ class Mailbox:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.name}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated(Message):
+    """The engine behind `mailbox` is gone. reason: None for an orderly stop, else the exception that ended it."""
+
+    mailbox: Mailbox
+    reason: BaseException | None
+
+
+class Termination:
+    """Whether one mailbox's engine has ended, why, and who wants to know."""
+
+    __slots__ = ("_lock", "_mailbox", "_watchers", "ended", "reason")
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        """Not ended."""
+        self._mailbox = mailbox
+        self._watchers: list[Mailbox] = []
+        self._lock = threading.Lock()
+        self.ended = False
+        self.reason: BaseException | None = None
+
+    def watch(self, watcher: Mailbox) -> None:
+        """Tell `watcher` once. Raises UnhandledMessage if its engine has no handler for `Terminated`."""
+        watcher.require(Terminated)
+        with self._lock:
+            if not self.ended:
+                if watcher not in self._watchers:
+                    self._watchers.append(watcher)
+                return
+        watcher.tell(Terminated(self._mailbox, self.reason))
+
+    def end(self, reason: BaseException | None) -> None:
+        """The engine ended. Only the first call counts."""
+        with self._lock:
+            if self.ended:
+                return
+            self.ended, self.reason = True, reason
+            watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher.tell(Terminated(self._mailbox, reason))
 
 
 def default_name(kind: type[Mailbox]) -> str:

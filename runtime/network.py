@@ -10,10 +10,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .simulation import Simulation
+
+class Clock(Protocol):
+    """The time of a simulated world."""
+
+    time: float
+
+    def call_at(self, deadline: float, function: Callable[[], object]) -> object:
+        """Call `function` when it is `deadline`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,9 @@ class Link:
 class Network:
     """The links of a simulated world."""
 
-    def __init__(self, world: Simulation, rng: random.Random) -> None:
+    def __init__(self, clock: Clock, rng: random.Random) -> None:
         """Made by `Simulation`."""
-        self._world = world
+        self._clock = clock
         self._rng = rng
         self._default = Link()
         self._links: dict[tuple[str, str], Link] = {}
@@ -91,7 +97,7 @@ class Network:
         while link.loss and self._rng.random() < link.loss:
             delay += link.resend
         arrival = self._arrival[pair] = max(self._sent(pair, link, size) + delay, self._arrival.get(pair, 0.0))
-        self._world.call_at(arrival, deliver)
+        self._clock.call_at(arrival, deliver)
         return True
 
     def cast(self, source: str, target: str, size: int, deliver: Callable[[], object]) -> bool:
@@ -104,7 +110,7 @@ class Network:
         for _ in range(copies):
             delay = self._delay(link)
             if not (link.loss and self._rng.random() < link.loss):
-                self._world.call_at(sent + delay, deliver)
+                self._clock.call_at(sent + delay, deliver)
         return True
 
     def on_crash(self, listener: Callable[[str], None]) -> None:
@@ -128,7 +134,7 @@ class Network:
 
     def _sent(self, pair: tuple[str, str], link: Link, size: int) -> float:
         """When the last byte has left: a link with a bandwidth sends one piece after the other."""
-        start = max(self._world.time, self._busy_until.get(pair, 0.0))
+        start = max(self._clock.time, self._busy_until.get(pair, 0.0))
         if link.bandwidth is not None:
             start = self._busy_until[pair] = start + size / link.bandwidth
         return start

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from . import context
 from .base import Runtime
 from .engine import Engine, run_in
 from .errors import EngineFailed, EngineGone, WouldDeadlock, fresh
 from .guard import guarded
+from .network import Network
 from .reply import Reply, Waits
-from .timers import Timer
-
-if TYPE_CHECKING:
-    from .simulation import Simulation
+from .timers import Timer, TimerHeap
 
 T = TypeVar("T")
 
 WALL_AT_START = 1_767_225_600.0  # 2026-01-01 00:00 UTC
 
 
+class World(Protocol):
+    """What a node needs of the world it is in."""
+
+    seed: int | str
+    time: float
+    timers: TimerHeap
+    network: Network
+
+    def step_until(self, condition: Callable[[], object], within: float) -> bool:
+        """Step until `condition()` is true, at most `within` seconds; whether it is."""
+
+    def wait_for(self, reply: Reply[Any], timeout: float | None) -> None:
+        """Step until the reply is resolved or `timeout` seconds are over."""
+
+    def seat(self, engine: Engine[Any]) -> None:
+        """The engine has started."""
+
+    def settle_engine(self, engine: Engine[Any]) -> None:
+        """The engine may run (again)."""
+
+    def unready(self, engine: Engine[Any]) -> None:
+        """The engine is not stepped until it is ready again."""
+
+    def forget(self, engine: Engine[Any]) -> None:
+        """The engine is gone."""
+
+
 class SimulatedNode(Runtime):
     """The runtime of one node in a simulated world."""
 
-    world: Simulation
+    world: World
 
-    def __init__(self, world: Simulation, name: str, life: int = 1) -> None:
+    def __init__(self, world: World, name: str, life: int = 1) -> None:
         """Made by `Simulation.node`. life: how many nodes of this name there were, this one included."""
         super().__init__(name, world.seed if life == 1 else f"{world.seed}#{life}")
         self.world = world
@@ -92,7 +117,7 @@ class SimulatedNode(Runtime):
             self.world.forget(engine)
         for mailbox in self._mailboxes.values():
             mailbox.inbox.close(reason)
-            mailbox.fate.end(reason)
+            mailbox.termination.end(reason)
         for engine in self.engines:
             engine.dispatch.abandon(reason)
         self.world.network.crashed(self.name)

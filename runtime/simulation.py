@@ -260,7 +260,7 @@ class Simulation(SimulatedNode):
 
     def _raised(self, engine: Engine[Any], item: object, error: BaseException) -> None:
         if isinstance(error, Declined):
-            engine.runtime.declined(engine, item, error)
+            _node(engine).declined(engine, item, error)
             return
         context.running.engine = None
         raise _node(engine).fail(engine, item, error) from error

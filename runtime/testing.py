@@ -108,7 +108,7 @@ class MockMailbox(Mailbox):
         while self._asks:
             message, reply = self._asks.pop(0)
             reply.fail(self.inbox.gone(message))
-        self.fate.end(None)
+        self.termination.end(None)
         return None
 
     def tell(self, message: Message) -> Feedback:

@@ -243,7 +243,9 @@ class RealHost(Host):
         wait_until(condition)
 
     def end_by_failure(self) -> None:
-        wait_until(lambda: self.runtime.ended.is_set() and all(e.mailbox.fate.ended for e in self.runtime.engines))
+        wait_until(
+            lambda: self.runtime.ended.is_set() and all(e.mailbox.termination.ended for e in self.runtime.engines)
+        )
         if self.runtime.failure is not None:
             raise self.runtime.failure
 

@@ -41,7 +41,7 @@ def test_failure_is_given_to_the_asker_and_the_queue_behind_it_gets_a_typed_erro
     host.runtime.start(mailbox, Recorder)
     with pytest.raises(EngineFailed, match="boom"):
         fatal.get(timeout=10)
-    host.until(lambda: mailbox.fate.ended)
+    host.until(lambda: mailbox.termination.ended)
     with pytest.raises(EngineGone) as gone:
         behind.get(timeout=10)
     assert gone.value.__cause__ is BOOM
@@ -134,7 +134,7 @@ def test_on_stop_that_raises_is_reported_and_stops_nobody_else(host: Host) -> No
     recorder = host.recorder(stopping=raises(SystemExit(1)))
     host.runtime.stop()
     assert stopped == ["recorder"]
-    assert isinstance(recorder.fate.reason, SystemExit)
+    assert isinstance(recorder.termination.reason, SystemExit)
     assert "recorder-2 failed in on_stop" in str(host.runtime.failure)
 
 
@@ -158,7 +158,7 @@ def test_failed_start_keeps_no_frame_of_whoever_started_it(host: Host) -> None:
         host.recorder(starting=lambda _engine: 1 // 0)
     names = [frame.name for frame in traceback.extract_tb(raised.value.__traceback__)]
     assert "recorder" in names, "the error as raised has them"
-    (engine_error,) = (box.fate.reason for box in host.runtime._mailboxes.values())
+    (engine_error,) = (box.termination.reason for box in host.runtime._mailboxes.values())
     assert "recorder" not in [frame.name for frame in traceback.extract_tb(engine_error.__traceback__)]
 
 

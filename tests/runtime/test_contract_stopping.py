@@ -29,7 +29,7 @@ def test_stop_overtakes_what_waits(host: Host) -> None:
     for number in range(1000):
         mailbox.tell(Data(number))
     host.runtime.start(mailbox, Recorder, journal, stopping=lambda engine: engine.journal.append("stopped"))
-    host.until(lambda: mailbox.fate.ended)
+    host.until(lambda: mailbox.termination.ended)
     assert journal == [Note("before"), "stopped"]
     assert host.runtime.registry.value("runtime_dead_letters_total", "recorder") == 1000
 
@@ -70,7 +70,7 @@ def test_full_mailbox_of_a_held_engine_blocks_neither_its_senders_nor_its_stop(r
     assert told == [Feedback.OK] * 4 + [Feedback.REJECTED] * 2
     real.runtime.engines[-1].stop()
     release.set()
-    wait_until(lambda: recorder.fate.ended)
+    wait_until(lambda: recorder.termination.ended)
     assert journal == []
 
 
@@ -79,7 +79,7 @@ def test_engine_told_to_stop_from_outside_ends_whether_anything_waits_or_not(hos
     busy.note("waits")
     for engine in host.runtime.engines:
         engine.stop()
-    host.until(lambda: idle.fate.ended and busy.fate.ended)
+    host.until(lambda: idle.termination.ended and busy.termination.ended)
     assert [idle.note("late"), busy.note("late")] == [Feedback.CLOSED, Feedback.CLOSED]
 
 
@@ -126,7 +126,7 @@ def test_reply_that_was_to_come_later_fails_when_the_engine_stops(host: Host) ->
 def test_timers_of_an_engine_that_ended_are_forgotten(host: Host) -> None:
     recorder = host.recorder()
     recorder.do(lambda engine: (engine.every(0.001, Note("again")), engine.stop()))
-    host.until(lambda: recorder.fate.ended)
+    host.until(lambda: recorder.termination.ended)
     host.pass_time(0.02)
     assert recorder.inbox.dead_letters == 0
 

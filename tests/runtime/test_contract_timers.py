@@ -84,7 +84,7 @@ def test_every_with_an_interval_of_zero_is_refused(host: Host) -> None:
     recorder = host.recorder()
     with pytest.raises(Exception, match=r"above 0 s, not 0"):
         recorder.run(lambda engine: engine.every(0, Note("tick"))).get(timeout=10)
-    host.until(lambda: recorder.fate.ended)
+    host.until(lambda: recorder.termination.ended)
 
 
 def test_timer_whose_handler_declines_or_is_missing_does_not_end_the_engine(host: Host) -> None:

@@ -123,7 +123,7 @@ def test_feedback_is_told_to_senders_and_a_refused_message_is_not_received(calcu
 
 def test_close_makes_the_engine_gone_for_those_who_tell_ask_wait_and_watch(calculator: Any) -> None:
     watcher = mock(RecorderMailbox)
-    calculator.fate.watch(watcher)
+    calculator.termination.watch(watcher)
     calculator.hold(Double)
     waiting = calculator.double(1)
     calculator.close()

@@ -84,7 +84,7 @@ def test_engines_that_poll_fire_their_timers_and_stop(real: RealHost) -> None:
         each.after(0.001, Note("due"))
     wait_until(lambda: all(each.drawn == ["due"] for each in wells))
     real.runtime.stop(10)
-    assert all(each.mailbox.fate.ended for each in wells)
+    assert all(each.mailbox.termination.ended for each in wells)
     assert {thread.name for thread in threading.enumerate() if thread.name.startswith("test")} == set()
 
 
@@ -94,7 +94,7 @@ def test_loop_keeps_the_first_engine_that_polls_and_gives_the_others_threads() -
     asked = [each.mailbox.ask(Where()) for each in (first, second)]
     assert [reply.get(timeout=10) for reply in asked] == ["test-loop", "test/well-2"]
     first.stop()
-    wait_until(lambda: first.mailbox.fate.ended)
+    wait_until(lambda: first.mailbox.termination.ended)
     assert well(host).mailbox.ask(Where()).get(timeout=10) == "test-loop"
     host.close()
 

@@ -80,6 +80,6 @@ def test_death_among_senders_leaves_every_message_handled_or_counted(real: RealH
     recorder.do(lambda engine: engine.stop())
     for thread in threads:
         thread.join()
-    real.until(lambda: recorder.fate.ended)
+    real.until(lambda: recorder.termination.ended)
     assert len(journal) + recorder.inbox.dead_letters == sum(told)
     assert recorder.inbox.depth == 0
