@@ -22,7 +22,7 @@ from typing import IO
 
 from benchmarks.fairness_peer import Pacer, Peer
 from benchmarks.harness import Result, main, more_is_better
-from benchmarks.transport_ends import SERVER
+from benchmarks.transport_shared import SERVER
 from rookery.transport import Identity, PeerId
 
 

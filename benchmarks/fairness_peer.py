@@ -13,8 +13,8 @@ import threading
 import time
 from typing import ClassVar
 
-from benchmarks.transport_ends import SERVER
 from benchmarks.transport_ours import Everybody
+from benchmarks.transport_shared import SERVER
 from rookery import runtime, transport
 from rookery.runtime import Limit, LoopRuntime
 from rookery.transport import (

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import time
 
-from benchmarks.transport_ends import CLIENT, SERVER
+from benchmarks.transport_shared import CLIENT, SERVER
 from rookery import transport
 from rookery.actors import resolver, tracker
 from rookery.runtime import LoopRuntime, Reply

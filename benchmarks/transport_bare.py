@@ -7,7 +7,7 @@ import time
 
 import zmq
 
-from benchmarks.transport_ends import BALL, QUESTION, SERVER
+from benchmarks.transport_shared import BALL, QUESTION, SERVER
 from rookery.transport import Identity
 
 _ROUTE = b"server"

@@ -11,7 +11,7 @@ import time
 
 import zmq
 
-from benchmarks.transport_ends import SERVER
+from benchmarks.transport_shared import SERVER
 from rookery.transport import Identity, PeerRecord
 from rookery.transport.codec import Hello, Ready, Welcome, decode_control, encode_control
 

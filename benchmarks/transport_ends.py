@@ -7,9 +7,6 @@ address behind the kind it dials, prints how long that took, and then answers ea
 * `trips TIMES`: per round trip of 64 bytes.
 * `cpu`: of processor time used so far. The end that listens answers this one and the next too.
 * `memory`: not seconds, but the bytes that are resident.
-
-On the wire a message of one byte is `?`: how many came since the last one? What begins with `!` comes back with `=` in
-its place.
 """
 
 from __future__ import annotations
@@ -24,11 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from benchmarks.transport_shared import CLIENT, SERVER
 from rookery.transport import Identity
 
-SERVER, CLIENT = Identity.from_seed(b"s" * 32), Identity.from_seed(b"c" * 32)
-BALL = b"!" + bytes(63)
-QUESTION = b"?"
 RIVALS = {"libp2p": "libp2p", "pyre": "pyre"}  # the package that each needs
 
 

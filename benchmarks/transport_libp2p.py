@@ -16,7 +16,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from multiaddr import Multiaddr
 
-from benchmarks.transport_ends import BALL, QUESTION, SERVER
+from benchmarks.transport_shared import BALL, QUESTION, SERVER
 from rookery.transport import Identity
 
 _PROTOCOL = "/rookery-benchmark/1"

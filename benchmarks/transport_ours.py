@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar
 
-from benchmarks.transport_ends import BALL, QUESTION, SERVER
+from benchmarks.transport_shared import BALL, QUESTION, SERVER
 from rookery import runtime, transport
 from rookery.runtime import Feedback, Limit, LoopRuntime, Message, Reply, Request, ThreadRuntime
 from rookery.transport import (

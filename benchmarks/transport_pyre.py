@@ -14,7 +14,7 @@ from typing import Any
 import zmq
 from pyre import Pyre
 
-from benchmarks.transport_ends import BALL, QUESTION, SERVER
+from benchmarks.transport_shared import BALL, QUESTION, SERVER
 from rookery.transport import Identity
 
 _WINDOW = 500  # messages

@@ -18,7 +18,6 @@ from typing import Protocol
 
 from ..runtime import Feedback, Reply
 from .address import Endpoint
-from .gater import Gaters
 from .identity import PeerId
 from .reasons import Reason
 from .record import PeerRecord
@@ -84,6 +83,16 @@ class Refused:
 Verdict = Admitted | Refused
 
 
+class EarlyGater(Protocol):
+    """What a gate asks of the application's gaters, before a handshake is paid for; see `gater.Gater`."""
+
+    def intercept_accept(self, ip: str) -> bool:
+        """Whether anybody may connect from this IP, canonical text."""
+
+    def intercept_addr_dial(self, peer: PeerId, endpoint: Endpoint) -> bool:
+        """Whether this peer may be dialled at this address; its host is an IP."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What must be refused before it costs a handshake, and who may exchange packets (FLOWS 2.2).
@@ -103,7 +112,7 @@ class Gate:
     packets: frozenset[bytes] | None = None
     cooling: Mapping[PeerId, float] = field(default_factory=lambda: MappingProxyType({}))
     alternatives: tuple[PeerRecord, ...] = ()
-    gater: Gaters | None = field(default=None, compare=False)
+    gater: EarlyGater | None = field(default=None, compare=False)
 
     @property
     def is_private(self) -> bool:

@@ -23,15 +23,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..runtime.log import Log
 from .address import Endpoint
+from .gatekeeper import Direction
 from .identity import PeerId
-
-if TYPE_CHECKING:
-    from .gatekeeper import Direction
-    from .mailbox import Link
+from .mailbox import Link
 
 
 class Gater(Protocol):

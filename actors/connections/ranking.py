@@ -21,14 +21,11 @@ to 7 are a peer's *standing*. It changes seldom, so it is kept, and a trim only 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...transport.gatekeeper import Direction
 from ...transport.identity import PeerId
 from ...transport.mailbox import Link
-
-if TYPE_CHECKING:
-    from .table import Peer
 
 _TIE_BITS = 32
 _AGE_BITS = 56  # microseconds: two thousand years
@@ -38,6 +35,19 @@ _MOST_BUSY = (1 << _BUSY_BITS) - 1
 _STANDING_BITS = 2 + _BUSY_BITS + _SENIORITY_BITS
 _VALUE_BITS = 64
 _MIDDLE = 1 << _VALUE_BITS - 1
+
+
+class Ranked(Protocol):
+    """What of a peer decides: see the table, and `table.Peer`."""
+
+    value: int
+    busy: int
+    seniority: int
+    standing: int
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The open ones."""
 
 
 def seniority(peer: PeerId, first_seen: float, secret: bytes) -> int:
@@ -56,12 +66,12 @@ def standing(links: tuple[Link, ...], busy: int, seniority: int, *, emergency: b
     return (coarse << _BUSY_BITS | (_MOST_BUSY - most if emergency else most)) << _SENIORITY_BITS | seniority
 
 
-def rank(peer: Peer) -> int:
+def rank(peer: Ranked) -> int:
     """Criteria 2 to 7."""
     return (peer.value << _STANDING_BITS) + peer.standing
 
 
-def emergency_rank(peer: Peer, *, protected: bool) -> int:
+def emergency_rank(peer: Ranked, *, protected: bool) -> int:
     """Criteria 1 to 7. Values beyond 64 bits are all one."""
     value = min(max(peer.value, -_MIDDLE), _MIDDLE - 1) + _MIDDLE
     own = standing(peer.links, peer.busy, peer.seniority, emergency=True)

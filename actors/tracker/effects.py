@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from ... import runtime
 from ...runtime import Message, Overflow, Reply, Timer
@@ -15,11 +15,8 @@ from ...transport.reasons import Reason
 from .directory import Directory
 from .errors import NotInEffect, NotStored
 from .keeper import Keeper
-from .mailbox import DialableChanged
+from .mailbox import DialableChanged, Mailbox
 from .metrics import Metrics
-
-if TYPE_CHECKING:
-    from .engine import Engine
 
 T = TypeVar("T")
 
@@ -41,7 +38,7 @@ class Effects:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: runtime.Engine[Mailbox],
         transport: Transport,
         directory: Directory,
         metrics: Metrics,

@@ -57,7 +57,7 @@ from .mailbox import (
     Unblock,
 )
 from .metrics import Metrics
-from .reader import ReadOn
+from .reader import Reader, ReadOn
 from .record import Hold
 from .sets import PeerSet, TrackedPeers
 from .steps import Steps
@@ -107,7 +107,7 @@ class Engine(runtime.Engine[Mailbox]):
             Released: self.on_released,
             ExpireBlocks: self.on_expire_blocks,
             Flush: lambda _message: self._keeper.flush(),
-            ReadOn: lambda _message: self._keeper.read_on(),
+            ReadOn: self.on_read_on,
             LookAtClock: lambda _message: self._keeper.look_at_clock(),
             TellPeers: lambda _message: self._effects.tell_peers(),
         }
@@ -121,7 +121,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._subscribers = Subscribers()
         self._slices = Slices(self, PEERS_PER_SLICE)
         tell, table = self._subscribers.tell, self._table
-        self._keeper = Keeper(self, config, table, storage, self._slices, tell=tell, restored=self._restored)
+        self._keeper = Keeper(self, config, table, storage, tell=tell)
+        self._reader = None if storage is None else Reader(self._keeper, storage, self._slices, self._restored)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
         self._effects = Effects(
             self, transport, self._directory, self._metrics, self._keeper, tell, within=config.effect_timeout
@@ -135,7 +136,14 @@ class Engine(runtime.Engine[Mailbox]):
         else:
             self._directory.seed(named, self.now())
         self._keeper.start()
+        if self._reader is not None:
+            self._reader.start()
         self._effects.take((), None)
+
+    def on_read_on(self, _message: ReadOn) -> None:
+        """Try once more to read what could not be read."""
+        if self._reader is not None:
+            self._reader.go_on()
 
     def _restored(self) -> None:
         """Something came back from the address book."""

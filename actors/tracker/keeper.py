@@ -20,14 +20,13 @@ from itertools import islice
 from typing import TypeVar
 
 from ... import runtime
-from ...runtime import Message, Reply, Slices
+from ...runtime import Message, Reply
 from ...transport.identity import PeerId
 from .config import Config
 from .entries import Batch
 from .errors import NotStored
 from .mailbox import BookFailed, BookRecovered, Mailbox
 from .metrics import BookMetrics
-from .reader import Reader
 from .restoring import Clock, block_entry, peer_entry
 from .storage import Storage, StorageError
 from .table import Table
@@ -71,15 +70,10 @@ class Keeper:
         config: Config,
         table: Table,
         storage: Storage | None,
-        slices: Slices,
         *,
         tell: Callable[[Message], object],
-        restored: Callable[[], object],
     ) -> None:
-        """storage: None keeps nothing. slices: of the engine, for what reads much. tell: an event.
-
-        restored: called when something was taken in.
-        """
+        """storage: None keeps nothing. tell: an event."""
         self.engine = engine
         self.config = config
         self.table = table
@@ -95,24 +89,18 @@ class Keeper:
         self._promised: list[Reply[None]] = []  # for the batch that is being written
         self._retry = 0.0
         self.broken: BookFailed | None = None  # since its failure was told, until its recovery is
-        self._reader = None if storage is None else Reader(self, storage, slices, restored)
+        self.is_read = False  # whether `reader` has read everything
 
     # At the start and at the end -------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take in blocks and trust, then begin to read the peers."""
-        if self._storage is None or self._reader is None:
+        """Note what changes, and write it from now on."""
+        if self._storage is None:
             return
         self.journal.on = True
         self.engine.every(LOOK_AT_CLOCK, LookAtClock())
         if self._storage.aside is not None:
             self.metrics.aside.inc()
-        self._reader.start()
-
-    def read_on(self) -> None:
-        """Try once more to read what could not be read."""
-        if self._reader is not None:
-            self._reader.go_on()
 
     def stop(self) -> None:
         """Write what is left, on this thread: the pool may have ended."""
@@ -207,7 +195,7 @@ class Keeper:
 
     def recovered(self) -> None:
         """Something went well: tell so if everything does again."""
-        if self.broken is not None and self._reader is not None and self._reader.is_done and self._retry == 0.0:
+        if self.broken is not None and self.is_read and self._retry == 0.0:
             self.broken = None
             self.engine.log.info("the address book is whole again")
             self._tell(BookRecovered())

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...runtime import Message, Slices
 from ...transport.identity import PeerId
 from .entries import BlockEntry, Head, PeerEntry, Read
 from .errors import CannotBlock
+from .keeper import Keeper
 from .restoring import block_until, restore
 from .steps import Steps
 from .storage import Storage, StorageError
 from .targets import parse_target
-
-if TYPE_CHECKING:
-    from .keeper import Keeper
 
 READ_SLICE = 100
 """Peers read at a time: the pool has the interpreter for 2 ms."""
@@ -47,11 +44,6 @@ class Reader:
         self._restored = restored
         self._has_head = False
         self._unread: list[PeerId] | None = None  # the most lately seen last
-
-    @property
-    def is_done(self) -> bool:
-        """Whether everything was read."""
-        return self._unread == []
 
     def start(self) -> None:
         """Take in blocks and trust, on this thread, then begin to read the peers."""
@@ -124,6 +116,7 @@ class Reader:
             self._cannot_read(peers)
             return
         self._unread = list(reversed(peers))
+        self._keeper.is_read = not self._unread
         self.go_on()
 
     def _on_read(self, read: Read | Exception) -> None:
@@ -132,6 +125,7 @@ class Reader:
             return
         assert self._unread is not None
         del self._unread[-READ_SLICE:]
+        self._keeper.is_read = not self._unread
         for peer in read.spoiled:
             self._keeper.journal.peer(peer)
         self._keeper.metrics.read.inc("spoiled", by=len(read.spoiled))
