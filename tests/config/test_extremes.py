@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 import yaml
 import zmq
 
+from rookery.actors.membership import swim
+from rookery.actors.membership.config import _OVERRIDES
 from rookery.config import ConfigError, Mistake, NodeConfig, load
 from rookery.config.node import TWINS
 from rookery.node import Node, new
@@ -185,6 +187,19 @@ def test_number_beyond_its_ends_is_refused_in_the_file_and_in_code_alike(number:
 @pytest.mark.parametrize("number", [each for each in NUMBERS if each.shape.unit == "seconds"], ids=str)
 def test_duration_is_nothing_or_at_least_what_a_clock_counts(number: Number) -> None:
     assert number.low == 0 or number.low >= MILLISECOND
+
+
+@pytest.mark.parametrize(
+    "number",
+    [each for each in NUMBERS if each.path[1] in _OVERRIDES and each.path[1] != "max_packet_size"],
+    ids=str,
+)
+def test_number_beyond_its_ends_is_refused_by_the_members_core_too(number: Number) -> None:
+    """What `Swim` is given while it runs; only its packets may be larger than what transport carries with records."""
+    running = swim.Config.new_lan()
+    for value in refusals(number):
+        with pytest.raises(swim.InvalidConfigError, match=rf"^{number.path[1]}: .*must be a (whole )?number"):
+            replace(running, **{number.path[1]: value})  # type: ignore[arg-type]  # each is a number
 
 
 @pytest.mark.parametrize("number", sorted(FIXED))

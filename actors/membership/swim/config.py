@@ -17,6 +17,7 @@ __all__ = ["Config", "Periodic"]
 T = TypeVar("T")
 
 _DAY = 86_400.0
+_SHORTEST, _LONGEST, _MOST, _LARGEST = 0.001, 36_500 * _DAY, 2**31 - 1, 1e9  # as settings in a file have them
 _MIN_COPIES = 10
 _MAX_AWARENESS = 8
 _PACKET_RANGE = (512, 65_536)
@@ -38,7 +39,8 @@ def _require(condition: bool, field: str, value: object, allowed: str) -> None:
 
 
 def _require_duration(field: str, value: object) -> None:
-    _require(_is_number(value) and value > 0, field, value, "a finite number of seconds above 0")
+    allowed = f"a number of seconds from {_SHORTEST:g} to {_LONGEST:.15g}"
+    _require(_is_number(value) and _SHORTEST <= value <= _LONGEST, field, value, allowed)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -48,10 +50,9 @@ def _is_number(value: object) -> TypeGuard[float]:
         return False
 
 
-def _require_count(field: str, value: object, low: int, high: int | None = None) -> None:
-    allowed = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
-    within = isinstance(value, int) and not isinstance(value, bool) and low <= value and (high is None or value <= high)
-    _require(within, field, value, allowed)
+def _require_count(field: str, value: object, low: int, high: int = _MOST) -> None:
+    within = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    _require(within, field, value, f"a whole number from {low} to {high}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class Config:
         _require(_is_number(share) and 0 < share <= 1, "broadcast_share", share, "above 0 and at most 1")
         for field in ("suspicion_mult", "suspicion_max_factor"):
             value = getattr(self, field)
-            _require(_is_number(value) and value >= 1, field, value, "a number, 1 or more")
+            _require(_is_number(value) and 1 <= value <= _LARGEST, field, value, f"a number from 1 to {_LARGEST:.15g}")
         for field in _COUNTS:
             _require_count(field, getattr(self, field), 1)
         if self.max_transmissions is not None:
