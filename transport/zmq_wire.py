@@ -215,7 +215,6 @@ class ZmqWire:
         """See `Wire`. What was sent last has `_LINGER` to leave."""
         for inbound in self._inbound.values():
             inbound.duplicate.close()
-        self._router.disable_monitor()
         self._monitor.close(linger=0)
         self._zap.socket.close(linger=0)
         self._router.close(linger=_LINGER)
