@@ -17,6 +17,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -28,8 +29,8 @@ from ..config.node import BLOBS, GENERATION, MEMBERS
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
 from ..runtime.errors import fresh
 from ..runtime.files import check_folder
-from ..runtime.settings import KeyPath, Problem, show_path
-from ..transport import keyfile
+from ..runtime.settings import KeyPath, Problem, SettingsError, show_path
+from ..transport import descriptors, keyfile
 from . import blobs, control
 from .composition import ANSWER_WITHIN, Actors
 from .errors import CannotStart
@@ -48,11 +49,16 @@ class Node(Actors):
     runtime: ThreadRuntime
 
     def __init__(self, config: NodeConfig) -> None:
-        """Read the key file; nothing runs yet. Raises CannotStart, with all of `obstacles`."""
+        """Read the key file, and fit the limits into the file descriptors that there may be; nothing runs yet.
+
+        Raises CannotStart, with all of `obstacles`.
+        """
         if problems := list(obstacles(config)):
             raise CannotStart("\n".join(map(str, problems)))
         with _named():
             identity = keyfile.load(config.key)
+            self._asked = config
+            config, self._limits = _fitted(config)
         super().__init__(RUNTIMES[config.runtime](identity.peer.short), config, identity)
         self.stopped = threading.Event()
         """Set when everything has stopped, for whatever reason."""
@@ -86,6 +92,8 @@ class Node(Actors):
 
     def _start(self) -> None:
         config = self.config
+        tell = self.log.info if config is self._asked else self.log.warning
+        tell("limits of connections, by the file descriptors that there may be", limits=self._limits)
         store = self._disk.enter_context(contextlib.closing(FileStore(config.data / BLOBS)))
         book = None
         if config.tracker.book is not None:
@@ -117,6 +125,7 @@ class Node(Actors):
             pid=os.getpid(),
             source=config.tracker.source,
             admission=config.tracking.admission,
+            limits=self._limits,
         )
 
     def status(self) -> Status:
@@ -215,9 +224,40 @@ def _named() -> Iterator[None]:
     """Errors that the operator can mend as CannotStart."""
     try:
         yield
+    except descriptors.NoDescriptors as error:
+        raise CannotStart(f"file descriptors: {error}") from error
     except tuple(_KEYS) as error:
         raise CannotStart(f"{show_path(_key_of(error))}: {error}") from error
 
 
 def _key_of(error: Exception) -> KeyPath:
     return next(key for kind, key in _KEYS.items() if isinstance(error, kind))
+
+
+def _fitted(config: NodeConfig) -> tuple[NodeConfig, str]:
+    """With limits for which there are file descriptors, and one line about them. Raises NoDescriptors, CannotStart.
+
+    Who wants as many as configured has `run` raise the limit, or does so before.
+    """
+    there, asked = descriptors.limit(), config.transport
+    fitting, upkeep = descriptors.fitted(asked, there), config.maintenance
+    most = fitting.max_connections
+    words = (
+        f"{most} connections, {fitting.max_packet_links} packet links and {fitting.max_pending_handshakes} silent "
+        f"connections, in {there} file descriptors"
+    )
+    if fitting == asked:
+        return config, words
+    upkeep = replace(
+        upkeep,
+        max_connections=most,
+        expected_connections=min(upkeep.expected_connections, most),
+        min_connections=min(upkeep.min_connections, most),
+    )
+    wanted = descriptors.needed(asked)
+    try:
+        return replace(config, transport=fitting, maintenance=upkeep), f"{words}; as configured it would be {wanted}"
+    except SettingsError as error:
+        raise CannotStart(
+            f"file descriptors: {there} allow {most} connections: {error} (or {wanted} descriptors)"
+        ) from error

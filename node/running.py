@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import NodeConfig
 from ..runtime import EngineFailed
+from ..transport import descriptors
 from ..transport.identity import PeerId
 from . import collector, logs
 from .node import Node
@@ -30,8 +31,10 @@ class NodeFailed(Exception):
 def run(config: NodeConfig, *, while_stdin: bool, make: Callable[[NodeConfig], Node] = Node) -> PeerId:
     """Run a node to its end; its id. while_stdin: the end of standard input ends it too. make: a node of your own.
 
+    It allows itself the file descriptors that the settings need, where the system lets it.
     Raises CannotStart before anything runs, NodeFailed after everything has stopped.
     """
+    descriptors.raise_limit(descriptors.needed(config.transport))
     node = make(config)
     handler = logs.configure(config.log, sys.stderr)
     try:

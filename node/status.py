@@ -12,6 +12,7 @@ class Status:
     peer: its id. address: what others dial. uptime: seconds. connected: open connections; closing: chosen to be closed
     and not yet gone. members: how many nodes the membership holds for alive, this one included. blocked: peers.
     upkeep: one line that says why the connections are inside their bounds or not, and what is done about it.
+    limits: one line: the most connections, packet links and silent connections, and the file descriptors they are for.
     """
 
     peer: str
@@ -26,6 +27,7 @@ class Status:
     members: int
     blocked: int
     upkeep: str
+    limits: str
 
 
 @dataclass(frozen=True, slots=True)

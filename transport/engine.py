@@ -45,6 +45,7 @@ from .zmq_wire import ZmqWire
 
 _POLL_BUDGET = 256  # messages of the wire between two looks at the inbox
 _DISK_WITHIN = 5.0  # seconds
+_SAY_EVERY = 60.0  # seconds between two warnings of one kind
 
 
 class ChannelTaken(Declined):
@@ -133,6 +134,7 @@ class Engine(Core):
         self.dial_ended = self.accepting.dial_ended
         self.link_judged = self.accepting.link_judged
         self.listening: Address | None = None
+        self._crowded_until = 0.0
         self._make_wire = wire
         self._renewed = 0  # the newest generation that was asked for
 
@@ -400,6 +402,9 @@ class Engine(Core):
             self.admission.silent(ip, left)
         self.metrics.unspoken.inc(reason)
         self.log.debug("connection without a word ended", reason=reason.value, ip=ip)
+        if reason is Reason.TOO_MANY and self.now() >= self._crowded_until:
+            self._crowded_until = self.now() + _SAY_EVERY
+            self.log.warning("hardly any file descriptor left: new connections are refused", ip=ip)
 
 
 def _is_packet(frames: Sequence[bytes]) -> bool:

@@ -16,7 +16,7 @@ import socket as sockets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .descriptors import Mark, duplicate_of
+from .descriptors import Mark, held
 from .reasons import Reason
 
 
@@ -62,7 +62,19 @@ class Unspoken:
     def ended(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
         """The connection with this number has ended; None if it was not announced, `spoke` or was shut by us."""
         silent = self._silent.pop(number, None)
-        return None if silent is None else self._over(silent, Reason.LOST, speakers())
+        return None if silent is None else self._over(silent.ip, Reason.LOST, speakers())
+
+    def refuse(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
+        """Shut a connection that was announced, as there is no room for it; None if there is nothing to shut."""
+        silent = self._silent.pop(number, None)
+        if silent is None or silent.mark is None:
+            return None
+        reason = Reason.TOO_MANY if _shut(number, silent.mark) else Reason.LOST
+        return self._over(silent.ip, reason, speakers())
+
+    def turned_away(self, ip: str, speakers: Callable[[], set[Mark]]) -> Ended:
+        """What to say of a connection from this IP that was closed before libzmq had it."""
+        return self._over(ip, Reason.TOO_MANY, speakers())
 
     def spoke(self, number: int, mark: Mark) -> None:
         """This connection has spoken, and is over."""
@@ -93,18 +105,18 @@ class Unspoken:
                 del self._silent[number]
                 excess -= 1
                 reason = Reason.TIMEOUT if late else Reason.PENDING
-                ended.append(self._over(silent, reason if _shut(number, silent.mark) else Reason.LOST, spoken))
+                ended.append(self._over(silent.ip, reason if _shut(number, silent.mark) else Reason.LOST, spoken))
         return ended
 
-    def _over(self, silent: _Silent, reason: Reason, spoken: set[Mark]) -> Ended:
-        left = sum(other.ip == silent.ip and other.mark not in spoken for other in self._silent.values())
-        return Ended(silent.ip, reason, left)
+    def _over(self, ip: str | None, reason: Reason, spoken: set[Mark]) -> Ended:
+        left = sum(other.ip == ip and other.mark not in spoken for other in self._silent.values())
+        return Ended(ip, reason, left)
 
 
 def _mark(number: int) -> Mark | None:
     try:
-        with duplicate_of(number) as duplicate:
-            return Mark.of(duplicate)
+        with held(number) as socket:
+            return Mark.of(socket)
     except OSError:
         return None
 
@@ -112,10 +124,10 @@ def _mark(number: int) -> Mark | None:
 def _shut(number: int, mark: Mark) -> bool:
     """End the socket if the number is still its; a duplicate stays the same socket whatever becomes of the number."""
     try:
-        with duplicate_of(number) as duplicate:
-            if Mark.of(duplicate) != mark:
+        with held(number) as socket:
+            if Mark.of(socket) != mark:
                 return False
-            duplicate.shutdown(sockets.SHUT_RDWR)
+            socket.shutdown(sockets.SHUT_RDWR)
             return True
     except OSError:
         return False

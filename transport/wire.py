@@ -61,8 +61,9 @@ class WireEvents(Protocol):
         """The far end sent a message of more frames or bytes than any honest one has; it was thrown away."""
 
     def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
-        """An inbound connection ended before its first message: by us, late or one of too many, or LOST.
+        """An inbound connection ended before its first message.
 
+        reason: LOST, or by us: TIMEOUT, PENDING (too many silent ones), TOO_MANY (hardly a file descriptor left).
         left: of that IP, those that are silent still.
         """
 

@@ -16,12 +16,17 @@ What libzmq does at the edges, and what follows here (each has a contract test):
 * An inbound route's end is announced by a descriptor number only, which another socket may have by then. So the number
   is a hint: a route is down when its own duplicate is hung up, or when libzmq has no route of its name any more.
 * An inbound connection has no route before its first message: `Unspoken` ends those that never send one.
+* libzmq aborts where it cannot make its own descriptors, and accepts for ever where it has none for a connection that
+  waits: it begins only with enough of them, connections near the limit are ended at once, who waits is turned away.
+* libzmq's thread waits for room in the monitor's queue with a lock that ending the monitor needs: the context's end
+  unblocks it.
 * libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
   socket has been read empty.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket as sockets
@@ -30,25 +35,24 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import zmq
 
 from .address import Endpoint
-from .descriptors import Mark, duplicate_of, hung_up, shut
+from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, limit, shut
 from .identity import Identity
 from .reasons import Reason
 from .socket_waiter import SocketWaiter
 from .unspoken import Ended, Unspoken
 from .wire import BindError, Route, Sent, Source, WireEvents
-from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, router
+from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, remember, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
 _LOOK_EVERY = 16  # polls
 _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer than this
 _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
-_REMEMBERED = 8192  # ended routes and numbers
+_MOST_EVENTS = 1024  # of the monitor, in a poll
 _TRUST_NUMBER_AFTER = 2.0  # seconds
 _LEAVES_WITHIN = 1.0  # seconds until the end of a connect that was given up is announced at the latest
 
@@ -92,8 +96,9 @@ class ZmqWire:
 
         high_water: messages queued per route and direction.
         handshake_timeout: seconds until an inbound connection's first message. max_silent: connections that have sent
-        none yet.
+        none yet. Raises NoDescriptors.
         """
+        check_free()
         self._max_frames, self._max_bytes = max_frames, max_frame
         self._context = zmq.Context()
         self._zap = Zap(self._context)
@@ -104,6 +109,8 @@ class ZmqWire:
             high_water=high_water,
             handshake_timeout=handshake_timeout,
         )
+        self._full_at = limit() - KEPT_FREE  # the number of a connection for which there is no room
+        self._listener: Listener | None = None
         self._monitor = self._router.get_monitor_socket(MONITORED)
         self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
@@ -212,14 +219,16 @@ class ZmqWire:
         return self._waiter
 
     def close(self) -> None:
-        """See `Wire`. What was sent last has `_LINGER` to leave."""
-        for inbound in self._inbound.values():
-            inbound.duplicate.close()
+        """See `Wire`. What was sent last has `_LINGER` to leave. Sockets end for a forked process as well."""
         self._monitor.close(linger=0)
         self._zap.socket.close(linger=0)
         self._router.close(linger=_LINGER)
         self._waiter.close()
         self._context.term()
+        for inbound in self._inbound.values():
+            shut(inbound.duplicate)
+        if self._listener is not None:
+            self._listener.close()
 
     def _hand_up_endings(self, events: WireEvents) -> bool:
         """Whether there were any: what a disconnect does to the socket may swallow the signal of a message."""
@@ -234,12 +243,21 @@ class ZmqWire:
     # Endings ---------------------------------------------------------------------------------------------------------
 
     def _read_monitor(self, events: WireEvents) -> None:
-        while readable(self._monitor):
+        for _ in range(_MOST_EVENTS):
+            if not readable(self._monitor):
+                return
             head, endpoint = self._monitor.recv_multipart(NOBLOCK)
             event, value = _MONITOR_HEAD.unpack(head)
             outbound = self._by_endpoint.get(endpoint.decode())
             if event == zmq.EVENT_ACCEPTED:
                 self._unspoken.accepted(value, time.monotonic())
+                if value >= self._full_at or not (self._listener is None or self._listener.regain()):
+                    self._refuse(value, events)
+            elif event == zmq.EVENT_ACCEPT_FAILED:
+                self._turn_away(events)
+            elif event == zmq.EVENT_LISTENING:
+                with contextlib.suppress(OSError):  # no descriptor for it
+                    self._listener = Listener(value)
             elif outbound is not None:
                 self._outbound_event(outbound, event, events)
             elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECTED):
@@ -247,8 +265,19 @@ class ZmqWire:
             elif event == zmq.EVENT_DISCONNECTED:
                 self._inbound_ended(value, events)
 
+        self._waiter.stirred = True  # there are more
+
+    def _refuse(self, number: int, events: WireEvents) -> None:
+        ended = self._unspoken.refuse(number, self._speakers)
+        if ended is not None:
+            _hand_up_unspoken(events, ended)
+
+    def _turn_away(self, events: WireEvents) -> None:
+        for ip in [] if self._listener is None else self._listener.turn_away():
+            _hand_up_unspoken(events, self._unspoken.turned_away(ip, self._speakers))
+
     def _inbound_ended(self, number: int, events: WireEvents) -> None:
-        _remember(self._freed, number, time.monotonic())
+        remember(self._freed, number, time.monotonic())
         inbound, unspoken = self._by_number.get(number), self._unspoken.ended(number, self._speakers)
         if inbound is not None:
             self._suspects[inbound.route] = 0
@@ -310,7 +339,7 @@ class ZmqWire:
         self._suspects.pop(inbound.route, None)
         if self._by_number.get(inbound.number) is inbound:
             del self._by_number[inbound.number]
-        _remember(self._over, inbound.route, None)
+        remember(self._over, inbound.route, None)
         freed_at = self._freed.get(inbound.number)
         if inbound.proven or freed_at is None or time.monotonic() - freed_at > _TRUST_NUMBER_AFTER:
             shut(inbound.duplicate)
@@ -369,7 +398,9 @@ class ZmqWire:
             key, ip = bytes.fromhex(str(head.get("User-Id"))), canonical(str(head.get("Peer-Address")))
             number = int(head.get(zmq.SRCFD))
             duplicate = duplicate_of(number)
-        except (zmq.ZMQError, OSError, ValueError):
+        except (zmq.ZMQError, OSError, ValueError) as error:
+            if is_full(error):
+                self._refuse(number, events)
             return  # of a route that has ended already: without a descriptor it cannot be ours
         try:
             mark = Mark.of(duplicate)
@@ -387,18 +418,6 @@ class ZmqWire:
             events.oversize(route, count, source)
         else:
             events.frames(route, frames, source)
-
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-def _remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
-    """Keep the newest `_REMEMBERED` entries."""
-    entries[key] = value
-    entries.move_to_end(key)
-    if len(entries) > _REMEMBERED:
-        entries.popitem(last=False)
 
 
 def _hand_up_unspoken(events: WireEvents, ended: Ended) -> None:

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from ...transport.buckets import TokenBuckets
+from ...transport.descriptors import Listener, is_full
 from .errors import CannotServe
 from .texts import HttpAddress
 from .web import PATH
@@ -76,12 +77,30 @@ class _Server(HTTPServer):
         self._buckets = TokenBuckets(_RATE, _BURST)
         self._lock = threading.Lock()
         self._held: dict[threading.Thread, tuple[Any, float]] = {}
+        self._turnstile: Listener | None = None
         super().__init__((listen.host, listen.port), _Handler)
 
     def server_bind(self) -> None:
         """Bind, without asking the DNS for our own name."""
         super(HTTPServer, self).server_bind()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def server_activate(self) -> None:
+        """Listen, and keep a descriptor to turn people away with when there is no other."""
+        super().server_activate()
+        self._turnstile = Listener(self.fileno())
+
+    def get_request(self) -> Any:
+        """Accept. Who cannot be accepted for want of a descriptor is turned away, or would be announced for ever."""
+        try:
+            request, address = super().get_request()
+        except OSError as error:
+            turned_away = self._turnstile.turn_away() if self._turnstile is not None and is_full(error) else []
+            for _ip in turned_away:
+                self.answered(HTTPStatus.SERVICE_UNAVAILABLE)
+            raise
+        request.setblocking(True)  # some systems pass on that the listening socket does not block
+        return request, address
 
     def may_ask(self, ip: str) -> bool:
         """Whether this IP has not asked too often."""
@@ -108,6 +127,8 @@ class _Server(HTTPServer):
     def server_close(self) -> None:
         """Also end every connection, and wait for its thread."""
         super().server_close()
+        if self._turnstile is not None:
+            self._turnstile.close()
         self._end(float("inf"))
         for thread in list(self._held):
             thread.join()

@@ -145,7 +145,10 @@ class _Line:
         self._where = client.socket
         self._limit = limit
         self._deadline = None if limit is None else time.monotonic() + limit
-        self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+        try:
+            self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+        except OSError as error:
+            raise ControlError(f"no socket can be made to reach {self._where}: {error.strerror}") from error
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[None]:

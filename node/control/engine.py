@@ -46,6 +46,7 @@ class About:
     pid: int
     source: str
     admission: str
+    limits: str
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -131,6 +132,7 @@ class Engine(runtime.Engine[Mailbox]):
             members=1 + len(self._members),
             blocked=len(self._blocked),
             upkeep=self._upkeep,
+            limits=about.limits,
         )
 
     def on_get_peers(self, _message: GetPeers) -> Reply[tuple[PeerRow, ...]]:

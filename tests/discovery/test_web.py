@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from rookery.actors.discovery import CannotServe, HttpAddress, StaticRecord
 from rookery.actors.discovery.record_server import RecordServer
 from rookery.actors.discovery.web import Fetch
 from rookery.transport import DecodeError, PeerRecord
+from tests.transport.test_descriptors import descriptors_left
 
 ANYWHERE = HttpAddress("127.0.0.1", 0)
 
@@ -130,6 +132,35 @@ def test_port_that_is_taken_is_an_error_that_names_it() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(CannotServe, match=f"127.0.0.1:{port}.*allowed: an address of this machine"):
             RecordServer(HttpAddress("127.0.0.1", port), lambda: None, lambda _status: None)
+
+
+def test_reader_for_whom_there_is_no_descriptor_is_turned_away_and_a_later_one_is_served() -> None:
+    with serving(lambda: "no record") as (server, answers):
+        where = (server.address.host, server.address.port)
+        with socket.socket() as client:
+            client.settimeout(10)
+            with descriptors_left(0):
+                client.connect(where)
+                assert client.recv(1) == b""
+        with pytest.raises(DecodeError):  # it is served, by the thread that has turned away before
+            Fetch()(*where, 10)
+        assert answers[0] is HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def test_port_is_free_after_the_close_though_a_forked_process_has_it() -> None:
+    read, write = os.pipe()
+    with serving(lambda: None) as (server, _):
+        pid = os.fork()
+        if pid == 0:
+            os.close(write)
+            os.read(read, 1)
+            os._exit(0)
+    try:
+        RecordServer(server.address, lambda: None, lambda _status: None).close()
+    finally:
+        os.close(write)
+        os.close(read)
+        os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize(
