@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
 
 from rookery.transport.identity import Identity
-from rookery.transport.keyfile import KeyFileError, load, save
+from rookery.transport.keyfile import KeyFileError, load, read_passphrase, save
 
 IDENTITY = Identity.from_seed(b"k" * 32)
 OTHER = Identity.from_seed(b"o" * 32)
@@ -143,9 +143,80 @@ def test_key_file_open_to_group_or_others_is_not_loaded(tmp_path: Path, mode: in
     with pytest.raises(KeyFileError) as error:
         load(path)
     assert str(error.value) == (
-        f"key file {path}: has mode {mode:04o}, open to group or others; allowed is 0600 or stricter: chmod 600 {path}"
+        f"key file {path}: has mode {mode:04o}, open to group or others; allowed is 0600 or stricter: chmod 600 {path} "
+        "(or 0440 where root owns it, as of a mounted secret)"
     )
     assert error.value.path == path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to give files away")
+def test_key_of_a_mounted_secret_is_loaded_by_a_process_of_its_group_and_no_other(tmp_path: Path) -> None:
+    """As Kubernetes mounts a secret with fsGroup: root's, mode 0440, by a link in a folder."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (tmp_path / "..data").mkdir()
+    save(IDENTITY, tmp_path / "..data" / "node.key")
+    (tmp_path / "node.key").symlink_to("..data/node.key")
+    os.chown(tmp_path / "node.key", 0, 2000)
+    (tmp_path / "node.key").chmod(0o440)
+    assert loaded_as(tmp_path / "node.key", user=1000, groups=[2000]) == str(IDENTITY.peer)
+    assert "cannot be read: Permission denied" in loaded_as(tmp_path / "node.key", user=1000, groups=[])
+    os.chown(tmp_path / "node.key", 1000, 2000)
+    assert "has mode 0440, open to group" in loaded_as(tmp_path / "node.key", user=1000, groups=[2000])
+    os.chown(tmp_path / "node.key", 0, 2000)
+    for mode in (0o640, 0o444, 0o460, 0o441):
+        (tmp_path / "node.key").chmod(mode)
+        assert f"has mode {mode:04o}" in loaded_as(tmp_path / "node.key", user=1000, groups=[2000])
+
+
+def loaded_as(path: Path, *, user: int, groups: list[int]) -> str:
+    """What a process of this user says: whose key it is, or why it is not loaded."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups(groups)
+        os.setgid(user)
+        os.setuid(user)
+        try:
+            said = str(load(path).peer)
+        except BaseException as error:
+            said = str(error)
+        os.write(write, said.encode())
+        os._exit(0)
+    os.close(write)
+    with open(read, "rb") as answer:
+        said = answer.read().decode()
+    os.waitpid(pid, 0)
+    return said
+
+
+@pytest.mark.parametrize("content", ["grüße", "grüße\n", "grüße\r\n"])
+def test_passphrase_file_is_its_line(tmp_path: Path, content: str) -> None:
+    assert read_passphrase(write_private(tmp_path / "passphrase", content.encode())) == "grüße"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "does not hold one line of 1 to 1023 bytes"),
+        (b"\n", "does not hold one line"),
+        (b"one\ntwo\n", "does not hold one line"),
+        (b"x" * 1024, "does not hold one line"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (b"x" * 20_000, "has 20000 bytes; a passphrase file has at most 16384"),
+    ],
+)
+def test_passphrase_file_that_holds_no_passphrase_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
+    with pytest.raises(KeyFileError, match=rf"passphrase file .*/passphrase: {why}"):
+        read_passphrase(write_private(tmp_path / "passphrase", content))
+
+
+def test_passphrase_file_that_is_open_or_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="passphrase: cannot be read: No such file"):
+        read_passphrase(tmp_path / "passphrase")
+    write_private(tmp_path / "passphrase", b"secret").chmod(0o644)
+    with pytest.raises(KeyFileError, match="passphrase: has mode 0644, open to group or others"):
+        read_passphrase(tmp_path / "passphrase")
 
 
 def test_key_file_that_even_its_owner_cannot_write_is_loaded(tmp_path: Path) -> None:
