@@ -1,4 +1,7 @@
-"""Files that are written whole or not at all, whatever happens in between; and whether they could be written."""
+"""A node's own files: written whole or not at all, for their owner alone, never through a link.
+
+Also whether they could be.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import stat
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+
+_LINK = "it is a symbolic link"
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -51,7 +56,9 @@ def check_folder(folder: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """The same of a file to be read and written, which need not be there yet."""
+    """The same of a file to be read and written, which need not be there yet, and may not be a symbolic link."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, _LINK, os.fspath(path))
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -70,6 +77,20 @@ def _check_names(names: Iterable[str], place: Path) -> None:
     for name in names:
         if len(os.fsencode(name)) > longest:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(place / name))
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """What is in a regular file; of one that is too long the first `most` + 1 bytes. Raises OSError.
+
+    A symbolic link is not followed, and a pipe is not waited for.
+    """
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, _LINK, os.fspath(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+        return file.read(most + 1)
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:

@@ -22,7 +22,7 @@ from typing import Protocol
 
 import msgpack
 
-from ..runtime.files import check_folder, replace_file
+from ..runtime.files import check_folder, read_file, replace_file
 from .identity import PeerId
 
 LAST = 2**63 - 2**32
@@ -116,9 +116,7 @@ class GenerationFile:
     def load(self) -> int | Unusable | None:
         """See `Generations`. What is unusable is set aside."""
         try:
-            with self.path.open("rb") as file:
-                data = file.read(_MAX_BYTES + 1)
-            return decode(data, self._own)
+            return decode(read_file(self.path, _MAX_BYTES), self._own)
         except FileNotFoundError:
             return None
         except Unusable as error:
@@ -141,7 +139,7 @@ class GenerationFile:
     def store(self, generation: int) -> None:
         """See `Generations`."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(self.path, encode(generation, self._own))
         except OSError as error:
             raise GenerationError(f"cannot write {self.path}: {error.strerror or error}") from error

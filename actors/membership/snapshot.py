@@ -19,7 +19,7 @@ from typing import Self
 
 import msgpack
 
-from ...runtime.files import replace_file
+from ...runtime.files import read_file, replace_file
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.record import MAX_RECORD_BYTES, PeerRecord
@@ -106,7 +106,7 @@ def _remembered(item: object, network: str) -> Remembered:
 def save(path: Path, snapshot: Snapshot) -> int:
     """Write the file; how many bytes. Raises OSError."""
     data = snapshot.encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(path, data)
     return len(data)
 
@@ -114,9 +114,7 @@ def save(path: Path, snapshot: Snapshot) -> int:
 def load(path: Path, *, network: str, own: PeerId) -> Snapshot | Unusable | None:
     """Read the file; None if there is none for this node. What is unusable is set aside. Raises OSError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        return Snapshot.decode(data, network=network, own=own)
+        return Snapshot.decode(read_file(path, MAX_BYTES), network=network, own=own)
     except FileNotFoundError:
         return None
     except Unusable as error:

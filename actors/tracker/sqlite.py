@@ -37,6 +37,7 @@ _LOCK_PATIENCE = 1.0  # seconds to wait for another process to let go of the fil
 _CALL_PATIENCE = 1.0  # seconds to wait for another thread's call to end, as the last one's when the node stops
 _WAL_LIMIT = 4 * 1024 * 1024  # bytes to which the log is cut back after a checkpoint
 _ASIDE = 9
+_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _LATER = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM})
@@ -176,9 +177,12 @@ class SqliteStorage:
 
     def _touch(self) -> None:
         """Make folder and file, for nobody else to read: it says whom this node knows."""
+        for path in (f"{self.path}{suffix}" for suffix in ("", *_BESIDE)):
+            if os.path.islink(path):
+                raise BookUnusable(f"{path}: it is a symbolic link (allowed: a regular file)")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         except OSError as error:
             kind = StorageError if error.errno in _NO_ROOM else BookUnusable
             raise kind(f"{self.path} cannot be written: {error.strerror}") from error
@@ -213,7 +217,7 @@ class SqliteStorage:
         names = [f"{self.path}.damaged", *(f"{self.path}.damaged-{number}" for number in range(2, _ASIDE + 1))]
         aside = next((name for name in names if not os.path.exists(name)), names[-1])
         try:
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in ("", *_BESIDE):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")
         except OSError as failed:

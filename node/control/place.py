@@ -16,7 +16,7 @@ from pathlib import Path
 
 import zmq
 
-from ...runtime.files import check_folder
+from ...runtime.files import check_folder, replace_file
 
 LONGEST: int = zmq.IPC_PATH_MAX_LEN
 _MAX_NOTE = 4096
@@ -47,7 +47,7 @@ def take(wanted: Path) -> Path:
         except SocketTaken:
             os.rmdir(place.parent)
             raise
-        wanted.write_text(f"{place}\n")
+        replace_file(wanted, f"{place}\n".encode())
     except OSError as error:
         raise SocketTaken(f"{wanted}: {error.strerror or error}") from error
     return place

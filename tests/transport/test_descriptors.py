@@ -53,10 +53,7 @@ def descriptors_left(number: int) -> Iterator[None]:
     while lowest <= highest:  # no gap is left below the limit
         fillers.append(os.dup(0))
         lowest = fillers[-1]
-    for filler in fillers[len(fillers) - number :] if number else []:
-        os.close(filler)
-        fillers.remove(filler)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1 + number, before[1]))
     try:
         yield
     finally:
