@@ -30,7 +30,7 @@ from ..actors.membership.config import Seed
 from ..actors.resolver.config import Config as Resolver
 from ..actors.tracker.config import Config as Tracker
 from ..actors.tracker.config import StaticPeer
-from ..runtime.settings import KeyPath, Problem, Settings, option, section
+from ..runtime.settings import KeyPath, Problem, Section, Settings, declared, option, section
 from ..transport.address import Address, Endpoint
 from ..transport.config import Config as Transport
 from ..transport.errors import DecodeError
@@ -70,6 +70,12 @@ class NodeConfig(Settings):
     """All that can be configured of a node. Relative paths count from the folder of the file."""
 
     key: Path = option(Path("node.key"), "The key file, readable by its owner alone; `rookery init` makes one.")
+    key_passphrase_file: Path | None = option(
+        None,
+        "A file with the passphrase of an encrypted key, as private as the key: ${CREDENTIALS_DIRECTORY}/NAME for a "
+        "credential of systemd.",
+    )
+    key_passphrase: str | None = option(None, "The passphrase itself: ${NAME} takes it from an environment variable.")
     data: Path = option(Path("data"), "Folder for what the node keeps. One node at a time uses it.")
     runtime: Literal["loop", "threads"] = option("loop", "The actors on one thread, which is faster, or on one each.")
 
@@ -96,6 +102,8 @@ class NodeConfig(Settings):
                 "is missing: members need to know where to find this node",
                 "tcp://HOST:PORT",
             )
+        if self.key_passphrase is not None and self.key_passphrase_file is not None:
+            yield Problem(("key_passphrase",), "is given, and so is key_passphrase_file", "one of them")
         yield from self._check_private()
         yield from self._check_book()
         yield from self._check_peers()
@@ -279,7 +287,8 @@ def _with_twins(source: Source) -> tuple[Source, frozenset[KeyPath]]:
     """The source with each fact at both of its places, and the places that were added."""
     if not isinstance(source.tree, dict):
         return source, frozenset()
-    tree = {name: _section(part) for name, part in source.tree.items()}
+    sections = {each.name for each in declared(NodeConfig) if isinstance(each.shape, Section)}
+    tree = {name: _section(part) if name in sections else part for name, part in source.tree.items()}
     positions, copied = dict(source.positions), set[KeyPath]()
     for written, missing in (*TWINS, *(pair[::-1] for pair in TWINS)):
         value = _written(source.tree, written)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TypeAlias
 
 from ..config import Mistake, NodeConfig, load, written
-from ..config.node import PARSERS, located
+from ..config.node import PARSERS, config_file, located
+from ..config.source import Scalar, read
 from ..runtime.settings import Section, show_path
 from .node import obstacles
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 HIDDEN = "(hidden)"
+SECRETS = (("transport", "network_key"), ("key_passphrase",))
 
 
 def described(mistake: Mistake) -> dict[str, Json]:
@@ -45,14 +48,32 @@ def schema() -> dict[str, Json]:
 
 
 def complete(config: NodeConfig) -> dict[str, Json]:
-    """Every setting, as one would write it; the network's secret is not shown."""
+    """Every setting, as one would write it; secrets are not shown."""
     settings = written(config, Section(NodeConfig))
     assert isinstance(settings, dict)
     transport = settings["transport"]
     assert isinstance(transport, dict)
     if transport["network_key"] is not None:
         transport["network_key"] = HIDDEN
+    if settings["key_passphrase"] is not None:
+        settings["key_passphrase"] = HIDDEN
     return settings
+
+
+def exposed(file: Path) -> str | None:
+    """What to tell the operator of a file in which a secret stands, and which others may read. The file is valid."""
+    path = config_file(file)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    for keys in SECRETS:
+        tree = read(path).tree
+        for key in keys:
+            tree = tree.get(key, Scalar("")) if isinstance(tree, dict) else Scalar("")
+        literal = (
+            isinstance(tree, Scalar) and not tree.is_null and tree.text and "${" not in tree.text.replace("$${", "")
+        )
+        if literal and mode & 0o077:
+            return f"{path} holds {show_path(keys)} and is open to others (mode {mode:04o}): chmod 600 {path}"
+    return None
 
 
 def as_yaml(settings: dict[str, Json]) -> str:

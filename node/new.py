@@ -1,12 +1,14 @@
 """New nodes on disk: a folder with a key and a commented `node.yaml`; also whole clusters that know each other.
 
 * A key file that exists is never overwritten, nor is a YAML file; nothing is written if one of them exists.
+* Both are for their owner alone, as a `node.yaml` may hold secrets.
 * A cluster's nodes have fixed ports on loopback, free when they are chosen and outside the range from which operating
   systems take the ports of outgoing connections, so that none is lost before its node starts.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -14,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..config.node import FILE_NAME
+from ..runtime.files import replace_file
 from ..transport import Address, Endpoint, Identity, PeerId, format_peer, keyfile
 
 KEY_NAME = "node.key"
@@ -24,18 +27,31 @@ class AlreadyThere(Exception):
     """The folder holds a node already; the text names the file."""
 
 
-def make_node(folder: Path, yaml: str | None = None, identity: Identity | None = None) -> PeerId:
+def make_node(
+    folder: Path,
+    yaml: str | None = None,
+    identity: Identity | None = None,
+    *,
+    passphrase_file: Path | None = None,
+) -> PeerId:
     """Make a node in `folder`, which may exist; its id. yaml: the text of `node.yaml`, by default the example.
 
-    Raises AlreadyThere, `keyfile.KeyFileError` or OSError.
+    passphrase_file: holds what the key is encrypted with; `node.yaml` will say where it is. Raises AlreadyThere,
+    `keyfile.KeyFileError` or OSError.
     """
+    yaml = example() if yaml is None else yaml
+    passphrase = None
+    if passphrase_file is not None:
+        passphrase = keyfile.read_passphrase(passphrase_file)
+        where = json.dumps(str(passphrase_file.absolute()).replace("${", "$${"))
+        yaml = f"{yaml.rstrip()}\n\nkey_passphrase_file: {where}\n"
     identity = identity or Identity.generate()
     for name in (KEY_NAME, FILE_NAME):
         if os.path.lexists(folder / name):  # also a link that leads nowhere: it would be followed
             raise AlreadyThere(f"{folder / name} exists: nothing was written")
     folder.mkdir(parents=True, exist_ok=True)
-    keyfile.save(identity, folder / KEY_NAME)
-    (folder / FILE_NAME).write_text(example() if yaml is None else yaml, encoding="utf-8")
+    keyfile.save(identity, folder / KEY_NAME, passphrase)
+    replace_file(folder / FILE_NAME, yaml.encode())
     return identity.peer
 
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -30,7 +32,7 @@ from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
 from ..runtime.errors import fresh
 from ..runtime.files import check_folder
 from ..runtime.settings import KeyPath, Problem, SettingsError, show_path
-from ..transport import descriptors, keyfile
+from ..transport import Identity, descriptors, keyfile
 from . import blobs, control
 from .composition import ANSWER_WITHIN, Actors
 from .errors import CannotStart
@@ -56,7 +58,7 @@ class Node(Actors):
         if problems := list(obstacles(config)):
             raise CannotStart("\n".join(map(str, problems)))
         with _named():
-            identity = keyfile.load(config.key)
+            identity = _identity(config)
             self._asked = config
             config, self._limits = _fitted(config)
         super().__init__(RUNTIMES[config.runtime](identity.peer.short), config, identity)
@@ -94,6 +96,7 @@ class Node(Actors):
         config = self.config
         tell = self.log.info if config is self._asked else self.log.warning
         tell("limits of connections, by the file descriptors that there may be", limits=self._limits)
+        self._make_data_folder(config.data)
         store = self._disk.enter_context(contextlib.closing(FileStore(config.data / BLOBS)))
         book = None
         if config.tracker.book is not None:
@@ -113,6 +116,17 @@ class Node(Actors):
             parts=control.Parts(self.control, self, self.runtime.ended.set),
         )
         self.take_part()
+
+    def _make_data_folder(self, folder: Path) -> None:
+        """For nobody else; one that is there already is left as it is."""
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            mode = stat.S_IMODE(folder.stat().st_mode)
+        except OSError as error:
+            raise CannotStart(f"data: {folder} cannot be made: {error.strerror}") from error
+        if mode & 0o077:
+            words = f"the data folder is open to others (mode {mode:04o}): chmod 700"
+            self.log.warning(words, folder=str(folder))
 
     def _about(self) -> control.About:
         config = self.config
@@ -197,7 +211,7 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
     Nothing is changed. A folder, a socket or a port in use is none: the node that uses it may be this one.
     """
     data, book = config.data, config.tracker.book
-    looks: list[Callable[[], object]] = [lambda: keyfile.load(config.key)]
+    looks: list[Callable[[], object]] = [lambda: _identity(config)]
     try:
         check_folder(data)
     except OSError as error:
@@ -232,6 +246,14 @@ def _named() -> Iterator[None]:
 
 def _key_of(error: Exception) -> KeyPath:
     return next(key for kind, key in _KEYS.items() if isinstance(error, kind))
+
+
+def _identity(config: NodeConfig) -> Identity:
+    """From the key file. Raises KeyFileError."""
+    passphrase = config.key_passphrase
+    if config.key_passphrase_file is not None:
+        passphrase = keyfile.read_passphrase(config.key_passphrase_file)
+    return keyfile.load(config.key, passphrase)
 
 
 def _fitted(config: NodeConfig) -> tuple[NodeConfig, str]:

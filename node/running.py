@@ -28,15 +28,24 @@ class NodeFailed(Exception):
     """An engine failed, so the node has stopped."""
 
 
-def run(config: NodeConfig, *, while_stdin: bool, make: Callable[[NodeConfig], Node] = Node) -> PeerId:
+def run(
+    config: NodeConfig,
+    *,
+    while_stdin: bool,
+    make: Callable[[NodeConfig], Node] = Node,
+    warning: str | None = None,
+) -> PeerId:
     """Run a node to its end; its id. while_stdin: the end of standard input ends it too. make: a node of your own.
 
-    It allows itself the file descriptors that the settings need, where the system lets it.
+    warning: of its configuration, for its log. The process allows itself the file descriptors that the settings need,
+    where the system lets it.
     Raises CannotStart before anything runs, NodeFailed after everything has stopped.
     """
     descriptors.raise_limit(descriptors.needed(config.transport))
     node = make(config)
     handler = logs.configure(config.log, sys.stderr)
+    if warning is not None:
+        node.log.warning(warning)
     try:
         with collector.short_pauses(), _ended_by_signals(node, while_stdin):
             try:

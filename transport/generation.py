@@ -130,7 +130,7 @@ class GenerationFile:
         """Raise the GenerationError that `load` or `store` would. Changes nothing."""
         try:
             check_folder(path.parent)
-            path.open("rb").close()
+            read_file(path, 0)
         except FileNotFoundError:
             pass  # to be made
         except OSError as error:

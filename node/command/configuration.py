@@ -24,6 +24,9 @@ def config() -> None:
 def check(file: Path, as_json: bool) -> None:
     """Say everything that is wrong with FILE, and what else `run` would refuse: of the key, the folder, the socket."""
     configfiles.load_runnable(file)
+    warning = configfiles.exposed(file)
+    if warning is not None:
+        click.echo(f"warning: {warning}", err=True)
     screen.show({"file": str(config_file(file)), "mistakes": []}, as_json, f"{config_file(file)}: no mistakes")
 
 

@@ -16,10 +16,15 @@ from .base import json_option, main, node_option
 
 @main.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--passphrase-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Encrypt the key with what this file holds; node.yaml will name the file.",
+)
 @json_option
-def init(folder: Path, as_json: bool) -> None:
+def init(folder: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Make a node in FOLDER: a new key and a node.yaml that explains itself."""
-    peer = new.make_node(folder)
+    peer = new.make_node(folder, passphrase_file=passphrase_file)
     screen.show({"peer": str(peer), "folder": str(folder)}, as_json, f"{folder / FILE_NAME} is node {peer}")
 
 
@@ -31,7 +36,7 @@ def run(file: Path, while_stdin: bool, as_json: bool) -> None:
     """Run the node of FILE until Ctrl-C or SIGTERM. Its events go to standard error."""
     config = configfiles.load_runnable(file)
     try:
-        peer = running.run(config, while_stdin=while_stdin)
+        peer = running.run(config, while_stdin=while_stdin, warning=configfiles.exposed(file))
     except CannotStart as error:
         raise CannotStart(f"{file}: {error}") from error
     if as_json:

@@ -68,6 +68,7 @@ class FileStore:
         """Raise the StoreError that opening a store in `folder` would, its being in use aside. Changes nothing."""
         with _reporting("open the store folder", str(folder)):
             check_folder(folder)
+        with _reporting("open the lock file", str(folder / LOCK_NAME)):
             check_file(folder / LOCK_NAME)
 
     def get(self, key: bytes) -> bytes | None:

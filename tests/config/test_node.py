@@ -212,8 +212,8 @@ def test_file_of_the_page_about_kubernetes_takes_the_address_of_its_pod(tmp_path
 def test_schema_documents_every_section() -> None:
     schema = json_schema(NodeConfig, PARSERS)
     assert set(schema["properties"]) == {
-        "key", "data", "runtime", "transport", "tracker", "connections", "maintenance", "discovery", "membership",
-        "resolver", "blobs", "control", "log",
+        "key", "key_passphrase", "key_passphrase_file", "data", "runtime", "transport", "tracker", "connections",
+        "maintenance", "discovery", "membership", "resolver", "blobs", "control", "log",
     }  # fmt: skip
     assert all(part["description"] for part in schema["properties"].values())
 
