@@ -20,7 +20,7 @@ import pytest
 from rookery.actors.membership import MemberDown
 from rookery.actors.tracker import SourceIsStatic, SqliteStorage, TrackedPeers
 from rookery.config import load
-from rookery.node import CannotStart, Node
+from rookery.node import CannotStart, Client, Node, new
 from rookery.node.blobs import GetCancelled
 from rookery.node.control import NotReached
 from rookery.runtime import EngineFailed, EngineGone, LoopRuntime, ThreadRuntime
@@ -326,3 +326,27 @@ def test_importing_a_node_loads_nothing_of_the_command_line() -> None:
     program = "import sys, json, rookery.node; print(json.dumps(sorted(sys.modules)))"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
     assert not {"click", "rich", "pydantic", "pydantic_core"} & set(json.loads(output))
+
+
+def test_node_starts_again_in_its_process_though_one_that_it_forked_lives(make_folder: MakeFolder) -> None:
+    """On the same ports, in the same folder, with the same control socket."""
+    port, record_port = new.free_ports(2)
+    folder = make_folder(
+        yaml=f"transport: {{listen: 'tcp://127.0.0.1:{port}'}}\ntracker: {{source: static}}\n"
+        f"discovery: {{record_listen: 'http://127.0.0.1:{record_port}'}}\n"
+    )
+    node = Node(load(folder)).start()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    try:
+        node.stop()
+        with Node(load(folder)) as again, Client(again.config.control.socket) as client:
+            assert client.status().address == f"tcp://127.0.0.1:{port}"
+    finally:
+        os.close(write)
+        os.close(read)
+        os.waitpid(pid, 0)
