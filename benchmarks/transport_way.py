@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 from benchmarks.harness import Result, main
 from rookery import runtime, transport
-from rookery.runtime import Limit, LoopRuntime, context
+from rookery.runtime import Limit, LoopRuntime
+from rookery.runtime.actor import context
 from rookery.transport import Direction, Endpoint, Identity, Link, PeerRecord, Quota, Received, Role, Ticket
 from rookery.transport.codec import encode_batch
 from rookery.transport.links import Live

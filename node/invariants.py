@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from ..actors import connections, tracker
 from ..runtime import Engine, Runtime, SimulatedNode, Simulation
-from ..runtime.inbox import Ask
+from ..runtime.actor.inbox import Ask
 from ..transport import Closed, Direction, Opened, PeerId
 from ..transport import Engine as Transport
 from ..transport.mailbox import SetGate

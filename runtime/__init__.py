@@ -6,12 +6,18 @@
        ▲                                │
        └── Feedback, Reply ◀────────────┘
 
-Read `message.py` for what may be said, `mailbox.py` and `engine.py` for how to write an actor, `base.py` for what a
-runtime gives to its engines, `testing.py` for mock mailboxes.
+Read `actor/message.py` for what may be said, `actor/mailbox.py` and `actor/engine.py` for how to write an actor,
+`hosts/base.py` for what a runtime gives to its engines, `testing.py` for mock mailboxes.
 """
 
-from .base import Runtime, Terminated
-from .engine import Engine, Handlers
+from .actor.engine import Engine, Handlers
+from .actor.events import EventMailbox, Subscribe, Subscribers
+from .actor.mailbox import Mailbox, Terminated
+from .actor.message import Feedback, Lane, Limit, Message, Overflow, Request
+from .actor.reply import Reply, Waits
+from .actor.slices import Slices
+from .actor.timers import Timer
+from .actor.waiter import Waiter
 from .errors import (
     Declined,
     EngineFailed,
@@ -28,18 +34,11 @@ from .errors import (
     UnhandledMessage,
     WouldDeadlock,
 )
-from .events import EventMailbox, Subscribe, Subscribers
-from .loop import LoopRuntime
-from .mailbox import Mailbox
-from .message import Feedback, Lane, Limit, Message, Overflow, Request
+from .hosts.base import Runtime
+from .hosts.loop import LoopRuntime
+from .hosts.threads import ThreadRuntime
 from .metrics import Counter, Gauge, Registry, Sample
-from .network import Link, Network
-from .reply import Reply, Waits
-from .simulation import SimulatedNode, Simulation
-from .slices import Slices
-from .threads import ThreadRuntime
-from .timers import Timer
-from .waiter import Waiter
+from .simulation import Link, Network, SimulatedNode, Simulation
 
 __all__ = [
     "Counter",

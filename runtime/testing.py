@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
+from .actor.mailbox import Mailbox, default_name
+from .actor.message import Feedback, Message, Request
+from .actor.reply import Reply, Waits
 from .errors import Declined, EngineGone
-from .mailbox import Mailbox, default_name
-from .message import Feedback, Message, Request
-from .reply import Reply, Waits
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")

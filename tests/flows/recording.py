@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rookery.runtime import Engine, Simulation, Timer
-from rookery.runtime.inbox import Ask, Slot
+from rookery.runtime.actor.inbox import Ask, Slot
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from random import Random
 import pytest
 
 from rookery.actors import membership, tracker
-from rookery.runtime.simulated_node import WALL_AT_START
+from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import Gate
 from rookery.transport.identity import curve_key
 

@@ -11,6 +11,7 @@ from rookery import runtime
 from rookery.actors import resolver
 from rookery.actors.resolver.mailbox import MOST_BATCHES
 from rookery.runtime import Feedback
+from rookery.runtime.actor.rules import Slot
 from rookery.transport.identity import PeerId
 
 A, B, C = (PeerId(bytes([number]) * 32) for number in range(3))
@@ -27,7 +28,7 @@ def queued(box: resolver.Mailbox) -> list[object]:
     """What waits, oldest first."""
     items: list[object] = []
     while (item := box.inbox.take()) is not None:
-        items.append(item.take() if isinstance(item, runtime.inbox.Slot) else item)
+        items.append(item.take() if isinstance(item, Slot) else item)
     return items
 
 

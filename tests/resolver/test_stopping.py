@@ -9,6 +9,7 @@ from rookery.actors import resolver
 from rookery.actors.resolver import Outcome, wire
 from rookery.actors.resolver.prune import KEYS_PER_SLICE as SLICE
 from rookery.runtime import Reply
+from rookery.runtime.actor import context
 from rookery.transport import mailbox as transport
 
 KEY, OTHER, VALUE = b"k", b"o", b"value"
@@ -125,7 +126,7 @@ def test_R14_predicate_runs_on_the_resolver_and_not_in_the_caller(rig: Any) -> N
     calls: list[object] = []
 
     def predicate(_key: bytes, _subscriber: object) -> bool:
-        calls.append(runtime.context.current())
+        calls.append(context.current())
         return True
 
     data.retain(predicate)

@@ -68,7 +68,7 @@ def test_that_passes(simulation):
     )
     output = run_pytest(tmp_path, path=site)
     assert "the last 1 messages, seed 'test_it.py::test_that_fails'" in output
-    assert re.search(r"0\.0000  /runtime +Hello\(name='world'\)", output)
+    assert re.search(r"0\.0000  /actor +Hello\(name='world'\)", output)
     assert "nobody sees this" not in output
 
 

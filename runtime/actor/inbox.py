@@ -23,8 +23,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from .arguments import MESSAGE_SHOWN, shortened
-from .errors import EngineGone, MailboxFull
+from ..arguments import MESSAGE_SHOWN, shortened
+from ..errors import EngineGone, MailboxFull
 from .message import Feedback, Lane, Limit, Message
 from .reply import Reply
 from .rules import Rule, Slot

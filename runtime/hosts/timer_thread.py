@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .timers import Target, Timer, TimerHeap
+from ..actor.timers import Target, Timer, TimerHeap
 
 
 class TimerThread:

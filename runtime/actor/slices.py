@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
+from ..errors import Declined
 from .engine import Engine
-from .errors import Declined
 from .message import Lane
 from .reply import Reply
 

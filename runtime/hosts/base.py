@@ -11,18 +11,16 @@ import random
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, overload
 
-from .arguments import MESSAGE_SHOWN, shortened
-from .engine import Engine, run_in
-from .errors import Declined, EngineFailed, EngineGone
+from ..actor.engine import Engine, run_in
+from ..actor.mailbox import Mailbox, default_name
+from ..actor.message import Message, Overflow
+from ..actor.reply import Reply, Waits
+from ..actor.timers import Timer
+from ..arguments import MESSAGE_SHOWN, shortened
+from ..errors import Declined, EngineFailed, EngineGone
+from ..log import Log
+from ..metrics import Registry
 from .gauges import InboxMetrics
-from .log import Log
-from .mailbox import Mailbox, Terminated, default_name
-from .message import Message, Overflow
-from .metrics import Registry
-from .reply import Reply, Waits
-from .timers import Timer
-
-__all__ = ["Call", "CallTarget", "Runtime", "Terminated"]
 
 M = TypeVar("M", bound=Mailbox)
 T = TypeVar("T")

@@ -23,18 +23,16 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
-from . import context
-from .dispatch import Dispatch
-from .engine import Engine
-from .errors import Declined, SimulationStuck, fresh
+from ..actor import context
+from ..actor.dispatch import Dispatch
+from ..actor.engine import Engine
+from ..actor.inbox import Inbox
+from ..actor.reply import Reply
+from ..actor.timers import TimerHeap
+from ..errors import Declined, SimulationStuck, fresh
 from .guard import guarded
-from .inbox import Inbox
 from .network import Network
-from .reply import Reply
-from .simulated_node import WALL_AT_START, SimulatedNode
-from .timers import TimerHeap
-
-__all__ = ["WALL_AT_START", "SimulatedNode", "Simulation"]
+from .node import SimulatedNode
 
 _TRACE = 100
 _PATIENCE = 86_400.0  # virtual seconds that get() without a timeout waits

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.runtime import EngineGone
-from rookery.runtime.workers import WorkerPool
+from rookery.runtime.hosts.workers import WorkerPool
 
 
 @pytest.fixture

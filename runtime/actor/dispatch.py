@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .arguments import MESSAGE_SHOWN, shortened
-from .errors import Declined, EngineFailed, UnhandledMessage
+from ..arguments import MESSAGE_SHOWN, shortened
+from ..errors import Declined, EngineFailed, UnhandledMessage
 from .inbox import Ask, Inbox, Mark, Rule, Slot
 from .message import Message
 from .reply import Reply

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rookery.runtime import Reply, ReplyTimeout, Simulation, SimulationStuck
-from rookery.runtime import simulation as stepping
+from rookery.runtime.simulation import world as stepping
 from tests.runtime.runtime_kit import Data, Do, Note, Recorder, raises
 
 

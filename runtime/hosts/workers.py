@@ -12,8 +12,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from .errors import EngineGone
-from .reply import Reply
+from ..actor.reply import Reply
+from ..errors import EngineGone
 
 T = TypeVar("T")
 _Job = tuple[Callable[..., Any], tuple[object, ...], Reply[Any]]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rookery.runtime import Engine, LoopRuntime, Mailbox, Request, Waiter
-from rookery.runtime.waiter import LockWaiter
+from rookery.runtime.actor.waiter import LockWaiter
 from tests.runtime.runtime_kit import Note, RealHost, raises, wait_until
 
 

@@ -24,8 +24,8 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import pykka
 
+from ..errors import NoEventLoop, ReplyCancelled, ReplyDropped, ReplyTimeout, RuntimeFault, WouldDeadlock, fresh
 from . import context
-from .errors import NoEventLoop, ReplyCancelled, ReplyDropped, ReplyTimeout, RuntimeFault, WouldDeadlock, fresh
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -19,8 +19,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
-from . import context
-from .errors import NotSimulated
+from ..actor import context
+from ..errors import NotSimulated
 
 _RANDOM = "self.rng"
 _GUARDED: tuple[tuple[Any, str, tuple[str, ...]], ...] = (

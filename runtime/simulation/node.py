@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from . import context
-from .base import Runtime
-from .engine import Engine, run_in
-from .errors import EngineFailed, EngineGone, WouldDeadlock, fresh
+from ..actor import context
+from ..actor.engine import Engine, run_in
+from ..actor.reply import Reply, Waits
+from ..actor.timers import Timer, TimerHeap
+from ..errors import EngineFailed, EngineGone, WouldDeadlock, fresh
+from ..hosts.base import Runtime
 from .guard import guarded
 from .network import Network
-from .reply import Reply, Waits
-from .timers import Timer, TimerHeap
 
 T = TypeVar("T")
 

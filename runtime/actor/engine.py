@@ -28,14 +28,14 @@ from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast, ge
 
 import pykka
 
+from ..errors import ReplyTimeout
+from ..log import Log
+from ..metrics import Registry
 from . import context
 from .dispatch import Dispatch, Resolved
-from .errors import ReplyTimeout
 from .inbox import Ask
-from .log import Log
 from .mailbox import Mailbox
 from .message import Lane, Message
-from .metrics import Registry
 from .reply import Reply
 from .timers import Timer
 from .waiter import Waiter

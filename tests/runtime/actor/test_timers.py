@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.runtime import Simulation, Timer
-from rookery.runtime.timers import TimerHeap
+from rookery.runtime.actor.timers import TimerHeap
 from tests.runtime.runtime_kit import Note, RealHost, Recorder
 
 

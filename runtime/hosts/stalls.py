@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .arguments import MESSAGE_SHOWN, shortened
+from ..arguments import MESSAGE_SHOWN, shortened
+from ..log import Log
+from ..metrics import Registry
 from .gauges import InboxMetrics
-from .log import Log
-from .metrics import Registry
 
 
 class Watchdog:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from .errors import UnhandledMessage
+from ..errors import UnhandledMessage
 from .inbox import Inbox
 from .message import Feedback, Limit, Message, Request
 from .reply import Reply, Waits

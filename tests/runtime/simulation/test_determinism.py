@@ -12,7 +12,7 @@ from tests.runtime.runtime_kit import Data, Note, Recorder
 PROGRAM = """
 import sys
 sys.path[:0] = {path!r}
-from tests.runtime.test_determinism import gossip
+from tests.runtime.simulation.test_determinism import gossip
 print(gossip(int(sys.argv[1])))
 """
 

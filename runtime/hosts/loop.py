@@ -22,15 +22,15 @@ from functools import partial
 from threading import get_ident
 from typing import Any
 
-from . import context
-from .dispatch import Dispatch
-from .engine import Engine, run_in
-from .errors import Declined
-from .inbox import Inbox
-from .reply import Reply
+from ..actor import context
+from ..actor.dispatch import Dispatch
+from ..actor.engine import Engine, run_in
+from ..actor.inbox import Inbox
+from ..actor.reply import Reply
+from ..actor.timers import Timer, TimerHeap
+from ..actor.waiter import LockWaiter, Waiter
+from ..errors import Declined
 from .threads import ThreadRuntime
-from .timers import Timer, TimerHeap
-from .waiter import LockWaiter, Waiter
 
 _TURN = 64  # messages of one engine before the next has its turn
 _ROUND = 128  # messages of all of them before jobs, timers and sockets have theirs

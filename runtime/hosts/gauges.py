@@ -7,9 +7,9 @@ a mark that has not come through. The same marks show an engine that does not tu
 
 from __future__ import annotations
 
-from .mailbox import Mailbox
-from .message import Lane
-from .metrics import Registry
+from ..actor.mailbox import Mailbox
+from ..actor.message import Lane
+from ..metrics import Registry
 
 _LANES = (Lane.URGENT, Lane.CONTROL, Lane.DATA)
 

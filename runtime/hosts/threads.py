@@ -6,14 +6,14 @@ import threading
 import time
 from typing import Any
 
-from . import context
-from .engine import Engine
-from .errors import Declined
+from ..actor import context
+from ..actor.engine import Engine
+from ..actor.inbox import Inbox
+from ..actor.reply import Reply
+from ..actor.timers import Timer
+from ..actor.waiter import LockWaiter, Waiter
+from ..errors import Declined
 from .host import HostRuntime
-from .inbox import Inbox
-from .reply import Reply
-from .timers import Timer
-from .waiter import LockWaiter, Waiter
 
 _POLL_EVERY = 64  # messages between two looks at what an engine polls
 

@@ -17,15 +17,15 @@ from sys import _current_frames
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from . import context
+from ..actor import context
+from ..actor.engine import Engine
+from ..actor.mailbox import Mailbox
+from ..actor.reply import Reply
+from ..actor.timers import Timer
+from ..errors import EngineGone, StopTimeout, WouldDeadlock, fresh
 from .base import Call, Runtime
-from .engine import Engine
-from .errors import EngineGone, StopTimeout, WouldDeadlock, fresh
-from .mailbox import Mailbox
-from .reply import Reply
+from .stalls import Watchdog
 from .timer_thread import TimerThread
-from .timers import Timer
-from .watchdog import Watchdog
 from .workers import Workers
 
 T = TypeVar("T")

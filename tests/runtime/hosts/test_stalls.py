@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery.runtime import LoopRuntime, Message, ThreadRuntime
-from rookery.runtime.watchdog import Watchdog
+from rookery.runtime.hosts.stalls import Watchdog
 from tests.runtime.runtime_kit import Data, Note, RealHost, RecorderMailbox
 
 
