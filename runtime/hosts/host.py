@@ -1,4 +1,4 @@
-"""What `ThreadRuntime` and `LoopRuntime` share: the real clock, the worker pool, the watchdog, failing and stopping.
+"""What `ThreadRuntime` and `LoopRuntime` share: real clock, worker pool, stall detector, failing and stopping.
 
 * `stop` ends engines newest first, and is bounded: it names who did not end, and where they are.
 * A failing engine stops the others of its runtime, on a thread of its own, and sets `ended`; whoever leaves the
@@ -24,7 +24,7 @@ from ..actor.reply import Reply
 from ..actor.timers import Timer
 from ..errors import EngineGone, StopTimeout, WouldDeadlock, fresh
 from .base import Call, Runtime
-from .stalls import Watchdog
+from .stalls import StallDetector
 from .timer_thread import TimerThread
 from .workers import Workers
 
@@ -55,7 +55,7 @@ class HostRuntime(Runtime):
         self._workers = Workers(name, workers)
         self._timers = TimerThread(name, self._call_failed)
         self._stall_after = stall_after
-        self._watchdog: Watchdog | None = None
+        self._stall_detector: StallDetector | None = None
 
     def now(self) -> float:
         """Seconds of the system's monotonic clock."""
@@ -118,8 +118,8 @@ class HostRuntime(Runtime):
         super()._check(mailbox, kind)
         if self.ended.is_set():
             raise EngineGone(f"the runtime {self.name!r} is stopping: nothing starts any more")
-        if self._watchdog is None and self._stall_after is not None:
-            self._watchdog = Watchdog(self._inboxes, self.registry, self.log, self._stack, self._stall_after)
+        if self._stall_detector is None and self._stall_after is not None:
+            self._stall_detector = StallDetector(self._inboxes, self.registry, self.log, self._stack, self._stall_after)
             self._look()
 
     def _failed(self, engine: Engine[Any], item: object, error: BaseException) -> None:
@@ -168,10 +168,10 @@ class HostRuntime(Runtime):
         return not self._workers.busy and all(_rests(engine.mailbox) for engine in list(self.engines))
 
     def _look(self) -> None:
-        assert self._watchdog is not None
+        assert self._stall_detector is not None
         now = self.now()
-        self._watchdog.look(now)
-        self._timers.add(Timer(now + self._watchdog.stall_after / 2, 0, Call(self._look), self._calls))
+        self._stall_detector.look(now)
+        self._timers.add(Timer(now + self._stall_detector.stall_after / 2, 0, Call(self._look), self._calls))
 
     def __enter__(self) -> Self:
         return self

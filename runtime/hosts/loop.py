@@ -9,7 +9,7 @@
   be waited in: while there is an engine that polls, each further one has a thread of its own, as in a `ThreadRuntime`.
 * Other threads reach the loop by the ready queue and by jobs, then wake it. It sets `sleeping`, looks at both once
   more, and waits; they append first and look at `sleeping` afterwards. So one of the two always sees the other.
-* Handlers never block, which is what makes this sound. One that does stalls the node, and the watchdog names it.
+* Handlers never block, which is what makes this sound. One that does stalls the node, and the stall detector names it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ..metrics import Registry
 from .gauges import InboxMetrics
 
 
-class Watchdog:
+class StallDetector:
     """Looks when told to; the runtime's timers tell it."""
 
     def __init__(

@@ -11,7 +11,7 @@ from rookery import runtime
 from rookery.actors import resolver
 from rookery.actors.resolver.mailbox import MOST_BATCHES
 from rookery.runtime import Feedback
-from rookery.runtime.actor.rules import Slot
+from rookery.runtime.actor.inbox import Slot
 from rookery.transport.identity import PeerId
 
 A, B, C = (PeerId(bytes([number]) * 32) for number in range(3))

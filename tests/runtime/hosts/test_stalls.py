@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from rookery.runtime import LoopRuntime, Message, ThreadRuntime
-from rookery.runtime.hosts.stalls import Watchdog
+from rookery.runtime.hosts.stalls import StallDetector
 from tests.runtime.runtime_kit import Data, Note, RealHost, RecorderMailbox
 
 
 class Stall:
-    """An engine held inside a handler, and a watchdog that looks when the test says so."""
+    """An engine held inside a handler, and a detector that looks when the test says so."""
 
     def __init__(self, host: RealHost) -> None:
         self.host = host
@@ -23,7 +23,7 @@ class Stall:
         self.release, self._entered = threading.Event(), threading.Event()
         self.hold()
         runtime: Any = host.runtime
-        self.watchdog = Watchdog(runtime._inboxes, runtime.registry, runtime.log, runtime._stack, stall_after=1.0)
+        self.detector = StallDetector(runtime._inboxes, runtime.registry, runtime.log, runtime._stack, stall_after=1.0)
 
     def hold(self) -> None:
         """The engine enters a handler and stays there until `release` is set."""
@@ -53,7 +53,7 @@ def test_stalled_engine_is_logged_once_with_its_message_and_stack(
     stall: Stall, caplog: pytest.LogCaptureFixture
 ) -> None:
     for now in (0.0, 0.9, 1.0, 2.0):
-        stall.watchdog.look(now)
+        stall.detector.look(now)
     (record,) = [record for record in caplog.records if record.message == "engine stalled"]
     fields: dict[str, Any] = record.__dict__["fields"]
     assert (fields["engine"], fields["seconds"]) == ("recorder", 1.0)
@@ -63,15 +63,15 @@ def test_stalled_engine_is_logged_once_with_its_message_and_stack(
 
 
 def test_engine_that_turns_again_can_stall_again(stall: Stall) -> None:
-    stall.watchdog.look(0.0)
-    stall.watchdog.look(1.0)
+    stall.detector.look(0.0)
+    stall.detector.look(1.0)
     stall.release.set()
     stall.host.settle()
-    stall.watchdog.look(5.0)
+    stall.detector.look(5.0)
     assert stall.value("stalls_total") == 1
     stall.hold()
-    stall.watchdog.look(6.0)
-    stall.watchdog.look(7.0)
+    stall.detector.look(6.0)
+    stall.detector.look(7.0)
     assert stall.value("stalls_total") == 2
 
 
@@ -79,7 +79,7 @@ def test_idle_engine_never_stalls(stall: Stall, caplog: pytest.LogCaptureFixture
     stall.release.set()
     stall.host.settle()
     for now in range(10):
-        stall.watchdog.look(float(now))
+        stall.detector.look(float(now))
     assert stall.value("stalls_total") == 0
     assert stall.recorder.inbox.depth == 0
 
@@ -88,7 +88,7 @@ def test_depth_counts_what_waits_and_no_marks(stall: Stall) -> None:
     for number in range(5):
         stall.recorder.tell(Data(number))
     stall.recorder.note("control")
-    stall.watchdog.look(0.0)
+    stall.detector.look(0.0)
     assert stall.value("inbox_depth") == 6
 
 
@@ -96,9 +96,9 @@ def test_depth_counts_what_waits_and_no_marks(stall: Stall) -> None:
 def test_age_of_the_oldest_grows_while_it_waits_and_ends_with_it(stall: Stall, message: Message) -> None:
     start = stall.host.runtime.now()
     stall.recorder.tell(message)
-    stall.watchdog.look(start - 100)
+    stall.detector.look(start - 100)
     assert stall.value("inbox_oldest_seconds") >= 100
-    stall.watchdog.look(start)
+    stall.detector.look(start)
     assert stall.value("inbox_oldest_seconds") >= 100
     stall.release.set()
     stall.host.settle()
@@ -106,7 +106,7 @@ def test_age_of_the_oldest_grows_while_it_waits_and_ends_with_it(stall: Stall, m
 
 
 def test_age_is_zero_where_nothing_waits_though_the_engine_stalls(stall: Stall) -> None:
-    stall.watchdog.look(stall.host.runtime.now() - 100)
+    stall.detector.look(stall.host.runtime.now() - 100)
     assert stall.value("inbox_oldest_seconds") == 0
 
 
