@@ -133,7 +133,9 @@ class Door:
 
     def close(self) -> None:
         """Release and remove the socket. What was answered last has `_LINGER` to leave."""
-        self._listener.close()
+        for end in (self._listener, self._spare):  # both, or it would still seem to listen
+            if end is not None:
+                end.close()
         until = time.monotonic() + _LINGER
         for client in list(self._clients.values()):
             with contextlib.suppress(OSError):
@@ -141,9 +143,8 @@ class Door:
                     client.socket.settimeout(max(0.001, until - time.monotonic()))
                     client.socket.sendall(piece)
             self._drop(client)
-        for end in (self._wake_read, self._wake_write, self._spare):
-            if end is not None:
-                end.close()
+        self._wake_read.close()
+        self._wake_write.close()
         try:
             place.leave(self.wanted)
         except (SocketTaken, OSError) as error:

@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,3 +143,24 @@ def test_door_whose_place_was_taken_by_something_else_closes_and_leaves_that_alo
     door.close()
     assert (short / "node.sock").read_text() == "precious"
     assert "the control socket cannot be removed" in caplog.text
+
+
+def test_door_does_not_listen_any_more_when_its_clients_learn_of_its_end(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listened: list[bool] = []
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(door.path))
+        while not door.poll(lambda _client, _frame: None, 1):
+            door.wait(1)
+        drop = door._drop
+
+        def look_and_drop(who: Any) -> None:
+            listened.append(place.somebody_listens(door.path))
+            drop(who)
+
+        monkeypatch.setattr(door, "_drop", look_and_drop)
+        monkeypatch.setattr(place, "leave", lambda _wanted: None)
+        door.close()
+        monkeypatch.undo()
+    assert listened == [False]
