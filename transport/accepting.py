@@ -1,4 +1,4 @@
-"""The inbound flow (FLOWS 3.2): Hello, limits, ties, verdict, Welcome, Ready.
+"""The inbound flow (flows: accept): Hello, limits, ties, verdict, Welcome, Ready.
 
 What costs least is judged first. From the slot on, every way out gives it back, and the ticket if there is one.
 """

@@ -1,4 +1,4 @@
-"""The outbound flow (FLOWS 3.1, steps 4 to 7): slot, name, connect, Hello, verdict, Ready.
+"""The outbound flow (flows: dial): slot, name, connect, Hello, verdict, Ready.
 
 Every way out of a dial gives its slot back and reports its ticket released exactly once.
 

@@ -95,7 +95,7 @@ class EarlyGater(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What must be refused before it costs a handshake, and who may exchange packets (FLOWS 2.2).
+    """What must be refused before it costs a handshake, and who may exchange packets (design: gate).
 
     blocked: CURVE public keys (two identities that are each other's negative share one). blocked_ips: canonical text.
     blocked_subnets: whole networks. registered_ips: the only IPs let in, None for any. packets: the only CURVE keys
@@ -116,7 +116,7 @@ class Gate:
 
     @property
     def is_private(self) -> bool:
-        """Whether nothing about other peers may leave this node (FLOWS 2.13)."""
+        """Whether nothing about other peers may leave this node (design: private)."""
         return self.packets is not None
 
     def blocks_ip(self, ip: str) -> bool:
@@ -161,8 +161,8 @@ class Gate:
     def check_connection(self, peer: PeerId, now: float) -> Reason | None:
         """Why a peer that says Hello gets no connection now, or None.
 
-        Looked at before its signature, a slot and a verdict are paid for (FLOWS 2.9). Not at the knock: that cannot
-        tell a connection from packets, which have no cooldown, and could not tell the peer to come back later.
+        Looked at before its signature, a slot and a verdict are paid for (flows: accept 3). Not at the knock: that
+        cannot tell a connection from packets, which have no cooldown, and could not tell the peer to come back later.
         """
         return Reason.COOLDOWN if self.cooling.get(peer, now) > now else None
 

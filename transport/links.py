@@ -1,6 +1,6 @@
 """Links and what becomes links, as plain state, with the rule for two links to one peer.
 
-At most one connection per peer. When two want to be it (FLOWS 3.2.5), seen from the side that is dialled:
+At most one connection per peer. When two want to be it (flows: ties), seen from the side that is dialled:
 
 * our own dial to the peer is under way: the dial of the peer with the lower id goes on, the other one waits or ends;
 * a connection lives: a newer generation of the peer, or the same side dialling again, replaces it (the peer restarted,

@@ -5,7 +5,7 @@
     min ── min_threshold ── min_target ── expected ── max_target ── max_threshold ── max
               │ below: dial up to ▲                        ▲ down to: trim above │
 
-After `reference/maintenance.md` section 2.2 (Tezos); thirds are integer divisions.
+Thirds are integer divisions (maintenance: how many connections a node keeps).
 """
 
 from __future__ import annotations

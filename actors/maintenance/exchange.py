@@ -1,6 +1,6 @@
 """Whom to ask for peers, whom to answer, and what to tell. Pure: time and random numbers are given.
 
-Rules (after `reference/maintenance.md` sections 2.4, 3.2 and 5):
+Rules (flows: peer exchange):
 
 * Asked are the connected peers that say where they are. Who conceals it is private, or knows no more than we do.
 * Told are the records of peers we are connected with, so that an invented one goes no further than who was told it by

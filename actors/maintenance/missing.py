@@ -1,7 +1,7 @@
 """Whom we lost because a link broke, and when to try one of them again.
 
 * One at a time, in turn: first after half the idle time, which by default is as long as the tracker lets a lost peer
-  rest (FLOWS 2.9), then once per idle time. Who is short of connections has dialled it before that.
+  rest (design: waits), then once per idle time. Who is short of connections has dialled it before that.
 * One whose link broke within the looking interval was never really there, and does not rest: it is the next, after the
   looking interval. If that recurs, whosever link it is, after twice as long, and so on up to half the idle time.
 * Remembered are the last `MOST`, each for `TRIES` attempts, or until there is a connection.

@@ -1,7 +1,7 @@
 """Whom this node blocks: peers, IPs and networks, as the tracker told.
 
-A block is this node's own affair and must not kill anybody for the others (FLOWS 2.1): who is barred is neither probed
-nor accused here, and neither are those who live at a barred IP.
+A block is this node's own affair and must not kill anybody for the others (design: local blocks): who is barred is
+neither probed nor accused here, and neither are those who live at a barred IP.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the list of members to the tracker's peer sets (FLOWS 3.6).
+"""From the list of members to the tracker's peer sets (flows: membership change).
 
 * A change starts, or restarts, the settle timer; the set is due `settle` after the last change, and at the latest
   `settle_at_most` after the first.

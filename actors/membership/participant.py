@@ -9,8 +9,8 @@ A packet that comes in:
    packet: nobody honest passes one on.
 4. If it named members whose records are missing, or brought some of them, the sender is asked for (more of) those.
 
-Who has no known address is neither probed nor accused; nor is a peer that this node blocks (FLOWS 2.1). What goes
-along with packets that go out is `post`'s.
+Who has no known address is neither probed nor accused; nor is a peer that this node blocks (design: local blocks). What
+goes along with packets that go out is `post`'s.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class Participant:
             self.carry_out()
 
     def closed(self, peer: PeerId) -> None:
-        """A connection is gone: no evidence of death, only a reason to look (FLOWS 3.6)."""
+        """A connection is gone: no evidence of death, only a reason to look (flows: end of a link 6)."""
         self.swim.hint(peer)
         self._forget(peer)
 

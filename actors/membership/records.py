@@ -1,4 +1,4 @@
-"""Where members are, by their own signed word (FLOWS 2.11).
+"""Where members are, by their own signed word (design: records and updates).
 
 * Of each peer the newest record is kept; only one that its peer signed, for our network, comes in.
 * A record without an address is refused: nobody could probe such a member.

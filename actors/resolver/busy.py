@@ -1,4 +1,4 @@
-"""Telling connections how many of our requests each peer works on, so that it gives up others first (FLOWS 2.10).
+"""Telling connections how many of our requests each peer works on, so that others go first (design: busy peers).
 
 Said at the end of a turn, and only where the number differs from what was said before: an answer that is followed by
 the next request says nothing. What others ask of us does not count, or asking would be a way to stay connected.

@@ -8,13 +8,13 @@ A key that was added is in exactly one state until it is dropped:
                      +------ as a retry, after fetch_retry_delay <----+ add_retry
 
 * Order: fresh keys by time then key, then retries by time then key. An entry whose time has not come is skipped,
-  whatever stands before or behind it (R1). A key without a ready candidate hides nothing.
-* Cost: O(log keys) per event and O(connected peers) per send; keys without a candidate are parked by peer (R2). No
-  event of one key takes long however many there are; see `table.py` and `pending.py`.
-* Times are monotonic seconds, given as `now` (R4); "never" is `math.inf` (R5).
+  whatever stands before or behind it (defects: R1). A key without a ready candidate hides nothing.
+* Cost: O(log keys) per event and O(connected peers) per send; keys without a candidate are parked by peer (defects:
+  R2). No event of one key takes long however many there are; see `table.py` and `pending.py`.
+* Times are monotonic seconds, given as `now`; "never" is `math.inf` (defects: R4, R5).
 * One send: `next` proposes an attempt, its owner asks the peer's bucket and the link, and reports `sent`, `limited` or
   `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout` and rests
-  for the retry delay, though its bucket keeps the token (R3). The key goes to the next peer in the same turn.
+  for the retry delay, though its bucket keeps the token (defects: R3). The key goes to the next peer in the same turn.
 * An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `targets.py`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.
@@ -97,7 +97,7 @@ class Fetcher(Generic[P]):
         return None if targets is None else frozenset(targets)
 
     def wants_link(self, peer: P) -> bool:
-        """A waiting key names this peer, it may be asked, and only a connection is missing (FLOWS 3.7.1)."""
+        """A waiting key names this peer, it may be asked, and only a connection is missing (flows: fetch 2)."""
         return self._pending.waits_for(peer) and self._peers.lacks_link(peer)
 
     def wanted(self) -> tuple[P, ...]:

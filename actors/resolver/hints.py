@@ -1,4 +1,4 @@
-"""Asking maintenance for connections to targets that have none (FLOWS 2.7 and 3.7.1).
+"""Asking maintenance for connections to targets that have none (flows: fetch 2).
 
 A wish is a hint that maintenance may not follow, so it is repeated each `want_interval` while a key waits for the peer,
 and said once in between however many keys wait.

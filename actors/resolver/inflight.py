@@ -1,6 +1,6 @@
 """What happens to a wanted key, from the first fetch until nobody wants it. Pure: each method returns effects.
 
-Whether a key is live is answered here and only here. A live key is in one state of `reference/resolver.md` 2.1:
+Whether a key is live is answered here and only here. A live key is in one state:
 
     FRESH, RETRY, ACTIVE   in the fetcher's hands
     VALIDATING             bytes came, the consumer has not called them complete
@@ -16,7 +16,7 @@ A verdict names the generation of its delivery; one that is not the key's presen
     IGNORED      retired with all its subscribers, not rated    the same
     UNANSWERED   late ones get the same bytes, or retired       the same
 
-UNANSWERED is ours (9.3, FLOWS 3.7.5): a consumer that fails blames no peer, and since those it failed for leave the
+UNANSWERED is ours (defects: R12): a consumer that fails blames no peer, and since those it failed for leave the
 key, it is not asked forever. There is no overall deadline: a key lives until one of these, or until it is cancelled.
 """
 

@@ -1,6 +1,6 @@
 """What a resolver can be asked and told, and the events it emits.
 
-Order and overflow (`reference/resolver.md` 1.4, without its shared predicates: R14):
+Order and overflow, without predicates that are shared between threads (defects: R14):
 
 * What is wanted, from `fetch` to `get`, waits in the data lane: in the order it was said, and side by side with what
   comes from the network, so that a flood of fetches does not keep answers waiting until they are late.

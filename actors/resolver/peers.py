@@ -1,6 +1,6 @@
 """Who can be asked right now, and whom to prefer.
 
-* A *candidate* has an open link, is in the latest peer set's allowed roles, and is not ourselves (FLOWS 3.7.1).
+* A *candidate* has an open link, is in the latest peer set's allowed roles, and is not ourselves (flows: fetch 2).
   Exclusion of a liar is nothing but the absence of its link, so it ends when the block ends and it connects again.
 * A candidate is *ready* unless it rests (its rate limit, or a refused send, named a time) or has
   `max_requests_per_peer` requests out. A rest is remembered, so a limited peer is looked at once, not once per key.

@@ -1,4 +1,4 @@
-"""Going through every wanted key, in slices: `retain` and `clear` (DESIGN section 2, R14).
+"""Going through every wanted key, in slices: `retain` and `clear` (design: actors; defects: R14).
 
 * It looks at the keys that are wanted when it comes by; the engine lets later commands wait until it is done.
 * The predicate is the application's: the first time it raises, that is reported and everything else is kept.

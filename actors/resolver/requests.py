@@ -1,4 +1,4 @@
-"""The requests that are out: ids, deadlines, and which answer belongs to which (`reference/resolver.md` 2.5).
+"""The requests that are out: ids, deadlines, and which answer belongs to which (flows: fetch 5).
 
 * Ids count from 0 through one space for all peers and keys, and after 2**64 - 1 from 0 again. Each attempt that reached
   a link spends one, accepted or not.

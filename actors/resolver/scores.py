@@ -1,6 +1,6 @@
 """How costly each peer has been: the score that orders peers when a fresh key chooses one. Lower is better.
 
-A score is in seconds, a moving average in which the newest sample weighs one half (`reference/resolver.md` 3.1),
+A score is in seconds, a moving average in which the newest sample weighs one half (resolver: who is asked),
 in floats, so that no rounding flattens small differences. One sample:
 
 * an answer with bytes costs the time it took; above `ANSWER_UNIT` bytes, its time per `ANSWER_UNIT`. Below that
@@ -60,7 +60,7 @@ class Scores(Generic[P]):
         self._record(peer, self._fetch_timeout)
 
     def retain(self, peers: Container[P]) -> None:
-        """Forget everybody else: who leaves the peer set and returns starts anew (3.2 rule 4)."""
+        """Forget everybody else: who leaves the peer set and returns starts anew."""
         self._scores = {peer: score for peer, score in self._scores.items() if peer in peers}
         self._sorted = sorted(self._scores.values())
 

@@ -1,4 +1,4 @@
-"""Answers the requests of others, with bounded work (`reference/resolver.md` 4 and 9.2, R9 and R11).
+"""Answers the requests of others, with bounded work (flows: serve; defects: R9, R11).
 
 * Every request that is decoded is answered: with the value, or with "no data" when there is none, when the producer
   raised or took longer than `serve_timeout`, when the value is too large, and when too much is being worked on.

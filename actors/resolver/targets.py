@@ -1,4 +1,4 @@
-"""Whom each key may be asked of (`reference/resolver.md` section 5).
+"""Whom each key may be asked of (flows: fetch 2).
 
 * A key without an entry may be asked of any peer; a set, even an empty one, means only these.
 * A set is widened by naming more peers, and ends when the key is opened to all or forgotten. There is no fallback.

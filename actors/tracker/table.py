@@ -145,7 +145,7 @@ class Table:
 
     @property
     def packet_keys(self) -> frozenset[bytes] | None:
-        """The CURVE keys with which packets are exchanged; None for any: only `private` restricts them (FLOWS 2.2)."""
+        """The CURVE keys with which packets are exchanged; None for any: only `private` restricts them."""
         if self._config.admission != "private":
             return None
         keys = self._trusted_keys

@@ -1,4 +1,4 @@
-"""The seven flows (FLOWS section 3), step by step, by the real engines of two or three nodes.
+"""Seven of the flows of docs/flows.md, step by step, by the real engines of two or three nodes.
 
 Each test is one flow: what begins it, then the messages in their order. Those who hear of something at the same moment
 may hear it in any order, so such steps stand in lists of their own.

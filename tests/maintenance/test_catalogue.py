@@ -1,4 +1,4 @@
-"""What upstream tests with whole nodes (`reference/maintenance.md` section 7), with ours, in virtual time."""
+"""What Tezos tests with whole nodes, with ours, in virtual time."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def test_P5_peers_that_dial_each_other_at_once_have_one_connection(simulation: A
 
 
 def test_lost_peer_rests_a_minute_unless_connections_are_short(simulation: Any) -> None:
-    """FLOWS 2.9: only a broken link costs the rest, and not below the lower threshold."""
+    """Only a broken link costs the rest, and not below the lower threshold (design: waits)."""
     nodes = SimulatedNodes(simulation)
     others = [nodes.start(f"n{number}", member=False, tracker={"source": "application"}) for number in range(3)]
     band = {"policy": "band", "min_connections": 1, "expected_connections": 1, "max_connections": 4}

@@ -1,4 +1,4 @@
-"""A private node among whole nodes, both ways (`reference/maintenance.md` section 5)."""
+"""A private node among whole nodes, both ways (design: private)."""
 
 from __future__ import annotations
 

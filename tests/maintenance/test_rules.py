@@ -1,6 +1,6 @@
 """The rules no repair may break, with the real tracker and the real connections, whatever the network does.
 
-(`reference/maintenance.md` section 12, item 7.) Transport is a mock whose dials end as the seed says. After each thing
+Transport is a mock whose dials end as the seed says. After each thing
 that happens the rules are held against what transport was told.
 """
 

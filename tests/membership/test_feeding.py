@@ -1,4 +1,4 @@
-"""From members to the tracker's peer sets (FLOWS 3.6)."""
+"""From members to the tracker's peer sets (flows: membership change)."""
 
 from __future__ import annotations
 

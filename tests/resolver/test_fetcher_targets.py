@@ -6,7 +6,7 @@ import pytest
 
 from tests.resolver.fetchers import DELAY, TIMEOUT, fetcher, sent
 
-# Targets: reference section 5, row by row
+# Targets (flows: fetch 2)
 
 
 def test_targeted_key_is_asked_of_its_targets_only() -> None:

@@ -1,4 +1,4 @@
-"""Whom a key may be asked of: the table of `reference/resolver.md` section 5, row by row."""
+"""Whom a key may be asked of, case by case (flows: fetch 2)."""
 
 from __future__ import annotations
 

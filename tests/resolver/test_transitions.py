@@ -1,4 +1,4 @@
-"""The 28 rows of `reference/resolver.md` 2.4, one case each: state, event, next state, and what is decided.
+"""The 28 transitions of a wanted key, one case each (flows: fetch): state, event, next state, and what is decided.
 
 States are read from what the core holds, so that a row cannot pass by saying the right effects and doing another thing.
 Row 18 is ours (`UNANSWERED`), and so is what a lost link does.

@@ -1,4 +1,4 @@
-"""Several resolvers on a network with latency and loss: the behaviours of `reference/resolver.md` 8.1."""
+"""Several resolvers on a network with latency and loss (flows: fetch)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Defects of the system that the tracker learns from, where they would show beside other actors (T3, T9, T12)."""
+"""Defects of the system that the tracker learns from, where other actors would see them (defects: T3, T9, T12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The predicates as one table (reference/tracker.md section 2.7): for each situation of bob, what is true of him.
+"""The predicates as one table: for each situation of bob, what is true of him.
 
 refusal: why he may not connect at all. listed: whether he is among the dialable. dial: why he is not dialled if asked.
 claim: why his own dial from 10.0.0.1 is refused. registered: what the gate lets in for him. A dash is nothing, or yes.

@@ -316,7 +316,7 @@ def test_dialable_leaves_out_the_networks_to_be_avoided_except_for_trusted_peers
         world.peers.dialable(10, avoid=[ip_network("10.0.0.0/8")])
 
 
-# Metrics (reference/tracker.md section 2.10) -------------------------------------------------------------------------
+# Metrics -------------------------------------------------------------------------------------------------------------
 
 
 def test_metrics_show_what_there_is_and_nothing_of_a_peer_remains(simulation: Any) -> None:

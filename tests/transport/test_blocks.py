@@ -327,7 +327,7 @@ def test_hello_with_the_record_of_another_key_is_refused(simulated: SimulatedWor
 
 
 def test_block_of_an_identity_ends_the_connection_of_the_one_that_shares_its_curve_key(world: World) -> None:
-    """FLOWS 2.15: an identity and its negative (the sign bit turned) have one CURVE key, which the gate names."""
+    """An identity and its negative have one CURVE key, which the gate names (design: shared keys)."""
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
     negative = PeerId(alice.peer[:31] + bytes([alice.peer[31] ^ 0x80]))

@@ -1,4 +1,4 @@
-"""The order of events (FLOWS section 1), over random schedules: one recorder hears what everybody of a node is told.
+"""The order of events (design: order), over random schedules: one recorder hears what everybody of a node is told.
 
 * Open: slot, verdict, `Opened` to the observer, then to the receiver, then the first data.
 * Close: delivery stops, `Closed` to the observer, then to the receiver, the slot back, `released`; only then, and never

@@ -1,4 +1,4 @@
-"""What libzmq does at the edges, and that nothing of it harms a node (DESIGN section 4's table, row by row).
+"""What libzmq does at the edges, and that nothing of it harms a node (design: zeromq at the edges).
 
 The suite's process is the one that would abort: a failed assertion in libzmq ends the run.
 """
@@ -204,7 +204,7 @@ def test_name_that_does_not_resolve_ends_the_dial(real: RealWorld) -> None:
 
 
 def test_two_identities_with_one_curve_key_are_blocked_together(real: RealWorld) -> None:
-    """FLOWS 2.15: an identity and its negative share a CURVE key, so the gate compares that."""
+    """An identity and its negative share a CURVE key, so the gate compares that (design: shared keys)."""
     bob = real.node("bob")
     raw_identity = Identity.from_seed(b"x" * 32)
     bob.open_gate(blocked=frozenset({raw_identity.curve_public}))

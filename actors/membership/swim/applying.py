@@ -3,8 +3,8 @@
 * About another: stored or refused by precedence; what is stored is passed on and told once.
 * About ourselves, Suspect: we raise our incarnation above the accusation and gossip (once per packet).
 * About ourselves, Down: we renew our identity, or become Undead when we cannot. Who is Undead, as after leaving, never
-  renews by itself (defect D3).
-* The connection is judged again after every operation that could change it, never only on the next packet (defect D4).
+  renews by itself (defects: D3).
+* The connection is judged again after each operation that could change it, never only on the next packet (defects: D4).
 """
 
 from collections.abc import Iterable
@@ -179,7 +179,7 @@ def _may_rejoin(core: Core, now: float) -> bool:
 def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
     """Live on as `new`: the old identity is reported Down in one gossip round, members are kept.
 
-    We never stay in our own list or backlog (defects D8 and D10). The caller judges the connection afterwards.
+    We never stay in our own list or backlog (defects: D8, D10). The caller judges the connection afterwards.
     """
     was_undead, last = core.is_undead, Member(core.identity, core.incarnation, State.DOWN)
     core.identity, core.incarnation = new, 0
@@ -194,7 +194,7 @@ def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
 
 
 def become_undead(core: Core, outbox: Outbox) -> None:
-    """Down for good; told on the transition only (defect D9)."""
+    """Down for good; told on the transition only (defects: D9)."""
     if not core.is_undead:
         core.connection = Connection.UNDEAD
         core.new_epoch()
@@ -236,7 +236,7 @@ def _connect(core: Core, now: float, outbox: Outbox) -> None:
 
 
 def _keep_announcing(core: Core, now: float, outbox: Outbox) -> None:
-    """An isolated node goes on trying members it holds Down, and its seeds (defect D11)."""
+    """An isolated node goes on trying members it holds Down, and its seeds (defects: D11)."""
     down = core.config.periodic_announce_to_down_members
     if down is not None and PeriodicAnnounceDown not in core.awaited:
         core.arm(PeriodicAnnounceDown, core.first_of(down.frequency), now, outbox)

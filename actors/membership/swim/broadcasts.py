@@ -1,10 +1,10 @@
-"""The application's own news, which travels beside the updates (membership reference 4.3).
+"""The application's own news, which travels beside the updates (membership: how news travels).
 
 * The handler says of each item, own or received, whether it is news: its key if so, None if it is stale. News is passed
   on; so a handler that always answers a key makes items circulate for ever.
 * A newer item replaces a queued one with its key, and discards those that its key invalidates.
 * Items have a part of each packet to themselves (`Config.broadcast_share`), so neither they nor updates starve. One
-  that outgrows it is refused at once, or it would never leave the queue (defect D5); one that does so by a change of
+  that outgrows it is refused at once, or it would never leave the queue (defects: D5); one that does so by a change of
   the configuration goes with that.
 * The queue is bounded: beyond `Config.max_broadcasts` the most sent item goes.
 * The sender of an item is the last hop, not its origin. Order and delivery are not promised.

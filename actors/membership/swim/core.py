@@ -26,7 +26,7 @@ Supply = Callable[[int], list[bytes]]
 
 
 class Connection(Enum):
-    """Where we stand: nobody active known, taking part, or Down for good (membership reference 1.3)."""
+    """Where we stand: nobody active known, taking part, or Down for good (membership: states of a member)."""
 
     DISCONNECTED = auto()
     CONNECTED = auto()

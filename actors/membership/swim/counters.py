@@ -10,7 +10,7 @@ class Counters:
     """Totals since the start, for metrics."""
 
     incomplete_probe_cycles: int = 0
-    """Probes without a verdict because the indirect stage never had its turn (defect D7)."""
+    """Probes without a verdict because the indirect stage never had its turn (defects: D7)."""
 
     late_timers: int = 0
     """Verdicts not passed, and suspects given more time, because our clock stood still."""

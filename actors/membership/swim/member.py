@@ -21,7 +21,7 @@ GENERATION_LIMIT = 1 << 63
 """Generations stay below this, so that every language reads them as a signed 64-bit number."""
 
 MAX_INCARNATION = 65_535
-"""Nobody refutes beyond this: who is accused at it must rejoin under a new generation (membership reference 1.2)."""
+"""Nobody refutes beyond this: who is accused at it must rejoin under a new generation (membership: members)."""
 
 ACCUSER_BYTES = 8
 """An accuser is named by the last bytes of its key: enough to tell a few of them apart."""
@@ -69,7 +69,7 @@ class MemberId:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What is said about an identity; also the unit that is gossiped (FLOWS 2.11).
+    """What is said about an identity; also the unit that is gossiped (design: records and updates).
 
     Only the owner raises `incarnation`, to refute a suspicion; a new identity starts at 0. `accusers` of a Suspect are
     those whose own probe failed, each the last 8 bytes of its key; who says it is no part of what is said, so they do

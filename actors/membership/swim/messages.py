@@ -1,4 +1,4 @@
-"""The messages of the protocol and the header that every packet has (membership reference 1.4 and 1.5).
+"""The messages of the protocol and the header that every packet has (membership: how news travels).
 
 What helpers of an indirect probe need travels in the message; all they keep is whether a Nack is still due.
 

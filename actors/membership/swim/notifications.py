@@ -1,4 +1,4 @@
-"""What the embedding program is told (membership reference 1.7).
+"""What the embedding program is told (membership: swim without rookery).
 
 Within one packet: MemberUp of the sender first, then what each update causes, in its order; Active or Idle last.
 """
@@ -59,7 +59,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Defunct:
-    """We are Undead; told once, on the transition (defect D9)."""
+    """We are Undead; told once, on the transition (defects: D9)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ __all__ = ["is_implausible", "supersedes"]
 
 
 def supersedes(held: Member, incoming: Member) -> bool:
-    """Whether `incoming` replaces `held`; both speak of one key (membership reference 3.4 and 3.5)."""
+    """Whether `incoming` replaces `held`; both speak of one key (membership: how a death is noticed)."""
     if incoming.id.generation != held.id.generation:
         return incoming.id.generation > held.id.generation
     if not held.is_active:
@@ -26,5 +26,5 @@ def supersedes(held: Member, incoming: Member) -> bool:
 
 
 def is_implausible(held: Member, incoming: Member, max_jump: int) -> bool:
-    """Whether a third party claims more refutations than the member can have made since we last heard (defect D12)."""
+    """Whether a third party claims more refutations than the member can have made meanwhile (defects: D12)."""
     return incoming.id == held.id and incoming.incarnation - held.incarnation > max_jump

@@ -7,7 +7,7 @@ begun ---------------------------> succeeded ------------------------> judged: f
 helpers asked -------------------------+    otherwise -----------------> judged: suspect
 
 A helper that neither forwards an answer nor sends a Nack was not reached, or does not reach us: that tells of us, not
-of the target (Lifeguard; membership reference 5.2).
+of the target (membership: lifeguard).
 """
 
 from .member import Member, MemberId

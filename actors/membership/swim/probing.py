@@ -1,7 +1,7 @@
 """Failure detection: one probe per period, helpers for a silent target, suspicion, and at last Down.
 
 * The verdict about a probe falls when its period ends, not when an answer is overdue.
-* A probe whose indirect stage never had its turn gives no verdict; it is counted (defect D7).
+* A probe whose indirect stage never had its turn gives no verdict; it is counted (defects: D7).
 * A verdict after our clock stood still is none: the answer may be waiting in our inbox.
 * A suspect that answers a probe is told again, by way of others, as it may never have heard that it is suspected: those
   who spoke of it may have been cut off from it, or be blocked by it.
@@ -9,8 +9,8 @@
 * How well we are ourselves shows in our probes (Lifeguard): one that succeeds makes the score better by one, one that
   fails worse by the helpers that did not even send a Nack, or by one without helpers. The worse, the slower we probe,
   and the longer we wait for answers.
-* Down is declared if the suspect neither refuted nor renewed, and only then is it told (defect D1).
-* Whom we may not probe (a peer that we block) we neither probe, nor ask for help, nor accuse (FLOWS 2.1).
+* Down is declared if the suspect neither refuted nor renewed, and only then is it told (defects: D1).
+* Whom we may not probe (a peer that we block) we neither probe, nor ask for help, nor accuse (design: local blocks).
 """
 
 from .applying import judge_connection, store

@@ -1,4 +1,4 @@
-"""What a message makes a Connected member do; a table from the kind of message to the answer (reference 1.4).
+"""What a message makes a Connected member do: from its kind to the answer (membership: how news travels).
 
 A message that is not in the table only brings something. A third party that is ourselves is an error, after everything
 that came along was applied.

@@ -1,4 +1,4 @@
-"""The receive path: refuse, learn, answer, in this order (membership reference 2 and 4.7).
+"""The receive path: refuse, learn, answer, in this order (membership: states of a member).
 
 1. Too big, undecodable, forged, or from ourselves: an error, nothing has changed.
 2. Not for us: ignored. What is for an earlier life of ours is listened to, and answered with who we are now: or we

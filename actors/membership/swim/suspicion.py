@@ -1,4 +1,4 @@
-"""How long a suspect has to refute: the more members accuse it, the shorter (Lifeguard; membership reference 5.2).
+"""How long a suspect has to refute: the more members accuse it, the shorter (membership: lifeguard).
 
 * An accuser is a member whose own probe failed. Everybody who hears of a suspicion lets its time run, so an accuser
   that dies itself does not save the suspect.

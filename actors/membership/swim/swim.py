@@ -12,7 +12,7 @@ The caller brings packets, timers and time, and carries out what an operation le
             case Notify(notification): ...              # MemberUp, MemberDown, ...
     swim.handle_data(datagram, now, outbox)             # then drain again
 
-Operations have Foca's names (DESIGN 8); `join` and `hint` are ours. `now` is in monotonic seconds.
+Operations have Foca's names (membership: beside foca); `join` and `hint` are ours. `now` is in monotonic seconds.
 """
 
 import random
@@ -78,7 +78,7 @@ class Swim:
         """A member that knows nobody; nothing is sent or scheduled.
 
         `renew` gives the identity to go on with after being declared Down, of the same key and a higher generation,
-        or None for none. `probeable(key)` is false for peers that must be neither probed nor accused (FLOWS 2.1).
+        or None for none. `probeable(key)` is false for whom we must neither probe nor accuse (design: local blocks).
         """
         return cls.with_custom_broadcast(identity, config, rng, NoBroadcasts(), renew=renew, probeable=probeable)
 
@@ -161,7 +161,7 @@ class Swim:
         self._core.send(dst, Announce(), outbox)
 
     def join(self, seeds: Iterable[MemberId], now: float, outbox: Outbox) -> None:
-        """Announce to the seeds now, and again with back-off: to all whenever we are isolated (defect D11), else to
+        """Announce to the seeds now, and again with back-off: to all whenever we are isolated (defects: D11), else to
         those that have never answered.
 
         Replaces the seeds given before. After `leave_cluster` it takes `change_identity` first.
@@ -177,7 +177,7 @@ class Swim:
     def add_broadcast(self, data: bytes) -> bool:
         """Spread `data` with the packets to come, or now with `broadcast`; False if the handler holds it for stale.
 
-        Raises EmptyBroadcastError, DataTooBigError for more bytes than every packet has room for (defect D5), and
+        Raises EmptyBroadcastError, DataTooBigError for more bytes than every packet has room for (defects: D5), and
         CustomBroadcastError if the handler raised; nothing is queued then.
         """
         core = self._core
@@ -193,11 +193,11 @@ class Swim:
         self._core.broadcast(self._core.config.num_indirect_probes, outbox)
 
     def hint(self, key: bytes) -> None:
-        """Probe this member next: something happened that is no evidence of death, as a closed link (FLOWS 3.6)."""
+        """Probe this member next: something happened that is no evidence of death (flows: end of a link 6)."""
         self._core.members.hint(key)
 
     def leave_cluster(self, outbox: Outbox) -> None:
-        """Say that we are gone and become Undead; no echo of it makes us rejoin (defect D3)."""
+        """Say that we are gone and become Undead; no echo of it makes us rejoin (defects: D3)."""
         core = self._core
         core.queue(Member(core.identity, core.incarnation, State.LEFT))
         self.gossip(outbox)
@@ -240,7 +240,7 @@ class Swim:
         core.feel(0)  # the score has a bound of its own
 
     def handle_timer(self, timer: Timer, now: float, outbox: Outbox) -> None:
-        """Take back a timer whose delay is over. A stale or doubled one does nothing (defect D6)."""
+        """Take back a timer whose delay is over. A stale or doubled one does nothing (defects: D6)."""
         core = self._core
         match timer:
             case RemoveDown(member):
@@ -276,7 +276,7 @@ class Swim:
                 sync.send_next_part(core, now, outbox)
 
     def handle_data(self, data: bytes, now: float, outbox: Outbox, *, sender: bytes | None = None) -> None:
-        """Take a packet. `sender` is the key that the transport has authenticated, if it does (defect D12).
+        """Take a packet. `sender` is the key that the transport has authenticated, if it does (defects: D12).
 
         Raises DataTooBigError, DecodeError, ForgedSenderError and DataFromOurselvesError with nothing changed,
         and IndirectForOurselvesError with the sender and its updates applied.

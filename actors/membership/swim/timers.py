@@ -1,7 +1,7 @@
 """Timers as values: the caller hands each back, once, after its delay.
 
 Order by (deadline, rank): when the process stalls and both probe timers are overdue, the indirect stage must run first.
-A timer whose token is no longer the awaited one is ignored, so a late or doubled one does no harm (defect D6).
+A timer whose token is no longer the awaited one is ignored, so a late or doubled one does no harm (defects: D6).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What updates do to others, to ourselves and to the connection: membership reference 3.2, 3.5, 3.7."""
+"""What updates do to others, to ourselves and to the connection (membership: states of a member)."""
 
 from dataclasses import replace
 

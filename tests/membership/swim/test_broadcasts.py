@@ -1,4 +1,4 @@
-"""The application's broadcasts: membership reference 4.3, and those by name."""
+"""The application's broadcasts, and those by name (membership: how news travels)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Presets as in membership reference 1.9, and every number checked when it is given."""
+"""The presets (membership: numbers), and every number checked when it is given."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The defects of membership reference 3.9, each shown to be absent; D2 is in `test_config`."""
+"""Foca's defects, each shown to be absent (defects: D1 to D12); that of the copies is in `test_config`."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How well we are ourselves: Lifeguard's local health and Nacks, and clocks that stood still (reference 5.2)."""
+"""How well we are ourselves: local health, Nacks, and clocks that stood still (membership: lifeguard)."""
 
 from dataclasses import replace
 

@@ -30,7 +30,7 @@ updates = st.builds(
 
 
 def replaces(held: Member | None, said: Member) -> bool:
-    """The table of membership reference 3.4 and 3.5, cell by cell."""
+    """What replaces what, cell by cell (membership: how a death is noticed)."""
     if held is None or said.id.generation > held.id.generation:
         return True
     if said.id.generation < held.id.generation or held.state in (State.DOWN, State.LEFT):

@@ -1,4 +1,4 @@
-"""Tasks that repeat, each with its own frequency and its own members: membership reference 4.4."""
+"""Tasks that repeat, each with its own frequency and its own members (membership: swim without rookery)."""
 
 from dataclasses import replace
 

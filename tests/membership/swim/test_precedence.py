@@ -1,4 +1,4 @@
-"""The table of membership reference 3.4 and 3.5, row by row."""
+"""What replaces what, row by row (membership: how a death is noticed)."""
 
 import pytest
 from hypothesis import given

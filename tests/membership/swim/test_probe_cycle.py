@@ -1,4 +1,4 @@
-"""Ping, helpers, suspicion, Down: membership reference 3.3."""
+"""Ping, helpers, suspicion, Down (membership: how a death is noticed)."""
 
 from dataclasses import replace
 

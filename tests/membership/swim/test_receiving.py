@@ -1,4 +1,4 @@
-"""What is refused, what is ignored and what is learned from a packet: membership reference 2 and 4.7."""
+"""What is refused, what is ignored and what is learned from a packet (membership: states of a member)."""
 
 from dataclasses import replace
 

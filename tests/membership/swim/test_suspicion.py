@@ -1,4 +1,4 @@
-"""How long a suspect has: Lifeguard's dynamic suspicion, membership reference 5.2."""
+"""How long a suspect has: the dynamic suspicion of Lifeguard (membership: lifeguard)."""
 
 from dataclasses import replace
 
