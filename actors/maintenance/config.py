@@ -14,7 +14,7 @@ Policy = Literal["all", "band"]
 
 @dataclass(frozen=True, slots=True)
 class Config(Settings):
-    """Settings of maintenance. Defaults are Tezos's where it has them (`reference/maintenance.md` section 8)."""
+    """Settings of maintenance. Defaults are Tezos's where it has them."""
 
     policy: Literal["all", "band"] | None = option(
         None,

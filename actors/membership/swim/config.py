@@ -69,7 +69,7 @@ class Periodic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Field names are Foca's (membership reference 1.9); those from `announce_to_seeds` on are ours."""
+    """Field names are Foca's (membership: numbers); those from `announce_to_seeds` on are ours."""
 
     probe_period: float
     """One probe each; the verdict about it falls at the end of the period."""
@@ -82,7 +82,7 @@ class Config:
 
     max_transmissions: int | None = None
     """Copies sent of each update, 1 to 255; None: by the present size of the cluster, with a floor of 10. Fewer bring
-    false deaths under loss (reference 8.3)."""
+    false deaths under loss."""
 
     suspect_to_down_after: float | None = None
     """Shortest time that a suspect has to refute; None: `suspicion_mult` periods, more by the present size."""
@@ -100,7 +100,7 @@ class Config:
     """Ask active members for their view: repairs what gossip missed."""
 
     periodic_announce_to_down_members: Periodic | None = None
-    """Heals partitions; goes on while we are isolated (defect D11). Tries a seed that is not with us, too."""
+    """Heals partitions; goes on while we are isolated (defects: D11). Tries a seed that is not with us, too."""
 
     periodic_gossip: Periodic | None = None
     """Pushes waiting updates independently of probing."""
@@ -117,10 +117,10 @@ class Config:
     """Members held, Down ones included. Beyond it, whoever is not known yet is refused: anybody can invent members."""
 
     max_incarnation_jump: int = 1_000
-    """A third party's word that raises a known incarnation by more than this is refused (defect D12)."""
+    """A third party's word that raises a known incarnation by more than this is refused (defects: D12)."""
 
     max_rejoins_per_minute: int = 6
-    """Beyond this somebody else lives under our key: say so instead of renewing for ever (reference 3.7)."""
+    """Beyond this somebody else lives under our key: say so, and renew no more (membership: states of a member)."""
 
     suspicion_mult: float = 4.0
     """Where `suspect_to_down_after` is None: a suspicion lasts at least so many probe periods, times log10 of the size
@@ -188,7 +188,7 @@ class Config:
         return self.suspect_to_down_after or self.suspicion_mult * _scale(size) * self.probe_period
 
     def sync_period(self, size: int) -> float | None:
-        """Seconds between two syncs in a cluster of this size; memberlist's rule (reference 5.3)."""
+        """Seconds between two syncs in a cluster of this size; memberlist's rule (membership: numbers)."""
         return None if self.sync is None else self.sync * max(1, math.ceil(math.log2(size)) - 4)
 
     @property
