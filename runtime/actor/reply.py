@@ -127,6 +127,9 @@ class Reply(pykka.Future[T], Generic[T]):
 
     def forward_to(self, other: Reply[T]) -> None:
         """Resolve `other` as this one is, once it is. Ignored if the other is resolved by then."""
+        if self._value is not _PENDING:
+            other._resolve(self._value, self._error)
+            return
 
         def forward(reply: Reply[T]) -> None:
             other._resolve(reply._value, reply._error)
