@@ -30,7 +30,7 @@ from ..actors.membership.config import Seed
 from ..actors.resolver.config import Config as Resolver
 from ..actors.tracker.config import Config as Tracker
 from ..actors.tracker.config import StaticPeer
-from ..runtime.settings import KeyPath, Problem, Section, Settings, declared, option, section
+from ..runtime.settings import KeyPath, Problem, Section, Settings, SettingsError, declared, option, section
 from ..transport.address import Address, Endpoint
 from ..transport.config import Config as Transport
 from ..transport.errors import DecodeError
@@ -138,6 +138,12 @@ class NodeConfig(Settings):
             )
         if peers and seeds and {str(peer) for peer in peers} != {str(seed) for seed in seeds}:
             yield Problem(("membership", "seeds"), "differ from tracker.peers", "the peers at one of the two places")
+        try:
+            _ = self.tracking
+        except SettingsError as error:  # of the seeds: the tracker's own peers have been looked at
+            yield from (
+                Problem(("membership", "seeds", *each.path[1:]), each.message, each.allowed) for each in error.problems
+            )
         if self.tracker.source == "membership" and not self.membership.feeds_tracker:
             yield Problem(
                 ("membership", "feeds_tracker"),

@@ -142,6 +142,14 @@ def test_seeds_that_differ_from_the_peers_are_a_mistake(tmp_path: Path) -> None:
     assert mistake.startswith("node.yaml:2: membership.seeds: differ from tracker.peers")
 
 
+def test_seeds_that_can_be_no_peers_of_the_tracker_are_a_mistake(tmp_path: Path) -> None:
+    text = "membership:\n  seeds:\n    - {0}@tcp://10.0.0.1:7000\n    - {1}@tcp://10.0.0.2:7000\n"
+    (mistake,) = mistakes(tmp_path, text.format(ALICE, ALICE))
+    assert mistake == f"node.yaml:4: membership.seeds[1]: {ALICE} is listed twice (allowed: each peer once)"
+    (mistake,) = mistakes(tmp_path, text.format(ALICE, BOB) + "tracker: {max_peers_per_set: 2}\n")
+    assert mistake == "node.yaml:2: membership.seeds: 2 peers and this node (allowed: max_peers_per_set, 2)"
+
+
 @pytest.mark.parametrize("source", ["static", "application"])
 def test_membership_feeds_the_tracker_only_as_its_source(tmp_path: Path, source: str) -> None:
     assert not loaded(tmp_path, f"tracker: {{source: {source}}}").gossip.feeds_tracker
