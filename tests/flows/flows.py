@@ -78,7 +78,7 @@ def pair(nodes: Nodes, **options: Any) -> None:
     nodes.run_until(lambda: connected(nodes, ("alice", "bob")), within=10)
 
 
-# 3.1 ----------------------------------------------------------------------------------------------------------------
+# (flows: dial) --------------------------------------------------------------------------------------------------------
 
 OUTBOUND_DIAL = Flow(
     "outbound dial",
@@ -88,7 +88,7 @@ OUTBOUND_DIAL = Flow(
     again=lambda nodes: track(nodes, "bob", "alice"),
 )
 
-# 3.2: two that dial each other at once, so that one of the dials is superseded ---------------------------------------
+# (flows: ties): two that dial each other at once, so that one of the dials is superseded ------------------------------
 
 
 def dial_each_other(nodes: Nodes) -> list[Reply[None]]:
@@ -103,7 +103,7 @@ INBOUND_ACCEPT = Flow(
     again=dial_each_other,
 )
 
-# 3.3 ----------------------------------------------------------------------------------------------------------------
+# (flows: block) -------------------------------------------------------------------------------------------------------
 
 BLOCK = Flow(
     "block of a live peer",
@@ -114,7 +114,7 @@ BLOCK = Flow(
     recovered=lambda nodes: connected(nodes, ("alice", "bob")),
 )
 
-# 3.4 ----------------------------------------------------------------------------------------------------------------
+# (flows: overwrite) ---------------------------------------------------------------------------------------------------
 
 
 def overwrite_back(nodes: Nodes) -> None:
@@ -133,7 +133,7 @@ OVERWRITE = Flow(
     recovered=lambda nodes: connected(nodes, ("alice", "bob")),
 )
 
-# 3.5 ----------------------------------------------------------------------------------------------------------------
+# (flows: trim) --------------------------------------------------------------------------------------------------------
 
 
 def prepare_trim(nodes: Nodes) -> None:
@@ -153,7 +153,7 @@ TRIM = Flow(
     recovered=lambda nodes: connected(nodes, ("alice", "bob"), ("alice", "carol")),
 )
 
-# 3.6 ----------------------------------------------------------------------------------------------------------------
+# (flows: membership change) -------------------------------------------------------------------------------------------
 
 
 def prepare_members(nodes: Nodes) -> None:
@@ -174,7 +174,7 @@ MEMBERSHIP = Flow(
     done=lambda nodes: connected(nodes, ("alice", "carol"), ("bob", "carol"), ("alice", "bob")),
 )
 
-# 3.7 ----------------------------------------------------------------------------------------------------------------
+# (flows: fetch) -------------------------------------------------------------------------------------------------------
 
 FETCH = Flow(
     "fetch",

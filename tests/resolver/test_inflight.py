@@ -27,7 +27,7 @@ from tests.resolver.core import (
     verdict,
 )
 
-# Demand: rows 1 to 4
+# Demand
 
 
 def test_fetch_of_an_idle_key_makes_it_live_and_due_at_once() -> None:
@@ -68,7 +68,7 @@ def test_targeted_fetch_widens_a_targeted_key() -> None:
     assert inflight.fetcher.targets(KEY) == frozenset({"absent", "b"})
 
 
-# Answers: rows 9 to 12
+# Answers
 
 
 def test_response_ends_the_request_and_delivers_the_very_bytes() -> None:
@@ -123,7 +123,7 @@ def test_awaited_verdict_does_not_delay_another_key() -> None:
     assert send(inflight).key == OTHER
 
 
-# Verdicts while VALIDATING: rows 13 to 18
+# Verdicts while VALIDATING
 
 
 def test_complete_with_nobody_else_waiting_rates_accepts_and_retires() -> None:
@@ -237,7 +237,7 @@ def test_R6_liar_costs_one_wasted_attempt_and_the_honest_answer_follows() -> Non
     assert Retired(KEY, Reason.FULFILLED, honest.generation) in verdict(inflight, honest, Outcome.COMPLETE)
 
 
-# Verdicts while REDELIVERING: rows 19 to 23
+# Verdicts while REDELIVERING
 
 
 def test_redelivery_complete_retires_without_rating_or_accepting_twice() -> None:

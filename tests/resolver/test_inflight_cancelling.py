@@ -62,7 +62,7 @@ def test_fetch_after_a_cancelled_delivery_delivers_exactly_once_under_a_new_gene
     assert fresh.generation > delivered.generation
 
 
-# Cancelling: rows 24 to 26
+# Cancelling
 
 
 def test_retain_that_keeps_a_subscriber_keeps_the_request_and_the_open_delivery() -> None:
