@@ -30,9 +30,8 @@ from rookery.actors.connections.table import Table
 from rookery.runtime import Engine, Message, Simulation
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
-from rookery.transport.gatekeeper import Direction, Role
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId
-from rookery.transport.mailbox import Link
 from rookery.transport.reasons import Reason
 from rookery.transport.record import PeerRecord
 

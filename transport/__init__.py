@@ -28,7 +28,7 @@ from .channel import Channel
 from .config import Config
 from .engine import AlreadyListening, ChannelsClosed, ChannelTaken, Engine, zmq_wire
 from .errors import DecodeError
-from .gatekeeper import Admitted, Claim, Direction, Gate, Gatekeeper, Refused, Role, Ticket, Verdict
+from .gatekeeper import Admitted, Claim, Direction, Gate, Link, Refused, Role, Ticket, Verdict
 from .gater import AllowAll, Gater, Gaters
 from .generation import GenerationError, GenerationFile, Generations, MemoryGenerations
 from .identity import Identity, PeerId, curve_key
@@ -37,8 +37,8 @@ from .mailbox import (
     Closed,
     CloseLink,
     Dial,
+    Gatekeeper,
     GetRecord,
-    Link,
     Listen,
     Mailbox,
     Opened,

@@ -26,11 +26,11 @@ from .codec import MAX_ALTERNATIVES, Bye, Control, Ping, Reject, encode_control
 from .config import Config
 from .errors import DecodeError
 from .floods import Floods
-from .gatekeeper import Direction, Gate, Gatekeeper, Role, Ticket
+from .gatekeeper import Direction, Gate, Link, Role, Ticket
 from .generation import Generations, Unusable, first, first_without_memory
 from .identity import Identity, PeerId
 from .links import Joining, Live, Slots, Table
-from .mailbox import Closed, Link, Mailbox, Opened
+from .mailbox import Closed, Gatekeeper, Mailbox, Opened
 from .metrics import Metrics
 from .reasons import Reason
 from .record import PeerRecord

@@ -19,7 +19,7 @@ from .config import Config
 from .core import Core, Late, Receiver, SayBye, Shut, WireFactory
 from .dialling import AttemptOver, DiallingPart, TryConnect
 from .errors import DecodeError
-from .gatekeeper import Gate, Gatekeeper, Ticket
+from .gatekeeper import Gate, Ticket
 from .generation import Generations
 from .identity import Identity, PeerId, curve_key
 from .links import Dialling, Joining, Live, PacketLink
@@ -27,6 +27,7 @@ from .mailbox import (
     Close,
     CloseLink,
     Dial,
+    Gatekeeper,
     GetRecord,
     Listen,
     ReceivePackets,

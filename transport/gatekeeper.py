@@ -1,6 +1,6 @@
-"""Who may have a link: the questions transport asks, and the values they are asked in.
+"""Who may have a link, in values: what transport asks its gatekeeper, what that answers, and the link that comes of it.
 
-The tracker answers them. A `Ticket` is its reservation for one peer: from `Admitted` (inbound) or before `dial`
+The gatekeeper is the tracker. A `Ticket` is its reservation for one peer: from `Admitted` (inbound) or before `dial`
 (outbound) until transport reports it `released`, exactly once, on every path.
 
 `Gate` is the part that must be cheap: a versioned snapshot that the gatekeeper pushes and transport reads before any
@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from ..runtime import Feedback, Reply
 from .address import Endpoint
 from .identity import PeerId
 from .reasons import Reason
@@ -36,6 +35,19 @@ class Role(enum.StrEnum):
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One connection. id: unique in this transport's life. opened_at: monotonic seconds. ip: the other end's."""
+
+    id: int
+    peer: PeerId
+    direction: Direction
+    role: Role
+    ip: str
+    opened_at: float
+    record: PeerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +177,3 @@ class Gate:
         cannot tell a connection from packets, which have no cooldown, and could not tell the peer to come back later.
         """
         return Reason.COOLDOWN if self.cooling.get(peer, now) > now else None
-
-
-class Gatekeeper(Protocol):
-    """What transport needs of the tracker's mailbox."""
-
-    def admit(self, claim: Claim) -> Reply[Verdict]:
-        """Judge a claim. No answer in time counts as a refusal."""
-
-    def released(self, ticket: Ticket, reason: Reason) -> Feedback:
-        """The dial or link of this ticket is over. `SUPERSEDED` and `REPLACED` tickets have moved to the new claim."""
-
-    def hint(self, records: tuple[PeerRecord, ...], source: PeerId) -> Feedback:
-        """Valid records that the peer `source` named when it refused us: where else to try. Never a grant of trust."""

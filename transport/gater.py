@@ -27,9 +27,8 @@ from typing import Protocol
 
 from ..runtime.log import Log
 from .address import Endpoint
-from .gatekeeper import Direction
+from .gatekeeper import Direction, Link
 from .identity import PeerId
-from .mailbox import Link
 
 
 class Gater(Protocol):

@@ -17,9 +17,8 @@ from ipaddress import ip_address
 
 from ..runtime import Timer
 from .address import Address, Endpoint, subnet
-from .gatekeeper import Direction, Ticket
+from .gatekeeper import Direction, Link, Ticket
 from .identity import PeerId
-from .mailbox import Link
 from .reasons import Reason
 from .record import PeerRecord
 from .wire import Route, Source

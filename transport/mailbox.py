@@ -7,30 +7,17 @@ side. Treat them as frozen all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from .. import runtime
 from ..runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
 from .address import Address
-from .gatekeeper import Direction, Gate, Role, Ticket
+from .gatekeeper import Claim, Gate, Link, Ticket, Verdict
 from .identity import PeerId
 from .reasons import Reason
 from .record import MAX_METADATA_BYTES, PeerRecord
 
 # Events: told to observers and to the receivers of channels ----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One connection. id: unique in this transport's life. opened_at: monotonic seconds. ip: the other end's."""
-
-    id: int
-    peer: PeerId
-    direction: Direction
-    role: Role
-    ip: str
-    opened_at: float
-    record: PeerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,3 +248,16 @@ class Mailbox(runtime.Mailbox):
         if metadata is not None and len(metadata) > MAX_METADATA_BYTES:
             raise ValueError(f"metadata of {len(metadata)} bytes: allowed are {MAX_METADATA_BYTES}")
         return self.ask(Renew(generation, metadata))
+
+
+class Gatekeeper(Protocol):
+    """What transport needs of the tracker's mailbox."""
+
+    def admit(self, claim: Claim) -> Reply[Verdict]:
+        """Judge a claim. No answer in time counts as a refusal."""
+
+    def released(self, ticket: Ticket, reason: Reason) -> Feedback:
+        """The dial or link of this ticket is over. `SUPERSEDED` and `REPLACED` tickets have moved to the new claim."""
+
+    def hint(self, records: tuple[PeerRecord, ...], source: PeerId) -> Feedback:
+        """Valid records that the peer `source` named when it refused us: where else to try. Never a grant of trust."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
-from ...transport.mailbox import Link
+from ...transport.gatekeeper import Link
 from .messages import Connection
 from .table import Peer, Table
 

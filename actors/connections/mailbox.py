@@ -11,8 +11,8 @@ from ... import runtime
 from ...runtime import Feedback, Message, Overflow, Reply, arguments
 from ...runtime.arguments import SHOWN, shortened
 from ...transport.address import IP, Subnet
+from ...transport.gatekeeper import Link
 from ...transport.identity import PeerId
-from ...transport.mailbox import Link
 from ...transport.reasons import Reason
 from ..tracker.mailbox import Blocked, BlockInForce
 from .bump import Bump

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from ...runtime import Feedback, Mailbox, Message, Reply, Request, arguments
 from ...transport.address import IP, Subnet
+from ...transport.gatekeeper import Link
 from ...transport.identity import PeerId
-from ...transport.mailbox import Link
 from ...transport.reasons import Reason
 from ..tracker.mailbox import Blocked, BlockInForce
 from .bump import Bump

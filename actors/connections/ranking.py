@@ -23,9 +23,8 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
-from ...transport.gatekeeper import Direction
+from ...transport.gatekeeper import Direction, Link
 from ...transport.identity import PeerId
-from ...transport.mailbox import Link
 
 _TIE_BITS = 32
 _AGE_BITS = 56  # microseconds: two thousand years

@@ -15,7 +15,7 @@ from heapq import heappop, heappush, merge
 from itertools import islice
 from operator import attrgetter
 
-from ...transport.mailbox import Link
+from ...transport.gatekeeper import Link
 from .ranking import emergency_rank, rank
 from .table import Peer, State, Table
 

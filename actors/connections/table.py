@@ -25,8 +25,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ...transport.gatekeeper import Link
 from ...transport.identity import PeerId
-from ...transport.mailbox import Link
 from .ranking import seniority, standing
 
 

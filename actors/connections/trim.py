@@ -17,7 +17,7 @@ import enum
 from dataclasses import dataclass, field
 
 from ...runtime import Reply
-from ...transport.mailbox import Link
+from ...transport.gatekeeper import Link
 from .messages import TrimReport
 from .selection import Mode, Selection
 from .table import State, Table

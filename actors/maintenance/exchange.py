@@ -23,8 +23,8 @@ from ipaddress import ip_address
 from ...transport.address import Subnet, is_global, subnet
 from ...transport.buckets import TokenBuckets
 from ...transport.errors import DecodeError
+from ...transport.gatekeeper import Link
 from ...transport.identity import PeerId
-from ...transport.mailbox import Link
 from ...transport.record import PeerRecord
 from .wire import MAX_RECORDS
 

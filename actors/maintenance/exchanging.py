@@ -9,7 +9,8 @@ from ...runtime import Feedback, Message, Reply
 from ...transport import mailbox as transport
 from ...transport.channel import Channel
 from ...transport.errors import DecodeError
-from ...transport.mailbox import Closed, Link, Opened, Quota, Received
+from ...transport.gatekeeper import Link
+from ...transport.mailbox import Closed, Opened, Quota, Received
 from ...transport.record import PeerRecord
 from ..tracker import mailbox as tracker
 from . import wire

@@ -33,10 +33,9 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...transport.address import Address
-from ...transport.gatekeeper import Claim, Direction, Gate, Role, Ticket
+from ...transport.gatekeeper import Claim, Direction, Gate, Link, Role, Ticket
 from ...transport.gater import Gaters
 from ...transport.identity import PeerId
-from ...transport.mailbox import Link
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .config import Config

@@ -381,11 +381,11 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(Dial(PeerId(peer)))
 
     def admit(self, claim: Claim) -> Reply[Verdict]:
-        """See `transport.gatekeeper.Gatekeeper`."""
+        """See `transport.mailbox.Gatekeeper`."""
         return self.ask(Admit(claim))
 
     def released(self, ticket: Ticket, reason: Reason) -> Feedback:
-        """See `transport.gatekeeper.Gatekeeper`."""
+        """See `transport.mailbox.Gatekeeper`."""
         return self.tell(Released(ticket, reason))
 
 

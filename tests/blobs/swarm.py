@@ -13,7 +13,7 @@ from rookery.actors.tracker.sets import PeerSet
 from rookery.node import blobs
 from rookery.node.stores.memory import MemoryStore
 from rookery.transport import mailbox as transport
-from rookery.transport.gatekeeper import Direction, Role
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 
@@ -95,9 +95,7 @@ class Swarm:
             self.links[number] = pair
             for me, them in (pair, pair[::-1]):
                 record = self.simulation.known.record(them)
-                link = transport.Link(
-                    number, self.nodes[them].peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record
-                )
+                link = Link(number, self.nodes[them].peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record)
                 self.nodes[me].resolver.tell(transport.Opened(link))
 
     def kill(self, name: str) -> None:

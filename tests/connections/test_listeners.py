@@ -11,7 +11,7 @@ from rookery.actors import connections
 from rookery.runtime import ThreadRuntime
 from rookery.runtime.testing import mock
 from rookery.transport import mailbox as transport
-from rookery.transport.mailbox import Link
+from rookery.transport.gatekeeper import Link
 from rookery.transport.reasons import Reason
 from tests.connections.worlds import Around, make_link
 

@@ -22,8 +22,7 @@ from rookery.actors.connections.decayer import Decayer
 from rookery.actors.connections.selection import Mode, Selection
 from rookery.actors.connections.table import Peer, State
 from rookery.actors.connections.trim import Aim, RunningTrim, Trigger
-from rookery.transport.gatekeeper import Direction
-from rookery.transport.mailbox import Link
+from rookery.transport.gatekeeper import Direction, Link
 from tests.connections.worlds import SECRET, make_link, peer_of, table
 
 GRACE, AGE, MOST_TEMPORARY, INTERVAL = 10.0, 25.0, 3, 4.0

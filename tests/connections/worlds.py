@@ -11,8 +11,7 @@ from rookery.actors.connections.table import Table
 from rookery.transport import PeerId
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
-from rookery.transport.gatekeeper import Direction, Role
-from rookery.transport.mailbox import Link
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.reasons import Reason
 from rookery.transport.record import PeerRecord
 

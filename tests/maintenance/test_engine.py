@@ -10,7 +10,7 @@ import pytest
 from rookery.actors import connections, maintenance, tracker
 from rookery.runtime import EngineGone, Subscribe
 from rookery.transport import mailbox as transport
-from rookery.transport.gatekeeper import Direction, Role
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 from tests.maintenance.neighbours import Neighbours
@@ -320,7 +320,7 @@ class RealConnections:
         self.dialled.append(peer)
         number = len(self.dialled)
         record = self.simulation.known.record(self.names[number - 1])
-        link = transport.Link(
+        link = Link(
             id=number,
             peer=peer,
             direction=Direction.OUT,

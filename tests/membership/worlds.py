@@ -14,7 +14,7 @@ from rookery.actors.membership.swim.codec import decode_packet, encode_header, e
 from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Header, Message, Packet
 from rookery.actors.membership.tags import encode_tags
 from rookery.transport import mailbox as transport
-from rookery.transport.gatekeeper import Direction, Role
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 from rookery.transport.record import PeerRecord
@@ -126,7 +126,7 @@ class World:
 
     def open(self, name: str, record: PeerRecord | None = None) -> None:
         record = record or self.record(name)
-        link = transport.Link(1, record.peer, Direction.IN, Role.PRIMARY, "10.0.0.1", 0.0, record)
+        link = Link(1, record.peer, Direction.IN, Role.PRIMARY, "10.0.0.1", 0.0, record)
         self.members.tell(transport.Opened(link))
         self.simulation.settle()
 

@@ -15,7 +15,7 @@ from rookery.actors.tracker.sets import PeerSet
 from rookery.runtime import Lane, Message, Simulation
 from rookery.runtime.testing import mock
 from rookery.transport import mailbox as transport
-from rookery.transport.gatekeeper import Direction, Role
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 from rookery.transport.testing import Peers
@@ -85,8 +85,8 @@ class Listener(runtime.Engine[ListenerMailbox]):
         self.handlers = dict.fromkeys(kinds, events.append)
 
 
-def link(id: int, peer: PeerId, record: Any) -> transport.Link:
-    return transport.Link(id, peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record)
+def link(id: int, peer: PeerId, record: Any) -> Link:
+    return Link(id, peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record)
 
 
 class Rig:

@@ -12,7 +12,7 @@ from rookery.actors.tracker.record import Status
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
-from rookery.transport.gatekeeper import Direction, Role
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.reasons import Reason
 
 A, B = (Address.parse(f"tcp://10.0.0.{number}:7000") for number in (1, 2))
@@ -45,9 +45,7 @@ def test_known_tells_role_state_and_address_of_each_peer(world: Any) -> None:
     }
     assert known(mine)[bob].last_seen is None
     mine.tell(
-        transport.Opened(
-            transport.Link(1, ada, Direction.OUT, Role.PRIMARY, "10.0.0.1", 5.0, simulation.known.record("ada"))
-        )
+        transport.Opened(Link(1, ada, Direction.OUT, Role.PRIMARY, "10.0.0.1", 5.0, simulation.known.record("ada")))
     )
     simulation.settle()
     assert (known(mine)[ada].state, known(mine)[ada].last_seen) == (Status.ACTIVE, WALL_AT_START + 5)

@@ -14,7 +14,7 @@ from rookery.actors.tracker.keeper import FLUSH_AFTER, WRITE_COST
 from rookery.actors.tracker.reader import READ_SLICE
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import mailbox as transport
-from rookery.transport.gatekeeper import Direction, Role
+from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import curve_key
 from rookery.transport.reasons import Reason
 from tests.tracker.books import entry
@@ -136,7 +136,7 @@ def test_peer_that_was_connected_is_stored_as_seen(world: World) -> None:
     hint(world, mine, "ada")
     mine.dial(ADA)
     world.simulation.run(for_=10)
-    link = transport.Link(1, ADA, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, world.simulation.known.record("ada"))
+    link = Link(1, ADA, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, world.simulation.known.record("ada"))
     mine.tell(transport.Opened(link))
     world.simulation.run(for_=1)
     assert world.disk.entries[ADA].seen_at == WALL_AT_START + 10

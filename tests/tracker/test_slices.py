@@ -17,7 +17,7 @@ from rookery.actors.tracker.steps import run
 from rookery.runtime import EngineGone
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
-from rookery.transport.gatekeeper import Admitted, Claim, Direction, Refused, Role
+from rookery.transport.gatekeeper import Admitted, Claim, Direction, Link, Refused, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 from tests.tracker.kit import A, B, directory
@@ -108,9 +108,9 @@ def test_track_that_the_end_of_the_engine_interrupts_tells_its_asker(simulation:
         world.peers.peer_set(1).get(timeout=1)
 
 
-def link(world: World) -> transport.Link:
+def link(world: World) -> Link:
     record = world.simulation.known.record("erin")
-    return transport.Link(1, record.peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record)
+    return Link(1, record.peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record)
 
 
 # Steps against all at once -------------------------------------------------------------------------------------------

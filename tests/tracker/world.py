@@ -9,7 +9,7 @@ from rookery.actors import tracker
 from rookery.runtime import Engine
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
-from rookery.transport.gatekeeper import Admitted, Claim, Direction, Gate, Role, Ticket
+from rookery.transport.gatekeeper import Admitted, Claim, Direction, Gate, Link, Role, Ticket
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 
@@ -79,10 +79,10 @@ class World:
     def claim_ticket(self, name: str) -> Ticket:
         return self.tickets[name]
 
-    def link(self, name: str, direction: Direction = Direction.OUT) -> transport.Link:
+    def link(self, name: str, direction: Direction = Direction.OUT) -> Link:
         (peer,) = self.simulation.peers(name)
         record = self.simulation.known.record(name)
-        return transport.Link(1, peer, direction, Role.PRIMARY, "10.0.0.1", 0.0, record)
+        return Link(1, peer, direction, Role.PRIMARY, "10.0.0.1", 0.0, record)
 
     def dialled(self) -> Ticket:
         self.simulation.settle()
