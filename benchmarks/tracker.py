@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.harness import Result, main, median
 from rookery import runtime, transport
 from rookery.actors import tracker
-from rookery.actors.tracker.directory import Directory
+from rookery.actors.tracker.core.directory import Directory
 from rookery.runtime import LoopRuntime
 from rookery.transport import Address, Endpoint, PeerId, PeerRecord, Reason
 from rookery.transport.address import IP

@@ -21,9 +21,9 @@ from ...runtime import MailboxFull, Message, ReplyTimeout, Timer
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.record import PeerRecord
+from ..tracker.core.peer_sets import TrackedPeers
 from ..tracker.errors import PeerSetTooLarge, StaleSetId
 from ..tracker.mailbox import Mailbox as Tracker
-from ..tracker.sets import TrackedPeers
 from .config import Config
 from .mailbox import PeerSetRefused
 from .metrics import Metrics

@@ -21,8 +21,8 @@ from ...transport.channel import Channel
 from ...transport.identity import PeerId
 from ..connections.mailbox import Mailbox as Connections
 from ..maintenance.mailbox import Mailbox as Maintenance
+from ..tracker.core.peer_sets import PeerSet
 from ..tracker.mailbox import Mailbox as Tracker
-from ..tracker.sets import PeerSet
 from .application import Consumer
 from .busy import Busy
 from .config import Config

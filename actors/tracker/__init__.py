@@ -28,7 +28,12 @@ What is on disk: `journal` notes what changed, `keeper` writes it, `reader` read
 (`sqlite` the file, `schema` its tables, `rows` its peers), `restoring` ties the clocks.
 """
 
+from .address_book.sqlite import SqliteStorage
+from .address_book.storage import BookUnusable, MemoryStorage, Storage, StorageError
 from .config import Config, StaticPeer
+from .core.info import PeerInfo
+from .core.peer_sets import PeerSet, TrackedPeers
+from .core.targets import Target, parse_target
 from .engine import Engine
 from .errors import (
     CannotBlock,
@@ -40,7 +45,6 @@ from .errors import (
     SourceIsStatic,
     StaleSetId,
 )
-from .info import PeerInfo
 from .mailbox import (
     AddressChanged,
     Admit,
@@ -76,10 +80,6 @@ from .mailbox import (
     Trust,
     Unblock,
 )
-from .sets import PeerSet, TrackedPeers
-from .sqlite import SqliteStorage
-from .storage import BookUnusable, MemoryStorage, Storage, StorageError
-from .targets import Target, parse_target
 
 __all__ = [
     "AddressChanged",

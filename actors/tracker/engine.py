@@ -15,14 +15,19 @@ from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Opened as LinkOpened
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
-from .book import network_number
+from .address_book.book import Flush, Keeper, LookAtClock
+from .address_book.reader import Reader, ReadOn
+from .address_book.storage import Storage
 from .config import Config
-from .directory import Changes, Directory, Tracked
-from .effects import Effects, ExpireBlocks, TellPeers
+from .core.directory import Changes, Directory, Tracked
+from .core.hints import Learned
+from .core.info import PeerInfo, knowing
+from .core.known_peer import Hold
+from .core.peer_sets import PeerSet, TrackedPeers
+from .core.steps import Steps
+from .core.targets import Target
+from .core.unlisted_peers import network_number
 from .errors import CannotTrust, PeerSetTooLarge, SourceIsStatic, StaleSetId
-from .hints import Learned
-from .info import PeerInfo, knowing
-from .keeper import Flush, Keeper, LookAtClock
 from .mailbox import (
     AddressChanged,
     Admit,
@@ -57,12 +62,7 @@ from .mailbox import (
     Unblock,
 )
 from .metrics import Metrics
-from .reader import Reader, ReadOn
-from .record import Hold
-from .sets import PeerSet, TrackedPeers
-from .steps import Steps
-from .storage import Storage
-from .targets import Target
+from .parts.enforcement import Effects, ExpireBlocks, TellPeers
 
 T = TypeVar("T")
 PEERS_PER_SLICE = 128  # of about 10 us each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ... import runtime
 from ...transport.identity import PeerId
-from .targets import Target
+from .core.targets import Target
 
 MAX_SET_ID = 2**64 - 1
 """The highest id that a peer set can have."""

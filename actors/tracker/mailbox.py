@@ -13,11 +13,11 @@ from ...transport.gatekeeper import Claim, Ticket, Verdict
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
-from .book import network_number
+from .core.info import PeerInfo
+from .core.peer_sets import Addresses, PeerSet, TrackedPeers
+from .core.targets import Target, canonical
+from .core.unlisted_peers import network_number
 from .errors import MAX_SET_ID
-from .info import PeerInfo
-from .sets import Addresses, PeerSet, TrackedPeers
-from .targets import Target, canonical
 
 # Events --------------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...runtime import Registry
 from ...transport.gater import POINTS, Gaters
-from .directory import Directory
+from .core.directory import Directory
 
 
 class Metrics:

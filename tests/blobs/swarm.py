@@ -9,7 +9,7 @@ from typing import Any
 
 from rookery import runtime
 from rookery.actors import resolver, tracker
-from rookery.actors.tracker.sets import PeerSet
+from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.node import blobs
 from rookery.node.stores.memory import MemoryStore
 from rookery.transport import mailbox as transport

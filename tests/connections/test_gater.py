@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import Config, TrackedPeers
-from rookery.actors.tracker.directory import Directory
+from rookery.actors.tracker.core.directory import Directory
 from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.transport import AllowAll, Claim, Direction, Gate, Gaters, Link, PeerId, Reason
 from rookery.transport.address import Address, Endpoint

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from rookery.actors import resolver
 from rookery.actors.tracker import StaticPeer
-from rookery.actors.tracker.storage import MemoryStorage
+from rookery.actors.tracker.address_book.storage import MemoryStorage
 from rookery.node.composition import Actors
 from rookery.node.invariants import disagreements
 from rookery.node.stores.memory import MemoryStore

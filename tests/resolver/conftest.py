@@ -11,7 +11,7 @@ import pytest
 from rookery import runtime
 from rookery.actors import connections, maintenance, resolver, tracker
 from rookery.actors.resolver import wire
-from rookery.actors.tracker.sets import PeerSet
+from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.runtime import Lane, Message, Simulation
 from rookery.runtime.testing import mock
 from rookery.transport import mailbox as transport

@@ -10,7 +10,7 @@ import pytest
 
 from rookery.actors import tracker
 from rookery.transport.identity import PeerId
-from tests.tracker.kit import ME
+from tests.tracker.core.kit import ME
 from tests.tracker.world import A, World
 
 

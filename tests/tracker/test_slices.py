@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from rookery import runtime
 from rookery.actors import tracker
-from rookery.actors.tracker.sets import PeerSet, Window
-from rookery.actors.tracker.steps import run
+from rookery.actors.tracker.core.peer_sets import PeerSet, Window
+from rookery.actors.tracker.core.steps import run
 from rookery.runtime import EngineGone
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Admitted, Claim, Direction, Link, Refused, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
-from tests.tracker.kit import A, B, directory
+from tests.tracker.core.kit import A, B, directory
 
 MANY = {PeerId(number.to_bytes(2, "big") * 16): A for number in range(1000)}
 FIRST, *_, LAST = MANY

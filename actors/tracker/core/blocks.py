@@ -1,0 +1,174 @@
+"""Who is blocked, and until when: peers, IPs and networks, each in a list of its own.
+
+* A block of a peer is of its CURVE key: two ids that are each other's negative share one, and are blocked together.
+* Blocking again while a block lasts gives it another end; who is blocked is then the same as before.
+* A block whose time has come is over, also before anybody took it away.
+* Ending one block ends no other: a peer stays blocked when its IP is not any more, and the other way round.
+* It knows nothing of records, so it outlives them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+from ....transport.address import IP, Subnet
+from ....transport.identity import PeerId, curve_key
+from ....transport.subnets import SubnetSet, network_at
+from .targets import Target
+
+FOREVER = float("inf")
+_SMALLEST_SWEEP = 128
+
+
+def key_of(peer: PeerId) -> bytes:
+    """Equal for two ids exactly if their CURVE keys are: the id without its sign bit (see `transport.edwards`)."""
+    return peer[:-1] + bytes((peer[-1] & 0x7F,))
+
+
+def twin_of(peer: PeerId) -> PeerId:
+    """The other id with the same CURVE key."""
+    return PeerId(peer[:-1] + bytes((peer[-1] ^ 0x80,)))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block. until: monotonic seconds, infinite for one that only `unblock` ends."""
+
+    target: Target
+    until: float
+
+
+class Blocks:
+    """Blocks by target, canonical. `changed` is set by each change of who is blocked, for whoever pushes the gate."""
+
+    def __init__(self) -> None:
+        self.changed = False
+        self._peers: dict[bytes, Block] = {}
+        self._ips: dict[IP, Block] = {}
+        self._subnets: dict[Subnet, Block] = {}
+        self._curve_keys: dict[bytes, bytes] = {}  # of the blocked peers, by `key_of`
+        self._prefixes: dict[tuple[int, int], int] = {}  # how many networks there are of a version and length
+        self._expiries: list[tuple[float, int, Target]] = []
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._peers) + len(self._ips) + len(self._subnets)
+
+    def __iter__(self) -> Iterator[Block]:
+        """Every block, peers first."""
+        yield from self._peers.values()
+        yield from self._ips.values()
+        yield from self._subnets.values()
+
+    def counts(self) -> dict[str, int]:
+        """How many blocks there are of each kind."""
+        return {"peer": len(self._peers), "ip": len(self._ips), "subnet": len(self._subnets)}
+
+    # What the gate refuses -------------------------------------------------------------------------------------------
+
+    @property
+    def curve_keys(self) -> frozenset[bytes]:
+        """Of the blocked peers."""
+        return frozenset(self._curve_keys.values())
+
+    @property
+    def ips(self) -> frozenset[str]:
+        """Blocked IPs, canonical text."""
+        return frozenset(map(str, self._ips))
+
+    @property
+    def subnets(self) -> SubnetSet:
+        """Blocked networks."""
+        return SubnetSet(self._subnets)
+
+    # Questions -------------------------------------------------------------------------------------------------------
+
+    def get(self, target: Target, now: float) -> Block | None:
+        """This very block, which of a peer may be its twin's; None if there is none or it is over."""
+        block = self._get(target) if self else None
+        return block if block is not None and block.until > now else None
+
+    def until(self, target: Target, now: float) -> float | None:
+        """When this very block ends, monotonic seconds; None if there is none."""
+        block = self.get(target, now)
+        return None if block is None else block.until
+
+    def ip_until(self, ip: IP | None, now: float) -> float | None:
+        """When the last block ends that holds this IP, by itself or with its network; None if none does."""
+        if ip is None or not (self._ips or self._subnets):
+            return None
+        found = [self._ips.get(ip), *(self._subnets.get(network) for network in self._networks_of(ip))]
+        return max((block.until for block in found if block is not None and block.until > now), default=None)
+
+    # Changes ---------------------------------------------------------------------------------------------------------
+
+    def add(self, target: Target, until: float) -> None:
+        """Block until then, also who is blocked already. Raises ValueError for an id that is no valid public key."""
+        block, before = Block(target, until), self._get(target)
+        if isinstance(target, PeerId):
+            self._curve_keys[key_of(target)] = curve_key(target)
+            self._peers[key_of(target)] = block
+        elif isinstance(target, IPv4Network | IPv6Network):
+            self._count(target, target not in self._subnets)
+            self._subnets[target] = block
+        else:
+            self._ips[target] = block
+        self.changed = self.changed or before is None
+        if len(self._expiries) > 2 * len(self) + _SMALLEST_SWEEP:  # of blocks that have another end by now
+            self._expiries = [item for item in self._expiries if self._is_current(item)]
+            heapq.heapify(self._expiries)
+        self._serial += 1
+        heapq.heappush(self._expiries, (until, self._serial, target))
+
+    def remove(self, target: Target) -> Block | None:
+        """End a block; None if there was none."""
+        if isinstance(target, PeerId):
+            block = self._peers.pop(key_of(target), None)
+            self._curve_keys.pop(key_of(target), None)
+        elif isinstance(target, IPv4Network | IPv6Network):
+            block = self._subnets.pop(target, None)
+            self._count(target, -(block is not None))
+        else:
+            block = self._ips.pop(target, None)
+        self.changed = self.changed or block is not None
+        return block
+
+    def next_expiry(self) -> float | None:
+        """When the next block ends; None if none will."""
+        while self._expiries and not self._is_current(self._expiries[0]):
+            heapq.heappop(self._expiries)
+        until = self._expiries[0][0] if self._expiries else None
+        return until if until != FOREVER else None
+
+    def expire(self, now: float) -> tuple[Target, ...]:
+        """Take away what is over; what was blocked, in the order of the blocks' ends."""
+        over: list[Target] = []
+        while (until := self.next_expiry()) is not None and until <= now:
+            block = self._get(heapq.heappop(self._expiries)[2])
+            assert block is not None  # it is current
+            self.remove(block.target)
+            over.append(block.target)
+        return tuple(over)
+
+    def _get(self, target: Target) -> Block | None:
+        if isinstance(target, PeerId):
+            return self._peers.get(key_of(target))
+        if isinstance(target, IPv4Network | IPv6Network):
+            return self._subnets.get(target)
+        return self._ips.get(target)
+
+    def _is_current(self, item: tuple[float, int, Target]) -> bool:
+        block = self._get(item[2])
+        return block is not None and block.until == item[0]
+
+    def _count(self, network: Subnet, by: int) -> None:
+        prefix = network.version, network.prefixlen
+        left = self._prefixes.pop(prefix, 0) + by
+        if left:
+            self._prefixes[prefix] = left
+
+    def _networks_of(self, ip: IP) -> Iterator[Subnet]:
+        return (network_at(ip, prefix) for version, prefix in self._prefixes if version == ip.version)

@@ -1,0 +1,139 @@
+"""What follows from a change: the gate, whom transport disconnects, who is told, and when the asker has its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from .... import runtime
+from ....runtime import Message, Overflow, Reply, Timer
+from ....transport.gatekeeper import Gate
+from ....transport.identity import PeerId
+from ....transport.mailbox import Mailbox as Transport
+from ....transport.reasons import Reason
+from ..address_book.book import Keeper
+from ..core.directory import Directory
+from ..errors import NotInEffect, NotStored
+from ..mailbox import DialableChanged, Mailbox
+from ..metrics import Metrics
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireBlocks(Message):
+    """The next block's time is over; the engine's own timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellPeers(Message):
+    """To itself: what the gate tells peers has changed."""
+
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+
+
+class Effects:
+    """Of one engine. Called on its thread, after each change."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Mailbox],
+        transport: Transport,
+        directory: Directory,
+        metrics: Metrics,
+        keeper: Keeper,
+        tell: Callable[[Message], object],
+        *,
+        within: float,
+    ) -> None:
+        """tell: what tells subscribers of an event. within: seconds that transport and the disk have to confirm."""
+        self._engine = engine
+        self._transport = transport
+        self._directory = directory
+        self._table = directory.table
+        self._metrics = metrics
+        self._keeper = keeper
+        self._tell = tell
+        self._within = within
+        self.gate_version = 0
+        """Of the gate that was pushed last."""
+        self._gate_reply: Reply[None] = Reply.of(None)
+        self._expiry: tuple[float, Timer] | None = None
+
+    def take(
+        self,
+        closes: Iterable[tuple[PeerId, Reason]],
+        answer: T,
+        *,
+        stored: bool = False,
+        disconnect: bool = True,
+    ) -> Reply[T]:
+        """Gate first, then the closes; `answer` when transport has confirmed all of it, else NotInEffect.
+
+        stored: and when it is stored, else NotStored. disconnect: for the gate to end what it newly blocks.
+        """
+        self.follow(disconnect=disconnect)
+        waiting = [self._gate_reply]
+        for peer, reason in closes:
+            self._metrics.closes.inc(reason)
+            waiting.append(self._transport.close(peer, reason))
+        done: Reply[T] = Reply()
+        left = len(waiting) + stored
+        errors: list[runtime.Declined] = []
+
+        def confirmed(result: object) -> None:
+            nonlocal left
+            left -= 1
+            if isinstance(result, NotStored):
+                errors.append(result)
+            elif isinstance(result, Exception):
+                self._metrics.not_in_effect.inc()
+                self._engine.log.error("a change was not confirmed", why=str(result))
+                errors.insert(0, NotInEffect(f"the change is made, but was not confirmed: {result}"))
+            if left == 0:
+                done.fail(errors[0]) if errors else done.set(answer)
+
+        def written(result: object) -> None:
+            silent = isinstance(result, runtime.ReplyTimeout)
+            confirmed(NotStored("in force, but the disk does not answer") if silent else result)
+
+        for reply in waiting:
+            self._engine.on_reply(reply, confirmed, within=self._within)
+        if stored:
+            self._engine.on_reply(self._keeper.stored(), written, within=self._within)
+        return done
+
+    def follow(self, *, disconnect: bool = True) -> None:
+        """Push the gate if it has changed, wake the dialling side, follow the blocks' ends and the book."""
+        self._push(self._directory.gate(self._engine.now()), disconnect=disconnect)
+        if self._table.told.changed:
+            self._engine.mailbox.tell(TellPeers())
+        queue = self._table.queue
+        if queue.changed:
+            queue.changed = False
+            self._tell(DialableChanged())
+        self._follow_expiry()
+        self._keeper.follow()
+
+    def tell_peers(self) -> None:
+        """Once for all changes of what peers are told, since each is a small one and none is urgent."""
+        self._push(self._directory.gate(self._engine.now(), told=True))
+
+    def _push(self, gate: Gate, *, disconnect: bool = True) -> None:
+        if gate.version != self.gate_version:
+            self.gate_version = gate.version
+            self._gate_reply = self._transport.set_gate(gate, disconnect=disconnect).map(lambda _version: None)
+
+    def _follow_expiry(self) -> None:
+        """One timer, for the block that ends next."""
+        until = self._table.blocks.next_expiry()
+        if self._expiry is not None and self._expiry[0] != until:
+            self._expiry[1].cancel()
+            self._expiry = None
+        if self._expiry is None and until is not None:
+            self._expiry = until, self._engine.after(until - self._engine.now(), ExpireBlocks())
+
+    def expiry_fired(self) -> None:
+        """The timer of the block that ended next has fired."""
+        self._expiry = None
