@@ -10,14 +10,21 @@
         cluster["e"].blobs.get(key, "copy.bin", timeout=60)
 
 `composition.py` is the text to copy for a node of your own; `testing.py` runs it in a simulation. Importing this loads
-neither click, rich nor pydantic.
+neither click, rich nor pydantic, and the rest at the first use of a name: the command `rookery` has to catch signals
+before.
 """
 
-from .cluster import Cluster, ClusterError
-from .control import CallTimeout, Client, CommandFailed, ControlError, NoNode
-from .errors import CannotStart
-from .node import Node
-from .status import BlockRow, ConnectionRow, MemberRow, PeerRow, Status
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .cluster import Cluster, ClusterError
+    from .control import CallTimeout, Client, CommandFailed, ControlError, NoNode
+    from .errors import CannotStart
+    from .node import Node
+    from .status import BlockRow, ConnectionRow, MemberRow, PeerRow, Status
 
 __all__ = [
     "BlockRow",
@@ -35,3 +42,17 @@ __all__ = [
     "PeerRow",
     "Status",
 ]
+_HOMES = {
+    "cluster": ("Cluster", "ClusterError"),
+    "control": ("CallTimeout", "Client", "CommandFailed", "ControlError", "NoNode"),
+    "errors": ("CannotStart",),
+    "node": ("Node",),
+    "status": ("BlockRow", "ConnectionRow", "MemberRow", "PeerRow", "Status"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -52,9 +52,9 @@ class HumanFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC)
         head = f"{time:%Y-%m-%d %H:%M:%S}.{int(record.msecs):03} {record.levelname:<7} {_source(record):<11} "
         fields = "".join(f" {name}={_quoted(_shown(value))}" for name, value in _fields(record).items())
-        line = head + _printable(record.getMessage()) + (f" {fields}" if fields else "")
+        line = head + printable(record.getMessage()) + (f" {fields}" if fields else "")
         trace = _traceback(self, record)
-        return "\n".join([line, *(f"  | {_printable(text)}" for text in trace.splitlines())])
+        return "\n".join([line, *(f"  | {printable(text)}" for text in trace.splitlines())])
 
 
 class JsonFormatter(logging.Formatter):
@@ -102,5 +102,6 @@ def _quoted(text: str) -> str:
     return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """On one line whatever it holds: texts may come from strangers, who are to write to no terminal."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -5,23 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from ..config import NodeConfig
 from ..runtime import EngineFailed
 from ..transport import descriptors
 from ..transport.identity import PeerId
-from . import collector, logs
+from . import collector, logs, signals
+from .errors import CannotStart
 from .node import Node
-
-if TYPE_CHECKING:
-    from types import FrameType
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class NodeFailed(Exception):
@@ -62,35 +56,43 @@ def run(
 
 @contextlib.contextmanager
 def _ended_by_signals(node: Node, while_stdin: bool) -> Iterator[None]:
-    """A handler only writes to a pipe: it may run at any point of the main thread, where no lock can be taken."""
-    read_end, write_end = os.pipe()
-    os.set_blocking(write_end, False)
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(write_end, b"\0")
-
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
-    watched = [read_end, sys.stdin.fileno()] if while_stdin else [read_end]
+    stdin = [_stdin()] if while_stdin else []
+    caught = signals.caught()
+    watched = [caught.read_end, *stdin]
     watcher = threading.Thread(target=_watch, args=(node, watched), name="signals", daemon=True)
     watcher.start()
-    after: dict[signal.Signals, Any] = dict(before)
+    ended_well = False
     try:
         yield
-        after = dict.fromkeys(_SIGNALS, signal.SIG_IGN)  # the process ends well, and nobody can change that any more
+        ended_well = True  # and nobody can change that any more
     finally:
-        for number, handler in after.items():
-            signal.signal(number, handler)
-        os.write(write_end, b"\0")
+        caught.wake()
         watcher.join()
-        os.close(read_end)
-        os.close(write_end)
+        caught.restore(ignore=ended_well)
+
+
+def _stdin() -> int:
+    """Its descriptor, if it was open when the process began; else its number may be of anything."""
+    if sys.stdin is None:
+        raise CannotStart(
+            "--while-stdin: standard input is closed (allowed: one that is open as long as the node runs)"
+        )
+    return sys.stdin.fileno()
 
 
 def _watch(node: Node, watched: list[int]) -> None:
-    signals = watched[0]
+    poller = select.poll()
+    for each in watched:
+        poller.register(each, select.POLLIN)
     while True:
-        readable, _, _ = select.select(watched, [], [])
-        if signals in readable or any(not os.read(each, 4096) for each in readable):
+        readable = [descriptor for descriptor, _ in poller.poll()]
+        if watched[0] in readable or any(not _read(each) for each in readable):
             node.stop(wait=False)
             return
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:  # as good as its end
+        return b""

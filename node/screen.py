@@ -1,18 +1,20 @@
-"""What the command line prints: JSON, or text and tables by rich."""
+"""What the command line prints: JSON, or text and tables; and bars by rich on standard error."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from math import isinf
+from math import isfinite, isinf
 
 import click
-from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,13 +25,14 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from .blobs import Progress as BlobProgress
+from .logs import printable
 from .status import ConnectionRow, PeerRow
 
-_WIDE = 130  # columns from which a table of peers can be read
+_LONGEST = 1000 * 365.25 * 86_400  # seconds that are told by their number
+_SPEAKING = frozenset({"role", "state", "address", "trust", "way", "ip", "direction"})  # need no name beside them
 
 
 def show(said: Mapping[str, object], as_json: bool, words: str) -> None:
@@ -38,40 +41,63 @@ def show(said: Mapping[str, object], as_json: bool, words: str) -> None:
 
 
 def facts(said: Mapping[str, object], as_json: bool) -> None:
-    """One object, or a table of name and value."""
+    """One object, or a line for each name and its value."""
     if as_json:
         click.echo(_json(said))
         return
-    table = Table(box=None, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    longest = max(map(len, said), default=0)
     for name, value in said.items():
-        table.add_row(name, Text(_cell(name, value)))
-    Console().print(table)
+        click.echo(f"{click.style(name.ljust(longest), bold=True)}  {_cell(name, value)}".rstrip())
 
 
 def rows(title: str, said: Sequence[Mapping[str, object]], as_json: bool) -> None:
-    """A list of objects, or a table."""
+    """A list of objects, or a table of them."""
     if as_json:
         click.echo(_json(said))
-        return
-    if not said:
+    else:
+        table(title, [{name: _cell(name, value) for name, value in row.items()} for row in said])
+
+
+def table(title: str, cells: Sequence[Mapping[str, str]]) -> None:
+    """Rows of the same columns, the first of which says whose row it is; `title` names them if there are none.
+
+    Where the output is no terminal each row is one line, whatever its length, with `-` for what is empty: `grep` finds
+    it and `awk` can count its columns. A terminal is not shown columns that are empty for all; where it is too narrow
+    for a line, the first column stands alone on one, so that it can be copied, and the others follow below.
+    """
+    if not cells:
         click.echo(f"no {title}")
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in said[0]:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in said:
-        table.add_row(*(Text(_cell(name, value)) for name, value in row.items()))
-    Console().print(table)
+    width = _width()
+    shown = [name for name in cells[0] if width is None or any(row[name] for row in cells)] or list(cells[0])
+    heads = [name.replace("_", " ") if width is not None else name for name in shown]
+    lines = [[row[name] if width is not None else row[name] or "-" for name in shown] for row in cells]
+    wide = [max(cell_len(line[column]) for line in (heads, *lines)) for column in range(len(shown))]
+    if width is not None and sum(wide) + 2 * (len(wide) - 1) > width:
+        for row in cells:
+            _stacked({name: row[name] for name in shown if row[name]}, width)
+        return
+    for number, line in enumerate((heads, *lines)):
+        text = "  ".join(cell + " " * (most - cell_len(cell)) for cell, most in zip(line, wide, strict=True)).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 else text)
+
+
+def _stacked(told: dict[str, str], width: int) -> None:
+    first, *others = told.items()
+    facts = (text if name in _SPEAKING else f"{name.replace('_', ' ')} {text}" for name, text in others)
+    click.echo(first[1])
+    for line in textwrap.wrap(", ".join(facts), max(20, width - 4), break_on_hyphens=False):
+        click.echo(f"    {line}")
+
+
+def _width() -> int | None:
+    """Columns of the terminal; None if the output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def peers(known: Sequence[PeerRow], as_json: bool) -> None:
-    """Who is known: for people with ages instead of moments, and without what is empty for everybody.
-
-    In a narrow terminal each has two lines, the id alone on the first, so that it can be copied.
-    """
-    if as_json or not known:
+    """Who is known: for people with ages instead of moments."""
+    if as_json:
         rows("peers", [asdict(row) for row in known], as_json)
         return
     now = time.time()
@@ -90,37 +116,27 @@ def peers(known: Sequence[PeerRow], as_json: bool) -> None:
         }
         for row in known
     ]
-    shown = [name for name in cells[0] if any(cell[name] for cell in cells)]
-    if Console().width >= _WIDE:
-        rows("peers", [{name: cell[name] for name in shown} for cell in cells], as_json)
-        return
-    for cell in cells:  # an id takes most of a line: better one for it alone than a column that folds it
-        told = {name: cell[name] for name in shown if cell[name]}
-        peer = told.pop("peer")
-        facts = (
-            text if name in ("role", "state", "address", "trust") else f"{name} {text}" for name, text in told.items()
-        )
-        click.echo(f"{peer}\n    {', '.join(facts)}")
+    table("peers", [{name: printable(cell) for name, cell in row.items()} for row in cells])
 
 
 def connections(open: Sequence[ConnectionRow], as_json: bool) -> None:
     """What is open: for people in as few columns as say why each is kept."""
-    if as_json or not open:
+    if as_json:
         rows("connections", [asdict(row) for row in open], as_json)
         return
     cells = [
         {
-            "peer": row.peer[:8],
+            "peer": row.peer,
             "way": row.direction,
             "ip": row.ip,
             "age": span(row.age),
             "value": str(row.value),
-            "tags": " ".join(f"{tag}={weight}" for tag, weight in row.tags.items()),
+            "tags": _cell("tags", row.tags),
             "kept": " ".join((*row.protections, *(("in grace",) if row.in_grace else ()))),
         }
         for row in open
     ]
-    rows("connections", cells, as_json)
+    table("connections", [{name: printable(cell) for name, cell in row.items()} for row in cells])
 
 
 def ago(moment: float | None, now: float) -> str:
@@ -137,6 +153,8 @@ def ahead(moment: float | None, now: float) -> str:
 
 def span(seconds: float) -> str:
     """A length of time by its largest unit and the next one, as `2h 5m`."""
+    if not abs(seconds) < _LONGEST:
+        return "1000 years and more"
     left, units = round(seconds), (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
     first = next((index for index, (_, size) in enumerate(units) if left >= size), len(units) - 1)
     words = []
@@ -147,10 +165,13 @@ def span(seconds: float) -> str:
 
 
 def moment(unix_seconds: float) -> str:
-    """A time of day, for people."""
+    """A time of day, for people; in words where there is no date for it."""
     if isinf(unix_seconds):
         return "for good"
-    return datetime.fromtimestamp(unix_seconds).astimezone().isoformat(sep=" ", timespec="seconds")
+    try:
+        return datetime.fromtimestamp(unix_seconds).astimezone().isoformat(sep=" ", timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # datetime ends with the year 9999
+        return "after the year 9999" if unix_seconds > 0 else "before the year 1"
 
 
 @contextlib.contextmanager
@@ -175,13 +196,13 @@ def steps(name: str, total: int, *, hidden: bool) -> Iterator[Callable[[], objec
 
 
 def _json(said: object) -> str:
-    """Valid JSON: it has no infinity, so what has no end is null."""
+    """Valid JSON: it has no infinity and no NaN, so what has no end is null."""
     return json.dumps(_finite(said))
 
 
 def _finite(value: object) -> object:
     match value:
-        case float() if isinf(value):
+        case float() if not isfinite(value):
             return None
         case Mapping():
             return {name: _finite(inner) for name, inner in value.items()}
@@ -192,12 +213,20 @@ def _finite(value: object) -> object:
 
 
 def _cell(name: str, value: object) -> str:
-    if value is None:
-        return ""
-    if name in ("until", "since") and isinstance(value, float):
-        return moment(value)
-    if name == "rtt" and isinstance(value, float):
-        return f"{value * 1000:.1f} ms"
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    return f"{value:.1f} s" if isinstance(value, float) else str(value)
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else ""
+        case float() if name in ("until", "since"):
+            return moment(value)
+        case float() if name == "rtt":
+            return f"{value * 1000:.1f} ms"
+        case float():
+            return f"{value:.1f} s"
+        case Mapping():
+            return printable(" ".join(f"{key}={inner}" for key, inner in value.items()))
+        case list() | tuple():
+            return printable(" ".join(map(str, value)))
+        case _:
+            return printable(str(value))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .arguments import shortened
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -118,10 +120,18 @@ class Registry:
             yield from metric.samples()
 
     def value(self, name: str, *labels: str) -> float:
-        """The value of one series; 0 if there is none."""
+        """The value of one series; 0 if there is none. Raises LookupError if there is no metric of this name."""
+        return self._named(name).value(*labels)
+
+    def total(self, name: str) -> float:
+        """The sum over all labels. Raises LookupError if there is no metric of this name."""
+        return self._named(name).total()
+
+    def _named(self, name: str) -> _Metric:
         self._collect()
-        metric = self._metrics.get(name)
-        return metric.value(*labels) if metric is not None else 0
+        if name not in self._metrics:
+            raise LookupError(f"there is no metric {shortened(name)}")
+        return self._metrics[name]
 
     def _collect(self) -> None:
         for callback in self._collectors:

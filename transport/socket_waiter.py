@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import zmq
 
-_LONGEST = 86_400.0  # seconds, after which whoever waits looks again: `poll` counts milliseconds in a C int
+from ..runtime.actor.waiter import poll_timeout
 
 
 class SocketWaiter:
@@ -39,7 +39,7 @@ class SocketWaiter:
         at_most = self.at_most
         if timeout is None or (at_most is not None and at_most < timeout):
             timeout = at_most
-        for descriptor, _ in self._poller.poll(None if timeout is None else min(timeout, _LONGEST) * 1000):
+        for descriptor, _ in self._poller.poll(poll_timeout(timeout)):
             if descriptor == self._usual:
                 self.usual_stirred = True
             elif descriptor in self._others:

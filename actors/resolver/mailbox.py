@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 from ... import runtime
-from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
+from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.identity import PeerId
 from ...transport.mailbox import Received
 from .effects import Reason
@@ -194,8 +194,8 @@ class Mailbox(runtime.EventMailbox):
 
         Fails with `FetchCancelled`, with `FetchTimedOut` after `timeout` seconds, or with `FetchRetired`.
         """
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"a get lasts longer than 0 seconds, not {timeout}")
+        if timeout is not None:
+            timeout = arguments.seconds(timeout, "a get")
         return self.ask(Get(self._checked(key), timeout))
 
     def _fetch(self, key: bytes, subscriber: Comparable, targets: Collection[PeerId] | None) -> Fetch:

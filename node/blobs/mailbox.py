@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from ... import runtime
 from ...actors.resolver import Delivery, Outcome
-from ...runtime import Lane, Limit, Message, Overflow, Reply, Request
+from ...runtime import Lane, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.identity import PeerId
 from .download import Progress
 from .keys import BlobKey
@@ -143,8 +143,8 @@ class Mailbox(runtime.EventMailbox):
         It waits for peers that have the file as long as it takes, or `timeout` seconds; writing is not counted.
         Fails with `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
         """
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"a get lasts longer than 0 seconds, not {timeout}")
+        if timeout is not None:
+            timeout = arguments.seconds(timeout, "a get")
         return self.ask(Get(BlobKey.parse(key), absolute(destination), timeout, seen))
 
     def cancel(self, key: bytes | str) -> Reply[int]:

@@ -10,7 +10,7 @@ import click
 from ...config import load
 from ...config.node import FILE_NAME, config_file
 from .. import configfiles, screen
-from .base import json_option, main
+from .base import FILE, json_option, main
 
 
 @main.group()
@@ -19,7 +19,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("file", default=FILE_NAME, type=click.Path(path_type=Path))
+@click.argument("file", default=FILE_NAME, type=FILE)
 @json_option
 def check(file: Path, as_json: bool) -> None:
     """Say everything that is wrong with FILE, and what else `run` would refuse: of the key, the folder, the socket."""
@@ -39,7 +39,7 @@ def schema(as_json: bool) -> None:
 
 
 @config.command()
-@click.argument("file", default=FILE_NAME, type=click.Path(path_type=Path))
+@click.argument("file", default=FILE_NAME, type=FILE)
 @json_option
 def show(file: Path, as_json: bool) -> None:
     """Print every setting of FILE, defaults included."""

@@ -15,7 +15,7 @@ from .base import as_duration, as_key, json_option, main, node_option
 
 
 @main.command()
-@click.argument("file", type=click.Path())
+@click.argument("file", type=click.Path(readable=False))
 @node_option
 @json_option
 def put(file: str, node: Path, as_json: bool) -> None:
@@ -27,7 +27,7 @@ def put(file: str, node: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("key", callback=as_key)
-@click.option("-o", "--output", required=True, type=click.Path(), help="The file to write; no folder.")
+@click.option("-o", "--output", required=True, type=click.Path(readable=False), help="The file to write; no folder.")
 @click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m.")
 @node_option
 @json_option

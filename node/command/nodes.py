@@ -11,7 +11,7 @@ from ...config.node import FILE_NAME
 from .. import configfiles, new, running, screen
 from ..control import Client
 from ..errors import CannotStart
-from .base import json_option, main, node_option
+from .base import FILE, json_option, main, node_option
 
 
 @main.command()
@@ -29,11 +29,11 @@ def init(folder: Path, passphrase_file: Path | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("file", default=FILE_NAME, type=click.Path(path_type=Path))
+@click.argument("file", default=FILE_NAME, type=FILE)
 @click.option("--while-stdin", is_flag=True, help="Stop when standard input ends, as it does when a launcher dies.")
 @json_option
 def run(file: Path, while_stdin: bool, as_json: bool) -> None:
-    """Run the node of FILE until Ctrl-C or SIGTERM. Its events go to standard error."""
+    """Run the node of FILE until Ctrl-C, SIGTERM or SIGHUP. Its events go to standard error."""
     config = configfiles.load_runnable(file)
     try:
         peer = running.run(config, while_stdin=while_stdin, warning=configfiles.exposed(file))

@@ -9,14 +9,16 @@ from pathlib import Path
 import click
 
 from ...actors.tracker import Target
+from ...actors.tracker.errors import MAX_SET_ID
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from .. import screen
 from ..control import Client, CommandFailed
+from ..control.protocol import MAX_CALL
 from ..peerlist import read_peers
 from .base import as_duration, as_peer, as_target, json_option, main, node_option
 
-_LIST = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+_LIST = click.Path(readable=False, allow_dash=True, path_type=Path)
 
 
 @main.command()
@@ -97,7 +99,7 @@ def distrust(peer: PeerId, node: Path, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("id", type=click.IntRange(min=0))
+@click.argument("id", type=click.IntRange(0, MAX_SET_ID))
 @click.argument("peers", nargs=-1)
 @click.option("--secondary", multiple=True, metavar="PEER", help="A peer that is accepted and never dialled.")
 @click.option("--file", type=_LIST, help="A file with more primary peers, a line for each; - for standard input.")
@@ -113,7 +115,10 @@ def track(
     node: Path,
     as_json: bool,
 ) -> None:
-    """Make PEERS the newest peer set, with an ID above those before: PEERID@tcp://HOST:PORT, or PEERID alone."""
+    """Make PEERS the newest peer set, with an ID above those before: PEERID@tcp://HOST:PORT, or PEERID alone.
+
+    Without a peer nobody is tracked any more. A peer that is primary and secondary is primary.
+    """
     primary, others = _peers("PEERS", peers, file), _peers("--secondary", secondary, secondary_file)
     with Client.of(node) as client:
         client.tracker.track(id, primary, others)
@@ -140,7 +145,7 @@ def overwrite(peers: tuple[str, ...], file: Path | None, node: Path, as_json: bo
 
 
 @main.command()
-@click.argument("id", type=click.IntRange(min=0))
+@click.argument("id", type=click.IntRange(0, MAX_SET_ID))
 @node_option
 @json_option
 def peer_set(id: int, node: Path, as_json: bool) -> None:
@@ -168,9 +173,16 @@ def _peers(name: str, given: tuple[str, ...], file: Path | None) -> dict[PeerId,
 
 
 def _text(file: Path) -> str:
-    with click.open_file(str(file), encoding="utf-8") as opened:
-        text: str = opened.read()
-    return text
+    """UTF-8, with or without a byte order mark, of at most as much as a call can carry."""
+    with click.open_file(str(file), "rb") as opened:
+        content: bytes = opened.read(MAX_CALL + 1)
+    if len(content) > MAX_CALL:
+        raise click.BadParameter(f"{file}: more than {MAX_CALL} bytes, which is the most")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise click.BadParameter(f"{file}: line {line}: the file is not text in UTF-8") from None
 
 
 def _short(target: Target) -> str:

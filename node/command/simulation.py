@@ -15,13 +15,13 @@ from ...actors.membership.simulator import Outcome, Scenario, Summary, simulate
 from ...config.scenario import load_scenario
 from .. import screen
 from ..simulate import chart_of, figures
-from .base import json_option, main
+from .base import FILE, json_option, main
 
 _PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @main.command("simulate")
-@click.argument("scenario", type=click.Path(path_type=Path))
+@click.argument("scenario", type=FILE)
 @click.option("--seeds", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many runs.")
 @click.option("--svg", type=_PICTURE, help="Draw the runs into this file.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to run in; by default one for each core.")

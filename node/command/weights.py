@@ -7,15 +7,21 @@ from pathlib import Path
 
 import click
 
+from ...actors.connections.messages import MAX_WEIGHT
 from ...transport.identity import PeerId
 from .. import screen
 from ..control import Client
-from .base import as_peer, json_option, main, node_option
+from .base import as_name, as_peer, json_option, main, node_option
 
 OPERATOR = "operator"
 """The name of protections that nobody named otherwise."""
 _name_option = click.option(
-    "--as", "tag", default=OPERATOR, show_default=True, help="The name of the protection; each is ended by itself."
+    "--as",
+    "tag",
+    default=OPERATOR,
+    show_default=True,
+    callback=as_name,
+    help="The name of the protection; each is ended by itself.",
 )
 
 
@@ -55,8 +61,8 @@ def unprotect(peer: PeerId, tag: str, node: Path, as_json: bool) -> None:
 
 @main.command(context_settings={"ignore_unknown_options": True})  # a negative weight is none
 @click.argument("peer", callback=as_peer)
-@click.argument("tag")
-@click.argument("weight", type=int, required=False)
+@click.argument("tag", callback=as_name)
+@click.argument("weight", type=click.IntRange(-MAX_WEIGHT, MAX_WEIGHT), required=False)
 @click.option("--remove", is_flag=True, help="Take the tag away.")
 @node_option
 @json_option

@@ -1,17 +1,20 @@
 """The arguments of a call, read one by one with the type each must have.
 
 * What is missing, of another type, or not known to the command is a BadArguments that names it.
+* What a value of the right type may be is checked where it goes: by the mailbox's method, as for code.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import cast
 
 from ... import runtime
 from ...actors.tracker import Target, parse_target
+from ...runtime.arguments import shortened
 from ...transport.identity import PeerId
 from ..blobs import FileId
 from .protocol import Plain
@@ -30,7 +33,7 @@ class Arguments:
         known = sorted(known)
         for name in given:
             if name not in known:
-                raise BadArguments(f"unknown argument {name!r:.80} (allowed: {', '.join(known) or 'none'})")
+                raise BadArguments(f"unknown argument {shortened(name)} (allowed: {', '.join(known) or 'none'})")
 
     def text(self, name: str) -> str:
         """A text."""
@@ -40,10 +43,10 @@ class Arguments:
         return value
 
     def path(self, name: str) -> str:
-        """An absolute path: the node's own folder is not the caller's."""
+        """An absolute path: the node's own folder is not the caller's. It need not be UTF-8."""
         path = self.text(name)
-        if not PurePath(path).is_absolute() or "\0" in path:
-            raise BadArguments(f"{name} must be an absolute path, not {path!r:.80}")
+        if not PurePath(path).is_absolute() or "\0" in path or not _is_path(path):
+            raise BadArguments(f"{name} must be an absolute path, not {shortened(path)}")
         return path
 
     def file_id(self, name: str) -> FileId | None:
@@ -76,7 +79,7 @@ class Arguments:
             return None
         if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value) or value <= 0:
             raise BadArguments(f"{name} must be a number of seconds above 0")
-        return value
+        return float(value)
 
     def number(self, name: str) -> int:
         """The number of something, which must be given."""
@@ -97,3 +100,12 @@ class Arguments:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise BadArguments(f"{name} must be a whole number, at least 0")
         return value
+
+
+def _is_path(text: str) -> bool:
+    """Whether the operating system has a name for it."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True

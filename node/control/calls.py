@@ -1,6 +1,8 @@
 """Calls under way: a frame becomes a command, its outcome becomes an answer to the same client.
 
-* Whatever a client sends, it gets an answer, and nobody else notices: the node cannot be made to fail from here.
+* Whatever a client sends, it gets an answer, and nobody else notices: the node cannot be made to fail from here. What
+  no check foresaw, in a command or in its answer, is an `InternalError` for the client, a line with its traceback in
+  the log and a count (`control_internal_errors_total`).
 * A client that is gone, or does not read, loses its answers; the command itself goes on.
 * Progress is passed on at most every `PROGRESS_EVERY` seconds per call.
 """
@@ -11,15 +13,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...runtime import Declined, Engine, ReplyTimeout
+from ...runtime.arguments import shortened
 from ..blobs import BlobProgress
 from . import commands
 from .command import Pending
 from .mailbox import Mailbox
 from .parts import Parts
-from .protocol import Answer, Kind, Plain, ProtocolError, decode_call, encode_answer
+from .protocol import Answer, Kind, Plain, ProtocolError, decode_call, encode_answer, error_answer
 
 PROGRESS_EVERY = 0.05
 """Seconds."""
+
+
+class AnswerTooLarge(Declined):
+    """The answer has more bytes than a client takes."""
+
+
+class InternalError(Exception):
+    """A defect of Rookery: a command or its answer raised what it must not. The node's log has the traceback."""
 
 
 class TooManyCalls(Declined):
@@ -30,6 +41,7 @@ class TooManyCalls(Declined):
 class _Underway:
     client: bytes
     number: int
+    command: str
     pending: Pending
     told_at: float
 
@@ -43,16 +55,18 @@ class Calls:
         self._parts = parts
         self._limit = limit
         self._underway: list[_Underway] = []
+        self._internal = engine.runtime.registry.counter(
+            "control_internal_errors_total", "Commands of the control socket that failed by a defect."
+        )
         self.send: Callable[[bytes, bytes], bool] = lambda _client, _frame: False
 
     def take(self, client: bytes, frame: bytes) -> None:
         """Start what a client asks for, or say why not."""
-        number = 0
+        number, command = 0, ""
         try:
             call = decode_call(frame)
-            number = call.number
-            if len(self._underway) >= self._limit:
-                raise TooManyCalls(f"{len(self._underway)} commands are under way, which is the limit")
+            number, command = call.number, call.command
+            self._check_limit()
             pending = commands.begin(self._parts, call.command, call.arguments)
         except ProtocolError as error:
             self._engine.log.warning("invalid call on the control socket", why=str(error))
@@ -61,9 +75,16 @@ class Calls:
         except Declined as error:
             self._refuse(client, number, error)
             return
-        underway = _Underway(client, number, pending, self._engine.now())
+        except Exception as error:  # nothing that a client sends may end the node
+            self._refuse(client, number, self._defect(command, error))
+            return
+        underway = _Underway(client, number, command, pending, self._engine.now())
         self._underway.append(underway)
         self._engine.on_reply(pending.reply, lambda result: self._end(underway, result), within=pending.within)
+
+    def _check_limit(self) -> None:
+        if len(self._underway) >= self._limit:
+            raise TooManyCalls(f"{len(self._underway)} commands are under way, which is the limit")
 
     def progress(self, event: BlobProgress) -> None:
         """Tell who waits for this file."""
@@ -79,15 +100,26 @@ class Calls:
         if isinstance(result, Exception):
             self._refuse(underway.client, underway.number, result)
         else:
-            self._answer(underway.client, Answer(underway.number, Kind.RESULT, result))
+            try:
+                self._answer(underway.client, Answer(underway.number, Kind.RESULT, result))
+            except ProtocolError as error:
+                self._refuse(underway.client, underway.number, self._unsendable(underway.command, error))
         underway.pending.answered()
 
     def _refuse(self, client: bytes, number: int, error: Exception) -> None:
         text = "no part of the node answered in time" if isinstance(error, ReplyTimeout) else str(error)
-        details: Plain = {name: value for name, value in vars(error).items() if isinstance(value, int | float | str)}
-        body: Plain = {"kind": type(error).__name__, "message": text, "details": details}
-        self._answer(client, Answer(number, Kind.ERROR, body))
+        self._answer(client, error_answer(number, type(error).__name__, text, vars(error)))
 
     def _answer(self, client: bytes, answer: Answer) -> None:
         if not self.send(client, encode_answer(answer)):
             self._engine.log.debug("a client of the control socket is gone", answer=answer.kind.value)
+
+    def _unsendable(self, command: str, error: ProtocolError) -> Exception:
+        if error.__cause__ is None:
+            return AnswerTooLarge(str(error))
+        return self._defect(command, error)
+
+    def _defect(self, command: str, error: Exception) -> InternalError:
+        self._internal.inc()
+        self._engine.log.error("a command of the control socket failed", command=shortened(command), error=error)
+        return InternalError(f"{type(error).__name__}: {error}")

@@ -79,8 +79,8 @@ class Client:
         return tuple(MemberRow(**row) for row in _rows(self.call("members")))
 
     def metric(self, name: str) -> float:
-        """The sum of a metric over its labels; 0 if there is none of this name."""
-        return sum(float(row["value"]) for row in _rows(self.call("metrics")) if row["name"] == name)
+        """The sum of a metric over its labels. Raises CommandFailed of kind `NoSuchMetric`."""
+        return cast("float", self.call("metric", {"name": name}))
 
     def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Status:
         """Return when at least so many connections are open and so many nodes, this one too, alive.
@@ -112,16 +112,20 @@ class Client:
         progress: called with what the node says meanwhile. Raises NoNode, CallTimeout, CommandFailed.
         """
         limit = self.timeout if timeout is not None and timeout < 0 else timeout
+        try:
+            frame = encode_call(Call(next(self._numbers), command, arguments or {}))
+        except ProtocolError as error:
+            raise CommandFailed("BadArguments", str(error)) from None
         line = _Line(self, limit)
         with line.connected():
-            line.say(encode_call(Call(next(self._numbers), command, arguments or {})))
+            line.say(frame)
             while True:
                 answer = line.hear()
                 if answer.kind is Kind.RESULT:
                     return answer.body
                 if answer.kind is Kind.ERROR:
-                    error = cast("dict[str, Any]", answer.body)
-                    raise CommandFailed(error["kind"], error["message"], error.get("details", {}))
+                    said = cast("dict[str, Any]", answer.body)
+                    raise CommandFailed(said["kind"], said["message"], said.get("details", {}))
                 if progress is not None:
                     progress(answer.body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...runtime.arguments import shortened
 from .arguments import Arguments, BadArguments
 from .command import Command, Pending
 from .parts import Parts
@@ -22,7 +23,7 @@ def begin(parts: Parts, command: str, given: Mapping[str, Plain]) -> Pending:
     """Start a command. Raises BadArguments, or what the command itself refuses with."""
     entry = TABLE.get(command)
     if entry is None:
-        raise BadArguments(f"unknown command {command!r:.80} (allowed: {', '.join(TABLE)})")
+        raise BadArguments(f"unknown command {shortened(command)} (allowed: {', '.join(TABLE)})")
     try:
         return entry.run(parts, Arguments(given, entry.arguments))
     except ValueError as error:

@@ -24,6 +24,7 @@ from itertools import count
 from pathlib import Path
 
 from ...runtime import Waiter
+from ...runtime.actor.waiter import poll_timeout
 from ...runtime.log import Log
 from . import place
 from .place import SocketTaken
@@ -121,7 +122,7 @@ class Door:
 
     def wait(self, timeout: float | None) -> None:
         """See `Waiter`."""
-        for number, _ in self._poller.poll(None if timeout is None else timeout * 1000):
+        for number, _ in self._poller.poll(poll_timeout(timeout)):
             if number == self._wake_read.fileno():
                 with contextlib.suppress(BlockingIOError):
                     self._wake_read.recv(4096)

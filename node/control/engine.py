@@ -192,7 +192,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._waiting.look(self.on_get_status(GetStatus()))
 
     def _then(self, asked: Reply[T], rows: Callable[[T], U]) -> Reply[U]:
-        """What `rows` makes of the answer, on this engine's thread."""
+        """What `rows` makes of the answer, on this engine's thread. What it raises fails the question, not the node."""
         answered: Reply[T] = Reply()
         self.on_reply(asked, answered.resolve, within=SHORT)
         return answered.map(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ... import runtime
-from ...runtime import Reply, Request
+from ...runtime import Reply, Request, arguments
 from ..status import ConnectionRow, MemberRow, PeerRow, Status
 
 
@@ -60,8 +60,10 @@ class Mailbox(runtime.Mailbox):
     def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Reply[Status]:
         """Answered as soon as at least `connected` connections are open and `members` nodes, this one too, alive.
 
-        Fails with NotReached after `within` seconds. Raises ValueError unless that is above 0.
+        Fails with NotReached after `within` seconds. Raises ValueError unless that is above 0, the numbers at least 0.
         """
-        if within is not None and not within > 0:
-            raise ValueError(f"a wait lasts longer than 0 seconds, not {within}")
+        connected = arguments.whole(connected, "the number of connections", 0)
+        members = arguments.whole(members, "the number of members", 0)
+        if within is not None:
+            within = arguments.seconds(within, "a wait")
         return self.ask(WaitFor(connected, members, within))

@@ -35,7 +35,7 @@ def take(wanted: Path) -> Path:
     """The path to bind, with nothing there. Raises SocketTaken."""
     wanted = wanted.absolute()
     try:
-        if somebody_listens(find(wanted)):
+        if _connects(find(wanted)):
             raise SocketTaken(f"{wanted}: another node has this control socket")
         leave(wanted)
         wanted.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def take(wanted: Path) -> Path:
         except SocketTaken:
             os.rmdir(place.parent)
             raise
-        replace_file(wanted, f"{place}\n".encode())
+        replace_file(wanted, os.fsencode(f"{place}\n"))
     except OSError as error:
         raise SocketTaken(f"{wanted}: {error.strerror or error}") from error
     return place
@@ -58,7 +58,7 @@ def find(wanted: Path) -> Path:
     wanted = wanted.absolute()
     with contextlib.suppress(OSError, ValueError):
         if wanted.is_file() and wanted.stat().st_uid == os.geteuid():
-            return Path(wanted.read_bytes()[:_MAX_NOTE].decode().strip())
+            return Path(os.fsdecode(wanted.read_bytes()[:_MAX_NOTE]).strip())
     return wanted
 
 
@@ -105,11 +105,21 @@ def _fits(place: Path) -> bool:
 
 def somebody_listens(place: Path) -> bool:
     """Whether a connection to the socket is taken."""
+    try:
+        return _connects(place)
+    except PermissionError:
+        return False
+
+
+def _connects(place: Path) -> bool:
+    """The same. Raises PermissionError for a socket of somebody else, of which nobody can say that it is left over."""
     if len(os.fsencode(place)) > LONGEST:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(os.fspath(place))
+        except PermissionError:
+            raise
         except OSError:
             return False
     return True

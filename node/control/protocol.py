@@ -11,6 +11,9 @@
 * The number is the client's own, 0 to 2**32 - 1; answers repeat it. A frame whose number cannot be read is answered
   under number 0.
 * A call has at most `MAX_CALL` bytes, an answer `MAX_ANSWER`. On the socket each goes behind its length (`HEAD`).
+* What msgpack cannot write (a whole number of more than 64 bits, a value that is not plain) is a ProtocolError; an
+  `error_answer` can always be sent.
+* Texts may have lone surrogates, which stand for the bytes of a path that are no UTF-8 (`os.fsencode`).
 * Decoding raises ProtocolError and nothing else, whatever the bytes.
 """
 
@@ -20,21 +23,31 @@ import enum
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 import msgpack
+
+from ...runtime.arguments import shortened
 
 VERSION = 1
 MAX_CALL = 8 * 1024 * 1024  # a peer set of the default limit, whose peers have names
 MAX_ANSWER = 64 * 1024 * 1024  # 100,000 peers
 HEAD = struct.Struct(">I")
 _MAX_NUMBER = 2**32 - 1
+_MAX_MESSAGE = 16_384  # characters of an error's message
+_SURROGATES = "surrogatepass"
 
 Plain: TypeAlias = bool | int | float | str | bytes | Sequence["Plain"] | Mapping[str, "Plain"] | None
 
 
+_UNPACKABLE = (ValueError, TypeError, OverflowError, RecursionError)
+
+
 class ProtocolError(ValueError):
-    """Bytes that are no frame of this protocol. number: the call's, 0 if it cannot be read."""
+    """Bytes that are no frame of this protocol, or values that fit into none.
+
+    number: the call's, 0 if it cannot be read.
+    """
 
     def __init__(self, message: str, number: int = 0) -> None:
         super().__init__(message)
@@ -73,19 +86,47 @@ def framed(frame: bytes) -> bytes:
 
 
 def encode_call(call: Call) -> bytes:
-    """The frame; ProtocolError if it is too large."""
-    frame: bytes = msgpack.packb([VERSION, call.number, call.command, dict(call.arguments)])
+    """The frame; ProtocolError if it is too large, or an argument cannot be sent."""
+    try:
+        frame: bytes = _packed([VERSION, call.number, call.command, dict(call.arguments)])
+    except _UNPACKABLE as error:
+        shown = ", ".join(f"{name}={shortened(value)}" for name, value in call.arguments.items())
+        raise ProtocolError(f"{call.command}: an argument cannot be sent ({error}): {shown}", call.number) from None
     if len(frame) > MAX_CALL:
         raise ProtocolError(f"a call of {len(frame)} bytes: allowed are {MAX_CALL}", call.number)
     return frame
 
 
 def encode_answer(answer: Answer) -> bytes:
-    """The frame; an answer that is too large becomes an error."""
-    frame: bytes = msgpack.packb([VERSION, answer.number, answer.kind.value, answer.body])
+    """The frame. ProtocolError for an answer that is too large or cannot be packed; of an `error_answer` never."""
+    try:
+        frame: bytes = _packed([VERSION, answer.number, answer.kind.value, answer.body])
+    except _UNPACKABLE as error:
+        raise ProtocolError(f"the answer cannot be packed: {error}", answer.number) from error
     if len(frame) > MAX_ANSWER:
-        too_large = {"kind": "AnswerTooLarge", "message": f"an answer of {len(frame)} bytes: allowed are {MAX_ANSWER}"}
-        return encode_answer(Answer(answer.number, Kind.ERROR, too_large))
+        raise ProtocolError(f"an answer of {len(frame)} bytes: allowed are {MAX_ANSWER}", answer.number)
+    return frame
+
+
+def error_answer(number: int, kind: str, message: str, details: Mapping[str, object]) -> Answer:
+    """An error that can be sent whatever it says: its message is cut, and details that are no plain values left out."""
+    cut = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}... ({len(message)} characters)"
+    sendable = {name: value for name, value in details.items() if _is_detail(value)}
+    return Answer(number, Kind.ERROR, {"kind": kind, "message": cut, "details": sendable})
+
+
+def _is_detail(value: object) -> TypeGuard[int | float | str]:
+    match value:
+        case int():
+            return -(2**63) <= value < 2**64
+        case str():
+            return len(value) <= _MAX_MESSAGE
+        case _:
+            return isinstance(value, float)
+
+
+def _packed(parts: list[Plain]) -> bytes:
+    frame: bytes = msgpack.packb(parts, unicode_errors=_SURROGATES)
     return frame
 
 
@@ -111,7 +152,7 @@ def _parts(frame: bytes | bytearray, limit: int) -> tuple[int, Plain, Plain]:
     if len(frame) > limit:
         raise ProtocolError(f"a frame of {len(frame)} bytes: allowed are {limit}")
     try:
-        parts = msgpack.unpackb(frame, strict_map_key=True)
+        parts = msgpack.unpackb(frame, strict_map_key=True, unicode_errors=_SURROGATES)
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
         raise ProtocolError(f"not msgpack: {error or type(error).__name__}") from None
     if not isinstance(parts, list) or len(parts) != 4:
@@ -120,5 +161,5 @@ def _parts(frame: bytes | bytearray, limit: int) -> tuple[int, Plain, Plain]:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MAX_NUMBER:
         raise ProtocolError(f"the number is not from 0 to {_MAX_NUMBER}")
     if version != VERSION or isinstance(version, bool):
-        raise ProtocolError(f"version {version!r:.20}: this node speaks version {VERSION}", number)
+        raise ProtocolError(f"version {shortened(version)}: this node speaks version {VERSION}", number)
     return number, word, content

@@ -5,6 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
+_LONGEST_POLL = 2**31 - 1
+
+
+def poll_timeout(seconds: float | None) -> float | None:
+    """Seconds as the milliseconds of `select.poll`, which takes at most 24 days: who waits longer waits again."""
+    return None if seconds is None else min(max(0.0, seconds) * 1000, _LONGEST_POLL)
+
 
 class Waiter(Protocol):
     """What an engine does with idle time. Transport supplies one that also waits on its sockets."""
@@ -28,7 +35,7 @@ class LockWaiter:
 
     def wait(self, timeout: float | None) -> None:
         """See `Waiter`."""
-        self._permit.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+        self._permit.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
 
     def wake(self) -> None:
         """See `Waiter`. Two wakes before one wait are one."""

@@ -76,7 +76,7 @@ def test_five_nodes_share_a_file_and_notice_a_killed_one(tmp_path: Path) -> None
     assert not any(is_listening(file.parent) for file in files)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_ends_a_node_in_3_seconds_with_exit_code_0(tmp_path: Path, number: signal.Signals) -> None:
     new.make_node(tmp_path / "node")
     process = started(tmp_path / "node")

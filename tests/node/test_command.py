@@ -201,14 +201,14 @@ def test_get_to_where_no_file_can_be_is_refused_before_the_node_is_asked(
     rookery("init", tmp_path / "nobody")
     for node in (at, nobody):
         result = rookery("get", NOWHERE, "-o", os.path.join(tmp_path, output), *node)
-        assert (result.exit_code, result.stdout) == (1, "")
+        assert (result.exit_code, result.stdout) == (2, "")
         assert words in result.stderr
     assert sorted(os.listdir(tmp_path)) == ["loop", "nobody"]
 
 
 def test_put_of_standard_input_is_refused_before_the_node_is_asked(at: list[object]) -> None:
     result = rookery("put", "/dev/stdin", *at)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "cannot read /dev/stdin: in /dev names stand for something else than files" in result.stderr
 
 
@@ -220,7 +220,7 @@ def test_get_that_times_out_exits_with_1_and_says_why(at: list[object], tmp_path
 
 def test_failed_command_as_json_has_kind_and_message(at: list[object], tmp_path: Path) -> None:
     result = rookery("put", tmp_path / "missing", *at, "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     error = json.loads(result.stdout)["error"]
     assert error["kind"] == "SourceError"
     assert "missing" in error["message"]

@@ -206,7 +206,10 @@ def test_metrics_are_summed_over_their_labels(client: Client, tmp_path: Path) ->
     before = client.metric("blobs_puts_total")
     client.blobs.put(tmp_path / "source")
     assert client.metric("blobs_puts_total") == before + 1
-    assert client.metric("no_such_metric") == 0
+    with pytest.raises(CommandFailed, match="there is no metric 'no_such_metric'") as refused:
+        client.metric("no_such_metric")
+    assert refused.value.kind == "NoSuchMetric"
+    assert client.metric("control_internal_errors_total") == 0  # it is there, and was never touched
 
 
 def test_get_that_its_caller_gives_up_is_cancelled(node: Node, client: Client, tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def test_command_line_shows_the_peers_with_what_is_known_of_them(at: list[object
     [
         (("track", "x"), "'x' is not a valid integer"),
         (("track", "1", "abc"), "PEERS: line 1: .*64 hex digits"),
-        (("track", "1", "--file", "/nowhere"), "does not exist"),
+        (("track", "1", "--file", "/nowhere"), "No such file"),
         (("overwrite",), "allowed are one peer or more"),
         (("overwrite", str(ADA)), "each as PEERID@tcp://HOST:PORT"),
         (("block", str(ADA), "--for", "1h", "--for-good"), "contradict each other"),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
-from rookery.node import PeerRow, screen
+from rookery.node import BlockRow, ConnectionRow, MemberRow, PeerRow, screen
+
+Lines = Callable[[int | None, Callable[[], object]], list[str]]
 
 
 @pytest.mark.parametrize(
@@ -40,28 +45,84 @@ def row(**fields: object) -> PeerRow:
     return PeerRow(**{**values, **fields})  # type: ignore[arg-type]
 
 
-def test_peers_are_shown_without_columns_that_are_empty_for_all(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
-    screen.peers([row(last_seen=time.time() - 61), row(backoff=3.0, trusted=True)], False)
-    header = capsys.readouterr().out.splitlines()[1].split()
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Lines:
+    """`lines(80, show)`: what `show` prints in a terminal of 80 columns, or (None) where there is none."""
+
+    def shown(width: int | None, show: Callable[[], object]) -> list[str]:
+        monkeypatch.setattr(screen, "_width", lambda: width)
+        show()
+        return capsys.readouterr().out.splitlines()
+
+    return shown
+
+
+def test_peers_are_shown_without_columns_that_are_empty_for_all(lines: Lines) -> None:
+    known = [row(last_seen=time.time() - 61), row(backoff=3.0, trusted=True)]
+    header = lines(160, lambda: screen.peers(known, False))[0].split()
     assert header == ["peer", "role", "seen", "backoff", "trust"]
 
 
-def test_peers_in_a_narrow_terminal_have_their_id_alone_on_a_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    screen.peers(
-        [row(last_seen=time.time() - 61, trusted=True, blocked_until=math.inf), row(address="tcp://a:1")], False
-    )
-    assert capsys.readouterr().out.splitlines() == [
+def test_peers_in_a_narrow_terminal_have_their_id_alone_on_a_line(lines: Lines) -> None:
+    known = [row(last_seen=time.time() - 61, trusted=True, blocked_until=math.inf), row(address="tcp://a:1")]
+    assert lines(80, lambda: screen.peers(known, False)) == [
         "ab" * 32,
         "    primary, seen 1m 1s ago, trusted, blocked for good",
         "ab" * 32,
         "    primary, tcp://a:1",
     ]
+
+
+MEMBER = MemberRow("cd" * 32, "alive", f"tcp://{'a' * 60}.example:7000", 1e9, 0.0123, "primary", 7, 0, {"role": "x"})
+CONNECTION = ConnectionRow("cd" * 32, "in", "primary", "10.0.0.1", None, 7.0, 3, {"useful": 3}, ("operator",), True)
+TABLES: dict[str, Callable[[], object]] = {
+    "members": lambda: screen.rows("members", [asdict(MEMBER), asdict(MEMBER)], False),
+    "peers": lambda: screen.peers([row(peer="cd" * 32, address=MEMBER.address), row(peer="cd" * 32)], False),
+    "connections": lambda: screen.connections([CONNECTION, CONNECTION], False),
+    "blocks": lambda: screen.rows("blocks", [asdict(BlockRow("cd" * 32, until)) for until in (math.inf, 5.0)], False),
+}
+
+
+@pytest.mark.parametrize("show", TABLES.values(), ids=list(TABLES))
+def test_row_that_is_piped_is_one_line_with_the_whole_id_and_as_many_columns_as_the_head(
+    lines: Lines, show: Callable[[], object]
+) -> None:
+    head, *others = lines(None, show)
+    assert len(others) == 2
+    assert all("cd" * 32 in line for line in others)
+    columns = [re.split(r" {2,}", line) for line in (head, *others)]
+    assert len({len(each) for each in columns}) == 1
+
+
+@pytest.mark.parametrize("show", TABLES.values(), ids=list(TABLES))
+@pytest.mark.parametrize("width", [80, 100])
+def test_line_in_a_terminal_is_no_longer_than_it_unless_one_word_is(
+    lines: Lines, width: int, show: Callable[[], object]
+) -> None:
+    shown = lines(width, show)
+    assert sum("cd" * 32 in line for line in shown) == 2
+    assert [line for line in shown if len(line) > width and len(line.split()) > 1] == []
+    assert len(shown) <= 8
+
+
+def test_name_from_a_stranger_writes_neither_a_second_line_nor_to_the_terminal(lines: Lines) -> None:
+    rows = [{"peer": "a", "tags": {"x\ny": "\x1b[2J\u202e"}}]
+    assert lines(None, lambda: screen.rows("members", rows, False)) == ["peer  tags", r"a     x\ny=\x1b[2J\u202e"]
+
+
+@pytest.mark.parametrize("seconds", [1e300, -1e300, math.inf, -math.inf, math.nan, 2.6e11, -1e12, 0.0, 253402300800.0])
+def test_every_number_of_seconds_can_be_told(lines: Lines, seconds: float) -> None:
+    told = [screen.moment(seconds), screen.span(seconds), screen.ago(seconds, 1e9), screen.ahead(seconds, 1e9)]
+    assert all(0 < len(each) < 40 for each in told)
+    values = {"peer": "a", "until": seconds, "since": seconds, "rtt": seconds, "age": seconds}
+    assert len(lines(None, lambda: screen.rows("blocks", [values, values], False))) == 3
+    lines(None, lambda: screen.facts(values, False))
+    assert json.loads("".join(lines(None, lambda: screen.rows("blocks", [values], True))))[0]["peer"] == "a"
+
+
+def test_moment_beyond_the_calendar_is_told_in_words() -> None:
+    assert (screen.moment(2.6e11), screen.moment(-1e12)) == ("after the year 9999", "before the year 1")
+    assert screen.span(1e12) == "1000 years and more"
 
 
 def test_peers_as_json_have_every_field_and_no_infinity(capsys: pytest.CaptureFixture[str]) -> None:

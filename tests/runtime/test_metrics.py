@@ -57,7 +57,9 @@ def test_collect_brings_values_up_to_date_before_they_are_read() -> None:
 def test_metric_asked_for_twice_is_the_same_one() -> None:
     registry = Registry()
     assert registry.counter("a", "Ay.") is registry.counter("a", "Ay.")
-    assert registry.value("nothing") == 0
+    for ask in (registry.value, registry.total):
+        with pytest.raises(LookupError, match="there is no metric 'nothing'"):
+            ask("nothing")
 
 
 def test_metric_whose_name_means_something_else_is_refused() -> None:

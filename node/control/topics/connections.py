@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ....actors.connections import TagInfo, TrimReport
+from ....actors.connections import IsThisNode, TagInfo, TrimReport
+from ....transport.identity import PeerId
 from ..arguments import Arguments
 from ..command import Command, Pending, same
 from ..parts import Parts
@@ -12,7 +13,7 @@ from ..protocol import Plain
 
 
 def protect(node: Parts, arguments: Arguments) -> Pending:
-    peer, tag = arguments.peer("peer"), arguments.text("tag")
+    peer, tag = _other(node, arguments), arguments.text("tag")
     node.actors.connections.protect(peer, tag)
     return Pending(node.actors.connections.is_protected(peer, tag).map(same))  # handled after it
 
@@ -22,7 +23,7 @@ def unprotect(node: Parts, arguments: Arguments) -> Pending:
 
 
 def tag(node: Parts, arguments: Arguments) -> Pending:
-    peer = arguments.peer("peer")
+    peer = _other(node, arguments)
     node.actors.connections.tag_peer(peer, arguments.text("tag"), arguments.integer("weight"))
     return Pending(node.actors.connections.get_tag_info(peer).map(_tags))
 
@@ -35,6 +36,14 @@ def untag(node: Parts, arguments: Arguments) -> Pending:
 
 def trim(node: Parts, arguments: Arguments) -> Pending:
     return Pending(node.actors.connections.trim_open_connections(arguments.number("target")).map(_trimmed))
+
+
+def _other(node: Parts, arguments: Arguments) -> PeerId:
+    """Another node; of itself the engine would decline it without an answer, as it is told and not asked."""
+    peer = arguments.peer("peer")
+    if peer == node.actors.peer:
+        raise IsThisNode(f"{peer} is this node: it has no connections to itself")
+    return peer
 
 
 def _tags(info: TagInfo | None) -> Plain:

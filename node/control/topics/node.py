@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from ....actors.discovery import StaticRecord
-from ....runtime import Reply
+from ....runtime import Declined, Reply
 from ..arguments import Arguments
 from ..command import A_WEEK, Command, Pending, row, rows, same, then
 from ..packed import pack
 from ..parts import Parts
 from ..protocol import Plain
+
+
+class NoSuchMetric(Declined):
+    """No part of the node has a metric of this name."""
 
 
 def status(node: Parts, _arguments: Arguments) -> Pending:
@@ -36,6 +40,14 @@ def metrics(node: Parts, _arguments: Arguments) -> Pending:
     return Pending(Reply.of(samples))
 
 
+def metric(node: Parts, arguments: Arguments) -> Pending:
+    name = arguments.text("name")
+    try:
+        return Pending(Reply.of(node.actors.runtime.registry.total(name)))
+    except LookupError as error:
+        raise NoSuchMetric(str(error)) from None
+
+
 def record(node: Parts, _arguments: Arguments) -> Pending:
     return Pending(node.actors.transport.record().map(lambda own: str(StaticRecord.of(own))))
 
@@ -56,6 +68,7 @@ COMMANDS = {
     "members": Command(members),
     "connections": Command(connections),
     "metrics": Command(metrics),
+    "metric": Command(metric, ("name",)),
     "record": Command(record),
     "wait": Command(wait, ("connected", "members", "within")),
     "stop": Command(stop),
