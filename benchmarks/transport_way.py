@@ -111,14 +111,14 @@ def steps(bench: Bench, batch: int) -> Iterator[tuple[str, float]]:
     told = [Send(1, CHANNEL, PAYLOAD) for _ in range(batch)]
 
     def forget() -> None:
-        live.outbox.clear()
-        live.outbox_bytes, live.dirty = 0, False
+        live.outbox.messages.clear()
+        live.outbox.bytes, live.dirty = 0, False
         streams._dirty.clear()
 
     yield "dispatch, into the outbox", _turn(engine, told, forget)
-    live.outbox.extend([(CHANNEL, PAYLOAD)] * batch)
-    live.outbox_bytes = batch * len(PAYLOAD)
-    yield "batch and encode", _once(batch, lambda: encode_batch(next_batch(live)[0]))
+    live.outbox.messages.extend([(CHANNEL, PAYLOAD)] * batch)
+    live.outbox.bytes = batch * len(PAYLOAD)
+    yield "batch and encode", _once(batch, lambda: encode_batch(next_batch(live.outbox, live.window.batch)[0]))
     forget()
     streams._flushing = False
 

@@ -49,6 +49,7 @@ from .mailbox import (
     Register,
     Renew,
     Send,
+    SendFirst,
     SendPacket,
     SetGate,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "Renew",
     "Role",
     "Send",
+    "SendFirst",
     "SendPacket",
     "SetGate",
     "Ticket",

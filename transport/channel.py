@@ -31,13 +31,16 @@ class Channel:
         """When the quota lets the next message to `peer` go; `now` or earlier if it may go at once. Takes nothing."""
         return now if self._buckets is None else self._buckets.ready_at(peer, now)
 
-    def send(self, link_id: int, peer: PeerId, payload: bytes, now: float) -> Feedback:
-        """Queue a message. `REJECTED` without queueing if the quota is used up; a token is spent only if accepted."""
+    def send(self, link_id: int, peer: PeerId, payload: bytes, now: float, *, priority: bool = False) -> Feedback:
+        """Queue a message. `REJECTED` without queueing if the quota is used up; a token is spent only if accepted.
+
+        priority: see `Mailbox.send`; the quota is the same.
+        """
         if self._buckets is None:
-            return self._transport.send(link_id, self.number, payload)
+            return self._transport.send(link_id, self.number, payload, priority=priority)
         if self._buckets.ready_at(peer, now) > now:
             return Feedback.REJECTED
-        feedback = self._transport.send(link_id, self.number, payload)
+        feedback = self._transport.send(link_id, self.number, payload, priority=priority)
         if feedback.accepted:
             self._buckets.take(peer, now)
         return feedback

@@ -65,9 +65,11 @@ class Config(Settings):
         minimum=1024,
         maximum=MAX_PAYLOAD_BYTES,
     )
-    backlog_messages: int = option(16_384, "Messages queued for one peer; more are dropped and counted.", minimum=1)
+    backlog_messages: int = option(
+        16_384, "Messages queued for one peer, of each priority; more are dropped and counted.", minimum=1
+    )
     backlog_bytes: Bytes = option(
-        64 * 1024 * 1024, "Bytes queued for one peer; more are dropped and counted.", minimum=1024
+        64 * 1024 * 1024, "Bytes queued for one peer, of each priority; more are dropped and counted.", minimum=1024
     )
     high_water: int = option(
         64,

@@ -306,10 +306,11 @@ class Core(runtime.Engine[Mailbox]):
 
     def _count_loss(self, live: Live) -> int:
         """Enter what a link loses at its end; how many messages are unconfirmed."""
-        if live.outbox:
-            self.metrics.lost.inc("closed", by=len(live.outbox))
-            live.lost += len(live.outbox)
-            live.outbox.clear()
+        for messages in (live.first.messages, live.outbox.messages):
+            if messages:
+                self.metrics.lost.inc("closed", by=len(messages))
+                live.lost += len(messages)
+                messages.clear()
         unconfirmed = live.sent - live.confirmed
         if unconfirmed:
             self.metrics.unconfirmed.inc(by=unconfirmed)

@@ -34,13 +34,14 @@ from .mailbox import (
     Register,
     Renew,
     Send,
+    SendFirst,
     SendPacket,
     SetGate,
 )
 from .packets import MAX_PACKET, PacketsPart
 from .reasons import Reason
 from .record import PeerRecord
-from .streams import Flush, Retry, StreamsPart
+from .streams import Flush, FlushFirst, Retry, StreamsPart
 from .wire import Route, Source
 from .zmq_wire import ZmqWire
 
@@ -110,7 +111,9 @@ class Engine(Core):
         self.streams = StreamsPart(self)
         self.handlers = {
             Send: self.streams.send,
+            SendFirst: self.streams.send,
             Flush: lambda _message: self.streams.flush(),
+            FlushFirst: lambda _message: self.streams.flush(),
             Retry: lambda message: self.streams.drain(message.live),
             SendPacket: self.packets.send,
             Dial: self.dialling.start,
@@ -150,7 +153,7 @@ class Engine(Core):
             return
         try:
             for live in list(self.links.by_id.values()):
-                self.streams.drain(live)
+                self.streams.drain(live, last=True)
                 self.close(live, Reason.SHUTDOWN)
             for link in list(self.links.packet_routes.values()):
                 self.send_control(link.route, Bye(Reason.SHUTDOWN))
@@ -237,7 +240,7 @@ class Engine(Core):
         if live is None:
             self.metrics.ignored.inc()
             return
-        self.streams.drain(live)
+        self.streams.drain(live, last=True)
         self.close(live, message.reason)
 
     def on_renew(self, message: Renew) -> PeerRecord | Reply[PeerRecord]:

@@ -21,6 +21,7 @@ from .gatekeeper import Direction, Link, Ticket
 from .identity import PeerId
 from .reasons import Reason
 from .record import PeerRecord
+from .window import Window
 from .wire import Route, Source
 
 
@@ -78,8 +79,16 @@ class Joining:
 
 
 @dataclass(slots=True, eq=False)
+class Outbox:
+    """Messages that wait for one peer, as (channel, payload), and the bytes of the payloads."""
+
+    messages: deque[tuple[int, bytes]] = field(default_factory=deque)
+    bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
 class Live:
-    """A connection, with its queue and counts. Times are monotonic seconds."""
+    """A connection, with its queues and counts. Times are monotonic seconds."""
 
     link: Link
     ticket: Ticket
@@ -87,8 +96,11 @@ class Live:
     endpoint: Endpoint | None  # of an outbound one
     curve_key: bytes
     heard_at: float
-    outbox: deque[tuple[int, bytes]] = field(default_factory=deque)
-    outbox_bytes: int = 0
+    outbox: Outbox = field(default_factory=Outbox)
+    first: Outbox = field(default_factory=Outbox)  # what was sent with priority
+    overtook: int = 0  # bytes of the latter that left while the former waited
+    window: Window = field(default_factory=Window)
+    blocked: bool = False  # the window is full
     dirty: bool = False  # a flush is due
     retry: Timer | None = None  # the wire was full
     retry_delay: float = 0.0

@@ -154,6 +154,7 @@ class Send(Message):
 
     lane: ClassVar[Lane] = Lane.DATA
     overflow: ClassVar[Overflow] = Overflow.REJECT
+    priority: ClassVar[bool] = False
     link_id: int
     channel: int
     payload: bytes
@@ -164,10 +165,18 @@ class Send(Message):
 
 
 @dataclass(slots=True)
+class SendFirst(Send):
+    """As `Send`, ahead of all `Send`s that wait. For small messages that somebody waits for."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+    priority: ClassVar[bool] = True
+
+
+@dataclass(slots=True)
 class SendPacket(Message):
     """A datagram, best effort: over the connection if there is one, else over a packet link to `address`."""
 
-    lane: ClassVar[Lane] = Lane.DATA
+    lane: ClassVar[Lane] = Lane.CONTROL  # SWIM's, and small: it does not wait behind bulk
     overflow: ClassVar[Overflow] = Overflow.REJECT
     peer: PeerId
     address: Address
@@ -197,7 +206,11 @@ class Renew(Request[PeerRecord]):
 class Mailbox(runtime.Mailbox):
     """How the other actors reach transport."""
 
-    limits: ClassVar = {Send: Limit(65_536, 256 * 2**20), SendPacket: Limit(4096, 16 * 2**20)}
+    limits: ClassVar = {
+        Send: Limit(65_536, 256 * 2**20),
+        SendFirst: Limit(8192, 32 * 2**20),
+        SendPacket: Limit(4096, 16 * 2**20),
+    }
 
     def listen(self) -> Reply[Address]:
         """Bind; the address that others may dial. Fails with `BindError` if the port is taken."""
@@ -231,8 +244,14 @@ class Mailbox(runtime.Mailbox):
         """End one connection; see `CloseLink`."""
         return self.tell(CloseLink(link_id, reason))
 
-    def send(self, link_id: int, channel: int, payload: bytes) -> Feedback:
-        """Queue a message; see `Send`."""
+    def send(self, link_id: int, channel: int, payload: bytes, *, priority: bool = False) -> Feedback:
+        """Queue a message; see `Send`.
+
+        priority: ahead of the messages without it that wait for this peer, never inside one of them. Messages with
+        priority keep their order, and so do those without.
+        """
+        if priority:
+            return self.tell(SendFirst(link_id, channel, payload))
         return self.tell(Send(link_id, channel, payload))
 
     def send_packet(self, peer: PeerId, address: Address, payload: bytes) -> Feedback:

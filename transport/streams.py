@@ -1,8 +1,11 @@
 """What a connection carries: messages on channels, heartbeats, the last words.
 
 * Outbound: messages wait in the link's outbox, bounded by count and bytes, and leave in batches as soon as everything
-  that was told before has been handled. A full wire is tried again after 1 ms, doubling to 50 ms, without delaying
-  others.
+  that was told before has been handled, as far as the link's `Window` admits them. A full wire is tried again after
+  1 ms, doubling to 50 ms, without delaying others.
+* Priority: what was sent with it waits in an outbox of its own with the same bounds, and leaves first, in batches of
+  its own; nothing goes between the frames of one message. While both wait, an ordinary batch follows each `_OVERTAKE`
+  bytes with priority, so nobody starves. Heartbeats and packets do not wait in an outbox at all.
 * Inbound: a batch is decoded whole, each message within the peer's quota for its channel. What is over the quota is
   dropped and counted, and who keeps on is closed. What a receiver's inbox refuses is dropped and counted.
 * A channel that nobody takes here: the other side may be another version, or have another application. Its messages are
@@ -35,14 +38,16 @@ from .codec import (
     encode_batch,
     is_control,
 )
-from .core import Core
+from .core import Core, cancel
 from .errors import DecodeError
-from .links import Live
+from .links import Live, Outbox
 from .mailbox import Quota, Received, Send
 from .reasons import Reason
 from .wire import Sent
 
 _FIRST_RETRY, _LAST_RETRY = 0.001, 0.05  # seconds
+_OVERTAKE = 256 * 1024  # bytes that may overtake in a row, each message counted as `_PER_MESSAGE` more
+_PER_MESSAGE = 64
 # What the other side says of its reasons that means the same here; the rest is its own business.
 _SHARED_REASONS = frozenset({Reason.TRIMMED, Reason.SHUTDOWN, Reason.REPLACED, Reason.DUPLICATE})
 
@@ -52,6 +57,13 @@ class Flush(Message):
     """To the engine itself, behind the messages that wait already: send what the outboxes hold."""
 
     lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class FlushFirst(Message):
+    """As `Flush`, behind the messages with priority that wait already, which come before all others."""
+
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
@@ -77,7 +89,7 @@ class StreamsPart:
         unknown = Quota()
         self._unknown = TokenBuckets(unknown.rate, unknown.burst)
         self._dirty: list[Live] = []
-        self._flushing = False  # a `Flush` is on its way
+        self._flushing = self._flushing_first = False  # a `Flush`, a `FlushFirst` is on its way
 
     # Out -------------------------------------------------------------------------------------------------------------
 
@@ -89,22 +101,25 @@ class StreamsPart:
         if live is None:
             self._core.metrics.lost.inc("closed")
             return
-        outbox = live.outbox
+        outbox = live.first if message.priority else live.outbox
+        waiting = len(outbox.messages)
         if size > self._max_message:
             self._lose(live, "oversize", "message too large", size=size, allowed=self._max_message)
-        elif len(outbox) >= self._backlog_messages or live.outbox_bytes + size > self._backlog_bytes:
-            self._lose(live, "backlog", "backlog full", messages=len(outbox))
+        elif waiting >= self._backlog_messages or outbox.bytes + size > self._backlog_bytes:
+            self._lose(live, "backlog", "backlog full", messages=waiting)
         else:
-            outbox.append((message.channel, payload))
-            live.outbox_bytes += size
+            outbox.messages.append((message.channel, payload))
+            outbox.bytes += size
             if live.retry is not None:
                 return
-            if not live.dirty:
+            if message.priority:
+                self._first_soon(live)
+            elif not live.dirty:
                 live.dirty = True
                 self._dirty.append(live)
                 if not self._flushing:
                     self._flush_soon()
-            elif len(outbox) >= MAX_BATCH_MESSAGES or live.outbox_bytes >= MAX_BATCH_BYTES:
+            elif not live.blocked and (waiting + 1 >= MAX_BATCH_MESSAGES or outbox.bytes >= MAX_BATCH_BYTES):
                 self.drain(live)  # a whole batch gains nothing by waiting for what was told behind it
 
     def _lose(self, live: Live, cause: str, words: str, **facts: int) -> None:
@@ -122,38 +137,77 @@ class StreamsPart:
         else:
             self.flush()
 
+    def _first_soon(self, live: Live) -> None:
+        """Now if no other message with priority waits for this engine, else behind them, in one batch."""
+        if not self._inbox.control_lane:
+            self.drain(live)
+            return
+        if not live.dirty:
+            live.dirty = True
+            self._dirty.append(live)
+        if not self._flushing_first:
+            self._flushing_first = True
+            self._core.mailbox.tell(FlushFirst())
+
     def flush(self) -> None:
         """Send what the outboxes hold, in batches."""
-        self._flushing = False
+        self._flushing = self._flushing_first = False
         dirty, self._dirty = self._dirty, []
         for live in dirty:
             live.dirty = False
             if live.retry is None:
                 self.drain(live)
 
-    def drain(self, live: Live) -> None:
-        """Send until the outbox is empty or the wire is full."""
-        core = self._core
-        live.retry = None
-        while live.outbox and live.link.id in core.links.by_id:
-            batch, size = next_batch(live)
+    def drain(self, live: Live, *, last: bool = False) -> None:
+        """Send until the outboxes are empty, the window is full, or the wire is. last: whatever the window says."""
+        core, window = self._core, live.window
+        cancel(live.retry)
+        live.retry, live.blocked = None, False
+        self._answer(live)
+        while live.link.id in self._links:
+            outbox = live.outbox
+            if live.first.messages and (live.overtook < _OVERTAKE or not outbox.messages):
+                outbox = live.first
+            elif not outbox.messages:
+                return
+            priority = outbox is live.first
+            batch, size = next_batch(outbox, min(window.batch, _OVERTAKE // 4) if priority else window.batch)
+            if not (last or window.admits(size, priority=priority)):
+                live.blocked = True
+                if not window.asked:
+                    self._ask(live)
+                return
             sent = core.wire.send(live.route, encode_batch(batch))
             if sent is Sent.FULL:
-                live.retry_delay = min(max(2 * live.retry_delay, _FIRST_RETRY), _LAST_RETRY)
-                live.retry = core.after(live.retry_delay, Retry(live))
+                self._again(live)
                 return
             if sent is Sent.GONE:
                 core.close(live, Reason.LOST, words=False)
                 return
-            if len(batch) == len(live.outbox):
-                live.outbox.clear()
-            else:
-                for _ in batch:
-                    live.outbox.popleft()
-            live.outbox_bytes -= size
-            live.retry_delay = 0.0
-            live.sent += len(batch)
-            core.metrics.sent.inc(by=len(batch))
+            self._left(live, outbox, len(batch), size)
+            overtaking = priority and live.outbox.messages
+            live.overtook = live.overtook + size + len(batch) * _PER_MESSAGE if overtaking else 0
+            if window.ask_now:
+                self._ask(live)
+
+    def _left(self, live: Live, outbox: Outbox, count: int, size: int) -> None:
+        """The first messages of an outbox were handed to the wire."""
+        if count == len(outbox.messages):
+            outbox.messages.clear()
+        else:
+            for _ in range(count):
+                outbox.messages.popleft()
+        outbox.bytes -= size
+        live.retry_delay = 0.0
+        live.sent += count
+        live.window.send(size, self._now())
+        self._core.metrics.sent.inc(by=count)
+
+    def _again(self, live: Live) -> None:
+        """The wire is full: try again soon."""
+        if live.retry is None:
+            live.retry_delay = min(max(2 * live.retry_delay, _FIRST_RETRY), _LAST_RETRY)
+            live.retry = self._core.after(live.retry_delay, Retry(live))
 
     # In --------------------------------------------------------------------------------------------------------------
 
@@ -224,23 +278,27 @@ class StreamsPart:
         core = self._core
         match message:
             case Ping(received=received):
-                self._confirmed(live, received)
                 live.owed += 1
                 self._answer(live)
+                self._confirmed(live, received, answer=False)
             case Pong(received=received):
-                self._confirmed(live, received)
                 live.answered = min(live.answered + 1, live.asked)
                 if live.probe is not None and live.answered >= live.probe_ping:
                     core.link_judged(live, True)
+                self._confirmed(live, received, answer=True)
             case Bye(reason=reason):
                 core.close(live, reason if reason in _SHARED_REASONS else Reason.REMOTE, words=False)
             case _:
                 core.metrics.invalid.inc("out_of_order")
                 core.close(live, Reason.PROTOCOL)
 
-    def _confirmed(self, live: Live, received: int) -> None:
-        if live.confirmed <= received <= live.sent:
-            live.confirmed = received
+    def _confirmed(self, live: Live, received: int, *, answer: bool) -> None:
+        if not live.confirmed <= received <= live.sent:
+            return
+        live.confirmed = received
+        live.window.confirm(received, self._now(), everything=received == live.sent, answer=answer)
+        if live.blocked and live.retry is None:
+            self.drain(live)
 
     # Heartbeats ------------------------------------------------------------------------------------------------------
 
@@ -254,30 +312,38 @@ class StreamsPart:
                 continue
             self._answer(live)
             if silent >= config.heartbeat_interval or live.sent > live.confirmed or live.received > live.told:
-                self._told(live, core.ping(live))  # with a full wire it is asked again at the next beat
+                self._ask(live)
+
+    def _ask(self, live: Live) -> None:
+        """A Ping: are you there, and what have you taken?"""
+        if self._told(live, self._core.ping(live)):
+            live.window.ask(live.sent, self._now())
 
     def _answer(self, live: Live) -> None:
-        """Send the Pongs that are due; with a full wire the rest goes at the next beat, as each Ping has one."""
+        """Send the Pongs that are due, as each Ping has one."""
         while live.owed and self._told(live, self._core.send_control(live.route, Pong(live.received))):
             live.owed -= 1
 
     def _told(self, live: Live, sent: Sent) -> bool:
-        """Whether a heartbeat, which says what we received, is on its way."""
+        """Whether a heartbeat, which says what we received, is on its way. A full wire is tried again soon."""
         if sent is Sent.OK:
             live.told = live.received
         elif sent is Sent.GONE:
             self._core.close(live, Reason.LOST, words=False)
+        else:
+            self._again(live)
         return sent is Sent.OK
 
 
-def next_batch(live: Live) -> tuple[list[tuple[int, bytes]], int]:
-    """The first messages of the outbox that fit a batch, at least one, and their bytes."""
-    if len(live.outbox) == 1 or (len(live.outbox) <= MAX_BATCH_MESSAGES and live.outbox_bytes <= MAX_BATCH_BYTES):
-        return list(live.outbox), live.outbox_bytes
+def next_batch(outbox: Outbox, most: int) -> tuple[list[tuple[int, bytes]], int]:
+    """The first messages of the outbox that fit a batch of `most` bytes, at least one, and their bytes."""
+    messages = outbox.messages
+    if len(messages) == 1 or (len(messages) <= MAX_BATCH_MESSAGES and outbox.bytes <= most):
+        return list(messages), outbox.bytes
     batch: list[tuple[int, bytes]] = []
     size = 0
-    for message in live.outbox:
-        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > MAX_BATCH_BYTES):
+    for message in messages:
+        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > most):
             break
         batch.append(message)
         size += len(message[1])

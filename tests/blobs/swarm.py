@@ -32,7 +32,11 @@ class Wire(runtime.Engine[WireMailbox]):
 
     def __init__(self, swarm: Swarm, name: str) -> None:
         super().__init__()
-        self.handlers = {transport.Register: self.on_register, transport.Send: self.on_send}
+        self.handlers = {
+            transport.Register: self.on_register,
+            transport.Send: self.on_send,
+            transport.SendFirst: self.on_send,
+        }
         self.swarm, self.node = swarm, name
 
     def on_register(self, message: transport.Register) -> None:

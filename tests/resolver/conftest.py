@@ -241,7 +241,12 @@ class Hub(runtime.Engine[HubMailbox]):
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__()
-        self.handlers = {transport.Register: self.on_register, transport.Send: self.on_send, Arrive: self.on_arrive}
+        self.handlers = {
+            transport.Register: self.on_register,
+            transport.Send: self.on_send,
+            transport.SendFirst: self.on_send,
+            Arrive: self.on_arrive,
+        }
         self.world = world
         self.node = name
         self.receiver: runtime.Mailbox | None = None

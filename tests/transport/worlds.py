@@ -209,14 +209,15 @@ class SimulatedWorld(World):
 
 
 class RealWorld(World):
-    """ZeroMQ on loopback, one ThreadRuntime per node."""
+    """ZeroMQ on loopback, one runtime per node."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[ThreadRuntime] = ThreadRuntime) -> None:
         super().__init__()
         self.runtimes: list[ThreadRuntime] = []
+        self._kind = kind
 
     def host(self, name: str) -> tuple[Any, dict[str, Any]]:
-        host = ThreadRuntime(name, seed=1)
+        host = self._kind(name, seed=1)
         self.runtimes.append(host)
         return host, {}
 
