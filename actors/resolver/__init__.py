@@ -45,6 +45,7 @@ from .mailbox import (
     Retain,
 )
 from .subscribers import Comparable, UnusableSubscriber
+from .wire import max_message_size
 
 __all__ = [
     "ApplicationFailed",
@@ -76,4 +77,5 @@ __all__ = [
     "Value",
     "ValueTooLarge",
     "Verdict",
+    "max_message_size",
 ]

@@ -211,7 +211,8 @@ class Client:
 
     def _try(self, attempt: Attempt[PeerId], now: float) -> None:
         payload = encode(Request(attempt.id, attempt.key))
-        if self._channel.send(attempt.link, attempt.peer, payload, now).accepted:
+        first = self._config.priority_requests
+        if self._channel.send(attempt.link, attempt.peer, payload, now, priority=first).accepted:
             self.fetcher.sent(attempt, now)
             self._busy.change(attempt.peer, +1)
         elif (ready_at := self._channel.check(attempt.peer, now)) > now:

@@ -57,6 +57,11 @@ class Config(Settings):
         minimum=MILLISECOND,
     )
 
+    priority_requests: bool = option(
+        True, "Requests overtake what waits for the same peer without priority: they are small, and a key waits."
+    )
+    priority_responses: bool = option(False, "Answers do so too, with a value or with none.")
+
     @property
     def max_value(self) -> int:
         """Bytes of the largest value that fits into one message."""

@@ -132,7 +132,8 @@ class Server:
     def _send(self, serve: Serve, payload: bytes) -> bool:
         if not self._is_open(serve.link):
             return False
-        return self._channel.send(serve.link, serve.peer, payload, self._engine.now()).accepted
+        first = self._config.priority_responses
+        return self._channel.send(serve.link, serve.peer, payload, self._engine.now(), priority=first).accepted
 
     def _has_room(self, peer: PeerId) -> bool:
         return self._active < self._config.max_serves and self._of_peer[peer] < self._config.max_serves_per_peer

@@ -23,6 +23,15 @@ MAX_ID = 2**64 - 1
 OVERHEAD = 17
 """Bytes that a message takes beyond its key or value, at most: array, version, tag, id (9) and bin header (5)."""
 
+
+def max_message_size(value: int) -> int:
+    """Bytes of the largest message that carries a value of so many bytes: `max_message` must be no less for it.
+
+    The resolver's `max_message`, and that of transport at both ends. `Config.max_value` is the way back.
+    """
+    return value + OVERHEAD
+
+
 _REQUEST, _RESPONSE, _MISSING = 0, 1, 2
 _RESPONSE_HEAD = b"\x94" + bytes((VERSION, _RESPONSE))  # an array of four, and its first two items
 

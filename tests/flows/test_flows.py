@@ -191,7 +191,7 @@ def test_fetch(stage: Any) -> None:
     alice, bob = play.peer("alice"), play.peer("bob")
     told.assert_order(
         Step("bob/resolver", resolver.Get),
-        Step("bob/transport", transport.Send),
+        Step("bob/transport", transport.SendFirst),
         Step("alice/resolver", Received, peer=bob),
         Step("alice/transport", transport.Send),
         Step("bob/resolver", Received, peer=alice),

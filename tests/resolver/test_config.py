@@ -2,8 +2,8 @@
 
 import pytest
 
-from rookery.actors.resolver import Config
-from rookery.actors.resolver.wire import OVERHEAD
+from rookery.actors.resolver import Config, max_message_size
+from rookery.actors.resolver.wire import MAX_ID, OVERHEAD, Response, encode
 from rookery.runtime.settings import SettingsError
 from rookery.transport import config as transport
 
@@ -37,3 +37,9 @@ def test_contradicting_settings_are_refused_with_what_is_allowed(settings: dict[
 
 def test_retry_delay_of_zero_is_allowed() -> None:
     assert Config(fetch_retry_delay=0.0).fetch_retry_delay == 0
+
+
+def test_largest_message_of_a_value_carries_it_and_nothing_larger() -> None:
+    size = max_message_size(100_000)
+    assert Config(max_message=size).max_value == 100_000
+    assert len(encode(Response(MAX_ID, bytes(100_000)))) <= size

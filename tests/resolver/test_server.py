@@ -158,6 +158,24 @@ def test_value_too_large_for_a_message_is_reported_and_the_asker_is_told_no_data
     assert rig.count("serves_total", "too large") == 1
 
 
+@pytest.mark.parametrize("requests", [True, False])
+@pytest.mark.parametrize("responses", [True, False])
+def test_requests_and_answers_have_the_priority_that_is_configured(rig: Any, requests: bool, responses: bool) -> None:
+    rig.producer.data[KEY] = VALUE
+    rig.start("bob", priority_requests=requests, priority_responses=responses).fetch(OTHER)
+    rig.receive("bob", Request(1, KEY))
+    rig.receive("bob", Request(2, b"z"))
+    sent = [message for _, message in rig.sent()]
+    assert [type(message) for message in sent] == [Request, Response, Missing]
+    first = [isinstance(message, transport.SendFirst) for message in rig.net.received(transport.Send)]
+    assert first == [requests, responses, responses]
+
+
+def test_requests_have_priority_and_answers_have_not_unless_configured() -> None:
+    assert resolver.Config().priority_requests
+    assert not resolver.Config().priority_responses
+
+
 def test_value_that_transport_refuses_becomes_no_data(rig: Any) -> None:
     rig.producer.data[KEY] = VALUE
     rig.start("bob")
