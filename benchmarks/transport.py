@@ -7,6 +7,9 @@ message with each call. Names with `-threads` are of `ThreadRuntime`, the others
 * `throughput-*`: messages per second of that size, from the first until the other side has counted them all.
 * `round-trip`: seconds, 64 bytes; `-pinned`: both processes on one core; `-cpu`: processor seconds of both processes.
 * `connect`: seconds until a message can be sent, handshake included, the first connection of both processes.
+* `delay-*`: seconds, the median round trip of 64 bytes over a line of 100 Mbit/s while 16 MiB in messages of 64 KiB,
+  given to be sent before, are on their way; `delay-worst-*`: the longest of each run, the median of the runs.
+  `ordinary` is sent as the bulk is, `priority` with priority, `packet` as a packet.
 * `bytes-per-connection`: resident bytes of the side that listens, at 1,000 connections, none of them busy.
 
 Everything is measured in short slices of each in turn. Where other programs compete for the processor, a round trip is
@@ -24,8 +27,10 @@ from pathlib import Path
 
 from benchmarks.harness import Result, less_is_better, main, more_is_better, one_core
 from benchmarks.transport_ends import RIVALS, Pair, Process, installed
+from benchmarks.transport_line import Line
 
 SIZES = {"64B": 64, "1KiB": 1024, "64KiB": 65_536, "1MiB": 1_048_576}
+ORDINARY = "ordinary"
 DEFAULT, OURS, BARE = "ours-loop", {"ours-loop": "", "ours-threads": "-threads"}, "bare"
 PRESENT = tuple(rival for rival in RIVALS if installed(rival))
 _TRIPS = 100  # of a slice
@@ -92,6 +97,23 @@ def _processor_time(pair: Pair, trips: int) -> float:
     return (pair.cpu() - before) / trips
 
 
+def delay(quick: bool) -> Iterator[Result]:
+    """Beside bulk, each way to send in turn, the bare loop's only way among them."""
+    found: dict[str, list[list[float]]] = defaultdict(list)
+    with ExitStack() as stack:
+        pairs = {end: stack.enter_context(Pair(end, Line)) for end in (*OURS, BARE)}
+        for _ in range(2 if quick else 5):
+            for end, pair in pairs.items():
+                for how in (ORDINARY,) if end == BARE else (ORDINARY, "priority", "packet"):
+                    found[f"{how}{OURS.get(end, end)}"].append(pair.beside(how))
+    bare = found.pop(f"{ORDINARY}{BARE}")
+    picks: dict[str, Callable[[list[float]], float]] = {"delay": statistics.median, "delay-worst": max}
+    for name, pick in picks.items():
+        theirs = statistics.median(map(pick, bare))
+        for how, runs in found.items():
+            yield less_is_better(f"{name}-{how}", statistics.median(map(pick, runs)), "s", "pyzmq", theirs)
+
+
 def connect(quick: bool) -> Iterator[Result]:
     """One connection each, in fresh processes."""
     seconds: dict[str, list[float]] = {end: [] for end in (*OURS, BARE, *PRESENT)}
@@ -148,4 +170,4 @@ def standing(kinds: Iterable[str]) -> Iterator[dict[str, Pair]]:
 if __name__ == "__main__":
     for absent in set(RIVALS) - set(PRESENT):
         print(f"{absent}: not installed, left out (pip install .[bench])", file=sys.stderr)
-    main("transport", throughput, round_trip, connect, memory)
+    main("transport", throughput, round_trip, delay, connect, memory)

@@ -7,7 +7,7 @@ import time
 
 import zmq
 
-from benchmarks.transport_shared import BALL, QUESTION, SERVER
+from benchmarks.transport_shared import BALL, BALL_EVERY, BALLS, BULK, BULK_TIMES, QUESTION, SERVER, ball
 from rookery.transport import Identity
 
 _ROUTE = b"server"
@@ -58,6 +58,30 @@ class Bare:
             send([_ROUTE, BALL])
             receive()
         return (time.perf_counter() - started) / times
+
+    def beside(self, _how: str) -> list[float]:
+        """See `Busy`."""
+        send = self.socket.send_multipart
+        for _ in range(BULK_TIMES):
+            send([_ROUTE, BULK])
+        started = time.perf_counter()
+        found: list[float] = []
+        for number in range(BALLS):
+            self._catch(found, started, started + number * BALL_EVERY)
+            send([_ROUTE, ball(number)])
+        send([_ROUTE, QUESTION])
+        while len(found) < BALLS:
+            self._catch(found, started, time.perf_counter() + 1)
+        self.socket.recv_multipart()  # how many came
+        return found
+
+    def _catch(self, found: list[float], started: float, until: float) -> None:
+        """Take the balls that come back until then."""
+        while len(found) < BALLS and (left := until - time.perf_counter()) > 0:
+            if self.socket.poll(max(1, int(left * 1000))):
+                payload = self.socket.recv_multipart()[1]
+                if len(payload) == len(BALL):
+                    found.append(time.perf_counter() - started - int(payload[1:]) * BALL_EVERY)
 
     def close(self) -> None:
         """See `End`."""

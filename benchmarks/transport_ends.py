@@ -5,6 +5,8 @@ address behind the kind it dials, prints how long that took, and then answers ea
 
 * `stream SIZE TIMES`: until the other end has counted so many messages of that size.
 * `trips TIMES`: per round trip of 64 bytes.
+* `beside HOW`: of each round trip of 64 bytes while a bulk of messages is sent; several numbers. `ordinary`: sent as
+  the bulk is; `priority`, `packet`: otherwise, by who can.
 * `cpu`: of processor time used so far. The end that listens answers this one and the next too.
 * `memory`: not seconds, but the bytes that are resident.
 """
@@ -17,10 +19,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
+from benchmarks.transport_line import Line
 from benchmarks.transport_shared import CLIENT, SERVER
 from rookery.transport import Identity
 
@@ -43,6 +47,14 @@ class End(Protocol):
 
     def close(self) -> None:
         """Stop."""
+
+
+@runtime_checkable
+class Busy(Protocol):
+    """An end whose delay beside bulk can be measured."""
+
+    def beside(self, how: str) -> list[float]:
+        """Seconds of `BALLS` round trips, one begun every `BALL_EVERY` from when the bulk has been given to be sent."""
 
 
 def installed(kind: str) -> bool:
@@ -85,14 +97,22 @@ class Process:
 
     def ask(self, *words: object) -> float:
         """The number it answers."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(" ".join(map(str, words)) + "\n")
-        self._process.stdin.flush()
+        self._say(words)
         return float(self._hear())
+
+    def ask_all(self, *words: object) -> list[float]:
+        """The numbers it answers."""
+        self._say(words)
+        return [float(word) for word in self._hear().split()]
 
     def close(self) -> None:
         """Let it end."""
         self._process.communicate("", timeout=30)
+
+    def _say(self, words: tuple[object, ...]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
 
     def _hear(self) -> str:
         assert self._process.stdout is not None
@@ -105,10 +125,11 @@ class Process:
 class Pair:
     """Two ends of one kind, connected."""
 
-    def __init__(self, kind: str) -> None:
-        """Start both."""
+    def __init__(self, kind: str, line: Callable[[int], Line] | None = None) -> None:
+        """Start both. line: what is made, for the port of one, to be between them."""
         self._server = Process(kind)
-        self._client = Process(kind, self._server.greeting)
+        self._line = None if line is None else line(int(self._server.greeting.rpartition(":")[2]))
+        self._client = Process(kind, self._server.greeting if self._line is None else self._line.address)
         self.connect_seconds = float(self._client.greeting)
 
     def stream(self, size: int, times: int) -> float:
@@ -118,6 +139,10 @@ class Pair:
     def trips(self, times: int) -> float:
         """See `End`."""
         return self._client.ask("trips", times)
+
+    def beside(self, how: str) -> list[float]:
+        """See `Busy`."""
+        return self._client.ask_all("beside", how)
 
     def cpu(self) -> float:
         """Seconds of processor time that both have used, in all their threads."""
@@ -131,6 +156,8 @@ class Pair:
     ) -> None:
         self._client.close()
         self._server.close()
+        if self._line is not None:
+            self._line.close()
 
 
 def resident() -> int:
@@ -149,6 +176,8 @@ def run(kind: str, address: str | None) -> None:
                 print(end.stream(bytes(int(size)), int(times)), flush=True)
             case ["trips", times]:
                 print(end.trips(int(times)), flush=True)
+            case ["beside", how] if isinstance(end, Busy):
+                print(*end.beside(how), flush=True)
             case ["cpu"]:
                 print(time.process_time(), flush=True)
             case ["memory"]:

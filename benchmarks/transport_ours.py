@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar
 
-from benchmarks.transport_shared import BALL, QUESTION, SERVER
+from benchmarks.transport_shared import BALL, BALL_EVERY, BALLS, BULK, BULK_TIMES, QUESTION, SERVER, ball
 from rookery import runtime, transport
 from rookery.runtime import Feedback, Limit, LoopRuntime, Message, Reply, Request, ThreadRuntime
 from rookery.transport import (
@@ -19,6 +19,7 @@ from rookery.transport import (
     Gate,
     Identity,
     Opened,
+    Packet,
     PeerId,
     PeerRecord,
     Quota,
@@ -30,6 +31,7 @@ from rookery.transport import (
 )
 
 CHANNEL = 16
+NOWHERE = Address.parse("tcp://127.0.0.1:1")  # of a packet that goes over the connection
 RUNTIMES = {"ours-loop": LoopRuntime, "ours-threads": ThreadRuntime}
 _TURN = 128  # messages sent in one turn of the engine
 _FULL = 0.0005  # seconds until a refused message is told again
@@ -75,6 +77,21 @@ class Trips(Request[bytes]):
 
 
 @dataclass(frozen=True, slots=True)
+class Beside(Request[list[float]]):
+    """Send the bulk, then throw balls beside it; the seconds of each."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throw(Message):
+    """Timer: the next ball."""
+
+    how: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class More(Message):
     """To itself: go on sending."""
 
@@ -95,6 +112,9 @@ class Player(runtime.Engine[PlayerMailbox]):
             More: self.on_more,
             Stream: self.on_stream,
             Trips: self.on_trips,
+            Beside: self.on_beside,
+            Throw: self.on_throw,
+            Packet: self.on_packet,
             Opened: self.on_opened,
             Closed: self.on_closed,
             Connected: lambda _message: self.connected,
@@ -107,6 +127,9 @@ class Player(runtime.Engine[PlayerMailbox]):
         self.trips = 0  # still to be made
         self.connected: Reply[None] = Reply()
         self.answer: Reply[bytes] = Reply()
+        self.thrown: list[float] = []  # when
+        self.caught: list[float] = []
+        self.all_caught: Reply[list[float]] = Reply()
 
     def on_opened(self, message: Opened) -> None:
         self.link = message.link.id
@@ -140,6 +163,34 @@ class Player(runtime.Engine[PlayerMailbox]):
         self.net.send(self.link, CHANNEL, BALL)
         return self.answer
 
+    def on_beside(self, message: Beside) -> Reply[list[float]]:
+        self.thrown, self.caught, self.all_caught = [], [], Reply()
+        for _ in range(BULK_TIMES):
+            assert self.net.send(self.link, CHANNEL, BULK).accepted
+        self.on_throw(Throw(message.how, 0))
+        return self.all_caught
+
+    def on_throw(self, message: Throw) -> None:
+        payload = ball(message.number)
+        self.thrown.append(time.perf_counter())
+        if message.how == "packet":
+            self.net.send_packet(SERVER.peer, NOWHERE, payload)
+        else:
+            self.net.send(self.link, CHANNEL, payload, priority=message.how == "priority")
+        if len(self.thrown) < BALLS:
+            self.after(BALL_EVERY, Throw(message.how, message.number + 1))
+
+    def on_packet(self, message: Packet) -> None:
+        if message.payload[:1] == b"!":
+            self.net.send_packet(message.peer, NOWHERE, b"=" + message.payload[1:])
+        else:
+            self.catch(message.payload)
+
+    def catch(self, payload: bytes) -> None:
+        self.caught.append(time.perf_counter() - self.thrown[int(payload[1:])])
+        if len(self.caught) == BALLS:
+            self.all_caught.set(self.caught)
+
     def on_received(self, message: Received) -> None:
         payload = message.payload
         self.count += 1
@@ -149,7 +200,9 @@ class Player(runtime.Engine[PlayerMailbox]):
         elif payload[:1] == b"!":
             self.net.send(message.link_id, CHANNEL, b"=" + payload[1:])
         elif payload[:1] == b"=":
-            if self.trips:
+            if len(payload) == len(BALL) and payload[1:] != BALL[1:]:
+                self.catch(payload)
+            elif self.trips:
                 self.trips -= 1
                 self.net.send(message.link_id, CHANNEL, BALL)
             else:
@@ -175,6 +228,7 @@ class Ours:
         self.host.start(self.net, transport.Engine, config, identity=identity, gatekeeper=Everybody())
         self.player = self.host.start(Player, net=self.net)
         self.net.register(CHANNEL, self.player, Quota(1e9, 1_000_000_000)).get(timeout=5)
+        self.net.receive_packets(self.player).get(timeout=5)
         self.address = str(self.net.listen().get(timeout=5))
         self.net.set_gate(Gate(1)).get(timeout=5)
 
@@ -198,6 +252,12 @@ class Ours:
         started = time.perf_counter()
         self.player.ask(Trips(times)).get(timeout=60)
         return (time.perf_counter() - started) / times
+
+    def beside(self, how: str) -> list[float]:
+        """See `Busy`."""
+        caught = self.player.ask(Beside(how)).get(timeout=120)
+        self.player.ask(Stream(b"", 0)).get(timeout=120)  # until all of it has come
+        return caught
 
     def close(self) -> None:
         """See `End`."""

@@ -10,4 +10,11 @@ from rookery.transport import Identity
 
 SERVER, CLIENT = Identity.from_seed(b"s" * 32), Identity.from_seed(b"c" * 32)
 BALL = b"!" + bytes(63)
+BULK, BULK_TIMES = bytes(64 * 1024), 256  # 16 MiB
+BALLS, BALL_EVERY = 40, 0.025  # seconds
 QUESTION = b"?"
+
+
+def ball(number: int) -> bytes:
+    """One of 64 bytes that can be told from the others."""
+    return b"!%-63d" % number
