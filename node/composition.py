@@ -111,6 +111,7 @@ class Actors:
             channel=BLOBS_CHANNEL,
             producer=self.producer(),
             consumer=self.files,
+            me=self.peer,
         )
         start(self.files, blobs.Engine, _settings(config.blobs), store=store, resolver=self.resolver)
         self.address = net.listen().get(timeout=ANSWER_WITHIN)

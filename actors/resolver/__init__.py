@@ -8,7 +8,8 @@ is wanted twice is asked for once, and delivered once to both. Candidates are th
 whom a link is open: primary ones first, and (`ask: all`) secondary ones where no primary one is left. A fresh key goes
 to the peer with the lowest cost, a retry to a random other one, after `fetch_retry_delay`. A peer that is silent for
 `fetch_timeout`, has no data, or loses its link, is followed by another; what is over a peer's quota goes to another at
-once. A targeted fetch asks its targets only; `maintenance` is told which of them have no connection.
+once. A targeted fetch asks its targets only; `maintenance` is told which of them have no connection. It is also told
+one peer of the set at a time while a key has nobody to be asked, or everybody connected was asked in vain.
 
 **Judging.** Bytes go to `Consumer.deliver`, which answers an `Outcome` (or True, False) now or later. COMPLETE ends the
 key, and who asked during the verdict gets the same bytes. AMBIGUOUS asks again. IGNORED drops the key. INVALID has the

@@ -85,6 +85,7 @@ class Client:
         engine: runtime.Engine[Any],
         config: Config,
         *,
+        me: PeerId | None,
         channel: Channel,
         consumer: Consumer,
         tracker: Tracker,
@@ -94,7 +95,10 @@ class Client:
         failed: Failed,
         emit: Callable[[Message], None],
     ) -> None:
-        """channel: with the quota of our requests. failed: told of application code that failed. emit: tells events."""
+        """me: nobody else is this node. channel: with the quota of our requests.
+
+        failed: told of application code that failed. emit: tells events.
+        """
         self._engine = engine
         self._config = config
         self._channel = channel
@@ -102,9 +106,8 @@ class Client:
         self._metrics = metrics
         self._failed = failed
         self._emit = emit
-        # Nobody has a link to itself, so the fetcher need not be told who we are.
         self.fetcher: Fetcher[PeerId] = Fetcher(
-            me=None,
+            me=me,
             fetch_timeout=config.fetch_timeout,
             fetch_retry_delay=config.fetch_retry_delay,
             initial_score=min(INITIAL_SCORE, config.fetch_timeout),
@@ -162,12 +165,14 @@ class Client:
     def closed(self, peer: PeerId, link: int) -> None:
         """A connection is gone: its requests fail now."""
         self.perform(self.inflight.closed(link, self._engine.now()))
+        self.hints.may_want()
         self.hints.consider((peer,))
 
     def reconcile(self, index: int, latest: PeerSet) -> None:
         """Who may be asked."""
         secondary = latest.secondary if self._config.ask == "all" else ()
         if self.fetcher.reconcile(index, frozenset(latest.primary), frozenset(secondary)):
+            self.hints.may_want()
             self.hints.consider_all()
 
     def tick(self) -> None:
@@ -190,6 +195,7 @@ class Client:
             self._engine.mailbox.tell(SendMore())
             wake_up = math.inf
         self._wake_at(min(wake_up, self.fetcher.deadline()))
+        self.hints.consider_stuck()
         self._busy.say()
 
     def observe(self) -> None:

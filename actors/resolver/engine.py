@@ -21,7 +21,7 @@ from .application import Consumer, Producer
 from .client import Client, Effects, GiveUp, SendMore, Tick
 from .config import Config
 from .errors import BadKey
-from .hints import HintAgain
+from .hints import HintAgain, WantAnother
 from .mailbox import (
     ApplicationFailed,
     Cancel,
@@ -58,10 +58,12 @@ class Engine(runtime.Engine[Mailbox]):
         consumer: Consumer,
         maintenance: Maintenance | None = None,
         connections: Connections | None = None,
+        me: PeerId | None = None,
     ) -> None:
         """channel: 16 to 255 for an application's.
 
         maintenance: if given, it is told which connections are missing. connections: likewise, who works for us.
+        me: this node's own id, which no connection is missing to, though a peer set may list it.
         """
         super().__init__()
         self.subscribers = Subscribers()
@@ -84,6 +86,7 @@ class Engine(runtime.Engine[Mailbox]):
             SendMore: self.on_send_more,
             GiveUp: self.on_give_up,
             HintAgain: self.on_hint_again,
+            WantAnother: lambda _message: self.client.hints.another(),
         }
         self.config = config
         self.transport = transport
@@ -95,6 +98,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.client = Client(
             self,
             config,
+            me=me,
             channel=Channel(transport, channel, Quota(config.request_rate, config.request_burst)),
             consumer=consumer,
             tracker=tracker,

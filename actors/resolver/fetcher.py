@@ -17,6 +17,9 @@ A key that was added is in exactly one state until it is dropped:
   for the retry delay, though its bucket keeps the token (defects: R3). The key goes to the next peer in the same turn.
 * An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `targets.py`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
+* A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it.
+  Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most `MOST_STUCK`
+  are remembered, as one is reason enough. A new candidate may have any key, so with it none of them is stuck.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.
 """
 
@@ -42,6 +45,10 @@ MINIMUM_REST = 0.001
 """Seconds that a limited or refusing peer is left alone at least: a delay of zero must not become a busy loop."""
 
 
+MOST_STUCK = 64
+"""Keys that everybody failed and that are remembered as such."""
+
+
 class Fetcher(Generic[P]):
     """`fetch_timeout` (above 0) and `fetch_retry_delay` (0 allowed) are seconds; `me` is never asked."""
 
@@ -62,6 +69,7 @@ class Fetcher(Generic[P]):
         self._active: dict[bytes, int] = {}  # the request of each key that is ACTIVE
         self._held: set[bytes] = set()
         self._failed: KeyTable[tuple[P, ...]] = KeyTable()  # who was asked in this round and did not deliver
+        self._stuck: dict[bytes, None] = {}  # that everybody failed since the last candidate came
         self._targets: Targets[P] = Targets()
         self._pending: Pending[P] = Pending(self._is_current)
         self._waiting = 0
@@ -103,6 +111,15 @@ class Fetcher(Generic[P]):
     def wanted(self) -> tuple[P, ...]:
         """Everybody for whom `wants_link` holds, sorted. Costs a look at each peer of the set: for new sets only."""
         return tuple(sorted(filter(self._pending.waits_for, self._peers.unlinked())))
+
+    @property
+    def is_stuck(self) -> bool:
+        """Some key that any peer may answer has nobody who can, as far as is known."""
+        return bool(self._stuck) or (self._pending.untargeted > 0 and not self._peers.linked)
+
+    def another(self) -> P | None:
+        """Somebody of the set to be connected with; None if every peer that can be dialled is. See `Peers`."""
+        return self._peers.name_unlinked()
 
     @property
     def candidates(self) -> int:
@@ -150,6 +167,7 @@ class Fetcher(Generic[P]):
         self._take(key)
         self._held.discard(key)
         self._failed.pop(key)
+        self._stuck.pop(key, None)
         self._targets.forget(key)
         return request
 
@@ -218,6 +236,7 @@ class Fetcher(Generic[P]):
             return None
         request = self._end(request_id)
         self._held.add(request.key)
+        self._stuck.pop(request.key, None)
         return request
 
     def pop_missing(self, request_id: int, link: int, now: float) -> Active[P] | None:
@@ -240,6 +259,8 @@ class Fetcher(Generic[P]):
         """A connection opened. A peer blocked here is welcome again: it could not connect were it still blocked."""
         self._blocked.discard(peer)
         self._peers.open(peer, link)
+        if peer in self._peers.linked:
+            self._stuck.clear()
 
     def close(self, link: int, now: float) -> tuple[Active[P], ...]:
         """A connection closed: its requests fail now and not at their deadline. Nobody is charged."""
@@ -255,9 +276,12 @@ class Fetcher(Generic[P]):
 
     def reconcile(self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P] = frozenset()) -> bool:
         """Who may be asked from now on; False (and no effect) unless the index grows. Active requests go on."""
+        before = set(self._peers.linked)
         is_newer = self._peers.reconcile(index, primary, secondary)
         if is_newer:
             self._blocked &= primary | secondary
+        if not self._peers.linked <= before:
+            self._stuck.clear()
         return is_newer
 
     # Inside
@@ -281,7 +305,11 @@ class Fetcher(Generic[P]):
     def _retry(self, key: bytes, now: float, peer: P) -> None:
         # Whoever left and returns may have the data by now; this also bounds the list by the connected peers.
         others = (each for each in self._failed.get(key) or () if each != peer)
-        self._failed[key] = (*(each for each in others if self._peers.link_of(each) is not None), peer)
+        failed = self._failed[key] = (*(each for each in others if self._peers.link_of(each) is not None), peer)
+        linked = self._peers.linked
+        is_open = len(failed) >= len(linked) > 0 and self._targets.of(key) is None
+        if is_open and len(self._stuck) < MOST_STUCK and linked <= set(failed):
+            self._stuck[key] = None
         self._wait((True, now + self._retry_delay, key))
 
     def _end(self, request_id: int) -> Active[P]:

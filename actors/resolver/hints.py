@@ -1,7 +1,9 @@
-"""Asking maintenance for connections to targets that have none (flows: fetch 2).
+"""Asking maintenance for connections that keys wait for (flows: fetch 2).
 
-A wish is a hint that maintenance may not follow, so it is repeated each `want_interval` while a key waits for the peer,
-and said once in between however many keys wait.
+* A wish is a hint that maintenance may not follow, so it is repeated each `want_interval` while a key waits for the
+  peer, and said once in between however many keys wait.
+* For keys that any peer may answer, and that nobody connected can, one peer of the set is wished for in each
+  `want_interval`, however many such keys there are: another each time, until there is a candidate or no such key.
 """
 
 from __future__ import annotations
@@ -23,6 +25,11 @@ class HintAgain(Message):
     """To itself: repeat the wishes that still stand."""
 
 
+@dataclass(frozen=True, slots=True)
+class WantAnother(Message):
+    """To itself: wish for another peer, if keys are stuck still."""
+
+
 class Hints:
     """Who was wished for since the last repetition."""
 
@@ -42,6 +49,8 @@ class Hints:
         self._counter = counter
         self._wanted: set[PeerId] = set()
         self._timer_runs = False
+        self._pausing = False  # somebody was wished for whom stuck keys need
+        self._nobody = False  # there was nobody to wish for
 
     def consider(self, peers: Iterable[PeerId]) -> None:
         """Wish for those of these that a key waits for."""
@@ -60,6 +69,28 @@ class Hints:
         """Wish for everybody that a key waits for."""
         if self._upkeep is not None:
             self.consider(self._fetcher.wanted())
+
+    def consider_stuck(self) -> None:
+        """Wish for somebody, if keys are stuck and it is time. Costs nothing otherwise."""
+        if self._upkeep is None or self._pausing or self._nobody or not self._fetcher.is_stuck:
+            return
+        peer = self._fetcher.another()
+        if peer is None:
+            self._nobody = True
+            return
+        self._pausing = True
+        self._upkeep.want(peer)
+        self._counter.inc()
+        self._engine.after(self._interval, WantAnother())
+
+    def may_want(self) -> None:
+        """A link closed, or there is another set: somebody may be wished for again."""
+        self._nobody = False
+
+    def another(self) -> None:
+        """The interval of that wish is over."""
+        self._pausing = False
+        self.consider_stuck()
 
     def again(self) -> None:
         """The interval is over."""

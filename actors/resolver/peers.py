@@ -9,6 +9,8 @@
   else never be tried. Then decides a number drawn when the link opened, so that not every node begins at the same peer.
 * A retry asks a random peer among those that did not fail this key yet; when all did, among all.
 * Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key.
+* Somebody to be connected with is a primary peer without a link, as only these are dialled: the first one at random,
+  then in order, so that nobody is named twice before each was.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class Peers(Generic[P]):
         self._peer_of: dict[int, P] = {}
         self._allowed: frozenset[P] = frozenset()
         self._secondary: frozenset[P] = frozenset()
-        self._candidates: dict[P, _Link] = {}  # those with requests to spare
+        self._linked: set[P] = set()  # the candidates
+        self._candidates: dict[P, _Link] = {}  # those of them with requests to spare
+        self._named: P | None = None  # the last, as somebody to be connected with
         self._index: int | None = None
 
     def open(self, peer: P, link_id: int) -> None:
@@ -52,6 +56,8 @@ class Peers(Generic[P]):
             raise AssertionError(f"{peer} has link {self._links[peer].id} still: its `closed` comes before `opened`")
         self._links[peer] = _Link(link_id, self._rng.random())
         self._peer_of[link_id] = peer
+        if self._may_be_asked(peer):
+            self._linked.add(peer)
         self._consider(peer)
 
     def close(self, link_id: int) -> tuple[int, ...]:
@@ -60,6 +66,7 @@ class Peers(Generic[P]):
         if peer is None:
             return ()
         self._candidates.pop(peer, None)
+        self._linked.discard(peer)
         return tuple(sorted(self._links.pop(peer).requests))
 
     def reconcile(self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P]) -> bool:
@@ -70,6 +77,7 @@ class Peers(Generic[P]):
         self._allowed = frozenset(primary | secondary)
         self._secondary = frozenset(secondary - primary)
         self._candidates = {}
+        self._linked = {peer for peer in self._links if self._may_be_asked(peer)}
         for peer in self._links:
             self._consider(peer)
         self._scores.retain(self._allowed)
@@ -81,6 +89,23 @@ class Peers(Generic[P]):
     @property
     def candidates(self) -> int:
         return len(self._candidates)
+
+    @property
+    def linked(self) -> AbstractSet[P]:
+        """Everybody who may be asked and has a connection, busy or not."""
+        return self._linked
+
+    def name_unlinked(self) -> P | None:
+        """Somebody to be connected with, another each time; None if every primary peer is. Costs a look at each."""
+        unlinked = [peer for peer in self._allowed if peer not in self._secondary and self.lacks_link(peer)]
+        if not unlinked:
+            return None
+        if self._named is None:
+            self._named = self._rng.choice(sorted(unlinked))
+        else:
+            last = self._named
+            self._named = min((peer for peer in unlinked if last < peer), default=None) or min(unlinked)
+        return self._named
 
     def unlinked(self) -> Iterator[P]:
         """Those who may be asked and have no connection, in no order."""

@@ -163,6 +163,11 @@ class Pending(Generic[P]):
         """Nobody waits for this peer any more."""
         self._targeted.pop(peer, None)
 
+    @property
+    def untargeted(self) -> int:
+        """Waiting entries that any peer may answer."""
+        return len(self._untargeted)
+
     def waits_for(self, peer: P) -> bool:
         """Does some waiting entry name this peer as its target?"""
         return peer in self._targeted

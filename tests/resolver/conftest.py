@@ -105,6 +105,7 @@ class Rig:
         self.events: list[Message] = []
         self.links: dict[str, int] = {}
         self.data: Any = None
+        self.me: PeerId | None = None
         self._last_link = 0
         self._last_set = 0
         self._seen = 0
@@ -122,6 +123,7 @@ class Rig:
             channel=CHANNEL,
             producer=self.producer,
             consumer=self.consumer,
+            me=self.me,
         )
         if peer_names:
             self.peer_set(*peer_names)
@@ -209,7 +211,7 @@ class Rig:
         return {name: count for name, count in told.items() if count}
 
     def wants(self) -> list[str]:
-        named = {self.peer(name): name for name in ("alice", "bob", "carol")}
+        named = {self.peer(name): name for name in ("alice", "bob", "carol", "dave")}
         return [named[message.peer] for message in self.upkeep.received(maintenance.Want)]
 
 

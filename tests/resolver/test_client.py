@@ -8,7 +8,7 @@ from rookery import runtime
 from rookery.actors import resolver, tracker
 from rookery.actors.resolver import Outcome, wire
 from rookery.actors.resolver.client import SENDS_PER_TURN
-from rookery.runtime import Feedback, Reply
+from rookery.runtime import Feedback
 from rookery.transport import ChannelTaken
 from rookery.transport import mailbox as transport
 
@@ -268,61 +268,6 @@ def test_untargeted_fetch_opens_a_targeted_key_to_everybody(rig: Any) -> None:
     assert rig.sent() == []
     data.fetch(KEY)
     assert rig.asked()[0] == "bob"
-
-
-def test_unconnected_target_is_wanted_from_maintenance_once_and_asked_when_it_connects(rig: Any) -> None:
-    data = rig.start("bob")
-    data.fetch_targeted(KEY, [rig.peer("carol")])
-    data.fetch_targeted(OTHER, [rig.peer("carol"), rig.peer("bob")])
-    rig.simulation.settle()
-    assert rig.wants() == []
-    rig.peer_set("bob", "carol")
-    rig.simulation.settle()
-    assert rig.wants() == ["carol"]
-    rig.open("carol")
-    assert ("carol", KEY) in [(name, request.key) for name, request in rig.sent()]
-
-
-def test_want_is_repeated_each_interval_while_a_key_waits_and_not_afterwards(rig: Any) -> None:
-    data = rig.start("bob", want_interval=10)
-    rig.peer_set("bob", "carol")
-    data.fetch_targeted(KEY, [rig.peer("carol")])
-    rig.simulation.run(for_=25)
-    assert rig.wants() == ["carol"] * 3
-    data.cancel(KEY)
-    rig.simulation.run(for_=100)
-    assert rig.wants() == ["carol"] * 3
-    assert rig.count("wants_total") == 3
-
-
-def test_target_whose_link_closes_is_wanted_again(rig: Any) -> None:
-    data = rig.start("bob")
-    data.fetch_targeted(KEY, [rig.peer("bob")])
-    rig.close("bob")
-    rig.simulation.settle()
-    assert rig.wants() == ["bob"]
-
-
-def test_target_whose_link_closed_during_an_ambiguous_verdict_is_wanted_again(rig: Any) -> None:
-    verdict: Reply[Any] = Reply()
-    rig.consumer.answers = [verdict]
-    data = rig.start("bob")
-    data.fetch_targeted(KEY, [rig.peer("bob")])
-    rig.answer(VALUE)
-    rig.close("bob")
-    rig.simulation.settle()
-    assert rig.wants() == []
-    verdict.set(Outcome.AMBIGUOUS)
-    rig.simulation.settle()
-    assert rig.wants() == ["bob"]
-
-
-def test_unconnected_peers_are_not_wanted_for_an_untargeted_key(rig: Any) -> None:
-    data = rig.start()
-    rig.peer_set("bob", "carol")
-    data.fetch(KEY)
-    rig.simulation.run(for_=30)
-    assert rig.wants() == []
 
 
 def test_R13_peer_that_answers_small_values_fast_and_stalls_on_a_large_one_loses_its_preference(rig: Any) -> None:
