@@ -98,6 +98,7 @@ class Actors:
             transport=net,
             channel=maintenance.CHANNEL,
             discovery=self.discovery,
+            secondary=config.resolver.ask == "all",
         )
         start(members, membership.Engine, config.gossip, transport=net, tracker=peers, snapshot=snapshot)
         start(

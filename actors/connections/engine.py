@@ -253,9 +253,10 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_trim(self, message: Trim) -> Reply[TrimReport]:
         """With a target all connections count, without one the eligible."""
+        mode = Mode(spare=message.spare)
         if message.target is None:
-            return self._trims.request(Aim(self._low_water(), Trigger.EXPLICIT, eligible=True))
-        return self._trims.request(Aim(message.target, Trigger.EXPLICIT))
+            return self._trims.request(Aim(self._low_water(), Trigger.EXPLICIT, eligible=True, mode=mode))
+        return self._trims.request(Aim(message.target, Trigger.EXPLICIT, mode=mode))
 
     def on_force_trim(self, message: ForceTrim) -> Reply[TrimReport]:
         """An emergency."""

@@ -206,13 +206,16 @@ class Mailbox(runtime.EventMailbox):
 
     # Trims -----------------------------------------------------------------------------------------------------------
 
-    def trim_open_connections(self, target: int | None = None) -> Reply[TrimReport]:
+    def trim_open_connections(
+        self, target: int | None = None, *, spare: frozenset[PeerId] = frozenset()
+    ) -> Reply[TrimReport]:
         """Close connections until at most `target` are open; without a target, until low water is reached.
 
         Protected peers and those in grace are spared. The report comes when the connections are gone; who asks during a
         trim that goes as far shares its report. Fails with NoLowWater. Raises ValueError for a negative target.
+        spare: peers that are not given up either, by this trim.
         """
-        return self.ask(Trim(_target(target)))
+        return self.ask(Trim(_target(target), spare))
 
     def force_trim(self, target: int | None = None, *, include_protected: bool = True) -> Reply[TrimReport]:
         """For emergencies, as when memory is short: the same, and grace does not count, nor does protection at last.

@@ -295,9 +295,10 @@ class TrimReport:
 
 @dataclass(frozen=True, slots=True)
 class Trim(Request[TrimReport]):
-    """Close connections until at most `target` are open; None: until low water is reached."""
+    """Close connections until at most `target` are open; None: until low water is reached. spare: of others' peers."""
 
     target: int | None = None
+    spare: frozenset[PeerId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

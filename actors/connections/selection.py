@@ -16,6 +16,7 @@ from itertools import islice
 from operator import attrgetter
 
 from ...transport.gatekeeper import Link
+from ...transport.identity import PeerId
 from .ranking import emergency_rank, rank
 from .table import Peer, State, Table
 
@@ -24,10 +25,14 @@ _rank = attrgetter("rank")
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Which peers are candidates. emergency: also those in grace. protected: also those, after all others."""
+    """Which peers are candidates. emergency: also those in grace. protected: also those, after all others.
+
+    spare: peers that are none, whatever their state.
+    """
 
     emergency: bool = False
     protected: bool = False
+    spare: frozenset[PeerId] = frozenset()
 
     @property
     def least_ready(self) -> State:
@@ -37,7 +42,7 @@ class Mode:
         return State.PROTECTED if self.protected else State.IN_GRACE
 
     def available(self, table: Table) -> int:
-        """How many open connections may be given up."""
+        """How many open connections may be given up, at most: who is spared by name is counted too."""
         return sum(table.count(state) for state in State if state <= self.least_ready)
 
 
@@ -48,6 +53,7 @@ class Selection:
         """Look at the peers that are in the table now; none is gathered yet. Whose entry ends has no links any more."""
         self._rank_of = _emergency_rank if mode.emergency else rank
         self._least_ready = mode.least_ready
+        self._spare = mode.spare
         self._left = iter(tuple(table.peers.values()))
         self._runs: list[list[Peer]] = []
         self._order: Iterator[Peer] | None = None
@@ -58,7 +64,7 @@ class Selection:
     def gather(self, limit: int) -> bool:
         """Sort at most `limit` more peers in; whether all are."""
         peers = list(islice(self._left, limit))
-        run = [peer for peer in peers if peer.links and peer.state <= self._least_ready]
+        run = [peer for peer in peers if peer.links and peer.state <= self._least_ready and peer.id not in self._spare]
         ranked = self._rank_of
         for peer in run:
             peer.rank = ranked(peer)

@@ -57,6 +57,7 @@ class Aim:
         """Whether who wants `other` has got it when this one is reached."""
         mode, others = self.mode, other.mode
         willing = (mode.emergency or not others.emergency) and (mode.protected or not others.protected)
+        willing = willing and (not mode.spare or mode.spare == others.spare)
         return willing and self.target <= other.target and (other.eligible or not self.eligible)
 
     @property

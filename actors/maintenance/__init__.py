@@ -16,6 +16,8 @@
 * `Bounds` alone says when to start and how far to go; band and triggers read the same object.
 * Policy `band`: below `min_threshold` dial until `min_target`, never aiming above `max_target`; above `max_threshold`
   let connections trim to `max_target`. Policy `all`: dial every primary peer, and no other, up to `max_connections`.
+* Policy `band` counts who is useful: peers of the tracker's latest set, whom alone a resolver asks. While some of them
+  can be dialled, connections with others are no reason to rest, and are given up first; else they count too.
 * Triggers are latched: what comes while a round runs starts the next one. They are `Counts`, the tracker's
   `DialableChanged`, `maintain()`, `want(peer)`, the end of a dial, and time.
 * Rounds keep a distance: at least `floor_between_rounds`, with up to half of it more at random. Finding that all is

@@ -9,6 +9,7 @@ from typing import assert_never
 from ... import runtime
 from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
 from ...transport import mailbox as transport
+from ...transport.address import Subnet
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Received
 from ...transport.mailbox import Opened as LinkOpened
@@ -71,12 +72,14 @@ class Engine(runtime.Engine[Mailbox]):
         transport: transport.Mailbox,
         channel: int | None = None,
         discovery: discovery.Mailbox | None = None,
+        secondary: bool = True,
         switches: Switches = Switches(),
     ) -> None:
         """tracker: whom it asks and dials through. connections: who counts and trims.
 
         transport: where peers are exchanged on `channel`, without one not at all; dials and closes never go there.
-        discovery: woken when connections are missing. switches: for tests.
+        discovery: woken when connections are missing. secondary: whether a set's secondary peers are asked for data, so
+        that connections with them are of use. switches: for tests.
         """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
@@ -131,6 +134,10 @@ class Engine(runtime.Engine[Mailbox]):
         self._planner = Planner(self._goal, pacing, self.rng)
         self._per_subnet = max(1, int(config.max_subnet_share * config.bounds().min_threshold))
         self._open = 0
+        self._linked: set[PeerId] = set()
+        self._others: set[PeerId] = set()  # of those, whom the set does not list
+        self._counts_secondary = secondary
+        self._set: frozenset[PeerId] = frozenset()  # of the latest set, who may be asked for data
         self._primary: frozenset[PeerId] | None = None  # of policy `all`, once there is a set; else nobody is left out
         self._phase = Phase.INACTIVE
         self._telling = Telling(self._goal, self._planner, self.log, self._metrics, self._subscribers)
@@ -142,8 +149,7 @@ class Engine(runtime.Engine[Mailbox]):
     def on_start(self) -> None:
         """Listen to the triggers, and to the peers."""
         self._connections.subscribe(self.mailbox, Counts, PeerConnected, PeerDisconnected)
-        kinds = (DialableChanged, PeerSetUpdate) if self._goal.dial_all else (DialableChanged,)
-        self._tracker.subscribe(self.mailbox, *kinds)
+        self._tracker.subscribe(self.mailbox, DialableChanged, PeerSetUpdate)
         self._exchange.start()
 
     # Messages --------------------------------------------------------------------------------------------------------
@@ -179,18 +185,43 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _recount(self) -> None:
         """Of one public subnet no more than its share counts; with policy `all` others say who the peers are."""
-        crowds = {} if self._goal.dial_all else self._exchange.exchange.crowds(self._per_subnet)
-        self._planner.counted(self._open, min(self._open, sum(crowds.values())))
+        if self._goal.dial_all or not self._set:
+            self._planner.counted(self._open, self._surplus())
+        else:
+            known = len(self._linked) - len(self._others)
+            surplus = self._surplus()
+            # A link is counted before its peer is told, and a closing one no more, though its peer is there still.
+            listed = min(self._open, max(known, self._open - len(self._others)))
+            crowded = self._surplus(self._set) if self._others else surplus
+            self._planner.counted(
+                self._open,
+                surplus,
+                listed=max(0, listed - crowded),
+                others=len(self._others),
+                absent=len(self._set) - known,
+            )
         self._proceed()
+
+    def _surplus(self, among: frozenset[PeerId] | None = None) -> int:
+        return min(self._open, sum(self._crowds(among).values()))
+
+    def _crowds(self, among: frozenset[PeerId] | None = None) -> dict[Subnet, int]:
+        return {} if self._goal.dial_all else self._exchange.exchange.crowds(self._per_subnet, among)
 
     def on_peer_connected(self, message: PeerConnected) -> None:
         """Nobody to look for any more."""
+        self._linked.add(message.peer)
+        if message.peer not in self._set:
+            self._others.add(message.peer)
         self._planner.found(message.peer, self.now())
+        self._recount()
 
     def on_peer_disconnected(self, message: PeerDisconnected) -> None:
         """Whom we dialled may be dialled again; when, says the tracker with `DialableChanged`."""
+        self._linked.discard(message.peer)
+        self._others.discard(message.peer)
         self._planner.lost(message.peer, self.now(), broken=message.reason in _BROKEN)
-        self._proceed()
+        self._recount()
 
     def on_dialable_changed(self, _message: DialableChanged) -> None:
         """There may be somebody new to dial."""
@@ -198,10 +229,19 @@ class Engine(runtime.Engine[Mailbox]):
         self._proceed()
 
     def on_peer_set_update(self, message: PeerSetUpdate) -> None:
-        """Whom policy `all` means."""
-        self._primary = frozenset(message.all.primary)
-        self._planner.hinted(Motive.NEW_PEER)
-        self._proceed()
+        """Whom policy `all` means, and who of the others may be asked for data."""
+        if self._goal.dial_all:
+            self._primary = frozenset(message.all.primary)
+            self._planner.hinted(Motive.NEW_PEER)
+            self._proceed()
+            return
+        latest = message.latest
+        peers = frozenset(latest.primary + latest.secondary if self._counts_secondary else latest.primary)
+        if peers != self._set:
+            self._set = peers
+            self._others = self._linked - peers
+            self._planner.listing(peers)
+            self._recount()
 
     def on_look(self, _message: Look) -> None:
         """The timer: the planner knows what is due."""
@@ -242,7 +282,7 @@ class Engine(runtime.Engine[Mailbox]):
                 case Search():
                     self._search(step)
                 case Trim():
-                    self._trim(step.target)
+                    self._trim(step)
                 case Done():
                     self._report(step)
                 case Wait():
@@ -256,8 +296,9 @@ class Engine(runtime.Engine[Mailbox]):
     def _ask(self, step: Ask) -> None:
         """Ask the tracker whom to dial."""
         self._metrics.rounds.inc()
-        avoid = () if self._goal.dial_all else self._exchange.exchange.crowds(self._per_subnet)
-        reply = self._tracker.dialable(step.limit, step.exclude, urgent=step.urgent, avoid=avoid)
+        among = self._set if step.listed else None
+        avoid = self._crowds(among)
+        reply = self._tracker.dialable(step.limit, step.exclude, urgent=step.urgent, avoid=avoid, among=among)
         self.on_reply(reply, self._on_candidates, within=ANSWER_WITHIN)
 
     def _on_candidates(self, answer: Candidates | Exception) -> None:
@@ -308,11 +349,13 @@ class Engine(runtime.Engine[Mailbox]):
         self._planner.dial_ended(peer, outcome, self.now())
         self._proceed()
 
-    def _trim(self, target: int) -> None:
+    def _trim(self, step: Trim) -> None:
         """Let connections choose whom to give up."""
-        self.on_reply(self._connections.trim_open_connections(target), self._on_trimmed, within=TRIM_WITHIN)
+        spare = self._set if step.spare else frozenset()
+        reply = self._connections.trim_open_connections(step.target, spare=spare)
+        self.on_reply(reply, lambda answer: self._on_trimmed(step, answer), within=TRIM_WITHIN)
 
-    def _on_trimmed(self, answer: TrimReport | Exception) -> None:
+    def _on_trimmed(self, step: Trim, answer: TrimReport | Exception) -> None:
         """Continue `trim`."""
         closed, short, passing = 0, True, False
         if isinstance(answer, Exception):
@@ -320,7 +363,7 @@ class Engine(runtime.Engine[Mailbox]):
         else:
             closed, short, passing = len(answer.closed), answer.short_by > 0, answer.in_grace > 0
         self._trimmed += closed
-        if short or not closed:
+        if (short or not closed) and (passing or not step.spare) and self._goal.excess(self._planner.open):
             self._telling.cannot_trim()
         self._planner.trimmed(closed, short=short, now=self.now(), passing=passing)
         self._proceed()

@@ -75,9 +75,13 @@ class Exchange:
         """The connections there are, in the order in which they opened."""
         return [peer.link for peer in self._peers.values()]
 
-    def crowds(self, most: int) -> dict[Subnet, int]:
-        """The public subnets with at least `most` of the connections, and how many each has beyond that."""
-        counts = Counter(peer.subnet for peer in self._peers.values() if peer.subnet is not None)
+    def crowds(self, most: int, among: frozenset[PeerId] | None = None) -> dict[Subnet, int]:
+        """The public subnets with at least `most` of the connections, and how many each has beyond that.
+
+        among: count connections with these peers only; None for all.
+        """
+        counted = (peer for peer in self._peers.values() if among is None or peer.link.peer in among)
+        counts = Counter(peer.subnet for peer in counted if peer.subnet is not None)
         return {net: count - most for net, count in counts.items() if count >= most}
 
     def ask(self) -> list[Link]:

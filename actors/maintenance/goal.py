@@ -59,6 +59,11 @@ class Goal:
         """Whether to try again whom we lost, with enough connections too; `all` does so anyway."""
         return self.dials and not self.dial_all
 
+    @property
+    def seeks(self) -> bool:
+        """Whether peers of the set are preferred to others; `all` dials nobody else, and closes nobody."""
+        return self.dials and not self.dial_all
+
     def searches(self, expected: int) -> bool:
         """Whether to ask around for more peers, with so many connections in sight. `all` is given its peers."""
         return not self.dial_all and expected < self.dial_to

@@ -1,7 +1,7 @@
 """What maintenance does next. Pure: time and random numbers are given, and its answers are values.
 
-Tell it what happened (`counted`, `lost`, `hinted`, `wanted`, `candidates`, `dial_ended`, `searched`, `trimmed`), then
-ask `next(now)` until it says `Wait`, doing what it says each time.
+Tell it what happened (`counted`, `listing`, `lost`, `hinted`, `wanted`, `candidates`, `dial_ended`, `searched`,
+`trimmed`), then ask `next(now)` until it says `Wait`, doing what it says each time.
 
 Rules:
 
@@ -11,6 +11,11 @@ Rules:
 * How far a repair goes is in `goal.py`. A round asks for as many candidates as lead to the upper target, and keeps the
   surplus for dials that fail.
 * Connections beyond the share of their subnet (`surplus`) are no reason to rest, but one to trim.
+* Only a peer of the latest set may be asked for data. So where there are enough connections, some of them with others,
+  the planner *seeks*: peers of the set alone count, and candidates of the set alone are asked for. When none of them
+  can be dialled the others count too, so that a node does not dial for ever. When it seeks again is in `seek.py`.
+* A peer of the set is dialled up to the maximum, above the band too, and at the maximum one connection with another is
+  closed for it. A trim closes those with others first; where only their youth spares these, it waits for them.
 * Dials under way count towards the goal. Counts lag behind the ends of dials, so within a round the connections are
   taken to be at least those it began with plus those it opened. The next round believes the count alone.
 * Excluded from the candidates: dials under way, and until the repair ends who was dialled in it (seen; not if the link
@@ -25,7 +30,8 @@ Rules:
   where only their youth spares connections, for the looking interval.
 * Who was lost because the link broke is dialled again now and then, see `missing.py`: two parts of a network that were
   cut from each other have enough connections each, and would else stay apart.
-* Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise.
+* Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise. A peer of the set
+  may have the room of the others.
 """
 
 from __future__ import annotations
@@ -38,6 +44,7 @@ from collections.abc import Iterable
 from ...transport.identity import PeerId
 from .goal import Goal
 from .missing import Missing
+from .seek import Seek
 from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
 
 
@@ -48,11 +55,13 @@ class Planner:
         """The first look is due at once."""
         self.open = 0
         self.surplus = 0
+        self.listed = 0
+        """Connections with peers of the set, as far as they count."""
         self.dials: set[PeerId] = set()
         self._goal = goal
         self._pacing = pacing
         self._rng = rng
-        self._reached = 0  # open when the round began, plus what it opened
+        self._reached = 0  # what counts of open when the round began, plus what it opened
         self._wants: dict[PeerId, None] = {}  # for the next round
         self._wanted: deque[PeerId] = deque()  # of this round
         self._queue: deque[PeerId] = deque()
@@ -62,7 +71,13 @@ class Planner:
         self._found_at: dict[PeerId, float] = {}  # of those that are connected
         self._failures = 0
         self._repairing = False
-        self._questioning = False  # an Ask or a Trim is under way
+        self._question: Ask | Trim | None = None  # that is under way
+        self._seek = Seek(pacing)
+        self._seeking = False  # in this round
+        self._repairing_listed = False
+        self._seeks_now = False  # this round goes on with an Ask
+        self._making_room = self._is_cramped = False  # a Trim for one more is under way; the last closed nobody
+        self._spared_all = False  # the others could not be closed, or were not enough
         self._ending: Done | None = None
         self._searching = False  # a Search is due
         self._search_from = self._wake_from = -math.inf
@@ -76,15 +91,28 @@ class Planner:
 
     # What happened ---------------------------------------------------------------------------------------------------
 
-    def counted(self, connections: int, surplus: int = 0) -> None:
-        """How many connections are open now. surplus: those that count for nothing, being too many of one subnet."""
-        if (connections, surplus) != (self.open, self.surplus):
-            self.open, self.surplus = connections, surplus
+    def counted(
+        self, connections: int, surplus: int = 0, *, listed: int | None = None, others: int = 0, absent: int = 0
+    ) -> None:
+        """How many connections are open now. surplus: those that count for nothing, being too many of one subnet.
+
+        listed: with peers of the set, but for the surplus among these; None for all that count. others: with peers that
+        it does not list. absent: peers of the set that are not connected.
+        """
+        seek, listed = self._seek, connections - surplus if listed is None else listed
+        changed = (connections, surplus, listed, others) != (self.open, self.surplus, self.listed, seek.others)
+        self.open, self.surplus, self.listed, seek.others, seek.absent = connections, surplus, listed, others, absent
+        if changed:
             self._change(self._goal.motive(self.useful, connections))
+
+    def listing(self, peers: frozenset[PeerId]) -> None:
+        """The latest set is another one."""
+        self._seek.listing(peers)
+        self._change(Motive.NEW_PEER)
 
     @property
     def useful(self) -> int:
-        """Connections that count."""
+        """Connections that count where nobody of the set can be dialled."""
         return self.open - self.surplus
 
     def lost(self, peer: PeerId, now: float, *, broken: bool) -> None:
@@ -110,9 +138,13 @@ class Planner:
 
     def candidates(self, peers: Iterable[PeerId], next_at: float | None, now: float) -> None:
         """The answer to `Ask`. next_at: when the tracker has more, None if it knows of nobody."""
-        self._questioning = False
+        self._question = None
         known = self._excluded()
         self._queue.extend(peer for peer in peers if peer not in known)
+        if self._seeking:
+            if not (self._queue and self._may_have_room()) and self._seek.peers.isdisjoint(self.dials):
+                self._stop_seeking(now)
+            return
         self._searching = self._repairing and self._goal.searches(self._expected() + len(self._queue))
         if self._queue:
             self._search_gap = self._pacing.looking
@@ -124,7 +156,7 @@ class Planner:
         retry = self._failures > 0
         in_band = self._goal.met_when_exhausted(self.useful, self.open, waiting=retry or next_at is not None)
         quiet = in_band and not known  # else who was left out is asked for once more
-        self._end(in_band=in_band, look_at=now + self._pacing.idle if quiet else later)
+        self._end(now, in_band=in_band, look_at=now + self._pacing.idle if quiet else later)
         if retry:
             self._change(Motive.LAST_MAINTENANCE)
 
@@ -137,7 +169,7 @@ class Planner:
             return
         self._seen.add(peer)
         if outcome is Outcome.OPENED:
-            self._reached += 1
+            self._reached += not self._seeking or peer in self._seek.peers
             self._not_before = max(self._not_before, now + self._pacing.floor)  # by then it is counted
         else:
             self._failures += 1
@@ -147,12 +179,19 @@ class Planner:
 
         passing: what spared the others ends by itself, as the grace of young connections does.
         """
-        self._questioning = False
-        if short or not closed:
-            later = self._pacing.looking if passing else self._pacing.idle
-            self._end(in_band=self._goal.met_when_exhausted(self.useful, self.open, waiting=False), look_at=now + later)
-        else:
+        trim, self._question = self._question, None
+        if self._making_room:
+            self._made_room(closed, now)
+        elif not short and closed:
             self._change(Motive.LAST_MAINTENANCE)
+        elif isinstance(trim, Trim) and trim.spare and not (passing and not self._goal.excess(self.listed)):
+            self._spared_all = True
+            self._change(Motive.LAST_MAINTENANCE)
+        elif self._seeks(now) and not self._goal.met(self.listed, repairing=self._repairing_listed):
+            self._seeking = self._seeks_now = True  # above the band, and for nothing
+            self._start_repair(now)
+        else:
+            self._exhausted(now, look_at=now + (self._pacing.looking if passing else self._pacing.idle))
 
     def searched(self, asked: int, now: float) -> None:
         """How many peers were asked for others."""
@@ -175,11 +214,13 @@ class Planner:
         if self._ending is not None:
             ending, self._ending = self._ending, None
             return ending
-        peer = self._next_peer()
-        if peer is not None:
-            self.dials.add(peer)
-            return Dial(peer)
-        if self._questioning:
+        if self._seeks_now:
+            self._seeks_now = False
+            return self._ask()
+        step = self._room() or self._dial()
+        if step is not None:
+            return step
+        if self._question is not None:
             return Wait(None)
         missing = self._missing.due(now)
         if missing is not None:
@@ -195,35 +236,75 @@ class Planner:
         return Search(wake)
 
     def _look(self, now: float) -> Step:
+        self._seek.see(self.listed >= self._goal.start_below, now)
+        self._seeking = self._seeks(now)
         if not self._wants and self._is_met():
             return self._rest(now)
-        if not self._goal.excess(self.open) and len(self.dials) >= self._pacing.dials:
+        if not self._excess() and len(self.dials) >= self._pacing.dials:
             return Wait(None)  # the end of a dial is a change
         if now < self._not_before:
             self._change(Motive.TIMER)  # if nothing else was the cause
             return Wait(self._not_before)
         self._start_round(now)
-        if self._goal.excess(self.open):
-            self._questioning = True
-            return Trim(self._goal.bounds.max_target)
-        self._repairing = not self._is_met()
-        if self._repairing and self._expected() < self._goal.dial_to:
-            self._questioning = True
-            limit = max(1, self._goal.aim_to - self._in_sight())
-            return Ask(limit, self._excluded(), urgent=self._goal.bounds.too_few(self.useful))
-        peer = self._next_peer()  # one that is wanted
-        if peer is not None:
-            self.dials.add(peer)
-            return Dial(peer)
+        if self._excess():
+            self._question = Trim(self._goal.bounds.max_target, spare=self._seek.others > 0 and not self._spared_all)
+            return self._question
+        self._spared_all = False
+        self._start_repair(now)
+        if (self._repairing or self._repairing_listed) and self._expected() < self._goal.dial_to:
+            return self._ask()
+        step = self._room() or self._dial()  # somebody who is wanted
+        if step is not None:
+            return step
         return Wait(None) if self.dials else self._rest(now)
 
+    def _seeks(self, now: float) -> bool:
+        goes_on = self._repairing_listed and self._seek.absent > 0 and self._seek.others > 0
+        if not self._goal.seeks or not (goes_on or self._seek.is_due(now)):
+            return False
+        return self._goal.met(self.useful, repairing=self._repairing)
+
     def _is_met(self) -> bool:
-        return self._goal.met(self.useful, repairing=self._repairing) and not self._goal.excess(self.open)
+        if self._excess() or not self._goal.met(self.useful, repairing=self._repairing):
+            return False
+        return not self._seeking or self._goal.met(self.listed, repairing=self._repairing_listed)
+
+    def _excess(self) -> bool:
+        return self._goal.excess(self.open) or (self._spared_all and self.open > self._goal.bounds.max_target)
+
+    def _start_repair(self, now: float) -> None:
+        self._repairing = not self._goal.met(self.useful, repairing=self._repairing)
+        before = self._repairing_listed
+        self._repairing_listed = self._seeking and not self._goal.met(self.listed, repairing=before)
+        if self._repairing_listed and not before:
+            self._seek.began(now)
+        self._seeking = self._repairing_listed
+        self._reached = self._counting()
+
+    def _stop_seeking(self, now: float) -> None:
+        """Nobody of the set can be dialled: the others count too."""
+        self._seek.ended(now)
+        self._seeking = self._repairing_listed = False
+        self._reached = self.useful
+        self._queue.clear()
+        if self.dials:
+            self._look_at = now + self._pacing.looking
+        else:
+            self._exhausted(now, look_at=now + self._pacing.idle)
+
+    def _ask(self) -> Ask:
+        if self._seeking:
+            limit, urgent = self._goal.dial_to - self._expected(), self._goal.bounds.too_few(self.listed)
+        else:
+            limit, urgent = self._goal.aim_to - self._in_sight(), self._goal.bounds.too_few(self.useful)
+        ask = self._question = Ask(max(1, limit), self._excluded(), urgent, listed=self._seeking)
+        return ask
 
     def _start_round(self, now: float) -> None:
         self._looked()
         self._look_at = None
-        self._reached = self.useful
+        self._reached = self._counting()
+        self._is_cramped = False
         self._not_before = now + self._pacing.floor * (1 + self._rng.random() / 2)
         self._queue.clear()
         self._wanted = deque(self._wants)
@@ -236,12 +317,19 @@ class Planner:
     def _rest(self, now: float) -> Step:
         self._looked()
         self._search_gap = self._pacing.looking
-        self._end(in_band=True, look_at=now + self._pacing.idle)
+        self._end(now, in_band=True, look_at=now + self._pacing.idle)
         return self.next(now)
 
-    def _end(self, *, in_band: bool, look_at: float) -> None:
+    def _exhausted(self, now: float, *, look_at: float) -> None:
+        """Nothing more can be done now."""
+        in_band = self._goal.met_when_exhausted(self.useful, self.open, waiting=False)
+        self._end(now, in_band=in_band, look_at=look_at)
+
+    def _end(self, now: float, *, in_band: bool, look_at: float) -> None:
         """The repair is over; the next one starts without its memories."""
-        self._repairing = False
+        if self._goal.seeks and self.listed < self._goal.start_below:
+            look_at = min(look_at, self._seek.due_later(now))
+        self._repairing = self._seeking = self._repairing_listed = self._spared_all = False
         self._failures = 0
         self._seen.clear()
         self._refused.clear()
@@ -249,25 +337,72 @@ class Planner:
         self._look_at = look_at
         self._ending = Done(in_band)
 
+    # Whom to dial ----------------------------------------------------------------------------------------------------
+
+    def _dial(self) -> Dial | None:
+        peer = self._next_peer()
+        if peer is None:
+            return None
+        self.dials.add(peer)
+        return Dial(peer)
+
     def _next_peer(self) -> PeerId | None:
         """Whom to dial now, if there is a place, a need and somebody."""
-        if len(self.dials) >= self._pacing.dials:
+        if len(self.dials) >= self._pacing.dials or self._making_room:
             return None
         while self._wanted:
             peer = self._wanted.popleft()
-            if peer not in self.dials and max(self._expected(), self.open + len(self.dials)) < self._goal.want_to:
+            if peer not in self.dials and self._fits(peer):
                 return peer
-        while (
-            self._queue and self._expected() < self._goal.dial_to and self.open + len(self.dials) < self._goal.maximum
-        ):
+        while self._queue and self._expected() < self._goal.dial_to and self._has_room():
             peer = self._queue.popleft()
             if peer not in self.dials:
                 return peer
         return None
 
+    def _fits(self, wanted: PeerId) -> bool:
+        if wanted in self._seek.peers and self._seek.others:
+            return self._has_room()
+        return max(self._expected(), self.open + len(self.dials)) < self._goal.want_to
+
+    def _has_room(self) -> bool:
+        return self.open + len(self.dials) < self._goal.maximum
+
+    def _may_have_room(self) -> bool:
+        return self._has_room() or (self._seek.others > 0 and self._goal.trims and not self._is_cramped)
+
+    def _room(self) -> Trim | None:
+        """Room for one peer of the set, where it needs some and there can be."""
+        if self._question is not None or len(self.dials) >= self._pacing.dials or self._has_room():
+            return None
+        if not self._goal.seeks or not self._may_have_room():
+            return None
+        wanted = bool(self._wanted) and self._wanted[0] in self._seek.peers and self._wanted[0] not in self.dials
+        if not wanted and not (self._seeking and self._queue and self._expected() < self._goal.dial_to):
+            return None
+        self._making_room = True
+        self._question = Trim(max(0, self._goal.maximum - 1 - len(self.dials)), spare=True)
+        return self._question
+
+    def _made_room(self, closed: int, now: float) -> None:
+        self._making_room = False
+        self._reached = min(self._reached, self._counting())  # it is gone
+        if closed and self._has_room():
+            return  # who waits for it is dialled next
+        self._is_cramped = True
+        self._wanted.clear()
+        if self._seeking:
+            self._stop_seeking(now)
+        elif not self.dials:
+            self._exhausted(now, look_at=now + self._pacing.idle)
+
     def _expected(self) -> int:
         """Connections that count, plus those that dials will or did bring."""
-        return max(self.useful, self._reached) + len(self.dials)
+        dials = len(self.dials & self._seek.peers) if self._seeking else len(self.dials)
+        return max(self._counting(), self._reached) + dials
+
+    def _counting(self) -> int:
+        return self.listed if self._seeking else self.useful
 
     def _in_sight(self) -> int:
         """The same with those that do not count."""

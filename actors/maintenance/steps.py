@@ -43,11 +43,15 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the tracker for candidates. urgent: below the lower threshold, so a peer that rests may be offered too."""
+    """Ask the tracker for candidates. urgent: below the lower threshold, so a peer that rests may be offered too.
+
+    listed: only peers of the latest set.
+    """
 
     limit: int
     exclude: frozenset[PeerId]
     urgent: bool
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,10 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """Ask connections to trim to the target; `trimmed` must follow."""
+    """Ask connections to trim to the target; `trimmed` must follow. spare: close nobody of the latest set."""
 
     target: int
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

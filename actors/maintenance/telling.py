@@ -52,7 +52,7 @@ class Telling:
             case Ask() | Trim():
                 self._trimming = isinstance(step, Trim)
                 self._exhausted = False
-                if not self._goal.dial_all:  # there a look asks even if all is well
+                if not self._goal.dial_all and not self._is_choosing(step):  # there a look asks even if all is well
                     self._begin(Verdict.TOO_MANY if self._trimming else Verdict.TOO_FEW, now)
             case Dial() if self._goal.dial_all:
                 self._begin(Verdict.IN_BAND, now)
@@ -64,6 +64,10 @@ class Telling:
                 self._end(now) if step.in_band else self._warn()
             case Wait():
                 self._trimming = self._trimming and step.until is None
+
+    def _is_choosing(self, step: Ask | Trim) -> bool:
+        """Whether the number is right, and only some connections are to make place for others."""
+        return step.listed if isinstance(step, Ask) else not self._goal.excess(self._planner.open) and step.spare
 
     def searched(self, asked: int) -> None:
         """So many peers were asked for others; the last time that there was one counts."""

@@ -278,7 +278,9 @@ class Engine(runtime.Engine[Mailbox]):
     def on_dialable(self, message: Dialable) -> Candidates:
         avoid = frozenset(map(network_number, message.avoid))
         return Candidates(
-            *self._directory.dialable(message.limit, message.exclude, self.now(), urgent=message.urgent, avoid=avoid)
+            *self._directory.dialable(
+                message.limit, message.exclude, self.now(), urgent=message.urgent, avoid=avoid, among=message.among
+            )
         )
 
     def on_dial(self, message: Dial) -> Reply[DialResult] | DialResult:

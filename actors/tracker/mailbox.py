@@ -210,13 +210,15 @@ class Candidates:
 class Dialable(Request[Candidates]):
     """Ask for at most `limit` peers. urgent: connections are short, so do not let peers rest after a loss.
 
-    avoid: /24 of IPv4 and /48 of IPv6 whose peers are left out, trusted ones aside.
+    avoid: /24 of IPv4 and /48 of IPv6 whose peers are left out, trusted ones aside. among: only these peers; None for
+    anybody.
     """
 
     limit: int
     exclude: frozenset[PeerId] = frozenset()
     urgent: bool = False
     avoid: frozenset[Subnet] = frozenset()
+    among: frozenset[PeerId] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,17 +366,27 @@ class Mailbox(runtime.EventMailbox):
         return self.tell(Hint(tuple(records), source))
 
     def dialable(
-        self, limit: int, exclude: Iterable[PeerId] = (), *, urgent: bool = False, avoid: Iterable[Subnet] = ()
+        self,
+        limit: int,
+        exclude: Iterable[PeerId] = (),
+        *,
+        urgent: bool = False,
+        avoid: Iterable[Subnet] = (),
+        among: frozenset[PeerId] | None = None,
     ) -> Reply[Candidates]:
-        """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum). avoid: see `Dialable`.
+        """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum).
 
-        Raises ValueError for a network of another size, and for a limit below 0.
+        <<<<<<< HEAD
+                Raises ValueError for a network of another size, and for a limit below 0.
+        =======
+                avoid, among: see `Dialable`. Raises ValueError for a network of another size.
+        >>>>>>> 1ccd8b9 (wip)
         """
         limit = arguments.whole(limit, "the number of peers to dial", 0)
         subnets = frozenset(avoid)
         for each in subnets:
             network_number(each)
-        return self.ask(Dialable(limit, frozenset(exclude), urgent, subnets))
+        return self.ask(Dialable(limit, frozenset(exclude), urgent, subnets, among))
 
     def dial(self, peer: PeerId) -> Reply[DialResult]:
         """Connect to a peer; answered when that has succeeded or failed."""

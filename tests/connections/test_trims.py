@@ -248,3 +248,28 @@ def test_connections_that_grow_out_of_grace_by_thousands_are_all_eligible_for_a_
     around.open(*(make_link(number) for number in range(2500)))
     simulation.run(for_=60.0)
     assert len(around.trim(100).closed) == 2400
+
+
+def test_trim_spares_whom_it_is_told_to_and_says_how_much_is_missing(around: Around) -> None:
+    around.grown(5)
+    spared = frozenset(map(peer_of, (2, 3, 4)))
+    report = around.finish(around.conns.trim_open_connections(1, spare=spared))
+    assert [link.id for link in report.closed] == [1, 0]
+    assert report.short_by == 2
+
+
+def test_trim_that_spares_somebody_is_no_answer_to_one_that_does_not(simulation: Any) -> None:
+    around = Around(simulation)
+    links = around.grown(4)
+    gentle = around.conns.trim_open_connections(2, spare=frozenset({peer_of(3)}))
+    strict = around.conns.trim_open_connections(2)
+    simulation.settle()
+    around.close(links[2], links[1])
+    assert [link.id for link in gentle.get(timeout=0).closed] == [2, 1]
+    assert strict.get(timeout=0).closed == ()
+    spared = frozenset(map(peer_of, (0, 3)))
+    first = around.conns.trim_open_connections(0, spare=spared)
+    second = around.conns.trim_open_connections(0)
+    simulation.settle()
+    around.close(links[3], links[0])
+    assert (first.get(timeout=0).short_by, len(second.get(timeout=0).closed)) == (2, 2)

@@ -50,7 +50,7 @@ def test_maintenance_at_start_subscribes_to_its_triggers(simulation: Any) -> Non
     [to_counts] = around.conns.received(Subscribe)
     assert connections.Counts in to_counts.kinds
     [to_dialable] = around.peers.received(Subscribe)
-    assert to_dialable.kinds == (tracker.DialableChanged,)
+    assert to_dialable.kinds == (tracker.DialableChanged, tracker.PeerSetUpdate)
 
 
 def test_maintenance_before_activation_does_nothing_and_lets_maintain_wait(simulation: Any) -> None:

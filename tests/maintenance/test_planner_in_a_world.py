@@ -25,6 +25,7 @@ class World:
     plan: Planner
     goal: Goal
     choices: random.Random
+    listed: frozenset[PeerId] = frozenset()  # the set, if there is one
     now: float = 0.0
     connected: set[PeerId] = field(default_factory=set)
     blocked_until: dict[PeerId, float] = field(default_factory=dict)
@@ -47,19 +48,31 @@ class World:
             case Ask() | Trim():
                 assert self.question is None
                 self.question = step
-                if self.rounds:
-                    assert self.now - self.rounds[-1] >= PACING.floor
-                self.rounds.append(self.now)
+                assert step.spare or self.pause() if isinstance(step, Trim) else step.listed or self.pause()
                 if isinstance(step, Ask):
                     assert self.dialling <= step.exclude
-                    assert 0 < step.limit <= self.goal.aim_to - len(self.connected)
+                    most = self.goal.dial_to if step.listed else self.goal.aim_to - len(self.connected)
+                    assert 0 < step.limit <= most
             case Dial(peer):
                 assert peer not in self.dialling
                 self.dialling.add(peer)
                 assert len(self.dialling) <= PACING.dials
-                assert len(self.connected) + len(self.dialling) <= self.goal.want_to
+                room = self.goal.maximum if peer in self.listed else self.goal.want_to
+                assert len(self.connected) + len(self.dialling) <= room
             case Search():
                 self.plan.searched(len(self.connected), self.now)
+
+    def pause(self) -> bool:
+        """Whether a round keeps its distance to the one before. What seeks or makes room goes on in the same."""
+        kept = not self.rounds or self.now - self.rounds[-1] >= PACING.floor
+        self.rounds.append(self.now)
+        return kept
+
+    def count(self) -> None:
+        listed = self.connected & self.listed if self.listed else self.connected
+        absent = len(self.listed - self.connected)
+        others = len(self.connected - listed)
+        self.plan.counted(len(self.connected), listed=len(listed), others=others, absent=absent)
 
     def happen(self) -> None:
         """One thing happens: an answer, the end of a dial, a loss, a peer that dials us, a hint, or time."""
@@ -83,11 +96,12 @@ class World:
             self.plan.wanted(self.choices.choice(PEERS))
         else:
             self.now += self.choices.choice([0.1, 1.0, 6.0])
-        self.plan.counted(len(self.connected))
+        self.count()
 
     def answer(self, ask: Ask) -> None:
         self.question = None
-        free = [peer for peer in PEERS if peer not in self.connected | self.dialling | ask.exclude]
+        among = self.listed if ask.listed else frozenset(PEERS)
+        free = [peer for peer in PEERS if peer in among - self.connected - self.dialling - ask.exclude]
         ready = [peer for peer in free if self.blocked_until.get(peer, 0.0) <= self.now]
         waiting = [self.blocked_until[peer] for peer in free if peer not in ready]
         self.plan.candidates(ready[: ask.limit], min(waiting, default=None), self.now)
@@ -103,12 +117,14 @@ class World:
 
     def trim(self, trim: Trim) -> None:
         self.question = None
-        extra = sorted(self.connected)[trim.target :]
+        spared = self.listed if trim.spare else frozenset()
+        many = max(0, len(self.connected) - trim.target)
+        extra = sorted(self.connected - spared)[:many]
         self.connected -= set(extra)
         for peer in extra:
             self.plan.lost(peer, self.now, broken=False)
-        self.plan.counted(len(self.connected))
-        self.plan.trimmed(len(extra), short=False, now=self.now)
+        self.count()
+        self.plan.trimmed(len(extra), short=len(extra) < many, now=self.now, passing=self.choices.random() < 0.3)
 
     def calm(self) -> Done | None:
         """From now on everything is answered well; the last Done within a while."""
@@ -126,7 +142,7 @@ class World:
                 self.dialling.discard(peer)
                 self.connected.add(peer)
                 self.plan.dial_ended(peer, OPENED, self.now)
-                self.plan.counted(len(self.connected))
+                self.count()
             elif step.until is not None and step.until < self.now + 100:
                 self.now = step.until
             else:
@@ -145,3 +161,23 @@ def test_planner_in_any_world_keeps_its_rules_and_ends_in_the_band(seed: int, ev
     ended = world.calm()
     assert ended is None or ended.in_band
     assert len(world.connected) == 5 if every else 2 <= len(world.connected) <= 4
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.sets(st.sampled_from(PEERS), min_size=1), st.integers(1, 60), st.integers(3, 5))
+def test_planner_in_any_world_with_a_set_ends_with_as_many_of_it_as_the_band_asks_for(
+    seed: int, listed: set[PeerId], events: int, top: int
+) -> None:
+    goal = Goal(Bounds(2, 3, 3, min(4, top)), maximum=top, dial_all=False)
+    world = World(Planner(goal, PACING, random.Random(seed)), goal, random.Random(seed), frozenset(listed))
+    world.plan.listing(world.listed)
+    for _ in range(events):
+        world.settle()
+        world.happen()
+    world.plan.listing(world.listed - {min(listed)})  # so that it begins anew, whatever it tried before
+    world.plan.listing(world.listed)
+    world.blocked_until.clear()
+    ended = world.calm()
+    assert ended is None or ended.in_band
+    assert 2 <= len(world.connected) <= top
+    assert len(world.connected & world.listed) >= min(2, len(world.listed))

@@ -86,7 +86,7 @@ def test_steady_state_costs_no_message_of_maintenance(simulation: Any) -> None:
     hub = public(nodes, "hub")
     everybody = [hub, *(public(nodes, f"n{number}", hub) for number in range(7))]
     nodes.run_until(lambda: all(4 <= len(node.connected()) <= 8 for node in everybody), within=30)
-    nodes.run(150)  # past every search and every first look
+    nodes.run(600)  # past every search, every first look, and every try to reach a hub that is full
     before, seen = [dict(traffic(node)) for node in everybody], simulation.mock(type(hub.maintenance))
     for node in everybody:
         node.maintenance.subscribe(seen, Standing)

@@ -6,6 +6,7 @@
   and among equals no network has a second turn before each has had one.
 * A peer waits until its time; while `urgent`, one that only rests after a loss does not, but comes last.
 * Being listed reserves nothing: the same peers are listed again until one is dialled or discarded.
+* Asked for some peers only, it passes over the others; over at most 1,024, where more are asked for than are looked at.
 * A change costs O(log n), a query O(limit + excluded) log n, also with 100,000 peers that wait.
 """
 
@@ -24,6 +25,7 @@ from .pace import NEVER
 
 _LOOK_AHEAD = 4  # times `limit`: among how many the networks take turns
 _MOST_AVOIDED = 1024
+_LOOKED_AT = 4096  # of the peers that are asked for
 _MISS_BITS, _CHANCE_BITS = 32, 18  # with the 3 of a rank what a float holds; a miss in eighths of a second
 
 
@@ -103,35 +105,49 @@ class DialQueue:
         *,
         urgent: bool = False,
         avoid: Collection[Hashable] = (),
+        among: frozenset[PeerId] | None = None,
     ) -> tuple[tuple[PeerId, ...], float | None]:
         """At most `limit` peers that are due, and when the next one is that only waits (None: nobody waits).
 
         avoid: networks whose peers are left out, trusted ones aside. Of very many of those at most 1,024 are looked at.
+        among: only these peers, None for anybody; the next one may be another.
         """
         self._promote(now)
-        chosen = self._due(limit, exclude, avoid)
+        chosen = self._due(limit, exclude, avoid, among)
         if urgent:
-            chosen += self._at_rest(limit - len(chosen), exclude, avoid, now)
+            chosen += self._at_rest(limit - len(chosen), exclude, avoid, among, now)
         return tuple(chosen), self._next(now, urgent)
 
-    def _due(self, limit: int, exclude: Collection[PeerId], avoid: Collection[Hashable]) -> list[PeerId]:
+    def _due(
+        self, limit: int, exclude: Collection[PeerId], avoid: Collection[Hashable], among: frozenset[PeerId] | None
+    ) -> list[PeerId]:
         """The first in order, networks taking turns among those of one rank."""
         chosen: list[PeerId] = []
-        candidates = self._candidates(limit, exclude, avoid)
+        candidates = self._candidates(limit, exclude, avoid, among)
         for _, equals in groupby(candidates, lambda peer: self._queued[peer].turn.rank):
             chosen += self._in_turns(equals)
         return chosen[:limit]
 
-    def _candidates(self, limit: int, exclude: Collection[PeerId], avoid: Collection[Hashable]) -> Iterator[PeerId]:
-        left, avoided = _LOOK_AHEAD * limit, _MOST_AVOIDED
-        for entry in self._ready.in_order():
-            if left == 0 or avoided == 0:
+    def _candidates(
+        self, limit: int, exclude: Collection[PeerId], avoid: Collection[Hashable], among: frozenset[PeerId] | None
+    ) -> Iterator[PeerId]:
+        left, passed = _LOOK_AHEAD * limit, _MOST_AVOIDED
+        for peer in self._in_order(among):
+            if left == 0 or passed == 0:
                 return
-            if avoid and self._is_avoided(entry.item, avoid):
-                avoided -= 1
-            elif entry.item not in exclude:
+            if (among is not None and peer not in among) or (avoid and self._is_avoided(peer, avoid)):
+                passed -= 1
+            elif peer not in exclude:
                 left -= 1
-                yield entry.item
+                yield peer
+
+    def _in_order(self, among: frozenset[PeerId] | None) -> Iterator[PeerId]:
+        """Those that are due, the first in order first; of few that are asked for only these."""
+        if among is None or len(among) > _LOOKED_AT:
+            return (entry.item for entry in self._ready.in_order())
+        known = (self._queued[peer] for peer in among if peer in self._queued)
+        due = sorted((each for each in known if each.ready), key=lambda each: (each.key, each.place))
+        return (each.item for each in due)
 
     def _is_avoided(self, peer: PeerId, avoid: Collection[Hashable]) -> bool:
         return not self._queued[peer].turn.trusted and self._network(peer) in avoid
@@ -146,12 +162,20 @@ class DialQueue:
         return [peer for _, _, peer in sorted(order)]
 
     def _at_rest(
-        self, limit: int, exclude: Collection[PeerId], avoid: Collection[Hashable], now: float
+        self,
+        limit: int,
+        exclude: Collection[PeerId],
+        avoid: Collection[Hashable],
+        among: frozenset[PeerId] | None,
+        now: float,
     ) -> list[PeerId]:
         due = [
             peer
             for peer in self._resting
-            if self._queued[peer].turn.urgent_at <= now and peer not in exclude and not self._is_avoided(peer, avoid)
+            if (among is None or peer in among)
+            and self._queued[peer].turn.urgent_at <= now
+            and peer not in exclude
+            and not self._is_avoided(peer, avoid)
         ]
         return heapq.nsmallest(limit, due, key=lambda peer: self._queued[peer].turn.order)
 

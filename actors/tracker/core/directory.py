@@ -187,9 +187,10 @@ class Directory:
         *,
         urgent: bool = False,
         avoid: Collection[Hashable] = (),
+        among: frozenset[PeerId] | None = None,
     ) -> tuple[tuple[PeerId, ...], float | None]:
         """Whom to dial now, and when to ask again; see `DialQueue.take`. avoid: networks as `book.network_of` has."""
-        return self.table.queue.take(limit, exclude, now, urgent=urgent, avoid=avoid)
+        return self.table.queue.take(limit, exclude, now, urgent=urgent, avoid=avoid, among=among)
 
     def reserve(self, peer: PeerId, now: float) -> tuple[Ticket, Address] | Reason:
         """A ticket for a dial and where to, or why not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,3 +182,38 @@ def test_queue_answers_as_a_sorted_list_does(actions: list[tuple[object, ...]]) 
                 times = [each.at for each in model.values()]
                 times += [each.urgent_at for each in model.values() if urgent]
                 assert next_at == min((time for time in times if time > now), default=None)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_queue_asked_for_some_peers_lists_only_these_in_the_same_order(few: bool) -> None:
+    many = queue()
+    for number, peer in enumerate(PEERS):
+        many.put(peer, turn(miss=10.0 - number))
+    among = frozenset(PEERS[1:6:2])
+    more = among if few else among | {PeerId(number.to_bytes(32, "big")) for number in range(1, 5001)}
+    assert many.take(2, (), 20.0, among=more)[0] == (PEERS[5], PEERS[3])
+    assert many.take(9, (PEERS[3],), 20.0, among=more)[0] == (PEERS[5], PEERS[1])
+    assert many.take(9, (), 20.0, among=frozenset())[0] == ()
+
+
+def test_queue_asked_for_some_peers_does_not_list_those_that_wait_or_rest() -> None:
+    many = queue()
+    waits, rests, due, other = FOUR
+    many.put(waits, turn(9.0))
+    many.put(rests, turn(9.0, urgent_at=0.0))
+    many.put(due, turn())
+    many.put(other, turn(9.0, urgent_at=0.0))
+    among = frozenset({waits, rests, due})
+    assert many.take(9, (), 1.0, among=among) == ((due,), 9.0)
+    assert many.take(9, (), 1.0, among=among, urgent=True)[0] == (due, rests)
+
+
+def test_queue_asked_for_very_many_peers_gives_up_where_others_come_first() -> None:
+    many = queue()
+    for number in range(2000):
+        many.put(PeerId((10_000 + number).to_bytes(32, "big")), turn())
+    last = PeerId(bytes(32))
+    many.put(last, turn(miss=1.0))
+    among = frozenset(PeerId(number.to_bytes(32, "big")) for number in range(5000))
+    assert many.take(1, (), 2.0, among=among)[0] == ()
+    assert many.take(1, (), 2.0, among=frozenset({last}))[0] == (last,)
