@@ -1,7 +1,8 @@
 """A small world in which everything happens at once, and what it must come to when it is left in peace.
 
-Members find each other through one seed; the other nodes' applications say whom they track. For some seconds random
-things are done to random nodes; then the network is whole, everybody runs, nobody is blocked, every address is right.
+Members find each other through one seed; the other nodes' applications say whom they track, among them somebody who has
+the data. For some seconds random things are done to random nodes; then the network is whole, everybody runs, nobody is
+blocked, every address is right. In the end every node has the newest peer set, its connections, and the data.
 """
 
 from __future__ import annotations
@@ -11,19 +12,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rookery.actors import tracker
 from rookery.node.testing import SimulatedNodes
-from rookery.runtime import Declined, EngineGone, Reply, Simulation
+from rookery.runtime import Declined, EngineGone, Feedback, Message, Reply, Simulation
 from rookery.transport import PeerId
 from tests.flows.flows import KEY, NOWHERE, VALUE, Larder, connected
 from tests.flows.sweeper import LONGEST_ASK
 
 TURMOIL = 12.0
 PEACE = 240.0
+FETCHING = 60.0
 ROOMY: dict[str, Any] = {"min_connections": 2, "expected_connections": 4, "max_connections": 64}
 TIGHT: dict[str, Any] = {"min_connections": 2, "expected_connections": 3, "max_connections": 6}
 
 
 Action = Callable[["World"], None]
+
+
+class Watch(tracker.Mailbox):
+    """Hears of one node's peer sets."""
+
+    def __init__(self, node: Any) -> None:
+        super().__init__(f"watch-{node.name}")
+        self.latest = tracker.PeerSet()
+        node.tracker.subscribe(self, tracker.PeerSetUpdate)
+
+    def tell(self, message: Message) -> Feedback:
+        if isinstance(message, tracker.PeerSetUpdate):
+            self.latest = message.latest
+        return Feedback.OK
 
 
 @dataclass
@@ -36,6 +53,7 @@ class World:
     patience: float = 20.0  # seconds that a fetch may take
     members: list[str] = field(default_factory=list)
     tracking: dict[str, list[str]] = field(default_factory=dict)  # by application node: whom
+    sets: dict[str, Watch] = field(default_factory=dict)
     replies: list[Reply[Any]] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
 
@@ -44,41 +62,54 @@ class World:
     def join(self, name: str) -> None:
         """A new member, or one that comes back."""
         if name in self.nodes.all:
-            self.nodes.restart(self.nodes.all[name])
+            self._restart(name)
             return
         seeds = [self.nodes.all[self.members[0]]] if self.members else []
         self.members.append(name)
-        self.nodes.start(name, seeds=seeds, producer=self._larder(), maintenance=self._bounds)
+        producer = Larder() if len(self.members) <= 2 else self._larder()  # each of two needs the other
+        self.sets[name] = Watch(self.nodes.start(name, seeds=seeds, producer=producer, maintenance=self._bounds))
 
     def employ(self, name: str) -> None:
         """A new node whose application says whom it tracks, or one that comes back and is told again."""
         if name in self.nodes.all:
-            self.nodes.restart(self.nodes.all[name])
+            self._restart(name)
         else:
             self.tracking[name] = []
             bounds = self._bounds | {"policy": "band"}  # with `all` a set larger than the bounds is refused
             source = {"source": "application"}
-            self.nodes.start(
+            node = self.nodes.start(
                 name,
                 producer=self._larder(),
                 tracker=source,
                 maintenance=bounds if self.is_tight else self._bounds,
                 member=False,
             )
+            self.sets[name] = Watch(node)
         self.track(name)
+
+    def _restart(self, name: str) -> None:
+        moves = self.rng.random() < 0.5 and name != self.members[0]  # everybody was told where the seed is
+        node = self.nodes.restart(self.nodes.all[name], elsewhere=moves)
+        self.sets[name] = Watch(node)
 
     @property
     def _bounds(self) -> dict[str, Any]:
         return TIGHT if self.is_tight else ROOMY
 
     def _larder(self) -> Larder | None:
-        return Larder() if self.rng.random() < 0.7 or not self.nodes.all else None
+        return Larder() if self.rng.random() < 0.7 else None
+
+    def holds(self, name: str) -> bool:
+        """Whether this node has the data."""
+        return self.nodes.all[name].plan.producer is not None
 
     def track(self, name: str) -> None:
         """The next set of an application: some peers, at their addresses."""
-        others = [other for other in self.nodes.all.values() if other.name != name]
+        others = [other for other in self.nodes.all if other != name]
         chosen = self.rng.sample(others, min(len(others), self.rng.randint(1, 4)))
-        self.tracking[name] = [other.name for other in chosen]
+        if not any(map(self.holds, chosen)):
+            chosen[0] = self.rng.choice(list(filter(self.holds, others)))
+        self.tracking[name] = chosen
         self._track_again(name)
 
     def _track_again(self, name: str) -> None:
@@ -197,7 +228,7 @@ def run(seed: int) -> str:
 
 
 def calm(world: World) -> None:
-    """Everybody runs, nothing is cut, nobody is blocked, every address is right."""
+    """Everybody runs, nothing is cut, nobody is blocked, every address is right, and there is room for everybody."""
     world.nodes.heal()
     for name, node in list(world.nodes.all.items()):
         if node.ended:
@@ -209,13 +240,22 @@ def calm(world: World) -> None:
                 world.replies.append(node.tracker.unblock(peer))
         world.replies.append(node.tracker.overwrite(right))
     for name in world.tracking:
+        if world.is_tight:  # the few that are listed may be full for as long as they have whom they need themselves
+            world.tracking[name] = [other for other in world.nodes.all if other != name and world.holds(other)]
         world._track_again(name)
 
 
 def is_at_peace(world: World) -> bool:
-    """Members know exactly each other; applications have the connections they asked for, if there is room for them."""
+    """Members know exactly each other, everybody has the newest set, and every node has somebody of it.
+
+    Applications have all the connections they asked for, if there is room for them.
+    """
     everybody = world.nodes.all
     members = {everybody[name].peer for name in world.members}
+    for name, node in everybody.items():
+        others = {everybody[other].peer for other in world.tracking.get(name, world.members)} - {node.peer}
+        if set(world.sets[name].latest.primary) != others or not node.connected() & others:
+            return False
     for name in world.members:
         known = {member.peer for member in everybody[name].membership.members().get(timeout=5).active}
         if known != members - {everybody[name].peer}:
@@ -225,15 +265,13 @@ def is_at_peace(world: World) -> bool:
 
 
 def assert_fetched(world: World) -> None:
-    """What was asked for came whole, or with a reason; and now who is connected to a primary that holds it gets it."""
+    """What was asked for came whole, or with a reason; and now every node gets it."""
     for reply in world.replies:
         result = reply.result()
         assert result == VALUE or not isinstance(result, bytes)
         assert isinstance(result, Declined | EngineGone) or not isinstance(result, Exception), result
-    for name, node in world.nodes.all.items():
-        primaries = world.tracking.get(name) or world.members
-        holders = {
-            world.nodes.all[other].peer for other in primaries if world.nodes.all[other].plan.producer is not None
-        }
-        if node.connected() & holders:
-            assert node.resolver.get(KEY, timeout=60.0).get(timeout=70) == VALUE
+    everybody = world.nodes.all
+    seconds = 3 * FETCHING if world.is_tight else FETCHING
+    gets = {name: everybody[name].resolver.get(KEY, timeout=seconds) for name in everybody}
+    world.nodes.run_until(lambda: all(get.done for get in gets.values()), within=seconds + 10, every=1.0)
+    assert {name: get.result() for name, get in gets.items()} == dict.fromkeys(everybody, VALUE)

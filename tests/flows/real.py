@@ -95,8 +95,9 @@ class RealNodes:
         )
         return self._start(Plan(name, "127.0.0.1", config, producer, member))
 
-    def restart(self, node: RealNode) -> RealNode:
-        """See `SimulatedNodes.restart`. It listens on another port."""
+    def restart(self, node: RealNode, *, elsewhere: bool = True) -> RealNode:
+        """See `SimulatedNodes.restart`. It always listens on another port."""
+        del elsewhere
         if not node.ended:
             node.crash()
         return self._start(node.plan)
@@ -113,8 +114,9 @@ class RealNodes:
     def heal(self) -> None:
         """Nothing is cut here."""
 
-    def until(self, condition: Callable[[], object], within: float) -> None:
-        """Wait for a condition; AssertionError after `within` seconds."""
+    def run_until(self, condition: Callable[[], object], *, within: float, every: float = 0.05) -> None:
+        """Wait for a condition; AssertionError after `within` seconds. every: for simulated nodes, not heeded here."""
+        del every
         deadline, pause = time.monotonic() + within, threading.Event()
         while not condition():
             assert time.monotonic() < deadline, f"not true within {within} s"
