@@ -376,11 +376,7 @@ class Mailbox(runtime.EventMailbox):
     ) -> Reply[Candidates]:
         """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum).
 
-        <<<<<<< HEAD
-                Raises ValueError for a network of another size, and for a limit below 0.
-        =======
-                avoid, among: see `Dialable`. Raises ValueError for a network of another size.
-        >>>>>>> 1ccd8b9 (wip)
+        avoid, among: see `Dialable`. Raises ValueError for a network of another size, and for a limit below 0.
         """
         limit = arguments.whole(limit, "the number of peers to dial", 0)
         subnets = frozenset(avoid)
