@@ -232,7 +232,7 @@ def _bytes(count: int, make: Callable[[], Directory]) -> float:
     try:
         made = make()
         gc.collect()
-        assert len(made.table) == count
+        assert len(made.peers) == count
         return tracemalloc.get_traced_memory()[0] / count
     finally:
         tracemalloc.stop()

@@ -19,21 +19,18 @@ transport opens no connection. The peer that holds a ticket is being connected t
 * Whatever could make a peer dialable wakes whoever subscribed to `DialableChanged`.
 * A refusal is an answer with its reason, a log line and a counter.
 
-Who decides what: `directory` (tickets and sets), `table` (predicates), `record` (one peer), `pace` (waiting),
-`dialqueue` (order), `hints` and `book` (what is believed, and bounds), `blocks` and `targets`, `register` (IPs), `told`
-and `gates` (what transport may refuse and say by itself), `sets` (the window), `steps` (what is done in slices).
-`effects` has it done. `engine` only moves messages.
-
-What is on disk: `journal` notes what changed, `keeper` writes it, `reader` reads it at the start, `storage` is the seam
-(`sqlite` the file, `schema` its tables, `rows` its peers), `restoring` ties the clocks.
+`core` decides: `admission` (who may connect), `directory` (peer sets, addresses, tickets), `known_peers` (what follows
+from a change) and `known_peer` (one of them, and how long it waits), `unlisted_peers` (bounds), `dial_queue` (order),
+`blocks`, `peer_sets` (the window), `gate` (what transport refuses and advises by itself). `parts` has it put into
+effect, `address_book` keeps it over a restart, `engine` moves messages between them.
 """
 
 from .address_book.sqlite import SqliteStorage
 from .address_book.storage import BookUnusable, MemoryStorage, Storage, StorageError
 from .config import Config, StaticPeer
-from .core.info import PeerInfo
+from .core.blocks import Target, parse_target
+from .core.known_peers import PeerInfo
 from .core.peer_sets import PeerSet, TrackedPeers
-from .core.targets import Target, parse_target
 from .engine import Engine
 from .errors import (
     CannotBlock,

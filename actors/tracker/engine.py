@@ -19,13 +19,11 @@ from .address_book.book import Flush, Keeper, LookAtClock
 from .address_book.reader import Reader, ReadOn
 from .address_book.storage import Storage
 from .config import Config
-from .core.directory import Changes, Directory, Tracked
-from .core.hints import Learned
-from .core.info import PeerInfo, knowing
+from .core.blocks import Target
+from .core.directory import Changes, Directory, Learned, Tracked
 from .core.known_peer import Hold
-from .core.peer_sets import PeerSet, TrackedPeers
-from .core.steps import Steps
-from .core.targets import Target
+from .core.known_peers import PeerInfo
+from .core.peer_sets import Job, PeerSet, TrackedPeers
 from .core.unlisted_peers import network_number
 from .errors import CannotTrust, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from .mailbox import (
@@ -62,7 +60,7 @@ from .mailbox import (
     Unblock,
 )
 from .metrics import Metrics
-from .parts.enforcement import Effects, ExpireBlocks, TellPeers
+from .parts.enforcement import Enforcement, ExpireBlocks, PushAdvice
 
 T = TypeVar("T")
 PEERS_PER_SLICE = 128  # of about 10 us each
@@ -109,23 +107,23 @@ class Engine(runtime.Engine[Mailbox]):
             Flush: lambda _message: self._keeper.flush(),
             ReadOn: self.on_read_on,
             LookAtClock: lambda _message: self._keeper.look_at_clock(),
-            TellPeers: lambda _message: self._effects.tell_peers(),
+            PushAdvice: lambda _message: self._enforcement.push_advice(),
         }
         self._config = config
         self._transport = transport
         gaters = Gaters() if gater is None else Gaters(gater)
-        self._directory = Directory(config, me, self.rng, gaters)
-        self._table = self._directory.table
+        self._directory = Directory(config, me, self.rng, gaters or None)
+        self._peers = self._directory.peers
         self._metrics = Metrics(self.runtime.registry)
         self.runtime.registry.collect(lambda: self._metrics.show(self._directory, gaters))
         self._subscribers = Subscribers()
         self._slices = Slices(self, PEERS_PER_SLICE)
-        tell, table = self._subscribers.tell, self._table
-        self._keeper = Keeper(self, config, table, storage, tell=tell)
+        tell, peers = self._subscribers.tell, self._peers
+        self._keeper = Keeper(self, config, peers, storage, tell=tell)
         self._reader = None if storage is None else Reader(self._keeper, storage, self._slices, self._restored)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
-        self._effects = Effects(
-            self, transport, self._directory, self._metrics, self._keeper, tell, within=config.effect_timeout
+        self._enforcement = Enforcement(
+            self, transport, peers, self._metrics, self._keeper, tell, timeout=config.effect_timeout
         )
 
     def on_start(self) -> None:
@@ -138,7 +136,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._keeper.start()
         if self._reader is not None:
             self._reader.start()
-        self._effects.take((), None)
+        self._enforcement.enforce((), None)
 
     def on_read_on(self, _message: ReadOn) -> None:
         """Try once more to read what could not be read."""
@@ -147,7 +145,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _restored(self) -> None:
         """Something came back from the address book."""
-        self._effects.follow()
+        self._enforcement.update()
 
     def on_stop(self) -> None:
         """What is not in the address book yet is written now."""
@@ -165,27 +163,27 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics.sets_refused.inc(SourceIsStatic.__name__)
             raise SourceIsStatic("the configuration lists the peers (source: static)")
         try:
-            steps = self._directory.tracking(message.id, message.peers, self.now())
+            job = self._directory.track_job(message.id, message.peers, self.now())
         except (StaleSetId, PeerSetTooLarge) as error:
             self._metrics.sets_refused.inc(type(error).__name__)
             self.log.warning("peer set refused", id=message.id, why=str(error))
             raise
-        return self._slices.run(steps, lambda tracked: self._tracked(message.id, tracked))
+        return self._slices.run(job, lambda tracked: self._tracked(message.id, tracked))
 
     def _tracked(self, id: int, tracked: Tracked) -> Reply[None]:
         self._metrics.address_changes.inc("track", by=len(tracked.moved))
         self.log.info("peer set tracked", id=id, moved=len(tracked.moved), closed=len(tracked.closes))
-        reply = self._effects.take(tracked.closes, None)
+        reply = self._enforcement.enforce(tracked.closes, None)
         self._subscribers.tell(self._update(id))
         return reply
 
     def on_overwrite(self, message: Overwrite) -> Reply[Overwritten]:
-        return self._slices.run(self._directory.overwriting(dict(message.peers), self.now()), self._overwritten)
+        return self._slices.run(self._directory.overwrite_job(dict(message.peers), self.now()), self._overwritten)
 
     def _overwritten(self, changes: Changes) -> Reply[Overwritten]:
         self._metrics.address_changes.inc("overwrite", by=len(changes.changed))
         answer = Overwritten(changes.changed, changes.unchanged, changes.unknown)
-        reply = self._effects.take(changes.closes, answer)
+        reply = self._enforcement.enforce(changes.closes, answer)
         if changes.changed:
             self.log.info("addresses overwritten", peers=len(changes.changed), first=changes.changed[0].short)
             self._subscribers.tell(AddressChanged(changes.changed))
@@ -199,7 +197,7 @@ class Engine(runtime.Engine[Mailbox]):
         newest = self._directory.window.newest
         if PeerSetUpdate in message.kinds and newest is not None:
             message.subscriber.tell(self._update(newest))
-        for block in self._table.blocks:
+        for block in self._peers.blocks:
             event = _block_event(block.target, self._unix(block.until))
             if type(event) in message.kinds:
                 message.subscriber.tell(event)
@@ -209,26 +207,26 @@ class Engine(runtime.Engine[Mailbox]):
     def on_block(self, message: Block) -> Reply[Blocked]:
         duration = self._config.block_duration if message.duration is None else message.duration
         at_least = message.at_least or message.duration is None
-        steps = self._table.blocking(message.target, duration, self.now(), at_least=at_least)
+        job = self._peers.block_job(message.target, duration, self.now(), at_least=at_least)
         disconnect = message.disconnect
-        return self._slices.run(steps, lambda done: self._blocked(*done, disconnect=disconnect))
+        return self._slices.run(job, lambda done: self._blocked(*done, disconnect=disconnect))
 
     def _blocked(self, target: Target, until: float, new: bool, *, disconnect: bool) -> Reply[Blocked]:
         unix = self._unix(until)
         if new:
             self.log.warning("blocked", target=str(target), until=unix)
-        closes = self._table.same_key(target) if isinstance(target, PeerId) and disconnect else ()
+        closes = self._peers.sharing_key(target) if isinstance(target, PeerId) and disconnect else ()
         closing = [(peer, Reason.BLOCKED) for peer in closes]
-        reply = self._effects.take(closing, Blocked(unix), stored=True, disconnect=disconnect)
+        reply = self._enforcement.enforce(closing, Blocked(unix), stored=True, disconnect=disconnect)
         if new:
             self._subscribers.tell(_block_event(target, unix))
         return reply
 
     def on_unblock(self, message: Unblock) -> Reply[bool]:
-        return self._slices.run(self._table.unblocking(message.target, self.now()), self._unblocked)
+        return self._slices.run(self._peers.unblock_job(message.target, self.now()), self._unblocked)
 
     def _unblocked(self, was: Target | None) -> Reply[bool]:
-        reply = self._effects.take((), was is not None, stored=True)
+        reply = self._enforcement.enforce((), was is not None, stored=True)
         if was is not None:
             self._tell_unblocked((was,))
         return reply
@@ -236,26 +234,27 @@ class Engine(runtime.Engine[Mailbox]):
     def on_get_blocks(self, _message: GetBlocks) -> tuple[BlockInForce, ...]:
         now = self.now()
         return tuple(
-            BlockInForce(block.target, self._unix(block.until)) for block in self._table.blocks if block.until > now
+            BlockInForce(block.target, self._unix(block.until)) for block in self._peers.blocks if block.until > now
         )
 
     def on_get_trusted(self, _message: GetTrusted) -> tuple[PeerId, ...]:
-        return tuple(sorted(self._table.trusted))
+        return tuple(sorted(self._peers.trusted))
 
     def on_get_known(self, _message: GetKnown) -> Reply[tuple[PeerInfo, ...]]:
         offset = self.wall() - self.now()
-        return self._slices.run(knowing(self._table, self.now(), lambda at: round(at + offset, 3)), lambda found: found)
+        job = self._peers.report_job(self.now(), lambda at: round(at + offset, 3))
+        return self._slices.run(job, lambda found: found)
 
     def on_trust(self, message: Trust) -> Reply[bool]:
-        if self._table.is_me(message.peer):
+        if self._directory.rules.is_me(message.peer):
             raise CannotTrust(message.peer, "it is this node")
         if possible_curve_key(message.peer) is None:
             raise CannotTrust(message.peer, "nobody can own this id")
-        return self._effects.take((), self._table.trust(message.peer, self.now()), stored=True)
+        return self._enforcement.enforce((), self._peers.trust(message.peer, self.now()), stored=True)
 
     def on_distrust(self, message: Distrust) -> Reply[bool]:
-        closes = self._table.distrust(message.peer, self.now())
-        return self._effects.take(closes or (), closes is not None, stored=True)
+        closes = self._peers.distrust(message.peer, self.now())
+        return self._enforcement.enforce(closes or (), closes is not None, stored=True)
 
     def on_hint(self, message: Hint) -> None:
         """Signatures take their time, so they are checked on the pool."""
@@ -266,11 +265,11 @@ class Engine(runtime.Engine[Mailbox]):
         )
 
     def on_expire_blocks(self, _message: ExpireBlocks) -> None:
-        self._effects.expiry_fired()
-        self._slices.run(self._table.expiring(self.now()), self._expired)
+        self._enforcement.expiry_fired()
+        self._slices.run(self._peers.expire_job(self.now()), self._expired)
 
     def _expired(self, over: tuple[Target, ...]) -> None:
-        self._effects.take((), None)
+        self._enforcement.enforce((), None)
         self._tell_unblocked(over)
 
     # The dialling side -----------------------------------------------------------------------------------------------
@@ -290,10 +289,10 @@ class Engine(runtime.Engine[Mailbox]):
         ticket, address = reserved
         if not self._transport.dial(ticket, address).accepted:
             self._directory.release(ticket, Reason.LIMIT, self.now())
-            self._effects.follow()
+            self._enforcement.update()
             return self._refuse_dial(message.peer, Reason.LIMIT)
         reply = self._dials[message.peer] = Reply()
-        self._effects.follow()
+        self._enforcement.update()
         return reply
 
     # Transport -------------------------------------------------------------------------------------------------------
@@ -301,24 +300,24 @@ class Engine(runtime.Engine[Mailbox]):
     def on_admit(self, message: Admit) -> Verdict:
         claim = message.claim
         decided = self._directory.admit(claim, self.now())
-        self._effects.follow()
+        self._enforcement.update()
         if isinstance(decided, Ticket):
-            return Admitted(decided, self._directory.role(claim.peer), self._effects.gate_version)
+            return Admitted(decided, self._directory.role(claim.peer), self._enforcement.gate_version)
         self._metrics.refusals.inc(claim.direction, decided)
         self.log.info("claim refused", peer=claim.peer.short, reason=decided, direction=claim.direction, ip=claim.ip)
-        return gatekeeper.Refused(decided, self._directory.alternatives(claim.peer) if decided in _NOT_NOW else ())
+        return gatekeeper.Refused(decided, self._peers.alternatives(claim.peer) if decided in _NOT_NOW else ())
 
     def on_opened(self, message: LinkOpened) -> None:
         peer = message.link.peer
         unwanted = self._directory.opened(peer, self.now(), message.link.record)
-        unwanted = unwanted or self._directory.upgraded(message.link)
+        unwanted = unwanted or self._directory.rules.upgraded_refusal(message.link)
         self._metrics.connected.add(1)
         self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)
         self._answer_dial(peer, Opened(peer))
         if unwanted is None:
-            self._effects.follow()
+            self._enforcement.update()
         else:
-            self._effects.take([(peer, unwanted)], None)
+            self._enforcement.enforce([(peer, unwanted)], None)
 
     def on_closed(self, message: Closed) -> None:
         """Only counted: the release of the ticket, which follows, says the rest."""
@@ -332,9 +331,9 @@ class Engine(runtime.Engine[Mailbox]):
             return
         if not self._directory.is_held(peer):
             self._answer_dial(peer, Failed(message.reason))
-        self._effects.follow()
+        self._enforcement.update()
 
-    # Effects ---------------------------------------------------------------------------------------------------------
+    # Enforcement -----------------------------------------------------------------------------------------------------
 
     def _tell_unblocked(self, targets: tuple[Target, ...]) -> None:
         for target in targets:
@@ -360,9 +359,9 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics.hints.inc("unchecked")
             self.log.warning("hint dropped", why=str(records))
             return
-        self._slices.run(self._learning(records, source), lambda _none: self._effects.follow())
+        self._slices.run(self._learn_job(records, source), lambda _none: self._enforcement.update())
 
-    def _learning(self, records: tuple[tuple[PeerRecord, bool], ...], source: PeerId | None) -> Steps[None]:
+    def _learn_job(self, records: tuple[tuple[PeerRecord, bool], ...], source: PeerId | None) -> Job[None]:
         for record, genuine in records:
             learned = self._directory.learn(record, self.now(), source) if genuine else Learned.FORGED
             self._metrics.hints.inc(learned)

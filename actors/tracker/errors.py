@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ... import runtime
+from ...runtime.errors import Declined
 from ...transport.identity import PeerId
-from .core.targets import Target
+from .core.blocks import Target
 
 MAX_SET_ID = 2**64 - 1
 """The highest id that a peer set can have."""
 
 
-class StaleSetId(runtime.Declined):
+class StaleSetId(Declined):
     """The id of a peer set is not above the newest one. `newest` + 1 would do."""
 
     def __init__(self, id: int, newest: int) -> None:
@@ -21,7 +21,7 @@ class StaleSetId(runtime.Declined):
         self.newest = newest
 
 
-class PeerSetTooLarge(runtime.Declined):
+class PeerSetTooLarge(Declined):
     """A peer set lists more peers, this node included, than `max_peers_per_set`. Nothing was changed."""
 
     def __init__(self, size: int, limit: int) -> None:
@@ -31,11 +31,11 @@ class PeerSetTooLarge(runtime.Declined):
         self.limit = limit
 
 
-class SourceIsStatic(runtime.Declined):
+class SourceIsStatic(Declined):
     """The peer set stands in the configuration (`source: static`), so nobody may track another."""
 
 
-class CannotBlock(runtime.Declined):
+class CannotBlock(Declined):
     """A block of this node itself, or of an id that nobody can own. Nothing was changed."""
 
     def __init__(self, target: Target, why: str) -> None:
@@ -44,7 +44,7 @@ class CannotBlock(runtime.Declined):
         self.target = target
 
 
-class CannotTrust(runtime.Declined):
+class CannotTrust(Declined):
     """Trust in this node itself, or in an id that nobody can own. Nothing was changed."""
 
     def __init__(self, peer: PeerId, why: str) -> None:
@@ -53,7 +53,7 @@ class CannotTrust(runtime.Declined):
         self.peer = peer
 
 
-class NotInEffect(runtime.Declined):
+class NotInEffect(Declined):
     """The change is made here, but transport did not confirm it in time: links may be alive that should not be."""
 
 
@@ -61,5 +61,5 @@ class IllegalTransition(RuntimeError):
     """Transport reported a link that nobody reserved: a defect, so the node stops."""
 
 
-class NotStored(runtime.Declined):
+class NotStored(Declined):
     """The change is in force, but it could not be written, so a restart would forget it. It is tried again."""

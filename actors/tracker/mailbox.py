@@ -13,9 +13,9 @@ from ...transport.gatekeeper import Claim, Ticket, Verdict
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
-from .core.info import PeerInfo
+from .core.blocks import Target, canonical
+from .core.known_peers import PeerInfo
 from .core.peer_sets import Addresses, PeerSet, TrackedPeers
-from .core.targets import Target, canonical
 from .core.unlisted_peers import network_number
 from .errors import MAX_SET_ID
 

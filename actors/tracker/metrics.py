@@ -13,7 +13,7 @@ class Metrics:
     def __init__(self, registry: Registry) -> None:
         """registry: the node's."""
         gauge, counter = registry.gauge, registry.counter
-        self.peers = gauge("tracker_peers", "Peers with a record, this node excluded.")
+        self.peers = gauge("tracker_peers", "Peers of whom something is known, this node excluded.")
         self.hinted = gauge("tracker_hinted_peers", "Peers with an address that no set lists.")
         self.reserved = gauge("tracker_reserved", "Tickets that are out, of pending and of open links.")
         self.connected = gauge("tracker_connected", "Links that are open.")
@@ -48,15 +48,15 @@ class Metrics:
 
     def show(self, directory: Directory, gaters: Gaters) -> None:
         """Bring up to date what is only looked at when somebody reads the metrics."""
-        table = directory.table
-        self.peers.set(len(table))
-        self.hinted.set(len(table.book))
+        peers = directory.peers
+        self.peers.set(len(peers))
+        self.hinted.set(len(peers.unlisted))
         self.reserved.set(directory.held)
-        self.trusted.set(len(table.trusted))
+        self.trusted.set(len(peers.trusted))
         self.newest_set.set(directory.window.newest or 0)
-        for kind, count in table.blocks.counts().items():
+        for kind, count in peers.blocks.counts().items():
             self.blocked.set(count, kind)
-        for bound, count in table.book.pushed_out.copy().items():
+        for bound, count in peers.unlisted.pushed_out.copy().items():
             self.pushed_out.advance(count, bound)
         for point in POINTS:
             self.gated.advance(gaters.denied[point], point)

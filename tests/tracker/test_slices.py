@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from rookery import runtime
 from rookery.actors import tracker
-from rookery.actors.tracker.core.peer_sets import PeerSet, Window
-from rookery.actors.tracker.core.steps import run
+from rookery.actors.tracker.core.peer_sets import PeerSet, Window, do
 from rookery.runtime import EngineGone
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
@@ -128,7 +127,7 @@ def test_window_merges_its_sets_as_plain_sets_do(sets: list[tuple[list[int], lis
     kept: list[PeerSet] = []
     for id, (primary, secondary) in enumerate(sets):
         peers = PeerSet.of(names(primary), names(secondary))
-        evicted = run(window.adding(id, peers))
+        evicted = do(window.add_job(id, peers))
         kept.append(peers)
         assert evicted == (kept.pop(0) if len(kept) > 3 else None)
         everybody = PeerSet.of(chained(each.primary for each in kept), chained(each.secondary for each in kept))
@@ -142,8 +141,8 @@ def chained(parts: Iterator[tuple[PeerId, ...]]) -> list[PeerId]:
 def test_window_of_very_many_merges_in_pieces() -> None:
     window = Window(2)
     even, odd = range(0, 60_000, 2), range(1, 60_000, 4)
-    run(window.adding(1, PeerSet(names(list(even)))))
-    steps = list(window.adding(2, PeerSet(names(list(odd)), names(list(even)[:10_000]))))
+    do(window.add_job(1, PeerSet(names(list(even)))))
+    steps = list(window.add_job(2, PeerSet(names(list(odd)), names(list(even)[:10_000]))))
     assert len(steps) > 25
     assert window.all == PeerSet(names(sorted([*even, *odd])))
 
@@ -151,4 +150,4 @@ def test_window_of_very_many_merges_in_pieces() -> None:
 def test_tracking_refuses_before_its_first_step() -> None:
     d = directory(max_peers_per_set=10)
     with pytest.raises(tracker.PeerSetTooLarge):
-        d.tracking(1, tracker.TrackedPeers(MANY), 0.0)
+        d.track_job(1, tracker.TrackedPeers(MANY), 0.0)

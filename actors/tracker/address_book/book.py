@@ -23,8 +23,8 @@ from .... import runtime
 from ....runtime import Message, Reply
 from ....transport.identity import PeerId
 from ..config import Config
-from ..core.known_peers import Table
-from ..core.targets import parse_target
+from ..core.blocks import parse_target
+from ..core.known_peers import KnownPeers
 from ..errors import NotStored
 from ..mailbox import BookFailed, BookRecovered, Mailbox
 from ..metrics import BookMetrics
@@ -68,7 +68,7 @@ class Keeper:
         self,
         engine: runtime.Engine[Mailbox],
         config: Config,
-        table: Table,
+        peers: KnownPeers,
         storage: Storage | None,
         *,
         tell: Callable[[Message], object],
@@ -76,12 +76,12 @@ class Keeper:
         """storage: None keeps nothing. tell: an event."""
         self.engine = engine
         self.config = config
-        self.table = table
-        self.journal = table.journal
+        self.peers = peers
+        self.unsaved = peers.unsaved
         self._storage = storage
         self._tell = tell
         self.metrics = BookMetrics(engine.runtime.registry)
-        self._named = frozenset(table.trusted)  # by the configuration
+        self._named = frozenset(peers.trusted)  # by the configuration
         self.clock = self._look()
         self._timer: runtime.Timer | None = None
         self._writing: Batch | None = None
@@ -97,7 +97,7 @@ class Keeper:
         """Note what changes, and write it from now on."""
         if self._storage is None:
             return
-        self.journal.on = True
+        self.unsaved.on = True
         self.engine.every(LOOK_AT_CLOCK, LookAtClock())
         if self._storage.aside is not None:
             self.metrics.aside.inc()
@@ -108,7 +108,7 @@ class Keeper:
             return
         self._put_back(self._writing)
         try:
-            while self.journal:
+            while self.unsaved:
                 self._storage.write(self._batch())
         except StorageError as error:
             self.failed("write", error)
@@ -121,13 +121,13 @@ class Keeper:
 
     def follow(self) -> None:
         """Something may have changed: see to it that it is written in time."""
-        if self.journal and self._writing is None and self._timer is None:
+        if self.unsaved and self._writing is None and self._timer is None:
             self._timer = self.engine.after(FLUSH_AFTER, Flush())
         self._show()
 
     def stored(self) -> Reply[None]:
         """Write now who is blocked and trusted; resolved when it is stored. Fails with NotStored."""
-        if self._storage is None or not (self.journal or self._writing):
+        if self._storage is None or not (self.unsaved or self._writing):
             return Reply.of(None)
         reply: Reply[None] = Reply()
         self._waiting.append(reply)
@@ -143,7 +143,7 @@ class Keeper:
             self._timer.cancel()
             self._timer = None
         self._promised, self._waiting = self._waiting, []
-        if self.journal:
+        if self.unsaved:
             batch = self._writing = self._batch()
             self.ask(lambda: storage.write(batch), self._on_written, WRITE_COST)
         else:
@@ -158,8 +158,8 @@ class Keeper:
         self.clock = clock
         self.metrics.jumps.inc()
         self.engine.log.warning("the wall clock was set: the address book is written again", by_seconds=round(by, 1))
-        self.journal.peers.update(dict.fromkeys(self.table.peers()))
-        self.journal.blocks.update(dict.fromkeys(block.target for block in self.table.blocks))
+        self.unsaved.peers.update(dict.fromkeys(self.peers.peers()))
+        self.unsaved.blocks.update(dict.fromkeys(block.target for block in self.peers.blocks))
         self.follow()
 
     def _on_written(self, result: object) -> None:
@@ -175,7 +175,7 @@ class Keeper:
             self._retry = 0.0
             self.recovered()
             self._answer_promised(None)
-        if self._waiting or (self._timer is None and len(self.journal.peers) >= WRITE_SLICE):
+        if self._waiting or (self._timer is None and len(self.unsaved.peers) >= WRITE_SLICE):
             self.flush()
         self.follow()
 
@@ -188,7 +188,7 @@ class Keeper:
         """Count and log what could not be done; tell it if nothing else is broken."""
         why = f"no answer within {PATIENCE:g} s" if isinstance(error, runtime.ReplyTimeout) else str(error)
         self.metrics.failures.inc(what)
-        self.engine.log.error("the address book failed", what=what, why=why, unwritten=len(self.journal.peers))
+        self.engine.log.error("the address book failed", what=what, why=why, unwritten=len(self.unsaved.peers))
         if self.broken is None:
             self.broken = BookFailed(why)
             self._tell(self.broken)
@@ -204,7 +204,7 @@ class Keeper:
 
     def _batch(self) -> Batch:
         """Take from the journal: all blocks and trust, and some peers."""
-        journal, table = self.journal, self.table
+        journal, table = self.unsaved, self.peers
         now, clock = self.engine.now(), self.clock
         names = list(islice(journal.peers, WRITE_SLICE))
         records = [(peer, table.get(peer)) for peer in names]
@@ -232,14 +232,14 @@ class Keeper:
         self.engine.on_reply(self.engine.work(function, cost=cost, serial="book"), handler, within=PATIENCE)
 
     def _show(self) -> None:
-        journal = self.journal
+        journal = self.unsaved
         self.metrics.unwritten.set(len(journal.peers) + len(journal.blocks) + len(journal.trust))
 
     def _put_back(self, batch: Batch | None) -> None:
         """Note again what was not written. Of the forgotten, who may be any number, only while they are few."""
         if batch is None:
             return
-        journal = self.journal
+        journal = self.unsaved
         for entry in batch.peers:
             journal.peer(entry.peer)
         for peer in batch.forgotten:
@@ -248,10 +248,10 @@ class Keeper:
             journal.block(parse_target(target))
         for peer, _trusted in batch.trust:
             journal.trusts(peer)
-        if len(journal.peers) > 2 * len(self.table) + MOST_FORGOTTEN:
-            journal.peers = {peer: None for peer in journal.peers if self.table.get(peer) is not None}
+        if len(journal.peers) > 2 * len(self.peers) + MOST_FORGOTTEN:
+            journal.peers = {peer: None for peer in journal.peers if self.peers.get(peer) is not None}
 
     def _by_hand(self, peer: PeerId) -> bool | None:
         """What somebody said of this peer beyond the configuration."""
-        trusted = peer in self.table.trusted
+        trusted = peer in self.peers.trusted
         return None if trusted == (peer in self._named) else trusted

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from ....runtime import Message, Slices
 from ....transport.identity import PeerId
-from ..core.steps import Steps
-from ..core.targets import parse_target
+from ..core.blocks import parse_target
+from ..core.peer_sets import Job
 from ..errors import CannotBlock
 from .book import Keeper
 from .entries import BlockEntry, Head, PeerEntry, Read
@@ -72,7 +72,7 @@ class Reader:
         self._has_head = True
         self._slices.run(self._taking_in(head), lambda _none: self._taken_in())
 
-    def _taking_in(self, head: Head) -> Steps[None]:
+    def _taking_in(self, head: Head) -> Job[None]:
         now = self._keeper.engine.now()
         for peer, trusted in head.trust:
             self._trust(peer, trusted, now)
@@ -86,27 +86,27 @@ class Reader:
         self._keeper.recovered()
 
     def _trust(self, peer: PeerId, trusted: bool, now: float) -> None:
-        if peer in self._keeper.journal.trust:
+        if peer in self._keeper.unsaved.trust:
             return
-        with self._keeper.journal.silent():
+        with self._keeper.unsaved.silent():
             if trusted:
-                self._keeper.table.trust(peer, now)
-            elif self._keeper.table.distrust(peer, now) is not None:
+                self._keeper.peers.trust(peer, now)
+            elif self._keeper.peers.distrust(peer, now) is not None:
                 words = "the configuration trusts a peer that was distrusted by hand: it is not trusted"
                 self._keeper.engine.log.warning(words, peer=peer)
 
-    def _blocking(self, entry: BlockEntry, now: float) -> Steps[None]:
+    def _blocking(self, entry: BlockEntry, now: float) -> Job[None]:
         """Take a block in, or have it deleted if it is over."""
         until = block_until(entry, self._keeper.clock, now)
         try:
             target = parse_target(entry.target)
             if until is None:
-                self._keeper.journal.block(target)
+                self._keeper.unsaved.block(target)
                 return
-            if target in self._keeper.journal.blocks:
+            if target in self._keeper.unsaved.blocks:
                 return
-            yield from self._keeper.table.blocking(target, until - now, now, at_least=True)
-            self._keeper.journal.blocks.pop(target, None)  # it stands there
+            yield from self._keeper.peers.block_job(target, until - now, now, at_least=True)
+            self._keeper.unsaved.blocks.pop(target, None)  # it stands there
         except (ValueError, CannotBlock) as error:
             self._keeper.metrics.read.inc("spoiled")
             self._keeper.engine.log.warning("a block of the address book cannot be read", why=str(error))
@@ -127,19 +127,19 @@ class Reader:
         del self._unread[-READ_SLICE:]
         self._keeper.is_read = not self._unread
         for peer in read.spoiled:
-            self._keeper.journal.peer(peer)
+            self._keeper.unsaved.peer(peer)
         self._keeper.metrics.read.inc("spoiled", by=len(read.spoiled))
         if read.spoiled:
             self._keeper.engine.log.warning("entries of the address book cannot be read", peers=len(read.spoiled))
         self._slices.run(self._restoring(read.peers), lambda _none: self._taken_in())
 
-    def _restoring(self, entries: tuple[PeerEntry, ...]) -> Steps[None]:
+    def _restoring(self, entries: tuple[PeerEntry, ...]) -> Job[None]:
         now = self._keeper.engine.now()
         for entry in entries:
-            with self._keeper.journal.silent():  # what comes from the book need not be written to it
-                kept = restore(entry, self._keeper.table, self._keeper.config, self._keeper.clock, now)
+            with self._keeper.unsaved.silent():  # what comes from the book need not be written to it
+                kept = restore(entry, self._keeper.peers, self._keeper.config, self._keeper.clock, now)
             if not kept:
-                self._keeper.journal.peer(entry.peer)
+                self._keeper.unsaved.peer(entry.peer)
             self._keeper.metrics.read.inc("kept" if kept else "dropped")
             yield 1
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..config import Config
-from ..core.known_peer import Record
-from ..core.known_peers import Table
-from ..core.pace import NEVER, Pace
+from ..core.known_peer import NEVER, KnownPeer, Pace
+from ..core.known_peers import KnownPeers
 from .entries import BlockEntry, PeerEntry
 
 FOREVER = float("inf")
@@ -54,7 +53,7 @@ class Clock:
         return now + left if left > 0 else NEVER
 
 
-def peer_entry(record: Record, clock: Clock, now: float) -> PeerEntry | None:
+def peer_entry(record: KnownPeer, clock: Clock, now: float) -> PeerEntry | None:
     """What is to be stored of a peer; None if nobody knows where to find it."""
     if record.address is None:
         return None
@@ -86,15 +85,15 @@ def block_until(entry: BlockEntry, clock: Clock, now: float) -> float | None:
     return until if until > now else None
 
 
-def restore(entry: PeerEntry, table: Table, config: Config, clock: Clock, now: float) -> bool:
+def restore(entry: PeerEntry, peers: KnownPeers, config: Config, clock: Clock, now: float) -> bool:
     """Take a stored peer in; False if there is no place for it here, so that it is to be forgotten."""
-    if table.is_me(entry.peer):
+    if peers.rules.is_me(entry.peer):
         return False
-    if table.get(entry.peer) is None:
+    if peers.get(entry.peer) is None:
         proven = entry.seen_at is not None
-        if table.make_room(entry.peer, entry.address, entry.source, now, proven=proven) is not None:
+        if peers.make_room(entry.peer, entry.address, entry.source, now, proven=proven) is not None:
             return False
-    record = table.make(entry.peer)
+    record = peers.make(entry.peer)
     if entry.signed is not None and (record.signed is None or entry.signed.newer_than(record.signed)):
         record.signed = entry.signed
     if record.address is None:
@@ -105,7 +104,7 @@ def restore(entry: PeerEntry, table: Table, config: Config, clock: Clock, now: f
     record.failed_at = _later(record.failed_at, clock.past(entry.failed_at, now))
     if _has_waited(entry):
         _restore_pace(record.pace, entry, config, clock, now)
-    table.settle(record, now)
+    peers.refresh(record, now)
     return True
 
 

@@ -1,10 +1,11 @@
 """Who is blocked, and until when: peers, IPs and networks, each in a list of its own.
 
+* Targets are written as they are: 64 hex digits, `10.0.0.1`, `10.0.0.0/24` (`str` of each). No two kinds share a text.
 * A block of a peer is of its CURVE key: two ids that are each other's negative share one, and are blocked together.
 * Blocking again while a block lasts gives it another end; who is blocked is then the same as before.
 * A block whose time has come is over, also before anybody took it away.
 * Ending one block ends no other: a peer stays blocked when its IP is not any more, and the other way round.
-* It knows nothing of records, so it outlives them.
+* It is apart from what is known of peers, so a block outlives that.
 """
 
 from __future__ import annotations
@@ -12,15 +13,52 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from ....transport.address import IP, Subnet
+from ....runtime.arguments import SHOWN, shortened
+from ....transport.address import IP, Subnet, canonical_ip
 from ....transport.identity import PeerId, curve_key
 from ....transport.subnets import SubnetSet, network_at
-from .targets import Target
 
+Target = PeerId | IP | Subnet
+_HEX_DIGITS = 64
 FOREVER = float("inf")
 _SMALLEST_SWEEP = 128
+
+
+def parse_target(text: str) -> Target:
+    """Read a peer id, an IP or a network; `ValueError` says what is allowed."""
+    try:
+        if "/" in text:
+            return canonical(ip_network(text))
+        if len(text) == _HEX_DIGITS:
+            return PeerId.parse(text)
+        return canonical(ip_address(text))
+    except ValueError as error:
+        raise ValueError(
+            f"{shortened(text)} cannot be blocked: allowed is a peer id of {_HEX_DIGITS} hex digits, an IP such as "
+            f"10.0.0.1, or a network such as 10.0.0.0/24{'' if len(text) > SHOWN else f' ({error})'}"
+        ) from None
+
+
+def canonical(target: Target) -> Target:
+    """The one form of a target: IPv4-mapped IPv6 as the IPv4 it stands for, a network of one IP as that IP.
+
+    Raises ValueError for what is none, and for an IP with a scope (`fe80::1%eth0`).
+    """
+    match target:
+        case IPv6Address(scope_id=str()):
+            raise ValueError(f"{target}: the scope of an IP means something on one machine only")
+        case IPv4Address() | IPv6Address():
+            return canonical_ip(target)
+        case IPv6Network() if (mapped := target.network_address.ipv4_mapped) is not None and target.prefixlen >= 96:
+            return canonical(IPv4Network((mapped, target.prefixlen - 96)))
+        case IPv4Network() | IPv6Network() if target.num_addresses == 1:
+            return target.network_address
+        case PeerId() | IPv4Network() | IPv6Network():
+            return target
+        case _:
+            raise ValueError(f"{shortened(target)} cannot be blocked: allowed is a PeerId, an IP or a network of IPs")
 
 
 def key_of(peer: PeerId) -> bytes:
@@ -28,7 +66,7 @@ def key_of(peer: PeerId) -> bytes:
     return peer[:-1] + bytes((peer[-1] & 0x7F,))
 
 
-def twin_of(peer: PeerId) -> PeerId:
+def other_id_of(peer: PeerId) -> PeerId:
     """The other id with the same CURVE key."""
     return PeerId(peer[:-1] + bytes((peer[-1] ^ 0x80,)))
 
@@ -71,7 +109,7 @@ class Blocks:
 
     @property
     def curve_keys(self) -> frozenset[bytes]:
-        """Of the blocked peers."""
+        """The CURVE keys of the blocked peers."""
         return frozenset(self._curve_keys.values())
 
     @property
@@ -81,13 +119,13 @@ class Blocks:
 
     @property
     def subnets(self) -> SubnetSet:
-        """Blocked networks."""
+        """The blocked networks, which tell whether an IP is in one of them."""
         return SubnetSet(self._subnets)
 
     # Questions -------------------------------------------------------------------------------------------------------
 
     def get(self, target: Target, now: float) -> Block | None:
-        """This very block, which of a peer may be its twin's; None if there is none or it is over."""
+        """This very block, which of a peer may be of the other id with its key; None if there is none or it is over."""
         block = self._get(target) if self else None
         return block if block is not None and block.until > now else None
 
@@ -137,7 +175,7 @@ class Blocks:
         return block
 
     def next_expiry(self) -> float | None:
-        """When the next block ends; None if none will."""
+        """When the next block ends, monotonic seconds; None while no block has an end."""
         while self._expiries and not self._is_current(self._expiries[0]):
             heapq.heappop(self._expiries)
         until = self._expiries[0][0] if self._expiries else None

@@ -21,7 +21,7 @@ from itertools import groupby
 
 from ....transport.identity import PeerId
 from .heap import Entry, Heap
-from .pace import NEVER
+from .known_peer import NEVER
 
 _LOOK_AHEAD = 4  # times `limit`: among how many the networks take turns
 _MOST_AVOIDED = 1024
@@ -49,7 +49,7 @@ class Turn:
 
     @property
     def order(self) -> tuple[int, float]:
-        """Smaller is earlier."""
+        """Smaller is earlier: by rank, among equals whose dial failed longest ago."""
         return self.rank, self.last_miss or 0.0
 
 

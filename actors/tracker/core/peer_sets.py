@@ -5,24 +5,31 @@
   lowest id first.
 * Sets hold names only. Addresses belong to the peers, and the newest set's win.
 * Over the whole window, a peer that is primary in any set is primary.
+
+Whatever may take longer than a handler may run is a `Job`, which `runtime.Slices` does a slice at a time; what `track`
+does at once is `track_job`. Until a job is done the state is neither that of before nor that of afterwards: nobody may
+look at it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeVar
 
 from ....runtime.arguments import shortened
 from ....transport.address import Address
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
 from ..errors import StaleSetId
-from .steps import Steps
 
-_PIECE = 1024  # peers of the longest set that are merged in one step
+_PIECE = 1024  # peers of the longest set that are merged in one piece
 _PIECE_COSTS = 32  # merging is much cheaper than tracking
+T = TypeVar("T")
+Job = Generator[int, None, T]
+"""What it yields says how much was done, in peers looked at."""
 Addresses = Mapping[PeerId, Address | PeerRecord | None]
 
 
@@ -102,7 +109,7 @@ class Window:
         if self.newest is not None and id <= self.newest:
             raise StaleSetId(id, self.newest)
 
-    def adding(self, id: int, peers: PeerSet) -> Steps[PeerSet | None]:
+    def add_job(self, id: int, peers: PeerSet) -> Job[PeerSet | None]:
         """Add the newest set; the one it pushes out, if any. Raises StaleSetId."""
         self.check(id)
         self._sets[id] = peers
@@ -118,8 +125,8 @@ class Window:
         return self._sets.get(id)
 
 
-def _union(parts: list[tuple[PeerId, ...]], *, without: tuple[PeerId, ...] = ()) -> Steps[tuple[PeerId, ...]]:
-    """Merge sorted tuples into one, a range of ids per step, and leave out what another one holds."""
+def _union(parts: list[tuple[PeerId, ...]], *, without: tuple[PeerId, ...] = ()) -> Job[tuple[PeerId, ...]]:
+    """Merge sorted tuples into one, a range of ids at a time, and leave out what another one holds."""
     longest = max(parts, key=len)
     if not longest or (len(parts) == 1 and not without):
         return longest
@@ -142,3 +149,13 @@ def _union(parts: list[tuple[PeerId, ...]], *, without: tuple[PeerId, ...] = ())
         merged += each
         yield _PIECE_COSTS
     return tuple(merged)
+
+
+def do(job: Job[T]) -> T:
+    """Do a job to its end, at once; what it comes to."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as done:
+            result: T = done.value
+            return result

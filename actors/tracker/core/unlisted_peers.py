@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 from ....transport.address import Address, Subnet
 from ....transport.identity import PeerId
 from ..config import Config
-from .known_peer import Record
-from .pace import NO_WAIT, Pace
+from .known_peer import NO_WAIT, KnownPeer, Pace
 
 
 class Bound(enum.StrEnum):
-    """What may be full."""
+    """A bound that was reached: which peers are as many as may be."""
 
     SOURCE = "source_full"
     NETWORK = "subnet_full"
@@ -62,7 +61,7 @@ class _Group:
     missed: dict[PeerId, None] = field(default_factory=dict)
 
 
-class Book:
+class UnlistedPeers:
     """The unlisted peers with an address, and the paces of forgotten peers."""
 
     def __init__(self, config: Config) -> None:
@@ -101,19 +100,19 @@ class Book:
             yield from self._unproven
             yield from self._missed(_PROVEN)
 
-    def update(self, record: Record) -> None:
-        """The record has changed."""
-        peer, address = record.peer, record.address
-        if record.listing is not None or address is None:
+    def update(self, known: KnownPeer) -> None:
+        """Something of this peer has changed: it may be listed now, or count against other bounds."""
+        peer, address = known.peer, known.address
+        if known.role is not None or address is None:
             if self._groups_of(peer):
                 self._take_out(peer)
             return
-        proven = record.seen_at is not None
-        groups = tuple(self._groups.get(key) or _Group(key) for key in _keys(address, record.source, proven))
+        proven = known.seen_at is not None
+        groups = tuple(self._groups.get(key) or _Group(key) for key in _keys(address, known.source, proven))
         if groups != self._groups_of(peer):
             self._take_out(peer)
             self._put_in(peer, groups, proven=proven)
-        if record.known_pace.last_miss is None:
+        if known.known_pace.last_miss is None:
             self._forget_miss(peer)
         elif peer not in groups[0].missed:
             self.missed(peer)
@@ -124,23 +123,23 @@ class Book:
         for group in self._groups_of(peer):
             group.missed[peer] = None
 
-    def forget(self, record: Record, now: float) -> None:
-        """The record goes; what it has to wait for stays."""
-        self._take_out(record.peer)
+    def forget(self, known: KnownPeer, now: float) -> None:
+        """The peer is dropped; what it has to wait for stays."""
+        self._take_out(known.peer)
         while self._paces:
             oldest = next(iter(self._paces))
             if self._paces[oldest].quiet_until > now and len(self._paces) < self._limits[Bound.BOOK]:
                 break
             del self._paces[oldest]
-        if record.known_pace.quiet_until > now:
-            self._paces[record.peer] = record.pace
+        if known.known_pace.quiet_until > now:
+            self._paces[known.peer] = known.pace
 
     def pace(self, peer: PeerId) -> Pace:
         """What a forgotten peer still has to wait for."""
         return self._paces.get(peer) or NO_WAIT
 
     def recall(self, peer: PeerId) -> Pace | None:
-        """The same, for a record that is made again; None if it has to wait for nothing."""
+        """The same, for a peer that is known again; None if it has to wait for nothing."""
         return self._paces.pop(peer, None) if self._paces else None
 
     def _groups_of(self, peer: PeerId) -> tuple[_Group, ...]:
@@ -168,7 +167,7 @@ class Book:
 
 
 def _keys(address: Address, source: PeerId | None, proven: bool) -> tuple[_Key, ...]:
-    """Against what a peer counts."""
+    """The groups in which an unlisted peer counts."""
     if proven:
         return (_PROVEN,)
     network = Bound.NETWORK, network_of(address)

@@ -1,4 +1,4 @@
-"""What follows from a change: the gate, whom transport disconnects, who is told, and when the asker has its answer."""
+"""Has changes put into effect: the gate, whom transport disconnects, who is told, when the asker has its answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.reasons import Reason
 from ..address_book.book import Keeper
-from ..core.directory import Directory
+from ..core.known_peers import KnownPeers
 from ..errors import NotInEffect, NotStored
 from ..mailbox import DialableChanged, Mailbox
 from ..metrics import Metrics
@@ -27,41 +27,40 @@ class ExpireBlocks(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class TellPeers(Message):
-    """To itself: what the gate tells peers has changed."""
+class PushAdvice(Message):
+    """To itself: what peers that are turned away are advised has changed."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-class Effects:
-    """Of one engine. Called on its thread, after each change."""
+class Enforcement:
+    """What the engine calls after each change, on its thread."""
 
     def __init__(
         self,
         engine: runtime.Engine[Mailbox],
         transport: Transport,
-        directory: Directory,
+        peers: KnownPeers,
         metrics: Metrics,
         keeper: Keeper,
         tell: Callable[[Message], object],
         *,
-        within: float,
+        timeout: float,
     ) -> None:
-        """tell: what tells subscribers of an event. within: seconds that transport and the disk have to confirm."""
+        """tell: what tells subscribers of an event. timeout: seconds that transport and the disk have to confirm."""
         self._engine = engine
         self._transport = transport
-        self._directory = directory
-        self._table = directory.table
+        self._peers = peers
         self._metrics = metrics
         self._keeper = keeper
         self._tell = tell
-        self._within = within
+        self._timeout = timeout
         self.gate_version = 0
-        """Of the gate that was pushed last."""
+        """The version of the gate that was pushed last."""
         self._gate_reply: Reply[None] = Reply.of(None)
         self._expiry: tuple[float, Timer] | None = None
 
-    def take(
+    def enforce(
         self,
         closes: Iterable[tuple[PeerId, Reason]],
         answer: T,
@@ -73,7 +72,7 @@ class Effects:
 
         stored: and when it is stored, else NotStored. disconnect: for the gate to end what it newly blocks.
         """
-        self.follow(disconnect=disconnect)
+        self.update(disconnect=disconnect)
         waiting = [self._gate_reply]
         for peer, reason in closes:
             self._metrics.closes.inc(reason)
@@ -99,26 +98,26 @@ class Effects:
             confirmed(NotStored("in force, but the disk does not answer") if silent else result)
 
         for reply in waiting:
-            self._engine.on_reply(reply, confirmed, within=self._within)
+            self._engine.on_reply(reply, confirmed, within=self._timeout)
         if stored:
-            self._engine.on_reply(self._keeper.stored(), written, within=self._within)
+            self._engine.on_reply(self._keeper.stored(), written, within=self._timeout)
         return done
 
-    def follow(self, *, disconnect: bool = True) -> None:
+    def update(self, *, disconnect: bool = True) -> None:
         """Push the gate if it has changed, wake the dialling side, follow the blocks' ends and the book."""
-        self._push(self._directory.gate(self._engine.now()), disconnect=disconnect)
-        if self._table.told.changed:
-            self._engine.mailbox.tell(TellPeers())
-        queue = self._table.queue
+        self._push(self._peers.gate(self._engine.now()), disconnect=disconnect)
+        if self._peers.advice.changed:
+            self._engine.mailbox.tell(PushAdvice())
+        queue = self._peers.queue
         if queue.changed:
             queue.changed = False
             self._tell(DialableChanged())
         self._follow_expiry()
         self._keeper.follow()
 
-    def tell_peers(self) -> None:
-        """Once for all changes of what peers are told, since each is a small one and none is urgent."""
-        self._push(self._directory.gate(self._engine.now(), told=True))
+    def push_advice(self) -> None:
+        """Once for all changes of what peers are advised, since each is a small one and none is urgent."""
+        self._push(self._peers.gate(self._engine.now(), with_advice=True))
 
     def _push(self, gate: Gate, *, disconnect: bool = True) -> None:
         if gate.version != self.gate_version:
@@ -127,7 +126,7 @@ class Effects:
 
     def _follow_expiry(self) -> None:
         """One timer, for the block that ends next."""
-        until = self._table.blocks.next_expiry()
+        until = self._peers.blocks.next_expiry()
         if self._expiry is not None and self._expiry[0] != until:
             self._expiry[1].cancel()
             self._expiry = None

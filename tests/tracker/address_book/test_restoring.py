@@ -14,8 +14,7 @@ from rookery.actors.tracker import Config, TrackedPeers
 from rookery.actors.tracker.address_book.entries import BlockEntry, PeerEntry
 from rookery.actors.tracker.address_book.restoring import Clock, block_entry, block_until, peer_entry, restore
 from rookery.actors.tracker.core.directory import Directory
-from rookery.actors.tracker.core.known_peer import Record
-from rookery.actors.tracker.core.pace import NEVER
+from rookery.actors.tracker.core.known_peer import NEVER, KnownPeer
 from rookery.transport.address import Address
 from tests.tracker.address_book.books import KNOWN, WALL, entry, peer
 
@@ -30,10 +29,10 @@ def directory(config: Config = CONFIG) -> Directory:
     return Directory(config, ME, random.Random(1))
 
 
-def restored(stored: PeerEntry, clock: Clock = CLOCK, now: float = NOW) -> Record:
-    table = directory().table
-    assert restore(stored, table, CONFIG, clock, now)
-    record = table.get(stored.peer)
+def restored(stored: PeerEntry, clock: Clock = CLOCK, now: float = NOW) -> KnownPeer:
+    known_peers = directory().peers
+    assert restore(stored, known_peers, CONFIG, clock, now)
+    record = known_peers.get(stored.peer)
     assert record is not None
     return record
 
@@ -41,7 +40,7 @@ def restored(stored: PeerEntry, clock: Clock = CLOCK, now: float = NOW) -> Recor
 def test_peer_comes_back_as_it_was_on_a_machine_with_another_monotonic_clock() -> None:
     stored = entry("ada")
     record = restored(stored, Clock.at(5.0, WALL + 0.5), 5.0)
-    assert (record.address, record.given, record.signed, record.listing) == (stored.address, False, stored.signed, None)
+    assert (record.address, record.given, record.signed, record.role) == (stored.address, False, stored.signed, None)
     assert record.source == stored.source
     assert (record.seen_at, record.failed_at, record.pace.last_miss) == (5.0 - 60.5, 5.0 - 120.5, 5.0 - 120.5)
     assert (record.pace.retry_at, record.pace.rest_until, record.pace.delay) == (6.5, 34.5, 4.3)
@@ -66,10 +65,10 @@ def test_clock_that_was_set_back_a_year_lets_nothing_wait_longer_and_nothing_com
 
 
 def test_waits_are_never_longer_than_the_configuration_allows_now() -> None:
-    table = directory().table
+    known_peers = directory().peers
     mad = entry("ada", retry_at=WALL + 1e9, rest_until=math.inf, reservable_at=WALL + 1e9, delay=1e9)
-    assert restore(mad, table, CONFIG, CLOCK, NOW)
-    pace = table.make(peer("ada")).pace
+    assert restore(mad, known_peers, CONFIG, CLOCK, NOW)
+    pace = known_peers.make(peer("ada")).pace
     assert pace.retry_at == NOW + CONFIG.backoff_cap
     assert pace.rest_until == NOW + CONFIG.rest_after_loss
     assert pace.reservable_at == NOW + CONFIG.cooldown
@@ -95,9 +94,9 @@ def test_what_this_life_knows_already_stays() -> None:
     made.overwrite({}, NOW)
     made.track(1, TrackedPeers({peer("ada"): B}), NOW)
     made.learn(KNOWN.record("ada", str(B), generation=5), NOW)
-    record = made.table.make(peer("ada"))
+    record = made.peers.make(peer("ada"))
     record.pace.delay, record.pace.retry_at, record.seen_at = 1.0, NOW + 0.5, NOW - 1.0
-    assert restore(entry("ada"), made.table, CONFIG, CLOCK, NOW)
+    assert restore(entry("ada"), made.peers, CONFIG, CLOCK, NOW)
     assert (record.address, record.given) == (B, True)
     assert record.signed == KNOWN.record("ada", str(B), generation=5)
     assert (record.pace.delay, record.pace.retry_at, record.seen_at) == (1.0, NOW + 0.5, NOW - 1.0)
@@ -107,27 +106,27 @@ def test_newer_stored_record_replaces_an_older_one() -> None:
     made = directory()
     made.learn(KNOWN.record("ada", str(B), generation=1), NOW)
     newer = KNOWN.record("ada", str(A), generation=2)
-    assert restore(entry("ada", signed=newer), made.table, CONFIG, CLOCK, NOW)
-    assert made.table.make(peer("ada")).signed == newer
+    assert restore(entry("ada", signed=newer), made.peers, CONFIG, CLOCK, NOW)
+    assert made.peers.make(peer("ada")).signed == newer
 
 
 def test_entry_of_this_node_itself_has_no_place() -> None:
-    table = directory().table
-    assert not restore(entry("me"), table, CONFIG, CLOCK, NOW)
-    assert len(table) == 0
+    known_peers = directory().peers
+    assert not restore(entry("me"), known_peers, CONFIG, CLOCK, NOW)
+    assert len(known_peers) == 0
 
 
 def test_peer_whom_nobody_knows_where_to_find_is_not_stored() -> None:
-    assert peer_entry(Record(peer("ada")), CLOCK, NOW) is None
+    assert peer_entry(KnownPeer(peer("ada")), CLOCK, NOW) is None
 
 
 def test_book_larger_than_the_bound_is_restored_up_to_the_bound() -> None:
     config = replace(CONFIG, max_hinted_peers=3)
-    table = directory(config).table
+    known_peers = directory(config).peers
     names = [f"peer {number}" for number in range(5)]
     stored = [entry(name, missed_at=None, failed_at=None) for name in names]
-    assert [restore(each, table, config, CLOCK, NOW) for each in stored] == [True, True, True, False, False]
-    assert len(table) == 3
+    assert [restore(each, known_peers, config, CLOCK, NOW) for each in stored] == [True, True, True, False, False]
+    assert len(known_peers) == 3
 
 
 @pytest.mark.parametrize("at", [None, NEVER])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_address
 
 from rookery.actors.tracker import Config, Target
-from rookery.actors.tracker.core.hints import Learned
+from rookery.actors.tracker.core.directory import Learned
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Role, Ticket
 from rookery.transport.identity import PeerId
@@ -56,7 +56,7 @@ class Model:
 
     # Questions -------------------------------------------------------------------------------------------------------
 
-    def listing(self, peer: PeerId) -> Role | None:
+    def role(self, peer: PeerId) -> Role | None:
         if any(peer in primary for _, primary, _ in self.sets):
             return Role.PRIMARY
         return Role.SECONDARY if any(peer in secondary for _, _, secondary in self.sets) else None
@@ -64,7 +64,7 @@ class Model:
     def mode_refusal(self, peer: PeerId) -> Reason | None:
         if self.config.admission == "private":
             return None if peer in self.trusted else Reason.PRIVATE
-        return Reason.NOT_TRACKED if self.config.admission == "tracked" and self.listing(peer) is None else None
+        return Reason.NOT_TRACKED if self.config.admission == "tracked" and self.role(peer) is None else None
 
     def refusal(self, peer: PeerId) -> Reason | None:
         return Reason.BLOCKED if self.blocks.get(peer, 0.0) > self.now else self.mode_refusal(peer)
@@ -82,7 +82,7 @@ class Model:
         known = self.known.get(peer, Known())
         if known.hold is not None or known.address is None or self.ip_blocked(known.address.endpoint.ip):
             return False
-        return self.refusal(peer) is None and self.listing(peer) is not Role.SECONDARY
+        return self.refusal(peer) is None and self.role(peer) is not Role.SECONDARY
 
     def claim_refusal(self, peer: PeerId, ip: str, supersedes: Ticket | None, reservable_at: float) -> Reason | None:
         known = self.known.get(peer, Known())
@@ -148,7 +148,7 @@ class Model:
                     closes[peer] = Reason.ADDRESS_CHANGED
         touched = {*evicted, *primary, *secondary} - {self.me}
         for peer in touched:
-            if self.listing(peer) is None:
+            if self.role(peer) is None:
                 self.known[peer].address, self.known[peer].given = None, False
             refused = self.mode_refusal(peer)
             if self.held(peer) and peer not in closes and refused is not None:
@@ -161,7 +161,7 @@ class Model:
         for peer, known in list(self.known.items()):
             if known.hold is None:
                 known.stale = False
-                if known.address is None and self.listing(peer) is None:
+                if known.address is None and self.role(peer) is None:
                     del self.known[peer]
 
     def learn(self, record: PeerRecord, source: PeerId | None, *, shown: bool = False) -> Learned:
@@ -177,7 +177,7 @@ class Model:
             if record.generation <= known.signed.generation and not again:
                 return Learned.OLD
         source = known.source if known is not None and known.source is not None else source
-        if self.listing(peer) is None and peer not in self.trusted:
+        if self.role(peer) is None and peer not in self.trusted:
             full = self.make_room(peer, address, source)
             if full is not None:
                 return full
@@ -192,12 +192,12 @@ class Model:
     # The book --------------------------------------------------------------------------------------------------------
 
     def in_book(self) -> list[PeerId]:
-        return [peer for peer in self.known if self.known[peer].address is not None and self.listing(peer) is None]
+        return [peer for peer in self.known if self.known[peer].address is not None and self.role(peer) is None]
 
     def keys(self, peer: PeerId) -> tuple[object, ...]:
         """Against what the peer counts."""
         known = self.known.get(peer, Known())
-        if known.address is None or self.listing(peer) is not None:
+        if known.address is None or self.role(peer) is not None:
             return ()
         return (True,) if known.seen else (known.source, network(known.address), False)
 

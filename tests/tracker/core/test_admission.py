@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import TrackedPeers
-from rookery.actors.tracker.core.blocks import twin_of
+from rookery.actors.tracker.core.blocks import other_id_of
 from rookery.actors.tracker.core.directory import Directory
-from rookery.actors.tracker.core.pace import BRIEF
+from rookery.actors.tracker.core.known_peer import BRIEF
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
 from rookery.transport.reasons import Reason
@@ -116,12 +116,12 @@ ARRANGED: dict[str, tuple[Callable[[Directory], object], dict[str, Any]]] = {
     "private: trusted primary": (primary, {"admission": "private", "trusted": (BOB,)}),
     "private: trusted, hinted": (hinted, {"admission": "private", "trusted": (BOB,)}),
     "private: trusted secondary": (secondary, {"admission": "private", "trusted": (BOB,)}),
-    "blocked": (lambda d: (primary(d), d.table.block(BOB, 9.0, 0.0)), {}),
-    "open: blocked": (lambda d: (hinted(d), d.table.block(BOB, 9.0, 0.0)), {"admission": "open"}),
-    "twin blocked": (lambda d: (primary(d), d.table.block(twin_of(BOB), 9.0, 0.0)), {}),
-    "block over, not taken away": (lambda d: (primary(d), d.table.block(BOB, 1.0, -1.0)), {}),
-    "ip blocked": (lambda d: (primary(d), d.table.block(ip_address("10.0.0.1"), 9.0, 0.0)), {}),
-    "another's ip blocked": (lambda d: (primary(d), d.table.block(ip_address("10.0.0.2"), 9.0, 0.0)), {}),
+    "blocked": (lambda d: (primary(d), d.peers.block(BOB, 9.0, 0.0)), {}),
+    "open: blocked": (lambda d: (hinted(d), d.peers.block(BOB, 9.0, 0.0)), {"admission": "open"}),
+    "twin blocked": (lambda d: (primary(d), d.peers.block(other_id_of(BOB), 9.0, 0.0)), {}),
+    "block over, not taken away": (lambda d: (primary(d), d.peers.block(BOB, 1.0, -1.0)), {}),
+    "ip blocked": (lambda d: (primary(d), d.peers.block(ip_address("10.0.0.1"), 9.0, 0.0)), {}),
+    "another's ip blocked": (lambda d: (primary(d), d.peers.block(ip_address("10.0.0.2"), 9.0, 0.0)), {}),
     "being dialled": (lambda d: (primary(d), d.reserve(BOB, 0.0)), {}),
     "admitted": (admitted, {}),
     "connected": (lambda d: (primary(d), connect(d, BOB)), {}),
@@ -163,10 +163,10 @@ def test_table_has_every_situation_once() -> None:
 def test_predicates_are_as_the_table_says(row: list[str]) -> None:
     situation = row[0]
     d = arranged(situation)
-    registered = d.gate(0.0).registered_ips
+    registered = d.peers.gate(0.0).registered_ips
     listed = BOB in d.dialable(10, (), 0.0)[0]
     assert row[1:] == [
-        word(d.table.refusal(BOB, 0.0)),
+        word(d.rules.refusal(BOB, d.peers.get(BOB), 0.0)),
         "yes" if listed else "no",
         word(arranged(situation).reserve(BOB, 0.0)),
         word(admit(arranged(situation), BOB, "10.0.0.1")),

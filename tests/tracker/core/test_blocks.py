@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.tracker import CannotBlock, Target, parse_target
-from rookery.actors.tracker.core.blocks import Blocks, twin_of
-from rookery.actors.tracker.core.targets import canonical
+from rookery.actors.tracker.core.blocks import Blocks, canonical, other_id_of
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
 from rookery.transport.identity import PeerId
@@ -63,28 +62,28 @@ def test_target_made_canonical_twice_is_as_made_once(target: IPv4Address | IPv6A
 def test_P10_lifting_one_block_lifts_no_other() -> None:
     d = tracking({BOB: A})
     for target in (BOB, IP, NET):
-        d.table.block(target, 100.0, 0.0)
-    assert d.table.blocks.counts() == {"peer": 1, "ip": 1, "subnet": 1}
+        d.peers.block(target, 100.0, 0.0)
+    assert d.peers.blocks.counts() == {"peer": 1, "ip": 1, "subnet": 1}
     for target, left in ((NET, Reason.BLOCKED), (BOB, Reason.BLOCKED), (IP, None)):
-        assert d.table.unblock(target, 1.0) == target
+        assert d.peers.unblock(target, 1.0) == target
         reserved = d.reserve(BOB, 1.0)
         assert (reserved if isinstance(reserved, Reason) else None) is left
 
 
 def test_P10_block_of_an_ip_is_lifted_for_peers_that_are_not_connected() -> None:
     d = tracking({BOB: A, CAROL: B})
-    d.table.block(IP, math.inf, 0.0)
+    d.peers.block(IP, math.inf, 0.0)
     assert dialable(d) == (CAROL,)
     assert admit(d, BOB) is Reason.BLOCKED
-    assert d.table.unblock(IP, 5.0) == IP
+    assert d.peers.unblock(IP, 5.0) == IP
     assert dialable(d, 5.0) == tuple(sorted((BOB, CAROL)))
     assert isinstance(admit(d, BOB, now=5.0), Ticket)
 
 
 def test_P11_block_needs_no_connection_and_no_record() -> None:
     d = directory(admission="open")
-    d.table.block(BOB, 10.0, 0.0)
-    d.table.block(ip_address("10.0.0.2"), 10.0, 0.0)
+    d.peers.block(BOB, 10.0, 0.0)
+    d.peers.block(ip_address("10.0.0.2"), 10.0, 0.0)
     assert admit(d, BOB) is Reason.BLOCKED
     assert admit(d, CAROL, "10.0.0.2") is Reason.BLOCKED
     assert isinstance(admit(d, CAROL, "10.0.0.3"), Ticket)
@@ -93,33 +92,33 @@ def test_P11_block_needs_no_connection_and_no_record() -> None:
 @pytest.mark.parametrize("target", [IP, NET])
 def test_block_of_an_ip_or_its_network_holds_until_its_end_and_wakes_the_dialling_side_then(target: Target) -> None:
     d = tracking({BOB: A, CAROL: Address.parse("tcp://10.9.9.9:7000")})
-    assert d.table.block(target, 10.0, 0.0) == (target, 10.0, True)
+    assert d.peers.block(target, 10.0, 0.0) == (target, 10.0, True)
     assert d.reserve(BOB, 9.9) is Reason.BLOCKED
     assert d.dialable(10, (), 9.9) == ((CAROL,), 10.0)
     assert dialable(d, 10.0) == tuple(sorted((BOB, CAROL)))
-    assert d.table.expire(10.0) == (target,)
-    assert len(d.table.blocks) == 0
+    assert d.peers.expire(10.0) == (target,)
+    assert len(d.peers.blocks) == 0
 
 
 def test_block_of_an_ip_within_a_blocked_network_waits_for_the_later_end() -> None:
     d = tracking({BOB: A})
-    d.table.block(NET, 10.0, 0.0)
-    d.table.block(IP, 20.0, 0.0)
+    d.peers.block(NET, 10.0, 0.0)
+    d.peers.block(IP, 20.0, 0.0)
     assert d.dialable(10, (), 0.0) == ((), 20.0)
-    d.table.unblock(IP, 0.0)
+    d.peers.unblock(IP, 0.0)
     assert d.dialable(10, (), 0.0) == ((), 10.0)
 
 
 def test_block_of_an_ip_says_nothing_of_a_peer_that_comes_from_another() -> None:
     d = tracking({BOB: Address.parse("tcp://10.0.0.1:7000?egress=10.7.7.7")})
-    d.table.block(ip_address("10.7.7.7"), 10.0, 0.0)
+    d.peers.block(ip_address("10.7.7.7"), 10.0, 0.0)
     assert dialable(d) == (BOB,)
     assert admit(d, BOB, "10.7.7.7") is Reason.BLOCKED
 
 
 def test_block_of_an_ip_applies_to_a_peer_that_moves_there() -> None:
     d = tracking({BOB: B})
-    d.table.block(IP, 10.0, 0.0)
+    d.peers.block(IP, 10.0, 0.0)
     assert dialable(d) == (BOB,)
     d.overwrite({BOB: A}, 1.0)
     assert d.dialable(10, (), 1.0) == ((), 10.0)
@@ -128,17 +127,17 @@ def test_block_of_an_ip_applies_to_a_peer_that_moves_there() -> None:
 def test_block_stands_in_the_gate_by_its_kind() -> None:
     d = tracking({BOB: A})
     for target in (DAVE, IP, NET):
-        d.table.block(target, 10.0, 0.0)
-    gate = d.gate(0.0)
+        d.peers.block(target, 10.0, 0.0)
+    gate = d.peers.gate(0.0)
     assert (len(gate.blocked), gate.blocked_ips, list(gate.blocked_subnets)) == (1, frozenset({str(IP)}), [NET])
-    d.table.expire(10.0)
-    assert d.gate(0.0).blocked | d.gate(0.0).blocked_ips | set(d.gate(0.0).blocked_subnets) == set()
+    d.peers.expire(10.0)
+    assert d.peers.gate(0.0).blocked | d.peers.gate(0.0).blocked_ips | set(d.peers.gate(0.0).blocked_subnets) == set()
 
 
-@pytest.mark.parametrize("target", [ME, twin_of(ME), PeerId(bytes(32))])
+@pytest.mark.parametrize("target", [ME, other_id_of(ME), PeerId(bytes(32))])
 def test_block_that_was_stored_of_an_id_that_cannot_be_blocked_is_refused(target: PeerId) -> None:
     with pytest.raises(CannotBlock):
-        directory().table.restore_block(target, 10.0)
+        directory().peers.restore_block(target, 10.0)
 
 
 targets = st.sampled_from([BOB, CAROL, IP, ip_address("10.0.0.9"), NET, ip_network("10.0.0.0/24"), ip_network("::/0")])

@@ -27,7 +27,7 @@ def test_T3_inbound_limiter_under_saturation_passes_its_quota_and_not_twice_that
 
 def test_T9_ip_of_one_tracked_peer_does_not_let_in_the_key_of_another() -> None:
     d = tracking({BOB: A, CAROL: B})
-    registered = d.gate(0.0).registered_ips
+    registered = d.peers.gate(0.0).registered_ips
     assert registered == {"10.0.0.1", "10.0.0.2"}
     assert admit(d, BOB, "10.0.0.2") is Reason.EGRESS_IP
     assert isinstance(admit(d, BOB, "10.0.0.1"), Ticket)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.tracker.core.dial_queue import DialQueue, Turn
-from rookery.actors.tracker.core.pace import NEVER
+from rookery.actors.tracker.core.known_peer import NEVER
 from rookery.transport.identity import PeerId
 
 PEERS = tuple(PeerId(bytes([number]) * 32) for number in range(8))

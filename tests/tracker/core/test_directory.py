@@ -37,7 +37,7 @@ from tests.tracker.core.kit import (
 def test_track_when_only_inert_peers_leave_the_window_closes_nobody_and_forgets_them() -> None:
     d = tracking({BOB: A}, tracked_peer_sets=1)
     assert d.track(2, TrackedPeers({CAROL: B}), 0.0).closes == ()
-    assert d.table.get(BOB) is None
+    assert d.peers.get(BOB) is None
     assert dialable(d) == (CAROL,)
 
 
@@ -45,9 +45,9 @@ def test_track_when_a_connected_peer_leaves_the_window_closes_it_and_forgets_it_
     d = tracking({BOB: A}, tracked_peer_sets=1)
     ticket = connect(d, BOB)
     assert d.track(2, TrackedPeers({}), 1.0).closes == ((BOB, Reason.NOT_TRACKED),)
-    assert d.table.get(BOB) is not None
+    assert d.peers.get(BOB) is not None
     assert d.release(ticket, Reason.NOT_TRACKED, 2.0)
-    assert d.table.get(BOB) is None
+    assert d.peers.get(BOB) is None
 
 
 def test_track_when_a_connected_peer_stays_in_the_window_keeps_it() -> None:
@@ -84,13 +84,13 @@ def test_track_counts_both_roles_and_this_node_once_against_the_limit() -> None:
     with pytest.raises(PeerSetTooLarge, match=r"4 peers.*allowed are 3"):
         d.track(3, TrackedPeers({BOB: A, CAROL: B}, {DAVE: C}), 0.0)
     assert d.window.newest == 2
-    assert d.table.get(DAVE) is None
+    assert d.peers.get(DAVE) is None
 
 
 def test_track_with_a_peer_in_both_roles_makes_it_primary_with_the_primary_address() -> None:
     d = directory()
     d.track(1, TrackedPeers({BOB: A}, {BOB: B}), 0.0)
-    record = d.table.get(BOB)
+    record = d.peers.get(BOB)
     assert record is not None
     assert (record.primary_sets, record.secondary_sets, record.address) == (1, 0, A)
     assert d.window.get(1) == PeerSet((BOB,), ())
@@ -110,10 +110,10 @@ def test_track_keeps_secondaries_until_their_set_is_evicted() -> None:
     d = directory(tracked_peer_sets=2)
     d.track(1, TrackedPeers({}, {BOB: A}), 0.0)
     d.track(2, TrackedPeers({}), 0.0)
-    assert d.table.refusal(BOB, 0.0) is None
+    assert d.rules.refusal(BOB, d.peers.get(BOB), 0.0) is None
     d.track(3, TrackedPeers({}), 0.0)
-    assert d.table.refusal(BOB, 0.0) is Reason.NOT_TRACKED
-    assert len(d.table) == 0
+    assert d.rules.refusal(BOB, d.peers.get(BOB), 0.0) is Reason.NOT_TRACKED
+    assert len(d.peers) == 0
 
 
 def test_track_lets_the_newest_address_win_whatever_the_role() -> None:
@@ -145,7 +145,7 @@ def test_track_lists_this_node_but_never_dials_accepts_or_closes_it() -> None:
     assert d.reserve(ME, 0.0) is Reason.SELF
     assert admit(d, ME) is Reason.SELF
     d.track(2, TrackedPeers({ME: C}), 0.0)
-    assert len(d.table) == 1
+    assert len(d.peers) == 1
 
 
 def test_track_copies_what_it_is_given() -> None:
@@ -206,9 +206,9 @@ def test_connected_member_whose_own_record_moves_it_stays_connected_whatever_is_
         elif what == "hint":
             d.learn(moved, 0.0)
         else:  # it is back before the end of its last life was noticed
-            ticket_of(admit(d, BOB, "10.0.0.2", 5.0, supersedes=d.table.make(BOB).hold.ticket))  # type: ignore[union-attr]
+            ticket_of(admit(d, BOB, "10.0.0.2", 5.0, supersedes=d.peers.make(BOB).hold.ticket))  # type: ignore[union-attr]
             assert d.opened(BOB, 5.0, moved) is None
-    record = d.table.make(BOB)
+    record = d.peers.make(BOB)
     assert (record.address, record.signed, record.stale) == (B, moved, False)
     assert d.is_held(BOB)
 
@@ -225,7 +225,7 @@ def test_member_that_moves_is_dialled_there_at_once_though_it_was_missed_where_i
 def test_older_record_in_a_set_moves_the_member_but_is_not_remembered_as_its_newest() -> None:
     d = by_membership(NEW)
     assert d.track(2, TrackedPeers({BOB: OLD}), 0.0).closes == ()
-    record = d.table.make(BOB)
+    record = d.peers.make(BOB)
     assert (record.address, record.signed) == (A, NEW)
 
 
@@ -234,13 +234,13 @@ def test_address_that_an_operator_gave_outlives_sets_of_the_membership_unless_ad
     learns: bool, address: Address
 ) -> None:
     d = by_membership(OLD, learn_addresses=learns)
-    ticket = d.table.make(BOB).hold.ticket  # type: ignore[union-attr]
+    ticket = d.peers.make(BOB).hold.ticket  # type: ignore[union-attr]
     assert d.overwrite({BOB: C}, 0.0).closes == ((BOB, Reason.ADDRESS_CHANGED),)
     d.release(ticket, Reason.ADDRESS_CHANGED, 0.0)
     assert d.track(2, TrackedPeers({BOB: OLD}), 0.0).moved == ()
     assert where(d, BOB) == C
     assert d.track(3, TrackedPeers({BOB: NEW}), 0.0).closes == ()
-    assert d.table.make(BOB).address == address
+    assert d.peers.make(BOB).address == address
 
 
 @pytest.mark.parametrize("how", ["track", "overwrite"])
@@ -254,7 +254,7 @@ def test_operator_who_gives_the_address_that_the_connected_peer_says_itself_clos
     else:
         changes = d.overwrite({BOB: B}, 0.0)
         assert (changes.changed, changes.closes) == ((BOB,), ())
-    record = d.table.make(BOB)
+    record = d.peers.make(BOB)
     assert (record.address, record.given, record.stale) == (B, True, False)
     assert d.overwrite({BOB: A}, 0.0).closes == ((BOB, Reason.ADDRESS_CHANGED),)
 
@@ -271,7 +271,7 @@ def test_seed_that_says_where_it_is_stays_connected_when_the_first_set_lists_it_
     d.seed({BOB: A}, 0.0)
     ticket_of(d.reserve(BOB, 0.0))
     assert d.opened(BOB, 0.0, NEW) is None
-    assert d.table.make(BOB).address == B
+    assert d.peers.make(BOB).address == B
     assert d.track(1, TrackedPeers({BOB: NEW}), 0.0).closes == ()
 
 
@@ -312,9 +312,9 @@ def test_overwrite_of_a_peer_that_left_every_set_is_unknown() -> None:
 
 def test_overwrite_of_a_blocked_peer_is_used_after_the_block() -> None:
     d = tracking({BOB: A})
-    d.table.block(BOB, 10.0, 0.0)
+    d.peers.block(BOB, 10.0, 0.0)
     assert d.overwrite({BOB: B}, 1.0).changed == (BOB,)
-    d.table.expire(10.0)
+    d.peers.expire(10.0)
     assert where(d, BOB, 10.0) == B
 
 

@@ -84,7 +84,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     @rule(peer=peers, address=st.sampled_from(ADDRESSES))
     def overwrite(self, peer: PeerId, address: Address) -> None:
         changes = self.directory.overwrite({peer: address}, self.model.now)
-        if self.model.listing(peer) is None:
+        if self.model.role(peer) is None:
             assert changes.unknown == (peer,)
             return
         changed, severs = self.model.give(peer, address)
@@ -104,23 +104,23 @@ class DirectoryMachine(RuleBasedStateMachine):
         blocks, now = self.model.blocks, self.model.now
         before = blocks.get(whom, 0.0)
         blocks[whom] = max(before, now + duration) if at_least else now + duration
-        told = self.directory.table.block(whom, duration, now, at_least=at_least)
+        told = self.directory.peers.block(whom, duration, now, at_least=at_least)
         assert told == (whom, blocks[whom], blocks[whom] != before)
 
     @rule(whom=st.sampled_from(TARGETS))
     def unblock(self, whom: Target) -> None:
-        was = self.directory.table.unblock(whom, self.model.now)
+        was = self.directory.peers.unblock(whom, self.model.now)
         assert was == (whom if whom in self.model.blocks else None)
         self.model.blocks.pop(whom, None)
 
     @rule(peer=peers)
     def trust(self, peer: PeerId) -> None:
-        assert self.directory.table.trust(peer, self.model.now) == (peer not in self.model.trusted)
+        assert self.directory.peers.trust(peer, self.model.now) == (peer not in self.model.trusted)
         self.model.trusted.add(peer)
 
     @rule(peer=peers)
     def distrust(self, peer: PeerId) -> None:
-        closes = self.directory.table.distrust(peer, self.model.now)
+        closes = self.directory.peers.distrust(peer, self.model.now)
         if peer not in self.model.trusted:
             assert closes is None
             return
@@ -134,14 +134,14 @@ class DirectoryMachine(RuleBasedStateMachine):
         model.now += seconds
         if expire:
             over = {target for target, until in model.blocks.items() if until <= model.now}
-            assert set(self.directory.table.expire(model.now)) == over
+            assert set(self.directory.peers.expire(model.now)) == over
             model.blocks = {target: until for target, until in model.blocks.items() if target not in over}
 
     # Reservations ----------------------------------------------------------------------------------------------------
 
     @rule(peer=peers)
     def dial(self, peer: PeerId) -> None:
-        wanted = self.model.may_be_dialled(peer) and self.directory.table.pace(peer).dial_at <= self.model.now
+        wanted = self.model.may_be_dialled(peer) and self.directory.peers.pace(peer).dial_at <= self.model.now
         reserved = self.directory.reserve(peer, self.model.now)
         assert isinstance(reserved, tuple) == wanted
         if isinstance(reserved, tuple):
@@ -154,7 +154,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         assert record.address is not None
         ip = record.address.endpoint.host
         supersedes = self.model.known.get(peer, Known()).hold if supersede else None
-        reservable_at = self.directory.table.pace(peer).reservable_at
+        reservable_at = self.directory.peers.pace(peer).reservable_at
         expected = self.model.claim_refusal(peer, ip, supersedes, reservable_at)
         decided = self.directory.admit(Claim(peer, record, ip, Direction.IN, None, supersedes), self.model.now)
         assert (None if isinstance(decided, Ticket) else decided) == expected
@@ -214,18 +214,18 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     @invariant()
     def records_agree(self) -> None:
-        table, model = self.directory.table, self.model
-        assert len(table) == len(model.known)
+        peers, model = self.directory.peers, self.model
+        assert len(peers) == len(model.known)
         for peer, known in model.known.items():
-            record = table.get(peer)
+            record = peers.get(peer)
             assert record is not None
             assert (record.address, record.given, record.stale) == (known.address, known.given, known.stale)
-            assert (record.listing, record.seen_at is not None) == (model.listing(peer), known.seen)
+            assert (record.role, record.seen_at is not None) == (model.role(peer), known.seen)
             assert record.signed == known.signed
             assert self.directory.is_held(peer) == (known.hold is not None)
         assert self.directory.held == sum(known.hold is not None for known in model.known.values())
-        assert table.trusted == model.trusted
-        assert len(table.book) == len(model.in_book())
+        assert peers.trusted == model.trusted
+        assert len(peers.unlisted) == len(model.in_book())
 
     @invariant()
     def bounds_hold(self) -> None:
@@ -247,7 +247,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     def dialable_agrees(self) -> None:
         model = self.model
         ready = {peer for peer in OTHERS if model.may_be_dialled(peer)}
-        due = {peer for peer in ready if self.directory.table.pace(peer).quiet_until <= model.now}
+        due = {peer for peer in ready if self.directory.peers.pace(peer).quiet_until <= model.now}
         chosen, next_at = self.directory.dialable(10, (), model.now)
         assert set(chosen) == due
         ranks = [(peer not in model.trusted, not self.vouched(peer)) for peer in chosen]
@@ -256,18 +256,18 @@ class DirectoryMachine(RuleBasedStateMachine):
         assert next_at is not None or ready == due
 
     def vouched(self, peer: PeerId) -> bool:
-        return self.model.listing(peer) is Role.PRIMARY or self.model.known[peer].seen
+        return self.model.role(peer) is Role.PRIMARY or self.model.known[peer].seen
 
     @invariant()
     def gate_agrees(self) -> None:
         model = self.model
-        gate = self.directory.gate(model.now, told=True)
+        gate = self.directory.peers.gate(model.now, with_advice=True)
         assert gate.blocked == {curve_key(target) for target in model.blocks if isinstance(target, PeerId)}
         assert gate.blocked_ips == {str(target) for target in model.blocks if target == TARGETS[3]}
         assert set(gate.blocked_subnets) == {target for target in model.blocks if target == TARGETS[4]}
         if all(until > model.now for until in model.blocks.values()):  # else it depends on what was settled since
             assert {record.peer for record in gate.alternatives} == model.alternatives()
-        waiting = {peer for peer in OTHERS if self.directory.table.pace(peer).reservable_at > model.now}
+        waiting = {peer for peer in OTHERS if self.directory.peers.pace(peer).reservable_at > model.now}
         cooled = {peer for peer, until in gate.cooling.items() if until > model.now}
         assert waiting <= cooled
         assert not (cooled - waiting) & set(model.known)  # of those forgotten, the book keeps only so many waits
@@ -282,7 +282,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         if model.config.admission != "tracked":
             assert registered is None
             return
-        handled = [peer for peer in model.known if peer not in model.blocks and model.listing(peer) is not None]
+        handled = [peer for peer in model.known if peer not in model.blocks and model.role(peer) is not None]
         addresses = [model.known[peer].address for peer in handled if model.known[peer].given]
         ips = {str(address.egress_ip) for address in addresses if address is not None}
         if len(addresses) < len(handled):

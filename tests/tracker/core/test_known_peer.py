@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rookery.actors.tracker.core.known_peer import Given, Record, Status
+from rookery.actors.tracker.core.known_peer import Given, KnownPeer, Status
 from rookery.actors.tracker.errors import IllegalTransition
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Direction, Role, Ticket
@@ -19,19 +19,19 @@ def ticket(number: int, direction: Direction = Direction.OUT) -> Ticket:
     return Ticket(number, BOB, direction)
 
 
-def status(record: Record) -> Status:
+def status(record: KnownPeer) -> Status:
     return record.status
 
 
-def active() -> Record:
-    record = Record(BOB, HERE)
+def active() -> KnownPeer:
+    record = KnownPeer(BOB, HERE)
     record.reserve(ticket(1))
     record.opened(5.0)
     return record
 
 
 def test_record_reserve_open_release_goes_from_inert_to_active_and_back() -> None:
-    record = Record(BOB)
+    record = KnownPeer(BOB)
     assert status(record) is Status.INERT
     record.reserve(ticket(1))
     assert status(record) is Status.RESERVED
@@ -45,7 +45,7 @@ def test_record_reserve_open_release_goes_from_inert_to_active_and_back() -> Non
 
 def test_record_opened_when_nobody_reserved_is_an_illegal_transition() -> None:
     with pytest.raises(IllegalTransition, match="inert"):
-        Record(BOB).opened(1.0)
+        KnownPeer(BOB).opened(1.0)
 
 
 def test_record_opened_twice_is_an_illegal_transition() -> None:
@@ -55,7 +55,7 @@ def test_record_opened_twice_is_an_illegal_transition() -> None:
 
 def test_record_leaving_a_set_it_was_not_in_is_an_illegal_transition() -> None:
     with pytest.raises(IllegalTransition, match="left a set"):
-        Record(BOB).enlist(Role.PRIMARY, -1)
+        KnownPeer(BOB).enlist(Role.PRIMARY, -1)
 
 
 def test_record_release_of_an_unknown_ticket_is_void() -> None:
@@ -125,13 +125,13 @@ def test_record_same_address_changes_nothing() -> None:
 
 
 def test_record_address_changed_while_inert_is_not_stale() -> None:
-    record = Record(BOB, HERE)
+    record = KnownPeer(BOB, HERE)
     assert record.give_address(THERE) is Given.CHANGED
     assert not record.stale
 
 
 def test_record_whose_first_address_is_given_while_it_is_held_is_not_stale() -> None:
-    record = Record(PeerId(b"b" * 32))
+    record = KnownPeer(PeerId(b"b" * 32))
     record.reserve(Ticket(1, record.peer, Direction.IN))
     assert record.give_address(HERE) is Given.FIRST
     assert not record.stale

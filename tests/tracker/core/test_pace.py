@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rookery.actors.tracker import Config
-from rookery.actors.tracker.core.pace import BRIEF, NEVER, Pace
+from rookery.actors.tracker.core.known_peer import BRIEF, NEVER, Pace
 from rookery.transport.reasons import Reason
 
 CONFIG = Config()

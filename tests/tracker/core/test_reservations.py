@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import CannotBlock, StaticPeer, Target, TrackedPeers
-from rookery.actors.tracker.core.blocks import Blocks, key_of, twin_of
+from rookery.actors.tracker.core.blocks import Blocks, key_of, other_id_of
 from rookery.actors.tracker.core.directory import Directory
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Direction, Ticket
@@ -63,7 +63,7 @@ def test_T11_cooldown_and_backoff_survive_that_a_peer_is_forgotten_and_comes_bac
     d = tracking({BOB: A}, tracked_peer_sets=1)
     d.release(ticket_of(admit(d, BOB, now=5.0)), Reason.TIMEOUT, 5.1)
     d.track(2, TrackedPeers({}), 5.2)
-    assert d.table.get(BOB) is None
+    assert d.peers.get(BOB) is None
     d.track(3, TrackedPeers({BOB: None}), 5.3)
     assert admit(d, BOB, now=5.9) is Reason.COOLDOWN
 
@@ -72,7 +72,7 @@ def test_T11_stranger_in_mode_open_cannot_escape_its_cooldown() -> None:
     d = directory(admission="open", max_hinted_peers=1)
     d.learn(KNOWN.record("carol", str(B)), 0.0)
     d.release(ticket_of(admit(d, BOB, now=5.0)), Reason.TIMEOUT, 5.1)
-    assert d.table.get(BOB) is None
+    assert d.peers.get(BOB) is None
     assert admit(d, BOB, now=5.5) is Reason.COOLDOWN
 
 
@@ -127,7 +127,7 @@ def test_superseding_claim_that_dies_leaves_the_live_link_its_reservation() -> N
 def test_opened_when_the_peer_was_blocked_meanwhile_says_to_close_it() -> None:
     d = tracking({BOB: A})
     ticket_of(d.reserve(BOB, 0.0))
-    d.table.block(BOB, 10.0, 0.0)
+    d.peers.block(BOB, 10.0, 0.0)
     assert d.opened(BOB, 0.1) is Reason.BLOCKED
 
 
@@ -142,55 +142,55 @@ def test_opened_when_the_address_changed_meanwhile_says_to_close_it() -> None:
 
 
 def test_block_keys_are_equal_exactly_where_the_curve_keys_are() -> None:
-    assert curve_key(twin_of(BOB)) == curve_key(BOB)
-    assert key_of(twin_of(BOB)) == key_of(BOB)
+    assert curve_key(other_id_of(BOB)) == curve_key(BOB)
+    assert key_of(other_id_of(BOB)) == key_of(BOB)
     assert key_of(CAROL) != key_of(BOB)
     assert curve_key(CAROL) != curve_key(BOB)
 
 
 def test_block_of_one_id_holds_for_the_other_id_with_its_curve_key() -> None:
-    twin = twin_of(BOB)
+    twin = other_id_of(BOB)
     d = tracking({BOB: A, twin: B})
     connect(d, twin)
-    d.table.block(BOB, 10.0, 0.0)
-    assert d.table.refusal(twin, 5.0) is Reason.BLOCKED
-    assert d.table.same_key(BOB) == (BOB, twin)
-    assert d.gate(0.0).blocked == {curve_key(BOB)}
+    d.peers.block(BOB, 10.0, 0.0)
+    assert d.rules.refusal(twin, d.peers.get(twin), 5.0) is Reason.BLOCKED
+    assert d.peers.sharing_key(BOB) == (BOB, twin)
+    assert d.peers.gate(0.0).blocked == {curve_key(BOB)}
 
 
 @pytest.mark.parametrize("target", [BOB, ip_address("10.0.0.1"), ip_network("10.0.0.0/24")])
 def test_block_repeated_has_the_new_end_sooner_or_later_than_before(target: Target) -> None:
     d = tracking({BOB: A})
-    assert d.table.block(target, 10.0, 0.0) == (target, 10.0, True)
-    assert d.table.block(target, 99.0, 5.0) == (target, 104.0, True)
+    assert d.peers.block(target, 10.0, 0.0) == (target, 10.0, True)
+    assert d.peers.block(target, 99.0, 5.0) == (target, 104.0, True)
     assert d.dialable(10, (), 6.0) == ((), 104.0)
-    assert d.table.block(target, math.inf, 6.0) == (target, math.inf, True)
+    assert d.peers.block(target, math.inf, 6.0) == (target, math.inf, True)
     assert d.dialable(10, (), 7.0) == ((), None)
-    assert d.table.block(target, 3.0, 7.0) == (target, 10.0, True)
-    assert d.table.block(target, 3.0, 7.0) == (target, 10.0, False)
+    assert d.peers.block(target, 3.0, 7.0) == (target, 10.0, True)
+    assert d.peers.block(target, 3.0, 7.0) == (target, 10.0, False)
     assert d.dialable(10, (), 8.0) == ((), 10.0)
-    assert d.table.expire(9.9) == ()
-    assert d.table.expire(10.0) == (target,)
-    assert d.table.expire(1e9) == ()
+    assert d.peers.expire(9.9) == ()
+    assert d.peers.expire(10.0) == (target,)
+    assert d.peers.expire(1e9) == ()
     assert dialable(d, 10.0) == (BOB,)
 
 
 @pytest.mark.parametrize("target", [BOB, ip_address("10.0.0.1"), ip_network("10.0.0.0/24")])
 def test_block_for_at_least_some_time_never_brings_an_end_forward(target: Target) -> None:
     d = tracking({BOB: A})
-    d.table.block(target, 100.0, 0.0)
-    assert d.table.block(target, 10.0, 0.0, at_least=True) == (target, 100.0, False)
-    assert d.table.block(target, 200.0, 0.0, at_least=True) == (target, 200.0, True)
-    d.table.block(target, math.inf, 0.0)
-    assert d.table.block(target, 10.0, 0.0, at_least=True) == (target, math.inf, False)
+    d.peers.block(target, 100.0, 0.0)
+    assert d.peers.block(target, 10.0, 0.0, at_least=True) == (target, 100.0, False)
+    assert d.peers.block(target, 200.0, 0.0, at_least=True) == (target, 200.0, True)
+    d.peers.block(target, math.inf, 0.0)
+    assert d.peers.block(target, 10.0, 0.0, at_least=True) == (target, math.inf, False)
 
 
 def test_block_of_the_twin_of_a_blocked_peer_is_the_same_block_with_another_end() -> None:
     d = tracking({BOB: A})
-    d.table.block(BOB, 10.0, 0.0)
-    assert d.table.block(twin_of(BOB), 50.0, 0.0) == (BOB, 50.0, True)
-    assert len(d.table.blocks) == 1
-    assert d.table.unblock(twin_of(BOB), 1.0) == BOB
+    d.peers.block(BOB, 10.0, 0.0)
+    assert d.peers.block(other_id_of(BOB), 50.0, 0.0) == (BOB, 50.0, True)
+    assert len(d.peers.blocks) == 1
+    assert d.peers.unblock(other_id_of(BOB), 1.0) == BOB
 
 
 def test_block_that_is_given_new_ends_for_ever_takes_no_more_room() -> None:
@@ -205,7 +205,7 @@ def test_block_that_is_given_new_ends_for_ever_takes_no_more_room() -> None:
 
 def test_block_of_an_unknown_peer_applies_when_it_is_tracked() -> None:
     d = directory()
-    d.table.block(BOB, 10.0, 0.0)
+    d.peers.block(BOB, 10.0, 0.0)
     d.track(1, TrackedPeers({BOB: A}), 1.0)
     assert d.dialable(10, (), 1.0) == ((), 10.0)
     assert dialable(d, 10.0) == (BOB,)
@@ -213,7 +213,7 @@ def test_block_of_an_unknown_peer_applies_when_it_is_tracked() -> None:
 
 def test_block_outlives_the_peer_and_its_change_of_address() -> None:
     d = tracking({BOB: A}, tracked_peer_sets=1)
-    d.table.block(BOB, 10.0, 0.0)
+    d.peers.block(BOB, 10.0, 0.0)
     d.track(2, TrackedPeers({}), 1.0)
     d.track(3, TrackedPeers({BOB: B}), 2.0)
     assert d.reserve(BOB, 9.0) is Reason.BLOCKED
@@ -222,46 +222,46 @@ def test_block_outlives_the_peer_and_its_change_of_address() -> None:
 
 def test_block_that_is_past_no_longer_holds_before_anybody_took_it_away() -> None:
     d = tracking({BOB: A})
-    d.table.block(BOB, 10.0, 0.0)
+    d.peers.block(BOB, 10.0, 0.0)
     assert d.dialable(10, (), 10.0) == ((BOB,), None)
-    assert d.table.refusal(BOB, 10.0) is None
+    assert d.rules.refusal(BOB, d.peers.get(BOB), 10.0) is None
 
 
 def test_block_for_good_gives_no_hint_and_ends_by_unblock_only() -> None:
     d = tracking({BOB: A})
-    d.table.block(BOB, math.inf, 0.0)
+    d.peers.block(BOB, math.inf, 0.0)
     assert d.dialable(10, (), 0.0) == ((), None)
-    assert d.table.blocks.next_expiry() is None
-    assert d.table.unblock(BOB, 1e9) == BOB
+    assert d.peers.blocks.next_expiry() is None
+    assert d.peers.unblock(BOB, 1e9) == BOB
     assert dialable(d, 1e9) == (BOB,)
 
 
 def test_unblock_of_a_peer_that_is_not_blocked_does_nothing() -> None:
     d = tracking({BOB: A})
-    version = d.gate(0.0).version
-    assert d.table.unblock(BOB, 0.0) is None
-    assert d.gate(0.0).version == version
+    version = d.peers.gate(0.0).version
+    assert d.peers.unblock(BOB, 0.0) is None
+    assert d.peers.gate(0.0).version == version
 
 
 def test_blocks_that_end_together_expire_together() -> None:
     d = tracking({BOB: A, CAROL: B})
-    d.table.block(BOB, 10.0, 0.0)
-    d.table.block(CAROL, 10.0, 0.0)
-    assert len(d.table.blocks) == 2
-    assert set(d.table.expire(10.0)) == {BOB, CAROL}
-    assert len(d.table.blocks) == 0
-    assert d.gate(0.0).blocked == frozenset()
+    d.peers.block(BOB, 10.0, 0.0)
+    d.peers.block(CAROL, 10.0, 0.0)
+    assert len(d.peers.blocks) == 2
+    assert set(d.peers.expire(10.0)) == {BOB, CAROL}
+    assert len(d.peers.blocks) == 0
+    assert d.peers.gate(0.0).blocked == frozenset()
 
 
-@pytest.mark.parametrize("peer", [ME, twin_of(ME)])
+@pytest.mark.parametrize("peer", [ME, other_id_of(ME)])
 def test_block_of_this_node_is_refused(peer: PeerId) -> None:
     with pytest.raises(CannotBlock, match="this node"):
-        tracking({BOB: A}).table.block(peer, 10.0, 0.0)
+        tracking({BOB: A}).peers.block(peer, 10.0, 0.0)
 
 
 def test_block_of_an_id_that_nobody_can_own_is_refused() -> None:
     with pytest.raises(CannotBlock, match="not a valid"):
-        tracking({BOB: A}).table.block(PeerId(bytes(32)), 10.0, 0.0)
+        tracking({BOB: A}).peers.block(PeerId(bytes(32)), 10.0, 0.0)
 
 
 # Trust ---------------------------------------------------------------------------------------------------------------
@@ -270,19 +270,19 @@ def test_block_of_an_id_that_nobody_can_own_is_refused() -> None:
 def test_trusted_peers_are_dialled_first() -> None:
     for seed in range(5):
         d = tracking({BOB: A, CAROL: B, DAVE: C}, seed=seed)
-        d.table.trust(CAROL, 0.0)
+        d.peers.trust(CAROL, 0.0)
         assert d.dialable(1, (), 0.0)[0] == (CAROL,)
 
 
 def test_distrust_in_mode_private_closes_the_peer() -> None:
     d = tracking({BOB: A}, admission="private", trusted=(BOB,))
     connect(d, BOB)
-    assert d.table.distrust(BOB, 0.0) == ((BOB, Reason.PRIVATE),)
-    assert d.table.distrust(BOB, 0.0) is None
+    assert d.peers.distrust(BOB, 0.0) == ((BOB, Reason.PRIVATE),)
+    assert d.peers.distrust(BOB, 0.0) is None
 
 
 def test_static_peers_of_the_configuration_are_trusted() -> None:
-    assert BOB in directory(source="static", peers=(StaticPeer(BOB, A),)).table.trusted
+    assert BOB in directory(source="static", peers=(StaticPeer(BOB, A),)).peers.trusted
 
 
 # The gate ------------------------------------------------------------------------------------------------------------
@@ -290,10 +290,10 @@ def test_static_peers_of_the_configuration_are_trusted() -> None:
 
 def test_gate_keeps_its_version_while_nothing_changes() -> None:
     d = tracking({BOB: A})
-    first = d.gate(0.0)
+    first = d.peers.gate(0.0)
     d.track(2, TrackedPeers({BOB: A}), 0.0)
     connect(d, BOB)
-    assert d.gate(0.0) is first
+    assert d.peers.gate(0.0) is first
     assert first.version == 1
 
 
@@ -302,21 +302,21 @@ def _track_again(d: Directory) -> None:
 
 
 def _block_and_unblock(d: Directory) -> None:
-    d.table.block(CAROL, 10.0, 0.0)
-    d.table.unblock(CAROL, 0.0)
+    d.peers.block(CAROL, 10.0, 0.0)
+    d.peers.unblock(CAROL, 0.0)
 
 
 def _block_for_longer(d: Directory) -> None:
-    d.table.restore_block(DAVE, 50.0)
+    d.peers.restore_block(DAVE, 50.0)
 
 
 def _trust_and_distrust(d: Directory) -> None:
-    d.table.trust(CAROL, 0.0)
-    d.table.distrust(CAROL, 0.0)
+    d.peers.trust(CAROL, 0.0)
+    d.peers.distrust(CAROL, 0.0)
 
 
 def _trust_where_it_restricts_nobody(d: Directory) -> None:
-    d.table.trust(CAROL, 0.0)
+    d.peers.trust(CAROL, 0.0)
 
 
 def _move_away_and_back(d: Directory) -> None:
@@ -334,25 +334,25 @@ EQUAL = [
 ]
 
 
-@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("with_advice", [False, True])
 @pytest.mark.parametrize("happens", EQUAL)
-def test_gate_of_equal_content_keeps_its_version(happens: Callable[[Directory], None], told: bool) -> None:
+def test_gate_of_equal_content_keeps_its_version(happens: Callable[[Directory], None], with_advice: bool) -> None:
     d = tracking({BOB: A})
-    d.table.block(DAVE, 10.0, 0.0)
+    d.peers.block(DAVE, 10.0, 0.0)
     connect(d, BOB)  # who was seen lately is named to those who are turned away
-    before = d.gate(0.0, told=True)
+    before = d.peers.gate(0.0, with_advice=True)
     happens(d)
-    assert d.gate(0.0, told=told) is before
+    assert d.peers.gate(0.0, with_advice=with_advice) is before
 
 
 def test_gate_after_equal_content_still_follows_the_next_change() -> None:
     d = tracking({BOB: A})
-    before = d.gate(0.0, told=True)
+    before = d.peers.gate(0.0, with_advice=True)
     _block_and_unblock(d)
-    d.gate(0.0, told=True)
-    d.table.block(CAROL, 10.0, 0.0)
+    d.peers.gate(0.0, with_advice=True)
+    d.peers.block(CAROL, 10.0, 0.0)
     d.overwrite({BOB: B}, 0.0)
-    gate = d.gate(0.0)
+    gate = d.peers.gate(0.0)
     assert (gate.version, gate.blocked, gate.registered_ips) == (
         before.version + 1,
         frozenset({curve_key(CAROL)}),
@@ -363,70 +363,70 @@ def test_gate_after_equal_content_still_follows_the_next_change() -> None:
 def test_gate_registers_egress_ips_of_peers_that_may_connect() -> None:
     asymmetric = Address.parse("tcp://10.5.5.5:7000?egress=10.0.0.9")
     d = tracking({BOB: A, CAROL: asymmetric, ME: C})
-    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.1", "10.0.0.9"})
+    assert d.peers.gate(0.0).registered_ips == frozenset({"10.0.0.1", "10.0.0.9"})
     d.overwrite({BOB: B}, 0.0)
-    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
-    d.table.block(CAROL, 10.0, 0.0)
-    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2"})
-    d.table.expire(10.0)
-    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
+    assert d.peers.gate(0.0).registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
+    d.peers.block(CAROL, 10.0, 0.0)
+    assert d.peers.gate(0.0).registered_ips == frozenset({"10.0.0.2"})
+    d.peers.expire(10.0)
+    assert d.peers.gate(0.0).registered_ips == frozenset({"10.0.0.2", "10.0.0.9"})
 
 
 def test_gate_keeps_an_ip_that_two_peers_share_until_both_are_blocked() -> None:
     d = tracking({BOB: A, CAROL: Address.parse("tcp://10.0.0.1:8000")})
-    d.table.block(BOB, 10.0, 0.0)
-    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.1"})
-    d.table.block(CAROL, 10.0, 0.0)
-    assert d.gate(0.0).registered_ips == frozenset()
+    d.peers.block(BOB, 10.0, 0.0)
+    assert d.peers.gate(0.0).registered_ips == frozenset({"10.0.0.1"})
+    d.peers.block(CAROL, 10.0, 0.0)
+    assert d.peers.gate(0.0).registered_ips == frozenset()
 
 
 def test_gate_drops_the_ip_of_an_evicted_peer() -> None:
     d = tracking({BOB: A}, tracked_peer_sets=1)
     d.track(2, TrackedPeers({CAROL: B}), 0.0)
-    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.2"})
+    assert d.peers.gate(0.0).registered_ips == frozenset({"10.0.0.2"})
 
 
 def test_gate_refuses_no_ip_while_a_peer_may_come_from_anywhere() -> None:
     d = tracking({BOB: A, CAROL: Address.parse("tcp://carol.example:7000")}, tracked_peer_sets=1)
-    assert d.gate(0.0).registered_ips is None
+    assert d.peers.gate(0.0).registered_ips is None
     d.track(2, TrackedPeers({BOB: A}), 0.0)
-    assert d.gate(0.0).registered_ips == frozenset({"10.0.0.1"})
+    assert d.peers.gate(0.0).registered_ips == frozenset({"10.0.0.1"})
 
 
 @pytest.mark.parametrize(
     "options", [{"admission": "open"}, {"admission": "private"}, {"check_egress_ip": False}, {"source": "membership"}]
 )
 def test_gate_registers_no_ips_where_strangers_may_come_or_ips_are_not_checked(options: dict[str, Any]) -> None:
-    assert tracking({BOB: A}, **options).gate(0.0).registered_ips is None
+    assert tracking({BOB: A}, **options).peers.gate(0.0).registered_ips is None
 
 
 @pytest.mark.parametrize("admission", ["open", "tracked"])
 def test_gate_restricts_packets_to_nobody_unless_private(admission: str) -> None:
-    assert tracking({BOB: A}, admission=admission, trusted=(CAROL,)).gate(0.0).packets is None
+    assert tracking({BOB: A}, admission=admission, trusted=(CAROL,)).peers.gate(0.0).packets is None
 
 
 def test_gate_of_a_private_node_exchanges_packets_with_the_trusted_only() -> None:
     d = tracking({BOB: A}, admission="private", trusted=(CAROL,))
-    first = d.gate(0.0)
+    first = d.peers.gate(0.0)
     assert first.packets == frozenset({curve_key(CAROL)})
-    d.table.trust(BOB, 0.0)
-    assert d.gate(0.0).packets == frozenset({curve_key(BOB), curve_key(CAROL)})
-    assert d.gate(0.0).version == first.version + 1
-    d.table.distrust(BOB, 0.0)
-    assert d.gate(0.0).packets == frozenset({curve_key(CAROL)})
+    d.peers.trust(BOB, 0.0)
+    assert d.peers.gate(0.0).packets == frozenset({curve_key(BOB), curve_key(CAROL)})
+    assert d.peers.gate(0.0).version == first.version + 1
+    d.peers.distrust(BOB, 0.0)
+    assert d.peers.gate(0.0).packets == frozenset({curve_key(CAROL)})
 
 
 def test_gate_leaves_out_private_egress_ips_where_they_are_not_allowed() -> None:
     public = Address.parse("tcp://8.8.8.8:7000")
     d = tracking({BOB: A, CAROL: public}, allow_private_ips=False)
-    assert d.gate(0.0).registered_ips == frozenset({"8.8.8.8"})
-    assert d.table.get(BOB) is not None
+    assert d.peers.gate(0.0).registered_ips == frozenset({"8.8.8.8"})
+    assert d.peers.get(BOB) is not None
 
 
 def test_overwrite_with_the_address_a_peer_told_itself_lets_it_come_from_there_only() -> None:
     d = directory()
     d.track(1, TrackedPeers({BOB: None}), 0.0)
     d.learn(KNOWN.record("bob", str(A)), 0.0)
-    assert d.gate(0.0).registered_ips is None
+    assert d.peers.gate(0.0).registered_ips is None
     assert d.overwrite({BOB: A}, 0.0).unchanged == (BOB,)
-    assert d.gate(0.0).registered_ips == {"10.0.0.1"}
+    assert d.peers.gate(0.0).registered_ips == {"10.0.0.1"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rookery.actors.tracker import TrackedPeers
-from rookery.actors.tracker.core.directory import Directory
-from rookery.actors.tracker.core.hints import Learned
+from rookery.actors.tracker.core.directory import Directory, Learned
 from rookery.actors.tracker.core.unlisted_peers import network_number, network_of
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
@@ -76,15 +75,15 @@ def test_hint_gives_a_tracked_peer_without_an_address_one_and_closes_no_link() -
 def test_hint_never_lowers_trust() -> None:
     d = directory(admission="open", trusted=(BOB,))
     d.learn(KNOWN.record("bob", str(A)), 0.0)
-    assert BOB in d.table.trusted
+    assert BOB in d.peers.trusted
 
 
 def test_hint_about_this_node_or_a_blocked_peer_is_ignored() -> None:
     d = directory(admission="open")
-    d.table.block(BOB, 10.0, 0.0)
+    d.peers.block(BOB, 10.0, 0.0)
     assert not d.learn(KNOWN.record("me", str(A)), 0.0)
     assert not d.learn(KNOWN.record("bob", str(A)), 0.0)
-    assert len(d.table) == 0
+    assert len(d.peers) == 0
 
 
 def test_hints_beyond_the_bound_push_out_only_who_missed() -> None:
@@ -95,7 +94,7 @@ def test_hints_beyond_the_bound_push_out_only_who_missed() -> None:
     d.release(ticket_of(d.reserve(CAROL, 0.0)), Reason.UNREACHABLE, 0.0)
     assert d.learn(KNOWN.record("dave", str(C)), 0.0)
     assert dialable(d, 100.0) == tuple(sorted((BOB, DAVE)))
-    assert len(d.table.book) == 2
+    assert len(d.peers.unlisted) == 2
 
 
 def test_hints_never_push_out_a_trusted_peer() -> None:
@@ -148,8 +147,8 @@ def test_P13_invented_peers_are_dialled_last_and_evicted_first() -> None:
     d.release(ticket_of(d.reserve(fake, 100.0)), Reason.UNREACHABLE, 100.0)
     d.release(ticket_of(d.reserve(BOB, 100.0)), Reason.UNREACHABLE, 99.0)
     assert hint(d, "dave", str(C), now=101.0) is Learned.LEARNED
-    assert d.table.get(fake) is None
-    assert d.table.get(BOB) is not None
+    assert d.peers.get(fake) is None
+    assert d.peers.get(BOB) is not None
 
 
 def test_P13_peer_that_really_connects_takes_the_place_of_an_invented_one() -> None:
@@ -160,7 +159,7 @@ def test_P13_peer_that_really_connects_takes_the_place_of_an_invented_one() -> N
     ticket = ticket_of(admit(d, BOB))
     d.opened(BOB, 0.0, KNOWN.record("bob", str(A)))
     d.release(ticket, Reason.REMOTE, 1.0)
-    assert d.table.get(KNOWN.identity("invented 0").peer) is None
+    assert d.peers.get(KNOWN.identity("invented 0").peer) is None
     assert BOB in dialable(d, 100.0)
 
 
@@ -179,7 +178,7 @@ def test_source_at_its_bound_loses_first_what_missed() -> None:
     missed = KNOWN.identity("invented 1").peer
     d.release(ticket_of(d.reserve(missed, 0.0)), Reason.UNREACHABLE, 0.0)
     assert hint(d, *invented(2), source=LIAR) is Learned.LEARNED
-    assert d.table.get(missed) is None
+    assert d.peers.get(missed) is None
     assert hint(d, *invented(3), source=LIAR) is Learned.SOURCE_FULL
 
 
@@ -213,23 +212,23 @@ def test_listed_peers_count_against_no_bound() -> None:
     d.track(1, TrackedPeers({BOB: None, CAROL: None, DAVE: None}), 0.0)
     for peer, address in ((BOB, A), (CAROL, B), (DAVE, C)):
         assert hint(d, NAMES[peer], str(address), source=LIAR) is Learned.LEARNED
-    assert len(d.table.book) == 0
+    assert len(d.peers.unlisted) == 0
 
 
 def test_P8_hint_changes_neither_trust_nor_the_block_of_the_peer_it_names() -> None:
     d = directory(admission="open", trusted=(BOB,))
     hint(d, "bob", str(A), source=LIAR)
-    assert BOB in d.table.trusted
-    d.table.block(DAVE, 10.0, 0.0)
+    assert BOB in d.peers.trusted
+    d.peers.block(DAVE, 10.0, 0.0)
     assert hint(d, "dave", str(C), source=LIAR) is Learned.BLOCKED
-    assert d.table.refusal(DAVE, 0.0) is Reason.BLOCKED
+    assert d.rules.refusal(DAVE, d.peers.get(DAVE), 0.0) is Reason.BLOCKED
 
 
 def test_hint_of_an_address_on_a_blocked_ip_is_refused() -> None:
     d = directory(admission="open")
     ip = A.endpoint.ip
     assert ip is not None
-    d.table.block(ip, 10.0, 0.0)
+    d.peers.block(ip, 10.0, 0.0)
     assert hint(d, "bob", str(A)) is Learned.BLOCKED
     assert hint(d, "bob", str(B)) is Learned.LEARNED
 
@@ -246,7 +245,7 @@ def test_claim_whose_handshake_never_ends_leaves_nothing_in_the_book() -> None:
     ticket = admit(d, BOB)
     assert isinstance(ticket, Ticket)
     d.release(ticket, Reason.TIMEOUT, 5.0)
-    assert len(d.table) == len(d.table.book) == 0
+    assert len(d.peers) == len(d.peers.unlisted) == 0
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/8", "10.0.0.0/25", "2001:db8::/32", "2001:db8::/64"])

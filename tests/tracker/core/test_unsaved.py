@@ -23,7 +23,7 @@ A, B = (Address.parse(f"tcp://10.0.0.{number}:7000") for number in (1, 2))
 def directory() -> Directory:
     made = Directory(Config(source="application"), ME, random.Random(1))
     made.track(1, TrackedPeers({BOB: A}), 0.0)
-    made.table.journal.on = True
+    made.peers.unsaved.on = True
     return made
 
 
@@ -35,13 +35,13 @@ def dial(directory: Directory) -> Ticket:
 
 def open_a_link(directory: Directory) -> None:
     dial(directory)
-    directory.table.journal.peers.clear()
+    directory.peers.unsaved.peers.clear()
     directory.opened(BOB, 11.0)
 
 
 def fail_a_dial(directory: Directory) -> None:
     ticket = dial(directory)
-    directory.table.journal.peers.clear()
+    directory.peers.unsaved.peers.clear()
     directory.release(ticket, Reason.TIMEOUT, 11.0)
 
 
@@ -59,54 +59,54 @@ def test_journal_notes_a_peer_of_which_something_changed(
     directory: Directory, change: Callable[[Directory], object]
 ) -> None:
     change(directory)
-    assert list(directory.table.journal.peers) == [BOB]
-    assert directory.table.journal
+    assert list(directory.peers.unsaved.peers) == [BOB]
+    assert directory.peers.unsaved
 
 
 def test_journal_notes_a_peer_that_was_forgotten(directory: Directory) -> None:
     for id in range(2, 7):
         directory.track(id, TrackedPeers({}), 10.0)
-    assert list(directory.table.journal.peers) == [BOB]
-    assert directory.table.get(BOB) is None
+    assert list(directory.peers.unsaved.peers) == [BOB]
+    assert directory.peers.get(BOB) is None
 
 
 def test_journal_notes_blocks_and_trust_that_begin_and_end(directory: Directory) -> None:
-    table = directory.table
+    peers = directory.peers
     changes: list[Callable[[], object]] = [
-        lambda: table.block(CAROL, 5.0, 10.0),
-        lambda: table.unblock(CAROL, 11.0),
-        lambda: table.block(CAROL, 5.0, 12.0),
-        lambda: table.expire(20.0),
+        lambda: peers.block(CAROL, 5.0, 10.0),
+        lambda: peers.unblock(CAROL, 11.0),
+        lambda: peers.block(CAROL, 5.0, 12.0),
+        lambda: peers.expire(20.0),
     ]
     for change in changes:
-        table.journal.blocks.clear()
+        peers.unsaved.blocks.clear()
         change()
-        assert list(table.journal.blocks) == [CAROL]
-    changes = [lambda: table.trust(CAROL, 10.0), lambda: table.distrust(CAROL, 10.0)]
+        assert list(peers.unsaved.blocks) == [CAROL]
+    changes = [lambda: peers.trust(CAROL, 10.0), lambda: peers.distrust(CAROL, 10.0)]
     for change in changes:
-        table.journal.trust.clear()
+        peers.unsaved.trust.clear()
         change()
-        assert list(table.journal.trust) == [CAROL]
+        assert list(peers.unsaved.trust) == [CAROL]
 
 
 def test_journal_notes_nothing_where_nothing_changes(directory: Directory) -> None:
-    table = directory.table
-    table.unblock(CAROL, 10.0)
-    table.distrust(CAROL, 10.0)
+    peers = directory.peers
+    peers.unblock(CAROL, 10.0)
+    peers.distrust(CAROL, 10.0)
     directory.overwrite({BOB: A, CAROL: A}, 10.0)
     directory.dialable(10, (), 10.0)
-    assert not table.journal
+    assert not peers.unsaved
 
 
 def test_journal_that_nobody_reads_stays_empty() -> None:
     unread = Directory(Config(source="application"), ME, random.Random(1))
     unread.track(1, TrackedPeers({BOB: A}), 0.0)
-    unread.table.block(CAROL, 5.0, 0.0)
-    assert not unread.table.journal
+    unread.peers.block(CAROL, 5.0, 0.0)
+    assert not unread.peers.unsaved
 
 
 def test_record_says_when_its_peer_was_last_seen_and_last_missed(directory: Directory) -> None:
-    record = directory.table.make(BOB)
+    record = directory.peers.make(BOB)
     assert (record.seen_at, record.failed_at) == (None, None)
     fail_a_dial(directory)
     assert (record.seen_at, record.failed_at) == (None, 11.0)
