@@ -24,9 +24,9 @@ from time import process_time
 from benchmarks.harness import Result, less_is_better, main, median
 from rookery.actors import connections
 from rookery.actors.connections import bump, decay
-from rookery.actors.connections.decayer import Decayer
-from rookery.actors.connections.selection import Mode, choose
-from rookery.actors.connections.table import Table
+from rookery.actors.connections.core.decaying_tags import DecayingTags
+from rookery.actors.connections.core.peer_table import PeerTable
+from rookery.actors.connections.core.trim import Mode, choose
 from rookery.runtime import Engine, Message, Simulation
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
@@ -55,13 +55,13 @@ def links(count: int) -> list[Link]:
     return made
 
 
-def table(opened: list[Link]) -> Table:
+def table(opened: list[Link]) -> PeerTable:
     """These links, of peers with different tags and ages."""
-    made = Table(secret=b"secret", grace=0.0, temporary_age=60.0, max_temporary=1000)
+    made = PeerTable(secret=b"secret", grace=0.0, temporary_age=60.0, max_temporary=1000)
     for link in opened:
         made.opened(link, link.id / 1000)
         made.tag(link.peer, "useful", WEIGHTS[link.id % len(WEIGHTS)], 0.0)
-    made.settle(1e6, len(opened) + 1)
+    made.expire(1e6, len(opened) + 1)
     return made
 
 
@@ -84,27 +84,27 @@ def per_call(calls: Callable[[PeerId], object], ids: list[PeerId]) -> float:
     return (process_time() - started) / len(some) * 1e6
 
 
-def tagged(full: Table, peer: PeerId) -> None:
+def tagged(full: PeerTable, peer: PeerId) -> None:
     """Set a tag and take it away."""
     full.tag(peer, "other", 5, 0.0)
     full.untag(peer, "other")
 
 
-def protected(full: Table, peer: PeerId) -> None:
+def protected(full: PeerTable, peer: PeerId) -> None:
     """Protect and unprotect."""
     full.protect(peer, "friend")
     full.unprotect(peer, "friend")
 
 
-def decayed(full: Table, ids: list[PeerId]) -> float:
+def decayed(full: PeerTable, ids: list[PeerId]) -> float:
     """Microseconds for each peer of a tick in which all are due."""
-    decayer = Decayer(full, resolution=1.0, now=0.0)
-    tag, _ = decayer.register("seen", 1.0, decay.fixed(1), bump.sum_unbounded(), 0.0)
+    decaying = DecayingTags(full, resolution=1.0, now=0.0)
+    tag, _ = decaying.register("seen", 1.0, decay.fixed(1), bump.sum_unbounded(), 0.0)
     for peer in ids:
-        decayer.bump(tag, peer, 100, 0.0)
+        decaying.bump(tag, peer, 100, 0.0)
     started = process_time()
-    decayer.tick(1.0)
-    while decayer.sweep(500):
+    decaying.tick(1.0)
+    while decaying.sweep(500):
         pass
     return (process_time() - started) / len(ids) * 1e6
 

@@ -15,61 +15,66 @@ a peer is worth to them: `tag_peer`, `protect`.
   exactly also when the node stalled. Closing it takes it from all peers.
 * A *protection* keeps a peer out of trims. It has a name, survives disconnects, and ends by `unprotect`.
 * A peer that was first seen less than `grace_period` ago is *in grace* and kept out of trims too.
-* A trim closes exactly as many connections as needed, in the order that `selection` gives, and reports when they are
+* A trim closes exactly as many connections as needed, in the order of `core/peer`, and reports when they are
   gone, or after `close_timeout`. If its target was not met, the report says why.
 * `trim_open_connections(target)` counts all open connections, without a target only those that it may close. By itself
   it trims when *more* than `high_water` are open. `force_trim` spares nobody, protected peers last.
 * Trims do not overlap: who asks during one that goes as far shares its report; others, and who finds too many open
   again after all victims were chosen, share the next one.
-* Blocks are the tracker's; `block_peer` and its kin are doors to them, and disconnect unless told otherwise.
+* Blocks are the tracker's: `block_peer` and its kin are passed on to it, and disconnect unless told otherwise.
 * Applications without an engine may `notify` a listener: it may be slow and may raise, and nobody else notices.
 * `memory_limit` makes it watch the process's memory and give up some connections at a time while that is exceeded.
 * No handler takes long: trims and lists are made in slices, and what changes between two slices counts.
 
-Who decides what: `table` (what counts), `selection` (who goes first), `trim` (how many),
-`decayer` with `decay` and `bump` (what time does to weights). `engine` and its parts move messages.
+In `core/` is what decides: `peer` (the order of victims), `peer_table` (what counts), `trim` (how many, and who),
+`decaying_tags` with `decay` and `bump` (what time does to weights), `reports` (what is told). In `parts/` is what acts
+on the engine's thread: `trims`, `tag_decay`, `memory_watch`, `listeners`; and `null_manager`, which replaces all of it.
 """
 
-from . import bump, decay
 from .config import Config
-from .decay import DecayingValue
+from .core import bump, decay
+from .core.decay import DecayingValue
+from .core.peer import MAX_WEIGHT
+from .core.reports import Connection, Info, TagInfo, TrimReport
 from .engine import Engine
 from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker, TagClosed, TagTaken
-from .mailbox import Connected, Counts, Disconnected, Mailbox, PeerConnected, PeerDisconnected
-from .messages import (
+from .mailbox import (
     Block,
     BumpTag,
     Busy,
     CheckLimit,
     Close,
     CloseTag,
-    Connection,
+    Connected,
+    Counts,
     DecayingTag,
+    Disconnected,
     ForceTrim,
     GetBlocks,
     GetConnections,
     GetInfo,
     GetTagInfo,
-    Info,
     IsProtected,
     Listener,
+    Mailbox,
     Notify,
+    PeerConnected,
+    PeerDisconnected,
     Protect,
     RegisterDecayingTag,
     RemoveTag,
     StopNotify,
-    TagInfo,
     TagPeer,
     Trim,
-    TrimReport,
     Unblock,
     Unprotect,
     UntagPeer,
     UpsertTag,
 )
-from .null import NullConnectionManager
+from .parts.null_manager import NullConnectionManager
 
 __all__ = [
+    "MAX_WEIGHT",
     "Block",
     "BumpTag",
     "Busy",

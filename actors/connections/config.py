@@ -26,7 +26,7 @@ class Config(Settings):
         60.0, "A peer that was first seen less than this ago is not given up, except in an emergency.", minimum=0.0
     )
     silence_period: Seconds = option(
-        10.0, "Time between two looks whether there are too many connections.", minimum=MILLISECOND
+        10.0, "Time between two checks whether there are too many connections.", minimum=MILLISECOND
     )
     close_timeout: Seconds = option(
         5.0,
@@ -42,7 +42,7 @@ class Config(Settings):
     )
 
     decay_resolution: Seconds = option(
-        60.0, "Time between two looks which decaying tags are due; no interval is shorter.", minimum=MILLISECOND
+        60.0, "Time between two checks which decaying tags are due; no interval is shorter.", minimum=MILLISECOND
     )
 
     max_listener_backlog: int = option(
@@ -54,10 +54,10 @@ class Config(Settings):
         "By default memory is not watched.",
         minimum=1,
     )
-    memory_interval: Seconds = option(10.0, "Time between two looks at the memory.", minimum=MILLISECOND)
+    memory_interval: Seconds = option(10.0, "Time between two checks of the memory.", minimum=MILLISECOND)
     memory_share: float = option(
         0.1,
-        "Which part of the open connections is given up at each look that finds too much memory in use.",
+        "Which part of the open connections is given up at each check that finds too much memory in use.",
         above=0.0,
         maximum=1.0,
     )

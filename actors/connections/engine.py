@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ... import runtime
@@ -12,47 +11,47 @@ from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
 from ..tracker import mailbox as tracker
 from .config import Config
-from .decaying import Decaying, DecayTick
+from .core.peer import State, weight_of
+from .core.peer_table import PeerTable
+from .core.reports import Connection, Info, TagInfo, TrimReport, list_connections
+from .core.trim import Aim, Mode, Trigger
 from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker
-from .listeners import Listeners, Told
-from .listing import listing
-from .mailbox import Connected, Counts, Disconnected, Mailbox, PeerConnected, PeerDisconnected
-from .memory import LookAtMemory, Watchdog, resident
-from .messages import (
+from .mailbox import (
     Block,
     BumpTag,
     Busy,
     CheckLimit,
     Close,
     CloseTag,
-    Connection,
+    Connected,
+    Counts,
+    Disconnected,
     ForceTrim,
     GetBlocks,
     GetConnections,
     GetInfo,
     GetTagInfo,
-    Info,
     IsProtected,
+    Mailbox,
     Notify,
+    PeerConnected,
+    PeerDisconnected,
     Protect,
     RegisterDecayingTag,
     RemoveTag,
     StopNotify,
-    TagInfo,
     TagPeer,
     Trim,
-    TrimReport,
     Unblock,
     Unprotect,
     UntagPeer,
     UpsertTag,
-    weight_of,
 )
 from .metrics import Metrics
-from .selection import Mode
-from .table import State, Table
-from .trim import Aim, Trigger
-from .trimming import SETTLED_PER_SLICE, CloseTimeout, Trims
+from .parts.listeners import EventsHandled, Listeners
+from .parts.memory_watch import CheckMemory, MemoryWatch
+from .parts.tag_decay import DecayTick, TagDecay
+from .parts.trims import EXPIRED_PER_SLICE, CloseTimeout, Trims
 
 BY_CONFIG = "config"
 """The name under which the configuration protects peers."""
@@ -62,12 +61,12 @@ LISTED_PER_SLICE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Message):
-    """To itself: time to see whether there are too many connections."""
+class CheckHighWater(Message):
+    """To itself: time to check whether there are too many connections."""
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """Handlers only. What counts is in `table`, who goes first in `selection`, how far in `trim`."""
+    """Handlers only. What counts is decided in `core/peer_table`, who goes in `core/trim`; `parts/` make it happen."""
 
     def __init__(
         self,
@@ -77,33 +76,31 @@ class Engine(runtime.Engine[Mailbox]):
         tracker: tracker.Mailbox | None = None,
         hard_limit: int | None = None,
         me: PeerId | None = None,
-        memory: Callable[[], int] = resident,
     ) -> None:
         """transport: where links are closed. It must have this engine's mailbox among its observers.
 
-        tracker: where blocks live; without it they are declined.
-        hard_limit: transport's `max_connections`. Raises LimitTooLow if trimming could never begin under it. me: this
-        node, which has no connections to itself. memory: bytes in use, read on the pool where `memory_limit` is set.
+        tracker: where blocks live; without it they are declined. hard_limit: transport's `max_connections`; raises
+        LimitTooLow if trimming could never begin under it. me: this node, which has no connections to itself.
         """
         super().__init__()
         self._config = config
         self._me = me
         self._tracker = tracker
         self._metrics = Metrics(self.runtime.registry)
-        self._table = Table(
+        self._table = PeerTable(
             secret=self.rng.randbytes(16),
             grace=config.grace_period,
             temporary_age=config.temporary_age,
             max_temporary=config.max_temporary,
         )
-        self._looking: Timer | None = None
-        self._told = Counts(open=0, closing=0)
+        self._background: Timer | None = None
+        self._last_counts = Counts(open=0, closing=0)
         self._subscribers = Subscribers()
-        self._listings = Slices(self, LISTED_PER_SLICE, lane=Lane.CONTROL)
-        self._decaying = Decaying(self, config, self._table, self._metrics)
+        self._lists = Slices(self, LISTED_PER_SLICE, lane=Lane.CONTROL)
+        self._tag_decay = TagDecay(self, config, self._table, self._metrics)
         self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
         self._listeners = Listeners(self, self._metrics, max_backlog=config.max_listener_backlog)
-        self._watchdog = Watchdog(self, config, self._table, self._metrics, trims=self._trims, read=memory)
+        self._memory_watch = MemoryWatch(self, config, self._table, self._metrics, trims=self._trims)
         self.handlers = {
             # from transport
             Opened: self.on_opened,
@@ -118,10 +115,10 @@ class Engine(runtime.Engine[Mailbox]):
             IsProtected: self.on_is_protected,
             Busy: self.on_busy,
             # decaying tags
-            RegisterDecayingTag: self._decaying.register,
+            RegisterDecayingTag: self._tag_decay.register,
             BumpTag: self.on_bump_tag,
-            RemoveTag: self._decaying.remove,
-            CloseTag: self._decaying.close,
+            RemoveTag: self._tag_decay.remove,
+            CloseTag: self._tag_decay.close,
             # blocks
             Block: lambda message: self._blocks().block(
                 message.target, message.duration, disconnect=message.disconnect
@@ -133,18 +130,18 @@ class Engine(runtime.Engine[Mailbox]):
             ForceTrim: self.on_force_trim,
             CheckLimit: self.on_check_limit,
             Close: self.on_close,
-            # looking
+            # questions and listeners
             Subscribe: self.on_subscribe,
             Notify: lambda message: self._listeners.add(message.listener),
             StopNotify: lambda message: self._listeners.remove(message.listener),
             GetInfo: self.on_get_info,
             GetConnections: self.on_get_connections,
             # from itself
-            Look: self.on_look,
+            CheckHighWater: self.on_check_high_water,
             CloseTimeout: lambda _message: self._trims.time_out(),
-            DecayTick: lambda _message: self._decaying.tick(),
-            Told: self._listeners.told,
-            LookAtMemory: lambda _message: self._watchdog.look(),
+            DecayTick: lambda _message: self._tag_decay.tick(),
+            EventsHandled: self._listeners.on_handled,
+            CheckMemory: lambda _message: self._memory_watch.check(),
         }
         if hard_limit is not None:
             self._check_limit(hard_limit)
@@ -155,11 +152,11 @@ class Engine(runtime.Engine[Mailbox]):
         return frozenset(self._table.link_ids())
 
     def on_start(self) -> None:
-        """Protect whom the configuration names, and begin to look."""
+        """Protect whom the configuration names, and begin the checks."""
         for peer in self._config.protected:
             self._table.protect(peer, BY_CONFIG)
-        self._looking = self.every(self._config.silence_period, Look())
-        self._watchdog.start()
+        self._background = self.every(self._config.silence_period, CheckHighWater())
+        self._memory_watch.start()
 
     # Transport -------------------------------------------------------------------------------------------------------
 
@@ -194,18 +191,18 @@ class Engine(runtime.Engine[Mailbox]):
     # Tags and protections --------------------------------------------------------------------------------------------
 
     def on_tag_peer(self, message: TagPeer) -> None:
-        """Of a stranger too."""
+        """Set a tag. A stranger gets a temporary entry."""
         self._check_other(message.peer)
         self._table.tag(message.peer, message.tag, message.weight, self.now())
 
     def on_untag_peer(self, message: UntagPeer) -> None:
-        """Of a stranger it is nothing to speak of."""
+        """Take a tag away. Where there is none, it is counted: somebody takes for tagged who is not."""
         if not self._table.untag(message.peer, message.tag):
             self._metrics.unexpected.inc("untagged")
             self.log.debug("no such tag to take away", peer=message.peer.short, tag=message.tag)
 
     def on_upsert_tag(self, message: UpsertTag) -> int | Reply[int]:
-        """The function first: what it raises changes nothing."""
+        """Call the function first, so that what it raises changes nothing."""
         self._check_other(message.peer)
         try:
             weight = weight_of(message.function(self._table.weight(message.peer, message.tag)))
@@ -217,59 +214,59 @@ class Engine(runtime.Engine[Mailbox]):
         return weight
 
     def on_bump_tag(self, message: BumpTag) -> None:
-        """Of a stranger too."""
+        """Change a weight, unless it is of this node itself."""
         self._check_other(message.peer)
-        self._decaying.bump(message)
+        self._tag_decay.bump(message)
 
     def on_get_tag_info(self, message: GetTagInfo) -> TagInfo | None:
-        """A copy."""
+        """Copy what is known of a peer, with decaying tags brought up to date."""
         peer = self._table.peers.get(message.peer)
         if peer is None:
             return None
-        tags = self._decaying.tags_of(peer)
+        tags = self._tag_decay.tags_of(peer)
         return TagInfo(peer.first_seen, peer.value, tags, {link.id: link for link in peer.links})
 
     def on_protect(self, message: Protect) -> None:
-        """Known or not."""
+        """Protect a peer, whether it is known yet or not."""
         self._check_other(message.peer)
         self._table.protect(message.peer, message.tag)
 
     def on_unprotect(self, message: Unprotect) -> bool:
-        """Whether something else protects it."""
+        """End one protection; answer whether the peer has another."""
         return self._table.unprotect(message.peer, message.tag)
 
     def on_is_protected(self, message: IsProtected) -> bool:
-        """In that name, or in any."""
+        """Answer for one name, or (None) for any."""
         names = self._table.protections.get(message.peer, ())
         return bool(names) if message.tag is None else message.tag in names
 
     def on_busy(self, message: Busy) -> None:
-        """Reported by owners of channels."""
-        if not self._table.work(message.peer, message.delta):
+        """Count the work that owners of channels report."""
+        if not self._table.add_busy(message.peer, message.delta):
             self._metrics.unexpected.inc("busy")
             self.log.warning("more work done than begun", peer=message.peer.short)
 
     # Trims -----------------------------------------------------------------------------------------------------------
 
     def on_trim(self, message: Trim) -> Reply[TrimReport]:
-        """With a target all connections count, without one the eligible."""
+        """Trim: with a target all connections count, without one the eligible."""
         mode = Mode(spare=message.spare)
         if message.target is None:
             return self._trims.request(Aim(self._low_water(), Trigger.EXPLICIT, eligible=True, mode=mode))
         return self._trims.request(Aim(message.target, Trigger.EXPLICIT, mode=mode))
 
     def on_force_trim(self, message: ForceTrim) -> Reply[TrimReport]:
-        """An emergency."""
+        """Trim without regard to grace, nor, in the end, to protection."""
         target = self._low_water() if message.target is None else message.target
         mode = Mode(emergency=True, protected=message.include_protected)
         return self._trims.request(Aim(target, Trigger.FORCED, mode=mode))
 
-    def on_look(self, message: Look) -> None:
-        """The background trim; and what ages, ages."""
-        if self._table.settle(self.now(), SETTLED_PER_SLICE):
-            self.next_slice(lambda: self.on_look(message), lane=Lane.CONTROL)
+    def on_check_high_water(self, message: CheckHighWater) -> None:
+        """End grace and temporary entries whose time is over, and trim if too many connections are open."""
+        if self._table.expire(self.now(), EXPIRED_PER_SLICE):
+            self.next_slice(lambda: self.on_check_high_water(message), lane=Lane.CONTROL)
             return
-        if self._looking is None:
+        if self._background is None:
             return
         high, low = self._config.high_water, self._config.low_water
         if high is not None and low is not None and self._table.open > high and not self._trims.is_running:
@@ -277,28 +274,28 @@ class Engine(runtime.Engine[Mailbox]):
         self._metrics.show(self._table)
 
     def on_close(self, _message: Close) -> None:
-        """Only what it does by itself ends."""
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
-        self._decaying.stop()
-        self._watchdog.stop()
+        """End what it does by itself: background trims, decay, checks of the memory."""
+        if self._background is not None:
+            self._background.cancel()
+            self._background = None
+        self._tag_decay.stop()
+        self._memory_watch.stop()
 
     def on_check_limit(self, message: CheckLimit) -> None:
-        """The same that is checked at the start."""
+        """Check a limit as the one given at the start."""
         self._check_limit(message.limit)
 
-    # Looking ---------------------------------------------------------------------------------------------------------
+    # Questions and listeners -----------------------------------------------------------------------------------------
 
     def on_subscribe(self, message: Subscribe) -> None:
-        """A second subscription to the same kind changes nothing."""
+        """Add a subscriber, and tell it the present counts if it wants them."""
         self._subscribers.add(message)
         if Counts in message.kinds:
-            message.subscriber.tell(self._told)
+            message.subscriber.tell(self._last_counts)
 
     def on_get_info(self, _message: GetInfo) -> Info:
-        """What there is now."""
-        self._table.settle(self.now(), SETTLED_PER_SLICE)
+        """Answer with the present numbers."""
+        self._table.expire(self.now(), EXPIRED_PER_SLICE)
         table, config = self._table, self._config
         return Info(
             open=table.open,
@@ -314,8 +311,8 @@ class Engine(runtime.Engine[Mailbox]):
         )
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[Connection, ...]]:
-        """In slices."""
-        return self._listings.run(listing(self._table, self._decaying.tags_of, self.now), lambda rows: rows)
+        """List the connections in slices, because there may be many."""
+        return self._lists.run(list_connections(self._table, self._tag_decay.tags_of, self.now), lambda rows: rows)
 
     # Parts of the handlers -------------------------------------------------------------------------------------------
 
@@ -346,6 +343,6 @@ class Engine(runtime.Engine[Mailbox]):
         """Tell the numbers if one of them changed."""
         counts = Counts(self._table.open, self._table.closing)
         self._metrics.show(self._table)
-        if counts != self._told:
-            self._told = counts
+        if counts != self._last_counts:
+            self._last_counts = counts
             self._subscribers.tell(counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...runtime import Declined
+from ...runtime.errors import Declined
 
 
 class IsThisNode(Declined):

@@ -1,54 +1,27 @@
-"""What the connections actor can be asked, and the events it emits."""
+"""What connections can be asked, and the events it emits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from ... import runtime
-from ...runtime import Feedback, Message, Overflow, Reply, arguments
+from ...runtime import Feedback, Message, Overflow, Reply, Request, arguments
 from ...runtime.arguments import SHOWN, shortened
 from ...transport.address import IP, Subnet
 from ...transport.gatekeeper import Link
 from ...transport.identity import PeerId
 from ...transport.reasons import Reason
 from ..tracker.mailbox import Blocked, BlockInForce
-from .bump import Bump
-from .decay import Decay
-from .messages import (
-    MAX_WEIGHT,
-    Block,
-    Busy,
-    CheckLimit,
-    Close,
-    Connection,
-    DecayingTag,
-    ForceTrim,
-    GetBlocks,
-    GetConnections,
-    GetInfo,
-    GetTagInfo,
-    Info,
-    IsProtected,
-    Listener,
-    Notify,
-    Protect,
-    RegisterDecayingTag,
-    StopNotify,
-    TagInfo,
-    TagPeer,
-    Trim,
-    TrimReport,
-    Unblock,
-    Unprotect,
-    UntagPeer,
-    UpsertTag,
-    weight_of,
-)
+from .core.bump import Bump
+from .core.decay import Decay
+from .core.peer import MAX_WEIGHT, weight_of
+from .core.reports import Connection, Info, TagInfo, TrimReport
+from .errors import TagClosed
 
-__all__ = [
+__all__ = [  # what other actors use of it
     "Connected",
     "Counts",
     "Disconnected",
@@ -57,6 +30,7 @@ __all__ = [
     "PeerDisconnected",
     "TrimReport",
 ]
+
 
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 
@@ -98,6 +72,194 @@ class PeerDisconnected(Message):
 
     peer: PeerId
     reason: Reason
+
+
+# Told and asked: the method of each name says what it means -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TagPeer(Message):
+    peer: PeerId
+    tag: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class UntagPeer(Message):
+    peer: PeerId
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertTag(Request[int]):
+    peer: PeerId
+    tag: str
+    function: Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class GetTagInfo(Request[TagInfo | None]):
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterDecayingTag(Request["DecayingTag"]):
+    name: str
+    interval: float
+    decay: Decay
+    bump: Bump
+
+
+@dataclass(frozen=True, slots=True)
+class BumpTag(Message):
+    tag_id: int
+    peer: PeerId
+    delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTag(Message):
+    tag_id: int
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTag(Request[None]):
+    tag_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Protect(Message):
+    peer: PeerId
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unprotect(Request[bool]):
+    peer: PeerId
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class IsProtected(Request[bool]):
+    peer: PeerId
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(Message):
+    peer: PeerId
+    delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Request[Blocked]):
+    target: PeerId | IP | Subnet
+    duration: float | None
+    disconnect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unblock(Request[bool]):
+    target: PeerId | IP | Subnet
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlocks(Request[tuple[BlockInForce, ...]]):
+    """Every block in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trim(Request[TrimReport]):
+    target: int | None = None
+    spare: frozenset[PeerId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ForceTrim(Request[TrimReport]):
+    target: int | None = None
+    include_protected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Request[None]):
+    """Do nothing by itself any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLimit(Request[None]):
+    limit: int
+
+
+class Listener(Protocol):
+    """Callbacks that are told of connections, on a thread of their own and one after the other."""
+
+    def connected(self, link: Link) -> object:
+        """As the event `Connected`."""
+
+    def disconnected(self, link: Link, reason: Reason) -> object:
+        """As the event `Disconnected`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(Message):
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True)
+class StopNotify(Message):
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True)
+class GetInfo(Request[Info]):
+    """The marks and the numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetConnections(Request[tuple[Connection, ...]]):
+    """The open connections."""
+
+
+class DecayingTag:
+    """An open decaying tag: made by `register_decaying_tag`. name: unique among those open. interval: seconds."""
+
+    __slots__ = ("_id", "_mailbox", "closed", "interval", "name")
+
+    def __init__(self, mailbox: Mailbox, id: int, name: str, interval: float) -> None:
+        """interval: the one in effect, not below the resolution."""
+        self.name = name
+        self.interval = interval
+        self.closed = False
+        self._mailbox = mailbox
+        self._id = id
+
+    def bump(self, peer: PeerId, delta: int) -> Feedback:
+        """Change a peer's weight by the tag's bump function. Raises TagClosed after `close`.
+
+        What was bumped before `close` is handled before it, so nothing of it is left behind.
+        """
+        self._check_open()
+        return self._mailbox.tell(BumpTag(self._id, PeerId(peer), weight_of(delta)))
+
+    def remove(self, peer: PeerId) -> Feedback:
+        """Take the tag from a peer; nothing happens if it has none. Raises TagClosed after `close`."""
+        self._check_open()
+        return self._mailbox.tell(RemoveTag(self._id, PeerId(peer)))
+
+    def close(self) -> Reply[None]:
+        """Take the tag from all peers and end it; its name is free again. A second time changes nothing."""
+        if self.closed:
+            return Reply.of(None)
+        self.closed = True
+        return self._mailbox.ask(CloseTag(self._id))
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise TagClosed(f"the decaying tag {self.name!r} is closed")
+
+    def __repr__(self) -> str:
+        return f"<DecayingTag {self.name!r} each {self.interval:g} s{', closed' if self.closed else ''}>"
 
 
 class Mailbox(runtime.EventMailbox):
@@ -174,13 +336,13 @@ class Mailbox(runtime.EventMailbox):
         return self._block(PeerId(peer), duration, disconnect)
 
     def block_addr(self, ip: IP | str, duration: float | None = None, *, disconnect: bool = True) -> Reply[Blocked]:
-        """The same for everybody from an IP. Raises ValueError for what is none."""
+        """As `block_peer`, for everybody from an IP. Raises ValueError for what is none."""
         return self._block(_ip(ip), duration, disconnect)
 
     def block_subnet(
         self, subnet: Subnet | str, duration: float | None = None, *, disconnect: bool = True
     ) -> Reply[Blocked]:
-        """The same for everybody from a network, as `10.0.0.0/24`. Raises ValueError for what is none."""
+        """As `block_peer`, for everybody from a network, as `10.0.0.0/24`. Raises ValueError for what is none."""
         return self._block(_network(subnet), duration, disconnect)
 
     def unblock_peer(self, peer: PeerId) -> Reply[bool]:
@@ -218,7 +380,7 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(Trim(_target(target), spare))
 
     def force_trim(self, target: int | None = None, *, include_protected: bool = True) -> Reply[TrimReport]:
-        """For emergencies, as when memory is short: the same, and grace does not count, nor does protection at last.
+        """Trim in an emergency, as when memory is short: grace does not count, nor does protection at last.
 
         The target is met exactly, where closing all that may be closed suffices. include_protected: whether protected
         peers may be closed once nobody else is left.
@@ -226,7 +388,7 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(ForceTrim(_target(target), include_protected))
 
     def close(self) -> Reply[None]:
-        """Do nothing by itself from now on: no background trim, no decay, no look at the memory.
+        """Do nothing by itself from now on: no background trim, no decay, no check of the memory.
 
         Connections stay open, tags and protections stay as they are and can be changed, and trims that are asked for
         are made. Decaying tags keep the weights they have. A second time changes nothing.
@@ -237,7 +399,7 @@ class Mailbox(runtime.EventMailbox):
         """Fails with LimitTooLow if so many connections are fewer than the high water mark; ValueError below 0."""
         return self.ask(CheckLimit(arguments.whole(limit, "a limit of connections", 0)))
 
-    # Looking ---------------------------------------------------------------------------------------------------------
+    # Listeners and questions -----------------------------------------------------------------------------------------
 
     def notifee(self) -> runtime.Mailbox:
         """What transport tells of its links: put it among its observers. It is this mailbox."""
@@ -251,11 +413,11 @@ class Mailbox(runtime.EventMailbox):
         return self.tell(Notify(listener))
 
     def stop_notify(self, listener: Listener) -> Feedback:
-        """Tell it nothing more, apart from what it is being told already."""
+        """Call this listener no more, apart from what it is being told already."""
         return self.tell(StopNotify(listener))
 
     def get_info(self) -> Reply[Info]:
-        """The water marks and the numbers."""
+        """The water marks, and how many connections of which state there are."""
         return self.ask(GetInfo())
 
     def connections(self) -> Reply[tuple[Connection, ...]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...runtime import Registry
-from .table import State, Table
+from .core.peer import State
+from .core.peer_table import PeerTable
 
 
 class Metrics:
@@ -45,10 +46,10 @@ class Metrics:
         )
 
         self.alarms = registry.counter(
-            "connections_memory_alarms_total", "Looks that found more memory in use than `memory_limit`."
+            "connections_memory_alarms_total", "Checks that found more memory in use than `memory_limit`."
         )
 
-    def show(self, table: Table) -> None:
+    def show(self, table: PeerTable) -> None:
         """Bring the gauges up to date."""
         self.open.set(table.open)
         self.closing.set(table.closing)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ...actors.connections.messages import MAX_WEIGHT
+from ...actors.connections import MAX_WEIGHT
 from ...transport.identity import PeerId
 from .. import screen
 from ..control import Client

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from rookery.actors.connections import NullConnectionManager, TagClosed, bump, decay
-from rookery.actors.connections.decayer import Decayer
+from rookery.actors.connections.core.decaying_tags import DecayingTags
+from rookery.actors.connections.parts import memory_watch
 from tests.connections.worlds import Around, make_link, peer_of, table
 
 
-def test_closed_manager_trims_no_more_by_itself_and_closes_no_connection(simulation: Any) -> None:
-    around = Around(simulation, low_water=1, high_water=2, memory=lambda: 2000, memory_limit=1000)
+def test_closed_manager_trims_no_more_by_itself_and_closes_no_connection(
+    simulation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_watch, "resident", lambda: 2000)
+    around = Around(simulation, low_water=1, high_water=2, memory_limit=1000)
     around.open(*(make_link(number) for number in range(5)))
     around.conns.close().get(timeout=1)
     simulation.run(for_=100.0)
@@ -55,13 +59,13 @@ def test_manager_may_be_closed_twice_and_at_once(simulation: Any) -> None:
     assert NullConnectionManager().close().get(timeout=0) is None
 
 
-def test_stopped_decayer_counts_no_interval_that_was_due_and_not_swept() -> None:
+def test_stopped_decaying_tags_count_no_interval_that_was_due_and_not_swept() -> None:
     made = table()
-    decayer = Decayer(made, resolution=1.0, now=0.0)
-    tag, _ = decayer.register("a", 1.0, decay.fixed(1), bump.sum_unbounded(), 0.0)
-    decayer.bump(tag, peer_of(1), 10, 0.0)
-    decayer.stop()
-    decayer.tick(5.0)
-    assert decayer.next_tick is None
-    assert not decayer.sweep(10)
-    assert decayer.weights(peer_of(1), 5.0) == {"a": 10}
+    decaying = DecayingTags(made, resolution=1.0, now=0.0)
+    tag, _ = decaying.register("a", 1.0, decay.fixed(1), bump.sum_unbounded(), 0.0)
+    decaying.bump(tag, peer_of(1), 10, 0.0)
+    decaying.stop()
+    decaying.tick(5.0)
+    assert decaying.next_tick is None
+    assert not decaying.sweep(10)
+    assert decaying.weights(peer_of(1), 5.0) == {"a": 10}

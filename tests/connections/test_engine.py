@@ -21,7 +21,7 @@ from rookery.actors.connections import (
     bump,
     decay,
 )
-from rookery.actors.connections.messages import MAX_WEIGHT
+from rookery.actors.connections.core.peer import MAX_WEIGHT
 from rookery.runtime import EngineGone, Feedback, UnhandledMessage
 from rookery.transport import mailbox as transport
 from rookery.transport.reasons import Reason

@@ -7,7 +7,7 @@ from typing import Any
 
 from rookery import runtime
 from rookery.actors import connections
-from rookery.actors.connections.table import Table
+from rookery.actors.connections.core.peer_table import PeerTable
 from rookery.transport import PeerId
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
@@ -35,9 +35,9 @@ def make_link(
 
 def table(
     *, secret: bytes = SECRET, grace: float = 0.0, temporary_age: float = 60.0, max_temporary: int = 1000
-) -> Table:
+) -> PeerTable:
     """A table without grace, unless said."""
-    return Table(secret=secret, grace=grace, temporary_age=temporary_age, max_temporary=max_temporary)
+    return PeerTable(secret=secret, grace=grace, temporary_age=temporary_age, max_temporary=max_temporary)
 
 
 class Around:
@@ -45,7 +45,7 @@ class Around:
 
     def __init__(self, simulation: Any, *, host: Any = None, **settings: Any) -> None:
         """host: a node of the simulation. settings: of the engine; without grace unless said."""
-        wiring = {name: settings.pop(name) for name in ("hard_limit", "memory", "me") if name in settings}
+        wiring = {name: settings.pop(name) for name in ("hard_limit", "me") if name in settings}
         self.simulation = simulation
         self.net = simulation.mock(transport.Mailbox)
         self.conns = (host or simulation).start(

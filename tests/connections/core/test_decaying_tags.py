@@ -9,35 +9,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.connections import DecayingValue, TagClosed, TagTaken, bump, decay
-from rookery.actors.connections.bump import Bump
-from rookery.actors.connections.decay import Decay
-from rookery.actors.connections.decayer import Decayer
-from rookery.actors.connections.table import Table
+from rookery.actors.connections.core.bump import Bump
+from rookery.actors.connections.core.decay import Decay
+from rookery.actors.connections.core.decaying_tags import DecayingTags
+from rookery.actors.connections.core.peer_table import PeerTable
 from tests.connections.worlds import make_link, peer_of, table
 
 ALICE, BOB = peer_of(1), peer_of(2)
 
 
 class Clockwork:
-    """A decayer whose time the test moves, with a sweep at each tick."""
+    """Decaying tags whose time the test moves, with a sweep at each tick."""
 
     def __init__(self, resolution: float = 0.05) -> None:
-        self.table: Table = table()
-        self.decayer = Decayer(self.table, resolution=resolution, now=0.0)
-        self.table.forgotten = self.decayer.forget
+        self.table: PeerTable = table()
+        self.decaying = DecayingTags(self.table, resolution=resolution, now=0.0)
+        self.table.forgotten = self.decaying.forget
         self.resolution = resolution
         self.now = 0.0
 
     def tag(self, name: str, interval: float, decay: Decay, bump: Bump = bump.sum_unbounded()) -> int:  # noqa: B008
-        return self.decayer.register(name, interval, decay, bump, self.now)[0]
+        return self.decaying.register(name, interval, decay, bump, self.now)[0]
 
     def bump(self, id: int, delta: int, peer: bytes = ALICE) -> None:
-        self.decayer.bump(id, peer_of(1) if peer == ALICE else peer_of(2), delta, self.now)
+        self.decaying.bump(id, peer_of(1) if peer == ALICE else peer_of(2), delta, self.now)
 
     def run(self, seconds: float) -> None:
         """Every tick in its time."""
         end = self.now + seconds
-        while (at := self.decayer.next_tick) is not None and at <= end + 1e-9:
+        while (at := self.decaying.next_tick) is not None and at <= end + 1e-9:
             self.now = at
             self.tick()
         self.now = end
@@ -48,8 +48,8 @@ class Clockwork:
         self.tick()
 
     def tick(self) -> None:
-        self.decayer.tick(self.now)
-        while self.decayer.sweep(2):
+        self.decaying.tick(self.now)
+        while self.decaying.sweep(2):
             pass
 
     def value(self, peer: bytes = ALICE) -> int:
@@ -58,7 +58,7 @@ class Clockwork:
         return entry.value if entry is not None else 0
 
     def weights(self) -> dict[str, int]:
-        return self.decayer.weights(ALICE, self.now)
+        return self.decaying.weights(ALICE, self.now)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_first_interval_counts_from_the_tick_before_the_registration() -> None:
 
 
 def test_interval_below_the_resolution_is_raised_to_it() -> None:
-    assert Clockwork(resolution=1.0).decayer.register("a", 0.1, decay.none(), bump.overwrite(), 0.0)[1] == 1.0
+    assert Clockwork(resolution=1.0).decaying.register("a", 0.1, decay.none(), bump.overwrite(), 0.0)[1] == 1.0
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(0.9, {"a": 10}), (1.1, {})])
@@ -247,7 +247,7 @@ def test_C23_tick_without_anything_due_visits_nobody(clockwork: Clockwork) -> No
 
 def test_remove_of_a_stranger_makes_no_entry(clockwork: Clockwork) -> None:
     tag = clockwork.tag("a", 1.0, decay.none())
-    clockwork.decayer.remove(tag, BOB)
+    clockwork.decaying.remove(tag, BOB)
     assert clockwork.table.peers == {}
 
 
@@ -256,21 +256,21 @@ def test_remove_takes_the_tag_from_one_peer_and_a_second_time_is_no_error(clockw
     clockwork.bump(tag, 10)
     clockwork.bump(tag, 20, BOB)
     for _ in range(2):
-        clockwork.decayer.remove(tag, ALICE)
+        clockwork.decaying.remove(tag, ALICE)
         assert (clockwork.value(), clockwork.value(BOB)) == (0, 20)
 
 
-def test_closed_tag_is_off_every_peer_that_is_looked_at_before_its_sweep_and_off_all_after_it(
+def test_closed_tag_is_off_every_peer_that_is_asked_about_before_its_sweep_and_off_all_after_it(
     clockwork: Clockwork,
 ) -> None:
     tag, other = clockwork.tag("a", 1.0, decay.none()), clockwork.tag("b", 1.0, decay.none())
     clockwork.bump(tag, 10)
     clockwork.bump(other, 1)
     clockwork.bump(tag, 20, BOB)
-    clockwork.decayer.close(tag)
+    clockwork.decaying.close(tag)
     assert clockwork.weights() == {"b": 1}
     assert clockwork.value() == 1
-    while clockwork.decayer.sweep(1):
+    while clockwork.decaying.sweep(1):
         pass
     assert clockwork.value(BOB) == 0
 
@@ -280,14 +280,14 @@ def test_closed_tag_refuses_and_its_name_is_free_at_once(clockwork: Clockwork) -
     clockwork.bump(tag, 10)
     with pytest.raises(TagTaken, match="'a' is open"):
         clockwork.tag("a", 1.0, decay.none())
-    clockwork.decayer.close(tag)
+    clockwork.decaying.close(tag)
     again = clockwork.tag("a", 1.0, decay.none())
     clockwork.bump(again, 3)
     assert clockwork.weights() == {"a": 3}
     refusals: list[Callable[[], object]] = [
         lambda: clockwork.bump(tag, 1),
-        lambda: clockwork.decayer.remove(tag, ALICE),
-        lambda: clockwork.decayer.close(tag),
+        lambda: clockwork.decaying.remove(tag, ALICE),
+        lambda: clockwork.decaying.close(tag),
     ]
     for refused in refusals:
         with pytest.raises(TagClosed):
@@ -299,9 +299,9 @@ def test_closed_tag_that_was_due_is_not_decayed_any_more(clockwork: Clockwork) -
     tag = clockwork.tag("a", 0.05, lambda value, _intervals, _now: asked.append(1) or value.value)  # type: ignore[func-returns-value]
     clockwork.bump(tag, 10)
     clockwork.now = 1.0
-    clockwork.decayer.tick(1.0)
-    clockwork.decayer.close(tag)
-    while clockwork.decayer.sweep(1):
+    clockwork.decaying.tick(1.0)
+    clockwork.decaying.close(tag)
+    while clockwork.decaying.sweep(1):
         pass
     assert (asked, clockwork.value()) == ([], 0)
 
@@ -340,7 +340,7 @@ def test_bump_function_that_fails_leaves_the_weight_and_is_told(
     tag = clockwork.tag("a", 1.0, decay.none(), function)
     clockwork.bump(tag, 10)
     assert (clockwork.value(), clockwork.table.peers) == (0, {})
-    (failure,) = clockwork.decayer.failures
+    (failure,) = clockwork.decaying.failures
     assert (failure.tag, failure.peer, type(failure.error)) == (
         "a",
         ALICE,
@@ -355,7 +355,7 @@ def test_decay_function_that_fails_leaves_the_weight_for_that_time(
     clockwork.bump(clockwork.tag("a", 0.05, function), 10)
     clockwork.run(0.1)
     assert clockwork.weights() == {"a": 10}
-    assert len(clockwork.decayer.failures) == 2
+    assert len(clockwork.decaying.failures) == 2
 
 
 def test_decay_function_is_given_a_copy_of_the_record(clockwork: Clockwork) -> None:

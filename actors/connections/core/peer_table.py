@@ -20,51 +20,15 @@ Rules:
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from ...transport.gatekeeper import Link
-from ...transport.identity import PeerId
-from .ranking import seniority, standing
-
-
-class State(enum.IntEnum):
-    """Whether an open connection may be given up, the readiest first."""
-
-    ELIGIBLE = 0
-    IN_GRACE = 1
-    PROTECTED = 2
+from ....transport.gatekeeper import Link
+from ....transport.identity import PeerId
+from .peer import Peer, State, seniority, tiebreak
 
 
-@dataclass(slots=True, eq=False)
-class Peer:
-    """One peer. first_seen: monotonic seconds. links, closing: oldest first.
-
-    What a trim reads of every peer is kept here, though it could be found out: value, the sum of all its tags, decaying
-    ones too; busy; state; seniority and standing, see `ranking`. rank: of the trim under way.
-    """
-
-    id: PeerId
-    first_seen: float
-    seniority: int
-    value: int = 0
-    tags: dict[str, int] = field(default_factory=dict)
-    links: tuple[Link, ...] = ()
-    closing: tuple[Link, ...] = ()
-    standing: int = 0
-    state: State = State.ELIGIBLE
-    busy: int = 0
-    rank: int = 0
-
-    @property
-    def is_temporary(self) -> bool:
-        """Whether the peer has tags only."""
-        return not self.links and not self.closing
-
-
-class Table:
+class PeerTable:
     """Links from `Opened` to `Closed`, tags, protections. Times are monotonic seconds, given as `now`."""
 
     def __init__(self, *, secret: bytes, grace: float, temporary_age: float, max_temporary: int) -> None:
@@ -82,13 +46,13 @@ class Table:
         self._max_temporary = max_temporary
         self._links: dict[int, Peer] = {}
         self._states = [0] * len(State)  # open links
-        self._young: OrderedDict[PeerId, Peer] = OrderedDict()  # connected, oldest first
+        self._in_grace: OrderedDict[PeerId, Peer] = OrderedDict()  # connected, oldest first
         self._temporary: OrderedDict[PeerId, Peer] = OrderedDict()  # oldest first
 
     # Counts ----------------------------------------------------------------------------------------------------------
 
     def count(self, state: State) -> int:
-        """Open connections in this state, as of the last `settle`."""
+        """Open connections in this state, as of the last `expire`."""
         return self._states[state]
 
     @property
@@ -100,10 +64,11 @@ class Table:
         """Whether the peer was first seen less than the grace ago, protected or not."""
         return peer.first_seen > now - self._grace
 
-    def settle(self, now: float, limit: int) -> bool:
+    def expire(self, now: float, limit: int) -> bool:
         """Let at most `limit` entries grow out of their grace, or end with their age; whether there are more."""
-        young = all(self._age(self._young, self._grace, self._grown, now) for _ in range(limit))
-        return all(self._age(self._temporary, self._temporary_age, self._end, now) for _ in range(limit)) or young
+        grace_over, too_old = now - self._grace, now - self._temporary_age
+        more = all(self._end_oldest(self._in_grace, grace_over, self._end_grace) for _ in range(limit))
+        return all(self._end_oldest(self._temporary, too_old, self._end) for _ in range(limit)) or more
 
     # Links -----------------------------------------------------------------------------------------------------------
 
@@ -128,12 +93,12 @@ class Table:
             return False
         peer = self.peers.get(link.peer)
         if peer is None:
-            peer = self.peers[link.peer] = self._made(link.peer, now)
+            peer = self.peers[link.peer] = self._new_peer(link.peer, now)
         if peer.is_temporary:
             self._temporary.pop(peer.id, None)
-            self._see(peer, now)
-            self._young[peer.id] = peer
-            self._judge(peer)
+            self._set_first_seen(peer, now)
+            self._in_grace[peer.id] = peer
+            self._update_state(peer)
         self._links[link.id] = peer
         self._set_links(peer, (*peer.links, link))
         return True
@@ -190,7 +155,7 @@ class Table:
         if known is None:
             if len(self._temporary) >= self._max_temporary:
                 self._end(next(iter(self._temporary.values())))
-            known = self.peers[peer] = self._temporary[peer] = self._made(peer, now)
+            known = self.peers[peer] = self._temporary[peer] = self._new_peer(peer, now)
         return known
 
     def shift(self, peer: PeerId, change: int) -> None:
@@ -202,19 +167,19 @@ class Table:
     def protect(self, peer: PeerId, name: str) -> None:
         """Protect a peer, known or not, in a name."""
         self.protections.setdefault(peer, set()).add(name)
-        self._judge(self.peers.get(peer))
+        self._update_state(self.peers.get(peer))
 
     def unprotect(self, peer: PeerId, name: str) -> bool:
         """End the protection in that name; whether another one protects the peer still."""
         names = self.protections.get(peer, set())
         if names == {name}:
             del self.protections[peer]
-            self._judge(self.peers.get(peer))
+            self._update_state(self.peers.get(peer))
             return False
         names.discard(name)
         return bool(names)
 
-    def work(self, peer: PeerId, delta: int) -> bool:
+    def add_busy(self, peer: PeerId, delta: int) -> bool:
         """More or less is under way with a peer. False if that would be less than nothing; then it is nothing."""
         now = self.busy.get(peer, 0) + delta
         if now > 0:
@@ -224,18 +189,18 @@ class Table:
         entry = self.peers.get(peer)
         if entry is not None:
             entry.busy = max(now, 0)
-            self._stand(entry)
+            self._update_tiebreak(entry)
         return now >= 0
 
     # Parts -----------------------------------------------------------------------------------------------------------
 
-    def _made(self, id: PeerId, now: float) -> Peer:
+    def _new_peer(self, id: PeerId, now: float) -> Peer:
         peer = Peer(id, now, 0, busy=self.busy.get(id, 0))
-        self._see(peer, now)
-        self._judge(peer)
+        self._set_first_seen(peer, now)
+        self._update_state(peer)
         return peer
 
-    def _see(self, peer: Peer, now: float) -> None:
+    def _set_first_seen(self, peer: Peer, now: float) -> None:
         """First seen now."""
         peer.first_seen = now
         peer.seniority = seniority(peer.id, now, self._secret)
@@ -247,12 +212,12 @@ class Table:
         self.open += change
         self._states[peer.state] += change
         if links:
-            self._stand(peer)
+            self._update_tiebreak(peer)
 
-    def _stand(self, peer: Peer) -> None:
-        peer.standing = standing(peer.links, peer.busy, peer.seniority)
+    def _update_tiebreak(self, peer: Peer) -> None:
+        peer.tiebreak = tiebreak(peer)
 
-    def _judge(self, peer: Peer | None) -> None:
+    def _update_state(self, peer: Peer | None) -> None:
         """Find the state of a peer anew; its open links move with it."""
         if peer is None:
             return
@@ -260,24 +225,24 @@ class Table:
         if peer.id in self.protections:
             peer.state = State.PROTECTED
         else:
-            peer.state = State.IN_GRACE if peer.id in self._young else State.ELIGIBLE
+            peer.state = State.IN_GRACE if peer.id in self._in_grace else State.ELIGIBLE
         self._states[peer.state] += len(peer.links)
 
-    def _age(self, queue: OrderedDict[PeerId, Peer], limit: float, end: Callable[[Peer], None], now: float) -> bool:
-        """Let the oldest of a queue go if its time has come."""
+    def _end_oldest(self, queue: OrderedDict[PeerId, Peer], until: float, end: Callable[[Peer], None]) -> bool:
+        """Let the oldest of a queue go if it was first seen at `until` or before."""
         peer = next(iter(queue.values()), None)
-        if peer is None or peer.first_seen > now - limit:
+        if peer is None or peer.first_seen > until:
             return False
         end(peer)
         return True
 
-    def _grown(self, peer: Peer) -> None:
-        del self._young[peer.id]
-        self._judge(peer)
+    def _end_grace(self, peer: Peer) -> None:
+        del self._in_grace[peer.id]
+        self._update_state(peer)
 
     def _end(self, peer: Peer) -> None:
         del self.peers[peer.id]
-        self._young.pop(peer.id, None)
+        self._in_grace.pop(peer.id, None)
         self._temporary.pop(peer.id, None)
         self.forgotten(peer.id)
 

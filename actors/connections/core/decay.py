@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...transport.identity import PeerId
+from ....transport.identity import PeerId
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.connections import DecayingTag, TagClosed, TagTaken, bump, decay
-from rookery.actors.connections.decaying import SWEPT_PER_SLICE
+from rookery.actors.connections.parts.tag_decay import SWEPT_PER_SLICE
 from rookery.runtime import EngineGone, Feedback
 from tests.connections.worlds import Around, make_link, peer_of
 
@@ -36,7 +36,7 @@ def test_C18_decaying_tags_follow_the_engines_clock(around: Around) -> None:
     assert tags(around) == {"useful": 2}
 
 
-def test_weights_decay_without_anybody_looking(around: Around) -> None:
+def test_weights_decay_without_anybody_asking(around: Around) -> None:
     around.open(make_link(1), make_link(2))
     tag = register(around)
     tag.bump(peer_of(1), 3)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rookery.actors.connections.table import State, Table
+from rookery.actors.connections.core.peer import State
+from rookery.actors.connections.core.peer_table import PeerTable
 from rookery.transport import PeerId
 from tests.connections.worlds import make_link, peer_of, table
 
 
-def states(of: Table) -> tuple[int, int, int]:
+def states(of: PeerTable) -> tuple[int, int, int]:
     return (of.count(State.ELIGIBLE), of.count(State.IN_GRACE), of.count(State.PROTECTED))
 
 
@@ -60,16 +61,16 @@ def test_closing_link_is_in_no_other_count_and_is_not_chosen_twice() -> None:
 def test_link_is_in_grace_until_its_peer_was_first_seen_that_long_ago() -> None:
     made = table(grace=60)
     made.opened(make_link(1), 10.0)
-    made.settle(69.9, 100)
+    made.expire(69.9, 100)
     assert states(made) == (0, 1, 0)
-    made.settle(70.0, 100)  # exactly at the boundary
+    made.expire(70.0, 100)  # exactly at the boundary
     assert states(made) == (1, 0, 0)
 
 
 def test_grace_belongs_to_the_first_connection_of_a_peer() -> None:
     made = table(grace=60)
     made.opened(make_link(1, peer=7), 0.0)
-    made.settle(60.0, 100)
+    made.expire(60.0, 100)
     made.opened(make_link(2, peer=7), 60.0)
     assert states(made) == (2, 0, 0)
     made.closed(1)
@@ -82,9 +83,9 @@ def test_settle_lets_only_so_many_grow_at_a_time_and_says_that_there_are_more() 
     made = table(grace=60)
     for number in range(5):
         made.opened(make_link(number), 0.0)
-    assert made.settle(60.0, 3)
+    assert made.expire(60.0, 3)
     assert states(made) == (3, 2, 0)
-    assert not made.settle(60.0, 3)
+    assert not made.expire(60.0, 3)
     assert states(made) == (5, 0, 0)
 
 
@@ -125,7 +126,7 @@ def test_temporary_entry_that_connects_keeps_its_tags_and_is_first_seen_then() -
     made.opened(link, 50.0)
     entry = made.peers[link.peer]
     assert (made.temporary, entry.value, entry.first_seen, entry.is_temporary) == (0, 20, 50.0, False)
-    made.settle(109.0, 100)
+    made.expire(109.0, 100)
     assert states(made) == (0, 1, 0)
 
 
@@ -133,9 +134,9 @@ def test_C12_entries_of_strangers_end_with_their_age_whatever_the_counts() -> No
     made = table(temporary_age=60)
     for number in range(1000):
         made.tag(peer_of(number), "a", 1, float(number // 500))
-    made.settle(60.0, 10_000)
+    made.expire(60.0, 10_000)
     assert made.temporary == 500
-    made.settle(61.0, 10_000)
+    made.expire(61.0, 10_000)
     assert (made.temporary, made.peers) == (0, {})
 
 
@@ -168,7 +169,7 @@ def test_protection_moves_the_peers_connections_out_of_the_eligible_and_back() -
     made = table()
     made.opened(make_link(1, peer=7), 0.0)
     made.opened(make_link(2, peer=7), 0.0)
-    made.settle(0.0, 10)
+    made.expire(0.0, 10)
     assert states(made) == (2, 0, 0)
     made.protect(peer_of(7), "friend")
     assert states(made) == (0, 0, 2)
@@ -180,7 +181,7 @@ def test_protection_that_ends_in_grace_leaves_the_peer_in_grace() -> None:
     made = table(grace=60)
     made.protect(peer_of(1), "friend")
     made.opened(make_link(1), 0.0)
-    made.settle(59.0, 10)
+    made.expire(59.0, 10)
     made.unprotect(peer_of(1), "friend")
     assert states(made) == (0, 1, 0)
 
@@ -209,13 +210,13 @@ def test_protections_are_idempotent_and_not_counted() -> None:
 
 def test_busy_is_the_sum_and_never_below_zero() -> None:
     made = table()
-    assert made.work(peer_of(1), 2)
-    assert made.work(peer_of(1), -1)
+    assert made.add_busy(peer_of(1), 2)
+    assert made.add_busy(peer_of(1), -1)
     assert made.busy == {peer_of(1): 1}
-    assert made.work(peer_of(1), -1)
+    assert made.add_busy(peer_of(1), -1)
     assert made.busy == {}
     made.opened(make_link(1), 0.0)
-    assert not made.work(peer_of(1), -1)
+    assert not made.add_busy(peer_of(1), -1)
     assert made.busy == {}
     assert made.peers[peer_of(1)].busy == 0
 
@@ -228,7 +229,7 @@ def test_C14_equal_peers_are_ordered_by_a_keyed_hash(secret: bytes) -> None:
         for number in range(40):
             each.opened(make_link(number), 0.0)
 
-    def order(of: Table) -> list[PeerId]:
+    def order(of: PeerTable) -> list[PeerId]:
         return sorted(of.peers, key=lambda id: of.peers[id].seniority)
 
     assert order(made) == order(again) != order(other)

@@ -6,23 +6,23 @@ import random
 
 import pytest
 
-from rookery.actors.connections.selection import Mode, Selection, choose
-from rookery.actors.connections.table import Table
+from rookery.actors.connections.core.peer_table import PeerTable
+from rookery.actors.connections.core.trim import Mode, Selection, choose, memory_target
 from rookery.transport.gatekeeper import Direction
 from tests.connections.worlds import make_link, peer_of, table
 
 NORMAL, EMERGENCY = Mode(), Mode(emergency=True, protected=True)
 
 
-def filled(number: int = 10) -> Table:
+def filled(number: int = 10) -> PeerTable:
     made = table()
     for id in range(number):
         made.opened(make_link(id, opened_at=float(id)), float(id))
-    made.settle(1000.0, number + 1)
+    made.expire(1000.0, number + 1)
     return made
 
 
-def order(of: Table, mode: Mode = NORMAL) -> list[int]:
+def order(of: PeerTable, mode: Mode = NORMAL) -> list[int]:
     return [link.id for link in choose(of, of.open, mode)]
 
 
@@ -36,7 +36,7 @@ def test_selection_gives_up_lower_values_first() -> None:
 @pytest.mark.parametrize("mode", [NORMAL, EMERGENCY])
 def test_selection_gives_up_idle_peers_before_busy_ones_of_the_same_value(mode: Mode) -> None:
     made = filled(3)
-    made.work(peer_of(2), 1)
+    made.add_busy(peer_of(2), 1)
     assert order(made, mode) == [1, 0, 2]
 
 
@@ -44,7 +44,7 @@ def test_selection_gives_up_less_busy_peers_first_and_in_an_emergency_busier_one
     for mode, expected in ((NORMAL, [2, 0, 3, 1]), (EMERGENCY, [2, 1, 3, 0])):
         made = filled(4)
         for id, busy in enumerate((1, 120, 0, 100)):
-            made.work(peer_of(id), busy)
+            made.add_busy(peer_of(id), busy)
         assert order(made, mode) == expected
 
 
@@ -53,7 +53,7 @@ def test_selection_gives_up_inbound_before_outbound_and_younger_before_older() -
     ways = {1: (Direction.OUT, 1.0), 2: (Direction.OUT, 9.0), 3: (Direction.IN, 0.0), 4: (Direction.IN, 5.0)}
     for id, (direction, at) in sorted(ways.items(), key=lambda each: each[1][1]):
         made.opened(make_link(id, direction=direction, opened_at=at), at)
-    made.settle(10.0, 100)
+    made.expire(10.0, 100)
     assert order(made) == [4, 3, 2, 1]
 
 
@@ -62,7 +62,7 @@ def test_selection_counts_a_peer_with_any_inbound_connection_as_inbound() -> Non
     made.opened(make_link(1, peer=1), 0.0)
     made.opened(make_link(2, peer=2), 1.0)
     made.opened(make_link(3, peer=1, direction=Direction.IN), 2.0)
-    made.settle(10.0, 100)
+    made.expire(10.0, 100)
     assert order(made)[0] == 3
 
 
@@ -71,8 +71,8 @@ def test_in_a_memory_emergency_selection_starts_with_idle_then_inbound_of_most_w
     for id, direction in enumerate((Direction.OUT, Direction.IN, Direction.IN, Direction.IN)):
         made.opened(make_link(id, direction=direction), 0.0)
     for id, busy in enumerate((200, 100, 300, 0)):
-        made.work(peer_of(id), busy)
-    made.settle(1.0, 100)
+        made.add_busy(peer_of(id), busy)
+    made.expire(1.0, 100)
     assert order(made, EMERGENCY) == [3, 2, 1, 0]
 
 
@@ -80,15 +80,15 @@ def test_selection_spares_protected_peers_and_those_in_grace() -> None:
     made = table(grace=60)
     for id in range(3):
         made.opened(make_link(id), float(id) * 30)
-    made.settle(60.0, 100)
+    made.expire(60.0, 100)
     made.protect(peer_of(0), "friend")
     assert order(made) == []
-    made.settle(90.0, 100)
+    made.expire(90.0, 100)
     assert order(made) == [1]
 
 
 def test_emergency_takes_those_in_grace_by_the_same_order_and_protected_ones_last_or_not_at_all() -> None:
-    def young() -> Table:
+    def young() -> PeerTable:
         made = table(grace=60)
         for id in range(4):
             made.opened(make_link(id), 0.0)
@@ -105,7 +105,7 @@ def test_selection_takes_connections_singly_the_youngest_of_a_peer_first() -> No
     made = table()
     for id in range(10):
         made.opened(make_link(id, peer=id % 2, opened_at=float(id)), float(id))
-    made.settle(100.0, 100)
+    made.expire(100.0, 100)
     assert [link.id for link in choose(made, 1, NORMAL)] == [9]
     assert (made.open, made.closing) == (9, 1)
 
@@ -116,7 +116,7 @@ def test_selection_breaks_full_ties_by_the_secret_and_not_by_the_identity() -> N
         made = table(secret=secret)
         for id in range(1000):
             made.opened(make_link(id), 0.0)
-        made.settle(0.0, 2000)
+        made.expire(0.0, 2000)
         choose(made, 500, NORMAL)
         survivors.append({id for id, entry in made.peers.items() if entry.links})
     high = sum(id[-1] >= 128 for id in survivors[0])
@@ -134,14 +134,14 @@ def test_selection_orders_values_beyond_64_bits_behind_all_others() -> None:
 # While it is chosen, in slices
 
 
-def sliced(of: Table, size: int, mode: Mode = NORMAL) -> Selection:
+def sliced(of: PeerTable, size: int, mode: Mode = NORMAL) -> Selection:
     selection = Selection(of, mode)
     while not selection.gather(size):
         pass
     return selection
 
 
-def taken(selection: Selection, of: Table, most: int = 10**9) -> list[int]:
+def taken(selection: Selection, of: PeerTable, most: int = 10**9) -> list[int]:
     ids: list[int] = []
     while len(ids) < most and (link := selection.next()) is not None:
         of.begin_closing(link)
@@ -154,7 +154,7 @@ def test_selection_in_slices_of_any_size_has_the_same_order(size: int) -> None:
     rng = random.Random(7)
     weights = [rng.randrange(4) for _ in range(60)]
 
-    def tagged() -> Table:
+    def tagged() -> PeerTable:
         made = filled(60)
         for id, weight in enumerate(weights):
             made.tag(peer_of(id), "a", weight, 0.0)
@@ -184,7 +184,7 @@ def test_peer_that_is_worth_more_after_it_was_gathered_waits_for_its_new_turn() 
     selection = sliced(made, 2)
     assert taken(selection, made, 1) == [3]
     made.tag(peer_of(2), "a", 10, 0.0)
-    made.work(peer_of(1), 1)
+    made.add_busy(peer_of(1), 1)
     assert taken(selection, made) == [1, 0, 2]
 
 
@@ -195,3 +195,11 @@ def test_peer_that_is_gone_or_came_back_after_it_was_gathered_is_passed_over() -
     made.closed(2)
     made.opened(make_link(9, peer=2), 2000.0)
     assert taken(selection, made) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("open", "share", "low_water", "left"),
+    [(20, 0.1, None, 18), (5, 0.1, None, 4), (0, 0.5, None, 0), (20, 1.0, 15, 15)],
+)
+def test_target_for_want_of_memory_is_a_share_less(open: int, share: float, low_water: int | None, left: int) -> None:
+    assert memory_target(open, share, low_water) == left

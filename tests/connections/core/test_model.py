@@ -18,10 +18,9 @@ from hypothesis.stateful import (
 )
 
 from rookery.actors.connections import bump, decay
-from rookery.actors.connections.decayer import Decayer
-from rookery.actors.connections.selection import Mode, Selection
-from rookery.actors.connections.table import Peer, State
-from rookery.actors.connections.trim import Aim, RunningTrim, Trigger
+from rookery.actors.connections.core.decaying_tags import DecayingTags
+from rookery.actors.connections.core.peer import Peer, State
+from rookery.actors.connections.core.trim import Aim, Mode, RunningTrim, Selection, Trigger
 from rookery.transport.gatekeeper import Direction, Link
 from tests.connections.worlds import SECRET, make_link, peer_of, table
 
@@ -52,9 +51,9 @@ class Manager(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.table = table(grace=GRACE, temporary_age=AGE, max_temporary=MOST_TEMPORARY)
-        self.decayer = Decayer(self.table, resolution=1.0, now=0.0)
-        self.table.forgotten = self.decayer.forget
-        self.tag_id, _ = self.decayer.register("d", INTERVAL, decay.fixed(1), bump.sum_bounded(0, 9), 0.0)
+        self.decaying = DecayingTags(self.table, resolution=1.0, now=0.0)
+        self.table.forgotten = self.decaying.forget
+        self.tag_id, _ = self.decaying.register("d", INTERVAL, decay.fixed(1), bump.sum_bounded(0, 9), 0.0)
         self.known: dict[int, Known] = {}
         self.protections: dict[int, set[str]] = {}
         self.busy: dict[int, int] = {}
@@ -139,13 +138,13 @@ class Manager(RuleBasedStateMachine):
 
     @rule(number=NUMBERS, delta=st.integers(-2, 6))
     def bump(self, number: int, delta: int) -> None:
-        self.decayer.bump(self.tag_id, peer_of(number), delta, self.now)
+        self.decaying.bump(self.tag_id, peer_of(number), delta, self.now)
         known = self.entry(number)
         known.decaying = min(9, max(0, (known.decaying or 0) + delta))
 
     @rule(number=NUMBERS)
     def remove(self, number: int) -> None:
-        self.decayer.remove(self.tag_id, peer_of(number))
+        self.decaying.remove(self.tag_id, peer_of(number))
         if number in self.known:
             self.known[number].decaying = None
 
@@ -164,7 +163,7 @@ class Manager(RuleBasedStateMachine):
     def work(self, number: int, delta: int) -> None:
         now = self.busy.get(number, 0) + delta
         self.busy[number] = max(0, now)
-        assert self.table.work(peer_of(number), delta) == (now >= 0)
+        assert self.table.add_busy(peer_of(number), delta) == (now >= 0)
 
     @rule(seconds=st.integers(1, 8))
     def wait(self, seconds: int) -> None:
@@ -177,10 +176,10 @@ class Manager(RuleBasedStateMachine):
         for number, known in list(self.known.items()):
             if not known.open and not known.closing and known.since <= self.now - AGE:
                 del self.known[number]
-        self.decayer.tick(self.now)
-        while self.decayer.sweep(1):
+        self.decaying.tick(self.now)
+        while self.decaying.sweep(1):
             pass
-        while self.table.settle(self.now, 1):
+        while self.table.expire(self.now, 1):
             pass
 
     @precondition(lambda self: self.trim is None or self.trim.is_over)
@@ -188,7 +187,7 @@ class Manager(RuleBasedStateMachine):
     def start_trim(self, left: int, eligible: bool, emergency: bool, protected: bool) -> None:
         mode = Mode(emergency, protected)
         aim = Aim(left, Trigger.EXPLICIT, eligible=eligible and not emergency, mode=mode)
-        self.trim = RunningTrim(aim, Selection(self.table, mode), self.now, [])
+        self.trim = RunningTrim(aim, Selection(self.table, mode), self.now)
         self.seen = set(self.table.peers.values())
 
     @rule(left=st.integers(0, 8), emergency=st.booleans())
@@ -237,7 +236,7 @@ class Manager(RuleBasedStateMachine):
         assert set(self.table.peers) == {peer_of(number) for number in self.known}
         for number, known in self.known.items():
             peer = self.table.peers[peer_of(number)]
-            decaying = self.decayer.weights(peer.id, self.now)
+            decaying = self.decaying.weights(peer.id, self.now)
             assert (peer.first_seen, peer.tags) == (known.since, known.tags)
             assert decaying == ({} if known.decaying is None else {"d": known.decaying})
             assert peer.value == known.value

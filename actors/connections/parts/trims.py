@@ -1,23 +1,22 @@
-"""Trims of the engine: one at a time, in slices, reported to everybody who shares it."""
+"""Makes trims: one at a time, in slices, reported to everybody who shares it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ... import runtime
-from ...runtime import Lane, Message, Reply, Timer
-from ...transport import mailbox as transport
-from ...transport.reasons import Reason
-from .config import Config
-from .mailbox import Mailbox
-from .messages import TrimReport
-from .metrics import Metrics
-from .selection import Selection
-from .table import Table
-from .trim import GATHERED_PER_SLICE, Aim, RunningTrim, Trigger, report
+from .... import runtime
+from ....runtime import Lane, Message, Reply, Timer
+from ....transport import mailbox as transport
+from ....transport.reasons import Reason
+from ..config import Config
+from ..core.peer_table import PeerTable
+from ..core.reports import TrimReport
+from ..core.trim import GATHERED_PER_SLICE, Aim, RunningTrim, Selection, Trigger, report
+from ..mailbox import Mailbox
+from ..metrics import Metrics
 
-SETTLED_PER_SLICE = 1000
+EXPIRED_PER_SLICE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,13 @@ class CloseTimeout(Message):
 
 
 class Trims:
-    """Used on the engine's thread."""
+    """The trim that runs, and those that wait for it to end."""
 
     def __init__(
         self,
         engine: runtime.Engine[Mailbox],
         config: Config,
-        table: Table,
+        table: PeerTable,
         metrics: Metrics,
         *,
         transport: transport.Mailbox,
@@ -47,6 +46,7 @@ class Trims:
         self._transport = transport
         self._changed = changed
         self._running: RunningTrim | None = None
+        self._replies: list[Reply[TrimReport]] = []  # of who shares it
         self._timer: Timer | None = None
         self._next: list[tuple[Aim, Reply[TrimReport]]] = []
 
@@ -65,7 +65,7 @@ class Trims:
         """A link is gone; perhaps the trim is done with it."""
         if self._running is not None:
             self._running.closed(link_id)
-            self._look()
+            self._end_if_over()
 
     def time_out(self) -> None:
         """Report without the connections that did not close."""
@@ -78,7 +78,7 @@ class Trims:
         if self._running is None:
             self._start(aim, reply)
         elif self._running.serves(aim, self._table):
-            self._running.replies.append(reply)
+            self._replies.append(reply)
         else:
             self._next.append((aim, reply))
 
@@ -86,23 +86,23 @@ class Trims:
         """Without a victim the report is there at once."""
         self.last_at = now = self._engine.now()
         self._metrics.trims.inc(aim.trigger)
-        settled = not self._table.settle(now, SETTLED_PER_SLICE)
-        if settled and not aim.possible(self._table):
+        expired = not self._table.expire(now, EXPIRED_PER_SLICE)
+        if expired and not aim.possible(self._table):
             self._report(report(aim, self._table), aim, [reply])
             return
         self._engine.log.info("trimming connections", trigger=aim.trigger, target=aim.target, open=self._table.open)
-        self._running = RunningTrim(aim, Selection(self._table, aim.mode), now, [reply])
+        self._running, self._replies = RunningTrim(aim, Selection(self._table, aim.mode), now), [reply]
         if len(self._table.peers) > GATHERED_PER_SLICE:
             self._engine.next_slice(self._go_on, lane=Lane.CONTROL)  # the snapshot was a slice by itself
         else:
             self._go_on()
 
     def _go_on(self) -> None:
-        """A slice."""
+        """Choose and close the victims of one slice."""
         trim, now = self._running, self._engine.now()
         if trim is None:
             return
-        if self._table.settle(now, SETTLED_PER_SLICE):
+        if self._table.expire(now, EXPIRED_PER_SLICE):
             self._engine.next_slice(self._go_on, lane=Lane.CONTROL)
             return
         victims = trim.slice(self._table)
@@ -115,9 +115,9 @@ class Trims:
             self._engine.next_slice(self._go_on, lane=Lane.CONTROL)
         elif trim.waiting and self._timer is None:
             self._timer = self._engine.after(self._config.close_timeout, CloseTimeout())
-        self._look()
+        self._end_if_over()
 
-    def _look(self) -> None:
+    def _end_if_over(self) -> None:
         if self._running is not None and self._running.is_over:
             self._end(self._running)
 
@@ -127,7 +127,7 @@ class Trims:
             self._timer.cancel()
         self._running = self._timer = None
         self._metrics.trim_seconds.inc(by=self._engine.now() - trim.since)
-        self._report(trim.report(self._table), trim.aim, trim.replies)
+        self._report(trim.report(self._table), trim.aim, self._replies)
         waiting, self._next = self._next, []
         for aim, reply in sorted(waiting, key=lambda each: each[0].strictness, reverse=True):
             self._take(aim, reply)
@@ -137,8 +137,8 @@ class Trims:
             for why in ("protected", "in_grace", "unclosed"):
                 if getattr(report, why):
                     self._metrics.short.inc(why)
-            words = self._engine.log.info if aim.trigger is Trigger.EXPLICIT else self._engine.log.warning
-            words(
+            log = self._engine.log.info if aim.trigger is Trigger.EXPLICIT else self._engine.log.warning
+            log(
                 "trim did not reach its target",
                 target=aim.target,
                 short_by=report.short_by,

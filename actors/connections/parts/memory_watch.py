@@ -1,35 +1,32 @@
 """Watching the process's memory: an emergency trim while it is above the limit. Optional, and gentle.
 
-An emergency trim down to low water on a false alarm once cut whole nodes off (go-libp2p #3216). So each look that finds
-too much in use gives up a share of the connections only, none of them protected, and not below low water; the next look
-sees whether it helped.
+An emergency trim down to low water on a false alarm once cut whole nodes off (go-libp2p #3216). So each check that
+finds too much in use gives up a share of the connections only, none of them protected, and not below low water; the
+next check sees whether it helped.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ... import runtime
-from ...runtime import Message
-from .config import Config
-from .mailbox import Mailbox
-from .metrics import Metrics
-from .selection import Mode
-from .table import Table
-from .trim import Aim, Trigger
-from .trimming import Trims
+from .... import runtime
+from ....runtime import Message
+from ..config import Config
+from ..core.peer_table import PeerTable
+from ..core.trim import Aim, Mode, Trigger, memory_target
+from ..mailbox import Mailbox
+from ..metrics import Metrics
+from .trims import Trims
 
 ANSWER_WITHIN = 5.0
 """Seconds to find out how much memory is in use."""
 
 
 @dataclass(frozen=True, slots=True)
-class LookAtMemory(Message):
-    """To itself: time to look."""
+class CheckMemory(Message):
+    """To itself: time to check the memory."""
 
 
 def resident() -> int:
@@ -37,45 +34,38 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def aimed_at(open: int, share: float, low_water: int | None) -> int:
-    """How many connections are to be left: a share less, at least one less, and not below low water."""
-    return max(open - max(1, math.ceil(open * share)), low_water or 0, 0)
-
-
-class Watchdog:
-    """Used on the engine's thread; the memory is read on the pool."""
+class MemoryWatch:
+    """Checks the memory from time to time; it is read on the pool."""
 
     def __init__(
         self,
         engine: runtime.Engine[Mailbox],
         config: Config,
-        table: Table,
+        table: PeerTable,
         metrics: Metrics,
         *,
         trims: Trims,
-        read: Callable[[], int],
     ) -> None:
-        """read: bytes in use; may block."""
+        """trims: makes the emergency trims."""
         self._engine = engine
         self._config = config
         self._table = table
         self._metrics = metrics
         self._trims = trims
-        self._read = read
         self._stopped = False
 
     def stop(self) -> None:
-        """Look no more."""
+        """End the checks."""
         self._stopped = True
 
     def start(self) -> None:
-        """Look from time to time, if there is a limit."""
+        """Check from now on, if there is a limit."""
         if self._config.memory_limit is not None and not self._stopped:
-            self._engine.after(self._config.memory_interval, LookAtMemory())
+            self._engine.after(self._config.memory_interval, CheckMemory())
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Find out how much is in use."""
-        self._engine.on_reply(self._engine.work(self._read), self._on_read, within=ANSWER_WITHIN)
+        self._engine.on_reply(self._engine.work(resident), self._on_read, within=ANSWER_WITHIN)
 
     def _on_read(self, used: int | Exception) -> None:
         limit = self._config.memory_limit
@@ -86,7 +76,7 @@ class Watchdog:
             self._engine.log.error("memory cannot be watched", error=used)
         elif limit is not None and used > limit and not self._trims.is_running:
             self._metrics.alarms.inc()
-            target = aimed_at(self._table.open, self._config.memory_share, self._config.low_water)
+            target = memory_target(self._table.open, self._config.memory_share, self._config.low_water)
             self._engine.log.warning("too much memory in use", used=used, limit=limit, target=target)
             self._trims.request(Aim(target, Trigger.MEMORY, mode=Mode(emergency=True)))
         self.start()

@@ -11,11 +11,11 @@ Rules:
 * Ticks come each `resolution` seconds, counted from the beginning. A tag is due at the first tick at or after the end
   of its interval; intervals are counted from the tick before it was registered. An interval below the resolution is
   raised to it.
-* Each weight knows how many intervals of its tag were counted for it. Whoever touches it (a bump, a look, the sweep
+* Each weight knows how many intervals of its tag were counted for it. Whoever touches it (a bump, a query, the sweep
   after a tick) first counts those that it lacks, all at once. So neither a stall nor a sweep in slices can lose one or
   count one twice, and a sweep visits only peers that have a tag that was due.
 * A bump of a stranger makes a temporary entry, as a plain tag does. `remove` makes none.
-* A closed tag counts for nothing from that moment: its name is free, and a peer that is looked at has lost its weight.
+* A closed tag counts for nothing at once: its name is free, and whoever asks about a peer finds its weight gone.
 * What an application's function raises, or returns that is no whole number of 32 bits, leaves the weight as it is.
 """
 
@@ -26,12 +26,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
 
-from ...transport.identity import PeerId
+from ....transport.identity import PeerId
+from ..errors import TagClosed, TagTaken
 from .bump import Bump
 from .decay import Decay, DecayingValue
-from .errors import TagClosed, TagTaken
-from .messages import weight_of
-from .table import Table
+from .peer import weight_of
+from .peer_table import PeerTable
 
 _TOLERANCE = 1e-6  # of a resolution: what rounding may take from a time
 
@@ -72,13 +72,13 @@ class Failure:
     error: Exception
 
 
-class Decayer:
+class DecayingTags:
     """The decaying tags of one node, and the weights of its peers under them."""
 
-    def __init__(self, table: Table, *, resolution: float, now: float) -> None:
+    def __init__(self, table: PeerTable, *, resolution: float, now: float) -> None:
         """table: where the peers' values are kept. resolution: seconds."""
         self.failures: list[Failure] = []
-        """Since whoever reads them emptied it."""
+        """What went wrong since it was last emptied; who reads it empties it."""
         self._table = table
         self._resolution = resolution
         self._began = now
@@ -156,10 +156,10 @@ class Decayer:
 
     def weights(self, peer: PeerId, now: float) -> dict[str, int]:
         """What a peer's open decaying tags are worth; its value is right afterwards."""
-        self.settle(peer, now)
+        self.bring_up_to_date(peer, now)
         return {tag.name: tag.weights[peer].value for tag in self._tags.values() if peer in tag.weights}
 
-    def settle(self, peer: PeerId, now: float) -> None:
+    def bring_up_to_date(self, peer: PeerId, now: float) -> None:
         """Bring a peer's value up to date."""
         self.tick(now)
         for tag in self._draining:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.connections import Counts, NoLowWater, TrimReport
-from rookery.actors.connections.trim import CHOSEN_PER_SLICE, GATHERED_PER_SLICE
+from rookery.actors.connections.core.trim import CHOSEN_PER_SLICE, GATHERED_PER_SLICE
 from rookery.transport import mailbox as transport
 from rookery.transport.reasons import Reason
 from tests.connections.worlds import Around, make_link, peer_of
@@ -206,7 +206,7 @@ def test_opening_a_connection_starts_no_trim(simulation: Any) -> None:
     around = Around(simulation, low_water=1, high_water=2)
     simulation.run(for_=1.0)
     around.open(*(make_link(number) for number in range(50)))
-    simulation.run(for_=8.9)  # just before the look
+    simulation.run(for_=8.9)  # just before the check
     assert around.closings() == []
 
 

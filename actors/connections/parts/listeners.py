@@ -13,18 +13,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import count, islice
 
-from ... import runtime
-from ...runtime import Message
-from .mailbox import Connected, Disconnected, Mailbox
-from .messages import Listener
-from .metrics import Metrics
+from .... import runtime
+from ....runtime import Message
+from ..mailbox import Connected, Disconnected, Listener, Mailbox
+from ..metrics import Metrics
 
-TOLD_AT_ONCE = 256
+EVENTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Told(Message):
-    """To itself: a listener has heard what it was told; what it raised."""
+class EventsHandled(Message):
+    """To itself: a listener has handled the events it was given; what it raised."""
 
     number: int
     errors: tuple[Exception, ...]
@@ -34,12 +33,12 @@ class Told(Message):
 class _Queue:
     listener: Listener
     waiting: deque[Connected | Disconnected] = field(default_factory=deque)
-    telling: bool = False
-    knows: set[int] = field(default_factory=set)  # links it was told of, and that are open
+    running: bool = False
+    links: set[int] = field(default_factory=set)  # links it was told of, and that are open
 
 
 class Listeners:
-    """Used on the engine's thread; the listeners run on others."""
+    """The listeners, and the events that wait for each; they run on threads of their own."""
 
     def __init__(self, engine: runtime.Engine[Mailbox], metrics: Metrics, *, max_backlog: int) -> None:
         """max_backlog: events that wait for one listener."""
@@ -55,21 +54,21 @@ class Listeners:
             self._queues[next(self._numbers)] = _Queue(listener)
 
     def remove(self, listener: Listener) -> None:
-        """Tell it nothing more."""
+        """Queue nothing more for it, and forget what waits."""
         for number, queue in list(self._queues.items()):
             if queue.listener is listener:
                 del self._queues[number]
 
     def tell(self, event: Connected | Disconnected) -> None:
-        """Tell all of them, some time."""
+        """Queue an event for every listener."""
         for number, queue in list(self._queues.items()):
             id = event.link.id
             if isinstance(event, Connected):
-                queue.knows.add(id)
-            elif id not in queue.knows:
+                queue.links.add(id)
+            elif id not in queue.links:
                 continue
             else:
-                queue.knows.discard(id)
+                queue.links.discard(id)
             if len(queue.waiting) >= self._max_backlog:
                 del self._queues[number]
                 self._metrics.failures.inc("slow_listener")
@@ -78,28 +77,28 @@ class Listeners:
             queue.waiting.append(event)
             self._go_on(number, queue)
 
-    def told(self, message: Told) -> None:
-        """One is ready for more."""
+    def on_handled(self, message: EventsHandled) -> None:
+        """Log what a listener raised, and give it what waits for it."""
         for error in message.errors:
             self._metrics.failures.inc("listener")
             self._engine.log.error("listener failed", error=error)
         queue = self._queues.get(message.number)
         if queue is not None:
-            queue.telling = False
+            queue.running = False
             self._go_on(message.number, queue)
 
     def _go_on(self, number: int, queue: _Queue) -> None:
-        if queue.telling or not queue.waiting:
+        if queue.running or not queue.waiting:
             return
-        events = tuple(islice(queue.waiting, TOLD_AT_ONCE))
+        events = tuple(islice(queue.waiting, EVENTS_AT_ONCE))
         for _ in events:
             queue.waiting.popleft()
-        queue.telling = True
-        told = self._engine.work(_tell, queue.listener, events, serial=f"{self._engine.name}-listener-{number}")
-        told.then(lambda reply: self._engine.mailbox.tell(Told(number, _errors(reply.result()))))
+        queue.running = True
+        handled = self._engine.work(_call, queue.listener, events, serial=f"{self._engine.name}-listener-{number}")
+        handled.then(lambda reply: self._engine.mailbox.tell(EventsHandled(number, _errors(reply.result()))))
 
 
-def _tell(listener: Listener, events: tuple[Connected | Disconnected, ...]) -> tuple[Exception, ...]:
+def _call(listener: Listener, events: tuple[Connected | Disconnected, ...]) -> tuple[Exception, ...]:
     errors: list[Exception] = []
     for event in events:
         try:

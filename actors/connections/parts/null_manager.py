@@ -1,26 +1,26 @@
-"""A connection manager that manages nothing, for nodes composed without one: every question has an answer.
+"""A connection manager that manages nothing: every question has an answer.
 
-It is a `Mailbox` without an engine. It forgets what it is told, trims nothing, protects nobody and emits no events.
+It is for programs that compose actors by themselves and give no connection up, so that what tags, protects and reports
+busy peers needs no case of its own. A node with maintenance needs the real one: maintenance counts by its events.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar, cast
 
-from ...runtime import Feedback, Message, Reply, Request
-from .errors import NoTracker, TagClosed
-from .mailbox import Mailbox
-from .messages import (
+from ....runtime import Feedback, Message, Reply, Request
+from ..core.reports import Info, TrimReport
+from ..errors import NoTracker, TagClosed
+from ..mailbox import (
     Block,
     ForceTrim,
     GetBlocks,
     GetConnections,
     GetInfo,
-    Info,
     IsProtected,
+    Mailbox,
     RegisterDecayingTag,
     Trim,
-    TrimReport,
     Unblock,
     Unprotect,
     UpsertTag,
@@ -31,19 +31,19 @@ _INFO = Info(0, 0, 0, 0, 0, 0, low_water=None, high_water=None, grace_period=0.0
 
 
 class NullConnectionManager(Mailbox):
-    """Give it wherever `connections.Mailbox` is wanted."""
+    """A `Mailbox` without an engine: it forgets what it is told, trims nothing, protects nobody and emits no events."""
 
     def __init__(self, name: str = "connections") -> None:
         """name: as of any mailbox."""
         super().__init__(name)
 
     def tell(self, message: Message) -> Feedback:
-        """Forget it."""
+        """Forget the message."""
         del message
         return Feedback.OK
 
     def ask(self, message: Request[T]) -> Reply[T]:
-        """The answer of who knows nothing and does nothing; a decaying tag cannot be had."""
+        """Answer as who knows nobody and does nothing. Decaying tags and blocks are declined."""
         match message:
             case RegisterDecayingTag():
                 return Reply.failed(TagClosed("the null connection manager has no decaying tags"))
