@@ -62,8 +62,14 @@ class Engine(runtime.Engine[Mailbox]):
     def on_put(self, message: Put) -> Reply[BlobKey]:
         """Cut a file, one after the other: large ones would take the whole pool, and nobody be served."""
         put = self.work(work.put, message.path, self._store, self._config.chunk_size, message.seen, serial="blobs-put")
-        self.on_reply(put, lambda result: self._metrics.puts.inc(ending(result)), within=WORK_WITHIN)
-        return put
+        counted: Reply[BlobKey] = Reply()
+
+        def count(result: BlobKey | Exception) -> None:
+            self._metrics.puts.inc(ending(result))
+            counted.resolve(result)
+
+        self.on_reply(put, count, within=WORK_WITHIN)
+        return counted
 
     def on_get(self, message: Get) -> Reply[GetReport]:
         """Fetch a file."""

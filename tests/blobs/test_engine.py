@@ -33,6 +33,14 @@ def test_put_answers_the_key_under_which_another_node_gets_the_same_bytes(rig: R
     assert rig.count("puts_total", "done") == 1
 
 
+def test_put_is_counted_before_it_is_answered(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(noise(1000))
+    counts: list[float] = []
+    rig.blobs.put(tmp_path / "file").then(lambda _reply: counts.append(rig.count("puts_total", "done")))
+    rig.simulation.settle()
+    assert counts == [1]
+
+
 def test_put_of_a_missing_file_is_declined_and_the_engine_lives_on(rig: Rig, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"cannot read .*nowhere: No such file"):
         rig.blobs.put(tmp_path / "nowhere").get(timeout=1)
