@@ -15,8 +15,7 @@ from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Opened as LinkOpened
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
-from .address_book.book import Flush, Keeper, LookAtClock
-from .address_book.reader import Reader, ReadOn
+from .address_book.book import AddressBook, CheckClock, Flush, ReadOn
 from .address_book.storage import Storage
 from .config import Config
 from .core.blocks import Target
@@ -104,9 +103,9 @@ class Engine(runtime.Engine[Mailbox]):
             Closed: self.on_closed,
             Released: self.on_released,
             ExpireBlocks: self.on_expire_blocks,
-            Flush: lambda _message: self._keeper.flush(),
-            ReadOn: self.on_read_on,
-            LookAtClock: lambda _message: self._keeper.look_at_clock(),
+            Flush: lambda _message: self._book.flush(),
+            ReadOn: lambda _message: self._book.read_on(),
+            CheckClock: lambda _message: self._book.check_clock(),
             PushAdvice: lambda _message: self._enforcement.push_advice(),
         }
         self._config = config
@@ -119,11 +118,10 @@ class Engine(runtime.Engine[Mailbox]):
         self._subscribers = Subscribers()
         self._slices = Slices(self, PEERS_PER_SLICE)
         tell, peers = self._subscribers.tell, self._peers
-        self._keeper = Keeper(self, config, peers, storage, tell=tell)
-        self._reader = None if storage is None else Reader(self._keeper, storage, self._slices, self._restored)
+        self._book = AddressBook(self, config, peers, storage, self._slices, tell=tell, restored=self._restored)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
         self._enforcement = Enforcement(
-            self, transport, peers, self._metrics, self._keeper, tell, timeout=config.effect_timeout
+            self, transport, peers, self._metrics, self._book, tell, timeout=config.effect_timeout
         )
 
     def on_start(self) -> None:
@@ -133,15 +131,8 @@ class Engine(runtime.Engine[Mailbox]):
             self._directory.track(1, TrackedPeers(named), self.now())
         else:
             self._directory.seed(named, self.now())
-        self._keeper.start()
-        if self._reader is not None:
-            self._reader.start()
+        self._book.start()
         self._enforcement.enforce((), None)
-
-    def on_read_on(self, _message: ReadOn) -> None:
-        """Try once more to read what could not be read."""
-        if self._reader is not None:
-            self._reader.go_on()
 
     def _restored(self) -> None:
         """Something came back from the address book."""
@@ -149,7 +140,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_stop(self) -> None:
         """What is not in the address book yet is written now."""
-        self._keeper.stop()
+        self._book.stop()
 
     @property
     def held(self) -> tuple[Hold, ...]:
@@ -201,8 +192,8 @@ class Engine(runtime.Engine[Mailbox]):
             event = _block_event(block.target, self._unix(block.until))
             if type(event) in message.kinds:
                 message.subscriber.tell(event)
-        if BookFailed in message.kinds and self._keeper.broken is not None:
-            message.subscriber.tell(self._keeper.broken)
+        if BookFailed in message.kinds and self._book.broken is not None:
+            message.subscriber.tell(self._book.broken)
 
     def on_block(self, message: Block) -> Reply[Blocked]:
         duration = self._config.block_duration if message.duration is None else message.duration

@@ -12,6 +12,8 @@
   be written or that another process uses: the operator is to look at it. Each is a BookUnusable.
 * Where the disk is full or broken the node starts all the same, with what can be read; the file is begun later.
 * Peers of another network are no use: when the network's name has changed they are dropped, blocks and trust are not.
+* `PRAGMA user_version` counts the migrations that a file has had. Migration n makes version n out of n - 1; what stands
+  here once never changes, a change is one migration more.
 """
 
 from __future__ import annotations
@@ -20,21 +22,62 @@ import contextlib
 import errno
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ....runtime.files import check_file
 from ....runtime.log import Log
+from ....transport.address import Address
 from ....transport.identity import PeerId
-from . import schema
-from .entries import Batch, BlockEntry, Head, Read
-from .rows import from_row, to_row
-from .schema import transaction
-from .storage import BookUnusable, StorageError
+from ....transport.record import PeerRecord
+from .storage import Batch, BlockEntry, BookUnusable, Head, PeerEntry, Read, StorageError
 
-_LOCK_PATIENCE = 1.0  # seconds to wait for another process to let go of the file
-_CALL_PATIENCE = 1.0  # seconds to wait for another thread's call to end, as the last one's when the node stops
+APPLICATION_ID = 0x526F6F6B  # "Rook": that a file with tables is ours
+_PEER = "BLOB PRIMARY KEY CHECK (typeof(peer) = 'blob' AND length(peer) = 32)"
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        f"""CREATE TABLE peers (
+            peer {_PEER}, address TEXT, signed BLOB, source BLOB, seen_at REAL, failed_at REAL, missed_at REAL,
+            delay REAL NOT NULL, reservable_at REAL, retry_at REAL, rest_until REAL, saved_at REAL NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE TABLE blocks (target TEXT PRIMARY KEY, until REAL NOT NULL, saved_at REAL NOT NULL) WITHOUT ROWID",
+        f"CREATE TABLE trust (peer {_PEER}, trusted INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+PEER_COLUMNS = (
+    "peer",
+    "address",
+    "signed",
+    "source",
+    "seen_at",
+    "failed_at",
+    "missed_at",
+    "delay",
+    "reservable_at",
+    "retry_at",
+    "rest_until",
+    "saved_at",
+)
+COLUMNS = {
+    "peers": PEER_COLUMNS,
+    "blocks": ("target", "until", "saved_at"),
+    "trust": ("peer", "trusted"),
+    "facts": ("name", "value"),
+}
+"""What the newest version has, to tell a file of ours from one that only says so."""
+HEAD_BYTES = 100
+"""How much of the beginning of a file `check_head` reads."""
+_HEAD = struct.Struct(">60x i 4x I 28x")  # the header of SQLite's files: user version and application id
+
+_LOCK_TIMEOUT = 1.0  # seconds to wait for another process to let go of the file
+_CALL_TIMEOUT = 1.0  # seconds to wait for another thread's call to end, as the last one's when the node stops
 _WAL_LIMIT = 4 * 1024 * 1024  # bytes to which the log is cut back after a checkpoint
 _ASIDE = 9
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
@@ -43,10 +86,11 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQL
 _LATER = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
-_COLUMNS = ", ".join(schema.PEER_COLUMNS)
-_KEPT = [name for name in schema.PEER_COLUMNS if name not in ("peer", "saved_at")]
+_COLUMNS = ", ".join(PEER_COLUMNS)
+_MOMENTS = ("seen_at", "failed_at", "missed_at", "reservable_at", "retry_at", "rest_until")  # None for never
+_KEPT = [name for name in PEER_COLUMNS if name not in ("peer", "saved_at")]
 _PUT_PEER = f"""
-    INSERT INTO peers ({_COLUMNS}) VALUES ({", ".join("?" for _ in schema.PEER_COLUMNS)})
+    INSERT INTO peers ({_COLUMNS}) VALUES ({", ".join("?" for _ in PEER_COLUMNS)})
     ON CONFLICT (peer) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in (*_KEPT, "saved_at"))}
     WHERE ({", ".join(f"peers.{name}" for name in _KEPT)}) IS NOT ({", ".join(f"excluded.{name}" for name in _KEPT)})
 """  # noqa: S608  # our own column names
@@ -74,7 +118,7 @@ class SqliteStorage:
         self._closed = False
         try:
             self._begin()
-        except (schema.Foreign, sqlite3.DatabaseError) as error:
+        except (Foreign, sqlite3.DatabaseError) as error:
             if not _is_damage(error):
                 raise self._unusable(error) from error
             self.aside = self._set_aside(error)
@@ -86,12 +130,12 @@ class SqliteStorage:
         try:
             check_file(path)
             with path.open("rb") as file:
-                schema.check_head(file.read(schema.HEAD_BYTES))
+                check_head(file.read(HEAD_BYTES))
         except FileNotFoundError:
             pass  # to be made
         except OSError as error:
             raise BookUnusable(f"{path} cannot be written: {error.strerror}") from error
-        except schema.TooNew as error:
+        except TooNew as error:
             raise _too_new(path, error) from error
 
     def head(self) -> Head:
@@ -158,7 +202,7 @@ class SqliteStorage:
         """Raises StorageError where there is no room; BookUnusable, Foreign or what SQLite raises."""
         self._touch()
         connection = sqlite3.connect(
-            self.path, timeout=_LOCK_PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=64
+            self.path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         try:
             self._prepare(connection)
@@ -167,7 +211,7 @@ class SqliteStorage:
             if _code(error) in _LATER:
                 raise StorageError(f"{self.path}: {error}") from error
             raise
-        except schema.TooNew as error:
+        except TooNew as error:
             connection.close()
             raise _too_new(self.path, error) from error
         except BaseException:
@@ -189,9 +233,9 @@ class SqliteStorage:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        schema.check_whole(connection)
-        schema.migrate(connection)
-        schema.check_tables(connection)
+        check_whole(connection)
+        migrate(connection)
+        check_tables(connection)
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise BookUnusable(f"{self.path}: this file system cannot do what SQLite needs of it (WAL, not {mode})")
@@ -241,7 +285,7 @@ class SqliteStorage:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=_CALL_PATIENCE):
+        if not self._lock.acquire(timeout=_CALL_TIMEOUT):
             raise StorageError(f"{self.path}: the disk does not answer")
         try:
             yield
@@ -252,11 +296,118 @@ class SqliteStorage:
     def _reporting(self, action: str) -> Iterator[None]:
         try:
             yield
-        except (schema.Foreign, schema.TooNew, sqlite3.Error) as error:
+        except (Foreign, TooNew, sqlite3.Error) as error:
             raise StorageError(f"cannot {action} {self.path}: {error}") from error
 
 
-def _too_new(path: Path, error: schema.TooNew) -> BookUnusable:
+# Tables and rows -----------------------------------------------------------------------------------------------------
+
+
+class TooNew(Exception):
+    """The file has had migrations that this program does not know. found, known: versions."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(f"version {found}, and this program knows {known}")
+        self.found = found
+        self.known = known
+
+
+class Foreign(Exception):
+    """A database, but no address book."""
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> int:
+    """Bring a file to the newest version, in one transaction, or make its tables; the version it had.
+
+    Raises TooNew or Foreign, with nothing changed, or what SQLite raises.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise Foreign("it is another program's database")
+    if version > len(migrations):
+        raise TooNew(version, len(migrations))
+    if version < 0 or bool(version) != bool(tables):
+        raise Foreign(f"it has {tables} tables and says that it is version {version}")
+    if version < len(migrations):
+        with transaction(connection):
+            for statement in chain.from_iterable(migrations[version:]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+    return int(version)
+
+
+def check_head(head: bytes) -> None:
+    """Raise TooNew if a file that begins like this is an address book that `migrate` refuses as such."""
+    if len(head) == HEAD_BYTES:
+        version, application = _HEAD.unpack(head)
+        if application == APPLICATION_ID and version > len(MIGRATIONS):
+            raise TooNew(version, len(MIGRATIONS))
+
+
+def check_whole(connection: sqlite3.Connection) -> None:
+    """Look whether a file is whole. Raises Foreign, or what SQLite raises."""
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise Foreign(str(said))
+
+
+def check_tables(connection: sqlite3.Connection) -> None:
+    """Look whether a file of the newest version has the tables it should have. Raises Foreign."""
+    for table, columns in COLUMNS.items():
+        found = tuple(name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})"))
+        if found != columns:
+            raise Foreign(f"its table {table} has the columns {', '.join(found) or 'of none'}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is done inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have done so by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def to_row(entry: PeerEntry) -> tuple[Any, ...]:
+    """An entry as a row of `peers`. An address that the peer's own record says is not written twice."""
+    row = {name: getattr(entry, name) for name in PEER_COLUMNS}
+    signed = entry.signed
+    row["address"] = None if signed is not None and signed.address == entry.address else str(entry.address)
+    row["signed"] = None if signed is None else signed.encode()
+    return tuple(row.values())
+
+
+def from_row(values: tuple[Any, ...], network: str) -> PeerEntry:
+    """The entry in a row. Raises ValueError or TypeError for what nobody wrote.
+
+    Signatures are not looked at: the file is as private as the key, and 100,000 of them would take ten seconds.
+    """
+    row = dict(zip(PEER_COLUMNS, values, strict=True))
+    signed = None if row["signed"] is None else PeerRecord.decode(row["signed"], network=network, verify=False)
+    if signed is not None and signed.peer != row["peer"]:
+        raise ValueError("the record of another peer")
+    address = Address.parse(row["address"]) if row["address"] is not None else signed.address if signed else None
+    if address is None:
+        raise ValueError("no address")
+    return PeerEntry(
+        peer=PeerId(row["peer"]),
+        address=address,
+        signed=signed,
+        source=None if row["source"] is None else PeerId(row["source"]),
+        delay=float(row["delay"]),
+        saved_at=float(row["saved_at"]),
+        **{name: None if row[name] is None else float(row[name]) for name in _MOMENTS},
+    )
+
+
+def _too_new(path: Path, error: TooNew) -> BookUnusable:
     return BookUnusable(f"{path} is of a newer Rookery ({error}): run that, or move the file away")
 
 

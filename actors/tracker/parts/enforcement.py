@@ -12,7 +12,7 @@ from ....transport.gatekeeper import Gate
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.reasons import Reason
-from ..address_book.book import Keeper
+from ..address_book.book import AddressBook
 from ..core.known_peers import KnownPeers
 from ..errors import NotInEffect, NotStored
 from ..mailbox import DialableChanged, Mailbox
@@ -42,7 +42,7 @@ class Enforcement:
         transport: Transport,
         peers: KnownPeers,
         metrics: Metrics,
-        keeper: Keeper,
+        book: AddressBook,
         tell: Callable[[Message], object],
         *,
         timeout: float,
@@ -52,7 +52,7 @@ class Enforcement:
         self._transport = transport
         self._peers = peers
         self._metrics = metrics
-        self._keeper = keeper
+        self._book = book
         self._tell = tell
         self._timeout = timeout
         self.gate_version = 0
@@ -100,7 +100,7 @@ class Enforcement:
         for reply in waiting:
             self._engine.on_reply(reply, confirmed, within=self._timeout)
         if stored:
-            self._engine.on_reply(self._keeper.stored(), written, within=self._timeout)
+            self._engine.on_reply(self._book.stored(), written, within=self._timeout)
         return done
 
     def update(self, *, disconnect: bool = True) -> None:
@@ -113,7 +113,7 @@ class Enforcement:
             queue.changed = False
             self._tell(DialableChanged())
         self._follow_expiry()
-        self._keeper.follow()
+        self._book.update()
 
     def push_advice(self) -> None:
         """Once for all changes of what peers are advised, since each is a small one and none is urgent."""

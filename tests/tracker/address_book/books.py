@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.actors.tracker.address_book.entries import PeerEntry
+from rookery.actors.tracker.address_book.storage import PeerEntry
 from rookery.transport.address import Address
 from rookery.transport.identity import PeerId
 from rookery.transport.testing import NETWORK, Peers

@@ -7,8 +7,8 @@ from typing import Any
 from rookery import runtime
 from rookery.actors import tracker
 from rookery.actors.tracker import BookFailed, BookRecovered, MemoryStorage, StorageError
-from rookery.actors.tracker.address_book.entries import Batch, Read
-from rookery.actors.tracker.address_book.reader import READ_SLICE
+from rookery.actors.tracker.address_book.book import READ_SLICE
+from rookery.actors.tracker.address_book.storage import Batch, Read
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Gate

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import BookFailed, BookRecovered, NotStored
-from rookery.actors.tracker.address_book.entries import Batch
+from rookery.actors.tracker.address_book.storage import Batch
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport.identity import curve_key
 from tests.tracker.address_book.books import entry, peer
@@ -125,7 +125,7 @@ def test_disk_that_stays_broken_is_tried_ever_more_seldom_told_once_and_nothing_
 
 
 def test_what_is_noted_for_a_broken_disk_stays_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rookery.actors.tracker.address_book.book.MOST_FORGOTTEN", 5)
+    monkeypatch.setattr("rookery.actors.tracker.address_book.book.FORGOTTEN_LIMIT", 5)
     mine = world.start(tracked_peer_sets=1)
     world.disk.broken = {"write"}
     for id in range(1, 100):

@@ -9,9 +9,8 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import tracker
-from rookery.actors.tracker.address_book.book import FLUSH_AFTER, WRITE_COST
-from rookery.actors.tracker.address_book.entries import Batch
-from rookery.actors.tracker.address_book.reader import READ_SLICE
+from rookery.actors.tracker.address_book.book import FLUSH_AFTER, READ_SLICE, WRITE_COST
+from rookery.actors.tracker.address_book.storage import Batch
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Link, Role

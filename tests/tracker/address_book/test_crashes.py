@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rookery.actors.tracker import SqliteStorage
-from rookery.actors.tracker.address_book.entries import Batch, BlockEntry
+from rookery.actors.tracker.address_book.storage import Batch, BlockEntry
 from tests.tracker.address_book.books import NETWORK, WALL, entry, peer
 
 BATCHES = [

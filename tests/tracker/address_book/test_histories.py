@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import NotStored
-from rookery.actors.tracker.address_book.book import RETRY_MOST
+from rookery.actors.tracker.address_book.book import RETRY_LIMIT
 from rookery.runtime import Simulation
 from rookery.runtime.testing import mock
 from rookery.transport.identity import PeerId, curve_key
@@ -108,7 +108,7 @@ class History:
     def break_disk(self) -> None:
         before, self.world.disk.broken = self.world.disk.broken, self.rng.choice([set(), set(), {"write"}])
         if before or self.world.disk.broken:  # what fails is tried again within a minute
-            self.healthy_since = self.simulation.now() + RETRY_MOST + 1.0
+            self.healthy_since = self.simulation.now() + RETRY_LIMIT + 1.0
 
     def set_clock(self) -> None:
         """Only back: a clock set forward may end blocks, as time does."""

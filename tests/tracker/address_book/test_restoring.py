@@ -11,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.tracker import Config, TrackedPeers
-from rookery.actors.tracker.address_book.entries import BlockEntry, PeerEntry
-from rookery.actors.tracker.address_book.restoring import Clock, block_entry, block_until, peer_entry, restore
+from rookery.actors.tracker.address_book.storage import (
+    BlockEntry,
+    Clock,
+    PeerEntry,
+    block_entry,
+    block_until,
+    peer_entry,
+    restore,
+)
 from rookery.actors.tracker.core.directory import Directory
 from rookery.actors.tracker.core.known_peer import NEVER, KnownPeer
 from rookery.transport.address import Address

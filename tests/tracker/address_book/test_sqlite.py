@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import BookUnusable, SqliteStorage, StorageError
-from rookery.actors.tracker.address_book import schema
-from rookery.actors.tracker.address_book.entries import Batch, BlockEntry, Read
+from rookery.actors.tracker.address_book import sqlite
+from rookery.actors.tracker.address_book.storage import Batch, BlockEntry, Read
 from tests.tracker.address_book.books import NETWORK, WALL, entry, peer
 
 MANY = 300
@@ -57,7 +57,7 @@ def test_book_makes_its_folder_and_is_for_its_owner_alone(path: Path) -> None:
 
 def test_book_says_what_it_is_and_which_version(path: Path) -> None:
     answers = sql(path, "PRAGMA application_id", "PRAGMA user_version", "PRAGMA journal_mode", "PRAGMA integrity_check")
-    assert answers == [[(schema.APPLICATION_ID,)], [(len(schema.MIGRATIONS),)], [("wal",)], [("ok",)]]
+    assert answers == [[(sqlite.APPLICATION_ID,)], [(len(sqlite.MIGRATIONS),)], [("wal",)], [("ok",)]]
 
 
 def test_book_writes_no_page_for_what_stands_there_already(path: Path) -> None:
@@ -318,13 +318,13 @@ def test_migrations_are_done_once_in_order_and_together(tmp_path: Path) -> None:
     first = ("CREATE TABLE notes (text TEXT)",)
     second = ("ALTER TABLE notes ADD COLUMN author TEXT", "UPDATE notes SET author = 'ada'")
     with contextlib.closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as connection:
-        assert schema.migrate(connection, [first]) == 0
+        assert sqlite.migrate(connection, [first]) == 0
         connection.execute("INSERT INTO notes VALUES ('hello')")
-        assert schema.migrate(connection, [first, second]) == 1
-        assert schema.migrate(connection, [first, second]) == 2
+        assert sqlite.migrate(connection, [first, second]) == 1
+        assert sqlite.migrate(connection, [first, second]) == 2
         assert connection.execute("SELECT * FROM notes").fetchall() == [("hello", "ada")]
-        with pytest.raises(schema.TooNew):
-            schema.migrate(connection, [first])
+        with pytest.raises(sqlite.TooNew):
+            sqlite.migrate(connection, [first])
 
 
 def test_database_of_another_program_is_never_migrated(tmp_path: Path) -> None:
@@ -332,8 +332,8 @@ def test_database_of_another_program_is_never_migrated(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE notes (text TEXT)")
         connection.execute("PRAGMA user_version = 1")
-        with pytest.raises(schema.Foreign, match="another program's database"):
-            schema.migrate(connection, [first, second])
+        with pytest.raises(sqlite.Foreign, match="another program's database"):
+            sqlite.migrate(connection, [first, second])
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]
 
 
@@ -341,8 +341,8 @@ def test_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     first = ("CREATE TABLE notes (text TEXT)",)
     broken = ("CREATE TABLE more (text TEXT)", "ALTER TABLE nothing ADD COLUMN author TEXT")
     with contextlib.closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as connection:
-        schema.migrate(connection, [first])
+        sqlite.migrate(connection, [first])
         with pytest.raises(sqlite3.OperationalError):
-            schema.migrate(connection, [first, broken])
+            sqlite.migrate(connection, [first, broken])
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]

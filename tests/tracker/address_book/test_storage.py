@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.tracker import MemoryStorage, SqliteStorage, Storage, StorageError
-from rookery.actors.tracker.address_book.entries import Batch, BlockEntry, Head
+from rookery.actors.tracker.address_book.storage import Batch, BlockEntry, Head
 from rookery.transport.address import Address
 from tests.tracker.address_book.books import NETWORK, WALL, entry, peer
 
