@@ -84,9 +84,12 @@ def table(title: str, cells: Sequence[Mapping[str, str]]) -> None:
 
 def _stacked(told: dict[str, str], width: int) -> None:
     first, *others = told.items()
-    facts = (text if name in _SPEAKING else f"{name.replace('_', ' ')} {text}" for name, text in others)
+    facts = (
+        text if name in _SPEAKING or (name, text) == ("until", "for good") else f"{name.replace('_', ' ')} {text}"
+        for name, text in others
+    )
     click.echo(first[1])
-    for line in textwrap.wrap(", ".join(facts), max(20, width - 4), break_on_hyphens=False):
+    for line in textwrap.wrap(", ".join(facts), max(20, width - 4), break_on_hyphens=False, break_long_words=False):
         click.echo(f"    {line}")
 
 

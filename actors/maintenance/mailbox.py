@@ -181,8 +181,11 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(Shutdown())
 
     def want(self, peer: PeerId) -> Feedback:
-        """Hint that `peer` be dialled: at most one attempt in the next round, none if there is no room."""
-        return self.tell(Want(peer))
+        """Hint that `peer` be dialled: at most one attempt in the next round, none if there is no room.
+
+        Raises ValueError for what is no peer.
+        """
+        return self.tell(Want(PeerId(peer)))
 
     def standing(self) -> Reply[Standing]:
         """How it stands: `standing.explain()` is a line for the operator."""

@@ -50,6 +50,10 @@ class Group(click.Group):
         try:
             with _short_usage():
                 return super().invoke(ctx)
+        except click.UsageError as error:
+            if not ctx.meta.get("json"):
+                raise
+            raise SystemExit(_say(error, error.exit_code)) from None
         except BrokenPipeError:
             raise  # whoever read has enough: click knows
         except _FAILED as error:
@@ -88,7 +92,7 @@ def _say(error: Exception, code: int) -> int:
 
 
 def _words(error: Exception) -> str:
-    text = str(error)
+    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror is not None:
         text = f"{_short(os.fsdecode(error.filename))}: {error.strerror}"
     return "\n".join(_short(line) for line in text.splitlines()) or type(error).__name__

@@ -40,6 +40,8 @@ from .remote.connections import Connections
 from .remote.files import Files
 from .remote.tracker import Tracker
 
+_LONGEST = 7 * 86_400.0
+"""Seconds beyond which a limit is none: a node has given up by then, and sockets count to 24 days."""
 GRACE = 10.0
 """Seconds that the node has beyond a time-out it was told, to say so itself."""
 _PIECE = 1024 * 1024  # bytes read at once
@@ -112,6 +114,8 @@ class Client:
         progress: called with what the node says meanwhile. Raises NoNode, CallTimeout, CommandFailed.
         """
         limit = self.timeout if timeout is not None and timeout < 0 else timeout
+        if limit is not None and limit > _LONGEST:
+            limit = None
         try:
             frame = encode_call(Call(next(self._numbers), command, arguments or {}))
         except ProtocolError as error:

@@ -270,6 +270,12 @@ def test_maintenance_of_policy_all_dials_all_candidates_but_only_so_many_at_once
     assert sorted(dialled) == sorted(wanted)
 
 
+def test_want_of_what_is_no_peer_is_refused_at_the_caller(simulation: Any) -> None:
+    peer: Any = "ab" * 32
+    with pytest.raises(ValueError, match="a peer id is 32 bytes"):
+        simulation.mock(maintenance.Mailbox).want(peer)
+
+
 def test_want_inside_the_band_dials_that_peer_through_the_tracker(simulation: Any) -> None:
     around = Neighbours(simulation, maintenance.Config(min_connections=0, expected_connections=3, max_connections=9))
     (bob,) = simulation.peers("bob")

@@ -56,6 +56,12 @@ def test_what_is_set_takes_the_place_of_the_presets(name: str, value: object) ->
     assert getattr(membership.Config().protocol, name) != value
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 0.0, -1.0, True])
+def test_member_cannot_be_remembered_for_ever_or_for_no_time(value: float) -> None:
+    with pytest.raises(SettingsError, match="remove_down_after"):
+        membership.Config(remove_down_after=value)
+
+
 def test_sync_of_zero_is_none_at_all() -> None:
     assert membership.Config(sync=0.0).protocol.sync is None
 

@@ -214,6 +214,7 @@ def test_node_itself_is_neither_trusted_tagged_nor_protected(node: Node, client:
 def test_node_goes_on_while_somebody_waits_for_very_long(tmp_path: Path, runtime: str, within: float) -> None:
     new.make_node(tmp_path, f"runtime: {runtime}\ntracker: {{source: static}}\n")
     with Node(load(tmp_path)) as node, Client(node.config.control.socket) as client:
+        assert client.wait(members=1, within=within).members == 1
         waits = node.control.wait(connected=1, within=within)
         client.tracker.block(ADA, 2.6e11)
         for _ in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -217,6 +218,15 @@ def test_text_that_the_terminal_cannot_encode_is_escaped(tmp_path: Path) -> None
     result = rookery("init", tmp_path / f"caf\u00e9{BAD}")
     assert result.exit_code == 0
     assert "\\udcff/node.yaml is node" in result.stdout
+
+
+def test_wrong_argument_with_json_is_an_object_too(tmp_path: Path) -> None:
+    result = rookery("tag", ADA, "a", HUGE, "--json", "--node", tmp_path)
+    assert (result.exit_code, result.stderr) == (2, "")
+    error = json.loads(result.stdout)["error"]
+    assert error["kind"] == "BadParameter"
+    assert "WEIGHT" in error["message"]
+    assert len(error["message"]) < 1500
 
 
 def test_every_command_is_tried_with_wrong_input() -> None:

@@ -102,7 +102,7 @@ def test_line_in_a_terminal_is_no_longer_than_it_unless_one_word_is(
     shown = lines(width, show)
     assert sum("cd" * 32 in line for line in shown) == 2
     assert [line for line in shown if len(line) > width and len(line.split()) > 1] == []
-    assert len(shown) <= 8
+    assert len(shown) <= 10
 
 
 def test_name_from_a_stranger_writes_neither_a_second_line_nor_to_the_terminal(lines: Lines) -> None:
