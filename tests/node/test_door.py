@@ -19,8 +19,10 @@ from rookery.config import load
 from rookery.node import CallTimeout, Client, CommandFailed, Node, new, screen
 from rookery.node.control import commands
 from rookery.node.control.command import Command, Pending
+from rookery.node.control.door import Door
 from rookery.node.control.protocol import Plain
 from rookery.runtime import Reply
+from rookery.runtime.actor.waiter import LockWaiter
 from rookery.transport.identity import Identity
 
 ADA = str(Identity.from_seed(bytes(32)).peer)
@@ -222,3 +224,13 @@ def test_node_goes_on_while_somebody_waits_for_very_long(tmp_path: Path, runtime
         assert not waits.done
     with suppress(Exception):
         waits.get(timeout=1)
+
+
+@pytest.mark.parametrize("seconds", [1e300, 2.6e11, 2.0**31])
+def test_wait_for_longer_than_the_system_counts_is_a_wait(tmp_path: Path, seconds: float) -> None:
+    door = Door(tmp_path / "node.sock")
+    lock = LockWaiter()
+    for waiter in (door, lock):
+        waiter.wake()
+        waiter.wait(seconds)
+    door.close()
