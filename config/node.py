@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..actors.connections.config import Config as Connections
+from ..actors.discovery import HttpAddress, StaticRecord
 from ..actors.discovery.config import Config as Discovery
-from ..actors.discovery.texts import HttpAddress, StaticRecord
 from ..actors.maintenance.config import Config as Maintenance
 from ..actors.maintenance.config import Policy
 from ..actors.membership.config import Config as Membership
@@ -160,7 +160,7 @@ class NodeConfig(Settings):
                 yield Problem(
                     ("discovery", "records", index), str(error), "a record that a peer of this network has signed"
                 )
-        if self.is_private and self.discovery.looks_for_strangers:
+        if self.is_private and self.discovery.meets_strangers:
             yield Problem(
                 ("discovery",),
                 "finds strangers, and the node is private",

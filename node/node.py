@@ -25,7 +25,7 @@ from typing import Self
 
 from .. import runtime, transport
 from ..actors import discovery, membership, tracker
-from ..actors.discovery import lan
+from ..actors.discovery.parts import lan
 from ..config import NodeConfig
 from ..config.node import BLOBS, GENERATION, MEMBERS
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime

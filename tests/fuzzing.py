@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgpack
 
-from rookery.actors.discovery import texts, web
+from rookery.actors.discovery.core import text_forms
 from rookery.actors.maintenance import wire as exchange
 from rookery.actors.membership.envelope import Envelope
 from rookery.actors.membership.snapshot import Remembered, Snapshot, Unusable
@@ -107,12 +107,14 @@ DECODERS: dict[str, Decoder] = {
     "single": Decoder(_single, DecodeError, [codec.encode_batch([(16, payload)])[0] for payload in (b"hi", b"")]),
     "record": Decoder(lambda data: PeerRecord.decode(data, network="net"), DecodeError, [RECORD.encode()]),
     "text": Decoder(
-        lambda data: texts.StaticRecord(texts.read_text(data)).decode("net"),
+        lambda data: text_forms.StaticRecord(text_forms.read_text(data)).decode("net"),
         DecodeError,
-        [str(texts.StaticRecord.of(RECORD)).encode()],
+        [str(text_forms.StaticRecord.of(RECORD)).encode()],
     ),
     "http": Decoder(
-        web._body, DecodeError, [b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n" + str(texts.StaticRecord.of(RECORD)).encode()]
+        text_forms.read_answer,
+        DecodeError,
+        [b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n" + str(text_forms.StaticRecord.of(RECORD)).encode()],
     ),
     "address": Decoder(
         lambda data: parse_peer(data.decode("latin-1")),

@@ -22,16 +22,7 @@ def test_actor_has_the_same_rooms_as_every_other(actor: Path) -> None:
     assert {path.name for path in actor.iterdir() if path.is_dir()} - {"__pycache__"} >= {"core", "parts"}
 
 
-@pytest.mark.parametrize(
-    "actor",
-    [
-        pytest.param(
-            actor, marks=[pytest.mark.xfail(strict=False, reason="not merged yet")] if actor.name == "tracker" else []
-        )
-        for actor in cut()
-    ],
-    ids=lambda actor: actor.name,
-)
+@pytest.mark.parametrize("actor", cut(), ids=lambda actor: actor.name)
 def test_actor_has_no_folder_of_more_than_twelve_modules(actor: Path) -> None:
     folders = [folder for folder in (actor, *actor.rglob("*")) if folder.is_dir()]
     crowded = [folder.name for folder in folders if len(list(folder.glob("*.py"))) > MAX_FILES]

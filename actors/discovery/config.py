@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
-from .texts import HttpAddress, StaticRecord
+from .core.text_forms import HttpAddress, StaticRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Config(Settings):
     record_listen: HttpAddress | None = option(
         None, "Where to serve this node's own record, public, at /record: http://HOST:PORT."
     )
-    interval: Seconds = option(60.0, "Longest time between two looks at a source.", minimum=MILLISECOND)
+    interval: Seconds = option(60.0, "Longest time between two lookups of a source.", minimum=MILLISECOND)
     floor: Seconds = option(
         1.0,
-        "Shortest time between two looks at a source; it doubles with each look since the last wake.",
+        "Shortest time between two lookups of a source; it doubles with each lookup since the last wake.",
         minimum=MILLISECOND,
     )
     fetch_timeout: Seconds = option(2.0, "Longest time for a host's record.", minimum=MILLISECOND)
-    max_hosts: int = option(64, "Hosts of one name that are asked in one look, drawn at random.", minimum=1)
+    max_hosts: int = option(64, "Hosts of one name that are asked in one lookup, drawn at random.", minimum=1)
 
     def check(self) -> Iterable[Problem]:
         """The rules between fields."""
@@ -46,6 +46,6 @@ class Config(Settings):
                 yield Problem(("dns", index), f"{name} has no port", "from 1 to 65535")
 
     @property
-    def looks_for_strangers(self) -> bool:
+    def meets_strangers(self) -> bool:
         """Whether anything here finds or is found by who is not named."""
         return bool(self.dns or self.lan or self.record_listen)

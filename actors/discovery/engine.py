@@ -1,4 +1,4 @@
-"""Discovery's engine: looks at each source in its time, and hands what it gives to the tracker."""
+"""Discovery's engine: looks up each source in its time, and hands what it finds to the tracker."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ...transport.record import PeerRecord
 from ..membership.mailbox import Mailbox as Membership
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
-from .lan import Lan
+from .core.schedule import Schedule
+from .core.text_forms import HttpAddress, StaticRecord
 from .mailbox import Found, Heard, Mailbox, SourceFailed, SourceRecovered, Wake
 from .metrics import Metrics
-from .record_server import RecordServer
-from .schedule import Schedule
-from .sources import MAX_FOUND, Dns, Sight, Source, Static
-from .texts import HttpAddress, StaticRecord
+from .parts.lan import Lan
+from .parts.record_server import RecordServer
+from .parts.sources import MAX_FOUND, Dns, LookupResult, Source, Static
 
-ANSWER_WITHIN = 5.0  # seconds; transport answers from memory
-LOOK_WITHIN = 600.0  # seconds; a look at many hosts that do not answer takes its time
+ANSWER_TIMEOUT = 5.0  # seconds; transport answers from memory
+LOOKUP_TIMEOUT = 600.0  # seconds; a lookup of many hosts that do not answer takes its time
 
 
 @dataclass(slots=True, eq=False)
@@ -35,12 +35,12 @@ class Watched:
     source: Source
     schedule: Schedule
     timer: Timer | None = None
-    works: bool | None = None  # None before the first look
+    works: bool | None = None  # None before the first lookup
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Message):
-    """Timer: the next look at this source is due."""
+class LookupDue(Message):
+    """Timer: the next lookup of this source is due."""
 
     watched: Watched = field(compare=False)
 
@@ -55,7 +55,7 @@ class Served(Message):
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """Handlers only; when to look is decided in `schedule.py`."""
+    """Handlers only; when to look up a source is decided in `core/schedule`."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._subscribers = Subscribers()
         self.handlers = {
             Wake: self.on_wake,
-            Look: lambda message: self.look(message.watched),
+            LookupDue: lambda message: self.start_lookup(message.watched),
             Heard: self.on_heard,
             Subscribe: self._subscribers.add,
             Served: lambda message: self._metrics.served.inc(message.status.name.lower()),
@@ -87,7 +87,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._own: PeerRecord | None = None
         self._watched = [
             Watched(source, Schedule(floor=config.floor, interval=config.interval, rng=self.rng))
-            for source in (self._configured() if sources is None else sources)
+            for source in (self._configured_sources() if sources is None else sources)
         ]
         self._server: RecordServer | None = None
 
@@ -97,14 +97,14 @@ class Engine(runtime.Engine[Mailbox]):
         return None if self._server is None else self._server.address
 
     def on_start(self) -> None:
-        """Serve the record, and look everywhere. Raises CannotServe."""
+        """Serve the record, and look up every source. Raises CannotServe."""
         if self._config.record_listen is not None:
-            self._server = RecordServer(self._config.record_listen, self._text, self._answered)
+            self._server = RecordServer(self._config.record_listen, self._record_text, self._on_answered)
             self.log.info("serving this node's record", at=str(self._server.address))
         for watched in self._watched:
             source = watched.source
             source.listen(partial(self._heard, source.name))
-            self.look(watched)
+            self.start_lookup(watched)
 
     def on_stop(self) -> None:
         """Let go of sockets and threads; what cannot be closed does not keep the rest open."""
@@ -129,32 +129,32 @@ class Engine(runtime.Engine[Mailbox]):
     def on_heard(self, message: Heard) -> None:
         self._hint(message.source, (message.encoded,))
 
-    # A look ----------------------------------------------------------------------------------------------------------
+    # A lookup --------------------------------------------------------------------------------------------------------
 
-    def look(self, watched: Watched) -> None:
+    def start_lookup(self, watched: Watched) -> None:
         """Ask for our record first, which a source may publish and which tells us from others."""
         watched.schedule.begin()
-        self.on_reply(self._transport.record(), lambda own: self._look_as(watched, own), within=ANSWER_WITHIN)
+        self.on_reply(self._transport.record(), lambda own: self._lookup_as(watched, own), within=ANSWER_TIMEOUT)
 
-    def _look_as(self, watched: Watched, own: PeerRecord | Exception) -> None:
+    def _lookup_as(self, watched: Watched, own: PeerRecord | Exception) -> None:
         if isinstance(own, Exception):
-            self._looked(watched, own)
+            self._end_lookup(watched, own)
             return
         self._own = own
         source = watched.source
-        work = self.work(source.look, own, serial=f"discovery {source.name}")
-        self.on_reply(work, lambda sight: self._looked(watched, sight), within=LOOK_WITHIN)
+        work = self.work(source.lookup, own, serial=f"discovery {source.name}")
+        self.on_reply(work, lambda result: self._end_lookup(watched, result), within=LOOKUP_TIMEOUT)
 
-    def _looked(self, watched: Watched, sight: Sight | Exception) -> None:
+    def _end_lookup(self, watched: Watched, result: LookupResult | Exception) -> None:
         name = watched.source.name
-        if isinstance(sight, Exception):
-            self._state(watched, False, str(sight) or type(sight).__name__)
+        if isinstance(result, Exception):
+            self._note_outcome(watched, False, str(result) or type(result).__name__)
         else:
-            for failure in sight.failures:
+            for failure in result.failures:
                 self._metrics.records.inc(name, "failed")
                 self.log.debug("no record", source=name, why=failure)
-            self._state(watched, bool(sight.records) or not sight.failures, "; ".join(sight.failures[:3]))
-            self._hint(name, sight.records)
+            self._note_outcome(watched, bool(result.records) or not result.failures, "; ".join(result.failures[:3]))
+            self._hint(name, result.records)
         watched.schedule.end(self.now())
         self._plan(watched)
 
@@ -164,11 +164,11 @@ class Engine(runtime.Engine[Mailbox]):
             return
         if watched.timer is not None:
             watched.timer.cancel()
-        watched.timer = self.after(due_at - self.now(), Look(watched))
+        watched.timer = self.after(due_at - self.now(), LookupDue(watched))
 
-    def _state(self, watched: Watched, works: bool, why: str) -> None:
+    def _note_outcome(self, watched: Watched, works: bool, why: str) -> None:
         name = watched.source.name
-        self._metrics.looks.inc(name, "worked" if works else "failed")
+        self._metrics.lookups.inc(name, "worked" if works else "failed")
         before, watched.works = watched.works, works
         if not works and before is not False:
             self.log.warning("discovery source failed", source=name, why=why)
@@ -182,7 +182,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _hint(self, source: str, encoded: Sequence[bytes]) -> None:
         """To the tracker, which checks the signatures on the pool."""
         own = self._own
-        if own is None:  # before the first look
+        if own is None:  # before the first lookup
             self._metrics.records.inc(source, "early", by=len(encoded))
             return
         records = tuple(self._read(source, own, encoded[:MAX_FOUND]))
@@ -213,16 +213,16 @@ class Engine(runtime.Engine[Mailbox]):
 
     # The record server's threads -------------------------------------------------------------------------------------
 
-    def _text(self) -> str | None:
+    def _record_text(self) -> str | None:
         try:
-            return str(StaticRecord.of(self._transport.record().get(timeout=ANSWER_WITHIN)))
+            return str(StaticRecord.of(self._transport.record().get(timeout=ANSWER_TIMEOUT)))
         except (runtime.EngineGone, runtime.ReplyTimeout):
             return None
 
-    def _answered(self, status: HTTPStatus) -> None:
+    def _on_answered(self, status: HTTPStatus) -> None:
         self.mailbox.tell(Served(status))
 
-    def _configured(self) -> list[Source]:
+    def _configured_sources(self) -> list[Source]:
         config = self._config
         named = [
             Dns(

@@ -12,7 +12,7 @@ from ...transport.record import PeerRecord
 
 @dataclass(frozen=True, slots=True)
 class Wake(Message):
-    """Connections are missing: look now, and look often for a while."""
+    """Connections are missing: look up all sources now, and often for a while."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
 

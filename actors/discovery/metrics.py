@@ -10,8 +10,8 @@ class Metrics:
 
     def __init__(self, registry: Registry) -> None:
         """Register them all."""
-        self.looks = registry.counter(
-            "discovery_looks_total", "Looks at a source, by whether it worked.", labels=("source", "outcome")
+        self.lookups = registry.counter(
+            "discovery_lookups_total", "Lookups of a source, by whether it worked.", labels=("source", "outcome")
         )
         self.records = registry.counter(
             "discovery_records_total",

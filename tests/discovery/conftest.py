@@ -9,31 +9,31 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import discovery, membership, tracker
-from rookery.actors.discovery.sources import Sight
+from rookery.actors.discovery.parts.sources import LookupResult
 from rookery.transport import PeerRecord
 from rookery.transport import mailbox as transport
 from rookery.transport.testing import Peers
 
 
 class Script:
-    """A source that gives what the test put there, one sight or error a look, the last again and again."""
+    """A source that gives what the test put there, one result or error a lookup, the last again and again."""
 
-    def __init__(self, *sights: Sight | Exception, name: str = "script") -> None:
+    def __init__(self, *results: LookupResult | Exception, name: str = "script") -> None:
         self.name = name
-        self.sights = list(sights)
-        self.looks: list[PeerRecord] = []
+        self.results = list(results)
+        self.lookups: list[PeerRecord] = []
         self.heard: Callable[[bytes], object] = lambda _encoded: None
         self.closed = False
 
     def listen(self, heard: Callable[[bytes], object]) -> None:
         self.heard = heard
 
-    def look(self, own: PeerRecord) -> Sight:
-        self.looks.append(own)
-        sight = self.sights.pop(0) if len(self.sights) > 1 else self.sights[0]
-        if isinstance(sight, Exception):
-            raise sight
-        return sight
+    def lookup(self, own: PeerRecord) -> LookupResult:
+        self.lookups.append(own)
+        result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def close(self) -> None:
         self.closed = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
-from rookery.actors.discovery.lan import Lan
+from rookery.actors.discovery.parts.lan import Lan
 from rookery.transport import PeerRecord
 from rookery.transport.testing import Peers
 
@@ -32,14 +32,14 @@ def main() -> None:
     for name, node in nodes.items():
         node.listen(listener(name))  # type: ignore[arg-type]
     alice, bob = known.record("alice", "tcp://127.0.0.1:7001"), known.record("bob", "tcp://127.0.0.1:7002")
-    sights = [nodes["alice"].look(alice), nodes["bob"].look(bob)]
+    results = [nodes["alice"].lookup(alice), nodes["bob"].lookup(bob)]
     found = [wait("alice", bob), wait("bob", alice)]
     moved = known.record("bob", "tcp://127.0.0.1:7003", generation=9)
-    nodes["bob"].look(moved)
+    nodes["bob"].lookup(moved)
     found.append(wait("alice", moved))
     for node in nodes.values():
         node.close()
-    print(json.dumps({"failures": [sight.failures for sight in sights], "found": found}))
+    print(json.dumps({"failures": [result.failures for result in results], "found": found}))
 
 
 if __name__ == "__main__":

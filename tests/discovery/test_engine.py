@@ -1,4 +1,4 @@
-"""The engine between mocks: looks, hints, failures, wakes."""
+"""The engine between mocks: lookups, hints, failures, wakes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from rookery.actors import tracker
 from rookery.actors.discovery import Found, SourceFailed, SourceRecovered, StaticRecord
-from rookery.actors.discovery.sources import MAX_FOUND, Sight
+from rookery.actors.discovery.parts.sources import MAX_FOUND, LookupResult
 from rookery.runtime import Feedback
 from rookery.transport import PeerRecord
 from rookery.transport import mailbox as transport
@@ -20,7 +20,7 @@ Make = Callable[..., World]
 
 def test_discovery_hints_what_a_source_gives_and_never_trusts_or_tracks_it(world: Make, simulation: Any) -> None:
     bob = simulation.known.record("bob", "tcp://10.0.0.2:7000")
-    here = world(Script(Sight((bob.encode(),))))
+    here = world(Script(LookupResult((bob.encode(),))))
     assert here.hinted() == [bob]
     assert here.events(Found) == [Found("script", (bob,))]
     assert {type(message) for message in here.peers.received()} == {tracker.Hint}
@@ -28,12 +28,12 @@ def test_discovery_hints_what_a_source_gives_and_never_trusts_or_tracks_it(world
 
 
 def test_discovery_hands_each_source_this_nodes_record_as_it_is_at_the_look(world: Make, simulation: Any) -> None:
-    source = Script(Sight())
+    source = Script(LookupResult())
     here = world(source)
-    assert source.looks == [here.me]
+    assert source.lookups == [here.me]
     here.me = here.record("me", generation=7)
     simulation.run(for_=2)
-    assert source.looks[-1].generation == 7
+    assert source.lookups[-1].generation == 7
 
 
 def test_static_records_of_the_configuration_become_hints(world: Make, simulation: Any) -> None:
@@ -49,30 +49,30 @@ def test_own_record_and_what_is_no_record_of_the_network_are_counted_and_not_hin
     me = simulation.known.record("me", "tcp://10.0.0.2:7000")
     identity = simulation.known.identity("bob")
     stranger = PeerRecord.sign(identity, network="other", address=me.address, generation=1)
-    here = world(Script(Sight((me.encode(), stranger.encode(), b"garbage", b""))))
+    here = world(Script(LookupResult((me.encode(), stranger.encode(), b"garbage", b""))))
     assert here.hinted() == []
     assert here.counted("records", "script", "own") == 1
     assert here.counted("records", "script", "invalid") == 3
 
 
-def test_look_that_gives_too_much_is_cut_and_the_rest_counted(world: Make, simulation: Any) -> None:
+def test_lookup_that_gives_too_much_is_cut_and_the_rest_counted(world: Make, simulation: Any) -> None:
     bob = simulation.known.record("bob", "tcp://10.0.0.2:7000").encode()
-    here = world(Script(Sight((bob,) * (MAX_FOUND + 5)), Sight()))
+    here = world(Script(LookupResult((bob,) * (MAX_FOUND + 5)), LookupResult()))
     assert len(here.hinted()) == MAX_FOUND
     assert here.counted("records", "script", "too_many") == 5
 
 
-def test_what_a_source_hears_between_looks_becomes_a_hint(world: Make, simulation: Any) -> None:
+def test_what_a_source_hears_between_lookups_becomes_a_hint(world: Make, simulation: Any) -> None:
     bob = simulation.known.record("bob", "tcp://10.0.0.2:7000")
-    source = Script(Sight())
+    source = Script(LookupResult())
     here = world(source)
     source.heard(bob.encode())
     simulation.settle()
     assert here.hinted() == [bob]
 
 
-def test_what_is_heard_before_the_first_look_is_dropped_and_counted(simulation: Any) -> None:
-    source = Script(Sight())
+def test_what_is_heard_before_the_first_lookup_is_dropped_and_counted(simulation: Any) -> None:
+    source = Script(LookupResult())
     here = World(simulation, source, transport_is_slow=True)
     source.heard(here.record("bob").encode())
     simulation.settle()
@@ -82,7 +82,7 @@ def test_what_is_heard_before_the_first_look_is_dropped_and_counted(simulation: 
 
 def test_tracker_that_refuses_a_hint_is_counted(simulation: Any) -> None:
     bob = simulation.known.record("bob", "tcp://10.0.0.2:7000")
-    source = Script(Sight())
+    source = Script(LookupResult())
     here = World(simulation, source)
     here.peers.feedback(Feedback.REJECTED, tracker.Hint, times=1)
     source.heard(bob.encode())
@@ -91,65 +91,65 @@ def test_tracker_that_refuses_a_hint_is_counted(simulation: Any) -> None:
     assert here.events(Found) == []
 
 
-def test_source_that_fails_is_told_once_and_looked_at_again_until_it_works(world: Make, simulation: Any) -> None:
-    source = Script(OSError("no such thing"), OSError("again"), Sight())
+def test_source_that_fails_is_told_once_and_looked_up_again_until_it_works(world: Make, simulation: Any) -> None:
+    source = Script(OSError("no such thing"), OSError("again"), LookupResult())
     here = world(source)
     simulation.run(for_=1.3)
     assert here.events(SourceFailed) == [SourceFailed("script", "no such thing")]
     simulation.run(for_=5)
     assert here.events(SourceFailed) == [SourceFailed("script", "no such thing")]
     assert here.events(SourceRecovered) == [SourceRecovered("script")]
-    assert here.counted("looks", "script", "failed") == 2
+    assert here.counted("lookups", "script", "failed") == 2
 
 
 def test_source_that_is_dead_does_not_stop_the_others(world: Make, simulation: Any) -> None:
     bob = simulation.known.record("bob", "tcp://10.0.0.2:7000")
-    here = world(Script(OSError("dead"), name="dead"), Script(Sight((bob.encode(),)), name="alive"))
+    here = world(Script(OSError("dead"), name="dead"), Script(LookupResult((bob.encode(),)), name="alive"))
     simulation.run(for_=120)
     assert here.events(SourceFailed) == [SourceFailed("dead", "dead")]
     assert len(here.hinted()) > 5
 
 
 def test_sight_without_records_is_normal_unless_something_failed(world: Make, simulation: Any) -> None:
-    here = world(Script(Sight()), Script(Sight(failures=("10.0.0.9: refused",)), name="failing"))
+    here = world(Script(LookupResult()), Script(LookupResult(failures=("10.0.0.9: refused",)), name="failing"))
     assert here.events(SourceFailed) == [SourceFailed("failing", "10.0.0.9: refused")]
     assert here.counted("records", "failing", "failed") == 1
 
 
-def test_any_number_of_wakes_are_one_look_and_none_comes_before_the_floor(world: Make, simulation: Any) -> None:
-    source = Script(Sight())
+def test_any_number_of_wakes_are_one_lookup_and_none_comes_before_the_floor(world: Make, simulation: Any) -> None:
+    source = Script(LookupResult())
     here = world(source)
     simulation.run(for_=200)
-    looks = len(source.looks)
+    lookups = len(source.lookups)
     for _ in range(50):
         here.discovery.wake()
     simulation.settle()
-    assert len(source.looks) == looks + 1
+    assert len(source.lookups) == lookups + 1
     for _ in range(50):
         here.discovery.wake()
     simulation.run(for_=0.9)
-    assert len(source.looks) == looks + 1
+    assert len(source.lookups) == lookups + 1
     simulation.run(for_=0.2)
-    assert len(source.looks) == looks + 2
+    assert len(source.lookups) == lookups + 2
 
 
 def test_wake_while_transport_does_not_answer_is_not_lost(world: Make, simulation: Any) -> None:
-    source = Script(Sight())
+    source = Script(LookupResult())
     here = world(source)
     simulation.run(for_=200)
     records = here.net.hold(transport.GetRecord)
     here.discovery.wake()
     simulation.settle()
     here.discovery.wake()
-    looks = len(source.looks)
+    lookups = len(source.lookups)
     records.pop().set(here.me)
     here.net.answer(transport.GetRecord, here.me)
     simulation.run(for_=1.5)
-    assert len(source.looks) == looks + 2
+    assert len(source.lookups) == lookups + 2
 
 
-def test_transport_that_does_not_answer_is_a_failed_look_and_the_next_goes_on(world: Make, simulation: Any) -> None:
-    source = Script(Sight())
+def test_transport_that_does_not_answer_is_a_failed_lookup_and_the_next_goes_on(world: Make, simulation: Any) -> None:
+    source = Script(LookupResult())
     here = world(source)
     here.net.hold(transport.GetRecord)
     simulation.run(for_=20)
@@ -159,17 +159,17 @@ def test_transport_that_does_not_answer_is_a_failed_look_and_the_next_goes_on(wo
     assert here.events(SourceRecovered) == [SourceRecovered("script")]
 
 
-def test_looks_of_an_idle_node_become_rare(world: Make, simulation: Any) -> None:
-    source = Script(Sight())
+def test_lookups_of_an_idle_node_become_rare(world: Make, simulation: Any) -> None:
+    source = Script(LookupResult())
     world(source)
     simulation.run(for_=600)
-    before = len(source.looks)
+    before = len(source.lookups)
     simulation.run(for_=600)
-    assert 8 <= len(source.looks) - before <= 10
+    assert 8 <= len(source.lookups) - before <= 10
 
 
 def test_stopped_discovery_closes_its_sources(simulation: Any) -> None:
-    source = Script(Sight())
+    source = Script(LookupResult())
     World(simulation, source)
     simulation.close()
     assert source.closed
@@ -182,7 +182,7 @@ def test_source_that_cannot_be_closed_is_logged_and_keeps_no_other_open(
         def close(self) -> None:
             raise ValueError("a label is too long")
 
-    stuck, other = Stuck(Sight(), name="stuck"), Script(Sight(), name="other")
+    stuck, other = Stuck(LookupResult(), name="stuck"), Script(LookupResult(), name="other")
     world(stuck, other)
     simulation.stop()
     assert other.closed

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.discovery.texts import HttpAddress, StaticRecord
+from rookery.actors.discovery.core.text_forms import HttpAddress, StaticRecord
 from rookery.actors.tracker import parse_target
 from rookery.runtime.arguments import shortened
 from rookery.transport.address import Address, parse_peer

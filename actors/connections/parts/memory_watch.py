@@ -20,7 +20,7 @@ from ..mailbox import Mailbox
 from ..metrics import Metrics
 from .trims import Trims
 
-ANSWER_WITHIN = 5.0
+READ_TIMEOUT = 5.0
 """Seconds to find out how much memory is in use."""
 
 
@@ -65,7 +65,7 @@ class MemoryWatch:
 
     def check(self) -> None:
         """Find out how much is in use."""
-        self._engine.on_reply(self._engine.work(resident), self._on_read, within=ANSWER_WITHIN)
+        self._engine.on_reply(self._engine.work(resident), self._on_read, within=READ_TIMEOUT)
 
     def _on_read(self, used: int | Exception) -> None:
         limit = self._config.memory_limit

@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from ...transport.record import MAX_RECORD_BYTES, PeerRecord
-from .errors import NoZeroconf
-from .sources import Sight
+from ....transport.record import MAX_RECORD_BYTES, PeerRecord
+from ..errors import NoZeroconf
+from .sources import LookupResult
 
 SERVICE = "_rookery._tcp.local."
 _PIECE = 250  # bytes of a TXT value; its key and the sign between them take the rest
 _PIECES = -(-MAX_RECORD_BYTES // _PIECE)
 _LABEL = 48  # digits of a peer's id
-_ASK_WITHIN = 2000  # milliseconds
+_QUERY_TIMEOUT = 2000  # milliseconds
 
 
 def packages() -> tuple[Any, Any]:
@@ -36,7 +36,7 @@ def packages() -> tuple[Any, Any]:
 
 
 class Lan:
-    """mDNS on some interfaces of this machine. Its looks publish; it hears all the while."""
+    """mDNS on some interfaces of this machine. Its lookups publish; it hears all the while."""
 
     name = "lan"
 
@@ -48,7 +48,7 @@ class Lan:
         self._heard: Callable[[bytes], object] = lambda _encoded: None
         self._lock = threading.Lock()
         self._closed = False
-        self._air: Any = None
+        self._mdns: Any = None
         self._service: Any = None
         self._published = b""
 
@@ -56,47 +56,47 @@ class Lan:
         """See `Source`."""
         self._heard = heard
 
-    def look(self, own: PeerRecord) -> Sight:
+    def lookup(self, own: PeerRecord) -> LookupResult:
         """See `Source`: begin, if not begun, and publish the record if it is another one now."""
         addresses = self._addresses()
         with self._lock:
             if self._closed:
-                return Sight()
-            if self._air is None:
+                return LookupResult()
+            if self._mdns is None:
                 self._begin(addresses)
         if own.address is None or not any(own.may_be_told(address) for address in addresses):
-            return Sight(failures=("this node has no address that others on these interfaces could dial",))
+            return LookupResult(failures=("this node has no address that others on these interfaces could dial",))
         if own.encode() != self._published:
             self._publish(own)
-        return Sight()
+        return LookupResult()
 
     def close(self) -> None:
-        """See `Source`. Says goodbye to the network."""
+        """See `Source`. Withdraws what was published."""
         with self._lock:
             self._closed = True
-            if self._air is not None:
-                self._air.close()
+            if self._mdns is not None:
+                self._mdns.close()
 
     def _begin(self, addresses: Sequence[str]) -> None:
         zeroconf = self._zeroconf
-        self._air = zeroconf.Zeroconf(interfaces=list(addresses), ip_version=zeroconf.IPVersion.V4Only)
-        zeroconf.ServiceBrowser(self._air, SERVICE, handlers=[self._noticed])
+        self._mdns = zeroconf.Zeroconf(interfaces=list(addresses), ip_version=zeroconf.IPVersion.V4Only)
+        zeroconf.ServiceBrowser(self._mdns, SERVICE, handlers=[self._on_service])
 
     def _publish(self, own: PeerRecord) -> None:
         assert own.address is not None
         service = service_of(self._zeroconf, own)
         if self._service is None:
-            self._air.register_service(service, allow_name_change=False)
+            self._mdns.register_service(service, allow_name_change=False)
         else:
-            self._air.update_service(service)
+            self._mdns.update_service(service)
         self._service, self._published = service, own.encode()
 
-    def _noticed(self, zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
+    def _on_service(self, zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
         """On the browser's own thread, which an exception would end: what zeroconf makes of an odd name is caught."""
         if state_change is self._zeroconf.ServiceStateChange.Removed or self._closed:
             return
         try:
-            info = zeroconf.get_service_info(service_type, name, _ASK_WITHIN)
+            info = zeroconf.get_service_info(service_type, name, _QUERY_TIMEOUT)
             encoded = None if info is None else joined(info.properties)
         except Exception:  # a name of anybody's choice, such as one too long
             encoded = b""  # which is no record, and counted as what it is

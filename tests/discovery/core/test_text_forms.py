@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.discovery import HttpAddress, StaticRecord
-from rookery.actors.discovery.texts import read_text
+from rookery.actors.discovery.core.text_forms import read_text
 from rookery.transport import DecodeError
 
 

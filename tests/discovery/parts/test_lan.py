@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.discovery import NoZeroconf
-from rookery.actors.discovery.lan import Lan, joined, pieces
+from rookery.actors.discovery.parts.lan import Lan, joined, pieces
 from rookery.transport import Address, PeerRecord
 from rookery.transport.testing import Peers
 
@@ -87,9 +87,9 @@ def test_any_txt_values_are_joined_to_bytes_within_the_bound(properties: dict[by
 
 def test_lan_publishes_the_signed_record_once_and_again_when_it_is_another(lan: Any) -> None:
     here, airs = lan("eth0")
-    here.look(record())
-    here.look(record())
-    here.look(record(generation=2))
+    here.lookup(record())
+    here.lookup(record())
+    here.lookup(record(generation=2))
     (air,) = airs
     assert air.interfaces == ["192.0.2.1"]
     assert [joined(service.properties) for service in air.services] == [
@@ -103,49 +103,49 @@ def test_names_on_the_lan_fit_into_labels_whatever_the_host_is_called(
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "h" * 64)
     here, airs = lan()
-    here.look(record())
+    here.lookup(record())
     (service,) = airs[0].services
     assert max(len(label) for name in (service.name, service.server) for label in name.split(".")) <= 63
 
 
 def test_lan_speaks_on_every_interface_but_loopback_unless_told(lan: Any) -> None:
     here, airs = lan()
-    here.look(record())
+    here.lookup(record())
     assert airs[0].interfaces == ["192.0.2.1"]
 
 
 @pytest.mark.parametrize("address", [None, "tcp://127.0.0.1:7000"])
 def test_address_that_nobody_there_could_dial_is_not_published_and_said_so(lan: Any, address: str | None) -> None:
     here, airs = lan()
-    sight = here.look(record(address))
+    result = here.lookup(record(address))
     assert airs[0].services == []
-    assert "no address that others" in sight.failures[0]
+    assert "no address that others" in result.failures[0]
 
 
 def test_loopback_address_is_published_where_only_loopback_is_spoken(lan: Any) -> None:
     here, airs = lan("lo")
-    assert here.look(record("tcp://127.0.0.1:7000")).failures == ()
+    assert here.lookup(record("tcp://127.0.0.1:7000")).failures == ()
     assert len(airs[0].services) == 1
 
 
 def test_interface_that_is_not_there_is_an_error_that_says_which_there_are(lan: Any) -> None:
     here, _airs = lan("wlan7")
     with pytest.raises(OSError, match=r"no interface wlan7 \(there are: eth0, lo\)"):
-        here.look(record())
+        here.lookup(record())
 
 
 def test_lan_hears_what_is_added_and_not_what_goes(lan: Any) -> None:
     here, airs = lan()
     heard: list[bytes] = []
     here.listen(heard.append)
-    here.look(record())
+    here.lookup(record())
     (air,) = airs
     (service,) = air.services
     states = zeroconf.ServiceStateChange
-    here._noticed(air, service.type, service.name, states.Removed)
+    here._on_service(air, service.type, service.name, states.Removed)
     assert heard == []
-    here._noticed(air, service.type, service.name, states.Added)
-    here._noticed(air, service.type, "unknown." + service.type, states.Added)
+    here._on_service(air, service.type, service.name, states.Added)
+    here._on_service(air, service.type, "unknown." + service.type, states.Added)
     assert heard == [record().encode()]
 
 
@@ -158,7 +158,7 @@ def test_name_that_is_none_is_heard_as_no_record_and_the_browser_goes_on(lan: An
     made, airs = lan()
     heard: list[bytes] = []
     made.listen(heard.append)
-    made.look(record())
+    made.lookup(record())
     (air,) = airs
     ask = air.get_service_info
 
@@ -168,20 +168,20 @@ def test_name_that_is_none_is_heard_as_no_record_and_the_browser_goes_on(lan: An
 
     air.get_service_info = get_service_info
     added = zeroconf.ServiceStateChange.Added
-    made._noticed(air, "_rookery._tcp.local.", name, added)
+    made._on_service(air, "_rookery._tcp.local.", name, added)
     assert heard == [b""]
-    made._noticed(air, "_rookery._tcp.local.", air.services[0].name, added)
+    made._on_service(air, "_rookery._tcp.local.", air.services[0].name, added)
     assert heard[1:] == [record().encode()]
 
 
 def test_closed_lan_opens_nothing_any_more(lan: Any) -> None:
     here, airs = lan()
-    here.look(record())
+    here.lookup(record())
     here.close()
     assert airs[0].closed
     other, more = lan()
     other.close()
-    other.look(record())
+    other.lookup(record())
     assert more == []
 
 

@@ -1,4 +1,4 @@
-"""When to look: doubling pauses, wakes, and their bounds."""
+"""When to look up a source: doubling pauses, wakes, and their bounds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.discovery.schedule import Schedule
+from rookery.actors.discovery.core.schedule import Schedule
 
 
 def schedule(seed: int = 1) -> Schedule:
@@ -19,7 +19,7 @@ def pause(one: Schedule, now: float) -> float:
     return one.end(now) - now
 
 
-def test_first_look_is_due_at_once() -> None:
+def test_first_lookup_is_due_at_once() -> None:
     assert schedule().due_at == 0.0
 
 
@@ -33,7 +33,7 @@ def test_pauses_of_two_nodes_that_started_together_differ() -> None:
     assert pause(schedule(1), 0.0) != pause(schedule(2), 0.0)
 
 
-def test_wake_makes_the_next_look_due_at_the_floor_and_the_pauses_short_again() -> None:
+def test_wake_makes_the_next_lookup_due_at_the_floor_and_the_pauses_short_again() -> None:
     one = schedule()
     for _ in range(5):
         pause(one, 100.0)
@@ -42,7 +42,7 @@ def test_wake_makes_the_next_look_due_at_the_floor_and_the_pauses_short_again() 
     assert pause(one, 101.0) <= 1.25
 
 
-def test_wake_during_a_look_counts_after_it() -> None:
+def test_wake_during_a_lookup_counts_after_it() -> None:
     one = schedule()
     for _ in range(5):
         pause(one, 100.0)
@@ -59,7 +59,7 @@ def test_wake_never_delays_a_look() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 20)), max_size=50), st.integers())
-def test_looks_keep_the_floor_and_the_interval_whatever_wakes_come(steps: list[tuple[bool, float]], seed: int) -> None:
+def test_lookups_keep_floor_and_interval_whatever_wakes_come(steps: list[tuple[bool, float]], seed: int) -> None:
     one, now, ended = schedule(seed), 0.0, -1.0
     for wake, late in steps:
         if wake:

@@ -13,8 +13,8 @@ from http import HTTPStatus
 import pytest
 
 from rookery.actors.discovery import CannotServe, HttpAddress, StaticRecord
-from rookery.actors.discovery.record_server import RecordServer
-from rookery.actors.discovery.web import Fetch
+from rookery.actors.discovery.parts.record_client import RecordClient
+from rookery.actors.discovery.parts.record_server import RecordServer
 from rookery.transport import DecodeError, PeerRecord
 from tests.transport.test_descriptors import descriptors_left
 
@@ -22,9 +22,9 @@ ANYWHERE = HttpAddress("127.0.0.1", 0)
 
 
 @contextmanager
-def serving(text: Callable[[], str | None], patience: float = 10) -> Iterator[tuple[RecordServer, list[HTTPStatus]]]:
+def serving(text: Callable[[], str | None], timeout: float = 10) -> Iterator[tuple[RecordServer, list[HTTPStatus]]]:
     answers: list[HTTPStatus] = []
-    server = RecordServer(ANYWHERE, text, answers.append, patience=patience)
+    server = RecordServer(ANYWHERE, text, answers.append, timeout=timeout)
     try:
         yield server, answers
     finally:
@@ -73,7 +73,7 @@ def get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
 
 def test_record_that_is_served_is_the_record_that_is_fetched(known_record: PeerRecord) -> None:
     with serving(lambda: str(StaticRecord.of(known_record))) as (server, answers):
-        assert Fetch()("127.0.0.1", server.address.port, 5.0) == known_record.encode()
+        assert RecordClient().fetch("127.0.0.1", server.address.port, 5.0) == known_record.encode()
     assert answers == [HTTPStatus.OK]
 
 
@@ -99,7 +99,7 @@ def test_record_server_tells_who_asks_too_often() -> None:
 
 
 def test_record_server_holds_so_many_silent_visitors_and_ends_each() -> None:
-    with serving(lambda: "text", patience=0.5) as (server, answers):
+    with serving(lambda: "text", timeout=0.5) as (server, answers):
         silent = [socket.create_connection(("127.0.0.1", server.address.port)) for _ in range(20)]
         try:
             for visitor in silent:
@@ -112,7 +112,7 @@ def test_record_server_holds_so_many_silent_visitors_and_ends_each() -> None:
 
 
 def test_record_server_ends_who_talks_drop_by_drop() -> None:
-    with serving(lambda: "text", patience=0.3) as (server, _answers):
+    with serving(lambda: "text", timeout=0.3) as (server, _answers):
         pause = threading.Event()
         with socket.create_connection(("127.0.0.1", server.address.port)) as slow, pytest.raises(ConnectionError):
             for _ in range(100):
@@ -143,7 +143,7 @@ def test_reader_for_whom_there_is_no_descriptor_is_turned_away_and_a_later_one_i
                 client.connect(where)
                 assert client.recv(1) == b""
         with pytest.raises(DecodeError):  # it is served, by the thread that has turned away before
-            Fetch()(*where, 10)
+            RecordClient().fetch(*where, 10)
         assert answers[0] is HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -182,7 +182,7 @@ def test_wrong_answer_is_a_decode_error_and_read_within_its_bound(answer: bytes)
         visitor.sendall(answer)
 
     with host(talk) as port, pytest.raises(DecodeError):
-        Fetch()("127.0.0.1", port, 5.0)
+        RecordClient().fetch("127.0.0.1", port, 5.0)
 
 
 def test_host_that_answers_drop_by_drop_is_left_when_the_time_is_over() -> None:
@@ -193,11 +193,11 @@ def test_host_that_answers_drop_by_drop_is_left_when_the_time_is_over() -> None:
             pause.wait(0.02)
 
     with host(talk) as port, pytest.raises(TimeoutError):
-        Fetch()("127.0.0.1", port, 0.2)
+        RecordClient().fetch("127.0.0.1", port, 0.2)
 
 
 def test_closing_ends_the_fetch_that_is_under_way_and_refuses_further_ones() -> None:
-    fetch, asked = Fetch(), threading.Event()
+    client, asked = RecordClient(), threading.Event()
 
     def talk(visitor: socket.socket) -> None:
         visitor.recv(4096)
@@ -206,13 +206,13 @@ def test_closing_ends_the_fetch_that_is_under_way_and_refuses_further_ones() -> 
 
     def close() -> None:
         asked.wait(10)
-        fetch.close()
+        client.close()
 
     closer = threading.Thread(target=close)
     with host(talk) as port:
         closer.start()
         with pytest.raises((OSError, DecodeError)):
-            fetch("127.0.0.1", port, 30.0)
+            client.fetch("127.0.0.1", port, 30.0)
         closer.join()
         with pytest.raises(ConnectionAbortedError):
-            fetch("127.0.0.1", port, 30.0)
+            client.fetch("127.0.0.1", port, 30.0)

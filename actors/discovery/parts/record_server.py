@@ -1,7 +1,7 @@
 """Serves this node's own record over HTTP: `GET /record`, public, rate limited, and nothing else.
 
 A name in the DNS gives addresses but no keys; whoever resolved the name asks here for the signed record, and has both.
-At most `_HANDLED` connections are held, each for at most `patience` seconds, whatever the other side does; an IP may
+At most `_MAX_CONNECTIONS` are held, each for at most `timeout` seconds, whatever the other side does; an IP may
 ask `_RATE` times a second in the long run.
 """
 
@@ -16,15 +16,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-from ...transport.buckets import TokenBuckets
-from ...transport.descriptors import Listener, is_full
-from .errors import CannotServe
-from .texts import HttpAddress
-from .web import PATH
+from ....transport.buckets import TokenBuckets
+from ....transport.descriptors import Listener, is_full
+from ..core.text_forms import RECORD_PATH, HttpAddress
+from ..errors import CannotServe
 
-_HANDLED = 16
+_MAX_CONNECTIONS = 16
 _RATE, _BURST = 1.0, 10
-_LOOK = 0.1  # seconds until a stop is noticed
+_STOP_INTERVAL = 0.1  # seconds until a stop is noticed
 
 
 class RecordServer:
@@ -36,20 +35,22 @@ class RecordServer:
         text: Callable[[], str | None],
         answered: Callable[[HTTPStatus], object],
         *,
-        patience: float = 2.0,
+        timeout: float = 2.0,
     ) -> None:
         """Listen at once. text: the record now, None if it is not known; called on threads, like `answered`.
 
-        patience: seconds a connection may last. Raises CannotServe.
+        timeout: seconds a connection may last. Raises CannotServe.
         """
         try:
-            self._server = _Server(listen, text, answered, patience)
+            self._server = _Server(listen, text, answered, timeout)
         except (OSError, OverflowError) as error:
             raise CannotServe(
                 f"cannot listen on {listen}: {error} (allowed: an address of this machine with a free port)"
             ) from error
         self.address = HttpAddress(listen.host, self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_LOOK,), name="records", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_STOP_INTERVAL,), name="records", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -68,16 +69,16 @@ class _Server(HTTPServer):
         listen: HttpAddress,
         text: Callable[[], str | None],
         answered: Callable[[HTTPStatus], object],
-        patience: float,
+        timeout: float,
     ) -> None:
         self.address_family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
         self.text = text
         self.answered = answered
-        self._patience = patience
+        self._timeout = timeout
         self._buckets = TokenBuckets(_RATE, _BURST)
         self._lock = threading.Lock()
         self._held: dict[threading.Thread, tuple[Any, float]] = {}
-        self._turnstile: Listener | None = None
+        self._listener: Listener | None = None
         super().__init__((listen.host, listen.port), _Handler)
 
     def server_bind(self) -> None:
@@ -88,32 +89,32 @@ class _Server(HTTPServer):
     def server_activate(self) -> None:
         """Listen, and keep a descriptor to turn people away with when there is no other."""
         super().server_activate()
-        self._turnstile = Listener(self.fileno())
+        self._listener = Listener(self.fileno())
 
     def get_request(self) -> Any:
         """Accept. Who cannot be accepted for want of a descriptor is turned away, or would be announced for ever."""
         try:
             request, address = super().get_request()
         except OSError as error:
-            turned_away = self._turnstile.turn_away() if self._turnstile is not None and is_full(error) else []
+            turned_away = self._listener.turn_away() if self._listener is not None and is_full(error) else []
             for _ip in turned_away:
                 self.answered(HTTPStatus.SERVICE_UNAVAILABLE)
             raise
         request.setblocking(True)  # some systems pass on that the listening socket does not block
         return request, address
 
-    def may_ask(self, ip: str) -> bool:
-        """Whether this IP has not asked too often."""
+    def take_token(self, ip: str) -> bool:
+        """Whether this IP may ask now; then it has asked once more."""
         with self._lock:
             return self._buckets.take(ip, time.monotonic())
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Handle it on a thread of its own, if there is room."""
+        """Handle a request on a thread of its own, if there is room."""
         thread = threading.Thread(target=self._handle, args=(request, client_address), name="record", daemon=True)
         with self._lock:
-            room = len(self._held) < _HANDLED
+            room = len(self._held) < _MAX_CONNECTIONS
             if room:
-                self._held[thread] = request, time.monotonic() + self._patience
+                self._held[thread] = request, time.monotonic() + self._timeout
         if room:
             thread.start()
         else:
@@ -127,8 +128,8 @@ class _Server(HTTPServer):
     def server_close(self) -> None:
         """Also end every connection, and wait for its thread."""
         super().server_close()
-        if self._turnstile is not None:
-            self._turnstile.close()
+        if self._listener is not None:
+            self._listener.close()
         self._end(float("inf"))
         for thread in list(self._held):
             thread.join()
@@ -161,10 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The record, or why not."""
-        if not self.server.may_ask(self.client_address[0]):
+        if not self.server.take_token(self.client_address[0]):
             self._answer(HTTPStatus.TOO_MANY_REQUESTS, "asked too often")
-        elif self.path != PATH:
-            self._answer(HTTPStatus.NOT_FOUND, f"there is {PATH} here and nothing else")
+        elif self.path != RECORD_PATH:
+            self._answer(HTTPStatus.NOT_FOUND, f"there is {RECORD_PATH} here and nothing else")
         elif (text := self.server.text()) is None:
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "the record is not known yet")
         else:

@@ -1,4 +1,4 @@
-"""Where peers are looked for. What a look finds is only what somebody says: the tracker checks each signature."""
+"""Where peers are looked for. What a lookup finds is only what somebody says: the tracker checks each signature."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...transport.errors import DecodeError
-from ...transport.record import PeerRecord
-from .texts import HttpAddress, StaticRecord
-from .web import Fetch
+from ....transport.errors import DecodeError
+from ....transport.record import PeerRecord
+from ..core.text_forms import HttpAddress, StaticRecord
+from .record_client import RecordClient
 
-MAX_FOUND = 256  # records of one look
+MAX_FOUND = 256  # records of one lookup
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What a look gave: encoded records, and what was tried and gave none, by why."""
+class LookupResult:
+    """What a lookup gave: encoded records, and what was tried and gave none, by why."""
 
     records: tuple[bytes, ...] = ()
     failures: tuple[str, ...] = ()
 
 
 class Source(Protocol):
-    """A place to look for peers. `look` is called on a thread of the source's own, and blocks it."""
+    """A place to look for peers. `lookup` is called on a thread of the source's own, and blocks it."""
 
     name: str
 
     def listen(self, heard: Callable[[bytes], object]) -> None:
-        """Called once, before the first look: tell `heard` the encoded records that come between looks."""
+        """Called once, before the first lookup: tell `heard` the encoded records that come between lookups."""
 
-    def look(self, own: PeerRecord) -> Sight:
+    def lookup(self, own: PeerRecord) -> LookupResult:
         """What can be found now; own: this node's record, for a source that publishes it. OSError if it cannot work."""
 
     def close(self) -> None:
-        """No look follows, and one that is under way ends soon. Must not take long."""
+        """No lookup follows, and one that is under way ends soon. Must not take long."""
 
 
 class Static:
@@ -45,14 +45,14 @@ class Static:
     name = "static"
 
     def __init__(self, records: Iterable[StaticRecord]) -> None:
-        self._sight = Sight(tuple(record.encoded for record in records))
+        self._result = LookupResult(tuple(record.encoded for record in records))
 
     def listen(self, heard: Callable[[bytes], object]) -> None:
         """See `Source`. There is nothing to hear."""
 
-    def look(self, own: PeerRecord) -> Sight:
+    def lookup(self, own: PeerRecord) -> LookupResult:
         """See `Source`."""
-        return self._sight
+        return self._result
 
     def close(self) -> None:
         """See `Source`."""
@@ -68,40 +68,36 @@ class Dns:
         max_hosts: int,
         fetch_timeout: float,
         rng: random.Random,
-        resolve: Callable[[str, int], list[str]] | None = None,
-        fetch: Callable[[str, int, float], bytes] | None = None,
     ) -> None:
-        """max_hosts: asked in a look. fetch_timeout: seconds for each. resolve, fetch: for tests."""
+        """max_hosts: asked in a lookup. fetch_timeout: seconds for each."""
         self.name = f"dns {address}"
         self._address = address
         self._max_hosts, self._timeout = max_hosts, fetch_timeout
         self._rng = rng
-        self._resolve = resolve or addresses_of
-        self._web = Fetch()
-        self._fetch = fetch or self._web
+        self._client = RecordClient()
         self._closed = False
 
     def listen(self, heard: Callable[[bytes], object]) -> None:
         """See `Source`. There is nothing to hear."""
 
-    def look(self, own: PeerRecord) -> Sight:
-        """See `Source`. A name that has no hosts yet is an empty sight; OSError if the DNS does not answer."""
-        hosts = self._resolve(self._address.host, self._address.port)
+    def lookup(self, own: PeerRecord) -> LookupResult:
+        """See `Source`. A name that has no hosts yet is an empty result; OSError if the DNS does not answer."""
+        hosts = addresses_of(self._address.host, self._address.port)
         records: list[bytes] = []
         failures: list[str] = []
         for host in self._rng.sample(hosts, min(len(hosts), self._max_hosts)):
             if self._closed:
                 break
             try:
-                records.append(self._fetch(host, self._address.port, self._timeout))
+                records.append(self._client.fetch(host, self._address.port, self._timeout))
             except (OSError, DecodeError) as error:
                 failures.append(f"{host}: {error}")
-        return Sight(tuple(records), tuple(failures))
+        return LookupResult(tuple(records), tuple(failures))
 
     def close(self) -> None:
-        """See `Source`. A look that is under way ends soon."""
+        """See `Source`. A lookup that is under way ends soon."""
         self._closed = True
-        self._web.close()
+        self._client.close()
 
 
 def addresses_of(name: str, port: int) -> list[str]:

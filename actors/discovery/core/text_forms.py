@@ -1,4 +1,4 @@
-"""Records and HTTP addresses as a configuration writes them.
+"""Records and HTTP addresses as a configuration and a host's answer write them.
 
 * A record is its encoding in base64 (RFC 4648, the URL's alphabet, no padding): `rookery record` prints it, and
   `http://HOST:PORT/record` answers with it.
@@ -13,11 +13,15 @@ from ipaddress import IPv6Address, ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
-from ...runtime.arguments import shortened
-from ...transport.errors import DecodeError
-from ...transport.record import MAX_RECORD_BYTES, PeerRecord
+from ....runtime.arguments import shortened
+from ....transport.errors import DecodeError
+from ....transport.record import MAX_RECORD_BYTES, PeerRecord
 
 MAX_RECORD_TEXT = -(-MAX_RECORD_BYTES * 4 // 3)
+MAX_ANSWER_BYTES = MAX_RECORD_TEXT + 2048
+"""Bytes of an answer over HTTP, its head included."""
+RECORD_PATH = "/record"
+"""Where a host serves its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +92,14 @@ def read_text(body: bytes) -> bytes:
         return StaticRecord.parse(body.decode("ascii").strip()).encoded
     except ValueError as error:
         raise DecodeError(f"record: {error}") from None
+
+
+def read_answer(answer: bytes) -> bytes:
+    """The encoded record in an answer over HTTP. Raises DecodeError for any other answer."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    status = head.split(b"\r\n", 1)[0].split(b" ")
+    if not separator or not status[0].startswith(b"HTTP/1.") or len(status) < 2:
+        raise DecodeError("the answer is not HTTP")
+    if status[1] != b"200":
+        raise DecodeError(f"answered with status {status[1][:10]!r} (allowed: 200)")
+    return read_text(body)
