@@ -86,7 +86,7 @@ class Actors:
             config.keeping,
             transport=net,
             tracker=peers,
-            hard_limit=config.transport.max_connections,
+            max_connections=config.transport.max_connections,
             me=self.peer,
         )
         start(

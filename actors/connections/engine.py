@@ -74,12 +74,12 @@ class Engine(runtime.Engine[Mailbox]):
         *,
         transport: transport.Mailbox,
         tracker: tracker.Mailbox | None = None,
-        hard_limit: int | None = None,
+        max_connections: int | None = None,
         me: PeerId | None = None,
     ) -> None:
         """transport: where links are closed. It must have this engine's mailbox among its observers.
 
-        tracker: where blocks live; without it they are declined. hard_limit: transport's `max_connections`; raises
+        tracker: where blocks live; without it they are declined. max_connections: transport's hard limit; raises
         LimitTooLow if trimming could never begin under it. me: this node, which has no connections to itself.
         """
         super().__init__()
@@ -143,8 +143,8 @@ class Engine(runtime.Engine[Mailbox]):
             EventsHandled: self._listeners.on_handled,
             CheckMemory: lambda _message: self._memory_watch.check(),
         }
-        if hard_limit is not None:
-            self._check_limit(hard_limit)
+        if max_connections is not None:
+            self._check_limit(max_connections)
 
     @property
     def link_ids(self) -> frozenset[int]:

@@ -368,7 +368,7 @@ def test_connections_of_thousands_are_listed_once_each_while_others_come_and_go(
 
 @pytest.mark.parametrize("limit", [20, 21])
 def test_check_limit_passes_at_or_above_high_water(simulation: Any, limit: int) -> None:
-    around = Around(simulation, low_water=10, high_water=20, hard_limit=limit)
+    around = Around(simulation, low_water=10, high_water=20, max_connections=limit)
     assert around.conns.check_limit(limit).get(timeout=1) is None
 
 
@@ -382,7 +382,7 @@ def test_engine_with_a_hard_limit_below_high_water_does_not_start(simulation: An
     net = simulation.mock(transport.Mailbox)
     config = connections.Config(low_water=10, high_water=20)
     with pytest.raises(LimitTooLow, match=r"allowed: a high_water of at most 19, or a higher transport\.max"):
-        simulation.start(connections.Engine, config, transport=net, hard_limit=19)
+        simulation.start(connections.Engine, config, transport=net, max_connections=19)
 
 
 def test_everything_asked_of_an_engine_that_ended_is_answered_at_once(around: Around) -> None:

@@ -45,7 +45,7 @@ class Around:
 
     def __init__(self, simulation: Any, *, host: Any = None, **settings: Any) -> None:
         """host: a node of the simulation. settings: of the engine; without grace unless said."""
-        wiring = {name: settings.pop(name) for name in ("hard_limit", "me") if name in settings}
+        wiring = {name: settings.pop(name) for name in ("max_connections", "me") if name in settings}
         self.simulation = simulation
         self.net = simulation.mock(transport.Mailbox)
         self.conns = (host or simulation).start(
