@@ -16,6 +16,7 @@ from rookery.actors.discovery import CannotServe, HttpAddress, StaticRecord
 from rookery.actors.discovery.parts.record_client import RecordClient
 from rookery.actors.discovery.parts.record_server import RecordServer
 from rookery.transport import DecodeError, PeerRecord
+from tests.runtime.runtime_kit import wait_until
 from tests.transport.test_descriptors import descriptors_left
 
 ANYWHERE = HttpAddress("127.0.0.1", 0)
@@ -142,6 +143,7 @@ def test_reader_for_whom_there_is_no_descriptor_is_turned_away_and_a_later_one_i
             with descriptors_left(0):
                 client.connect(where)
                 assert client.recv(1) == b""
+        wait_until(lambda: answers)  # until then it turns away whoever comes
         with pytest.raises(DecodeError):  # it is served, by the thread that has turned away before
             RecordClient().fetch(*where, 10)
         assert answers[0] is HTTPStatus.SERVICE_UNAVAILABLE
