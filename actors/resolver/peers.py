@@ -9,8 +9,9 @@
   else never be tried. Then decides a number drawn when the link opened, so that not every node begins at the same peer.
 * A retry asks a random peer among those that did not fail this key yet; when all did, among all.
 * Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key.
-* Somebody to be connected with is a primary peer without a link, as only these are dialled: the first one at random,
-  then in order, so that nobody is named twice before each was.
+* Somebody to be connected with is a primary peer without a link, as only these are dialled: the next one after this
+  node itself (or after any, if it is not known who that is), then in order, so that nobody is named twice before each
+  was, and not every node begins with the same.
 """
 
 from __future__ import annotations
@@ -100,11 +101,8 @@ class Peers(Generic[P]):
         unlinked = [peer for peer in self._allowed if peer not in self._secondary and self.lacks_link(peer)]
         if not unlinked:
             return None
-        if self._named is None:
-            self._named = self._rng.choice(sorted(unlinked))
-        else:
-            last = self._named
-            self._named = min((peer for peer in unlinked if last < peer), default=None) or min(unlinked)
+        last = self._named or self._me or self._rng.choice(sorted(unlinked))
+        self._named = min((peer for peer in unlinked if last < peer), default=None) or min(unlinked)
         return self._named
 
     def unlinked(self) -> Iterator[P]:

@@ -35,14 +35,16 @@ def test_whole_nodes_with_equal_seeds_have_equal_digests() -> None:
     assert len(digests) == 1
 
 
-def test_whole_node_after_a_crash_is_noticed_and_after_a_restart_comes_back(simulation: Any) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_whole_node_after_a_crash_is_noticed_and_after_a_restart_comes_back(simulation: Any, elsewhere: bool) -> None:
     nodes = five(simulation)
     gone = nodes.all["n3"]
     gone.crash()
     assert gone not in nodes.running
     nodes.run_until(lambda: all(gone.peer not in node.connected() for node in nodes.running), within=30)
-    back = nodes.restart(gone)
+    back = nodes.restart(gone, elsewhere=elsewhere)
     assert (back.peer, back.ip) == (gone.peer, gone.ip)
+    assert (back.address == gone.address) is not elsewhere
     nodes.run_until(lambda: len(back.connected()) == 4, within=30)
 
 
@@ -105,13 +107,14 @@ def test_settings_of_whole_nodes_are_checked_and_twins_written_once() -> None:
         settings(maintenence={})
 
 
-def test_whole_node_after_a_restart_has_its_address_book_and_needs_no_seed(simulation: Any) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_whole_node_after_a_restart_has_its_address_book_and_needs_no_seed(simulation: Any, elsewhere: bool) -> None:
     nodes = five(simulation)
     lonely = nodes.all["n4"]
     lonely.tracker.block(nodes.all["n1"].peer).get(timeout=5)
     nodes.run(2)
     lonely.crash()
     nodes.all["n0"].crash()  # its only seed
-    back = nodes.restart(lonely)
+    back = nodes.restart(lonely, elsewhere=elsewhere)
     nodes.run_until(lambda: len(back.connected()) == 2, within=60)
     assert back.connected() == {nodes.all["n2"].peer, nodes.all["n3"].peer}

@@ -25,7 +25,7 @@ from .known_peer import NEVER
 
 _LOOK_AHEAD = 4  # times `limit`: among how many the networks take turns
 _MOST_AVOIDED = 1024
-_LOOKED_AT = 4096  # of the peers that are asked for
+_LOOKED_AT = 2048  # of the peers that are asked for
 _MISS_BITS, _CHANCE_BITS = 32, 18  # with the 3 of a rank what a float holds; a miss in eighths of a second
 
 
