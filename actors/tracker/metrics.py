@@ -75,5 +75,5 @@ class BookMetrics:
             "tracker_book_read_total", "Entries found at the start, by what became of them.", labels=("result",)
         )
         self.failures = counter("tracker_book_failures_total", "What could not be read or written.", labels=("what",))
-        self.aside = counter("tracker_book_set_aside_total", "Damaged address books set aside.")
+        self.quarantined = counter("tracker_book_quarantined_total", "Damaged address books that were quarantined.")
         self.jumps = counter("tracker_book_clock_jumps_total", "Times the wall clock was set while the node ran.")

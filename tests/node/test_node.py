@@ -246,7 +246,7 @@ def test_node_whose_book_is_damaged_starts_and_says_so(
     (folder / "data" / "peers.db").write_bytes(b"no book")
     with Node(load(folder)) as node:
         assert node.status().blocked == 0
-    assert "the address book was damaged: it is set aside" in caplog.text
+    assert "the address book was damaged: it is quarantined" in caplog.text
     assert (folder / "data" / "peers.db.damaged").read_bytes() == b"no book"
 
 

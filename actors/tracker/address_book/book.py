@@ -136,8 +136,8 @@ class AddressBook:
             return
         self._unsaved.on = True
         self._engine.every(CLOCK_PERIOD, CheckClock())
-        if self._storage.aside is not None:
-            self._metrics.aside.inc()
+        if self._storage.quarantined is not None:
+            self._metrics.quarantined.inc()
         try:
             head = self._storage.head()
         except StorageError as error:
@@ -301,7 +301,7 @@ class AddressBook:
             yield from self._peers.block_job(target, until - now, now, at_least=True)
             self._unsaved.blocks.pop(target, None)  # it is written already
         except (ValueError, CannotBlock) as error:
-            self._metrics.read.inc("spoiled")
+            self._metrics.read.inc("corrupt")
             self._engine.log.warning("a block of the address book cannot be read", why=str(error))
 
     def _on_peers(self, peers: tuple[PeerId, ...] | Exception) -> None:
@@ -317,11 +317,11 @@ class AddressBook:
             return
         assert self._unread is not None
         del self._unread[-READ_SLICE:]
-        for peer in read.spoiled:
+        for peer in read.corrupt:
             self._unsaved.peer(peer)
-        self._metrics.read.inc("spoiled", by=len(read.spoiled))
-        if read.spoiled:
-            self._engine.log.warning("entries of the address book cannot be read", peers=len(read.spoiled))
+        self._metrics.read.inc("corrupt", by=len(read.corrupt))
+        if read.corrupt:
+            self._engine.log.warning("entries of the address book cannot be read", peers=len(read.corrupt))
         self._slices.run(self._restore_job(read.peers), lambda _none: self._taken_in())
 
     def _restore_job(self, entries: tuple[PeerEntry, ...]) -> Job[None]:

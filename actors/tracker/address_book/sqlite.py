@@ -1,12 +1,12 @@
 """The address book as a SQLite file.
 
     FOLDER/peers.db             the book; beside it, while a node runs, peers.db-wal
-    FOLDER/peers.db.damaged     what was found damaged, set aside; up to nine, the first ones are kept
+    FOLDER/peers.db.damaged     what was found damaged, quarantined; up to nine, the first ones are kept
 
 * A batch is one transaction in WAL mode, so a process that is killed leaves it whole or not at all. A durable batch is
   synced, and survives a loss of power as well; of others the last ones may then be missing.
 * What is written as it stands there already costs no page.
-* A file that is damaged, is no database, or has other tables than it should is set aside, with a log line, and a new
+* A file that is damaged, is no database, or has other tables than it should is quarantined, with a log line, and a new
   one is begun. Who is blocked is then forgotten: the line says so.
 * A file of a newer version is left alone and refused: it knows of blocks that would be forgotten. So is one that cannot
   be written or that another process uses: the operator is to look at it. Each is a BookUnusable.
@@ -79,7 +79,7 @@ _HEAD = struct.Struct(">60x i 4x I 28x")  # the header of SQLite's files: user v
 _LOCK_TIMEOUT = 1.0  # seconds to wait for another process to let go of the file
 _CALL_TIMEOUT = 1.0  # seconds to wait for another thread's call to end, as the last one's when the node stops
 _WAL_LIMIT = 4 * 1024 * 1024  # bytes to which the log is cut back after a checkpoint
-_ASIDE = 9
+_QUARANTINES = 9  # files kept
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
@@ -110,7 +110,7 @@ class SqliteStorage:
     def __init__(self, path: str | os.PathLike[str], *, network: str) -> None:
         """Open or make the file, and the folder it is in. network: the name of the node's. Raises BookUnusable."""
         self.path = Path(path).absolute()
-        self.aside: str | None = None
+        self.quarantined: str | None = None
         self._network = network
         self._log = Log("tracker")
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ class SqliteStorage:
         except (Foreign, sqlite3.DatabaseError) as error:
             if not _is_damage(error):
                 raise self._unusable(error) from error
-            self.aside = self._set_aside(error)
+            self.quarantined = self._quarantine(error)
             self._begin()
 
     @staticmethod
@@ -159,13 +159,13 @@ class SqliteStorage:
         with self._held(), self._reporting("read"):
             rows = self._opened().execute(statement, tuple(peers)).fetchall()
         order = {peer: index for index, peer in enumerate(peers)}
-        read, spoiled = [], []
+        read, corrupt = [], []
         for row in sorted(rows, key=lambda row: order[row[0]]):
             try:
                 read.append(from_row(row, self._network))
             except (ValueError, TypeError):
-                spoiled.append(PeerId(row[0]))
-        return Read(tuple(read), tuple(spoiled))
+                corrupt.append(PeerId(row[0]))
+        return Read(tuple(read), tuple(corrupt))
 
     def write(self, batch: Batch) -> None:
         rows = [to_row(entry) for entry in batch.peers]
@@ -256,19 +256,22 @@ class SqliteStorage:
         assert self._connection is not None
         return self._connection
 
-    def _set_aside(self, error: Exception) -> str:
+    def _quarantine(self, error: Exception) -> str:
         """Move a damaged file, and what SQLite keeps beside it, out of the way."""
-        names = [f"{self.path}.damaged", *(f"{self.path}.damaged-{number}" for number in range(2, _ASIDE + 1))]
-        aside = next((name for name in names if not os.path.exists(name)), names[-1])
+        names = [
+            f"{self.path}.damaged",
+            *(f"{self.path}.damaged-{number}" for number in range(2, _QUARANTINES + 1)),
+        ]
+        quarantined = next((name for name in names if not os.path.exists(name)), names[-1])
         try:
             for suffix in ("", *_BESIDE):
                 with contextlib.suppress(FileNotFoundError):
-                    os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")
+                    os.replace(f"{self.path}{suffix}", f"{quarantined}{suffix}")
         except OSError as failed:
             raise BookUnusable(f"{self.path} is damaged ({error}) and cannot be moved: {failed.strerror}") from failed
-        words = "the address book was damaged: it is set aside, and a new one begun; blocks and trust are forgotten"
-        self._log.error(words, file=str(self.path), aside=aside, why=str(error))
-        return aside
+        text = "the address book was damaged: it is quarantined, and a new one begun; blocks and trust are forgotten"
+        self._log.error(text, file=str(self.path), quarantined=quarantined, why=str(error))
+        return quarantined
 
     def _unusable(self, error: Exception) -> BookUnusable:
         if isinstance(error, sqlite3.Error) and _code(error) in _BUSY:

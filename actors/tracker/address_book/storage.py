@@ -70,10 +70,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Some peers. spoiled: whose entries cannot be read, and are to be written again or deleted."""
+    """Some peers. corrupt: whose entries cannot be read, and are to be written again or deleted."""
 
     peers: tuple[PeerEntry, ...] = ()
-    spoiled: tuple[PeerId, ...] = ()
+    corrupt: tuple[PeerId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Storage(Protocol):
     """What the tracker needs of a disk."""
 
     @property
-    def aside(self) -> str | None:
+    def quarantined(self) -> str | None:
         """Where a damaged file was moved when this was opened; None if there was none."""
 
     def head(self) -> Head:
@@ -125,7 +125,7 @@ class Storage(Protocol):
 class MemoryStorage:
     """A book without a disk. Hand it to the node that is started in the place of a crashed one."""
 
-    aside: str | None = None
+    quarantined: str | None = None
 
     def __init__(self) -> None:
         self.entries: dict[PeerId, PeerEntry] = {}

@@ -26,7 +26,7 @@ class Disk(MemoryStorage):
         self.broken: set[str] = set()
         self.batches: list[Batch] = []
         self.closed = False
-        self.spoiled: set[Any] = set()
+        self.corrupt: set[Any] = set()
 
     def _check(self, what: str) -> None:
         if what in self.broken:
@@ -43,8 +43,8 @@ class Disk(MemoryStorage):
     def read(self, peers: Any) -> Read:
         self._check("read")
         assert len(peers) <= READ_SLICE
-        read = super().read([each for each in peers if each not in self.spoiled])
-        return Read(read.peers, tuple(each for each in peers if each in self.spoiled))
+        read = super().read([each for each in peers if each not in self.corrupt])
+        return Read(read.peers, tuple(each for each in peers if each in self.corrupt))
 
     def write(self, batch: Batch) -> None:
         self._check("write")

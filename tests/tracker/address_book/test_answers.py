@@ -184,18 +184,18 @@ def test_node_that_stops_while_its_disk_is_broken_stops(world: World) -> None:
 
 def test_entry_that_cannot_be_read_is_counted_and_deleted(world: World) -> None:
     world.disk.write(Batch(peers=(entry("ada"), entry("bob"))))
-    world.disk.spoiled = {ADA}
+    world.disk.corrupt = {ADA}
     mine = world.start()
     world.simulation.run(for_=40)
     assert dialable(mine) == {BOB}
     assert set(world.disk.entries) == {BOB}
-    assert world.metric("tracker_book_read_total", "spoiled") == 1
+    assert world.metric("tracker_book_read_total", "corrupt") == 1
 
 
-def test_damaged_book_that_was_set_aside_is_counted(world: World) -> None:
-    world.disk.aside = "peers.db.damaged"
+def test_damaged_book_that_was_quarantined_is_counted(world: World) -> None:
+    world.disk.quarantined = "peers.db.damaged"
     world.start()
-    assert world.metric("tracker_book_set_aside_total") == 1
+    assert world.metric("tracker_book_quarantined_total") == 1
 
 
 # clocks

@@ -60,7 +60,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copies:
 def content(path: Path) -> tuple[object, ...]:
     storage = SqliteStorage(path, network=NETWORK)
     try:
-        assert storage.aside is None
+        assert storage.quarantined is None
         return storage.read(storage.peers()), storage.head()
     finally:
         storage.close()

@@ -65,11 +65,11 @@ class Rounds:
         with contextlib.closing(sqlite3.connect(self.book)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         storage = SqliteStorage(self.book, network=NETWORK)
-        assert storage.aside is None
+        assert storage.quarantined is None
         read = storage.read(storage.peers())
         blocks = {block.target for block in storage.head().blocks}
         storage.close()
-        assert read.spoiled == ()
+        assert read.corrupt == ()
         unanswered = max(said, default=self.next - 1) + 1
         self.next = (self.next // ROUND + 1) * ROUND
 

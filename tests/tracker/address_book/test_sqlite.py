@@ -158,24 +158,24 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_book_that_is_damaged_is_set_aside_with_a_log_line_and_a_new_one_begun(
+def test_book_that_is_damaged_is_quarantined_with_a_log_line_and_a_new_one_begun(
     path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(path)
     before = path.read_bytes()
     with caplog.at_level(logging.ERROR, "rookery"):
         storage = open_book(path)
-    aside = Path(f"{path}.damaged")
-    assert storage.aside == str(aside)
-    assert aside.read_bytes() == before
+    quarantined = Path(f"{path}.damaged")
+    assert storage.quarantined == str(quarantined)
+    assert quarantined.read_bytes() == before
     (record,) = caplog.records
-    assert record.message.startswith("the address book was damaged: it is set aside, and a new one begun")
-    assert record.fields["aside"] == str(aside)  # type: ignore[attr-defined]
+    assert record.message.startswith("the address book was damaged: it is quarantined, and a new one begun")
+    assert record.fields["quarantined"] == str(quarantined)  # type: ignore[attr-defined]
     assert storage.peers() == ()
     storage.write(Batch(peers=(entry("ada"),)))
     storage.close()
     storage = open_book(path)
-    assert (storage.peers(), storage.aside) == ((peer("ada"),), None)
+    assert (storage.peers(), storage.quarantined) == ((peer("ada"),), None)
     storage.close()
 
 
@@ -192,14 +192,14 @@ def test_book_keeps_the_first_damaged_files_and_a_bounded_number(path: Path) -> 
 def test_book_whose_log_is_garbage_gives_what_the_file_holds(path: Path) -> None:
     Path(f"{path}-wal").write_bytes(random.Random(1).randbytes(50_000))
     storage = open_book(path)
-    assert (len(storage.peers()), storage.aside) == (MANY, None)
+    assert (len(storage.peers()), storage.quarantined) == (MANY, None)
     storage.close()
 
 
 def test_book_that_is_empty_is_a_new_one(path: Path) -> None:
     path.write_bytes(b"")
     storage = open_book(path)
-    assert (storage.peers(), storage.aside) == ((), None)
+    assert (storage.peers(), storage.quarantined) == ((), None)
     storage.close()
 
 

@@ -39,7 +39,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 def test_storage_that_is_new_is_empty(reopen: Open) -> None:
     storage = reopen()
     assert (storage.head(), storage.peers(), storage.read([peer("ada")]).peers) == (Head(), (), ())
-    assert storage.aside is None
+    assert storage.quarantined is None
 
 
 def test_storage_gives_back_what_was_written_also_after_it_was_closed(reopen: Open) -> None:
