@@ -344,7 +344,7 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(GetTrusted())
 
     def known(self) -> Reply[tuple[PeerInfo, ...]]:
-        """Everybody who has a record, is trusted or is blocked, and how they stand; in no order."""
+        """Everybody of whom something is known, who is trusted or blocked, and how they are connected; in no order."""
         return self.ask(GetKnown())
 
     def trust(self, peer: PeerId) -> Reply[bool]:

@@ -142,8 +142,8 @@ def test_window_of_very_many_merges_in_pieces() -> None:
     window = Window(2)
     even, odd = range(0, 60_000, 2), range(1, 60_000, 4)
     do(window.add_job(1, PeerSet(names(list(even)))))
-    steps = list(window.add_job(2, PeerSet(names(list(odd)), names(list(even)[:10_000]))))
-    assert len(steps) > 25
+    pieces = list(window.add_job(2, PeerSet(names(list(odd)), names(list(even)[:10_000]))))
+    assert len(pieces) > 25
     assert window.all == PeerSet(names(sorted([*even, *odd])))
 
 

@@ -24,7 +24,7 @@ from .heap import Entry, Heap
 from .known_peer import NEVER
 
 _LOOK_AHEAD = 4  # times `limit`: among how many the networks take turns
-_MOST_AVOIDED = 1024
+_PASSED_LIMIT = 1024  # those that are passed over
 _LOOKED_AT = 2048  # of the peers that are asked for
 _MISS_BITS, _CHANCE_BITS = 32, 18  # with the 3 of a rank what a float holds; a miss in eighths of a second
 
@@ -131,7 +131,7 @@ class DialQueue:
     def _candidates(
         self, limit: int, exclude: Collection[PeerId], avoid: Collection[Hashable], among: frozenset[PeerId] | None
     ) -> Iterator[PeerId]:
-        left, passed = _LOOK_AHEAD * limit, _MOST_AVOIDED
+        left, passed = _LOOK_AHEAD * limit, _PASSED_LIMIT
         for peer in self._in_order(among):
             if left == 0 or passed == 0:
                 return

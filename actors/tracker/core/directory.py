@@ -49,7 +49,7 @@ class Learned(enum.StrEnum):
     NO_ADDRESS = "no_address"  # nor does any set list it
     SOURCE_FULL = Bound.SOURCE
     SUBNET_FULL = Bound.NETWORK
-    BOOK_FULL = Bound.BOOK
+    BOOK_FULL = Bound.ALL
     FORGED = "forged"  # the signature is not the peer's
 
     def __bool__(self) -> bool:

@@ -29,7 +29,7 @@ class Bound(enum.StrEnum):
 
     SOURCE = "source_full"
     NETWORK = "subnet_full"
-    BOOK = "book_full"
+    ALL = "book_full"
 
 
 def network_of(address: Address) -> Hashable:
@@ -49,7 +49,7 @@ def network_number(network: Subnet) -> Hashable:
 
 
 _Key = tuple[Bound, Hashable]
-_UNPROVEN, _PROVEN = (Bound.BOOK, False), (Bound.BOOK, True)
+_UNPROVEN, _PROVEN = (Bound.ALL, False), (Bound.ALL, True)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +68,7 @@ class UnlistedPeers:
         self._limits = {
             Bound.SOURCE: config.max_hinted_per_source,
             Bound.NETWORK: config.max_hinted_per_subnet,
-            Bound.BOOK: config.max_hinted_peers,
+            Bound.ALL: config.max_hinted_peers,
         }
         self.pushed_out: Counter[Bound] = Counter()
         """How many peers have made room, by what was full."""
@@ -85,8 +85,8 @@ class UnlistedPeers:
         before = self._groups_of(peer)
         for key in _keys(address, source, proven):
             group, bound = self._groups.get(key), key[0]
-            size = len(self) if bound is Bound.BOOK else group.size if group is not None else 0
-            counted = bool(before) if bound is Bound.BOOK else group in before
+            size = len(self) if bound is Bound.ALL else group.size if group is not None else 0
+            counted = bool(before) if bound is Bound.ALL else group in before
             if size >= self._limits[bound] and not counted:
                 return bound
         return None
@@ -96,7 +96,7 @@ class UnlistedPeers:
         for key in _keys(address, source, False):
             if key[0] is bound:
                 yield from self._missed(key)
-        if bound is Bound.BOOK and proven:
+        if bound is Bound.ALL and proven:
             yield from self._unproven
             yield from self._missed(_PROVEN)
 
@@ -128,7 +128,7 @@ class UnlistedPeers:
         self._take_out(known.peer)
         while self._paces:
             oldest = next(iter(self._paces))
-            if self._paces[oldest].quiet_until > now and len(self._paces) < self._limits[Bound.BOOK]:
+            if self._paces[oldest].quiet_until > now and len(self._paces) < self._limits[Bound.ALL]:
                 break
             del self._paces[oldest]
         if known.known_pace.quiet_until > now:

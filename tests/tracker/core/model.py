@@ -19,7 +19,7 @@ Addresses = Mapping[PeerId, Address | PeerRecord | None]
 
 @dataclass
 class Known:
-    """One peer. missed, since: numbers that grow: when it missed last, and since when it is in the book as it is."""
+    """One peer. missed, since: numbers that grow: when it missed last, and since when it is unlisted as it is."""
 
     address: Address | None = None
     given: bool = False
@@ -157,7 +157,7 @@ class Model:
         return closes
 
     def sweep(self) -> None:
-        """Forget who has neither listing, ticket nor address."""
+        """Forget who has neither role, ticket nor address."""
         for peer, known in list(self.known.items()):
             if known.hold is None:
                 known.stale = False
@@ -189,9 +189,9 @@ class Model:
         self.moved(peer, before)
         return Learned.LEARNED
 
-    # The book --------------------------------------------------------------------------------------------------------
+    # The unlisted ----------------------------------------------------------------------------------------------------
 
-    def in_book(self) -> list[PeerId]:
+    def unlisted(self) -> list[PeerId]:
         return [peer for peer in self.known if self.known[peer].address is not None and self.role(peer) is None]
 
     def keys(self, peer: PeerId) -> tuple[object, ...]:
@@ -219,7 +219,7 @@ class Model:
         return None
 
     def full(self, peer: PeerId, address: Address, source: PeerId | None, proven: bool) -> Learned | None:
-        others = [each for each in self.in_book() if each != peer]
+        others = [each for each in self.unlisted() if each != peer]
         unproven = [self.known[each] for each in others if not self.known[each].seen]
         own = self.keys(peer)
         if not proven:
@@ -234,7 +234,7 @@ class Model:
         return Learned.BOOK_FULL if len(others) >= self.config.max_hinted_peers and not own else None
 
     def victim(self, full: Learned, address: Address, source: PeerId | None, proven: bool) -> PeerId | None:
-        able = [peer for peer in self.in_book() if peer not in self.trusted and not self.held(peer)]
+        able = [peer for peer in self.unlisted() if peer not in self.trusted and not self.held(peer)]
         unproven = [peer for peer in able if not self.known[peer].seen]
         match full:
             case Learned.SOURCE_FULL:

@@ -43,7 +43,7 @@ private: trusted, hinted            | -           | yes    | -           | -    
 private: trusted secondary          | -           | no     | not_tracked | -           | any
 blocked                             | blocked     | no     | blocked     | blocked     | -
 open: blocked                       | blocked     | no     | blocked     | blocked     | any
-twin blocked                        | blocked     | no     | blocked     | blocked     | -
+other id with its key blocked       | blocked     | no     | blocked     | blocked     | -
 block over, not taken away          | -           | yes    | -           | -           | -
 ip blocked                          | -           | no     | blocked     | blocked     | 10.0.0.1
 another's ip blocked                | -           | yes    | -           | -           | 10.0.0.1
@@ -118,7 +118,7 @@ ARRANGED: dict[str, tuple[Callable[[Directory], object], dict[str, Any]]] = {
     "private: trusted secondary": (secondary, {"admission": "private", "trusted": (BOB,)}),
     "blocked": (lambda d: (primary(d), d.peers.block(BOB, 9.0, 0.0)), {}),
     "open: blocked": (lambda d: (hinted(d), d.peers.block(BOB, 9.0, 0.0)), {"admission": "open"}),
-    "twin blocked": (lambda d: (primary(d), d.peers.block(other_id_of(BOB), 9.0, 0.0)), {}),
+    "other id with its key blocked": (lambda d: (primary(d), d.peers.block(other_id_of(BOB), 9.0, 0.0)), {}),
     "block over, not taken away": (lambda d: (primary(d), d.peers.block(BOB, 1.0, -1.0)), {}),
     "ip blocked": (lambda d: (primary(d), d.peers.block(ip_address("10.0.0.1"), 9.0, 0.0)), {}),
     "another's ip blocked": (lambda d: (primary(d), d.peers.block(ip_address("10.0.0.2"), 9.0, 0.0)), {}),

@@ -225,11 +225,11 @@ class DirectoryMachine(RuleBasedStateMachine):
             assert self.directory.is_held(peer) == (known.hold is not None)
         assert self.directory.held == sum(known.hold is not None for known in model.known.values())
         assert peers.trusted == model.trusted
-        assert len(peers.unlisted) == len(model.in_book())
+        assert len(peers.unlisted) == len(model.unlisted())
 
     @invariant()
     def bounds_hold(self) -> None:
-        book = [peer for peer in self.model.in_book() if peer not in self.model.trusted]
+        book = [peer for peer in self.model.unlisted() if peer not in self.model.trusted]
         unproven = [self.model.known[peer] for peer in book if not self.model.known[peer].seen]
         assert len([known for known in unproven if known.source == OTHERS[0]]) <= 2 + len(self.ever_trusted())
 
@@ -270,7 +270,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         waiting = {peer for peer in OTHERS if self.directory.peers.pace(peer).reservable_at > model.now}
         cooled = {peer for peer, until in gate.cooling.items() if until > model.now}
         assert waiting <= cooled
-        assert not (cooled - waiting) & set(model.known)  # of those forgotten, the book keeps only so many waits
+        assert not (cooled - waiting) & set(model.known)  # of those forgotten, only so many waits are kept
         if model.config.admission == "private":
             assert gate.packets == frozenset(curve_key(peer) for peer in model.trusted)
         else:

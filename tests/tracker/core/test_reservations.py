@@ -149,12 +149,12 @@ def test_block_keys_are_equal_exactly_where_the_curve_keys_are() -> None:
 
 
 def test_block_of_one_id_holds_for_the_other_id_with_its_curve_key() -> None:
-    twin = other_id_of(BOB)
-    d = tracking({BOB: A, twin: B})
-    connect(d, twin)
+    other = other_id_of(BOB)
+    d = tracking({BOB: A, other: B})
+    connect(d, other)
     d.peers.block(BOB, 10.0, 0.0)
-    assert d.rules.refusal(twin, d.peers.get(twin), 5.0) is Reason.BLOCKED
-    assert d.peers.sharing_key(BOB) == (BOB, twin)
+    assert d.rules.refusal(other, d.peers.get(other), 5.0) is Reason.BLOCKED
+    assert d.peers.sharing_key(BOB) == (BOB, other)
     assert d.peers.gate(0.0).blocked == {curve_key(BOB)}
 
 
@@ -185,7 +185,7 @@ def test_block_for_at_least_some_time_never_brings_an_end_forward(target: Target
     assert d.peers.block(target, 10.0, 0.0, at_least=True) == (target, math.inf, False)
 
 
-def test_block_of_the_twin_of_a_blocked_peer_is_the_same_block_with_another_end() -> None:
+def test_block_of_the_other_id_with_the_key_of_a_blocked_peer_is_the_same_block_with_another_end() -> None:
     d = tracking({BOB: A})
     d.peers.block(BOB, 10.0, 0.0)
     assert d.peers.block(other_id_of(BOB), 50.0, 0.0) == (BOB, 50.0, True)

@@ -1,4 +1,4 @@
-"""Hints, and the book of peers that no set lists: what is believed, and why no liar can fill it."""
+"""Hints, and the peers that no set lists: what is believed, and why no liar can fill it."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def test_stranger_that_connects_in_mode_open_becomes_a_candidate_afterwards() ->
 # Bounds --------------------------------------------------------------------------------------------------------------
 
 
-def test_P13_liar_that_invents_peers_fills_its_share_of_the_book_and_no_more() -> None:
+def test_P13_liar_that_invents_peers_fills_its_share_and_no_more() -> None:
     d = directory(admission="open", max_hinted_peers=100, max_hinted_per_source=10)
     results = [hint(d, *invented(number), source=LIAR) for number in range(50)]
     assert results == [Learned.LEARNED] * 10 + [Learned.SOURCE_FULL] * 40
     assert hint(d, "bob", "tcp://10.200.0.1:7000", source=DAVE) is Learned.LEARNED
 
 
-def test_P13_many_liars_cannot_fill_the_book_with_one_subnet() -> None:
+def test_P13_many_liars_cannot_fill_the_unlisted_with_one_subnet() -> None:
     d = directory(admission="open", max_hinted_peers=100, max_hinted_per_subnet=5)
     liars = [PeerId(bytes([number]) * 32) for number in range(20)]
     results = [hint(d, *invented(number, network=7), source=liar) for number, liar in enumerate(liars)]
@@ -240,7 +240,7 @@ def test_hint_without_an_address_is_of_no_use_for_who_is_not_listed() -> None:
     assert d.learn(nowhere, 0.0) is Learned.NO_ADDRESS
 
 
-def test_claim_whose_handshake_never_ends_leaves_nothing_in_the_book() -> None:
+def test_claim_whose_handshake_never_ends_leaves_nothing_behind() -> None:
     d = directory(admission="open")
     ticket = admit(d, BOB)
     assert isinstance(ticket, Ticket)

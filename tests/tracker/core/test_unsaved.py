@@ -1,4 +1,4 @@
-"""The journal: whatever is to be stored is noted when it changes, and nothing else is."""
+"""What is unsaved: whatever is to be stored is noted when it changes, and nothing else is."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fail_a_dial(directory: Directory) -> None:
         fail_a_dial,
     ],
 )
-def test_journal_notes_a_peer_of_which_something_changed(
+def test_unsaved_notes_a_peer_of_which_something_changed(
     directory: Directory, change: Callable[[Directory], object]
 ) -> None:
     change(directory)
@@ -63,14 +63,14 @@ def test_journal_notes_a_peer_of_which_something_changed(
     assert directory.peers.unsaved
 
 
-def test_journal_notes_a_peer_that_was_forgotten(directory: Directory) -> None:
+def test_unsaved_notes_a_peer_that_was_forgotten(directory: Directory) -> None:
     for id in range(2, 7):
         directory.track(id, TrackedPeers({}), 10.0)
     assert list(directory.peers.unsaved.peers) == [BOB]
     assert directory.peers.get(BOB) is None
 
 
-def test_journal_notes_blocks_and_trust_that_begin_and_end(directory: Directory) -> None:
+def test_unsaved_notes_blocks_and_trust_that_begin_and_end(directory: Directory) -> None:
     peers = directory.peers
     changes: list[Callable[[], object]] = [
         lambda: peers.block(CAROL, 5.0, 10.0),
@@ -89,7 +89,7 @@ def test_journal_notes_blocks_and_trust_that_begin_and_end(directory: Directory)
         assert list(peers.unsaved.trust) == [CAROL]
 
 
-def test_journal_notes_nothing_where_nothing_changes(directory: Directory) -> None:
+def test_unsaved_notes_nothing_where_nothing_changes(directory: Directory) -> None:
     peers = directory.peers
     peers.unblock(CAROL, 10.0)
     peers.distrust(CAROL, 10.0)
@@ -98,7 +98,7 @@ def test_journal_notes_nothing_where_nothing_changes(directory: Directory) -> No
     assert not peers.unsaved
 
 
-def test_journal_that_nobody_reads_stays_empty() -> None:
+def test_unsaved_that_nobody_reads_stays_empty() -> None:
     unread = Directory(Config(source="application"), ME, random.Random(1))
     unread.track(1, TrackedPeers({BOB: A}), 0.0)
     unread.peers.block(CAROL, 5.0, 0.0)
