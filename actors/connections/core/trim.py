@@ -88,7 +88,9 @@ class Selection:
     def gather(self, limit: int) -> bool:
         """Sort at most `limit` more peers in; whether all are."""
         peers = list(islice(self._left, limit))
-        run = [peer for peer in peers if peer.links and peer.state <= self._least_ready and peer.id not in self._spare]
+        run = [peer for peer in peers if peer.links and peer.state <= self._least_ready]
+        if self._spare:  # seldom, so it costs the other trims nothing
+            run = [peer for peer in run if peer.id not in self._spare]
         rank_of = self._rank_of
         for peer in run:
             peer.rank = rank_of(peer)
