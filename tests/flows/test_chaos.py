@@ -10,9 +10,14 @@ TWICE = 100
 """Seeds whose runs are compared with a second one in the full suite."""
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_nodes_to_which_everything_happens_at_once_come_to_peace_and_do_so_again(seed: int) -> None:
     assert run(seed) == run(seed)
+
+
+@pytest.mark.parametrize("seed", range(5, 20))
+def test_nodes_to_which_everything_happens_at_once_come_to_peace(seed: int) -> None:
+    run(seed)
 
 
 @pytest.mark.full
