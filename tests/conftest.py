@@ -1,4 +1,4 @@
-"""For every test: `rookery` without installing it, `--full`, and no thread left behind."""
+"""For every test: `rookery` without installing it, `--full`, no time limit of Hypothesis, and no thread left behind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("rookery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rookery")  # what is slow on a busy machine is no fault
 
 if importlib.util.find_spec("rookery") is None:
     namespace = types.ModuleType("rookery")  # what an installation makes of the repository: its folders are `rookery.*`
