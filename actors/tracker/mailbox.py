@@ -359,7 +359,7 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(Distrust(PeerId(peer)))
 
     def hint(self, records: Iterable[PeerRecord], source: PeerId | None = None) -> Feedback:
-        """Records from the network; source: the peer that named them, whose share of the book is bounded.
+        """Records from the network; source: the peer that named them, whose share of the unlisted peers is bounded.
 
         Their signatures are checked; they never lower trust nor move a given address.
         """
