@@ -35,7 +35,7 @@ from .control import Client, NoNode, place
 from .status import Status
 
 LOG_NAME = "node.log"
-STOP_WITHIN = 5.0
+STOP_WITHIN = 20.0
 _LOOK_EVERY = 0.02
 _TAIL_LINES = 20
 

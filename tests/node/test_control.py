@@ -179,7 +179,7 @@ def test_wait_that_is_not_fulfilled_says_how_far_it_came(client: Client) -> None
 
 
 def test_wait_for_what_is_there_is_answered_at_once(client: Client) -> None:
-    assert client.wait(members=1, within=5).members == 1
+    assert client.wait(members=1, within=30).members == 1
 
 
 def test_block_is_seen_among_the_peers_until_it_ends(client: Client) -> None:

