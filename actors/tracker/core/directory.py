@@ -123,7 +123,7 @@ class Directory:
                 if not self.rules.is_me(peer):
                     known = touched[peer] = self.peers.make(peer)
                     known.enlist(role, 1)
-                    change = self._place(known, address)
+                    change = self._place(known, address, now)
                     if change in (Given.CHANGED, Given.CONFIRMED):
                         moved[peer] = change
                 yield 1
@@ -145,14 +145,14 @@ class Directory:
         yield from self.peers.registered.snapshot_job()
         return Tracked(tuple(moved), tuple(closes))
 
-    def _place(self, known: KnownPeer, where: Address | PeerRecord | None) -> Given:
+    def _place(self, known: KnownPeer, where: Address | PeerRecord | None, now: float) -> Given:
         """What a set says of where a peer is."""
         if isinstance(where, Address):
             return known.give_address(where)
         if where is None:
             known.recall_address()
             return Given.SAME
-        return Given.CONFIRMED if known.believe(where, self._config) else Given.SAME
+        return Given.CONFIRMED if known.believe(where, self._config, now) else Given.SAME
 
     def overwrite_job(self, addresses: Mapping[PeerId, Address], now: float) -> Job[Changes]:
         """Change addresses of listed peers in place. Others are left alone."""

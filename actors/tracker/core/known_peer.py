@@ -26,9 +26,11 @@ How soon it may be tried again is its `Pace`:
 * A failure of our own making (our limit, a dial overtaken by the peer's, an address that changed) is no miss.
 * A refusal that says "not now" or "you have me already" is no miss either, but waits the initial delay.
 * A link that was opened is no miss, however it ends. Only one that broke costs the rest, never one that a side closed.
-* One that broke in its first seconds is not lost but was never whole (the other side may have given up its handshake):
-  it costs the back-off, which grows when that recurs, and no rest.
-* The delay starts anew after any other break, or after a link that lived as long as the rest.
+* One that ended in its first seconds was never whole, whatever the peer says of the end (it may have given up its
+  handshake, or mean to have itself dialled): it costs the back-off, and no rest. So does, beside the rest, one that
+  broke before it had lived as long as the rest.
+* The back-off grows when that recurs. The delay starts anew after a link that lived as long as the rest, and at another
+  address; but at one that the peer says itself only once in a rest, or it could have itself dialled without end.
 """
 
 from __future__ import annotations
@@ -62,6 +64,7 @@ class Pace:
     rest_until: float = NEVER
     delay: float = 0.0  # the last back-off delay; 0 before the first
     last_miss: float | None = None
+    moved_at: float = NEVER  # when the peer's own word of another address last ended the waits
 
     @property
     def is_fresh(self) -> bool:
@@ -99,14 +102,19 @@ class Pace:
 
     def link_ended(self, reason: Reason, lived: float, config: Config, rng: random.Random, now: float) -> None:
         """A link that was open `lived` seconds is over."""
-        lost = reason in _BROKEN and lived >= BRIEF
-        if lost or lived >= config.rest_after_loss:
+        whole = lived >= config.rest_after_loss
+        if whole:
             self.delay = 0.0
-        if lost:
-            self.rest_until = now + config.rest_after_loss
-        elif reason is Reason.TRIMMED:
+        if reason is Reason.TRIMMED:
             self.reservable_at = now + config.cooldown
-        elif reason not in _OURS:
+        if reason in _BROKEN and lived >= BRIEF:
+            self.rest_until = now + config.rest_after_loss
+            costs = not whole
+        elif lived < BRIEF:
+            costs = reason is not Reason.ADDRESS_CHANGED
+        else:
+            costs = reason is not Reason.TRIMMED and reason not in _OURS
+        if costs:
             self._back_off(config, rng, now)
 
     def address_given(self) -> None:
@@ -114,6 +122,12 @@ class Pace:
         self.retry_at = self.rest_until = NEVER
         self.delay = 0.0
         self.last_miss = None
+
+    def address_said(self, config: Config, now: float) -> None:
+        """The same, but it is the peer that says so."""
+        if now - self.moved_at >= config.rest_after_loss:
+            self.address_given()
+            self.moved_at = now
 
     def _back_off(self, config: Config, rng: random.Random, now: float) -> None:
         grown = self.delay * config.backoff_factor if self.delay else config.backoff_initial
@@ -227,11 +241,10 @@ class KnownPeer:
         self.stale = self.hold is not None
         return Given.CHANGED
 
-    def move(self, address: Address) -> bool:
-        """Set the address that the membership has from the peer's own record; says whether it is another one."""
+    def _move(self, address: Address, config: Config, now: float) -> bool:
         before, self.address = self.address, address
         if self.waits is not None and before != address:
-            self.waits.address_given()
+            self.waits.address_said(config, now)
         return before is not None and before != address
 
     def recall_address(self) -> None:
@@ -251,7 +264,7 @@ class KnownPeer:
         before = self.signed
         return before is not None and signed.generation == before.generation and signed != before
 
-    def believe(self, signed: PeerRecord, config: Config) -> bool:
+    def believe(self, signed: PeerRecord, config: Config, now: float) -> bool:
         """Take in what the membership has of a listed peer; says whether the address is another one now.
 
         An older record moves the peer, too: the membership hears from it there, and a newer may be of a life before.
@@ -261,7 +274,7 @@ class KnownPeer:
             self.signed = signed
         if signed.address is None or (self.given and not (is_newer and config.learn_addresses)):
             return False
-        return self.move(signed.address)
+        return self._move(signed.address, config, now)
 
     def forget_address(self) -> None:
         """No set lists the peer any more, so nobody vouches for its address."""

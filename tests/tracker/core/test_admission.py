@@ -15,7 +15,6 @@ import pytest
 from rookery.actors.tracker import TrackedPeers
 from rookery.actors.tracker.core.blocks import other_id_of
 from rookery.actors.tracker.core.directory import Directory
-from rookery.actors.tracker.core.known_peer import BRIEF
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
 from rookery.transport.reasons import Reason
@@ -128,7 +127,7 @@ ARRANGED: dict[str, tuple[Callable[[Directory], object], dict[str, Any]]] = {
     "connected, then moved": (lambda d: (primary(d, B), connect(d, BOB), d.overwrite({BOB: A}, 0.0)), {}),
     "cooling down": (lambda d: d.release(admitted(d), Reason.TIMEOUT, 0.0), {}),
     "backing off": (backing_off, {}),
-    "resting after a loss": (lambda d: ended(d, Reason.LOST, lived=BRIEF), {}),
+    "resting after a loss": (lambda d: ended(d, Reason.LOST, lived=60.0), {}),
     "trimmed": (lambda d: ended(d, Reason.TRIMMED), {}),
     "without an address": (lambda d: primary(d, None), {}),
     "a name": (lambda d: primary(d, NAME), {}),

@@ -54,12 +54,45 @@ def test_dial_refused_for_now_waits_but_is_no_miss(reason: Reason) -> None:
     assert 3.0 < pace.retry_at <= 4.0
 
 
-def test_link_that_broke_rests_and_starts_the_delay_anew() -> None:
+def test_link_that_broke_rests_and_if_it_lived_long_starts_the_delay_anew() -> None:
     pace = Pace(delay=50.0)
-    pace.link_ended(Reason.LOST, BRIEF, CONFIG, rng(), now=10.0)
+    pace.link_ended(Reason.LOST, CONFIG.rest_after_loss, CONFIG, rng(), now=10.0)
     assert pace.rest_until == 70.0
     assert pace.dial_at == NEVER
     assert pace.delay == 0.0
+
+
+def test_link_that_broke_before_it_had_lived_long_costs_the_back_off_beside_the_rest() -> None:
+    pace = Pace(delay=50.0)
+    pace.link_ended(Reason.LOST, BRIEF, CONFIG, rng(), now=10.0)
+    assert pace.rest_until == 70.0
+    assert 10.0 < pace.dial_at <= 70.0
+    assert pace.delay == 60.0
+
+
+@pytest.mark.parametrize("reason", [Reason.REPLACED, Reason.TRIMMED, Reason.SHUTDOWN, Reason.DUPLICATE, Reason.REMOTE])
+def test_peer_that_ends_every_link_at_once_is_dialled_ever_more_rarely_whatever_it_says(reason: Reason) -> None:
+    pace, source, now, dials = Pace(), rng(), 0.0, 0
+    while now < 6 * 3600.0:
+        dials += now >= 5 * 3600.0
+        pace.link_opened()
+        pace.link_ended(reason, 0.1, CONFIG, source, now=now)
+        now = max(pace.quiet_until, now + 0.1)
+    assert dials < 2 * 3600.0 / CONFIG.backoff_cap * 1.5
+
+
+def test_link_closed_for_an_address_that_an_operator_gave_costs_nothing() -> None:
+    pace = Pace()
+    pace.link_ended(Reason.ADDRESS_CHANGED, 0.1, CONFIG, rng(), now=0.0)
+    assert pace == Pace()
+
+
+def test_word_of_the_peer_that_it_moved_ends_the_waits_once_in_a_rest() -> None:
+    pace, source = Pace(), rng()
+    for now, waits in ((0.0, False), (1.0, True), (59.0, True), (60.0, False), (119.0, True)):
+        pace.dial_failed(Reason.UNREACHABLE, CONFIG, source, now=now)
+        pace.address_said(CONFIG, now)
+        assert (pace.retry_at > now) == waits, now
 
 
 @pytest.mark.parametrize("reason", [Reason.LOST, Reason.DEAD])
