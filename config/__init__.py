@@ -8,8 +8,7 @@
 The first line is what a node needs; the others read a tree of your own, as `node.py` does.
 
 `source.py` finds texts and their places, `scalars.py` reads one text, `bind.py` the whole tree, `errors.py` says what
-is wrong, `written.py` is the way back. `schema.py` tells editors what is right (imported by who needs it: it loads
-pydantic, which otherwise waits for the first `bind`).
+is wrong, `written.py` is the way back, and `schema.py` tells editors what is right.
 """
 
 from .bind import bind

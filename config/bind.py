@@ -1,7 +1,7 @@
 """A tree of texts -> the Settings it describes, or every mistake in it at once.
 
-* pydantic walks the tree along one typed dictionary per section, made from the declarations of `runtime.settings`;
-  each scalar is read by `scalars.py`, each section is then constructed, which checks its rules between fields.
+* One walk along the declarations of `runtime.settings`: a text is read by `scalars.py`, a section is constructed, which
+  checks its rules between fields.
 * An unknown key, a missing required key, a value of the wrong kind and a broken bound are all found in one pass, in
   every section. Rules between fields are checked in each section whose fields are right by themselves.
 * An empty file and an empty section (`tracker:` with every line under it commented out) mean the defaults.
@@ -9,10 +9,13 @@
 * Two keys of a mapping that are different texts for the same thing are a mistake.
 """
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..runtime.settings import (
     LISTED,
@@ -20,22 +23,23 @@ from ..runtime.settings import (
     Many,
     Maybe,
     One,
-    Problem,
+    Option,
     Section,
+    Setting,
     Settings,
     SettingsError,
     Shape,
     Table,
     declared,
+    ones,
 )
-from .errors import ConfigError, Mistake
-from .scalars import Parsers, leaf, limits, suggestion
-from .source import Source
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from .errors import ConfigError, Mistake, shown
+from .scalars import Parsers, Unreadable, leaf, limits, read, suggestion
+from .source import Scalar, Source, Tree
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T", list[Tree], dict[str, Tree])
+_WRONG: Any = object()  # in the place of a value about which something has been said
 
 
 def bind(
@@ -50,85 +54,141 @@ def bind(
     `parsers` reads the classes of the schema that are not built in; `environ` is what `${NAME}` is looked up in.
     Raises ConfigError with every mistake; TypeError if a class in `root` has no parser.
     """
-    from pydantic import ValidationError  # late: who composes a node in code pays neither its 7 MiB nor its 50 ms
-
-    from .adapter import adapter
-
-    mistakes, more = list(source.mistakes), 0
-    try:
-        settings: S = adapter(root, parsers).validate_python(source.tree, context=environ)
-    except ValidationError as error:
-        details = [
-            each for each in error.errors(include_url=False, include_input=False) if each["loc"] not in source.unread
-        ]
-        details.sort(key=lambda each: source.position(each["loc"]))
-        more = len(details[LISTED:])
-        for detail in details[:LISTED]:  # to describe one takes longer than to find it
-            mistakes += _mistakes(detail, source, root, parsers)
-    if mistakes:
-        raise ConfigError(mistakes, more)
-    anchored: S = _anchored(settings, Section(root), source.folder)
-    return anchored
+    reader = _Reader(source, parsers, environ)
+    settings: S = reader.section(root, source.tree, ())
+    if source.mistakes or reader.found:
+        raise ConfigError([*source.mistakes, *reader.found], reader.more)
+    return settings
 
 
-def _anchored(value: Any, shape: Shape, folder: Path) -> Any:
-    """The value with each relative Path in it, defaults included, made to start at `folder`."""
-    match shape:
-        case One(type=kind):
-            return folder / value if kind is Path else value
-        case Maybe(inner=inner):
-            return None if value is None else _anchored(value, inner, folder)
-        case Many(item=item):
-            return tuple(_anchored(element, item, folder) for element in value)
-        case Table(value=inner):
-            return {key: _anchored(element, inner, folder) for key, element in value.items()}
-        case Section(settings=settings):
-            fields = {each.name: (getattr(value, each.name), each.shape) for each in declared(settings)}
-            return settings(**{name: _anchored(inner, kind, folder) for name, (inner, kind) in fields.items()})
+@dataclass(slots=True)
+class _Reader:
+    """One walk. `found` are the first mistakes; `more` is how many are not described any more."""
 
+    source: Source
+    parsers: Parsers
+    environ: Mapping[str, str]
+    found: list[Mistake] = field(default_factory=list)
+    more: int = 0
 
-def _mistakes(detail: "ErrorDetails", source: Source, root: type[Settings], parsers: Parsers) -> Iterator[Mistake]:
-    path = detail["loc"]
-    if path and path[-1] == "[key]" and path not in source.positions:  # how pydantic marks the key of a mapping
-        path = path[:-1]
-    context = detail.get("ctx", {})
-    error = context.get("error")
-    if isinstance(error, SettingsError):
-        found = [Problem((*path, *problem.path), problem.message, problem.allowed) for problem in error.problems]
-    elif detail["type"] == "extra_forbidden":
-        found = [_unknown(path, _settings_at(root, path[:-1]))]
-    elif detail["type"] == "missing":
-        found = [_missing(path, _settings_at(root, path[:-1]), parsers)]
-    else:
-        found = [Problem(path, str(context.get("message", detail["msg"])), str(context.get("allowed", "")))]
-    for each in found:
-        yield Mistake(source.name, *source.position(each.path), each.path, each.message, each.allowed)
-
-
-def _unknown(path: KeyPath, settings: type[Settings]) -> Problem:
-    known = tuple(setting.name for setting in declared(settings))
-    return Problem(path, f"unknown key{suggestion(str(path[-1]), known)}", ", ".join(known))
-
-
-def _missing(path: KeyPath, settings: type[Settings], parsers: Parsers) -> Problem:
-    setting = next(setting for setting in declared(settings) if setting.name == path[-1])
-    one = setting.shape if isinstance(setting.shape, One) else None
-    allowed = limits(one, setting.option, leaf(one, parsers)) if one else ""
-    return Problem(path, f"is required. {setting.option.doc}", allowed)
-
-
-def _settings_at(root: type[Settings], path: KeyPath) -> type[Settings]:
-    """The Settings class of the section at `path`."""
-    shape: Shape = Section(root)
-    for part in (*path, None):
-        while isinstance(shape, Maybe):
-            shape = shape.inner
-        if part is None:
-            break
+    def value(self, shape: Shape, rule: Option, node: Tree, path: KeyPath) -> Any:
+        """The value that stands at `path`, or _WRONG."""
+        if path in self.source.unread:
+            return _WRONG
         match shape:
+            case One():
+                return self.scalar(shape, rule, node, path)
+            case Maybe(inner=inner):
+                return None if isinstance(node, Scalar) and node.is_null else self.value(inner, rule, node, path)
+            case Many(item=item):
+                return self.items(item, rule, node, path)
+            case Table():
+                return self.table(shape, rule, node, path)
             case Section(settings=settings):
-                shape = next(setting.shape for setting in declared(settings) if setting.name == part)
-            case Many(item=inner) | Table(value=inner):
-                shape = inner
-    assert isinstance(shape, Section)
-    return shape.settings
+                return self.section(settings, node, path)
+
+    def scalar(self, shape: One, rule: Option, node: Tree, path: KeyPath, *, is_key: bool = False) -> Any:
+        """The value of a text. is_key: of a mapping; then no variable is replaced."""
+        kind = leaf(shape, self.parsers)
+        if not isinstance(node, Scalar):
+            return self.wrong(path, f"{_kind(node)} is not {kind.noun}", limits(shape, rule, kind))
+        try:
+            value = read(node, shape, rule, kind, None if is_key else self.environ)
+        except Unreadable as error:
+            return self.wrong(path, error.message, error.allowed, near=(error.text, shape.choices))
+        return self.source.folder / value if isinstance(value, Path) else value
+
+    def items(self, item: Shape, rule: Option, node: Tree, path: KeyPath) -> Any:
+        """A tuple."""
+        written = self.expect(list, node, "a list", "a list, one item to a line after `- `", path)
+        if written is None:
+            return _WRONG
+        values = tuple(self.value(item, rule, each, (*path, index)) for index, each in enumerate(written))
+        return _WRONG if any(value is _WRONG for value in values) else values
+
+    def table(self, shape: Table, rule: Option, node: Tree, path: KeyPath) -> Any:
+        """A dict."""
+        written = self.expect(dict, node, "a mapping", "keys with a value each", path)
+        if written is None:
+            return _WRONG
+        values: dict[Any, Any] = {}
+        texts: dict[Any, str] = {}
+        for text, element in written.items():
+            here = (*path, text)
+            textual = leaf(shape.key, self.parsers).textual  # a key is a text already, quoted where that is the same
+            key = self.scalar(shape.key, Option(""), Scalar(text, quoted=textual), here, is_key=True)
+            earlier = texts.setdefault(key, text) if key is not _WRONG else text
+            if earlier != text:
+                self.wrong(here, f"is the same key as {shown(earlier)}", "each key once")
+            values[key if earlier == text else _WRONG] = self.value(shape.value, rule, element, here)
+        return _WRONG if _WRONG in values or any(value is _WRONG for value in values.values()) else values
+
+    def section(self, kind: type[Settings], node: Tree, path: KeyPath) -> Any:
+        """Settings, which check their rules between fields when each is right by itself."""
+        known = {setting.name: setting for setting in declared(kind)}
+        written = self.expect(dict, node, "a section", f"the keys {', '.join(known)}", path)
+        if written is None:
+            return _WRONG
+        values: dict[str, Any] = {}
+        for name, part in written.items():
+            here = (*path, name)
+            if name in known:
+                values[name] = self.value(known[name].shape, known[name].option, part, here)
+            else:
+                values[name] = self.wrong(here, "unknown key", ", ".join(known), near=(name, tuple(known)))
+        for name, setting in known.items():
+            if name not in values:
+                values[name] = self.absent(setting, (*path, name))
+        if any(value is _WRONG for value in values.values()):
+            return _WRONG
+        try:
+            return kind(**values)
+        except SettingsError as error:
+            for problem in error.problems:
+                self.wrong((*path, *problem.path), problem.message, problem.allowed)
+            return _WRONG
+
+    def absent(self, setting: Setting, path: KeyPath) -> Any:
+        """The default of a key that is not written."""
+        for one in ones(setting.shape):
+            leaf(one, self.parsers)  # or it is missing, which should not depend on the file
+        if setting.default is None:
+            shape = setting.shape
+            allowed = limits(shape, setting.option, leaf(shape, self.parsers)) if isinstance(shape, One) else ""
+            return self.wrong(path, f"is required. {setting.option.doc}", allowed)
+        if isinstance(setting.shape, Section):  # what it requires is found missing there
+            return self.section(setting.shape.settings, {}, path)
+        return _anchored(setting.default(), self.source.folder)
+
+    def expect(self, kind: type[T], node: Tree, noun: str, allowed: str, path: KeyPath) -> T | None:
+        """A list or a mapping, empty where nothing is written; None after a mistake."""
+        if isinstance(node, Scalar) and node.is_null:
+            return kind()
+        if isinstance(node, kind):
+            return node
+        self.wrong(path, f"{_kind(node)} is not {noun}", allowed)
+        return None
+
+    def wrong(self, path: KeyPath, message: str, allowed: str, near: tuple[str, tuple[str, ...]] = ("", ())) -> Any:
+        """Note a mistake. near: what was written, and the words of which one may have been meant."""
+        if len(self.found) < LISTED:  # to describe one takes longer than to find it
+            place = self.source.position(path)
+            self.found.append(Mistake(self.source.name, *place, path, message + suggestion(*near), allowed))
+        else:
+            self.more += 1
+        return _WRONG
+
+
+def _kind(node: Tree) -> str:
+    return shown(node.text) if isinstance(node, Scalar) else "a list" if isinstance(node, list) else "a mapping"
+
+
+def _anchored(default: Any, folder: Path) -> Any:
+    """A default with each relative Path in it made to start at `folder`."""
+    if isinstance(default, Path):
+        return folder / default
+    if type(default) is tuple:
+        return tuple(_anchored(element, folder) for element in default)
+    if isinstance(default, Mapping):
+        return {key: _anchored(element, folder) for key, element in default.items()}
+    return default

@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..runtime.arguments import MESSAGE_SHOWN
 from ..runtime.settings import One, Option
 from .errors import shown
 from .source import Scalar
-from .units import DURATION, DURATION_PATTERN, SIZE, SIZE_PATTERN, parse_duration, parse_size
+from .units import DURATION, SIZE, parse_duration, parse_size
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})")
 _BASED = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,21}")
@@ -46,16 +46,16 @@ class Parser:
 
 
 Parsers: TypeAlias = Mapping[type, Parser]
-JsonSchema: TypeAlias = dict[str, Any]
 
 
 class Unreadable(ValueError):  # becomes a Mistake, as soon as its place is known
-    """A text that is not what is wanted."""
+    """A text that is not what is wanted. text: as it was written, if another word may have been meant."""
 
-    def __init__(self, message: str, allowed: str) -> None:
+    def __init__(self, message: str, allowed: str, text: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.allowed = allowed
+        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,6 @@ class Leaf:
     noun: str
     allowed: str
     convert: Callable[[str], object]
-    json: JsonSchema
     textual: bool = True
     """Whether a quoted text is as good as a plain one."""
     eloquent: bool = False
@@ -75,8 +74,7 @@ class Leaf:
 def leaf(shape: One, parsers: Parsers) -> Leaf:
     """The reader for a shape. Raises TypeError if its class is neither built in nor in `parsers`."""
     if shape.choices:
-        choices: JsonSchema = {"type": "string", "enum": list(shape.choices)}
-        return Leaf(shape.noun, ", ".join(shape.choices), lambda text: _choice(text, shape.choices), choices)
+        return Leaf(shape.noun, ", ".join(shape.choices), lambda text: _choice(text, shape.choices))
     if shape.unit:
         return _UNITS[shape.unit]
     if shape.type in _PLAIN:
@@ -84,8 +82,7 @@ def leaf(shape: One, parsers: Parsers) -> Leaf:
     if shape.type not in parsers:
         raise TypeError(f"no parser is registered for {shape.type.__module__}.{shape.type.__qualname__}")
     parser = parsers[shape.type]
-    described: JsonSchema = {"type": "string", "description": f"{parser.name}: {parser.allowed}"}
-    return Leaf(parser.name, parser.allowed, parser.parse, described, eloquent=True)
+    return Leaf(parser.name, parser.allowed, parser.parse, eloquent=True)
 
 
 def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[str, str] | None) -> object:
@@ -100,8 +97,8 @@ def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[
         value = kind.convert(text)
     except ValueError as error:
         message = f"{error!s:.{MESSAGE_SHOWN}}" if kind.eloquent and not secret else ""
-        message = message or f"{shown(scalar.text)} is not {kind.noun}{suggestion(scalar.text, shape.choices)}"
-        raise Unreadable(message, "" if "allowed" in message else allowed) from None
+        message = message or f"{shown(scalar.text)} is not {kind.noun}"
+        raise Unreadable(message, "" if "allowed" in message else allowed, scalar.text) from None
     if shape.type in (int, float) and isinstance(value, (int, float)) and (fault := shape.out_of_bounds(value, rule)):
         raise Unreadable(f"{shown(scalar.text)} is {fault[0]}", fault[1])
     return value
@@ -110,19 +107,6 @@ def read(scalar: Scalar, shape: One, rule: Option, kind: Leaf, environ: Mapping[
 def limits(shape: One, rule: Option, kind: Leaf) -> str:
     """All that is allowed: the form and the bounds."""
     return "; ".join(part for part in (kind.allowed, rule.allowed(shape.unit)) if part)
-
-
-def bounded_json(shape: One, kind: Leaf, rule: Option) -> JsonSchema:
-    """The JSON Schema of a leaf, its bounds included (they cannot be said of a number with a unit, which is a text)."""
-    if shape.type not in (int, float):
-        return kind.json
-    rule = shape.bounds(rule)
-    bounds = {"minimum": rule.minimum, "exclusiveMinimum": rule.above, "maximum": rule.maximum}
-    said: JsonSchema = {name: bound for name, bound in bounds.items() if bound is not None}
-    if "anyOf" not in kind.json:
-        return kind.json | said
-    number, text = kind.json["anyOf"]
-    return kind.json | {"anyOf": [number | said, text]}
 
 
 def suggestion(word: str, known: tuple[str, ...]) -> str:
@@ -191,22 +175,14 @@ def _path(text: str) -> Path:
         raise ValueError from None
 
 
-_DURATION_JSON: JsonSchema = {
-    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^(?:{DURATION_PATTERN})$"}],
-    "description": DURATION,
-}
-_SIZE_JSON: JsonSchema = {
-    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^(?:{SIZE_PATTERN})$"}],
-    "description": SIZE,
-}
 _UNITS = {
-    "seconds": Leaf("a duration", DURATION, parse_duration, _DURATION_JSON),
-    "bytes": Leaf("a size", SIZE, parse_size, _SIZE_JSON),
+    "seconds": Leaf("a duration", DURATION, parse_duration),
+    "bytes": Leaf("a size", SIZE, parse_size),
 }
 _PLAIN: Mapping[type, Leaf] = {
-    bool: Leaf("true or false", "true, false", _boolean, {"type": "boolean"}, textual=False),
-    int: Leaf("a whole number", "a whole number", _integer, {"type": "integer"}, textual=False),
-    float: Leaf("a number", "a number", _float, {"type": "number"}, textual=False),
-    str: Leaf("text", "text", str, {"type": "string"}),
-    Path: Leaf("a path", "a path, absolute or from the folder of this file", _path, {"type": "string"}),
+    bool: Leaf("true or false", "true, false", _boolean, textual=False),
+    int: Leaf("a whole number", "a whole number", _integer, textual=False),
+    float: Leaf("a number", "a number", _float, textual=False),
+    str: Leaf("text", "text", str),
+    Path: Leaf("a path", "a path, absolute or from the folder of this file", _path),
 }

@@ -10,8 +10,7 @@
         cluster["e"].blobs.get(key, "copy.bin", timeout=60)
 
 `composition.py` is the text to copy for a node of your own; `testing.py` runs it in a simulation. Importing this loads
-neither click, rich nor pydantic, and the rest at the first use of a name: the command `rookery` has to catch signals
-before.
+neither click nor rich, and the rest at the first use of a name: the command `rookery` has to catch signals before.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from ..config import Mistake, NodeConfig, load, written
 from ..config.node import PARSERS, config_file, located
+from ..config.schema import json_schema
 from ..config.source import Scalar, read
 from ..runtime.settings import Section, show_path
 from .node import obstacles
@@ -42,7 +43,6 @@ def load_runnable(file: Path) -> NodeConfig:
 
 def schema() -> dict[str, Json]:
     """The JSON Schema of `node.yaml`."""
-    from ..config.schema import json_schema  # late: it loads pydantic
 
     return json_schema(NodeConfig, PARSERS)
 

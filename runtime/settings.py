@@ -260,7 +260,7 @@ def _read_declarations(settings: type) -> Iterator[Setting]:
         if not isinstance(declaration, Option):
             raise TypeError(f"{where} is not declared with option(...), required(...) or section(...)")
         shape = _shape(hints[each.name], where)
-        if declaration.allowed() and not _has_number(shape):
+        if declaration.allowed() and not any(one.type in (int, float) for one in ones(shape)):
             raise TypeError(f"{where} has bounds but no number to hold them")
         if isinstance(shape, Section) and each.default_factory not in (shape.settings, MISSING):
             raise TypeError(f"{where}: the default of a section is its class, section({shape.settings.__name__}, ...)")
@@ -290,14 +290,16 @@ def _shape(hint: object, where: str) -> Shape:
     raise TypeError(f"{where}: settings cannot have the type {hint}")
 
 
-def _has_number(shape: Shape) -> bool:
+def ones(shape: Shape) -> Iterator[One]:
+    """The single values in a shape, those of sections aside; last in a mapping its keys."""
     match shape:
-        case One(type=kind):
-            return kind in (int, float)
-        case Maybe(inner=inner) | Many(item=inner) | Table(value=inner):
-            return _has_number(inner)
-        case Section():
-            return False
+        case One():
+            yield shape
+        case Maybe(inner=inner) | Many(item=inner):
+            yield from ones(inner)
+        case Table(key=key, value=inner):
+            yield from ones(inner)
+            yield key
 
 
 def faults(shape: Shape, rule: Option, value: object, path: KeyPath) -> Iterator[Problem]:
