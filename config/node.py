@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..actors.connections.config import Config as Connections
 from ..actors.discovery import HttpAddress, StaticRecord
 from ..actors.discovery.config import Config as Discovery
 from ..actors.maintenance.config import Config as Maintenance
-from ..actors.maintenance.config import Policy
 from ..actors.membership.config import Config as Membership
 from ..actors.membership.config import Seed
 from ..actors.resolver.config import Config as Resolver
@@ -67,7 +66,11 @@ KEY_SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig(Settings):
-    """All that can be configured of a node. Relative paths count from the folder of the file."""
+    """All that can be configured of a node. Relative paths count from the folder of the file.
+
+    It is made from what was written; its sections are what the node runs with, where the rules at the head decide
+    too what was not written.
+    """
 
     key: Path = option(Path("node.key"), "The key file, readable by its owner alone; `rookery init` makes one.")
     key_passphrase_file: Path | None = option(
@@ -89,6 +92,19 @@ class NodeConfig(Settings):
     blobs: Blobs = section(Blobs, "Files in blocks.")
     control: Control = section(Control, "The command line's door.")
     log: Log = section(Log, "What the node tells its operator.")
+    _written: Mapping[str, Settings] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check what was written, and decide the rest. Raises SettingsError."""
+        Settings.__post_init__(self)
+        decided = self._decided()
+        object.__setattr__(self, "_written", {name: getattr(self, name) for name in decided})
+        for name, settings in decided.items():
+            object.__setattr__(self, name, settings)
+
+    def changed(self, **values: Any) -> NodeConfig:
+        """As if these values had been written instead, so that the rest is decided anew. Raises SettingsError."""
+        return replace(self, **{**self._written, **values})
 
     def check(self) -> Iterable[Problem]:
         """Rules between sections."""
@@ -96,7 +112,8 @@ class NodeConfig(Settings):
             one, other = _value(self, first), _value(self, second)
             if one != other:
                 yield Problem(second, f"{other} contradicts {'.'.join(map(str, first))}, which is {one}", "one of them")
-        if self.gossip.feeds_tracker and self.transport.advertise is None and _is_everywhere(self.transport.listen):
+        is_member = self.tracker.source == "membership"
+        if is_member and self.transport.advertise is None and _is_everywhere(self.transport.listen):
             yield Problem(
                 ("transport", "advertise"),
                 "is missing: members need to know where to find this node",
@@ -139,7 +156,7 @@ class NodeConfig(Settings):
         if peers and seeds and {str(peer) for peer in peers} != {str(seed) for seed in seeds}:
             yield Problem(("membership", "seeds"), "differ from tracker.peers", "the peers at one of the two places")
         try:
-            _ = self.tracking
+            replace(self.tracker, peers=self._known_peers)
         except SettingsError as error:  # of the seeds: the tracker's own peers have been looked at
             yield from (
                 Problem(("membership", "seeds", *each.path[1:]), each.message, each.allowed) for each in error.problems
@@ -203,53 +220,45 @@ class NodeConfig(Settings):
             )
 
     @property
+    def is_private(self) -> bool:
+        """Whether only trusted peers are let in, and nothing about other peers leaves the node."""
+        return self.tracker.admission == "private" or self.maintenance.private_mode
+
+    @property
     def dials_all(self) -> bool:
         """Whether every primary peer is dialled: what was chosen, or what the source suggests."""
         policy = self.maintenance.policy
         return self.tracker.source != "membership" if policy is None else policy == "all"
 
     @property
-    def keeping(self) -> Connections:
-        """The settings of connections, with water marks from maintenance. Policy `all` gives nobody up."""
-        if self.dials_all:
-            return self.connections
-        bounds = self.maintenance.bounds()
-        return replace(self.connections, low_water=bounds.max_target, high_water=bounds.max_threshold)
-
-    @property
-    def is_private(self) -> bool:
-        """Whether only trusted peers are let in, and nothing about other peers leaves the node."""
-        return self.tracker.admission == "private" or self.maintenance.private_mode
-
-    @property
-    def linking(self) -> Transport:
-        """The settings of transport: a private node that is no member is found by nobody who was not told where."""
-        return replace(self.transport, conceal=True) if self._is_concealed else self.transport
-
-    @property
     def _is_concealed(self) -> bool:
         return self.is_private and self.tracker.source != "membership"
 
     @property
-    def tracking(self) -> Tracker:
-        """The settings of the tracker, with the membership's seeds to begin with."""
-        settings = replace(self.tracker, admission="private") if self.is_private else self.tracker
-        if settings.peers or settings.source == "application":
-            return settings
-        seeds = self.membership.seeds
-        return replace(settings, peers=tuple(StaticPeer(seed.peer, seed.address) for seed in seeds))
+    def _known_peers(self) -> tuple[StaticPeer, ...]:
+        if self.tracker.peers or self.tracker.source == "application":
+            return self.tracker.peers
+        return tuple(StaticPeer(seed.peer, seed.address) for seed in self.membership.seeds)
 
-    @property
-    def gossip(self) -> Membership:
-        """The settings of the membership, with the tracker's peers as seeds."""
-        seeds = self.membership.seeds or tuple(Seed(static.peer, static.address) for static in self.tracker.peers)
-        return replace(self.membership, seeds=seeds, feeds_tracker=self.tracker.source == "membership")
-
-    @property
-    def upkeep(self) -> Maintenance:
-        """The settings of maintenance with its policy decided."""
-        policy: Policy = "all" if self.dials_all else "band"
-        return replace(self.maintenance, policy=policy, private_mode=self.is_private)
+    def _decided(self) -> dict[str, Settings]:
+        """The sections in which others decide something; what they decide is allowed by the rules at the head."""
+        peers, bounds = self._known_peers, self.maintenance.bounds()
+        seeds = self.membership.seeds or tuple(Seed(static.peer, static.address) for static in peers)
+        return {
+            "transport": replace(self.transport, conceal=self.transport.conceal or self._is_concealed),
+            "tracker": replace(
+                self.tracker, peers=peers, admission="private" if self.is_private else self.tracker.admission
+            ),
+            "connections": replace(
+                self.connections,
+                low_water=None if self.dials_all else bounds.max_target,
+                high_water=None if self.dials_all else bounds.max_threshold,
+            ),
+            "maintenance": replace(
+                self.maintenance, policy="all" if self.dials_all else "band", private_mode=self.is_private
+            ),
+            "membership": replace(self.membership, seeds=seeds, feeds_tracker=self.tracker.source == "membership"),
+        }
 
 
 def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> NodeConfig:

@@ -161,9 +161,9 @@ def application(folder: Path) -> Iterator[Application]:
         data = runtime.mailbox(resolver.Mailbox)
         observers = (conns, peers)
         runtime.start(net, transport.Engine, config.transport, identity=identity, gatekeeper=peers, observers=observers)
-        runtime.start(peers, tracker.Engine, config.tracking, transport=net, me=identity.peer)
+        runtime.start(peers, tracker.Engine, config.tracker, transport=net, me=identity.peer)
         runtime.start(conns, connections.Engine, config.connections, transport=net)
-        runtime.start(upkeep, maintenance.Engine, config.upkeep, tracker=peers, connections=conns, transport=net)
+        runtime.start(upkeep, maintenance.Engine, config.maintenance, tracker=peers, connections=conns, transport=net)
         runtime.start(
             data,
             resolver.Engine,

@@ -133,7 +133,7 @@ def quiz_node(folder: Path) -> Iterator[QuizNode]:
         conns, quiz = loop.mailbox(connections.Mailbox), loop.mailbox(QuizMailbox)
         observers = (conns.notifee(), peers)
         loop.start(net, transport.Engine, config.transport, identity=identity, gatekeeper=peers, observers=observers)
-        loop.start(peers, tracker.Engine, config.tracking, transport=net, me=identity.peer)
+        loop.start(peers, tracker.Engine, config.tracker, transport=net, me=identity.peer)
         loop.start(conns, connections.Engine, config.connections, transport=net, tracker=peers)
         loop.start(quiz, Quiz, transport=net, connections=conns, name=folder.name)
         yield QuizNode(identity.peer, net.listen().get(timeout=5), peers, conns, quiz)

@@ -64,7 +64,7 @@ class Actors:
         start(
             net,
             transport.Engine,
-            config.linking,
+            config.transport,
             identity=self.identity,
             gatekeeper=peers,
             observers=observers,
@@ -74,7 +74,7 @@ class Actors:
         start(
             peers,
             tracker.Engine,
-            config.tracking,
+            config.tracker,
             transport=net,
             me=self.peer,
             storage=book,
@@ -83,7 +83,7 @@ class Actors:
         start(
             conns,
             connections.Engine,
-            config.keeping,
+            config.connections,
             transport=net,
             tracker=peers,
             max_connections=config.transport.max_connections,
@@ -92,7 +92,7 @@ class Actors:
         start(
             self.maintenance,
             maintenance.Engine,
-            config.upkeep,
+            config.maintenance,
             tracker=peers,
             connections=conns,
             transport=net,
@@ -100,7 +100,7 @@ class Actors:
             discovery=self.discovery,
             secondary=config.resolver.ask == "all",
         )
-        start(members, membership.Engine, config.gossip, transport=net, tracker=peers, snapshot=snapshot)
+        start(members, membership.Engine, config.membership, transport=net, tracker=peers, snapshot=snapshot)
         start(
             self.resolver,
             resolver.Engine,
@@ -135,7 +135,7 @@ class Actors:
         try:
             self.membership.join().get(timeout=ANSWER_WITHIN)
         except membership.NoAddress:
-            if self.config.gossip.feeds_tracker:
+            if self.config.membership.feeds_tracker:
                 raise
             if not self.config.is_private:
                 self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")

@@ -138,7 +138,7 @@ class Node(Actors):
             network=config.transport.network,
             pid=os.getpid(),
             source=config.tracker.source,
-            admission=config.tracking.admission,
+            admission=config.tracker.admission,
             limits=self._limits,
         )
 
@@ -278,7 +278,7 @@ def _fitted(config: NodeConfig) -> tuple[NodeConfig, str]:
     )
     wanted = descriptors.needed(asked)
     try:
-        return replace(config, transport=fitting, maintenance=upkeep), f"{words}; as configured it would be {wanted}"
+        return config.changed(transport=fitting, maintenance=upkeep), f"{words}; as configured it would be {wanted}"
     except SettingsError as error:
         raise CannotStart(
             f"file descriptors: {there} allow {most} connections: {error} (or {wanted} descriptors)"

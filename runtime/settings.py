@@ -5,7 +5,7 @@
         handshake_timeout: Seconds = option(5.0, "Longest time from connect to admitted.", above=0.0)
         max_connections: int = option(100, "Hard total of connections.", minimum=1)
 
-* Every field is declared with `option`, `required` or `section`, so none is without documentation.
+* Every field that is given (`init`) is declared with `option`, `required` or `section`, so each has its documentation.
 * A field's type is bool, int, float, str, Path, Seconds, Bytes, a Literal of texts, any other class, another Settings;
   or one of these `| None`, in a `tuple[X, ...]` or in a `Mapping[K, X]`.
 * Bounds hold for the number of the field, or for each number in it, and are an error on a field without a number.
@@ -254,7 +254,7 @@ def _read_declarations(settings: type) -> Iterator[Setting]:
     if not is_dataclass(settings):
         raise TypeError(f"{settings.__qualname__} is not a dataclass")
     hints = get_type_hints(settings, include_extras=True)
-    for each in fields(settings):
+    for each in (each for each in fields(settings) if each.init):
         where = f"{settings.__module__}.{settings.__qualname__}.{each.name}"
         declaration = each.metadata.get(_KEY)
         if not isinstance(declaration, Option):

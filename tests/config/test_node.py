@@ -1,9 +1,11 @@
 """The rules at the head of `config/node.py`, and what a person who gets something wrong reads."""
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
 from rookery.actors.discovery import StaticRecord
 from rookery.config import ConfigError, NodeConfig, load, written
@@ -104,11 +106,11 @@ def test_contradicting_numbers_are_an_error_in_code_too() -> None:
 
 @pytest.mark.parametrize(("source", "policy"), [("static", "all"), ("application", "all"), ("membership", "band")])
 def test_policy_follows_the_source(tmp_path: Path, source: str, policy: str) -> None:
-    assert loaded(tmp_path, f"tracker: {{source: {source}}}").upkeep.policy == policy
+    assert loaded(tmp_path, f"tracker: {{source: {source}}}").maintenance.policy == policy
 
 
 def test_policy_that_is_written_wins(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "tracker: {source: static}\nmaintenance: {policy: band}").upkeep.policy == "band"
+    assert loaded(tmp_path, "tracker: {source: static}\nmaintenance: {policy: band}").maintenance.policy == "band"
 
 
 def test_more_static_peers_than_connections_are_a_mistake(tmp_path: Path) -> None:
@@ -124,13 +126,13 @@ def test_more_static_peers_than_connections_are_a_mistake(tmp_path: Path) -> Non
 
 def test_peers_of_the_tracker_are_the_seeds_of_the_membership(tmp_path: Path) -> None:
     config = loaded(tmp_path, f"tracker: {{peers: ['{ALICE}@tcp://10.0.0.1:7000']}}")
-    assert [str(seed) for seed in config.gossip.seeds] == [f"{ALICE}@tcp://10.0.0.1:7000"]
-    assert config.gossip.feeds_tracker
+    assert [str(seed) for seed in config.membership.seeds] == [f"{ALICE}@tcp://10.0.0.1:7000"]
+    assert config.membership.feeds_tracker
 
 
 def test_seeds_of_the_membership_are_the_first_peers_of_the_tracker(tmp_path: Path) -> None:
     config = loaded(tmp_path, f"membership: {{seeds: ['{ALICE}@tcp://10.0.0.1:7000']}}")
-    assert [str(peer) for peer in config.tracking.peers] == [f"{ALICE}@tcp://10.0.0.1:7000"]
+    assert [str(peer) for peer in config.tracker.peers] == [f"{ALICE}@tcp://10.0.0.1:7000"]
 
 
 def test_seeds_that_differ_from_the_peers_are_a_mistake(tmp_path: Path) -> None:
@@ -152,7 +154,7 @@ def test_seeds_that_can_be_no_peers_of_the_tracker_are_a_mistake(tmp_path: Path)
 
 @pytest.mark.parametrize("source", ["static", "application"])
 def test_membership_feeds_the_tracker_only_as_its_source(tmp_path: Path, source: str) -> None:
-    assert not loaded(tmp_path, f"tracker: {{source: {source}}}").gossip.feeds_tracker
+    assert not loaded(tmp_path, f"tracker: {{source: {source}}}").membership.feeds_tracker
 
 
 def test_tracker_that_nobody_feeds_is_a_mistake(tmp_path: Path) -> None:
@@ -195,8 +197,6 @@ def test_file_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_what_is_in_effect_can_be_written_and_read_again(tmp_path: Path) -> None:
     config = loaded(tmp_path, f"tracker: {{source: static, peers: ['{ALICE}@tcp://10.0.0.1:7000']}}")
     again = tmp_path / "again.yaml"
-    import yaml
-
     again.write_text(yaml.safe_dump(written(config, Section(NodeConfig))))
     assert load(again) == config
 
@@ -229,14 +229,44 @@ def test_schema_documents_every_section() -> None:
 @pytest.mark.parametrize("text", ["tracker: {admission: private}", "maintenance: {private_mode: true}"])
 def test_private_is_one_switch_for_the_whole_node(tmp_path: Path, text: str) -> None:
     config = loaded(tmp_path, f"{text}\ntracker: {{source: static}}" if "tracker" not in text else text)
-    assert config.tracking.admission == "private"
-    assert config.upkeep.private_mode
+    assert config.tracker.admission == "private"
+    assert config.maintenance.private_mode
+
+
+WRITTEN = [
+    "",
+    "tracker: {source: static}",
+    "tracker: {source: application, admission: tracked}\nmaintenance: {policy: band}",
+    "maintenance: {private_mode: true, max_connections: 60}",
+    "tracker: {admission: private, source: static}",
+    f"membership: {{seeds: ['{ALICE}@tcp://10.0.0.1:7000']}}",
+    f"tracker: {{peers: ['{ALICE}@tcp://10.0.0.1:7000']}}\nmaintenance: {{policy: all}}",
+]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_what_runs_is_made_of_itself(tmp_path: Path, text: str) -> None:
+    config = loaded(tmp_path, text)
+    assert replace(config) == config == config.changed()
+    again = tmp_path / "again.yaml"
+    again.write_text(yaml.safe_dump(written(config, Section(NodeConfig))))
+    assert load(again) == config
+
+
+def test_what_was_not_written_is_decided_anew_when_something_changes(tmp_path: Path) -> None:
+    config = loaded(tmp_path)
+    changed = config.changed(tracker=replace(config.tracker, source="static"))
+    assert changed == loaded(tmp_path, "tracker: {source: static}")
+    assert (config.maintenance.policy, changed.maintenance.policy) == ("band", "all")
+    maintenance = replace(config.maintenance, expected_connections=30, max_connections=40)
+    fewer = config.changed(maintenance=maintenance, transport=replace(config.transport, max_connections=40))
+    assert fewer.connections.high_water == 37
 
 
 def test_private_node_tells_its_address_only_if_it_is_a_member(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "tracker: {admission: private, source: static}").linking.conceal
-    assert not loaded(tmp_path, "tracker: {admission: private, source: membership}").linking.conceal
-    assert not loaded(tmp_path, "tracker: {source: static}").linking.conceal
+    assert loaded(tmp_path, "tracker: {admission: private, source: static}").transport.conceal
+    assert not loaded(tmp_path, "tracker: {admission: private, source: membership}").transport.conceal
+    assert not loaded(tmp_path, "tracker: {source: static}").transport.conceal
 
 
 def test_private_node_that_contradicts_itself_is_told(tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ def test_C17_water_marks_are_checked_with_each_other() -> None:
 
 
 def test_water_marks_of_a_node_follow_from_its_maintenance() -> None:
-    keeping = NodeConfig().keeping
+    keeping = NodeConfig().connections
     assert (keeping.low_water, keeping.high_water) == (68, 84)
 
 
 def test_node_that_dials_all_peers_has_no_water_marks(tmp_path: Path) -> None:
     (tmp_path / "node.yaml").write_text("tracker: {source: application}")
-    assert load(tmp_path).keeping.high_water is None
+    assert load(tmp_path).connections.high_water is None
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_water_marks_that_contradict_maintenance_are_refused(tmp_path: Path, yam
 
 def test_water_marks_that_maintenance_has_too_may_be_written(tmp_path: Path) -> None:
     (tmp_path / "node.yaml").write_text("connections: {low_water: 68, high_water: 84}")
-    assert load(tmp_path).keeping.high_water == 84
+    assert load(tmp_path).connections.high_water == 84

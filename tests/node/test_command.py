@@ -91,6 +91,13 @@ def test_config_show_prints_what_can_be_read_again(make_folder: MakeFolder, tmp_
     assert json.loads(rookery("config", "show", folder, "--json").stdout)["blobs"]["serve_rate"] == "8MiB"
 
 
+def test_config_show_prints_what_runs(make_folder: MakeFolder) -> None:
+    folder = make_folder(yaml="maintenance: {private_mode: true}\ntracker: {source: static}\n")
+    shown = json.loads(rookery("config", "show", folder, "--json").stdout)
+    assert (shown["tracker"]["admission"], shown["transport"]["conceal"]) == ("private", True)
+    assert (shown["maintenance"]["policy"], shown["membership"]["feeds_tracker"]) == ("all", False)
+
+
 def test_config_show_hides_the_networks_secret(make_folder: MakeFolder) -> None:
     folder = make_folder(yaml=f"transport: {{network_key: {NOWHERE}}}")
     assert NOWHERE not in rookery("config", "show", folder).stdout
