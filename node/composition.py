@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import transport
 from ..actors import connections, discovery, maintenance, membership, resolver, tracker
-from ..config import NodeConfig, sections
+from ..config import NodeConfig
 from ..runtime import Runtime
 from ..runtime.log import Log
 from ..transport import Address, Identity, zmq_wire
@@ -114,7 +114,7 @@ class Actors:
             consumer=self.files,
             me=self.peer,
         )
-        start(self.files, blobs.Engine, _settings(config.blobs), store=store, resolver=self.resolver)
+        start(self.files, blobs.Engine, config.blobs, store=store, resolver=self.resolver)
         self.address = net.listen().get(timeout=ANSWER_WITHIN)
         start(self.discovery, discovery.Engine, config.discovery, transport=net, tracker=peers, membership=members)
         return self.address
@@ -140,7 +140,3 @@ class Actors:
             if not self.config.is_private:
                 self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")
         self.maintenance.activate()
-
-
-def _settings(section: sections.Blobs) -> blobs.Config:
-    return blobs.Config(section.chunk_size, section.window, section.serve_rate, section.serve_patience)

@@ -27,8 +27,8 @@ store.
 To use it outside engines there is `Blobs`, which blocks.
 """
 
+from ...config.sections import Blobs as Config
 from .chunking import TreeBuilder, check_source, put_file
-from .config import Config
 from .download import Accepted, Download, Progress, Reason, Rejected, resume
 from .engine import Engine
 from .errors import (

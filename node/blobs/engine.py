@@ -5,10 +5,10 @@ from __future__ import annotations
 from ... import runtime
 from ...actors import resolver
 from ...actors.resolver import FetchFailed, Outcome
+from ...config.sections import Blobs as Config
 from ...runtime import Reply, Subscribe, Subscribers
 from ..stores import Store
 from . import work
-from .config import Config
 from .download import Progress
 from .getting import Again, Expired, Getting
 from .keys import BlobKey

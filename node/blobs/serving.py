@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...config.sections import Blobs as Config
 from ...runtime import Engine, Message, Reply
 from ..stores import Store
-from .config import Config
 from .mailbox import Mailbox
 from .metrics import Metrics
 from .pacer import Pacer

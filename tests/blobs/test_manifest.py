@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rookery.node.blobs import Config
 from rookery.node.blobs.manifest import (
     DEFAULT_CHUNK_SIZE,
     MAX_BLOCK_SIZE,
@@ -21,6 +22,7 @@ from rookery.node.blobs.manifest import (
     root_level,
     span,
 )
+from rookery.runtime.settings import declared
 
 KIB, GIB, TIB = 2**10, 2**30, 2**40
 
@@ -66,6 +68,12 @@ def test_manifest_golden_bytes_stay_what_they_are() -> None:
 def test_manifest_of_an_empty_file_is_level_one_without_children() -> None:
     empty = Manifest.decode_root(Manifest(1, 0, DEFAULT_CHUNK_SIZE, b"").encode())
     assert list(empty.children()) == []
+
+
+def test_chunk_sizes_that_can_be_configured_are_those_of_manifests() -> None:
+    (declared_size,) = (each.option for each in declared(Config) if each.name == "chunk_size")
+    assert (Config().chunk_size, declared_size.minimum) == (DEFAULT_CHUNK_SIZE, MIN_CHUNK_SIZE)
+    assert declared_size.maximum == MAX_BLOCK_SIZE - 1024
 
 
 @pytest.mark.parametrize("chunk_size", [MIN_CHUNK_SIZE, 1000, DEFAULT_CHUNK_SIZE, MAX_BLOCK_SIZE])
