@@ -49,9 +49,10 @@ _HOMES = {
     "status": ("BlockRow", "ConnectionRow", "MemberRow", "PeerRow", "Status"),
 }
 
+if not TYPE_CHECKING:  # or any name would be one for the type checker
 
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f".{home}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f".{home}", __name__), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,11 @@ from . import signals
 
 def main() -> None:
     """Carry out the command line."""
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"rookery, version {version('rookery')}\n")
+        return
     if sys.argv[1:2] == ["run"]:
         signals.catch()
     try:

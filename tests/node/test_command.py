@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +36,14 @@ def at(node: Node) -> list[object]:
 
 
 # init, config, run
+
+
+def test_version_loads_neither_a_node_nor_the_command_line() -> None:
+    program = "import sys; from rookery.node.__main__ import main; main(); print(*sorted(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, check=True, text=True)
+    version, loaded = run.stdout.splitlines()
+    assert f"{version}\n" == rookery("--version").stdout.replace("main, ", "rookery, ")
+    assert not {"click", "rich", "zmq", "yaml", "rookery.actors", "rookery.transport"} & set(loaded.split())
 
 
 def test_init_makes_a_node_and_names_it(tmp_path: Path) -> None:

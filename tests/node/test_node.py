@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import rookery.node
 from rookery.actors.membership import MemberDown
 from rookery.actors.tracker import SourceIsStatic, SqliteStorage, TrackedPeers
 from rookery.config import load
@@ -322,10 +323,28 @@ def test_control_socket_in_use_names_its_path(make_folder: MakeFolder, tmp_path:
         assert alice.status().pid == os.getpid()
 
 
+def modules_after(program: str) -> set[str]:
+    program += "; import sys, json; print(json.dumps(sorted(sys.modules)))"
+    return set(json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout))
+
+
 def test_importing_a_node_loads_nothing_of_the_command_line() -> None:
-    program = "import sys, json, rookery.node; print(json.dumps(sorted(sys.modules)))"
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
-    assert not {"click", "rich"} & set(json.loads(output))
+    loaded = modules_after("from rookery.node import *")
+    assert "rookery.node.node" in loaded
+    assert not {"click", "rich"} & loaded
+
+
+def test_package_of_nodes_loads_what_is_asked_of_it() -> None:
+    assert not any(
+        name.startswith(("rookery.actors", "rookery.node.")) for name in modules_after("import rookery.node")
+    )
+    assert "rookery.node.node" not in modules_after("from rookery.node import Status")
+    with pytest.raises(AttributeError, match=r"module 'rookery\.node' has no attribute 'Noode'"):
+        rookery.node.Noode  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_every_public_name_of_the_package_is_there() -> None:
+    assert [name for name in rookery.node.__all__ if getattr(rookery.node, name).__name__ != name] == []
 
 
 def test_node_starts_again_in_its_process_though_one_that_it_forked_lives(make_folder: MakeFolder) -> None:
