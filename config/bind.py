@@ -166,7 +166,8 @@ class _Reader:
             return kind()
         if isinstance(node, kind):
             return node
-        self.wrong(path, f"{_kind(node)} is not {noun}", allowed)
+        written = _kind(node) if path else "what the file holds"  # it may be another file, and secret: a key
+        self.wrong(path, f"{written} is not {noun}", allowed)
         return None
 
     def wrong(self, path: KeyPath, message: str, allowed: str, near: tuple[str, tuple[str, ...]] = ("", ())) -> Any:

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rookery.config import ConfigError, Mistake, Source, parse, read, source
+from rookery.config import ConfigError, Mistake, Source, load, parse, read, source
 from rookery.config.source import DEEPEST, LARGEST, Scalar
 
 
@@ -165,3 +165,12 @@ def test_source_of_any_text_is_read_or_refused_and_nothing_else(text: str | byte
     except ConfigError as error:
         mistakes = error.mistakes
     assert all(str(mistake).startswith("node.yaml") for mistake in mistakes)
+
+
+def test_file_that_is_no_configuration_is_refused_without_a_word_of_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "node.key"
+    file.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIHv0f6\n-----END PRIVATE KEY-----\n")
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert "is not a section" in str(refused.value)
+    assert "MC4C" not in str(refused.value)
