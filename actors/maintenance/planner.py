@@ -15,7 +15,8 @@ Rules:
   the planner *seeks*: peers of the set alone count, and candidates of the set alone are asked for. When none of them
   can be dialled the others count too, so that a node does not dial for ever. When it seeks again is in `seek.py`.
 * A peer of the set is dialled up to the maximum, above the band too, and at the maximum one connection with another is
-  closed for it. A trim closes those with others first; where only their youth spares these, it waits for them.
+  closed for it, ever more rarely if such peers do not stay (`seek.py`). A trim closes those with others first; where
+  only their youth spares these, it waits for them.
 * Dials under way count towards the goal. Counts lag behind the ends of dials, so within a round the connections are
   taken to be at least those it began with plus those it opened. The next round believes the count alone.
 * Excluded from the candidates: dials under way, and until the repair ends who was dialled in it (seen; not if the link
@@ -44,7 +45,7 @@ from collections.abc import Iterable
 from ...transport.identity import PeerId
 from .goal import Goal
 from .missing import Missing
-from .seek import Seek
+from .seek import Room, Seek
 from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
 
 
@@ -73,6 +74,7 @@ class Planner:
         self._repairing = False
         self._question: Ask | Trim | None = None  # that is under way
         self._seek = Seek(pacing)
+        self._made = Room(pacing)
         self._seeking = False  # in this round
         self._repairing_listed = False
         self._seeks_now = False  # this round goes on with an Ask
@@ -118,6 +120,7 @@ class Planner:
     def lost(self, peer: PeerId, now: float, *, broken: bool) -> None:
         """The connection is gone, so the peer may be dialled again in the same repair. broken: nobody closed it."""
         self._seen.discard(peer)
+        self._made.lost(peer, now)
         lived = now - self._found_at.pop(peer, -math.inf)
         if broken and self._goal.reunites:
             self._missing.miss(peer, now, lived=lived)
@@ -125,6 +128,7 @@ class Planner:
     def found(self, peer: PeerId, now: float) -> None:
         """There is a connection to this peer."""
         self._found_at[peer] = now
+        self._made.found(peer, now)
         self._missing.forget(peer)
 
     def hinted(self, motive: Motive) -> None:
@@ -142,7 +146,7 @@ class Planner:
         known = self._excluded()
         self._queue.extend(peer for peer in peers if peer not in known)
         if self._seeking:
-            if not (self._queue and self._may_have_room()) and self._seek.peers.isdisjoint(self.dials):
+            if not (self._queue and self._may_have_room(now)) and self._seek.peers.isdisjoint(self.dials):
                 self._stop_seeking(now)
             return
         self._searching = self._repairing and self._goal.searches(self._expected() + len(self._queue))
@@ -164,6 +168,8 @@ class Planner:
         """A dial is over."""
         self.dials.discard(peer)
         self._change(Motive.LAST_MAINTENANCE)
+        if outcome is not Outcome.OPENED:
+            self._made.failed(peer, now)
         if outcome is Outcome.REFUSED:
             self._refused.add(peer)
             return
@@ -217,7 +223,7 @@ class Planner:
         if self._seeks_now:
             self._seeks_now = False
             return self._ask()
-        step = self._room() or self._dial()
+        step = self._room(now) or self._dial(now)
         if step is not None:
             return step
         if self._question is not None:
@@ -253,7 +259,7 @@ class Planner:
         self._start_repair(now)
         if (self._repairing or self._repairing_listed) and self._expected() < self._goal.dial_to:
             return self._ask()
-        step = self._room() or self._dial()  # somebody who is wanted
+        step = self._room(now) or self._dial(now)  # somebody who is wanted
         if step is not None:
             return step
         return Wait(None) if self.dials else self._rest(now)
@@ -305,6 +311,7 @@ class Planner:
         self._look_at = None
         self._reached = self._counting()
         self._is_cramped = False
+        self._made.unused(now)
         self._not_before = now + self._pacing.floor * (1 + self._rng.random() / 2)
         self._queue.clear()
         self._wanted = deque(self._wants)
@@ -339,11 +346,12 @@ class Planner:
 
     # Whom to dial ----------------------------------------------------------------------------------------------------
 
-    def _dial(self) -> Dial | None:
+    def _dial(self, now: float) -> Dial | None:
         peer = self._next_peer()
         if peer is None:
             return None
         self.dials.add(peer)
+        self._made.dialled(peer, now)
         return Dial(peer)
 
     def _next_peer(self) -> PeerId | None:
@@ -368,14 +376,15 @@ class Planner:
     def _has_room(self) -> bool:
         return self.open + len(self.dials) < self._goal.maximum
 
-    def _may_have_room(self) -> bool:
-        return self._has_room() or (self._seek.others > 0 and self._goal.trims and not self._is_cramped)
+    def _may_have_room(self, now: float) -> bool:
+        can_trim = self._seek.others > 0 and self._goal.trims and not self._is_cramped
+        return self._has_room() or (can_trim and self._made.is_due(now))
 
-    def _room(self) -> Trim | None:
+    def _room(self, now: float) -> Trim | None:
         """Room for one peer of the set, where it needs some and there can be."""
         if self._question is not None or len(self.dials) >= self._pacing.dials or self._has_room():
             return None
-        if not self._goal.seeks or not self._may_have_room():
+        if not self._goal.seeks or not self._may_have_room(now):
             return None
         wanted = bool(self._wanted) and self._wanted[0] in self._seek.peers and self._wanted[0] not in self.dials
         if not wanted and not (self._seeking and self._queue and self._expected() < self._goal.dial_to):
@@ -387,8 +396,11 @@ class Planner:
     def _made_room(self, closed: int, now: float) -> None:
         self._making_room = False
         self._reached = min(self._reached, self._counting())  # it is gone
+        if closed:
+            self._made.made(now)
         if closed and self._has_room():
             return  # who waits for it is dialled next
+        self._made.unused(now)
         self._is_cramped = True
         self._wanted.clear()
         if self._seeking:

@@ -4,6 +4,10 @@
   that needs somebody of the set asks for him anyway.
 * From the beginning once the set has somebody new, or when enough peers of the set were connected for the idle time:
   not sooner, so that a peer that lets many in and gives them up again is not called on without an end.
+* Room at the maximum is made at once, as long as those for whom it is made stay. Once one did not (the dial failed, or
+  the link lived less than the idle time), one is closed per looking interval, then per twice as long, and so on up to
+  the idle time: members that let us in and sever would else empty a node of its other connections. Several that fail
+  within the looking interval count as one. At once again when somebody for whom room was made stayed the idle time.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from ...transport.identity import PeerId
 from .steps import Pacing
 
 TRIES = 8
+MOST = 64  # peers for whom room was made that are remembered, until they stayed or went
 
 
 class Seek:
@@ -70,3 +75,75 @@ class Seek:
             if now - self._enough_since >= self._pacing.idle:
                 self.start_over()
             self._enough_since = None
+
+
+class Room:
+    """Connections with others that are closed for peers of the set, and when the next may be. Times are monotonic."""
+
+    def __init__(self, pacing: Pacing) -> None:
+        """None was closed yet."""
+        self._pacing = pacing
+        self._free = 0  # places that were made, and nobody was dialled for
+        self._since: dict[PeerId, float | None] = {}  # who has such a place, and since when connected
+        self._gap = 0.0  # between two; 0 where nobody disappointed
+        self._wasted_at = self._next_at = -math.inf
+
+    def is_due(self, now: float) -> bool:
+        """Whether another connection may be closed."""
+        for peer, since in list(self._since.items()):
+            if since is not None and now - since >= self._pacing.idle:
+                self._stayed(peer)
+        return now >= self._next_at
+
+    def made(self, now: float) -> None:
+        """One was closed."""
+        self._free += 1
+        self._next_at = now + self._gap
+
+    def dialled(self, peer: PeerId, now: float) -> None:
+        """This peer is dialled, into the place that is free, if one is."""
+        if not self._free:
+            return
+        self._free -= 1
+        if self._since.pop(peer, math.inf) is None:
+            self._waste(now)  # it was let in, and nothing came of it
+        self._since[peer] = None
+        if len(self._since) > MOST:
+            del self._since[next(iter(self._since))]
+
+    def unused(self, now: float) -> None:
+        """Nobody is dialled into the places that are free."""
+        if self._free:
+            self._free = 0
+            self._waste(now)
+
+    def failed(self, peer: PeerId, now: float) -> None:
+        """The dial failed."""
+        if self._since.pop(peer, math.inf) is None:
+            self._waste(now)
+
+    def found(self, peer: PeerId, now: float) -> None:
+        """There is a connection."""
+        if self._since.get(peer, now) is None:
+            self._since[peer] = now
+
+    def lost(self, peer: PeerId, now: float) -> None:
+        """The connection is gone, whoever closed it."""
+        if peer not in self._since:
+            return
+        since = self._since[peer]
+        if since is not None and now - since >= self._pacing.idle:
+            self._stayed(peer)
+        else:
+            del self._since[peer]
+            self._waste(now)
+
+    def _stayed(self, peer: PeerId) -> None:
+        del self._since[peer]
+        self._gap, self._next_at = 0.0, -math.inf
+
+    def _waste(self, now: float) -> None:
+        if now - self._wasted_at >= self._pacing.looking:
+            self._gap = max(self._gap, min(2 * self._gap or self._pacing.looking, self._pacing.idle))
+            self._wasted_at = now
+        self._next_at = max(self._next_at, now + self._gap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from typing import Any
@@ -12,14 +13,14 @@ from rookery.actors import connections, maintenance, tracker
 from rookery.actors.maintenance import Bounds
 from rookery.actors.maintenance.goal import Goal
 from rookery.actors.maintenance.planner import Planner
-from rookery.actors.maintenance.seek import TRIES, Seek
+from rookery.actors.maintenance.seek import MOST, TRIES, Room, Seek
 from rookery.actors.maintenance.steps import Ask, Dial, Done, Trim, Wait
 from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
 from tests.maintenance.neighbours import Neighbours
 
-from .plans import FAILED, NOBODY, OPENED, PACING, A, B, C, D, floor_of, planner, steps
+from .plans import FAILED, NOBODY, OPENED, PACING, REFUSED, A, B, C, D, floor_of, planner, steps
 
 SET = frozenset({A, B, C})
 
@@ -190,6 +191,45 @@ def test_planner_whose_peer_of_the_set_gives_it_up_soon_does_not_call_on_it_at_o
     assert steps(plan, 3.0) == [Done(in_band=True), Wait(5.0)]
 
 
+@pytest.mark.parametrize("liar", ["severs", "severs later", "says it is replaced", "fails", "refuses"])
+def test_planner_at_the_maximum_makes_room_ever_more_rarely_for_wanted_peers_that_do_not_stay(liar: str) -> None:
+    trims = trims_for_wanted_peers(liar)
+    gaps = [later - sooner for sooner, later in itertools.pairwise(trims)]
+    waits = [5.0, 10.0, 20.0, 40.0, 80.0] + [120.0] * len(gaps)
+    assert [gap for gap, wait in zip(gaps, waits, strict=False) if gap < wait] == []
+    assert 10 <= len(trims) <= 15  # it never gives up
+
+
+def trims_for_wanted_peers(liar: str) -> list[float]:
+    """When room was made in 20 minutes in which A is wanted every 10 s; a stranger takes the place again each time."""
+    plan = Planner(Goal(Bounds(0, 0, 1, 1), maximum=1, dial_all=False), PACING, random.Random(1))
+    plan.listing(SET)
+    trims: list[float] = []
+    lost_at = math.inf
+    for second in range(1200):
+        now = float(second)
+        if now >= lost_at:
+            plan.lost(A, now, broken=liar != "says it is replaced")
+            lost_at = math.inf
+        if lost_at == math.inf:
+            plan.counted(1, listed=0, others=1, absent=3)
+        if second % 10 == 0:
+            plan.wanted(A)
+        if Trim(0, spare=True) not in steps(plan, now):
+            continue
+        trims.append(now)
+        plan.counted(0, absent=3)
+        plan.trimmed(1, short=False, now=now)
+        assert steps(plan, now)[0] == Dial(A)
+        ends = {"fails": FAILED, "refuses": REFUSED}
+        plan.dial_ended(A, ends.get(liar, OPENED), now)
+        if liar not in ends:
+            plan.found(A, now)
+            plan.counted(1, listed=1, absent=2)
+            lost_at = now + (6 if liar == "severs later" else 1)
+    return trims
+
+
 def test_planner_of_policy_all_never_seeks() -> None:
     plan = planner(every=True)
     plan.listing(SET)
@@ -224,6 +264,62 @@ def test_seek_ends_after_some_tries() -> None:
     assert seek.next_at == math.inf
     seek.start_over()
     assert seek.next_at == -math.inf
+
+
+def let_in(room: Room, peer: PeerId, now: float) -> None:
+    room.made(now)
+    room.dialled(peer, now)
+    room.found(peer, now)
+
+
+def test_room_is_made_at_once_for_each_of_several_peers_that_stay() -> None:
+    room = Room(PACING)
+    for peer in (A, B, C):
+        assert room.is_due(0.0)
+        let_in(room, peer, 0.0)
+    room.lost(A, 120.0)
+    assert room.is_due(120.0)
+
+
+def test_room_is_made_at_once_again_when_a_peer_that_got_some_stayed_for_the_idle_time_not_sooner() -> None:
+    room = Room(PACING)
+    let_in(room, A, 0.0)
+    room.lost(A, 0.0)
+    assert (room.is_due(4.9), room.is_due(5.0)) == (False, True)
+    let_in(room, B, 5.0)
+    assert (room.is_due(9.9), room.is_due(10.0)) == (False, True)  # B may still go
+    let_in(room, C, 124.9)
+    assert (room.is_due(124.9), room.is_due(125.0)) == (False, True)
+
+
+def test_room_that_several_leave_at_once_waits_as_for_one() -> None:
+    room = Room(PACING)
+    for peer in (A, B, C):
+        let_in(room, peer, 0.0)
+    for peer in (A, B, C):
+        room.lost(peer, 1.0)
+    assert (room.is_due(5.9), room.is_due(6.0)) == (False, True)
+
+
+def test_room_that_nobody_was_dialled_into_or_whose_link_was_never_told_of_is_wasted() -> None:
+    room = Room(PACING)
+    room.made(0.0)
+    room.unused(0.0)
+    assert (room.is_due(4.9), room.is_due(5.0)) == (False, True)
+    for _ in range(2):
+        room.made(5.0)
+        room.dialled(A, 5.0)
+    assert (room.is_due(14.9), room.is_due(15.0)) == (False, True)
+
+
+def test_room_remembers_a_limited_number_of_peers() -> None:
+    room = Room(PACING)
+    for number in range(MOST + 1):
+        let_in(room, PeerId(number.to_bytes(32)), 0.0)
+    room.lost(PeerId(bytes(32)), 1.0)  # forgotten
+    assert room.is_due(1.0)
+    room.lost(PeerId((1).to_bytes(32)), 1.0)
+    assert not room.is_due(1.0)
 
 
 # The engine ----------------------------------------------------------------------------------------------------------
