@@ -166,7 +166,8 @@ class _Reader:
             return kind()
         if isinstance(node, kind):
             return node
-        written = _kind(node) if path else "what the file holds"  # it may be another file, and secret: a key
+        is_other_file = isinstance(node, Scalar) and not path  # perhaps a secret one: a key
+        written = "text" if is_other_file else _kind(node)
         self.wrong(path, f"{written} is not {noun}", allowed)
         return None
 

@@ -37,11 +37,12 @@ WEIRD: list[Any] = [
 ]  # fmt: skip
 NEVER_LONG = [value for value in WEIRD if value not in (None, 1, 2**31, 2**63, 2**64 - 1, 1e300, math.inf, True)]
 """For what is waited for: what is no time, or a very short one."""
+TIMES = ("within", "timeout")
 
 
 def values(name: str, folder: Path) -> st.SearchStrategy[Any]:
     """Anything for most arguments; for times no long ones, for paths none outside the folder."""
-    if name in ("within", "timeout"):
+    if name in TIMES:
         return st.sampled_from([*NEVER_LONG, 0.01])
     text = st.text(st.characters(codec=None), max_size=20)
     if name in ("path", "destination"):
@@ -55,7 +56,8 @@ def calls(folder: Path) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
 
     def of(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
         known = {each: values(each, folder) for each in commands.TABLE[name].arguments}
-        some = st.fixed_dictionaries({}, optional=known)
+        times = {each: known[each] for each in known if each in TIMES}  # without one, a command may wait for ever
+        some = st.fixed_dictionaries(times, optional={each: known[each] for each in known if each not in TIMES})
         return st.tuples(st.just(name), st.fixed_dictionaries(known) | some)
 
     return st.sampled_from(names).flatmap(of)
