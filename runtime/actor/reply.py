@@ -91,8 +91,9 @@ class Reply(pykka.Future[T], Generic[T]):
         """Answer with an error. Ignored if the reply is resolved already.
 
         A `SystemExit` or `KeyboardInterrupt` becomes the cause of a `RuntimeFault`: it must not end the asker's thread.
+        So does a `StopIteration`, which no `await` can raise (PEP 479): `get` and `await` raise the same.
         """
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, StopIteration):
             fault = RuntimeFault(f"the answering side raised {error!r}")
             fault.__cause__ = error
             error = fault

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pykka
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from rookery.runtime import (
     NoEventLoop,
     Reply,
+    RuntimeFault,
 )
 
 
@@ -23,6 +25,18 @@ def test_await_gives_what_is_known_already_or_raises_the_error() -> None:
     for _ in range(2):
         with pytest.raises(OSError, match="disk"):
             asyncio.run(outcome_of(Reply.failed(OSError("disk"))))
+
+
+def test_stop_iteration_is_the_cause_of_an_error_that_get_and_await_raise_alike() -> None:
+    error = StopIteration(5)
+    failed = Reply[int].failed(error)
+    raised: list[RuntimeFault] = []
+    waits: list[Callable[[], int]] = [failed.get, lambda: asyncio.run(outcome_of(failed))]
+    for wait in waits:
+        with pytest.raises(RuntimeFault, match=r"the answering side raised StopIteration\(5\)") as told:
+            wait()
+        raised.append(told.value)
+    assert [each.__cause__ for each in raised] == [error, error]
 
 
 def test_await_of_several_tasks_gives_each_the_answer_from_another_thread() -> None:
