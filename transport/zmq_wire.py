@@ -211,7 +211,7 @@ class ZmqWire:
         if self._unspoken:
             for ended in self._unspoken.end(self._speakers, time.monotonic()):
                 _hand_up_unspoken(events, ended)
-        return more
+        return more or self._waiter.stirred
 
     def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
@@ -265,7 +265,7 @@ class ZmqWire:
             elif event == zmq.EVENT_DISCONNECTED:
                 self._inbound_ended(value, events)
 
-        self._waiter.stirred = True  # there are more
+        self._waiter.stirred = True  # there are more, and libzmq may signal them no more
 
     def _refuse(self, number: int, events: WireEvents) -> None:
         ended = self._unspoken.refuse(number, self._speakers)

@@ -6,12 +6,16 @@ import contextlib
 import os
 import resource
 import socket
+import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -240,6 +244,24 @@ def test_dial_for_which_there_is_no_descriptor_harms_nobody(listening: Listening
     listening.wire.sever(route)
     with socket.create_connection(listening.where):
         listening.until(lambda: len(listening.wire._unspoken) == 1)
+
+
+def test_poll_that_leaves_events_of_connections_unread_says_that_there_are_more(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers cause thousands of them; a wait would not end for what libzmq has signalled before."""
+    events = [[struct.pack("=HI", zmq.EVENT_DISCONNECTED, 900 + number), b""] for number in range(5)]
+    monitor = Mock(wraps=listening.wire._monitor, recv_multipart=lambda _: events.pop(0))
+    listening.wire._monitor = monitor
+    module = sys.modules[ZmqWire.__module__]
+    monkeypatch.setattr(module, "_MOST_EVENTS", 2)
+    monkeypatch.setattr(module, "readable", lambda socket: socket is monitor and bool(events))
+    listening.wire.waiter().stirred = True
+    left = []
+    while listening.wire.poll(listening.heard, 100):
+        left.append(len(events))
+    assert left == [3, 1]
+    assert not events
 
 
 def test_peer_connects_after_strangers_have_taken_every_descriptor(
