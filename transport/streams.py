@@ -43,11 +43,11 @@ from .errors import DecodeError
 from .links import Live, Outbox
 from .mailbox import Quota, Received, Send
 from .reasons import Reason
+from .window import counted
 from .wire import Sent
 
 _FIRST_RETRY, _LAST_RETRY = 0.001, 0.05  # seconds
-_OVERTAKE = 256 * 1024  # bytes that may overtake in a row, each message counted as `_PER_MESSAGE` more
-_PER_MESSAGE = 64
+_OVERTAKE = 256 * 1024  # bytes that may overtake in a row, as a window counts them
 # What the other side says of its reasons that means the same here; the rest is its own business.
 _SHARED_REASONS = frozenset({Reason.TRIMMED, Reason.SHUTDOWN, Reason.REPLACED, Reason.DUPLICATE})
 
@@ -172,7 +172,8 @@ class StreamsPart:
                 return
             priority = outbox is live.first
             batch, size = next_batch(outbox, min(window.batch, _OVERTAKE // 4) if priority else window.batch)
-            if not (last or window.admits(size, priority=priority)):
+            weight = counted(size, len(batch))
+            if not (last or window.admits(weight, priority=priority)):
                 live.blocked = True
                 if not window.asked:
                     self._ask(live)
@@ -186,7 +187,7 @@ class StreamsPart:
                 return
             self._left(live, outbox, len(batch), size)
             overtaking = priority and live.outbox.messages
-            live.overtook = live.overtook + size + len(batch) * _PER_MESSAGE if overtaking else 0
+            live.overtook = live.overtook + weight if overtaking else 0
             if window.ask_now:
                 self._ask(live)
 
@@ -200,7 +201,7 @@ class StreamsPart:
         outbox.bytes -= size
         live.retry_delay = 0.0
         live.sent += count
-        live.window.send(size, self._now())
+        live.window.send(counted(size, count), self._now())
         self._core.metrics.sent.inc(by=count)
 
     def _again(self, live: Live) -> None:

@@ -2,7 +2,8 @@
 
 What has left the outbox cannot be overtaken any more, whether it waits in ZeroMQ, in the kernel or in a router. So what
 was sent and is not confirmed stays within a window, and the rest waits where priority counts. The `received` of a Ping
-or a Pong confirms; Pings between the batches ask for it.
+or a Pong confirms; Pings between the batches ask for it. Each message counts `PER_MESSAGE` bytes beyond its payload, so
+that empty ones fill a window as well.
 
 The window is the line's best rate times its shortest round trip and `DELAY`: the line does not run dry, and what is
 sent now waits about `DELAY`. Rate and round trip are measured as BBR does (Cardwell et al. 2016): a rate is what was
@@ -13,6 +14,7 @@ times: such a line waits for the processor, and with less to do at a time both s
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import Final, NamedTuple
 
@@ -22,6 +24,8 @@ LEAST: Final = 64 * 1024
 MOST: Final = 64 * 2**20  # whatever the peer confirms
 BEYOND: Final = 64 * 1024  # bytes that messages with priority may have under way beyond the window
 _FAST, _MOST_DELAYS = 62.5e6, 4.0  # bytes per second from which the delay grows, and up to how many times
+PER_MESSAGE: Final = 64  # bytes that each message counts beyond its payload
+_MOST_MARKS: Final = 1024  # Pings on their way that are remembered: of more, the newest
 _LEAST_BATCH, _MOST_BATCH = 64 * 1024, 1024 * 1024
 _STARTING = 1.5  # times the window
 _GROWN, _FLAT_ROUNDS = 1.25, 3  # a rate that does not grow by so much in so many rounds is the line's
@@ -41,8 +45,16 @@ class _Mark(NamedTuple):
     sent_at: float
 
 
+def counted(size: int, messages: int) -> int:
+    """What messages with so many bytes of payload in all count in a window, in bytes."""
+    return size + messages * PER_MESSAGE
+
+
 class Window:
-    """The window of one link. Times are monotonic seconds. A peer that lies moves it between `LEAST` and `MOST`."""
+    """The window of one link. Times are monotonic seconds, sizes bytes as `counted`.
+
+    A peer that lies moves it between `LEAST` and `MOST`.
+    """
 
     __slots__ = (
         "_confirmed", "_confirmed_at", "_drains", "_flat", "_full_rate", "_marks", "_pressed", "_rate", "_rate_at",
@@ -54,7 +66,7 @@ class Window:
         self.size = FIRST
         self._sent = self._confirmed = 0  # bytes
         self._sent_at = self._confirmed_at = 0.0  # when what was confirmed last was sent, and when it was confirmed
-        self._marks: list[_Mark] = []
+        self._marks: deque[_Mark] = deque(maxlen=_MOST_MARKS)
         self._pressed = False  # more was to be sent than went in, in this round
         self._drains = False  # nothing more until all is confirmed: the next round trip is that of an empty line
         self._shortest, self._shortest_at = inf, 0.0
@@ -110,7 +122,7 @@ class Window:
         """The peer has taken `count` messages. everything: that is all that were sent. answer: said by a Pong."""
         mark: _Mark | None = None
         while self._marks and self._marks[0].messages <= count:
-            mark = self._marks.pop(0)
+            mark = self._marks.popleft()
         if mark is not None:
             self._confirmed = mark.sent
             self._sent_at, self._confirmed_at = mark.at, now

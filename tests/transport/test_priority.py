@@ -11,7 +11,7 @@ from rookery import transport
 from rookery.runtime import Feedback, LoopRuntime, ThreadRuntime
 from rookery.transport import Received
 from rookery.transport.codec import PACKET_HEAD, Ping, Pong, decode_batch, decode_control, is_control
-from rookery.transport.window import BEYOND, FIRST
+from rookery.transport.window import BEYOND, FIRST, PER_MESSAGE
 from rookery.transport.wire import Route, Sent
 from tests.transport.raw import RawPeer
 from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
@@ -218,6 +218,24 @@ def test_raw_peer_that_never_answers_holds_one_window_of_what_is_sent_to_it() ->
             real.until(lambda: live.blocked)
             assert live.window.under_way <= FIRST
             assert live.outbox.bytes >= 3_000_000 - FIRST
+    finally:
+        real.close()
+
+
+def test_raw_peer_that_never_answers_holds_one_window_of_empty_messages() -> None:
+    real = RealWorld()
+    try:
+        bob = real.node("bob")
+        with RawPeer(bob, real.known.identity("mallory")) as raw:
+            raw.join()
+            real.until(lambda: bob.links())
+            for _ in range(2 * FIRST // PER_MESSAGE):
+                bob.net.send(bob.links()[0].id, 16, b"")
+            real.until(lambda: bob.engine.links.by_id and not bob.net.inbox)
+            (live,) = bob.engine.links.by_id.values()
+            real.until(lambda: live.blocked)
+            assert 0 < live.sent <= FIRST // PER_MESSAGE
+            assert live.outbox.messages
     finally:
         real.close()
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.transport.window import BEYOND, FIRST, LEAST, MOST, Window
+from rookery.transport.window import BEYOND, FIRST, LEAST, MOST, PER_MESSAGE, Window, counted
 
 HUNDRED_MBIT = 12.5e6  # bytes per second
 
@@ -107,6 +107,27 @@ def test_without_a_confirmation_no_more_than_the_first_window_is_sent() -> None:
         sent += 1000
     assert FIRST - 1000 < sent <= FIRST
     assert window.under_way == sent
+
+
+def test_empty_messages_fill_the_window_too() -> None:
+    window, sent = Window(), 0
+    while window.admits(counted(0, 1)) and sent <= FIRST:
+        window.send(counted(0, 1), 0.0)
+        sent += 1
+    assert sent == FIRST // PER_MESSAGE
+
+
+def test_pings_that_nobody_confirms_are_remembered_to_a_bound_and_the_newest_counts() -> None:
+    window, count = Window(), 0
+    for _ in range(FIRST // PER_MESSAGE):
+        window.send(counted(0, 1), 0.0)
+        count += 1
+        window.ask(count, 0.0)
+    assert len(window._marks) == 1024
+    window.confirm(count - 1, 1.0, everything=False, answer=True)
+    assert window.under_way == PER_MESSAGE
+    window.confirm(count, 1.0, everything=True, answer=True)
+    assert (window.under_way, len(window._marks)) == (0, 0)
 
 
 def test_message_with_priority_has_room_when_the_others_have_none() -> None:
