@@ -48,13 +48,15 @@ def bind(
     *,
     parsers: Parsers = MappingProxyType({}),
     environ: Mapping[str, str] = MappingProxyType({}),
+    words: tuple[str, ...] = (),
 ) -> S:
     """The settings that `source` describes.
 
-    `parsers` reads the classes of the schema that are not built in; `environ` is what `${NAME}` is looked up in.
+    `parsers` reads the classes of the schema that are not built in; `environ` is what `${NAME}` is looked up in;
+    `words` are other keys that may have been meant where the root has an unknown one.
     Raises ConfigError with every mistake; TypeError if a class in `root` has no parser.
     """
-    reader = _Reader(source, parsers, environ)
+    reader = _Reader(source, parsers, environ, words)
     settings: S = reader.section(root, source.tree, ())
     if source.mistakes or reader.found:
         raise ConfigError([*source.mistakes, *reader.found], reader.more)
@@ -68,6 +70,7 @@ class _Reader:
     source: Source
     parsers: Parsers
     environ: Mapping[str, str]
+    words: tuple[str, ...]
     found: list[Mistake] = field(default_factory=list)
     more: int = 0
 
@@ -135,7 +138,9 @@ class _Reader:
             if name in known:
                 values[name] = self.value(known[name].shape, known[name].option, part, here)
             else:
-                values[name] = self.wrong(here, "unknown key", ", ".join(known), near=(name, tuple(known)))
+                values[name] = self.wrong(
+                    here, "unknown key", ", ".join(known), near=(name, (*known, *(() if path else self.words)))
+                )
         for name, setting in known.items():
             if name not in values:
                 values[name] = self.absent(setting, (*path, name))

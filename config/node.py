@@ -18,7 +18,8 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, TypeVar
 
 from ..actors.connections.config import Config as Connections
 from ..actors.discovery import HttpAddress, StaticRecord
@@ -36,10 +37,12 @@ from ..transport.errors import DecodeError
 from ..transport.identity import PeerId
 from .bind import bind
 from .errors import ConfigError, Mistake
+from .plugins import Plugin, PluginError, installed, load_plugin, with_sections
 from .scalars import Parser, Parsers
 from .sections import Blobs, Control, Log
 from .source import Scalar, Source, Tree, read
 
+S = TypeVar("S", bound=Settings)
 FILE_NAME = "node.yaml"
 
 TWINS: tuple[tuple[KeyPath, KeyPath], ...] = (
@@ -92,6 +95,8 @@ class NodeConfig(Settings):
     blobs: Blobs = section(Blobs, "Files in blocks.")
     control: Control = section(Control, "The command line's door.")
     log: Log = section(Log, "What the node tells its operator.")
+    plugins: ClassVar[Mapping[str, Plugin]] = MappingProxyType({})
+    """The actors of other packages that the file names, by the names of their sections."""
     _written: Mapping[str, Settings] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +110,14 @@ class NodeConfig(Settings):
     def changed(self, **values: Any) -> NodeConfig:
         """As if these values had been written instead, so that the rest is decided anew. Raises SettingsError."""
         return replace(self, **{**self._written, **values})
+
+    def section_of(self, settings: type[S]) -> S:
+        """The section of an actor that is not ours, by the class of its settings. LookupError if there is none."""
+        for each in declared(type(self)):
+            if type(value := getattr(self, each.name)) is settings:
+                found: S = value
+                return found
+        raise LookupError(f"no section has {settings.__qualname__}: name it in load(..., sections={{NAME: CLASS}})")
 
     def check(self) -> Iterable[Problem]:
         """Rules between sections."""
@@ -261,18 +274,48 @@ class NodeConfig(Settings):
         }
 
 
-def load(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> NodeConfig:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    sections: Mapping[str, type[Settings]] = MappingProxyType({}),
+) -> NodeConfig:
     """The configuration in a YAML file; a folder stands for its `node.yaml`.
 
-    environ: what `${NAME}` is looked up in, None for the process's environment. Raises ConfigError with all mistakes.
+    environ: what `${NAME}` is looked up in, None for the process's environment. sections: of the application's own
+    actors, by name; `section_of` has their settings. What installed packages add is found by itself.
+    Raises ConfigError with all mistakes, ValueError for a section's name that is taken.
     """
     file = config_file(path)
     source, copied = _with_twins(read(file))
+    there = installed() if _others(source, sections) else frozenset()
+    root = _with_plugins(source, sections, there.intersection(_others(source, sections)))
     try:
-        return bind(NodeConfig, source, parsers=PARSERS, environ=os.environ if environ is None else environ)
+        return bind(
+            root,
+            source,
+            parsers=PARSERS,
+            environ=os.environ if environ is None else environ,
+            words=tuple(sorted(there)),
+        )
     except ConfigError as error:
         told = [mistake for mistake in error.mistakes if mistake.path not in copied]
         raise ConfigError(told or error.mistakes, error.more) from None
+
+
+def _others(source: Source, sections: Mapping[str, type[Settings]]) -> tuple[str, ...]:
+    """The sections in a file that are neither ours nor among these."""
+    ours = {each.name for each in declared(NodeConfig)}.union(sections)
+    return tuple(name for name in source.tree if name not in ours) if isinstance(source.tree, dict) else ()
+
+
+def _with_plugins(source: Source, sections: Mapping[str, type[Settings]], names: Iterable[str]) -> type[NodeConfig]:
+    """The class with all sections of a file. Raises ConfigError for the one of a package that is broken."""
+    try:
+        return with_sections(NodeConfig, sections, {name: load_plugin(name) for name in sorted(names)})
+    except PluginError as error:
+        mistake = Mistake(source.name, *source.position((error.name,)), (error.name,), str(error), "")
+        raise ConfigError([mistake]) from error
 
 
 def located(path: str | os.PathLike[str], problems: Iterable[Problem]) -> ConfigError:

@@ -1,6 +1,8 @@
-"""The actors of a node, each handed the mailboxes of the others. Copy this to compose a node of your own.
+"""The actors of a node, each handed the mailboxes of the others.
 
-`Node` runs it in a process, `rookery.node.testing` in a simulation: it is the same text for every runtime.
+`Node` runs it in a process, `rookery.node.testing` in a simulation: it is the same text for every runtime. A node with
+one actor more overrides `add_actors`, and what packages add (`rookery.config.plugins`) is started by itself. To compose
+a node without some of ours, start the others as `start_engines` does; `examples/compose.py` is such a program.
 
 * Mailboxes are made first and queue until their engine starts; every channel is registered before `listen`.
 * Whatever touches the machine comes from outside: the runtime, the wire, the store, the files of members and of
@@ -9,19 +11,25 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from .. import transport
 from ..actors import connections, discovery, maintenance, membership, resolver, tracker
 from ..config import NodeConfig
-from ..runtime import Runtime
+from ..runtime import Engine, Mailbox, Runtime
 from ..runtime.log import Log
 from ..transport import Address, Identity, zmq_wire
 from ..transport.core import WireFactory
 from . import blobs
 from .stores import Store
 
+M = TypeVar("M", bound=Mailbox)
 BLOBS_CHANNEL = 1
+MAILBOXES = ("transport", "tracker", "connections", "maintenance", "discovery", "membership", "resolver")
+"""The actors that another may ask for by these names; `blobs` is one more."""
 ANSWER_WITHIN = 5.0
 
 
@@ -43,6 +51,8 @@ class Actors:
         self.membership = runtime.mailbox(membership.Mailbox)
         self.resolver = runtime.mailbox(resolver.Mailbox)
         self.files = runtime.mailbox(blobs.Mailbox)
+        self.plugins: dict[str, Mailbox] = {}
+        """The actors that other packages add, by the names of their sections."""
 
     def start_engines(
         self,
@@ -115,9 +125,49 @@ class Actors:
             me=self.peer,
         )
         start(self.files, blobs.Engine, config.blobs, store=store, resolver=self.resolver)
+        self._start_plugins()
+        self.add_actors()
         self.address = net.listen().get(timeout=ANSWER_WITHIN)
         start(self.discovery, discovery.Engine, config.discovery, transport=net, tracker=peers, membership=members)
         return self.address
+
+    def add_actors(self) -> None:
+        """Start actors of the application's own: a subclass overrides this, and there is nothing to call in it.
+
+        Ours run by then, apart from discovery, and nobody is connected yet: a channel that is registered here misses
+        no message. What it raises ends the start. ::
+
+            class ChatNode(Node):
+                def add_actors(self) -> None:
+                    self.chat = self.start_actor(chat.Engine, self.config.section_of(chat.Config))
+        """
+
+    def start_actor(self, engine: type[Engine[M]], config: object, *, mailbox: M | None = None, **parts: object) -> M:
+        """Start an engine, and give its constructor, by their names, the parts of this node that it asks for.
+
+        They are the mailboxes `transport`, `tracker`, `connections`, `maintenance`, `discovery`, `membership`,
+        `resolver` and `blobs`, the node's `identity`, its own peer id as `me`, and what packages add, by their
+        sections' names. parts: others. mailbox: of the engine, by default a new one. Raises TypeError, with the names
+        that there are, for a parameter without default that is none of them, and for a part that no parameter takes;
+        and what the engine cannot start with.
+        """
+        there = {**self.plugins, **{name: getattr(self, name) for name in MAILBOXES}}
+        there |= {"blobs": self.files, "identity": self.identity, "me": self.peer, **parts}
+        check_parts(engine, there)
+        asked = _asked(engine)
+        if unknown := [name for name in parts if name not in asked]:
+            raise TypeError(f"{engine.__qualname__} takes no {', '.join(unknown)}; it takes {', '.join(asked)}")
+        given = {name: there[name] for name in asked if name in there}
+        if mailbox is None:
+            return self.runtime.start(engine, config, **given)
+        return self.runtime.start(mailbox, engine, config, **given)
+
+    def _start_plugins(self) -> None:
+        """Every mailbox first, as with ours: they may ask for one another."""
+        loaded = self.config.plugins
+        self.plugins |= {name: self.runtime.mailbox(plugin.Mailbox, name) for name, plugin in loaded.items()}
+        for name, plugin in loaded.items():
+            self.start_actor(plugin.Engine, getattr(self.config, name), mailbox=self.plugins[name])
 
     def gater(self) -> transport.Gater | None:
         """The application's own say in who may connect; a subclass may have one."""
@@ -140,3 +190,18 @@ class Actors:
             if not self.config.is_private:
                 self.log.warning("nobody is told where this node is, so it is no member: set transport.advertise")
         self.maintenance.activate()
+
+
+def check_parts(engine: type[Engine[M]], there: Iterable[str] = ()) -> None:
+    """Raises TypeError if an engine asks for what is neither a part of every node nor `there`."""
+    names = {*MAILBOXES, "blobs", "identity", "me", *there}
+    unknown = [name for name, each in _asked(engine).items() if each.default is each.empty and name not in names]
+    if unknown:
+        asks = f"{engine.__module__}.{engine.__qualname__} asks for {', '.join(unknown)}"
+        raise TypeError(f"{asks}: a node has {', '.join(sorted(names))}")
+
+
+def _asked(engine: type[Engine[M]]) -> dict[str, inspect.Parameter]:
+    """The parameters of an engine's constructor after the configuration."""
+    _, *asked = inspect.signature(engine).parameters.values()
+    return {each.name: each for each in asked}

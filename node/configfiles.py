@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from ..config import Mistake, NodeConfig, load, written
 from ..config.node import PARSERS, config_file, located
+from ..config.plugins import installed, load_plugin, with_sections
 from ..config.schema import json_schema
 from ..config.source import Scalar, read
 from ..runtime.settings import Section, show_path
@@ -42,9 +43,9 @@ def load_runnable(file: Path) -> NodeConfig:
 
 
 def schema() -> dict[str, Json]:
-    """The JSON Schema of `node.yaml`."""
-
-    return json_schema(NodeConfig, PARSERS)
+    """The JSON Schema of `node.yaml`, with what installed packages add. Raises PluginError for one that is broken."""
+    plugins = {name: load_plugin(name) for name in sorted(installed())}
+    return json_schema(with_sections(NodeConfig, {}, plugins), PARSERS)
 
 
 def complete(config: NodeConfig) -> dict[str, Json]:

@@ -34,7 +34,7 @@ from ..runtime.files import check_folder
 from ..runtime.settings import KeyPath, Problem, SettingsError, show_path
 from ..transport import Identity, descriptors, keyfile
 from . import blobs, control
-from .composition import ANSWER_WITHIN, Actors
+from .composition import ANSWER_WITHIN, Actors, check_parts
 from .errors import CannotStart
 from .status import Status
 from .stores import StoreError
@@ -226,6 +226,11 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
         lambda: lan.packages() if config.discovery.lan else None,
         lambda: control.place.check(config.control.socket),
     ]
+    for name, plugin in config.plugins.items():
+        try:
+            check_parts(plugin.Engine, config.plugins)
+        except TypeError as error:
+            yield Problem((name,), str(error))
     for look in looks:
         try:
             look()

@@ -31,6 +31,13 @@ def test_compose_lets_two_nodes_fetch_each_others_rows(
     assert capsys.readouterr().out.splitlines() == [f"alice {both}", f"bob {both}"]
 
 
+def test_chat_node_hears_what_the_other_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_leaks: None
+) -> None:
+    run("chat.py", tmp_path, monkeypatch)
+    assert capsys.readouterr().out == "bob hears alice: is anybody there?\n"
+
+
 def test_database_of_compose_calls_false_data_invalid_and_does_not_keep_it(tmp_path: Path, no_leaks: None) -> None:
     database_of = runpy.run_path(str(EXAMPLES / "compose.py"))["Database"]
     key, peer = hashlib.sha256(b"true").digest(), PeerId(bytes(32))

@@ -16,6 +16,7 @@ import click
 from ...actors.tracker import Target, parse_target
 from ...config import ConfigError, parse_duration
 from ...config.node import FILE_NAME
+from ...config.plugins import PluginError
 from ...runtime import arguments
 from ...transport.identity import PeerId
 from ...transport.keyfile import KeyFileError
@@ -26,7 +27,7 @@ from ..errors import CannotStart
 from ..logs import printable
 
 F = TypeVar("F", bound=Callable[..., object])
-_WRONG = (ConfigError, CannotStart, KeyFileError, new.AlreadyThere, OSError, UnicodeError)
+_WRONG = (ConfigError, PluginError, CannotStart, KeyFileError, new.AlreadyThere, OSError, UnicodeError)
 _FAILED = (ControlError, running.NodeFailed)
 _WRONG_KINDS = ("BadArguments", "SourceError", "DestinationError")
 FILE = click.Path(readable=False, path_type=Path)
