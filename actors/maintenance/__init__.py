@@ -48,6 +48,7 @@ from .mailbox import (
     BootstrapReceived,
     BootstrapSent,
     CannotTrim,
+    Doing,
     ExchangeRefused,
     GetStanding,
     Mailbox,
@@ -56,11 +57,12 @@ from .mailbox import (
     MaintenanceStarted,
     Report,
     Shutdown,
+    Standing,
     TooFewConnections,
     TooManyConnections,
+    Verdict,
     Want,
 )
-from .standing import Doing, Standing, Verdict
 from .steps import Motive
 from .wire import CHANNEL
 

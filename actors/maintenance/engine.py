@@ -24,10 +24,9 @@ from .errors import MaintenanceStopped
 from .exchange import Limits
 from .exchanging import ExchangePart
 from .goal import Goal
-from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Want
+from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Standing, Want
 from .metrics import Metrics
 from .planner import Planner
-from .standing import Standing
 from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Trim, Wait
 from .telling import Telling
 

@@ -10,10 +10,18 @@ from __future__ import annotations
 from ...runtime import Subscribers
 from ...runtime.log import Log
 from .goal import Goal
-from .mailbox import CannotTrim, MaintenanceEnded, MaintenanceStarted, TooFewConnections, TooManyConnections
+from .mailbox import (
+    CannotTrim,
+    Doing,
+    MaintenanceEnded,
+    MaintenanceStarted,
+    Standing,
+    TooFewConnections,
+    TooManyConnections,
+    Verdict,
+)
 from .metrics import Metrics
 from .planner import Planner
-from .standing import Doing, Standing, Verdict
 from .steps import Ask, Dial, Done, Step, Trim, Wait
 
 
