@@ -37,8 +37,10 @@
 * `shutdown()` ends all this: who waits gets `MaintenanceStopped`, and so does who asks later. It may be repeated.
 """
 
-from .bounds import Bounds
 from .config import Config
+from .core.bounds import Bounds
+from .core.steps import Motive
+from .core.wire import CHANNEL
 from .engine import Engine, Switches
 from .errors import MaintenanceStopped
 from .mailbox import (
@@ -63,8 +65,6 @@ from .mailbox import (
     Verdict,
     Want,
 )
-from .steps import Motive
-from .wire import CHANNEL
 
 __all__ = [
     "CHANNEL",

@@ -20,15 +20,15 @@ from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
 from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, PeerSetUpdate, Refused
 from .config import Config
+from .core.exchange import Limits
+from .core.goal import Goal
+from .core.planner import Planner
+from .core.steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Trim, Wait
 from .errors import MaintenanceStopped
-from .exchange import Limits
-from .exchanging import ExchangePart
-from .goal import Goal
 from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Standing, Want
 from .metrics import Metrics
-from .planner import Planner
-from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Trim, Wait
-from .telling import Telling
+from .parts.exchanging import ExchangePart
+from .parts.telling import Telling
 
 ANSWER_WITHIN = 5.0  # seconds; the tracker answers from memory
 DIAL_WITHIN = 60.0  # seconds; longer than any dial and its parking last

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import msgpack
 
-from ...transport.errors import DecodeError
-from ...transport.record import MAX_RECORD_BYTES
+from ....transport.errors import DecodeError
+from ....transport.record import MAX_RECORD_BYTES
 
 CHANNEL = 0
 VERSION = 1

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from rookery.actors.maintenance import Bounds
-from rookery.actors.maintenance.goal import Goal
-from rookery.actors.maintenance.planner import Planner
-from rookery.actors.maintenance.steps import Ask, Dial, Done, Motive, Pacing, Search, Step, Trim, Wait
+from rookery.actors.maintenance.core.goal import Goal
+from rookery.actors.maintenance.core.planner import Planner
+from rookery.actors.maintenance.core.steps import Ask, Dial, Done, Motive, Pacing, Search, Step, Trim, Wait
 
 from .plans import FAILED, NOBODY, OPENED, PACING, PEERS, REFUSED, A, B, C, D, floor_of, planner, steps
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from ...transport.identity import PeerId
+from ....transport.identity import PeerId
 
 
 @dataclass(frozen=True, slots=True)

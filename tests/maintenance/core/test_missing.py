@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from rookery.actors.maintenance.missing import MOST, TRIES, Missing
-from rookery.actors.maintenance.steps import Pacing
+from rookery.actors.maintenance.core.missing import MOST, TRIES, Missing
+from rookery.actors.maintenance.core.steps import Pacing
 from rookery.transport.identity import PeerId
 
 PEERS = [PeerId(bytes([number]) * 32) for number in range(1, 40)]

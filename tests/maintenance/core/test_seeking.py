@@ -11,10 +11,10 @@ import pytest
 
 from rookery.actors import connections, maintenance, tracker
 from rookery.actors.maintenance import Bounds
-from rookery.actors.maintenance.goal import Goal
-from rookery.actors.maintenance.planner import Planner
-from rookery.actors.maintenance.seek import MOST, TRIES, Room, Seek
-from rookery.actors.maintenance.steps import Ask, Dial, Done, Trim, Wait
+from rookery.actors.maintenance.core.goal import Goal
+from rookery.actors.maintenance.core.planner import Planner
+from rookery.actors.maintenance.core.seek import MOST, TRIES, Room, Seek
+from rookery.actors.maintenance.core.steps import Ask, Dial, Done, Trim, Wait
 from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason

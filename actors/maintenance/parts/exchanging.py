@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ... import runtime
-from ...runtime import Feedback, Message, Reply
-from ...transport import mailbox as transport
-from ...transport.channel import Channel
-from ...transport.errors import DecodeError
-from ...transport.gatekeeper import Link
-from ...transport.mailbox import Closed, Opened, Quota, Received
-from ...transport.record import PeerRecord
-from ..tracker import mailbox as tracker
-from . import wire
-from .exchange import Exchange, Limits, read_records
-from .mailbox import AdvertiseReceived, AdvertiseSent, BootstrapReceived, BootstrapSent, ExchangeRefused, Mailbox
-from .metrics import Metrics
-from .wire import Kind, Said
+from .... import runtime
+from ....runtime import Feedback, Message, Reply
+from ....transport import mailbox as transport
+from ....transport.channel import Channel
+from ....transport.errors import DecodeError
+from ....transport.gatekeeper import Link
+from ....transport.mailbox import Closed, Opened, Quota, Received
+from ....transport.record import PeerRecord
+from ...tracker import mailbox as tracker
+from ..core import wire
+from ..core.exchange import Exchange, Limits, read_records
+from ..core.wire import Kind, Said
+from ..mailbox import AdvertiseReceived, AdvertiseSent, BootstrapReceived, BootstrapSent, ExchangeRefused, Mailbox
+from ..metrics import Metrics
 
 _READ_WITHIN = 10.0  # seconds; a hundred records take some milliseconds
 _REGISTER_WITHIN = 10.0

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from ...transport.identity import PeerId
+from ....transport.identity import PeerId
 from .steps import Pacing
 
 TRIES = 8

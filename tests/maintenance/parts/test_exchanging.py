@@ -14,9 +14,9 @@ from rookery.actors.maintenance import (
     BootstrapReceived,
     BootstrapSent,
     ExchangeRefused,
-    wire,
 )
-from rookery.actors.maintenance.wire import BOOTSTRAP, PRIVATE, Kind, Said
+from rookery.actors.maintenance.core import wire
+from rookery.actors.maintenance.core.wire import BOOTSTRAP, PRIVATE, Kind, Said
 from rookery.runtime import EngineFailed, Feedback
 from rookery.transport import (
     Address,

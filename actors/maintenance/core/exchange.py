@@ -20,12 +20,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from ...transport.address import Subnet, is_global, subnet
-from ...transport.buckets import TokenBuckets
-from ...transport.errors import DecodeError
-from ...transport.gatekeeper import Link
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
+from ....transport.address import Subnet, is_global, subnet
+from ....transport.buckets import TokenBuckets
+from ....transport.errors import DecodeError
+from ....transport.gatekeeper import Link
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
 from .wire import MAX_RECORDS
 
 _AT_ONCE = 2  # answers

@@ -42,7 +42,7 @@ import random
 from collections import deque
 from collections.abc import Iterable
 
-from ...transport.identity import PeerId
+from ....transport.identity import PeerId
 from .goal import Goal
 from .missing import Missing
 from .seek import Room, Seek

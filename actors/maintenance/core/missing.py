@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from ...transport.identity import PeerId
+from ....transport.identity import PeerId
 from .steps import Pacing
 
 MOST = 16

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.maintenance.exchange import Exchange, Limits, read_records
+from rookery.actors.maintenance.core.exchange import Exchange, Limits, read_records
 from rookery.transport import Address, Direction, Identity, Link, PeerRecord, Role
 from rookery.transport.address import subnet
 

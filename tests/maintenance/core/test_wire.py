@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.maintenance import wire
-from rookery.actors.maintenance.wire import BOOTSTRAP, MAX_MESSAGE, MAX_RECORDS, PRIVATE, Kind, Said
+from rookery.actors.maintenance.core import wire
+from rookery.actors.maintenance.core.wire import BOOTSTRAP, MAX_MESSAGE, MAX_RECORDS, PRIVATE, Kind, Said
 from rookery.transport import DecodeError
 from rookery.transport.record import MAX_RECORD_BYTES
 

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
-from ...runtime import Subscribers
-from ...runtime.log import Log
-from .goal import Goal
-from .mailbox import (
+from ....runtime import Subscribers
+from ....runtime.log import Log
+from ..core.goal import Goal
+from ..core.planner import Planner
+from ..core.steps import Ask, Dial, Done, Step, Trim, Wait
+from ..mailbox import (
     CannotTrim,
     Doing,
     MaintenanceEnded,
@@ -20,9 +22,7 @@ from .mailbox import (
     TooManyConnections,
     Verdict,
 )
-from .metrics import Metrics
-from .planner import Planner
-from .steps import Ask, Dial, Done, Step, Trim, Wait
+from ..metrics import Metrics
 
 
 class Telling:

@@ -1,0 +1,1 @@
+"""Helpers of the maintenance engine, which live on its thread."""
