@@ -6,6 +6,8 @@ strangers take descriptors. Here such a client is told so and closed, by a descr
 * A frame goes as its length, four bytes, big endian, and its bytes. One that is too long ends its connection.
 * So is one more client than may be connected at once: `SPARE_CLIENTS` more than commands may be under way.
 * An answer for a client that has as much as `MAX_ANSWER` bytes unread is dropped.
+* Clients take turns, each with an equal share of what is handed up at a time. While a client has a whole frame here,
+  nothing more of it is read: it has one call and `_PIECE` bytes here at most, and then waits in its own `send`.
 """
 
 from __future__ import annotations
@@ -39,13 +41,20 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 @dataclass(slots=True, eq=False)
 class _Client:
-    """read: bytes of a frame that is not complete. unsent: what it has not taken yet."""
+    """read: bytes that are not handed up yet. unsent: what it has not taken yet."""
 
     name: bytes
     socket: sockets.socket
     read: bytearray = field(default_factory=bytearray)
     unsent: deque[memoryview] = field(default_factory=deque)
     queued: int = 0
+
+    def has_frame(self) -> bool:
+        """Whether a whole frame was read, or the length of one that is too long."""
+        if len(self.read) < HEAD.size:
+            return False
+        length: int = HEAD.unpack_from(self.read)[0]
+        return length > MAX_CALL or len(self.read) >= HEAD.size + length
 
 
 class Door:
@@ -60,6 +69,7 @@ class Door:
         self._names = count(1)
         self._clients: dict[int, _Client] = {}  # by descriptor number
         self._by_name: dict[bytes, _Client] = {}
+        self._due: dict[_Client, None] = {}  # who has said something that is not handed up yet, in turn
         self._poller = select.poll()
         with contextlib.ExitStack() as opened:
             try:
@@ -91,7 +101,7 @@ class Door:
             os.rmdir(folder)
 
     def poll(self, take: Callable[[bytes, bytes], None], budget: int) -> bool:
-        """Hand `take(client, frame)` about `budget` frames at most; True if there may be more."""
+        """Hand `take(client, frame)` `budget` frames at most; True if there may be more: then poll again at once."""
         left, more = budget, False
         for number, events in self._poller.poll(0):
             client = self._clients.get(number)
@@ -99,11 +109,14 @@ class Door:
                 if events & select.POLLOUT:
                     self._flush(client)
                 if events & ~select.POLLOUT and client.name in self._by_name:
-                    left -= self._read(client, take)
+                    self._due.setdefault(client)
             elif number == self._listener.fileno():
                 more = self._accept() or more
-            if left <= 0:
-                return True
+        share = max(1, budget // max(1, len(self._due)))
+        while left > 0 and self._due:
+            client = next(iter(self._due))
+            del self._due[client]
+            left -= self._read(client, take, min(share, left))
         return more or left < budget
 
     def send(self, client: bytes, frame: bytes) -> bool:
@@ -121,7 +134,9 @@ class Door:
         return self
 
     def wait(self, timeout: float | None) -> None:
-        """See `Waiter`."""
+        """See `Waiter`. Returns at once while something that was read is not handed up."""
+        if self._due:
+            timeout = 0.0
         for number, _ in self._poller.poll(poll_timeout(timeout)):
             if number == self._wake_read.fileno():
                 with contextlib.suppress(BlockingIOError):
@@ -186,33 +201,38 @@ class Door:
         self._log.warning("a client of the control socket was refused", why="no file descriptor left")
         return True
 
-    def _read(self, client: _Client, take: Callable[[bytes, bytes], None]) -> int:
-        """Hand up what a client has said; how many frames."""
-        try:
-            data = client.socket.recv(_PIECE)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(client)
-            return 0
-        client.read += data
+    def _read(self, client: _Client, take: Callable[[bytes, bytes], None], most: int) -> int:
+        """Hand up `most` frames of a client at most; how many, and 1 where none is whole: reading is work as well."""
+        if not client.has_frame():
+            self._receive(client)
         frames = 0
-        while len(client.read) >= HEAD.size:
+        while frames < most and client.has_frame() and client.name in self._by_name:
             (length,) = HEAD.unpack_from(client.read)
             if length > MAX_CALL:
                 self._log.warning("a call on the control socket is too long", length=length, allowed=MAX_CALL)
                 self._drop(client)
                 break
             end = HEAD.size + length
-            if len(client.read) < end:
-                break
             frame = bytes(client.read[HEAD.size : end])
             del client.read[:end]
             frames += 1
             take(client.name, frame)
-        return frames
+        if client.has_frame() and client.name in self._by_name:
+            self._due[client] = None  # behind the others
+        return max(1, frames)
+
+    def _receive(self, client: _Client) -> None:
+        """Read a piece of what a client has said."""
+        try:
+            data = client.socket.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            client.read += data
+        else:
+            self._drop(client)
 
     def _flush(self, client: _Client) -> None:
         """Send what the client takes now, and wait for it to take the rest."""
@@ -236,6 +256,7 @@ class Door:
 
     def _drop(self, client: _Client) -> None:
         if self._by_name.pop(client.name, None) is not None:
+            self._due.pop(client, None)
             del self._clients[client.socket.fileno()]
             self._poller.unregister(client.socket)
             client.socket.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from rookery.node import CallTimeout, Client, CommandFailed, Node, new, screen
 from rookery.node.control import commands
 from rookery.node.control.command import Command, Pending
 from rookery.node.control.door import Door
-from rookery.node.control.protocol import Plain
+from rookery.node.control.protocol import HEAD, MAX_CALL, Plain, framed
 from rookery.runtime import Reply
 from rookery.runtime.actor.waiter import LockWaiter
 from rookery.transport.identity import Identity
@@ -236,3 +237,108 @@ def test_wait_for_longer_than_the_system_counts_is_a_wait(tmp_path: Path, second
         waiter.wake()
         waiter.wait(seconds)
     door.close()
+
+
+# Clients take turns --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    door = Door(tmp_path / "node.sock")
+    yield door
+    door.close()
+
+
+@pytest.fixture
+def connect(door: Door) -> Iterator[Callable[[], socket.socket]]:
+    """Makes clients that the door has accepted; they do not block."""
+    made: list[socket.socket] = []
+
+    def connect() -> socket.socket:
+        made.append(socket.socket(socket.AF_UNIX))
+        made[-1].connect(str(door.path))
+        made[-1].setblocking(False)
+        while len(door._clients) < len(made):
+            door.poll(lambda _client, _frame: None, 1)
+        return made[-1]
+
+    yield connect
+    for each in made:
+        each.close()
+
+
+def flood(client: socket.socket, piece: bytes) -> None:
+    """Send until the socket is full."""
+    with suppress(BlockingIOError):
+        while True:
+            client.send(piece)
+
+
+def polled(door: Door, budget: int = 64) -> list[tuple[bytes, bytes]]:
+    taken: list[tuple[bytes, bytes]] = []
+    door.poll(lambda client, frame: taken.append((client, frame)), budget)
+    return taken
+
+
+def test_client_that_floods_takes_no_more_than_its_share_while_others_call(
+    door: Door, connect: Callable[[], socket.socket]
+) -> None:
+    flooding, other = connect(), connect()
+    for call in range(20):
+        flood(flooding, bytes(65_536))  # empty frames
+        other.sendall(framed(b"call %d" % call) * 32)
+        taken = polled(door)
+        assert len(taken) == 64
+        assert [frame for _, frame in taken if frame] == [b"call %d" % call] * 32
+
+
+def test_clients_that_flood_are_heard_in_turn_where_there_are_more_of_them_than_frames_in_a_poll(
+    door: Door, connect: Callable[[], socket.socket]
+) -> None:
+    clients = [connect() for _ in range(10)]
+    for client in clients:
+        flood(client, bytes(65_536))
+    heard = [{client for client, _ in polled(door, budget=4)} for _ in range(5)]
+    assert all(len(each) == 4 for each in heard)
+    assert len(set().union(*heard[:3])) == len(clients)
+
+
+def test_frames_beyond_the_budget_are_handed_up_at_the_next_polls_without_waiting(
+    door: Door, connect: Callable[[], socket.socket]
+) -> None:
+    connect().sendall(b"".join(framed(b"%d" % number) for number in range(200)))
+    taken: list[bytes] = []
+    while len(taken) < 200:
+        before = len(taken)
+        assert door.poll(lambda _client, frame: taken.append(frame), 64)
+        assert 0 < len(taken) - before <= 64
+        if len(taken) < 200:
+            door.wait(None)  # nothing else will come: it would never end
+    assert taken == [b"%d" % number for number in range(200)]
+    assert not door.poll(lambda _client, _frame: None, 64)
+
+
+def test_what_a_client_has_sent_before_it_left_is_handed_up(door: Door, connect: Callable[[], socket.socket]) -> None:
+    client = connect()
+    client.sendall(framed(b"a") * 3)
+    client.close()
+    assert [frame for _ in range(4) for _, frame in polled(door, budget=1)] == [b"a"] * 3
+    assert not door._clients
+
+
+@pytest.mark.parametrize("piece", [bytes(65_536), HEAD.pack(MAX_CALL) + bytes(MAX_CALL)], ids=["empty", "largest"])
+def test_bytes_kept_of_a_client_that_floods_are_bounded(
+    door: Door, connect: Callable[[], socket.socket], piece: bytes
+) -> None:
+    client, rest, most, frames = connect(), memoryview(piece), 0, 0
+    for _ in range(300):
+        with suppress(BlockingIOError):
+            while True:
+                rest = rest[client.send(rest) :] or memoryview(piece)
+        frames += len(polled(door, budget=1))
+        (kept,) = door._clients.values()
+        most = max(most, len(kept.read))
+    assert frames > 1
+    assert most < HEAD.size + MAX_CALL + 256 * 1024
+    if not piece.strip(b"\0"):
+        assert most <= 256 * 1024
