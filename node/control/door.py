@@ -54,7 +54,7 @@ class _Client:
         if len(self.read) < HEAD.size:
             return False
         length: int = HEAD.unpack_from(self.read)[0]
-        return length > MAX_CALL or len(self.read) >= HEAD.size + length
+        return bool(length > MAX_CALL or len(self.read) >= HEAD.size + length)
 
 
 class Door:
