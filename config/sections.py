@@ -46,7 +46,9 @@ class Control(Settings):
         Path("node.sock"),
         "Where the socket is. If the path is too long for one, a file there says where it is.",
     )
-    max_calls: int = option(256, "Commands that may be under way at once; more are refused.", minimum=1)
+    max_calls: int = option(
+        256, "Commands that may be under way at once; one client has at most half of them.", minimum=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@
   offers of that part in `remote`.
 * What a command cannot do is answered with the kind of error and a message; the node goes on.
 * A `get` is followed by its progress, at most 20 times a second.
-* At most `max_calls` commands are under way; more are refused.
+* At most `max_calls` commands are under way, of one client half of what others leave; more are refused.
 * `stop` is answered, and then the node stops.
 """
 

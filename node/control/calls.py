@@ -4,6 +4,7 @@
   no check foresaw, in a command or in its answer, is an `InternalError` for the client, a line with its traceback in
   the log and a count (`control_internal_errors_total`).
 * A client that is gone, or does not read, loses its answers; the command itself goes on.
+* A client has no more commands under way than there are places left: one alone has half of them, and others find one.
 * Progress is passed on at most every `PROGRESS_EVERY` seconds per call.
 """
 
@@ -34,7 +35,7 @@ class InternalError(Exception):
 
 
 class TooManyCalls(Declined):
-    """As many commands as may be are under way."""
+    """As many commands as may be are under way, of all clients or of this one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +67,7 @@ class Calls:
         try:
             call = decode_call(frame)
             number, command = call.number, call.command
-            self._check_limit()
+            self._check_limit(client)
             pending = commands.begin(self._parts, call.command, call.arguments)
         except ProtocolError as error:
             self._engine.log.warning("invalid call on the control socket", why=str(error))
@@ -82,9 +83,17 @@ class Calls:
         self._underway.append(underway)
         self._engine.on_reply(pending.reply, lambda result: self._end(underway, result), within=pending.within)
 
-    def _check_limit(self) -> None:
-        if len(self._underway) >= self._limit:
-            raise TooManyCalls(f"{len(self._underway)} commands are under way, which is the limit")
+    def _check_limit(self, client: bytes) -> None:
+        """A place for the client, by a dynamic threshold as switches share a buffer (Choudhury and Hahne 1998)."""
+        under_way = len(self._underway)
+        own = sum(each.client == client for each in self._underway)
+        if under_way >= self._limit:
+            raise TooManyCalls(f"{under_way} commands are under way, which is the limit")
+        left = self._limit - under_way
+        if own >= left:
+            raise TooManyCalls(
+                f"{own} commands of this client are under way (allowed: half of the {left + own} that others leave it)"
+            )
 
     def progress(self, event: BlobProgress) -> None:
         """Tell who waits for this file."""

@@ -285,12 +285,33 @@ def test_client_that_does_not_read_loses_its_answers_and_harms_nobody(raw: Raw, 
     assert client.status().pid == os.getpid()
 
 
-def test_more_commands_than_may_be_under_way_are_refused(raw: Raw, client: Client) -> None:
-    for number in range(4):
-        raw.say(encode_call(Call(number, "wait", {"connected": 1, "within": 0.2})))
-    assert raw.error()["kind"] == "TooManyCalls"
-    assert [raw.error()["kind"] for _ in range(3)] == ["NotReached"] * 3
-    assert client.status().pid == os.getpid()
+def test_client_with_as_many_commands_under_way_as_it_may_leaves_a_place_to_others(
+    node: Node, raw: Raw, client: Client, tmp_path: Path
+) -> None:
+    get = {"key": NOWHERE, "destination": str(tmp_path / "copy")}
+    with contextlib.closing(Raw(node.config.control.socket).socket) as socket, contextlib.ExitStack() as later:
+        later.callback(node.files.cancel, NOWHERE)
+        for number in range(3):
+            raw.say(encode_call(Call(number, "get", get)))
+        refused = raw.error()
+        assert refused["kind"] == "TooManyCalls"
+        assert refused["message"] == (
+            "2 commands of this client are under way (allowed: half of the 3 that others leave it)"
+        )
+        assert client.status().pid == os.getpid()
+        for number in range(2):
+            socket.sendall(framed(encode_call(Call(number, "get", get))))
+        with pytest.raises(CommandFailed, match="3 commands are under way, which is the limit"):
+            client.status()
+    assert [raw.error()["kind"] for _ in range(2)] == ["GetCancelled"] * 2
+    assert served_again(client)
+
+
+def test_commands_that_are_over_leave_their_places_to_the_same_client(raw: Raw) -> None:
+    for _ in range(3):
+        for number in range(2):
+            raw.say(encode_call(Call(number, "wait", {"connected": 1, "within": 0.05})))
+        assert [raw.error()["kind"] for _ in range(2)] == ["NotReached"] * 2
 
 
 def test_client_that_leaves_before_its_answer_harms_nobody(raw: Raw, client: Client) -> None:
