@@ -120,7 +120,7 @@ class AcceptingPart:
         claim = Claim(
             joining.record.peer, joining.record, joining.source.ip, Direction.IN, supersedes=self._moved(joining)
         )
-        reply = core.gatekeeper.admit(claim)
+        reply = joining.asked = core.gatekeeper.admit(claim)
         core.on_reply(reply, lambda verdict: self._verdict(joining, reply, verdict), within=core.config.verdict_timeout)
 
     def _moved(self, joining: Joining) -> Ticket | None:
@@ -178,6 +178,13 @@ class AcceptingPart:
                 if not isinstance(message, Ready):
                     core.metrics.invalid.inc("handshake")
                 core.drop(joining, Reason.PROTOCOL)
+
+    def stop(self) -> None:
+        """Refuse whose handshake is under way. Before our links and dials end, which some of them wait for."""
+        for joining in [joining for each in self._core.links.joining.values() for joining in each]:
+            self._core.drop(joining, Reason.SHUTDOWN)
+            if joining.asked is not None and joining.ticket is None:  # the verdict is not handled any more
+                joining.asked.then(self._too_late)
 
     def _current(self, joining: Joining) -> bool:
         return joining in self._core.links.joining.get(joining.record.peer, ())

@@ -152,6 +152,7 @@ class Engine(Core):
         if not hasattr(self, "wire"):
             return
         try:
+            self.accepting.stop()
             for live in list(self.links.by_id.values()):
                 self.streams.drain(live, last=True)
                 self.close(live, Reason.SHUTDOWN)

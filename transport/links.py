@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from ..runtime import Timer
+from ..runtime import Reply, Timer
 from .address import Address, Endpoint, subnet
-from .gatekeeper import Direction, Link, Ticket
+from .gatekeeper import Direction, Link, Ticket, Verdict
 from .identity import PeerId
 from .reasons import Reason
 from .record import PeerRecord
@@ -73,6 +73,7 @@ class Joining:
     record: PeerRecord
     nonce: bytes
     deadline: Timer | None = None
+    asked: Reply[Verdict] | None = None  # of the gatekeeper
     ticket: Ticket | None = None  # once the gatekeeper admitted it
     admitted_as: Link | None = None
     replaces: Live | None = None

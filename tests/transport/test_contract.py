@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rookery import transport
-from rookery.transport import Address, Gate, Reason
+from rookery.transport import Address, Admitted, Direction, Gate, Reason, Role, Ticket
 from rookery.transport.codec import JOIN_UP_TO
 from tests.transport.worlds import Node, World
 
@@ -129,6 +129,49 @@ def test_stopped_node_is_noticed_by_its_peer(world: World) -> None:
     bob.runtime.stop()
     world.until(lambda: alice.closed())
     assert alice.closed() == [Reason.SHUTDOWN]
+
+
+def test_node_that_stops_refuses_who_is_about_to_join_and_gives_a_late_ticket_back(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    bob.door.held = []
+    alice.dial(bob)
+    world.until(lambda: bob.door.claims)
+    bob.runtime.stop()
+    assert bob.counted_slots() == 0
+    world.until(lambda: alice.door.releases, within=2)
+    assert [reason for _, reason in alice.door.releases] == [Reason.SHUTDOWN]
+    late = Ticket(1, alice.peer, Direction.IN)
+    bob.door.held[0].set(Admitted(late, Role.PRIMARY, 1))
+    assert [ticket for ticket, _ in bob.door.releases] == [late]
+
+
+def test_node_that_stops_gives_back_the_ticket_of_a_handshake_that_is_not_over(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    bob.door.gate_version = 2  # which bob never gets: the handshake waits for it
+    alice.dial(bob)
+    world.until(lambda: bob.engine.tickets)
+    (ticket,) = bob.engine.tickets
+    bob.runtime.stop()
+    world.until(lambda: alice.door.releases, within=2)
+    assert [reason for _, reason in alice.door.releases] == [Reason.SHUTDOWN]
+    assert bob.door.releases == [(ticket, Reason.SHUTDOWN)]
+    assert bob.engine.tickets == ()
+
+
+def test_node_that_stops_asks_for_nobody_who_waited_for_its_own_dial(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    low, high = sorted((alice, bob), key=lambda node: node.peer)
+    high.door.held = []
+    low.door.held = []
+    low.dial(high)
+    high.dial(low)
+    world.until(
+        lambda: any(joining.asked is None for each in list(low.engine.links.joining.values()) for joining in each)
+    )
+    asked = len(low.door.claims)
+    low.runtime.stop()
+    assert len(low.door.claims) == asked
+    assert low.engine.tickets == ()
 
 
 def test_simultaneous_dials_leave_exactly_one_connection(world: World) -> None:
