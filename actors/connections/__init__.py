@@ -13,6 +13,7 @@ a peer is worth to them: `tag_peer`, `protect`.
 * A peer's *value* is the sum of its tags. Tags may be set before it connects; they go with its last connection.
 * A *decaying tag* has a weight per peer that `bump` changes and time takes away: each interval by its decay function,
   exactly also when the node stalled. Closing it takes it from all peers.
+* Tags and protections are bounded (`max_tags`, `max_protected`), and none is of this node itself: the reply says so.
 * A *protection* keeps a peer out of trims. It has a name, survives disconnects, and ends by `unprotect`.
 * A peer that was first seen less than `grace_period` ago is *in grace* and kept out of trims too.
 * A trim closes exactly as many connections as needed, in the order of `core/peer`, and reports when they are
@@ -37,7 +38,7 @@ from .core.decay import DecayingValue
 from .core.peer import MAX_WEIGHT
 from .core.reports import Connection, Info, TagInfo, TrimReport
 from .engine import Engine
-from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker, TagClosed, TagTaken
+from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker, TagClosed, TagTaken, TooMany
 from .mailbox import (
     Block,
     BumpTag,
@@ -114,6 +115,7 @@ __all__ = [
     "TagInfo",
     "TagPeer",
     "TagTaken",
+    "TooMany",
     "Trim",
     "TrimReport",
     "Unblock",

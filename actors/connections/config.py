@@ -40,6 +40,15 @@ class Config(Settings):
     max_temporary: int = option(
         16_384, "Most peers with tags and without a connection; the oldest is forgotten for a new one.", minimum=1
     )
+    max_tags: int = option(
+        32,
+        "Most tags of one peer, most names under which it is protected, and most decaying tags that are open; one more "
+        "is refused.",
+        minimum=1,
+    )
+    max_protected: int = option(
+        16_384, "Most peers that are protected, connected or not; one more is refused.", minimum=1
+    )
 
     decay_resolution: Seconds = option(
         60.0, "Time between two checks which decaying tags are due; no interval is shorter.", minimum=MILLISECOND
@@ -70,3 +79,7 @@ class Config(Settings):
             yield Problem((missing,), "is missing", "both water marks or neither")
         elif low is not None and high is not None and low > high:
             yield Problem(("low_water",), f"{low} is above high_water", f"at most {high}")
+        if len(self.protected) > self.max_protected:
+            yield Problem(
+                ("protected",), f"{len(self.protected)} peers", f"at most max_protected, {self.max_protected}"
+            )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ... import runtime
@@ -15,7 +17,7 @@ from .core.peer import State, weight_of
 from .core.peer_table import PeerTable
 from .core.reports import Connection, Info, TagInfo, TrimReport, list_connections
 from .core.trim import Aim, Mode, Trigger
-from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker
+from .errors import IsThisNode, LimitTooLow, NoLowWater, NoTracker, TooMany, check_other
 from .mailbox import (
     Block,
     BumpTag,
@@ -92,12 +94,14 @@ class Engine(runtime.Engine[Mailbox]):
             grace=config.grace_period,
             temporary_age=config.temporary_age,
             max_temporary=config.max_temporary,
+            max_tags=config.max_tags,
+            max_protected=config.max_protected,
         )
         self._background: Timer | None = None
         self._last_counts = Counts(open=0, closing=0)
         self._subscribers = Subscribers()
         self._lists = Slices(self, LISTED_PER_SLICE, lane=Lane.CONTROL)
-        self._tag_decay = TagDecay(self, config, self._table, self._metrics)
+        self._tag_decay = TagDecay(self, config, self._table, self._metrics, me=me)
         self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
         self._listeners = Listeners(self, self._metrics, max_backlog=config.max_listener_backlog)
         self._memory_watch = MemoryWatch(self, config, self._table, self._metrics, trims=self._trims)
@@ -116,7 +120,7 @@ class Engine(runtime.Engine[Mailbox]):
             Busy: self.on_busy,
             # decaying tags
             RegisterDecayingTag: self._tag_decay.register,
-            BumpTag: self.on_bump_tag,
+            BumpTag: self._tag_decay.bump,
             RemoveTag: self._tag_decay.remove,
             CloseTag: self._tag_decay.close,
             # blocks
@@ -192,31 +196,31 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_tag_peer(self, message: TagPeer) -> None:
         """Set a tag. A stranger gets a temporary entry."""
-        self._check_other(message.peer)
-        self._table.tag(message.peer, message.tag, message.weight, self.now())
+        with self._declining(message.peer, message.tag):
+            self._table.tag(message.peer, message.tag, message.weight, self.now())
 
-    def on_untag_peer(self, message: UntagPeer) -> None:
+    def on_untag_peer(self, message: UntagPeer) -> bool:
         """Take a tag away. Where there is none, it is counted: somebody takes for tagged who is not."""
-        if not self._table.untag(message.peer, message.tag):
+        with self._declining(message.peer, message.tag):
+            was_there = self._table.untag(message.peer, message.tag)
+        if not was_there:
             self._metrics.unexpected.inc("untagged")
             self.log.debug("no such tag to take away", peer=message.peer.short, tag=message.tag)
+        return was_there
 
     def on_upsert_tag(self, message: UpsertTag) -> int | Reply[int]:
         """Call the function first, so that what it raises changes nothing."""
-        self._check_other(message.peer)
+        with self._declining(message.peer, message.tag):
+            pass  # before the function runs
         try:
             weight = weight_of(message.function(self._table.weight(message.peer, message.tag)))
         except Exception as error:
             self._metrics.failures.inc("upsert")
             self.log.warning("upsert failed", peer=message.peer.short, tag=message.tag, error=error)
             return Reply.failed(error)
-        self._table.tag(message.peer, message.tag, weight, self.now())
+        with self._declining(message.peer, message.tag):
+            self._table.tag(message.peer, message.tag, weight, self.now())
         return weight
-
-    def on_bump_tag(self, message: BumpTag) -> None:
-        """Change a weight, unless it is of this node itself."""
-        self._check_other(message.peer)
-        self._tag_decay.bump(message)
 
     def on_get_tag_info(self, message: GetTagInfo) -> TagInfo | None:
         """Copy what is known of a peer, with decaying tags brought up to date."""
@@ -228,12 +232,13 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_protect(self, message: Protect) -> None:
         """Protect a peer, whether it is known yet or not."""
-        self._check_other(message.peer)
-        self._table.protect(message.peer, message.tag)
+        with self._declining(message.peer, message.tag):
+            self._table.protect(message.peer, message.tag)
 
     def on_unprotect(self, message: Unprotect) -> bool:
         """End one protection; answer whether the peer has another."""
-        return self._table.unprotect(message.peer, message.tag)
+        with self._declining(message.peer, message.tag):
+            return self._table.unprotect(message.peer, message.tag)
 
     def on_is_protected(self, message: IsProtected) -> bool:
         """Answer for one name, or (None) for any."""
@@ -316,9 +321,16 @@ class Engine(runtime.Engine[Mailbox]):
 
     # Parts of the handlers -------------------------------------------------------------------------------------------
 
-    def _check_other(self, peer: PeerId) -> None:
-        if peer == self._me:
-            raise IsThisNode(f"{peer} is this node: it has no connections to itself")
+    @contextlib.contextmanager
+    def _declining(self, peer: PeerId, tag: str) -> Iterator[None]:
+        """Note for which peer and why a change is declined: who asked need not read the answer."""
+        try:
+            check_other(peer, self._me)
+            yield
+        except (IsThisNode, TooMany) as error:
+            self._metrics.declined.inc(type(error).__name__)
+            self.log.warning("a tag or protection was declined", peer=peer.short, tag=tag, why=str(error))
+            raise
 
     def _blocks(self) -> tracker.Mailbox:
         if self._tracker is None:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from ...runtime.errors import Declined
+from ...transport.identity import PeerId
 
 
 class IsThisNode(Declined):
     """The node itself was to be valued or protected. It has no connections to itself, so nothing was changed."""
+
+
+def check_other(peer: PeerId, me: PeerId | None) -> PeerId:
+    """The peer. Raises IsThisNode if it is this node, `me`."""
+    if peer == me:
+        raise IsThisNode(f"{peer} is this node: it has no connections to itself")
+    return peer
+
+
+class TooMany(Declined):
+    """As many tags, or protected peers, as the configuration allows. Nothing was changed. limit: how many that are."""
+
+    def __init__(self, what: str, limit: int, setting: str) -> None:
+        """what: there would be one more of. setting: its name in the configuration."""
+        super().__init__(f"{what}: allowed are {limit} (connections.{setting})")
+        self.limit = limit
 
 
 class NoLowWater(Declined):

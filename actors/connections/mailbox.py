@@ -19,7 +19,7 @@ from .core.bump import Bump
 from .core.decay import Decay
 from .core.peer import MAX_WEIGHT, weight_of
 from .core.reports import Connection, Info, TagInfo, TrimReport
-from .errors import TagClosed
+from .errors import TagClosed, check_other
 
 __all__ = [  # what other actors use of it
     "Connected",
@@ -78,14 +78,14 @@ class PeerDisconnected(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class TagPeer(Message):
+class TagPeer(Request[None]):
     peer: PeerId
     tag: str
     weight: int
 
 
 @dataclass(frozen=True, slots=True)
-class UntagPeer(Message):
+class UntagPeer(Request[bool]):
     peer: PeerId
     tag: str
 
@@ -129,7 +129,7 @@ class CloseTag(Request[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class Protect(Message):
+class Protect(Request[None]):
     peer: PeerId
     tag: str
 
@@ -224,28 +224,29 @@ class GetConnections(Request[tuple[Connection, ...]]):
 class DecayingTag:
     """An open decaying tag: made by `register_decaying_tag`. name: unique among those open. interval: seconds."""
 
-    __slots__ = ("_id", "_mailbox", "closed", "interval", "name")
+    __slots__ = ("_id", "_mailbox", "_me", "closed", "interval", "name")
 
-    def __init__(self, mailbox: Mailbox, id: int, name: str, interval: float) -> None:
-        """interval: the one in effect, not below the resolution."""
+    def __init__(self, mailbox: Mailbox, id: int, name: str, interval: float, me: PeerId | None = None) -> None:
+        """interval: the one in effect, not below the resolution. me: this node, which nobody values."""
         self.name = name
         self.interval = interval
         self.closed = False
         self._mailbox = mailbox
         self._id = id
+        self._me = me
 
     def bump(self, peer: PeerId, delta: int) -> Feedback:
-        """Change a peer's weight by the tag's bump function. Raises TagClosed after `close`.
+        """Change a peer's weight by the tag's bump function. Raises TagClosed after `close`, IsThisNode.
 
         What was bumped before `close` is handled before it, so nothing of it is left behind.
         """
         self._check_open()
-        return self._mailbox.tell(BumpTag(self._id, PeerId(peer), weight_of(delta)))
+        return self._mailbox.tell(BumpTag(self._id, check_other(PeerId(peer), self._me), weight_of(delta)))
 
     def remove(self, peer: PeerId) -> Feedback:
-        """Take the tag from a peer; nothing happens if it has none. Raises TagClosed after `close`."""
+        """Take the tag from a peer; nothing happens if it has none. Raises TagClosed after `close`, IsThisNode."""
         self._check_open()
-        return self._mailbox.tell(RemoveTag(self._id, PeerId(peer)))
+        return self._mailbox.tell(RemoveTag(self._id, check_other(PeerId(peer), self._me)))
 
     def close(self) -> Reply[None]:
         """Take the tag from all peers and end it; its name is free again. A second time changes nothing."""
@@ -267,8 +268,9 @@ class Mailbox(runtime.EventMailbox):
 
     Wherever a peer or a tag is given, ValueError is raised for what is none: a tag is a text of 1 to 256 characters. A
     weight is a whole number of 32 bits, so that whatever a peer is worth can be sent and shown: ValueError for a larger
-    one, TypeError for what is no whole number. This node itself has no connections to itself: what values or protects
-    it is declined with `IsThisNode`, which the log says of messages that have no answer.
+    one, TypeError for what is no whole number. This node has no connections to itself: what changes a tag or a
+    protection of it fails with `IsThisNode`, and with `TooMany` what would be one more than `max_tags` or
+    `max_protected` allow. Who does not read the reply finds it in the log.
 
     Who subscribes to Counts is told the present ones at once.
     """
@@ -277,13 +279,13 @@ class Mailbox(runtime.EventMailbox):
 
     # Tags ------------------------------------------------------------------------------------------------------------
 
-    def tag_peer(self, peer: PeerId, tag: str, weight: int) -> Feedback:
+    def tag_peer(self, peer: PeerId, tag: str, weight: int) -> Reply[None]:
         """Give a peer this weight under this tag, in place of any other. The peer need not be connected."""
-        return self.tell(TagPeer(PeerId(peer), _name(tag), weight_of(weight)))
+        return self.ask(TagPeer(PeerId(peer), _name(tag), weight_of(weight)))
 
-    def untag_peer(self, peer: PeerId, tag: str) -> Feedback:
-        """Take a tag away. Nothing happens if there is none; decaying tags are not touched."""
-        return self.tell(UntagPeer(PeerId(peer), _name(tag)))
+    def untag_peer(self, peer: PeerId, tag: str) -> Reply[bool]:
+        """Take a tag away; False if there was none. Decaying tags are not touched."""
+        return self.ask(UntagPeer(PeerId(peer), _name(tag)))
 
     def upsert_tag(self, peer: PeerId, tag: str, function: Callable[[int], int]) -> Reply[int]:
         """Set a tag to `function(weight)`; 0 where there is none. The new weight.
@@ -301,17 +303,17 @@ class Mailbox(runtime.EventMailbox):
         """Open a tag whose weights change by themselves: `decay` each `interval` seconds, `bump` at each bump.
 
         Both run on the connections engine; `connections.decay` and `connections.bump` have ready-made ones. An interval
-        below `decay_resolution` is raised to it. Fails with TagTaken. Raises ValueError unless the interval is above 0
-        and finite.
+        below `decay_resolution` is raised to it. Fails with TagTaken or TooMany. Raises ValueError unless the interval
+        is above 0 and finite.
         """
         interval = arguments.seconds(interval, "the interval of a decaying tag", infinite=False)
         return self.ask(RegisterDecayingTag(_name(name), interval, decay, bump))
 
     # Protections and work --------------------------------------------------------------------------------------------
 
-    def protect(self, peer: PeerId, tag: str) -> Feedback:
+    def protect(self, peer: PeerId, tag: str) -> Reply[None]:
         """Keep a peer's connections out of trims, until `unprotect` with the same tag; also those it has later."""
-        return self.tell(Protect(PeerId(peer), _name(tag)))
+        return self.ask(Protect(PeerId(peer), _name(tag)))
 
     def unprotect(self, peer: PeerId, tag: str) -> Reply[bool]:
         """End a protection; whether the peer is still protected under another tag."""

@@ -26,6 +26,11 @@ class Metrics:
             "Links that opened twice or closed unopened, untagged peers without that tag, work done that never began.",
             labels=("event",),
         )
+        self.declined = registry.counter(
+            "connections_declined_total",
+            "Tags and protections that were declined: of this node itself, or one more than the configuration allows.",
+            labels=("error",),
+        )
         self.trims = registry.counter("connections_trims_total", "Trims by who wanted them.", labels=("trigger",))
         self.trimmed = registry.counter(
             "connections_trimmed_total", "Connections that trims chose, by who wanted the trim.", labels=("trigger",)

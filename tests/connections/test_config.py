@@ -11,6 +11,7 @@ from rookery.config import NodeConfig
 from rookery.config.errors import ConfigError
 from rookery.config.node import load
 from rookery.runtime.settings import SettingsError
+from rookery.transport import PeerId
 
 
 def test_C17_water_marks_are_checked_with_each_other() -> None:
@@ -22,6 +23,12 @@ def test_C17_water_marks_are_checked_with_each_other() -> None:
         Config(low_water=1)
     with pytest.raises(SettingsError, match=r"low_water: is missing .*both water marks or neither"):
         Config(high_water=1)
+
+
+def test_more_peers_protected_by_configuration_than_there_may_be_are_refused() -> None:
+    peers = tuple(PeerId(bytes([number]) * 32) for number in range(3))
+    with pytest.raises(SettingsError, match="protected: 3 peers .*at most max_protected, 2"):
+        Config(protected=peers, max_protected=2)
 
 
 def test_water_marks_of_a_node_follow_from_its_maintenance() -> None:

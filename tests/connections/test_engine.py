@@ -18,6 +18,7 @@ from rookery.actors.connections import (
     PeerConnected,
     PeerDisconnected,
     TagInfo,
+    TooMany,
     bump,
     decay,
 )
@@ -146,7 +147,7 @@ def test_tag_of_a_peer_that_is_not_connected_yet_is_there_when_it_connects(aroun
 
 
 def test_untag_of_a_stranger_is_only_counted(around: Around) -> None:
-    assert around.conns.untag_peer(peer_of(1), "a") is Feedback.OK
+    assert not around.conns.untag_peer(peer_of(1), "a").get(timeout=1)
     assert around.conns.get_tag_info(peer_of(1)).get(timeout=1) is None
     assert around.counted("unexpected_total", "untagged") == 1
 
@@ -195,7 +196,7 @@ def test_C16_application_code_that_raises_stops_nothing(around: Around) -> None:
         failed.get(timeout=1)
 
 
-Asking = Callable[[connections.Mailbox, Any, str], object]
+Asking = Callable[[connections.Mailbox, Any, str], Any]
 ASKINGS: dict[str, Asking] = {
     "tag_peer": lambda conns, peer, tag: conns.tag_peer(peer, tag, 1),
     "untag_peer": lambda conns, peer, tag: conns.untag_peer(peer, tag),
@@ -275,16 +276,56 @@ def test_number_of_connections_below_0_is_refused_at_the_door(around: Around, as
 def test_node_itself_is_neither_valued_nor_protected(simulation: Any) -> None:
     around = Around(simulation, me=peer_of(9))
     tag = around.conns.register_decaying_tag("d", 1.0, decay.none(), bump.sum_unbounded()).get(timeout=1)
-    around.conns.protect(peer_of(9), "a")
-    around.conns.tag_peer(peer_of(9), "a", 5)
-    tag.bump(peer_of(9), 5)
-    with pytest.raises(IsThisNode, match="is this node"):
-        around.conns.upsert_tag(peer_of(9), "a", abs).get(timeout=1)
+    for name in ("tag_peer", "untag_peer", "upsert_tag", "protect", "unprotect"):
+        with pytest.raises(IsThisNode, match="is this node"):
+            ASKINGS[name](around.conns, peer_of(9), "a").get(timeout=1)
+    changes: list[Callable[[], Feedback]] = [lambda: tag.bump(peer_of(9), 5), lambda: tag.remove(peer_of(9))]
+    for change in changes:
+        with pytest.raises(IsThisNode, match="is this node"):
+            change()
+    assert around.counted("declined_total", "IsThisNode") == 5
     assert not around.conns.is_protected(peer_of(9)).get(timeout=1)
     assert around.conns.get_tag_info(peer_of(9)).get(timeout=1) is None
 
 
+def test_tags_of_one_peer_are_bounded_and_one_more_changes_nothing(simulation: Any) -> None:
+    around = Around(simulation, max_tags=2)
+    for name in ("a", "b", "a"):
+        around.conns.tag_peer(peer_of(1), name, 5).get(timeout=1)
+    for one_more in (around.conns.tag_peer(peer_of(1), "c", 5), around.conns.upsert_tag(peer_of(1), "c", abs)):
+        with pytest.raises(TooMany, match=r"has 2 tags: allowed are 2 \(connections\.max_tags\)") as refused:
+            one_more.get(timeout=1)
+        assert refused.value.limit == 2
+    info = around.conns.get_tag_info(peer_of(1)).get(timeout=1)
+    assert info is not None
+    assert (info.value, info.tags) == (10, {"a": 5, "b": 5})
+    around.conns.tag_peer(peer_of(2), "c", 5).get(timeout=1)
+    assert around.counted("declined_total", "TooMany") == 2
+
+
+def test_decaying_tags_are_bounded_until_one_is_closed(simulation: Any) -> None:
+    around = Around(simulation, max_tags=1)
+    tag = around.conns.register_decaying_tag("a", 1.0, decay.none(), bump.overwrite()).get(timeout=1)
+    with pytest.raises(TooMany, match="1 decaying tags are open: allowed are 1"):
+        around.conns.register_decaying_tag("b", 1.0, decay.none(), bump.overwrite()).get(timeout=1)
+    tag.close().get(timeout=1)
+    around.conns.register_decaying_tag("b", 1.0, decay.none(), bump.overwrite()).get(timeout=1)
+
+
 # Protections
+
+
+def test_protections_are_bounded_in_names_and_in_peers(simulation: Any) -> None:
+    around = Around(simulation, max_tags=2, max_protected=2)
+    for number, name in ((1, "a"), (1, "b"), (1, "a"), (2, "a")):
+        around.conns.protect(peer_of(number), name).get(timeout=1)
+    with pytest.raises(TooMany, match="is protected under 2 names: allowed are 2"):
+        around.conns.protect(peer_of(1), "c").get(timeout=1)
+    with pytest.raises(TooMany, match=r"2 peers are protected: allowed are 2 \(connections\.max_protected\)"):
+        around.conns.protect(peer_of(3), "a").get(timeout=1)
+    assert not around.conns.is_protected(peer_of(3)).get(timeout=1)
+    assert not around.conns.unprotect(peer_of(2), "a").get(timeout=1)
+    around.conns.protect(peer_of(3), "a").get(timeout=1)
 
 
 def test_is_protected_asks_for_one_name_or_for_any(around: Around) -> None:
@@ -387,7 +428,7 @@ def test_engine_with_a_hard_limit_below_high_water_does_not_start(simulation: An
 
 def test_everything_asked_of_an_engine_that_ended_is_answered_at_once(around: Around) -> None:
     around.simulation.close()
-    assert around.conns.tag_peer(peer_of(1), "a", 1) is Feedback.CLOSED
+    assert around.conns.busy(peer_of(1), 1) is Feedback.CLOSED
     with pytest.raises(EngineGone):
         around.conns.trim_open_connections(0).get(timeout=1)
 

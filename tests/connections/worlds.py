@@ -34,10 +34,23 @@ def make_link(
 
 
 def table(
-    *, secret: bytes = SECRET, grace: float = 0.0, temporary_age: float = 60.0, max_temporary: int = 1000
+    *,
+    secret: bytes = SECRET,
+    grace: float = 0.0,
+    temporary_age: float = 60.0,
+    max_temporary: int = 1000,
+    max_tags: int = 32,
+    max_protected: int = 1000,
 ) -> PeerTable:
     """A table without grace, unless said."""
-    return PeerTable(secret=secret, grace=grace, temporary_age=temporary_age, max_temporary=max_temporary)
+    return PeerTable(
+        secret=secret,
+        grace=grace,
+        temporary_age=temporary_age,
+        max_temporary=max_temporary,
+        max_tags=max_tags,
+        max_protected=max_protected,
+    )
 
 
 class Around:

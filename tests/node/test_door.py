@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rookery.actors.connections import IsThisNode
 from rookery.config import load
 from rookery.node import CallTimeout, Client, CommandFailed, Node, new, screen
 from rookery.node.control import commands
@@ -201,13 +202,18 @@ def test_argument_is_refused_in_code_as_it_is_through_the_socket(node: Node, cli
 
 
 def test_node_itself_is_neither_trusted_tagged_nor_protected(node: Node, client: Client) -> None:
-    for ask in (
-        lambda: client.connections.protect(node.peer, "a"),
-        lambda: client.connections.tag_peer(node.peer, "a", 1),
-    ):
+    asked: list[tuple[Callable[[], object], Callable[[], Reply[Any]]]] = [
+        (lambda: client.connections.protect(node.peer, "a"), lambda: node.connections.protect(node.peer, "a")),
+        (lambda: client.connections.unprotect(node.peer, "a"), lambda: node.connections.unprotect(node.peer, "a")),
+        (lambda: client.connections.tag_peer(node.peer, "a", 1), lambda: node.connections.tag_peer(node.peer, "a", 1)),
+        (lambda: client.connections.untag_peer(node.peer, "a"), lambda: node.connections.untag_peer(node.peer, "a")),
+    ]
+    for through_the_socket, in_code in asked:
         with pytest.raises(CommandFailed) as refused:
-            ask()
+            through_the_socket()
         assert refused.value.kind == "IsThisNode"
+        with pytest.raises(IsThisNode):
+            in_code().get(timeout=5)
     with pytest.raises(CommandFailed) as refused:
         client.tracker.trust(node.peer)
     assert refused.value.kind == "CannotTrust"

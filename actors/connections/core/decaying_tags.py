@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 from ....transport.identity import PeerId
-from ..errors import TagClosed, TagTaken
+from ..errors import TagClosed, TagTaken, TooMany
 from .bump import Bump
 from .decay import Decay, DecayingValue
 from .peer import weight_of
@@ -75,12 +75,13 @@ class Failure:
 class DecayingTags:
     """The decaying tags of one node, and the weights of its peers under them."""
 
-    def __init__(self, table: PeerTable, *, resolution: float, now: float) -> None:
-        """table: where the peers' values are kept. resolution: seconds."""
+    def __init__(self, table: PeerTable, *, resolution: float, now: float, max_tags: int = 32) -> None:
+        """table: where the peers' values are kept. resolution: seconds. max_tags: that are open at a time."""
         self.failures: list[Failure] = []
         """What went wrong since it was last emptied; who reads it empties it."""
         self._table = table
         self._resolution = resolution
+        self._max_tags = max_tags
         self._began = now
         self._ticks = 0
         self._stopped = False
@@ -100,11 +101,13 @@ class DecayingTags:
     # Tags ------------------------------------------------------------------------------------------------------------
 
     def register(self, name: str, interval: float, decay: Decay, bump: Bump, now: float) -> tuple[int, float]:
-        """Open a tag; its id, never used again, and its interval in effect. Raises TagTaken."""
+        """Open a tag; its id, never used again, and its interval in effect. Raises TagTaken or TooMany."""
         if self._stopped:
             raise TagClosed("connections was closed, and decaying tags with it")
         if any(tag.name == name for tag in self._tags.values()):
             raise TagTaken(f"a decaying tag {name!r} is open; names are unique (allowed: another name, or close it)")
+        if len(self._tags) >= self._max_tags:
+            raise TooMany(f"{len(self._tags)} decaying tags are open", self._max_tags, "max_tags")
         self.tick(now)
         interval = max(interval, self._resolution)
         base = self._began + self._ticks * self._resolution

@@ -15,6 +15,7 @@ Rules:
 * Tagging a peer that has no connection makes a *temporary* entry. It ends when the peer connects, which keeps the tags
   and begins the grace anew, or with its age, or when there are too many and it is the oldest.
 * Protections are names, not counted: protected twice by one name, unprotected once, it is not protected by it.
+* A peer has at most so many tags and protections, and at most so many peers are protected: one more is refused.
 * Busy is a number per peer, reported by whoever has work under way with it; it never falls below zero.
 """
 
@@ -25,14 +26,24 @@ from collections.abc import Callable
 
 from ....transport.gatekeeper import Link
 from ....transport.identity import PeerId
+from ..errors import TooMany
 from .peer import Peer, State, seniority, tiebreak
 
 
 class PeerTable:
     """Links from `Opened` to `Closed`, tags, protections. Times are monotonic seconds, given as `now`."""
 
-    def __init__(self, *, secret: bytes, grace: float, temporary_age: float, max_temporary: int) -> None:
-        """secret: at most 64 bytes that nobody else knows."""
+    def __init__(
+        self,
+        *,
+        secret: bytes,
+        grace: float,
+        temporary_age: float,
+        max_temporary: int,
+        max_tags: int,
+        max_protected: int,
+    ) -> None:
+        """secret: at most 64 bytes that nobody else knows. max_tags: of one peer, and names that protect it."""
         self.peers: dict[PeerId, Peer] = {}
         self.protections: dict[PeerId, set[str]] = {}
         self.busy: dict[PeerId, int] = {}
@@ -44,6 +55,8 @@ class PeerTable:
         self._grace = grace
         self._temporary_age = temporary_age
         self._max_temporary = max_temporary
+        self._max_tags = max_tags
+        self._max_protected = max_protected
         self._links: dict[int, Peer] = {}
         self._states = [0] * len(State)  # open links
         self._in_grace: OrderedDict[PeerId, Peer] = OrderedDict()  # connected, oldest first
@@ -131,7 +144,10 @@ class PeerTable:
     # Tags ------------------------------------------------------------------------------------------------------------
 
     def tag(self, peer: PeerId, name: str, weight: int, now: float) -> None:
-        """Set a tag."""
+        """Set a tag. Raises TooMany, with nothing changed."""
+        known = self.peers.get(peer)
+        if known is not None and name not in known.tags and len(known.tags) >= self._max_tags:
+            raise TooMany(f"{peer} has {len(known.tags)} tags", self._max_tags, "max_tags")
         entry = self.entry(peer, now)
         entry.value += weight - entry.tags.get(name, 0)
         entry.tags[name] = weight
@@ -165,8 +181,15 @@ class PeerTable:
     # Protections and work --------------------------------------------------------------------------------------------
 
     def protect(self, peer: PeerId, name: str) -> None:
-        """Protect a peer, known or not, in a name."""
-        self.protections.setdefault(peer, set()).add(name)
+        """Protect a peer, known or not, in a name. Raises TooMany, with nothing changed."""
+        names = self.protections.get(peer)
+        if names is None:
+            if len(self.protections) >= self._max_protected:
+                raise TooMany(f"{len(self.protections)} peers are protected", self._max_protected, "max_protected")
+            names = self.protections[peer] = set()
+        if name not in names and len(names) >= self._max_tags:
+            raise TooMany(f"{peer} is protected under {len(names)} names", self._max_tags, "max_tags")
+        names.add(name)
         self._update_state(self.peers.get(peer))
 
     def unprotect(self, peer: PeerId, name: str) -> bool:

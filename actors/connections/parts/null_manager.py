@@ -23,6 +23,7 @@ from ..mailbox import (
     Trim,
     Unblock,
     Unprotect,
+    UntagPeer,
     UpsertTag,
 )
 
@@ -51,7 +52,7 @@ class NullConnectionManager(Mailbox):
                 return Reply.failed(NoTracker("blocks live in the tracker: ask it"))
             case UpsertTag():
                 answer: object = 0
-            case Unprotect() | IsProtected():
+            case UntagPeer() | Unprotect() | IsProtected():
                 answer = False
             case Trim() | ForceTrim():
                 answer = TrimReport(closed=(), short_by=0)
@@ -59,6 +60,6 @@ class NullConnectionManager(Mailbox):
                 answer = _INFO
             case GetConnections():
                 answer = ()
-            case _:  # GetTagInfo, CheckLimit, Close
+            case _:  # TagPeer, Protect, GetTagInfo, CheckLimit, Close
                 answer = None
         return Reply.of(cast(T, answer))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .... import runtime
 from ....runtime import Lane, Message, Timer
+from ....transport.identity import PeerId
 from ..config import Config
 from ..core.decaying_tags import DecayingTags
 from ..core.peer import Peer
@@ -24,12 +25,21 @@ class DecayTick(Message):
 class TagDecay:
     """The decaying tags of the engine, and what brings them up to date."""
 
-    def __init__(self, engine: runtime.Engine[Mailbox], config: Config, table: PeerTable, metrics: Metrics) -> None:
-        """table: where the weights count."""
+    def __init__(
+        self,
+        engine: runtime.Engine[Mailbox],
+        config: Config,
+        table: PeerTable,
+        metrics: Metrics,
+        *,
+        me: PeerId | None,
+    ) -> None:
+        """table: where the weights count. me: this node, which no tag values."""
+        self._me = me
         self._engine = engine
         self._resolution = config.decay_resolution
         self._metrics = metrics
-        self._tags = DecayingTags(table, resolution=config.decay_resolution, now=engine.now())
+        self._tags = DecayingTags(table, resolution=config.decay_resolution, now=engine.now(), max_tags=config.max_tags)
         self._timer: Timer | None = None
         self._sweeping = False
         table.forgotten = self._tags.forget
@@ -43,7 +53,7 @@ class TagDecay:
         return tags
 
     def register(self, message: RegisterDecayingTag) -> DecayingTag:
-        """Open a tag. Raises TagTaken."""
+        """Open a tag. Raises TagTaken or TooMany."""
         now = self._engine.now()
         id, interval = self._tags.register(message.name, message.interval, message.decay, message.bump, now)
         if interval > message.interval:
@@ -54,7 +64,7 @@ class TagDecay:
                 resolution=self._resolution,
             )
         self._follow_ticks()
-        return DecayingTag(self._engine.mailbox, id, message.name, interval)
+        return DecayingTag(self._engine.mailbox, id, message.name, interval, self._me)
 
     def bump(self, message: BumpTag) -> None:
         """Change a peer's weight under a tag. Raises TagClosed."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ....actors.connections import IsThisNode, TagInfo, TrimReport
-from ....transport.identity import PeerId
+from ....actors.connections import TagInfo, TrimReport
 from ..arguments import Arguments
-from ..command import Command, Pending, same
+from ..command import Command, Pending, same, then
 from ..parts import Parts
 from ..protocol import Plain
 
 
 def protect(node: Parts, arguments: Arguments) -> Pending:
-    peer, tag = _other(node, arguments), arguments.text("tag")
-    node.actors.connections.protect(peer, tag)
-    return Pending(node.actors.connections.is_protected(peer, tag).map(same))  # handled after it
+    return Pending(node.actors.connections.protect(arguments.peer("peer"), arguments.text("tag")).map(same))
 
 
 def unprotect(node: Parts, arguments: Arguments) -> Pending:
@@ -23,27 +20,19 @@ def unprotect(node: Parts, arguments: Arguments) -> Pending:
 
 
 def tag(node: Parts, arguments: Arguments) -> Pending:
-    peer = _other(node, arguments)
-    node.actors.connections.tag_peer(peer, arguments.text("tag"), arguments.integer("weight"))
-    return Pending(node.actors.connections.get_tag_info(peer).map(_tags))
+    peer, connections = arguments.peer("peer"), node.actors.connections
+    done = connections.tag_peer(peer, arguments.text("tag"), arguments.integer("weight"))
+    return Pending(then(done, lambda _none: connections.get_tag_info(peer)).map(_tags))
 
 
 def untag(node: Parts, arguments: Arguments) -> Pending:
-    peer = arguments.peer("peer")
-    node.actors.connections.untag_peer(peer, arguments.text("tag"))
-    return Pending(node.actors.connections.get_tag_info(peer).map(_tags))
+    peer, connections = arguments.peer("peer"), node.actors.connections
+    done = connections.untag_peer(peer, arguments.text("tag"))
+    return Pending(then(done, lambda _was_there: connections.get_tag_info(peer)).map(_tags))
 
 
 def trim(node: Parts, arguments: Arguments) -> Pending:
     return Pending(node.actors.connections.trim_open_connections(arguments.number("target")).map(_trimmed))
-
-
-def _other(node: Parts, arguments: Arguments) -> PeerId:
-    """Another node; of itself the engine would decline it without an answer, as it is told and not asked."""
-    peer = arguments.peer("peer")
-    if peer == node.actors.peer:
-        raise IsThisNode(f"{peer} is this node: it has no connections to itself")
-    return peer
 
 
 def _tags(info: TagInfo | None) -> Plain:
