@@ -217,7 +217,8 @@ class Engine(Core):
     def _end_blocked(self, gate: Gate, before: Gate) -> None:
         """By CURVE key, as two identities may share one, and by IP."""
         if gate.blocks_more_than(before):
-            peers = {peer for peer, key, ip in self.links.sources() if key in gate.blocked or gate.blocks_ip(ip)}
+            now = ((peer, key, ip) for peer, key, ip in self.links.sources() if gate.blocks(ip, key))
+            peers = {peer for peer, key, ip in now if not before.blocks(ip, key)}
             for peer in sorted(peers):
                 self._end(peer, Reason.BLOCKED)
 

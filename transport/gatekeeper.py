@@ -135,6 +135,10 @@ class Gate:
         """Whether an IP, canonical text, is blocked by itself or with its network."""
         return ip in self.blocked_ips or ip in self.blocked_subnets
 
+    def blocks(self, ip: str, curve_key: bytes) -> bool:
+        """Whether somebody with this key and from this IP is blocked."""
+        return curve_key in self.blocked or self.blocks_ip(ip)
+
     def blocks_more_than(self, before: Gate) -> bool:
         """Whether who passed `before` may be blocked now."""
         return any(
@@ -156,7 +160,7 @@ class Gate:
 
     def check(self, ip: str, curve_key: bytes) -> Reason | None:
         """Why this source is refused, or None if it may start a handshake."""
-        if curve_key in self.blocked or self.blocks_ip(ip):
+        if self.blocks(ip, curve_key):
             return Reason.BLOCKED
         if self.registered_ips is not None and ip not in self.registered_ips:
             return Reason.UNREGISTERED_IP
@@ -164,7 +168,7 @@ class Gate:
 
     def check_packets(self, ip: str, curve_key: bytes) -> Reason | None:
         """Why no packets are exchanged with this peer, or None. A registered IP is for connections only."""
-        if curve_key in self.blocked or self.blocks_ip(ip):
+        if self.blocks(ip, curve_key):
             return Reason.BLOCKED
         if self.packets is not None and curve_key not in self.packets:
             return Reason.PRIVATE

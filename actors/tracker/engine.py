@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeVar
 
 from ... import runtime
 from ...runtime import Reply, Slices, Subscribe, Subscribers
 from ...transport import gatekeeper
+from ...transport.address import IP, canonical_ip
 from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
 from ...transport.identity import PeerId, possible_curve_key
@@ -120,6 +123,7 @@ class Engine(runtime.Engine[Mailbox]):
         tell, peers = self._subscribers.tell, self._peers
         self._book = AddressBook(self, config, peers, storage, self._slices, tell=tell, restored=self._restored)
         self._dials: dict[PeerId, Reply[DialResult]] = {}
+        self._links: dict[int, tuple[PeerId, IP]] = {}
         self._enforcement = Enforcement(
             self, transport, peers, self._metrics, self._book, tell, timeout=config.effect_timeout
         )
@@ -206,12 +210,21 @@ class Engine(runtime.Engine[Mailbox]):
         unix = self._unix(until)
         if new:
             self.log.warning("blocked", target=str(target), until=unix)
-        closes = self._peers.sharing_key(target) if isinstance(target, PeerId) and disconnect else ()
-        closing = [(peer, Reason.BLOCKED) for peer in closes]
+        closing = [(peer, Reason.BLOCKED) for peer in (self._concerned(target) if disconnect else ())]
         reply = self._enforcement.enforce(closing, Blocked(unix), stored=True, disconnect=disconnect)
         if new:
             self._subscribers.tell(_block_event(target, unix))
         return reply
+
+    def _concerned(self, target: Target) -> Iterable[PeerId]:
+        """Whose connections a block ends, those too that a block without `disconnect` has left open."""
+        match target:
+            case PeerId():
+                return self._peers.sharing_key(target)
+            case IPv4Network() | IPv6Network():
+                return sorted({peer for peer, ip in self._links.values() if ip in target})
+            case _:
+                return sorted({peer for peer, ip in self._links.values() if ip == target})
 
     def on_unblock(self, message: Unblock) -> Reply[bool]:
         return self._slices.run(self._peers.unblock_job(message.target, self.now()), self._unblocked)
@@ -300,6 +313,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_opened(self, message: LinkOpened) -> None:
         peer = message.link.peer
+        self._links[message.link.id] = peer, canonical_ip(ip_address(message.link.ip))
         unwanted = self._directory.opened(peer, self.now(), message.link.record)
         unwanted = unwanted or self._directory.rules.upgraded_refusal(message.link)
         self._metrics.connected.add(1)
@@ -312,6 +326,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_closed(self, message: Closed) -> None:
         """Only counted: the release of the ticket, which follows, says the rest."""
+        self._links.pop(message.link_id, None)
         self._metrics.connected.add(-1)
         self.log.debug("peer disconnected", peer=message.peer.short, reason=message.reason)
 

@@ -319,9 +319,9 @@ class Mailbox(runtime.EventMailbox):
         Infinite is for good. A block in force ends then too, earlier or later than before. With `at_least`, as for
         blocks that no operator asked for, it keeps its end if that is later; so it does without a `duration`, which is
         then at least `block_duration`. Resolves when nothing of whom it concerns is delivered any more and the block is
-        stored; without `disconnect`, open connections stay until they end, and no other is let in. Fails with
-        CannotBlock, NotInEffect or NotStored. Raises ValueError for what can be no target, and for a duration that is
-        not above 0.
+        stored; without `disconnect`, open connections stay until they end or the block is repeated with it, and no
+        other is let in. Fails with CannotBlock, NotInEffect or NotStored. Raises ValueError for what can be no target,
+        and for a duration that is not above 0.
         """
         target = canonical(target)
         if duration is not None:

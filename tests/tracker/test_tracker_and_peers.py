@@ -255,6 +255,19 @@ def test_block_without_disconnect_lets_open_connections_end_by_themselves(world:
     assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.BLOCKED)
 
 
+@pytest.mark.parametrize("named", ["10.0.0.1", "10.0.0.0/30", "bob"])
+def test_block_that_is_repeated_with_disconnect_ends_what_the_first_left_open(world: World, named: str) -> None:
+    world.track(1, {world.bob: A, world.carol: Address.parse("tcp://10.0.0.9:7000")})
+    world.connect("bob")
+    world.connect("carol", id=2, ip="10.0.0.9")
+    target = world.bob if named == "bob" else ip_network(named) if "/" in named else ip_address(named)
+    world.peers.block(target, 60.0, disconnect=False).get(timeout=1)
+    assert world.closed == []
+    for again in (1, 2):
+        world.peers.block(target, 60.0, disconnect=True).get(timeout=1)
+        assert world.closed == [(world.bob, Reason.BLOCKED)] * again
+
+
 # What peers are told -------------------------------------------------------------------------------------------------
 
 

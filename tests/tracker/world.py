@@ -79,21 +79,21 @@ class World:
     def claim_ticket(self, name: str) -> Ticket:
         return self.tickets[name]
 
-    def link(self, name: str, direction: Direction = Direction.OUT) -> Link:
+    def link(self, name: str, direction: Direction = Direction.OUT, *, id: int = 1, ip: str = "10.0.0.1") -> Link:
         (peer,) = self.simulation.peers(name)
         record = self.simulation.known.record(name)
-        return Link(1, peer, direction, Role.PRIMARY, "10.0.0.1", 0.0, record)
+        return Link(id, peer, direction, Role.PRIMARY, ip, 0.0, record)
 
     def dialled(self) -> Ticket:
         self.simulation.settle()
         ticket: Ticket = self.net.received(transport.Dial)[-1].ticket
         return ticket
 
-    def connect(self, name: str) -> Ticket:
+    def connect(self, name: str, **link: Any) -> Ticket:
         (peer,) = self.simulation.peers(name)
         reply = self.peers.dial(peer)
         ticket = self.dialled()
-        self.peers.tell(transport.Opened(self.link(name)))
+        self.peers.tell(transport.Opened(self.link(name, **link)))
         assert reply.get(timeout=1) == tracker.Opened(peer)
         return ticket
 

@@ -41,6 +41,17 @@ def test_gate_that_blocks_somebody_else_leaves_a_connection_alone(world: World) 
     world.until(lambda: bob.payloads() == [b"still here"])
 
 
+def test_gate_that_blocks_more_leaves_alone_what_the_one_before_left_open(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    world.connected(alice, bob)
+    blocked = frozenset({alice.identity.curve_public})
+    world.get(bob.net.set_gate(transport.Gate(bob.door.gate_version, blocked=blocked), disconnect=False))
+    bob.open_gate(blocked=blocked | {bytes(32)})
+    assert bob.closed() == []
+    alice.net.send(alice.link_to(bob).id, 16, b"still here")
+    world.until(lambda: bob.payloads() == [b"still here"])
+
+
 def test_gate_older_than_the_present_one_changes_nothing(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
