@@ -56,6 +56,11 @@ class HostRuntime(Runtime):
         self._timers = TimerThread(name, self._call_failed)
         self._stall_after = stall_after
         self._stall_detector: StallDetector | None = None
+        self._set_up()
+
+    @abc.abstractmethod
+    def _set_up(self) -> None:
+        """Make what the subclass needs beside; the last step of the constructor, which all share."""
 
     def now(self) -> float:
         """Seconds of the system's monotonic clock."""

@@ -46,17 +46,8 @@ class LoopRuntime(ThreadRuntime):
     Use it as a context manager: leaving stops everything in reverse order.
     """
 
-    def __init__(
-        self,
-        name: str = "",
-        *,
-        seed: object = None,
-        workers: int = 4,
-        stop_timeout: float = 3.0,
-        stall_after: float | None = 1.0,
-    ) -> None:
-        """See `HostRuntime`."""
-        super().__init__(name, seed=seed, workers=workers, stop_timeout=stop_timeout, stall_after=stall_after)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._ready: deque[_Turn] = deque()
         self._jobs: deque[Callable[[], object]] = deque()
         self._heap = TimerHeap()
@@ -67,7 +58,7 @@ class LoopRuntime(ThreadRuntime):
         self._poller: Engine[Any] | None = None  # the one that may poll here
         self._polled: Engine[Any] | None = None  # the same, once it has started
         self._start_lock = threading.Lock()
-        self._thread = threading.Thread(target=self._loop, name=f"{name}-loop", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name=f"{self.name}-loop", daemon=True)
 
     def add_timer(self, timer: Timer) -> None:
         """See `Runtime`."""

@@ -21,17 +21,7 @@ _POLL_EVERY = 64  # messages between two looks at what an engine polls
 class ThreadRuntime(HostRuntime):
     """A runtime of threads. Use it as a context manager: leaving stops everything in reverse order."""
 
-    def __init__(
-        self,
-        name: str = "",
-        *,
-        seed: object = None,
-        workers: int = 4,
-        stop_timeout: float = 3.0,
-        stall_after: float | None = 1.0,
-    ) -> None:
-        """See `HostRuntime`."""
-        super().__init__(name, seed=seed, workers=workers, stop_timeout=stop_timeout, stall_after=stall_after)
+    def _set_up(self) -> None:
         self._threads: dict[str, threading.Thread] = {}
 
     def add_timer(self, timer: Timer) -> None:
