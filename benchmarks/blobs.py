@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Result, main, more_is_better
-from rookery.node.testing import SimulatedNodes
 from rookery.runtime import Simulation
+from rookery.testing import SimulatedNodes
 
 RATE = 1_000_000  # bytes per second
 CHUNK = 64 * 1024

@@ -1,6 +1,6 @@
 """The actors of a node, each handed the mailboxes of the others.
 
-`Node` runs it in a process, `rookery.node.testing` in a simulation: it is the same text for every runtime. A node with
+`Node` runs it in a process, `rookery.testing` in a simulation: it is the same text for every runtime. A node with
 one actor more overrides `add_actors`, and what packages add (`rookery.config.plugins`) is started by itself. To compose
 a node without some of ours, start the others as `start_engines` does; `examples/compose.py` is such a program.
 

@@ -20,7 +20,7 @@ if importlib.util.find_spec("rookery") is None:
     namespace.__path__ = [str(Path(__file__).parent.parent)]
     sys.modules["rookery"] = namespace
 
-_PLUGIN = "rookery.transport.testing"
+_PLUGIN = "rookery.testing.plugin"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

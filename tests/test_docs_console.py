@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from rookery.config import load
 from rookery.node import Node, new
 from rookery.node.command import main
-from rookery.transport.testing import Peers
+from rookery.testing import Peers
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tracker.md").read_text()
 NAMES = {name: str(Peers().identity(name.lower()).peer) for name in ("BOB", "CAROL")}

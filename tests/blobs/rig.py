@@ -57,7 +57,7 @@ class Rig:
     def news(self) -> list[tuple[str, bytes]]:
         """What the resolver was told since the last call: ("fetch" or "cancel", key)."""
         self.simulation.settle()
-        messages = self.resolver.received()
+        messages = self.resolver.control.received()
         new, self._seen = messages[self._seen :], len(messages)
         told: list[tuple[str, bytes]] = []
         for message in new:

@@ -70,7 +70,7 @@ class Swarm:
         world = self.simulation
         wire = world.start(world.mailbox(WireMailbox, f"wire-{name}"), Wire, self, name)
         book = world.mock(tracker.Mailbox, f"tracker-{name}")
-        book.answer(tracker.Block, lambda message: self._block(name, message.target))
+        book.control.answer(tracker.Block, lambda message: self._block(name, message.target))
         data = world.mailbox(resolver.Mailbox, f"resolver-{name}")
         files = world.mailbox(blobs.Mailbox, f"blobs-{name}")
         store = MemoryStore()

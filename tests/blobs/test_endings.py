@@ -160,7 +160,7 @@ def test_get_of_a_file_nobody_has_is_out_of_time_and_gives_its_wishes_up(rig: Ri
 
 
 def test_get_after_the_resolver_stopped_is_declined(rig: Rig, tmp_path: Path) -> None:
-    rig.resolver.close()
+    rig.resolver.control.close()
     with pytest.raises(GetCancelled, match="the resolver has stopped"):
         rig.blobs.get(UNKNOWN, tmp_path / "copy").get(timeout=1)
 
@@ -280,10 +280,10 @@ def test_subscriber_without_a_handler_is_refused_and_one_that_is_gone_is_forgott
         rig.blobs.subscribe(rig.blobs)
     gone = rig.simulation.mock(WatcherMailbox)
     rig.blobs.subscribe(gone)
-    gone.feedback(Feedback.CLOSED, times=1)  # were it told again, it would receive that
+    gone.control.feedback(Feedback.CLOSED, times=1)  # were it told again, it would receive that
     rig.blobs.get(put_bytes(noise(1000), rig.source), tmp_path / "copy")
     rig.serve()
-    assert gone.received() == []
+    assert gone.control.received() == []
 
 
 def test_progress_without_a_download_is_what_one_would_start_from(rig: Rig, tmp_path: Path) -> None:

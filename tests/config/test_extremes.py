@@ -17,7 +17,6 @@ from rookery.actors.membership.config import _OVERRIDES
 from rookery.config import ConfigError, Mistake, NodeConfig, load
 from rookery.config.node import TWINS
 from rookery.node import Node, new
-from rookery.node.testing import SimulatedNodes, settings
 from rookery.runtime import Simulation
 from rookery.runtime.settings import (
     MILLISECOND,
@@ -32,6 +31,7 @@ from rookery.runtime.settings import (
     declared,
     show_path,
 )
+from rookery.testing import SimulatedNodes, settings
 from rookery.transport.socket_waiter import SocketWaiter
 
 Sections = Mapping[str, Mapping[str, Any]]

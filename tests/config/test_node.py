@@ -12,8 +12,8 @@ from rookery.config import ConfigError, NodeConfig, load, written
 from rookery.config.node import PARSERS
 from rookery.config.schema import json_schema
 from rookery.runtime.settings import Section, SettingsError
+from rookery.testing import Peers
 from rookery.transport import PeerId
-from rookery.transport.testing import Peers
 
 ALICE = "11" * 32
 BOB = "22" * 32

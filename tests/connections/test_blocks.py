@@ -10,7 +10,7 @@ import pytest
 
 from rookery.actors import connections, tracker
 from rookery.actors.connections import NoTracker, NullConnectionManager
-from rookery.node.testing import SimulatedNodes
+from rookery.testing import SimulatedNodes
 from rookery.transport import mailbox as transport
 from tests.connections.worlds import peer_of
 
@@ -26,7 +26,7 @@ def test_block_of_a_peer_an_ip_or_a_network_goes_to_the_tracker_and_disconnects(
     simulation: Any, doors: tuple[Any, Any]
 ) -> None:
     conns, peers = doors
-    held = peers.hold(tracker.Block)
+    held = peers.control.hold(tracker.Block)
     answers = [
         conns.block_peer(peer_of(1)),
         conns.block_addr("10.0.0.1", 60.0),
@@ -48,11 +48,11 @@ def test_block_of_a_peer_an_ip_or_a_network_goes_to_the_tracker_and_disconnects(
 
 def test_unblock_and_the_list_of_blocks_are_the_trackers_too(doors: tuple[Any, Any]) -> None:
     conns, peers = doors
-    peers.answer(tracker.Unblock, lambda message: message.target == peer_of(1))
+    peers.control.answer(tracker.Unblock, lambda message: message.target == peer_of(1))
     asked = [conns.unblock_peer(peer_of(1)), conns.unblock_addr("10.0.0.1"), conns.unblock_subnet("10.0.0.0/24")]
     assert [reply.get(timeout=1) for reply in asked] == [True, False, False]
     blocks = (tracker.BlockInForce(peer_of(1), 5.0),)
-    peers.answer(tracker.GetBlocks, blocks)
+    peers.control.answer(tracker.GetBlocks, blocks)
     assert conns.blocks().get(timeout=1) == blocks
 
 

@@ -79,7 +79,7 @@ def test_subscriber_to_one_kind_is_told_no_other(around: Around) -> None:
     around.conns.subscribe(listener, PeerConnected)
     link = make_link(1)
     around.open(link)
-    assert listener.received() == [PeerConnected(link.peer)]
+    assert listener.control.received() == [PeerConnected(link.peer)]
 
 
 def test_subscriber_that_subscribes_twice_is_told_once(around: Around) -> None:
@@ -90,7 +90,7 @@ def test_subscriber_that_subscribes_twice_is_told_once(around: Around) -> None:
 
 
 def test_subscriber_that_is_gone_is_dropped(around: Around) -> None:
-    around.listener.close()
+    around.listener.control.close()
     around.open(make_link(1))
     around.open(make_link(2))
     assert around.info().open == 2
@@ -441,7 +441,7 @@ def test_connections_twice_with_one_seed_have_one_digest(simulation: Any) -> Non
             for number in range(20):
                 conns.tell(transport.Opened(make_link(number)))
             conns.trim_open_connections(5).get(timeout=9)
-            closings = [message.link_id for message in net.received(transport.CloseLink)]
+            closings = [message.link_id for message in net.control.received(transport.CloseLink)]
             assert len(closings) == 15
             return f"{world.digest()} {closings}"
 

@@ -10,7 +10,7 @@ import pytest
 
 from rookery.actors.tracker import Config, TrackedPeers
 from rookery.actors.tracker.core.directory import Directory
-from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import AllowAll, Claim, Direction, Gate, Gaters, Link, PeerId, Reason
 from rookery.transport.address import Address, Endpoint
 from rookery.transport.record import PeerRecord

@@ -10,7 +10,7 @@ import pytest
 
 from rookery.config import load
 from rookery.node import Node, new
-from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.testing import SimulatedNodes, WholeNode
 
 STATIC: Any = {"tracker": {"source": "static"}, "connections": {"grace_period": 0.0}}
 FULL: Any = {

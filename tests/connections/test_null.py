@@ -56,10 +56,10 @@ def test_null_manager_refuses_what_the_real_one_refuses(null: NullConnectionMana
 def test_null_manager_takes_the_place_of_the_real_one(simulation: Any) -> None:
     null = NullConnectionManager()
     peers, net = simulation.mock(tracker.Mailbox), simulation.mock(transport.Mailbox)
-    peers.answer(tracker.Dialable, tracker.Candidates((), None))
+    peers.control.answer(tracker.Dialable, tracker.Candidates((), None))
     upkeep = simulation.start(maintenance.Engine, maintenance.Config(), tracker=peers, connections=null, transport=net)
     upkeep.activate()
     simulation.settle()
     listener = simulation.mock(runtime.Mailbox)
     assert null.subscribe(listener, Counts) is Feedback.OK
-    assert listener.received() == []
+    assert listener.control.received() == []

@@ -7,7 +7,7 @@ from typing import Any
 
 from rookery.actors import connections
 from rookery.runtime import ThreadRuntime
-from rookery.runtime.testing import mock
+from rookery.testing import mock
 from rookery.transport import mailbox as transport
 from rookery.transport.reasons import Reason
 from tests.connections.worlds import make_link, peer_of

@@ -85,12 +85,12 @@ class Around:
 
     def told(self) -> list[runtime.Message]:
         """What the subscriber heard."""
-        heard: list[runtime.Message] = self.listener.received()
+        heard: list[runtime.Message] = self.listener.control.received()
         return heard
 
     def closings(self) -> list[int]:
         """Links that the engine told transport to close, in order."""
-        return [message.link_id for message in self.net.received(transport.CloseLink)]
+        return [message.link_id for message in self.net.control.received(transport.CloseLink)]
 
     def trim(self, target: int | None = None) -> connections.TrimReport:
         """A trim whose victims close at once."""
@@ -105,7 +105,7 @@ class Around:
         self.simulation.settle()
         known = 0
         while not asked.done:
-            wanted = self.net.received(transport.CloseLink)[known:]
+            wanted = self.net.control.received(transport.CloseLink)[known:]
             known += len(wanted)
             for message in wanted:
                 self.conns.tell(transport.Closed(message.link_id, peer_of(message.link_id), Reason.TRIMMED))

@@ -10,9 +10,9 @@ import pytest
 from rookery import runtime
 from rookery.actors import discovery, membership, tracker
 from rookery.actors.discovery.parts.sources import LookupResult
+from rookery.testing import Peers
 from rookery.transport import PeerRecord
 from rookery.transport import mailbox as transport
-from rookery.transport.testing import Peers
 
 
 class Script:
@@ -47,9 +47,9 @@ class World:
         self.me = self.record("me")
         self.net = simulation.mock(transport.Mailbox)
         if transport_is_slow:
-            self.net.hold(transport.GetRecord)
+            self.net.control.hold(transport.GetRecord)
         else:
-            self.net.answer(transport.GetRecord, lambda _message: self.me)
+            self.net.control.answer(transport.GetRecord, lambda _message: self.me)
         self.peers = simulation.mock(tracker.Mailbox)
         self.members = simulation.mock(membership.Mailbox)
         self.listener = simulation.mock(runtime.Mailbox, "listener")
@@ -69,10 +69,10 @@ class World:
         return record
 
     def hinted(self) -> list[PeerRecord]:
-        return [record for hint in self.peers.received(tracker.Hint) for record in hint.records]
+        return [record for hint in self.peers.control.received(tracker.Hint) for record in hint.records]
 
     def events(self, kind: type) -> list[Any]:
-        found: list[Any] = self.listener.received(kind)
+        found: list[Any] = self.listener.control.received(kind)
         return found
 
     def counted(self, name: str, *labels: str) -> float:

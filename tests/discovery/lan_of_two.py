@@ -6,8 +6,8 @@ import json
 import threading
 
 from rookery.actors.discovery.parts.lan import Lan
+from rookery.testing import Peers
 from rookery.transport import PeerRecord
-from rookery.transport.testing import Peers
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ def test_discovery_hints_what_a_source_gives_and_never_trusts_or_tracks_it(world
     here = world(Script(LookupResult((bob.encode(),))))
     assert here.hinted() == [bob]
     assert here.events(Found) == [Found("script", (bob,))]
-    assert {type(message) for message in here.peers.received()} == {tracker.Hint}
-    assert [message.records for message in here.members.received()] == [(bob,)]
+    assert {type(message) for message in here.peers.control.received()} == {tracker.Hint}
+    assert [message.records for message in here.members.control.received()] == [(bob,)]
 
 
 def test_discovery_hands_each_source_this_nodes_record_as_it_is_at_the_look(world: Make, simulation: Any) -> None:
@@ -84,7 +84,7 @@ def test_tracker_that_refuses_a_hint_is_counted(simulation: Any) -> None:
     bob = simulation.known.record("bob", "tcp://10.0.0.2:7000")
     source = Script(LookupResult())
     here = World(simulation, source)
-    here.peers.feedback(Feedback.REJECTED, tracker.Hint, times=1)
+    here.peers.control.feedback(Feedback.REJECTED, tracker.Hint, times=1)
     source.heard(bob.encode())
     simulation.settle()
     assert here.counted("records", "script", "refused") == 1
@@ -137,13 +137,13 @@ def test_wake_while_transport_does_not_answer_is_not_lost(world: Make, simulatio
     source = Script(LookupResult())
     here = world(source)
     simulation.run(for_=200)
-    records = here.net.hold(transport.GetRecord)
+    records = here.net.control.hold(transport.GetRecord)
     here.discovery.wake()
     simulation.settle()
     here.discovery.wake()
     lookups = len(source.lookups)
     records.pop().set(here.me)
-    here.net.answer(transport.GetRecord, here.me)
+    here.net.control.answer(transport.GetRecord, here.me)
     simulation.run(for_=1.5)
     assert len(source.lookups) == lookups + 2
 
@@ -151,10 +151,10 @@ def test_wake_while_transport_does_not_answer_is_not_lost(world: Make, simulatio
 def test_transport_that_does_not_answer_is_a_failed_lookup_and_the_next_goes_on(world: Make, simulation: Any) -> None:
     source = Script(LookupResult())
     here = world(source)
-    here.net.hold(transport.GetRecord)
+    here.net.control.hold(transport.GetRecord)
     simulation.run(for_=20)
     assert [event.source for event in here.events(SourceFailed)] == ["script"]
-    here.net.answer(transport.GetRecord, here.me)
+    here.net.control.answer(transport.GetRecord, here.me)
     simulation.run(for_=60)
     assert here.events(SourceRecovered) == [SourceRecovered("script")]
 

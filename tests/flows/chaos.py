@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rookery.actors import tracker
-from rookery.node.testing import SimulatedNodes
 from rookery.runtime import Declined, EngineGone, Feedback, Message, Reply, Simulation
+from rookery.testing import SimulatedNodes
 from rookery.transport import PeerId
 from tests.flows.flows import KEY, NOWHERE, VALUE, Larder, connected
 from tests.flows.sweeper import LONGEST_ASK

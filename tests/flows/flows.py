@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Reply
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import Address
 
 VALUE = b"what bob wants" * 100

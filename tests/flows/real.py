@@ -11,12 +11,11 @@ from rookery.actors import resolver
 from rookery.actors.tracker import StaticPeer
 from rookery.actors.tracker.address_book.storage import MemoryStorage
 from rookery.node.composition import Actors
-from rookery.node.invariants import disagreements
 from rookery.node.stores.memory import MemoryStore
-from rookery.node.testing import Plan, settings
 from rookery.runtime import ThreadRuntime
+from rookery.testing import Peers, Plan, settings
+from rookery.testing.invariants import disagreements
 from rookery.transport import Identity, PeerId
-from rookery.transport.testing import Peers
 
 CROWD: dict[str, Any] = {
     "max_per_ip": 1000,

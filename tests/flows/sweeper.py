@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rookery.node.testing import SimulatedNodes
 from rookery.runtime import Engine, Reply, Simulation
+from rookery.testing import SimulatedNodes
 from tests.flows.flows import Flow
 
 SEED = 7

@@ -13,7 +13,7 @@ import pytest
 
 from rookery.actors import connections, resolver, tracker
 from rookery.actors.connections import Counts
-from rookery.node.testing import SimulatedNodes
+from rookery.testing import SimulatedNodes
 from rookery.transport import Closed, Opened, Reason, Received
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Simulation
+from rookery.testing import SimulatedNodes, WholeNode
 from tests.flows.flows import KEY, VALUE, Larder
 
 NARROW: dict[str, Any] = {"policy": "band", "min_connections": 1, "expected_connections": 1, "max_connections": 8}

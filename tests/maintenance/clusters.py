@@ -11,14 +11,13 @@ from typing import Any
 from rookery import runtime, transport
 from rookery.actors import connections, maintenance
 from rookery.actors.maintenance.core import wire as exchange
-from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Feedback, Message, Simulation
+from rookery.testing import NETWORK, SimulatedNodes, WholeNode
 from rookery.transport import Closed, Identity, Opened, PeerId, PeerRecord, Reason, Received
 from rookery.transport.address import Address
 from rookery.transport.codec import Hello, Ready, Welcome, decode_control, encode_control, is_control
 from rookery.transport.identity import curve_key
 from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
-from rookery.transport.testing import NETWORK
 from rookery.transport.wire import Route, Source
 from tests.transport.worlds import Doorkeeper
 

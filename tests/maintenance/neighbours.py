@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rookery.actors import connections, discovery, maintenance, tracker
-from rookery.runtime.testing import mock
+from rookery.testing import mock
 from rookery.transport import mailbox as transport
 from rookery.transport.identity import PeerId
 
@@ -20,9 +20,9 @@ class Neighbours:
         self.dialable: tuple[PeerId, ...] = ()
         self.next_at: float | None = None
         self.asked: list[tracker.Dialable] = []
-        self.peers.answer(tracker.Dialable, self.candidates)
-        self.dials = self.peers.hold(tracker.Dial)
-        self.net.answer(transport.Register, None)
+        self.peers.control.answer(tracker.Dialable, self.candidates)
+        self.dials = self.peers.control.hold(tracker.Dial)
+        self.net.control.answer(transport.Register, None)
         self.upkeep = simulation.start(
             maintenance.Engine,
             config,
@@ -46,7 +46,7 @@ class Neighbours:
 
     def events(self) -> list[Any]:
         """What subscribers were told, where it stands apart."""
-        return [event for event in self.listener.received() if not isinstance(event, maintenance.Standing)]
+        return [event for event in self.listener.control.received() if not isinstance(event, maintenance.Standing)]
 
 
 class Listener(maintenance.Mailbox):

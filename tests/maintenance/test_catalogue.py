@@ -12,7 +12,7 @@ from rookery.actors.maintenance import (
     TooFewConnections,
     TooManyConnections,
 )
-from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.testing import SimulatedNodes, WholeNode
 
 
 def node(
@@ -50,7 +50,7 @@ def test_node_that_loses_connections_is_told_too_few_and_repairs_at_once(simulat
     for other in gone:
         other.crash()
     nodes.run(5)
-    kinds = [type(event) for event in listener.received()]
+    kinds = [type(event) for event in listener.control.received()]
     assert kinds[:2] == [MaintenanceStarted, TooFewConnections]
     assert kinds[-1] is MaintenanceEnded
     assert len(target.connected()) >= 8
@@ -63,7 +63,7 @@ def test_node_that_many_dial_at_once_is_told_too_many_and_trims_to_the_target(si
     listener = listen(simulation, target)
     for number in range(24):
         node(nodes, f"n{number}", target, least=1, expected=1, most=1)
-    nodes.run_until(lambda: TooManyConnections in map(type, listener.received()), within=5)
+    nodes.run_until(lambda: TooManyConnections in map(type, listener.control.received()), within=5)
     nodes.run_until(lambda: len(target.connected()) <= 10, within=5)
 
 

@@ -22,11 +22,11 @@ ALL = maintenance.Config(policy="all", min_connections=1, expected_connections=4
 def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any) -> None:
     bob, carol = simulation.peers("bob", "carol")
     peers, conns, net = map(simulation.mock, (tracker.Mailbox, connections.Mailbox, transport.Mailbox))
-    peers.answer(
+    peers.control.answer(
         tracker.Dialable,
         lambda m: tracker.Candidates(tuple(p for p in (bob, carol) if p not in m.exclude)[: m.limit], next_at=None),
     )
-    dials = peers.hold(tracker.Dial)  # asks wait here until the test answers them
+    dials = peers.control.hold(tracker.Dial)  # asks wait here until the test answers them
     upkeep = simulation.start(
         maintenance.Engine,
         maintenance.Config(min_connections=1, expected_connections=1, max_connections=1),
@@ -42,14 +42,14 @@ def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any)
     dials.pop(peer=carol).set(tracker.Opened(carol))
     upkeep.tell(connections.Counts(open=1, closing=0))
     assert report.get(timeout=5).in_band  # outside an engine get() steps virtual time
-    assert net.received() == []
+    assert net.control.received() == []
 
 
 def test_maintenance_at_start_subscribes_to_its_triggers(simulation: Any) -> None:
     around = Neighbours(simulation, ONE)
-    [to_counts] = around.conns.received(Subscribe)
+    [to_counts] = around.conns.control.received(Subscribe)
     assert connections.Counts in to_counts.kinds
-    [to_dialable] = around.peers.received(Subscribe)
+    [to_dialable] = around.peers.control.received(Subscribe)
     assert to_dialable.kinds == (tracker.DialableChanged, tracker.PeerSetUpdate)
 
 
@@ -101,7 +101,7 @@ def test_P3_maintenance_with_nobody_to_dial_asks_once_per_looking_interval(simul
 
 def test_P3_maintenance_whose_trims_close_nobody_waits_for_counts_or_the_idle_time(simulation: Any) -> None:
     around = Neighbours(simulation, ONE)
-    around.conns.answer(connections.Trim, connections.TrimReport(closed=(), short_by=1))
+    around.conns.control.answer(connections.Trim, connections.TrimReport(closed=(), short_by=1))
     around.count(2)
     around.upkeep.activate()
     assert not around.upkeep.maintain().get(timeout=5).in_band
@@ -113,7 +113,7 @@ def test_P3_maintenance_whose_trims_close_nobody_waits_for_counts_or_the_idle_ti
 
 def test_maintenance_above_the_band_lets_connections_trim_to_the_upper_target(simulation: Any) -> None:
     around = Neighbours(simulation, maintenance.Config(min_connections=0, expected_connections=3, max_connections=9))
-    trims = around.conns.hold(connections.Trim)
+    trims = around.conns.control.hold(connections.Trim)
     around.count(8)
     around.upkeep.activate()
     simulation.settle()
@@ -147,18 +147,18 @@ def test_P4_only_what_was_really_dialled_counts_as_seen(simulation: Any) -> None
 
 def test_P16_maintenance_whose_neighbours_fail_goes_on(simulation: Any) -> None:
     around = Neighbours(simulation, ONE)
-    around.peers.answer(tracker.Dialable, EngineGone("the tracker is not running"))
+    around.peers.control.answer(tracker.Dialable, EngineGone("the tracker is not running"))
     around.upkeep.activate()
     simulation.run(for_=12)
     assert simulation.registry.value("maintenance_unanswered_total", "candidates") == 3
-    around.peers.answer(tracker.Dialable, around.candidates)
+    around.peers.control.answer(tracker.Dialable, around.candidates)
     around.dialable = simulation.peers("bob")
     simulation.run_until(lambda: around.dials.waiting, within=6)
 
 
 def test_P16_maintenance_whose_trim_fails_goes_on(simulation: Any) -> None:
     around = Neighbours(simulation, ONE)
-    around.conns.answer(connections.Trim, EngineGone("connections is not running"))
+    around.conns.control.answer(connections.Trim, EngineGone("connections is not running"))
     around.count(2)
     around.upkeep.activate()
     simulation.settle()
@@ -194,7 +194,9 @@ def test_P18_shutdown_during_a_dial_ends_everything_and_releases_who_waits(simul
 @pytest.mark.parametrize("step", ["resting", "asking", "trimming"])
 def test_P18_shutdown_during_any_step_leaves_no_timer_and_no_question(simulation: Any, step: str) -> None:
     around = Neighbours(simulation, ONE)
-    questions = around.peers.hold(tracker.Dialable) if step == "asking" else around.conns.hold(connections.Trim)
+    questions = (
+        around.peers.control.hold(tracker.Dialable) if step == "asking" else around.conns.control.hold(connections.Trim)
+    )
     around.count({"resting": 1, "asking": 0, "trimming": 2}[step])
     around.upkeep.activate()
     simulation.settle()
@@ -311,13 +313,13 @@ class RealConnections:
         self.dialled: list[PeerId] = []
         peers, net = simulation.mock(tracker.Mailbox), simulation.mock(transport.Mailbox)
         ids = simulation.peers(*names)
-        peers.answer(
+        peers.control.answer(
             tracker.Dialable,
             lambda m: tracker.Candidates(
                 tuple(p for p in ids if p not in self.dialled and p not in m.exclude)[: m.limit], None
             ),
         )
-        peers.answer(tracker.Dial, lambda m: self.dial(m.peer))
+        peers.control.answer(tracker.Dial, lambda m: self.dial(m.peer))
         self.conns = simulation.start(connections.Engine, connections.Config(), transport=net)
         config = maintenance.Config(min_connections=2, expected_connections=8, max_connections=14)
         self.upkeep = simulation.start(maintenance.Engine, config, tracker=peers, connections=self.conns, transport=net)
@@ -358,7 +360,7 @@ def test_switches_take_half_of_the_work_from_one_engine_alone(dials: bool, simul
     other = Neighbours(simulation, ONE)
     for around in (switched, other):
         around.dialable = simulation.peers("bob")
-        around.trims = around.conns.hold(connections.Trim)  # type: ignore[attr-defined]
+        around.trims = around.conns.control.hold(connections.Trim)  # type: ignore[attr-defined]
         around.upkeep.activate()
         simulation.settle()
         around.count(3)
@@ -381,7 +383,7 @@ def test_activation_repeated_changes_nothing(simulation: Any) -> None:
 def test_policy_all_dials_primary_peers_and_nobody_else(simulation: Any) -> None:
     around = Neighbours(simulation, ALL)
     bob, carol = around.dialable = simulation.peers("bob", "carol")
-    [subscription] = around.peers.received(Subscribe)
+    [subscription] = around.peers.control.received(Subscribe)
     assert subscription.kinds == (tracker.DialableChanged, tracker.PeerSetUpdate)
     listed = tracker.PeerSet.of([carol], [])
     around.upkeep.tell(tracker.PeerSetUpdate(1, listed, listed))

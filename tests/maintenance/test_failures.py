@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import StaticPeer, TrackedPeers
-from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Simulation
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import Address, Reason
 
 BOBS_IP = "10.77.0.1"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.maintenance import BootstrapReceived, BootstrapSent, Standing
-from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import Reason
 
 BAND = {"policy": "band", "min_connections": 4, "expected_connections": 4, "max_connections": 8}
@@ -77,7 +77,9 @@ def test_private_node_does_not_answer_who_asks_all_the_same(simulation: Any) -> 
     told: Any = simulation.mock(type(hermit.maintenance))
     hub.maintenance.subscribe(told, BootstrapSent, BootstrapReceived)
     nodes.run(60)
-    assert told.received() == []  # the hub, short of connections, asks nobody: it was told that hermit is private
+    assert (
+        told.control.received() == []
+    )  # the hub, short of connections, asks nobody: it was told that hermit is private
     assert hub.connected() == {hermit.peer}
 
 
@@ -91,10 +93,10 @@ def test_steady_state_costs_no_message_of_maintenance(simulation: Any) -> None:
     for node in everybody:
         node.maintenance.subscribe(seen, Standing)
     nodes.run(0.1)
-    first = len(seen.received())
+    first = len(seen.control.received())
     nodes.run(600)
     assert [dict(traffic(node)) for node in everybody] == before
-    assert len(seen.received()) == first
+    assert len(seen.control.received()) == first
 
 
 def traffic(node: WholeNode) -> dict[str, float]:

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 
 from rookery.actors import connections, maintenance, tracker
 from rookery.runtime import Simulation
-from rookery.runtime.testing import mock
+from rookery.testing import Peers, mock
 from rookery.transport import Address, Closed, Direction, Link, Opened, PeerId, PeerRecord, Reason, Role, Ticket
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Admitted, Claim
-from rookery.transport.testing import Peers
 
 KNOWN = Peers()
 NAMES = [f"peer-{number}" for number in range(12)]
@@ -43,8 +42,8 @@ class World:
         self.choices = random.Random(seed)
         self.private = private
         self.net: Any = mock(transport.Mailbox, waits=simulation)
-        self.net.answer(transport.SetGate, lambda message: message.gate.version)
-        self.net.answer(transport.Close, self.close)
+        self.net.control.answer(transport.SetGate, lambda message: message.gate.version)
+        self.net.control.answer(transport.Close, self.close)
         self.links: dict[int, tuple[Link, Ticket]] = {}
         self.dials: list[tuple[Ticket, Address]] = []
         self.blocked: set[PeerId] = set()
@@ -80,7 +79,7 @@ class World:
         """Let every message be handled, and do what transport was told."""
         while True:
             self.simulation.settle()
-            told = self.net.received()[self.taken :]
+            told = self.net.control.received()[self.taken :]
             if not told:
                 break
             self.taken += len(told)

@@ -9,10 +9,9 @@ from typing import Any
 from rookery import runtime, transport
 from rookery.actors import membership, tracker
 from rookery.runtime import Simulation
-from rookery.runtime.testing import mock
+from rookery.testing import NETWORK, Peers, mock
 from rookery.transport import Gate, PeerId, PeerRecord
 from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
-from rookery.transport.testing import NETWORK, Peers
 
 FIVE = ("alice", "bob", "carol", "dave", "erin")
 LAN = membership.Config(cluster_size=5)
@@ -32,7 +31,7 @@ class Node:
         self.host = cluster.simulation.node(name)
         self.host.skew = skew
         self.tracker: Any = mock(tracker.Mailbox, f"tracker-{name}", waits=cluster.simulation)
-        self.tracker.answer(tracker.Track, self._tracked)
+        self.tracker.control.answer(tracker.Track, self._tracked)
         self.sets: list[set[PeerId]] = []
         self.listener: Any = mock(runtime.Mailbox, f"listener-{name}")
         self.net = self.host.mailbox(transport.Mailbox)
@@ -68,7 +67,7 @@ class Node:
     def sees(self) -> set[PeerId]:
         """Who is up by the events so far: what a subscriber believes."""
         seen: set[PeerId] = set()
-        for event in self.listener.received():
+        for event in self.listener.control.received():
             if isinstance(event, membership.MemberUp):
                 assert event.peer not in seen, "told twice that a member is up"
                 seen.add(event.peer)
@@ -77,7 +76,7 @@ class Node:
         return seen
 
     def heard(self, kind: type[runtime.Message]) -> list[Any]:
-        events: list[Any] = self.listener.received(kind)
+        events: list[Any] = self.listener.control.received(kind)
         return events
 
     def counted(self, name: str, *labels: str) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from rookery.actors.membership.barred import Barred
+from rookery.testing import Peers
 from rookery.transport import Address
-from rookery.transport.testing import Peers
 
 ANN, BOB = Peers().identity("ann").peer, Peers().identity("bob").peer
 HERE = Address.parse("tcp://10.0.0.1:7000")

@@ -27,7 +27,7 @@ from .worlds import CONFIG, Member, World
 
 
 def test_engine_at_start_takes_packets_and_hears_of_blocks_and_sends_nothing(world: World) -> None:
-    (subscribe,) = world.peers.received(runtime.Subscribe)
+    (subscribe,) = world.peers.control.received(runtime.Subscribe)
     assert subscribe.subscriber == world.members
     assert set(subscribe.kinds) == {
         tracker.PeerBlocked,
@@ -36,12 +36,12 @@ def test_engine_at_start_takes_packets_and_hears_of_blocks_and_sends_nothing(wor
         tracker.IpUnblocked,
     }
     world.simulation.run(for_=10)
-    assert world.net.received(transport.SendPacket) == []
+    assert world.net.control.received(transport.SendPacket) == []
 
 
 def test_engine_that_cannot_take_packets_fails_the_node(simulation: Any) -> None:
     net, peers = simulation.mock(transport.Mailbox), simulation.mock(tracker.Mailbox)
-    net.answer(transport.ReceivePackets, runtime.Declined("packets have a receiver already"))
+    net.control.answer(transport.ReceivePackets, runtime.Declined("packets have a receiver already"))
     simulation.start(membership.Engine, CONFIG, transport=net, tracker=peers)
     with pytest.raises(runtime.EngineFailed, match="does not give its packets"):
         simulation.settle()
@@ -59,7 +59,7 @@ def test_join_announces_to_the_seeds_with_our_record(world: World) -> None:
         (envelope,) = world.sent(name)
         assert envelope.records == (world.me.encode(),)
         assert len(world.said(name, Announce)) == 1
-    addresses = [message.address for message in world.net.received(transport.SendPacket)]
+    addresses = [message.address for message in world.net.control.received(transport.SendPacket)]
     assert addresses == [world.record("bob").address, world.record("carol").address]
 
 
@@ -74,14 +74,14 @@ def test_join_without_seeds_takes_those_of_the_config_and_ignores_ourselves_amon
 
 def test_join_of_a_node_without_an_address_fails_and_says_why(world: World) -> None:
     nowhere = PeerRecord.sign(world.simulation.known.identity("me"), network="test", address=None, generation=1)
-    world.net.answer(transport.GetRecord, nowhere)
+    world.net.control.answer(transport.GetRecord, nowhere)
     with pytest.raises(membership.NoAddress, match=r"transport\.advertise"):
         world.members.join().get(timeout=1)
     assert world.members.members().get(timeout=1).own is None
 
 
 def test_join_when_transport_has_no_record_fails_with_its_error(world: World) -> None:
-    world.net.answer(transport.GetRecord, runtime.Declined("not listening"))
+    world.net.control.answer(transport.GetRecord, runtime.Declined("not listening"))
     with pytest.raises(runtime.Declined, match="not listening"):
         world.members.join().get(timeout=1)
 

@@ -29,7 +29,7 @@ def answer(world: World, answers: list[Exception | None]) -> list[int]:
         asked.append(message.id)
         return answers.pop(0)
 
-    world.peers.answer(tracker.Track, track)
+    world.peers.control.answer(tracker.Track, track)
     return asked
 
 
@@ -73,11 +73,11 @@ def test_new_records_go_with_the_set_and_are_hinted_only_if_it_is_refused(world:
     answer(world, [None, PeerSetTooLarge(3, 2), PeerSetTooLarge(4, 2)])
     world.join().meet("bob")
     world.simulation.run(for_=1)
-    assert world.peers.received(tracker.Hint) == []
+    assert world.peers.control.received(tracker.Hint) == []
     for name in ("carol", "dave"):
         world.meet(name)
         world.simulation.run(for_=1)
-    hints = [hint.records for hint in world.peers.received(tracker.Hint)]
+    hints = [hint.records for hint in world.peers.control.received(tracker.Hint)]
     assert hints == [(world.record("carol"),), (world.record("dave"),)]
 
 
@@ -116,9 +116,9 @@ def test_member_that_shows_another_record_of_its_generation_is_tracked_and_answe
         world.open("bob", moved)
     world.simulation.run(for_=1)
     assert [track.peers.primary[world.peer("bob")] for track in world.tracked] == [world.record("bob"), moved]
-    before = len(world.net.received(transport.SendPacket))
+    before = len(world.net.control.received(transport.SendPacket))
     world.packet("bob", Ping(1), records=())
-    sent = world.net.received(transport.SendPacket)[before:]
+    sent = world.net.control.received(transport.SendPacket)[before:]
     assert [(packet.peer, packet.address) for packet in sent] == [(moved.peer, moved.address)]
 
 
@@ -137,7 +137,7 @@ def test_member_with_a_new_record_of_the_same_content_makes_no_other_set(world: 
     newer = world.simulation.known.record("bob", str(bob.address), generation=2)
     world.packet("bob", Gossip(), records=[newer], generation=2)
     world.simulation.run(for_=1)
-    assert [hint.records for hint in world.peers.received(tracker.Hint)] == [(newer,)]
+    assert [hint.records for hint in world.peers.control.received(tracker.Hint)] == [(newer,)]
     assert len(world.tracked) == 1
     world.meet("carol")
     world.simulation.run(for_=1)
@@ -182,7 +182,7 @@ def test_set_without_an_answer_is_sent_again(world: World) -> None:
 
 
 def test_change_while_a_set_is_under_way_makes_another_one_afterwards(world: World) -> None:
-    held = world.peers.hold(tracker.Track)
+    held = world.peers.control.hold(tracker.Track)
     world.join().meet("bob")
     world.simulation.run(for_=0.5)
     world.meet("carol")
@@ -197,7 +197,7 @@ def test_change_while_a_set_is_under_way_makes_another_one_afterwards(world: Wor
 def test_membership_that_does_not_feed_the_tracker_leaves_it_alone(simulation: Any) -> None:
     world = World(simulation, membership.Config(cluster_size=5, feeds_tracker=False)).join().meet("bob")
     simulation.run(for_=30)
-    assert (world.tracked, world.peers.received(tracker.Hint)) == ([], [])
+    assert (world.tracked, world.peers.control.received(tracker.Hint)) == ([], [])
 
 
 def test_member_with_the_role_secondary_is_tracked_as_secondary(world: World) -> None:

@@ -112,7 +112,7 @@ def test_this_node_among_the_discovered_is_ignored(world: World) -> None:
 def test_tags_of_the_configuration_are_in_our_record(simulation: Any) -> None:
     tags = {"role": "secondary", "zone": "a"}
     world = World(simulation, replace(CONFIG, tags=tags))
-    world.net.answer(transport.Renew, lambda message: world.tagged("me", tags, message.generation + 1))
+    world.net.control.answer(transport.Renew, lambda message: world.tagged("me", tags, message.generation + 1))
     world.join("bob")
     own = world.members.members().get(timeout=1).own
     assert own is not None
@@ -121,7 +121,7 @@ def test_tags_of_the_configuration_are_in_our_record(simulation: Any) -> None:
 
 
 def test_tags_that_change_take_a_new_record_and_generation(world: World) -> None:
-    world.net.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
+    world.net.control.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
     world.join().meet("bob")
     world.members.set_tags({"zone": "b"}).get(timeout=1)
     own = world.members.members().get(timeout=1).own
@@ -135,7 +135,7 @@ def test_tags_that_change_take_a_new_record_and_generation(world: World) -> None
 
 
 def test_tags_set_before_join_are_in_the_first_record(world: World) -> None:
-    world.net.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
+    world.net.control.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
     world.members.set_tags({"zone": "b"}).get(timeout=1)
     world.join()
     own = world.members.members().get(timeout=1).own
@@ -150,7 +150,7 @@ def test_tags_that_do_not_fit_raise_at_the_caller(world: World) -> None:
 
 def test_set_tags_fails_with_the_error_of_transport(world: World) -> None:
     world.join()
-    world.net.answer(transport.Renew, ValueError("no key"))
+    world.net.control.answer(transport.Renew, ValueError("no key"))
     with pytest.raises(ValueError, match="no key"):
         world.members.set_tags({"a": "b"}).get(timeout=1)
 
@@ -188,7 +188,9 @@ def test_join_after_leave_without_seeds_takes_those_of_the_last_join(world: Worl
 
 
 def addresses(world: World, name: str) -> list[str]:
-    return [str(sent.address) for sent in world.net.received(transport.SendPacket) if sent.peer == world.peer(name)]
+    return [
+        str(sent.address) for sent in world.net.control.received(transport.SendPacket) if sent.peer == world.peer(name)
+    ]
 
 
 def test_member_that_presents_an_older_record_is_answered_where_that_one_says(world: World) -> None:

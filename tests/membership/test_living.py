@@ -218,22 +218,22 @@ def test_late_subscriber_is_told_of_the_present_members(world: World) -> None:
     late = world.simulation.mock(runtime.Mailbox, "late")
     world.members.subscribe(late, MemberUp)
     world.simulation.settle()
-    assert [event.peer for event in late.received()] == [world.peer("bob"), world.peer("carol")]
+    assert [event.peer for event in late.control.received()] == [world.peer("bob"), world.peer("carol")]
 
 
 def test_subscriber_hears_only_the_kinds_it_named(world: World) -> None:
     picky = world.simulation.mock(runtime.Mailbox, "picky")
     world.members.subscribe(picky, MemberDown)
     world.join().meet("bob", "carol").packet("bob", Gossip(), world.down("carol"))
-    assert picky.received() == [MemberDown(world.peer("carol"))]
+    assert picky.control.received() == [MemberDown(world.peer("carol"))]
 
 
 def test_subscriber_whose_engine_is_gone_is_dropped(world: World) -> None:
-    world.listener.close()
+    world.listener.control.close()
     world.join().meet("bob")
-    world.listener.feedback(Feedback.OK)
+    world.listener.control.feedback(Feedback.OK)
     assert world.metric("changes_total", "MemberUp") == 1
-    assert world.listener.received() == []
+    assert world.listener.control.received() == []
 
 
 def test_subscribing_to_what_is_no_event_raises_at_the_caller(world: World) -> None:
@@ -247,7 +247,7 @@ def test_subscriber_without_handlers_raises_at_the_caller(world: World) -> None:
 
 
 def test_packet_that_transport_does_not_take_is_counted(world: World) -> None:
-    world.net.feedback(Feedback.REJECTED, transport.SendPacket, times=1)
+    world.net.control.feedback(Feedback.REJECTED, transport.SendPacket, times=1)
     world.join("bob")
     assert (world.metric("packets_total", "not_sent"), world.metric("packets_total", "sent")) == (1, 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 from rookery import runtime
 from rookery.actors.membership import Mailbox
 from rookery.actors.membership.tags import encode_tags
-from rookery.node.testing import SimulatedNodes
+from rookery.testing import SimulatedNodes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "membership.md").read_text()
 SECTION = PAGE[PAGE.index("## 8. In a node") :]

@@ -16,8 +16,8 @@ from hypothesis import strategies as some
 from rookery.actors import membership
 from rookery.actors.membership.snapshot import MAX_BYTES, Remembered, Snapshot, Unusable, load, save
 from rookery.actors.membership.swim import MemberId, State
+from rookery.testing import NETWORK, Peers
 from rookery.transport import mailbox as transport
-from rookery.transport.testing import NETWORK, Peers
 
 from .worlds import Announce, Gossip, World
 
@@ -222,7 +222,7 @@ def test_many_members_of_a_file_are_taken_in_slices(simulation: Any, tmp_path: P
     put(world, file, *(as_was(world, f"member {number}") for number in range(250)))
     world.join()
     assert len(world.visible()) == 250
-    assert len(world.net.received(transport.SendPacket)) <= 3 + 32
+    assert len(world.net.control.received(transport.SendPacket)) <= 3 + 32
 
 
 def test_members_that_are_many_are_listed_in_slices_completely_and_in_order(simulation: Any, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 from rookery.actors import membership
 from rookery.actors.membership.tags import encode_tags, is_secondary, tags_of
 from rookery.runtime.settings import SettingsError
+from rookery.testing import NETWORK, Peers
 from rookery.transport import PeerRecord
-from rookery.transport.testing import NETWORK, Peers
 
 ANN = Peers().identity("ann")
 

@@ -14,11 +14,11 @@ from rookery.actors.membership.records import Records
 from rookery.actors.membership.swim import MemberId
 from rookery.actors.membership.view import View
 from rookery.runtime import Message
+from rookery.testing import NETWORK, Peers
 from rookery.transport.address import Address
 from rookery.transport.errors import DecodeError
 from rookery.transport.identity import PeerId
 from rookery.transport.record import PeerRecord
-from rookery.transport.testing import NETWORK, Peers
 
 KNOWN = Peers()
 NAMES = ("alice", "bob", "carol")

@@ -9,7 +9,7 @@ import pytest
 from rookery import runtime
 from rookery.actors import membership
 from rookery.actors.tracker import StaticPeer
-from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import Address, PeerId, Reason
 
 NAMES = ("alice", "bob", "carol", "dave")
@@ -43,7 +43,7 @@ def test_peer_that_one_node_blocks_stays_alive_for_the_others_and_for_itself(
         node.membership.subscribe(told, membership.MemberDown)
     alice.tracker.block(bob.peer).get(timeout=5)
     nodes.run(45)
-    assert told.received() == []
+    assert told.control.received() == []
     assert bob.peer in alive(carol) & alive(dave)
     assert alive(bob) == {alice.peer, carol.peer, dave.peer}
     assert not alice.is_connected_to(bob)
@@ -57,7 +57,7 @@ def test_peer_whose_ip_one_node_blocks_stays_alive_for_the_others(simulation: An
     assert bob.address.endpoint.ip is not None
     alice.tracker.block(bob.address.endpoint.ip).get(timeout=5)
     nodes.run(45)
-    assert told.received() == []
+    assert told.control.received() == []
     assert bob.peer in alive(carol) & alive(dave)
 
 

@@ -31,11 +31,11 @@ class World:
         self.me = self.record("me")
         self.tracked: list[tracker.Track] = []
         self.net = simulation.mock(transport.Mailbox)
-        self.net.answer(transport.ReceivePackets, None)
-        self.net.answer(transport.GetRecord, self.me)
-        self.net.answer(transport.Renew, lambda message: self.record("me", message.generation + 1))
+        self.net.control.answer(transport.ReceivePackets, None)
+        self.net.control.answer(transport.GetRecord, self.me)
+        self.net.control.answer(transport.Renew, lambda message: self.record("me", message.generation + 1))
         self.peers = simulation.mock(tracker.Mailbox)
-        self.peers.answer(tracker.Track, self.tracked.append)
+        self.peers.control.answer(tracker.Track, self.tracked.append)
         self.members = simulation.start(
             membership.Engine, config, transport=self.net, tracker=self.peers, snapshot=snapshot
         )
@@ -107,7 +107,7 @@ class World:
         peer = self.peer(to)
         return [
             Envelope.decode(message.payload)
-            for message in self.net.received(transport.SendPacket)
+            for message in self.net.control.received(transport.SendPacket)
             if message.peer == peer
         ]
 
@@ -118,7 +118,7 @@ class World:
     def heard(self) -> list[runtime.Message]:
         """The events so far."""
         self.simulation.settle()
-        received: list[runtime.Message] = self.listener.received()
+        received: list[runtime.Message] = self.listener.control.received()
         return received
 
     def visible(self) -> list[PeerId]:

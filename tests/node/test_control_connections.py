@@ -13,7 +13,7 @@ from rookery.config import load
 from rookery.node import Client, CommandFailed, Node
 from rookery.node.command import main
 from rookery.node.control.remote.connections import Tags
-from rookery.transport.testing import Peers
+from rookery.testing import Peers
 from tests.node.conftest import ALONE
 
 MakeFolder = Callable[..., Path]

@@ -16,8 +16,8 @@ from rookery.config import load
 from rookery.node import Client, Cluster, CommandFailed, Node, new
 from rookery.node.command import main
 from rookery.node.peerlist import write_peers
+from rookery.testing import Peers
 from rookery.transport import Address
-from rookery.transport.testing import Peers
 from tests.node.conftest import start_threads
 
 KNOWN = Peers()

@@ -14,7 +14,7 @@ from rookery.actors.discovery import Engine, StaticRecord
 from rookery.config import load
 from rookery.node import CannotStart, Client, Node
 from rookery.node.command import main
-from rookery.node.testing import SimulatedNodes, WholeNode
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import PeerId
 
 MakeFolder = Callable[..., Path]

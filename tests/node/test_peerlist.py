@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rookery.node.peerlist import read_peers, write_peers
+from rookery.testing import Peers
 from rookery.transport import Address
-from rookery.transport.testing import Peers
 
 KNOWN = Peers()
 ADA, BOB = (KNOWN.identity(name).peer for name in ("ada", "bob"))

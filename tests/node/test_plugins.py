@@ -15,8 +15,8 @@ from rookery.config import ConfigError, NodeConfig, load
 from rookery.config.plugins import PluginError, load_plugin
 from rookery.node import CannotStart, Node, configfiles
 from rookery.node.command import main
-from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Simulation
+from rookery.testing import SimulatedNodes, WholeNode
 
 MakeFolder = Callable[..., Path]
 Install = Callable[..., None]

@@ -9,8 +9,8 @@ from rookery.actors.membership import MemberInfo, Members, State
 from rookery.actors.membership.tags import encode_tags
 from rookery.node import screen
 from rookery.node.control.rows import member_rows
+from rookery.testing import NETWORK, Peers
 from rookery.transport import Address, PeerRecord
-from rookery.transport.testing import NETWORK, Peers
 
 ANN = Peers().identity("ann")
 HERE = Address.parse("tcp://10.0.0.1:7000")

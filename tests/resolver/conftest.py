@@ -13,12 +13,11 @@ from rookery.actors import connections, maintenance, resolver, tracker
 from rookery.actors.resolver import wire
 from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.runtime import Lane, Message, Simulation
-from rookery.runtime.testing import mock
+from rookery.testing import Peers, mock
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
-from rookery.transport.testing import Peers
 
 CHANNEL = 16
 
@@ -95,9 +94,9 @@ class Rig:
     def __init__(self, simulation: Any) -> None:
         self.simulation = simulation
         self.net = simulation.mock(transport.Mailbox)
-        self.net.answer(transport.Register, None)
+        self.net.control.answer(transport.Register, None)
         self.tracker = simulation.mock(tracker.Mailbox)
-        self.tracker.answer(tracker.Block, tracker.Blocked(float("inf")))
+        self.tracker.control.answer(tracker.Block, tracker.Blocked(float("inf")))
         self.upkeep = simulation.mock(maintenance.Mailbox)
         self.connections = simulation.mock(connections.Mailbox)
         self.consumer = Consumer()
@@ -160,7 +159,7 @@ class Rig:
     def sent(self) -> list[tuple[str, wire.Message]]:
         """What the resolver sent since the last call, and to whom."""
         self.simulation.settle()
-        messages = self.net.received(transport.Send)
+        messages = self.net.control.received(transport.Send)
         new, self._seen = messages[self._seen :], len(messages)
         names = {number: name for name, number in self.links.items()}
         return [(names[each.link_id], wire.decode(each.payload, self.key_length)) for each in new]
@@ -201,18 +200,18 @@ class Rig:
             self.blocks.append(message)
             return answer or tracker.Blocked(float("inf"))
 
-        self.tracker.answer(tracker.Block, block)
+        self.tracker.control.answer(tracker.Block, block)
 
     def busy(self) -> dict[str, int]:
         """What connections was told in all, by peer; nobody it need not hear of."""
         told: dict[str, int] = {}
-        for message in self.connections.received(connections.Busy):
+        for message in self.connections.control.received(connections.Busy):
             told[self.name(message.peer)] = told.get(self.name(message.peer), 0) + message.delta
         return {name: count for name, count in told.items() if count}
 
     def wants(self) -> list[str]:
         named = {self.peer(name): name for name in ("alice", "bob", "carol", "dave")}
-        return [named[message.peer] for message in self.upkeep.received(maintenance.Want)]
+        return [named[message.peer] for message in self.upkeep.control.received(maintenance.Want)]
 
 
 @pytest.fixture
@@ -306,7 +305,7 @@ class World:
         self.producers[name] = Producer(has)
         hub = self.hub(name)
         book = mock(tracker.Mailbox, f"tracker-{name}", waits=self.simulation)
-        book.answer(tracker.Block, lambda message: self._block(name, message.target))
+        book.control.answer(tracker.Block, lambda message: self._block(name, message.target))
         mailbox = self.simulation.mailbox(resolver.Mailbox, name)
         self.nodes[name] = self.simulation.start(
             mailbox,

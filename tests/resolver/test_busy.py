@@ -33,7 +33,7 @@ def test_answer_followed_by_the_next_request_says_nothing(rig: Any) -> None:
         assert rig.busy() == {"bob": 1}
         rig.answer(b"value")
     assert rig.busy() == {}
-    assert len(rig.connections.received(connections.Busy)) == 2
+    assert len(rig.connections.control.received(connections.Busy)) == 2
 
 
 @pytest.mark.parametrize("how", ["time-out", "link closed", "cancelled", "shutdown"])
@@ -60,4 +60,4 @@ def test_what_others_ask_of_us_makes_nobody_busy(rig: Any) -> None:
     rig.start("bob")
     rig.receive("bob", wire.Request(1, KEYS[0]))
     rig.simulation.settle()
-    assert rig.connections.received(connections.Busy) == []
+    assert rig.connections.control.received(connections.Busy) == []

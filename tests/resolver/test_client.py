@@ -23,14 +23,14 @@ def keys_of(rig: Any) -> list[bytes]:
 
 
 def test_resolver_when_it_starts_takes_its_channel_and_hears_of_peer_sets(rig: Any) -> None:
-    held = rig.net.hold(transport.Register)
+    held = rig.net.control.hold(transport.Register)
     rig.start(request_rate=5, request_burst=6, inbound_rate=70, inbound_burst=80)
     assert held.waiting == [transport.Register(16, rig.data, transport.Quota(70, 80))]
-    assert rig.tracker.received() == [runtime.Subscribe(rig.data, (tracker.PeerSetUpdate,))]
+    assert rig.tracker.control.received() == [runtime.Subscribe(rig.data, (tracker.PeerSetUpdate,))]
 
 
 def test_resolver_whose_channel_is_taken_stops_the_node(rig: Any) -> None:
-    rig.net.answer(transport.Register, ChannelTaken("channel 16 is taken"))
+    rig.net.control.answer(transport.Register, ChannelTaken("channel 16 is taken"))
     with pytest.raises(runtime.EngineFailed, match="resolver cannot have channel 16: channel 16 is taken"):
         rig.start()
 
@@ -149,7 +149,7 @@ def test_due_retry_goes_before_a_fetch_that_still_waits_in_the_mailbox(rig: Any)
 
 def test_refused_send_goes_to_the_next_peer_in_the_same_turn(rig: Any) -> None:
     data = rig.start("bob", "carol")
-    rig.net.feedback(Feedback.REJECTED, transport.Send, times=1)
+    rig.net.control.feedback(Feedback.REJECTED, transport.Send, times=1)
     data.fetch(KEY)
     rig.asked()
     assert rig.simulation.time == 0
@@ -158,7 +158,7 @@ def test_refused_send_goes_to_the_next_peer_in_the_same_turn(rig: Any) -> None:
 
 def test_all_sends_refused_are_repeated_after_the_retry_delay(rig: Any) -> None:
     data = rig.start("bob")
-    rig.net.feedback(Feedback.REJECTED, transport.Send, times=1)
+    rig.net.control.feedback(Feedback.REJECTED, transport.Send, times=1)
     data.fetch(KEY)
     assert rig.sent() == []
     rig.simulation.run(for_=0.1)
@@ -167,7 +167,7 @@ def test_all_sends_refused_are_repeated_after_the_retry_delay(rig: Any) -> None:
 
 def test_R3_refused_send_leaves_the_peer_its_tokens(rig: Any) -> None:
     data = rig.start("bob", request_rate=0.01, request_burst=1)
-    rig.net.feedback(Feedback.REJECTED, transport.Send, times=3)
+    rig.net.control.feedback(Feedback.REJECTED, transport.Send, times=3)
     data.fetch(KEY)
     rig.simulation.run(for_=0.45)  # refused at 0, 0.1 and 0.2 seconds
     assert rig.count("requests_refused_total") == 3
@@ -194,8 +194,8 @@ def test_one_turn_sends_a_bounded_burst_and_the_rest_follows_without_waiting(rig
     data.fetch_all(keys)
     sent = 0
     while sent < len(keys):
-        rig.simulation.run_until(lambda sent=sent: len(rig.net.received(transport.Send)) > sent, within=0)
-        now = len(rig.net.received(transport.Send))
+        rig.simulation.run_until(lambda sent=sent: len(rig.net.control.received(transport.Send)) > sent, within=0)
+        now = len(rig.net.control.received(transport.Send))
         assert now - sent <= SENDS_PER_TURN
         sent = now
     assert rig.simulation.time == 0
@@ -209,7 +209,7 @@ def test_waiting_answers_are_handled_between_the_bursts_of_a_large_fetch(rig: An
     data.fetch_all([number.to_bytes(1, "big") for number in range(3 * SENDS_PER_TURN)])
     rig.receive("bob", wire.Response(request.id, VALUE))
     rig.simulation.run_until(lambda: rig.consumer.deliveries, within=0)
-    assert len(rig.net.received(transport.Send)) < 1 + 3 * SENDS_PER_TURN
+    assert len(rig.net.control.received(transport.Send)) < 1 + 3 * SENDS_PER_TURN
 
 
 # Who is asked

@@ -12,8 +12,8 @@ from rookery.actors import resolver
 from rookery.config import load
 from rookery.node import Node
 from rookery.node.new import make_node
-from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Simulation
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import format_peer
 
 SMALL, LARGE = 16, 17  # channels

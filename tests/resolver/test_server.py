@@ -151,7 +151,7 @@ def test_value_too_large_for_a_message_is_reported_and_the_asker_is_told_no_data
     rig.receive("bob", Request(2**64 - 1, KEY))
     rig.receive("bob", Request(2, OTHER))
     assert [message for _, message in rig.sent()] == [Response(2**64 - 1, bytes(limit)), Missing(2)]
-    assert max(len(message.payload) for message in rig.net.received(transport.Send)) <= 1024
+    assert max(len(message.payload) for message in rig.net.control.received(transport.Send)) <= 1024
     (event,) = rig.events
     assert isinstance(event.error, resolver.ValueTooLarge)
     assert (event.error.size, event.error.limit) == (limit + 1, limit)
@@ -167,7 +167,7 @@ def test_requests_and_answers_have_the_priority_that_is_configured(rig: Any, req
     rig.receive("bob", Request(2, b"z"))
     sent = [message for _, message in rig.sent()]
     assert [type(message) for message in sent] == [Request, Response, Missing]
-    first = [isinstance(message, transport.SendFirst) for message in rig.net.received(transport.Send)]
+    first = [isinstance(message, transport.SendFirst) for message in rig.net.control.received(transport.Send)]
     assert first == [requests, responses, responses]
 
 
@@ -179,7 +179,7 @@ def test_requests_have_priority_and_answers_have_not_unless_configured() -> None
 def test_value_that_transport_refuses_becomes_no_data(rig: Any) -> None:
     rig.producer.data[KEY] = VALUE
     rig.start("bob")
-    rig.net.feedback(Feedback.REJECTED, transport.Send, times=1)
+    rig.net.control.feedback(Feedback.REJECTED, transport.Send, times=1)
     rig.receive("bob", Request(1, KEY))
     assert rig.sent() == [("bob", Missing(1))]
     assert rig.count("served_bytes_total") == 0
@@ -187,7 +187,7 @@ def test_value_that_transport_refuses_becomes_no_data(rig: Any) -> None:
 
 def test_answer_that_transport_refuses_altogether_is_counted_as_lost(rig: Any) -> None:
     rig.start("bob")
-    rig.net.feedback(Feedback.REJECTED, transport.Send)
+    rig.net.control.feedback(Feedback.REJECTED, transport.Send)
     rig.receive("bob", Request(1, KEY))
     assert rig.sent() == []
     assert rig.count("answers_lost_total", "refused") == 1

@@ -90,7 +90,7 @@ def test_peer_that_left_the_primary_set_is_not_asked_even_as_a_target_until_it_i
 
 def test_link_that_takes_a_request_over_its_limit_has_taken_it(rig: Any) -> None:
     data = rig.start("bob", "carol")
-    rig.net.feedback(Feedback.BACKOFF, transport.Send, times=1)
+    rig.net.control.feedback(Feedback.BACKOFF, transport.Send, times=1)
     data.fetch(KEY)
     rig.answer(VALUE)
     assert rig.consumer.values == [(KEY, VALUE)]
@@ -135,7 +135,7 @@ def test_resolver_serves_though_nobody_holds_its_mailbox(simulation: Any, rig: A
     gc.collect()
     inbox.offer(transport.Received(link, peer, 16, wire.encode(wire.Request(1, KEY))))
     simulation.settle()
-    (sent,) = rig.net.received(transport.Send)
+    (sent,) = rig.net.control.received(transport.Send)
     assert wire.decode(sent.payload, 1) == wire.Response(1, VALUE)
 
 

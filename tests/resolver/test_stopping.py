@@ -347,4 +347,4 @@ def test_shutdown_withdraws_open_verdicts_and_fails_waiting_gets(rig: Any) -> No
     rig.simulation.stop()
     assert isinstance(verdict.result(), runtime.ReplyCancelled)
     assert isinstance(reply.result(), runtime.EngineGone)
-    assert rig.net.received(transport.CloseLink) == []
+    assert rig.net.control.received(transport.CloseLink) == []

@@ -35,6 +35,6 @@ def test_one_turn_sends_fewer_requests_among_very_many_peers(rig: Any) -> None:
     names = [f"peer {number}" for number in range(256)]
     data = rig.start(*names, key_length=2)
     data.fetch_all(KEYS)
-    sent = steps(rig, lambda: len(rig.net.received(transport.Send)))
+    sent = steps(rig, lambda: len(rig.net.control.received(transport.Send)))
     assert sum(sent) == len(KEYS)
     assert max(sent) == 1 + LOOKS_PER_TURN // (1 + len(names)) < SENDS_PER_TURN

@@ -271,7 +271,7 @@ def test_R8_message_that_cannot_be_decoded_is_counted_told_and_punished_if_so_co
     assert rig.count("malformed_total") == 3
     assert [event.peer for event in rig.events] == [rig.peer("bob")] * 3
     closed = [transport.CloseLink(rig.links["bob"], Reason.PROTOCOL)] * 3
-    assert rig.net.received(transport.CloseLink) == (closed if close_malformed else [])
+    assert rig.net.control.received(transport.CloseLink) == (closed if close_malformed else [])
     assert rig.blocked() == []
 
 

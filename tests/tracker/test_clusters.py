@@ -14,8 +14,8 @@ from types import MappingProxyType
 import pytest
 
 from rookery.actors import tracker
-from rookery.node.testing import SimulatedNodes, WholeNode
 from rookery.runtime import Reply, Simulation
+from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import Address, PeerId, Reason
 
 QUICK, FULL = range(20), range(20, 100)

@@ -6,7 +6,7 @@ import pytest
 
 from rookery.actors.tracker import Config, StaticPeer
 from rookery.runtime.settings import SettingsError
-from rookery.transport.testing import Peers
+from rookery.testing import Peers
 
 BOB = Peers().identity("bob").peer
 TEXT = f"{BOB}@tcp://10.0.0.2:7000"

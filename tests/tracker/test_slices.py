@@ -32,8 +32,8 @@ class World:
         self.simulation = simulation
         self.me, self.carol = simulation.peers("me", "carol")
         self.net = simulation.mock(transport.Mailbox)
-        self.net.answer(transport.SetGate, lambda message: message.gate.version)
-        self.net.answer(transport.Close, None)
+        self.net.control.answer(transport.SetGate, lambda message: message.gate.version)
+        self.net.control.answer(transport.Close, None)
         config = tracker.Config(source="application", admission="tracked", tracked_peer_sets=1)
         self.peers = simulation.start(tracker.Engine, config, transport=self.net, me=self.me)
         self.listener = simulation.mock(runtime.Mailbox, "listener")
@@ -92,7 +92,7 @@ def test_subscriber_hears_of_sets_whole_and_in_order(world: World) -> None:
     world.peers.track(2, MANY)
     world.peers.track(3, {world.carol: B})
     world.simulation.settle()
-    heard = world.listener.received(tracker.PeerSetUpdate)
+    heard = world.listener.control.received(tracker.PeerSetUpdate)
     assert [(update.index, len(update.all.primary)) for update in heard] == [(1, 1), (2, len(MANY)), (3, 1)]
 
 

@@ -88,7 +88,7 @@ def test_track_resolves_only_when_gate_and_closes_are_confirmed(simulation: Any)
     world.track(1, {world.bob: A})
     world.connect("bob")
     simulation.settle()
-    gates, closes = world.net.hold(transport.SetGate), world.net.hold(transport.Close)
+    gates, closes = world.net.control.hold(transport.SetGate), world.net.control.hold(transport.Close)
     reply = world.peers.track(2, {world.carol: B})
     simulation.settle()
     gates.pop().set(2)
@@ -119,10 +119,10 @@ def test_subscribe_to_what_is_no_event_is_refused(world: World) -> None:
 
 def test_tracker_drops_a_subscriber_that_is_gone(world: World) -> None:
     world.hear()
-    world.listener.close()
+    world.listener.control.close()
     world.track(1, {world.bob: A})
     world.track(2, {world.bob: A})
-    assert world.listener.received() == []
+    assert world.listener.control.received() == []
     assert world.simulation.engines[0]._subscribers._kinds == {}
 
 
@@ -157,7 +157,7 @@ def test_dial_reserves_tells_transport_where_to_and_answers_when_the_link_opens(
     world.track(1, {world.bob: A})
     reply = world.peers.dial(world.bob)
     ticket = world.dialled()
-    assert world.net.received(transport.Dial) == [transport.Dial(ticket, A)]
+    assert world.net.control.received(transport.Dial) == [transport.Dial(ticket, A)]
     assert (ticket.peer, ticket.direction) == (world.bob, Direction.OUT)
     assert world.candidates() == ()
     assert not reply.done
@@ -182,13 +182,13 @@ def test_dial_that_fails_answers_with_the_reason_and_backs_off(world: World) -> 
 
 def test_dial_of_a_peer_that_may_not_be_dialled_is_refused_and_counted(world: World) -> None:
     assert world.peers.dial(world.bob).get(timeout=1) == tracker.Refused(Reason.NOT_TRACKED)
-    assert world.net.received(transport.Dial) == []
+    assert world.net.control.received(transport.Dial) == []
     assert world.metric("tracker_refusals_total", "out", "not_tracked") == 1
 
 
 def test_dial_that_transport_does_not_take_gives_the_reservation_back_at_once(world: World) -> None:
     world.track(1, {world.bob: A})
-    world.net.feedback(Feedback.REJECTED, transport.Dial, times=1)
+    world.net.control.feedback(Feedback.REJECTED, transport.Dial, times=1)
     assert world.peers.dial(world.bob).get(timeout=1) == tracker.Refused(Reason.LIMIT)
     assert world.metric("tracker_reserved") == 0
 

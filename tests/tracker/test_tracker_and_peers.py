@@ -63,7 +63,7 @@ def test_link_that_opened_for_a_peer_that_may_not_connect_any_more_is_closed(wor
 
 def test_T4_block_resolves_only_when_transport_delivers_nothing_more_of_the_peer(world: World) -> None:
     world.track(1, {world.bob: A})
-    gates, closes = world.net.hold(transport.SetGate), world.net.hold(transport.Close)
+    gates, closes = world.net.control.hold(transport.SetGate), world.net.control.hold(transport.Close)
     reply = world.peers.block(world.bob, 60.0)
     world.simulation.settle()
     assert closes.waiting == [transport.Close(world.bob, Reason.BLOCKED)]
@@ -77,7 +77,7 @@ def test_T4_block_resolves_only_when_transport_delivers_nothing_more_of_the_peer
 
 
 def test_block_that_transport_does_not_confirm_in_time_fails_and_stays_in_force(world: World) -> None:
-    world.net.hold(transport.Close)
+    world.net.control.hold(transport.Close)
     world.track(1, {world.bob: A})
     reply = world.peers.block(world.bob)
     with pytest.raises(tracker.NotInEffect):
@@ -159,7 +159,7 @@ def test_T13_overwrite_is_told_counted_and_no_peer_set_update(world: World) -> N
 def test_overwrite_resolves_only_when_the_link_to_the_old_address_is_closed(world: World) -> None:
     world.track(1, {world.bob: A})
     ticket = world.connect("bob")
-    closes = world.net.hold(transport.Close)
+    closes = world.net.control.hold(transport.Close)
     reply = world.peers.overwrite({world.bob: B})
     world.simulation.settle()
     assert closes.waiting == [transport.Close(world.bob, Reason.ADDRESS_CHANGED)]
@@ -219,14 +219,14 @@ def test_dial_without_an_end_leaves_its_asker_to_its_own_time_limit(world: World
 def test_block_of_a_network_is_told_and_resolves_when_the_gate_has_taken_effect(world: World) -> None:
     network = ip_network("10.0.0.0/24")
     world.hear(tracker.IpBlocked, tracker.IpUnblocked)
-    gates = world.net.hold(transport.SetGate)
+    gates = world.net.control.hold(transport.SetGate)
     reply = world.peers.block(network, 60.0)
     world.simulation.settle()
     assert not reply.done
     gates.pop().set(2)
     assert reply.get(timeout=1) == tracker.Blocked(WALL_AT_START + 60.0)
     assert world.heard() == [tracker.IpBlocked(network, WALL_AT_START + 60.0)]
-    world.net.answer(transport.SetGate, world.set_gate)
+    world.net.control.answer(transport.SetGate, world.set_gate)
     world.simulation.run(for_=60.0)
     assert world.heard()[1:] == [tracker.IpUnblocked(network)]
     assert list(world.gates[-1].blocked_subnets) == []

@@ -40,8 +40,8 @@ class World:
         self.set_gates: list[transport.SetGate] = []
         self.tickets: dict[str, Ticket] = {}
         self.net = simulation.mock(transport.Mailbox)
-        self.net.answer(transport.SetGate, self.set_gate)
-        self.net.answer(transport.Close, self.close)
+        self.net.control.answer(transport.SetGate, self.set_gate)
+        self.net.control.answer(transport.Close, self.close)
         self.peers = simulation.start(tracker.Engine, config, transport=self.net, me=self.me)
         self.listener = simulation.mock(runtime.Mailbox, "listener")
         simulation.settle()
@@ -57,12 +57,12 @@ class World:
     def hear(self, *kinds: type[runtime.Message]) -> list[runtime.Message]:
         self.peers.subscribe(self.listener, *(kinds or (tracker.PeerSetUpdate,)))
         self.simulation.settle()
-        heard: list[runtime.Message] = self.listener.received()
+        heard: list[runtime.Message] = self.listener.control.received()
         return heard
 
     def heard(self) -> list[runtime.Message]:
         self.simulation.settle()
-        received: list[runtime.Message] = self.listener.received()
+        received: list[runtime.Message] = self.listener.control.received()
         return received
 
     def track(self, id: int, primary: dict[PeerId, Address], secondary: dict[PeerId, Address] | None = None) -> None:
@@ -86,7 +86,7 @@ class World:
 
     def dialled(self) -> Ticket:
         self.simulation.settle()
-        ticket: Ticket = self.net.received(transport.Dial)[-1].ticket
+        ticket: Ticket = self.net.control.received(transport.Dial)[-1].ticket
         return ticket
 
     def connect(self, name: str, **link: Any) -> Ticket:

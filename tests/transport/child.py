@@ -32,7 +32,7 @@ def main() -> None:
 def counts(node: Node) -> dict[str, Any]:
     """What the node has seen so far."""
     return {
-        "received": len(node.receiver.received(transport.Received)),
+        "received": len(node.receiver.control.received(transport.Received)),
         "dropped": node.counted("dropped", "inbox") + node.counted("dropped", "quota"),
         "links": len(node.links()),
         "closed": [reason.value for reason in node.closed()],

@@ -14,7 +14,7 @@ from tests.transport.worlds import Node, SimulatedWorld, World
 
 
 def packets(node: Node) -> list[bytes]:
-    return [packet.payload for packet in node.receiver.received(transport.Packet)]
+    return [packet.payload for packet in node.receiver.control.received(transport.Packet)]
 
 
 def test_gate_that_blocks_a_connected_peer_ends_its_connection(world: World) -> None:
@@ -246,7 +246,7 @@ def test_closed_peer_has_its_queued_messages_dropped_and_counted(world: World) -
         alice.net.send(link, 16, b"late")
     world.get(closing)
     world.until(lambda: alice.counted("lost", "closed") + alice.counted("sent") == 50)
-    (closed,) = alice.observer.received(transport.Closed)
+    (closed,) = alice.observer.control.received(transport.Closed)
     assert closed.lost + closed.unconfirmed <= 50
 
 

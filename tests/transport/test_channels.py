@@ -33,7 +33,9 @@ def test_messages_over_the_inbound_quota_are_dropped_and_counted(world: World) -
     world.connected(alice, bob)
     send_many(alice, bob, 17, 25)
     send_many(alice, bob, 16, 1)
-    world.until(lambda: bob.receiver.received(transport.Received)[-1:] and bob.counted("dropped", "quota") == 15)
+    world.until(
+        lambda: bob.receiver.control.received(transport.Received)[-1:] and bob.counted("dropped", "quota") == 15
+    )
     world.until(lambda: len(bob.payloads()) == 11)
     assert alice.links()
 
@@ -64,7 +66,7 @@ def test_quota_is_kept_over_a_reconnection(world: World) -> None:
 def test_message_that_the_receivers_inbox_refuses_is_dropped_and_counted(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
-    bob.receiver.feedback(Feedback.REJECTED, transport.Received, times=3)
+    bob.receiver.control.feedback(Feedback.REJECTED, transport.Received, times=3)
     send_many(alice, bob, 16, 10)
     world.until(lambda: len(bob.payloads()) == 7)
     assert bob.counted("dropped", "inbox") == 3
@@ -116,7 +118,9 @@ def test_full_receiver_of_one_peer_does_not_delay_another(world: World) -> None:
     world.connected(honest, bob)
     send_many(flooder, bob, 17, 3000)
     send_many(honest, bob, 17, 100)
-    world.until(lambda: sum(m.peer == honest.peer for m in bob.receiver.received(transport.Received)) == 100, within=10)
+    world.until(
+        lambda: sum(m.peer == honest.peer for m in bob.receiver.control.received(transport.Received)) == 100, within=10
+    )
     world.until(lambda: bob.counted("dropped", "quota") == 2900)
     assert bob.closed() == []
 
@@ -186,9 +190,9 @@ def test_end_of_a_link_says_how_many_messages_were_lost_and_how_many_are_unconfi
     world.until(lambda: alice.counted("lost", "oversize") == 1)
     bob.runtime.stop()
     world.until(lambda: alice.closed())
-    (closed,) = alice.observer.received(transport.Closed)
+    (closed,) = alice.observer.control.received(transport.Closed)
     assert (closed.lost, closed.unconfirmed) == (1, 10)
-    assert alice.receiver.received(transport.Closed) == [closed]
+    assert alice.receiver.control.received(transport.Closed) == [closed]
 
 
 def test_end_of_a_link_counts_what_found_no_room_as_lost(world: World) -> None:
@@ -197,7 +201,7 @@ def test_end_of_a_link_counts_what_found_no_room_as_lost(world: World) -> None:
     send_many(alice, bob, 16, 500)
     world.until(lambda: len(bob.payloads()) + alice.counted("lost", "backlog") == 500)
     world.get(alice.net.close(bob.peer, Reason.REQUESTED))
-    (closed,) = alice.observer.received(transport.Closed)
+    (closed,) = alice.observer.control.received(transport.Closed)
     assert closed.lost == alice.counted("lost", "backlog") + alice.counted("lost", "closed")
 
 
@@ -261,7 +265,7 @@ def test_bye_does_not_wait_behind_the_backlog(simulated: SimulatedWorld) -> None
     alice.net.close(bob.peer, Reason.SHUTDOWN)
     simulated.until(lambda: bob.closed() == [Reason.SHUTDOWN], within=0.1)
     assert alice.counted("lost", "closed") == 10_000
-    assert alice.observer.received(transport.Closed)[0].lost == 10_000
+    assert alice.observer.control.received(transport.Closed)[0].lost == 10_000
     assert alice.counted("sent") == 0
 
 

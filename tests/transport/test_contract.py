@@ -209,25 +209,25 @@ def test_message_larger_than_allowed_is_dropped_here_and_counted(world: World) -
 def test_packet_without_a_connection_opens_a_packet_link_that_no_observer_sees(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     alice.net.send_packet(bob.peer, bob.address, b"ping")
-    world.until(lambda: bob.receiver.received(transport.Packet))
-    assert bob.receiver.received(transport.Packet) == [transport.Packet(alice.peer, b"ping")]
+    world.until(lambda: bob.receiver.control.received(transport.Packet))
+    assert bob.receiver.control.received(transport.Packet) == [transport.Packet(alice.peer, b"ping")]
     bob.net.send_packet(alice.peer, alice.address, b"pong")
-    world.until(lambda: alice.receiver.received(transport.Packet))
-    assert alice.observer.received() == bob.observer.received() == []
+    world.until(lambda: alice.receiver.control.received(transport.Packet))
+    assert alice.observer.control.received() == bob.observer.control.received() == []
 
 
 def test_packet_with_a_connection_goes_over_it(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
     alice.net.send_packet(bob.peer, bob.address, b"ping")
-    world.until(lambda: bob.receiver.received(transport.Packet))
+    world.until(lambda: bob.receiver.control.received(transport.Packet))
     assert len(bob.door.claims) == 1
 
 
 def test_dial_promotes_the_packet_link_to_the_same_peer(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     alice.net.send_packet(bob.peer, bob.address, b"ping")
-    world.until(lambda: bob.receiver.received(transport.Packet))
+    world.until(lambda: bob.receiver.control.received(transport.Packet))
     world.connected(alice, bob)
     alice.net.send(alice.link_to(bob).id, 16, b"data")
     world.until(lambda: bob.payloads() == [b"data"])

@@ -275,7 +275,7 @@ def meet(latency: float, offset: float, *, both: bool, jitter: float = 0.0) -> N
         assert node.closed() == [], offset
         check_tickets(node)
     for _, other in pairs:
-        packets = [packet.payload for packet in other.receiver.received(transport.Packet)]
+        packets = [packet.payload for packet in other.receiver.control.received(transport.Packet)]
         assert packets == [b"hello"], offset
     world.close()
 
@@ -297,7 +297,7 @@ def test_dial_after_a_packet_through_a_network_with_jitter_gives_one_connection_
 
 def linked(world: World, sender: Node, receiver: Node) -> None:
     sender.net.send_packet(receiver.peer, receiver.address, b"first")
-    world.until(lambda: receiver.receiver.received(transport.Packet))
+    world.until(lambda: receiver.receiver.control.received(transport.Packet))
 
 
 def test_dial_opens_a_route_of_its_own_when_the_packet_link_is_refused(simulated: SimulatedWorld) -> None:
@@ -350,7 +350,7 @@ def test_packet_of_the_far_end_that_crosses_the_dials_hello_is_delivered(simulat
     simulated.pass_time(0.05)
     assert bob.engine.wire.send(route, [b"\x02", b"crossing"])
     simulated.until(lambda: alice.links() and bob.links())
-    assert [packet.payload for packet in alice.receiver.received(transport.Packet)] == [b"crossing"]
+    assert [packet.payload for packet in alice.receiver.control.received(transport.Packet)] == [b"crossing"]
     assert alice.door.releases == []
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery import transport
+from rookery.testing import Peers
 from rookery.transport import Gate, Reason
 from rookery.transport.subnets import SubnetSet
-from rookery.transport.testing import Peers
 from tests.transport.worlds import World
 
 KEY = b"k" * 32
@@ -90,7 +90,7 @@ def test_T10_packets_have_no_cooldown(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     bob.open_gate(cooling={alice.peer: bob.runtime.now() + 3600.0})
     alice.net.send_packet(bob.peer, bob.address, b"alive?")
-    world.until(lambda: bob.receiver.received(transport.Packet))
+    world.until(lambda: bob.receiver.control.received(transport.Packet))
 
 
 @pytest.mark.parametrize("purpose", ["connection", "packets"])

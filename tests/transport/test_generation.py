@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rookery import transport
 from rookery.actors import tracker
+from rookery.testing import NETWORK, Peers
 from rookery.transport import Identity
 from rookery.transport.generation import (
     LAST,
@@ -29,7 +30,6 @@ from rookery.transport.generation import (
     first_without_memory,
 )
 from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
-from rookery.transport.testing import NETWORK, Peers
 
 KNOWN = Peers()
 ME, OTHER = KNOWN.identity("me").peer, KNOWN.identity("other").peer

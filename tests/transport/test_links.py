@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rookery.testing import Peers
 from rookery.transport import Direction, Link, Reason, Role, Ticket
 from rookery.transport.links import Live, Slots, Tie, settle
-from rookery.transport.testing import Peers
 
 KNOWN = Peers()
 LOW, HIGH = sorted(("alice", "bob"), key=lambda name: KNOWN.identity(name).peer)

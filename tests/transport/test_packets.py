@@ -12,7 +12,7 @@ FEW: dict[str, Any] = {"packet_rate": 0.001, "packet_burst": 10}
 
 
 def got(node: Node, sender: Node) -> int:
-    return sum(packet.peer == sender.peer for packet in node.receiver.received(transport.Packet))
+    return sum(packet.peer == sender.peer for packet in node.receiver.control.received(transport.Packet))
 
 
 def send(sender: Node, receiver: Node, times: int) -> None:

@@ -112,8 +112,10 @@ def test_packet_is_looked_at_before_the_bulk_that_was_told_earlier(simulated: Si
     pair.send(*numbered("bulk", 1000))
     pair.alice.net.send_packet(pair.bob.peer, pair.bob.address, b"ping")
     pair.arrived(1000)
-    came = pair.bob.receiver.received()
-    assert came.index(transport.Packet(pair.alice.peer, b"ping")) < came.index(pair.bob.receiver.received(Received)[0])
+    came = pair.bob.receiver.control.received()
+    assert came.index(transport.Packet(pair.alice.peer, b"ping")) < came.index(
+        pair.bob.receiver.control.received(Received)[0]
+    )
 
 
 def test_message_with_priority_never_goes_inside_another(pair: Pair) -> None:
@@ -257,7 +259,7 @@ class Line:
         self.world.until(
             lambda: any(
                 message.payload == payload
-                for message in self.bob.receiver.received()
+                for message in self.bob.receiver.control.received()
                 if isinstance(message, Received | transport.Packet)
             )
         )

@@ -20,7 +20,7 @@ QUICK, FULL = range(25), range(25, 1000)
 def check_events(node: Node, other: Node) -> None:
     """Opened and Closed alternate, and close what was opened; nothing is received outside."""
     open_link: int | None = None
-    for event in node.observer.received():
+    for event in node.observer.control.received():
         if isinstance(event, transport.Opened):
             assert open_link is None, f"{node.name}: opened twice"
             assert event.link.peer == other.peer

@@ -193,7 +193,7 @@ def test_severed_inbound_link_delivers_nothing_more_although_frames_are_queued(r
         real.until(lambda: bob.closed() == [Reason.BLOCKED])
         real.pass_time(0.3)
         assert len(bob.payloads()) == before
-        assert bob.receiver.received()[-1] == bob.observer.received(transport.Closed)[0]
+        assert bob.receiver.control.received()[-1] == bob.observer.control.received(transport.Closed)[0]
 
 
 def test_name_that_does_not_resolve_ends_the_dial(real: RealWorld) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rookery import runtime, transport
 from rookery.runtime import Feedback, Reply, Simulation, ThreadRuntime
-from rookery.runtime.testing import mock
+from rookery.testing import Peers, mock
 from rookery.transport import (
     Address,
     Admitted,
@@ -27,7 +27,6 @@ from rookery.transport import (
     Verdict,
 )
 from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
-from rookery.transport.testing import Peers
 
 
 class Doorkeeper:
@@ -122,22 +121,22 @@ class Node:
         return ticket
 
     def links(self) -> list[transport.Link]:
-        closed = {event.link_id for event in self.observer.received(transport.Closed)}
-        return [event.link for event in self.observer.received(transport.Opened) if event.link.id not in closed]
+        closed = {event.link_id for event in self.observer.control.received(transport.Closed)}
+        return [event.link for event in self.observer.control.received(transport.Opened) if event.link.id not in closed]
 
     def link_to(self, other: Node) -> transport.Link:
         (link,) = [link for link in self.links() if link.peer == other.peer]
         return link
 
     def closed(self) -> list[Reason]:
-        return [event.reason for event in self.observer.received(transport.Closed)]
+        return [event.reason for event in self.observer.control.received(transport.Closed)]
 
     def counted_slots(self) -> int:
         """Slots that the hard limits count now."""
         return self.engine.slots.used
 
     def payloads(self) -> list[bytes]:
-        return [message.payload for message in self.receiver.received(transport.Received)]
+        return [message.payload for message in self.receiver.control.received(transport.Received)]
 
     def counted(self, name: str, *labels: str) -> float:
         return self.runtime.registry.value(f"transport_{name}_total", *labels)

@@ -9,7 +9,7 @@ import pytest
 
 from rookery.actors import connections
 from rookery.runtime import ThreadRuntime
-from rookery.runtime.testing import mock
+from rookery.testing import mock
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Link
 from rookery.transport.reasons import Reason

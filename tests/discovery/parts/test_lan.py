@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from rookery.actors.discovery import NoZeroconf
 from rookery.actors.discovery.parts.lan import Lan, joined, pieces
+from rookery.testing import Peers
 from rookery.transport import Address, PeerRecord
-from rookery.transport.testing import Peers
 
 zeroconf = pytest.importorskip("zeroconf")
 

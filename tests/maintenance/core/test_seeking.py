@@ -381,7 +381,7 @@ def test_maintenance_counts_secondary_peers_where_they_are_asked_for_data(
 
 def test_maintenance_trims_strangers_and_spares_the_set(simulation: Any) -> None:
     around = Around(simulation, NARROW)
-    trims = around.conns.hold(connections.Trim)
+    trims = around.conns.control.hold(connections.Trim)
     peers = simulation.peers(*(f"peer-{number}" for number in range(7)))
     around.upkeep.activate()
     around.listing(peers[0])
@@ -398,7 +398,7 @@ def test_maintenance_that_seeks_or_makes_room_with_the_right_number_tells_no_eve
         trims.append(message)
         return connections.TrimReport(closed=(), short_by=1)
 
-    around.conns.answer(connections.Trim, trim)
+    around.conns.control.answer(connections.Trim, trim)
     bob, carol = simulation.peers("bob", "carol")
     around.dialable = (bob,)
     around.connect(carol)

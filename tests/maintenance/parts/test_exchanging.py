@@ -18,6 +18,7 @@ from rookery.actors.maintenance import (
 from rookery.actors.maintenance.core import wire
 from rookery.actors.maintenance.core.wire import BOOTSTRAP, PRIVATE, Kind, Said
 from rookery.runtime import EngineFailed, Feedback
+from rookery.testing import Peers
 from rookery.transport import (
     Address,
     ChannelTaken,
@@ -32,7 +33,6 @@ from rookery.transport import (
     Send,
 )
 from rookery.transport import mailbox as transport
-from rookery.transport.testing import Peers
 from tests.maintenance.neighbours import Neighbours
 
 NUMBERS: dict[str, Any] = {"min_connections": 2, "expected_connections": 2, "max_connections": 4}
@@ -59,7 +59,7 @@ class Talking(Neighbours):
         self.simulation.settle()
 
     def sent(self) -> list[tuple[int, Said]]:
-        return [(each.link_id, wire.decode(each.payload)) for each in self.net.received(Send)]
+        return [(each.link_id, wire.decode(each.payload)) for each in self.net.control.received(Send)]
 
 
 def record(name: str, address: str | None = None) -> PeerRecord:
@@ -72,7 +72,7 @@ def advertise(*records: PeerRecord) -> Said:
 
 def test_maintenance_takes_its_channel_with_limits(simulation: Any) -> None:
     around = Neighbours(simulation, maintenance.Config(**NUMBERS))
-    registered = around.net.hold(transport.Register)
+    registered = around.net.control.hold(transport.Register)
     simulation.start(
         maintenance.Engine,
         maintenance.Config(**NUMBERS),
@@ -88,7 +88,7 @@ def test_maintenance_takes_its_channel_with_limits(simulation: Any) -> None:
 
 def test_maintenance_whose_channel_is_taken_stops_the_node(simulation: Any) -> None:
     around = Neighbours(simulation, maintenance.Config(**NUMBERS))
-    around.net.answer(transport.Register, ChannelTaken("channel 0 has a receiver already"))
+    around.net.control.answer(transport.Register, ChannelTaken("channel 0 has a receiver already"))
     simulation.start(
         maintenance.Engine,
         maintenance.Config(**NUMBERS),
@@ -108,7 +108,7 @@ def test_maintenance_with_nobody_to_dial_asks_its_peers_for_others_and_wakes_dis
     around.upkeep.activate()
     simulation.settle()
     assert around.sent() == [(bob.id, BOOTSTRAP)]
-    assert around.discovery.received() == [discovery.Wake()]
+    assert around.discovery.control.received() == [discovery.Wake()]
     assert BootstrapSent(bob.peer) in around.events()
 
 
@@ -117,10 +117,10 @@ def test_P1_discovery_is_woken_while_connections_are_missing_and_left_alone_othe
     around.count(3)
     around.upkeep.activate()
     simulation.run(for_=300)
-    assert around.discovery.received() == []
+    assert around.discovery.control.received() == []
     around.count(1)
     simulation.run(for_=31)
-    assert 5 <= len(around.discovery.received()) <= 7  # about each 5 s
+    assert 5 <= len(around.discovery.control.received()) <= 7  # about each 5 s
 
 
 def test_maintenance_takes_the_answer_as_hints_to_the_tracker(simulation: Any) -> None:
@@ -129,7 +129,7 @@ def test_maintenance_takes_the_answer_as_hints_to_the_tracker(simulation: Any) -
     around.upkeep.activate()
     simulation.settle()
     around.says(bob, advertise(record("carol"), record("dave"), bob.record))
-    assert around.peers.received(tracker.Hint)[0].records == (record("carol"), record("dave"))
+    assert around.peers.control.received(tracker.Hint)[0].records == (record("carol"), record("dave"))
     assert AdvertiseReceived(bob.peer, records=2, ignored=1) in around.events()
 
 
@@ -173,7 +173,7 @@ def test_maintenance_does_not_heed_what_is_malformed_or_was_not_asked_for(
     around = Talking(simulation)
     bob = around.connect("bob")
     around.says(bob, payload)
-    assert around.peers.received(tracker.Hint) == []
+    assert around.peers.control.received(tracker.Hint) == []
     assert around.events() == [ExchangeRefused(bob.peer, why)]
     assert simulation.registry.value("maintenance_exchange_total", f"refused_{why}") == 1
 
@@ -183,7 +183,7 @@ def test_maintenance_whose_hints_find_no_room_says_so(simulation: Any) -> None:
     bob = around.connect("bob")
     around.upkeep.activate()
     simulation.settle()
-    around.peers.feedback(Feedback.REJECTED, tracker.Hint)
+    around.peers.control.feedback(Feedback.REJECTED, tracker.Hint)
     around.says(bob, advertise(record("carol")))
     assert ExchangeRefused(bob.peer, "busy") in around.events()
 
@@ -205,8 +205,8 @@ def test_private_maintenance_says_so_and_neither_asks_nor_answers_nor_wakes_disc
     around.says(bob, BOOTSTRAP)
     around.says(bob, advertise(record("dave")))
     assert {message for _link, message in around.sent()} == {PRIVATE}
-    assert around.peers.received(tracker.Hint) == []
-    assert around.discovery.received() == []
+    assert around.peers.control.received(tracker.Hint) == []
+    assert around.discovery.control.received() == []
     assert around.events().count(ExchangeRefused(bob.peer, "private")) == 2
 
 
@@ -223,8 +223,8 @@ def test_maintenance_without_a_channel_exchanges_nothing(simulation: Any) -> Non
     around = Neighbours(simulation, maintenance.Config(**NUMBERS))
     around.upkeep.activate()
     simulation.settle()
-    assert around.net.received() == []
-    assert around.discovery.received() == [discovery.Wake()]
+    assert around.net.control.received() == []
+    assert around.discovery.control.received() == [discovery.Wake()]
 
 
 def test_record_with_a_false_signature_goes_to_the_tracker_which_checks_it(simulation: Any) -> None:
@@ -235,4 +235,4 @@ def test_record_with_a_false_signature_goes_to_the_tracker_which_checks_it(simul
     honest = record("carol")
     forged = PeerRecord(honest.peer, Address.parse("tcp://6.6.6.6:6"), 9, b"", honest.network, honest.signature)
     around.says(bob, advertise(forged))
-    assert [each.verify() for each in around.peers.received(tracker.Hint)[0].records] == [False]
+    assert [each.verify() for each in around.peers.control.received(tracker.Hint)[0].records] == [False]

@@ -45,7 +45,7 @@ def test_too_few_is_told_when_work_begins_and_once_however_long_it_lasts(simulat
 
 def test_too_many_is_told_once_and_ends_with_the_trim(simulation: Any) -> None:
     around = Neighbours(simulation, BAND)
-    trims = around.conns.hold(connections.Trim)
+    trims = around.conns.control.hold(connections.Trim)
     around.count(8)
     around.upkeep.activate()
     simulation.settle()
@@ -61,7 +61,7 @@ def test_too_many_is_told_once_and_ends_with_the_trim(simulation: Any) -> None:
 
 def test_P3_cannot_trim_is_told_once_until_there_are_few_enough(simulation: Any) -> None:
     around = Neighbours(simulation, BAND)
-    around.conns.answer(connections.Trim, connections.TrimReport(closed=(), short_by=2, protected=8))
+    around.conns.control.answer(connections.Trim, connections.TrimReport(closed=(), short_by=2, protected=8))
     around.upkeep.activate()
     around.count(8)
     simulation.run(for_=1000)
@@ -115,7 +115,7 @@ def test_line_follows_what_happens(simulation: Any) -> None:
     assert explained(around) == "1 connection, 2 below 3: nobody to dial now, waiting until somebody can be"
     around.count(3)
     assert explained(around) == "3 connections, within 3 to 7: nothing to do"
-    trims = around.conns.hold(connections.Trim)
+    trims = around.conns.control.hold(connections.Trim)
     around.count(9)
     simulation.run(for_=2)
     assert explained(around) == "9 connections, 2 above 7: closing the least useful"
@@ -157,7 +157,7 @@ def test_subscriber_to_where_it_stands_is_told_at_once_and_whenever_it_changes(s
     around.count(4)
     around.upkeep.activate()
     simulation.run(for_=1000)
-    told = around.listener.received(Standing)
+    told = around.listener.control.received(Standing)
     assert [(each.doing, each.open) for each in told] == [
         (Doing.INACTIVE, 0),
         (Doing.INACTIVE, 4),

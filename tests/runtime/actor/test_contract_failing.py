@@ -18,7 +18,7 @@ from rookery.runtime import (
     Terminated,
     ThreadRuntime,
 )
-from rookery.runtime.testing import mock
+from rookery.testing import mock
 from tests.runtime.runtime_kit import Ask, Data, Do, Host, Recorder, RecorderMailbox, raises
 
 BOOM = RuntimeError("boom")
@@ -125,7 +125,7 @@ def test_watcher_outside_the_runtime_is_told_the_reason(host: Host) -> None:
     recorder = host.recorder()
     host.runtime.watch(recorder, watcher)
     host.fail(recorder, Do(raises(BOOM)))
-    assert watcher.received() == [Terminated(recorder, BOOM)]
+    assert watcher.control.received() == [Terminated(recorder, BOOM)]
 
 
 def test_on_stop_that_raises_is_reported_and_stops_nobody_else(host: Host) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rookery.runtime import EngineGone, Feedback, Simulation, Terminated
 from rookery.runtime.simulation import WALL_AT_START
-from rookery.runtime.testing import mock
+from rookery.testing import mock
 from tests.runtime.runtime_kit import Data, Note, Recorder, RecorderMailbox
 
 
@@ -38,7 +38,7 @@ def test_crash_is_told_to_watchers_and_to_the_network(simulated: Simulation) -> 
     recorder = node.start(Recorder)
     simulated.watch(recorder, watcher)
     node.crash()
-    (terminated,) = watcher.received(Terminated)
+    (terminated,) = watcher.control.received(Terminated)
     assert (terminated.mailbox, type(terminated.reason)) == (recorder, EngineGone)
     assert crashed == ["alice"]
 

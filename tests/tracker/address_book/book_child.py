@@ -14,7 +14,7 @@ from typing import Any
 
 from rookery.actors import tracker
 from rookery.runtime import LoopRuntime
-from rookery.runtime.testing import mock
+from rookery.testing import mock
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
 from tests.tracker.address_book.books import KNOWN, NETWORK, peer
@@ -27,8 +27,8 @@ MOST = 60_000  # what a port can count to
 def main() -> None:
     """Arguments: the book, the file to write to, and the number to go on from."""
     net: Any = mock(transport.Mailbox)
-    net.answer(transport.SetGate, lambda message: message.gate.version)
-    net.answer(transport.Close, None)
+    net.control.answer(transport.SetGate, lambda message: message.gate.version)
+    net.control.answer(transport.Close, None)
     storage = tracker.SqliteStorage(sys.argv[1], network=NETWORK)
     peers = [KNOWN.identity(f"peer {number}").peer for number in range(PEERS)]
     with LoopRuntime("child") as runtime, open(sys.argv[2], "a") as said:

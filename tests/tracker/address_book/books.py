@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rookery.actors.tracker.address_book.storage import PeerEntry
+from rookery.testing import NETWORK, Peers
 from rookery.transport.address import Address
 from rookery.transport.identity import PeerId
-from rookery.transport.testing import NETWORK, Peers
 
 KNOWN = Peers()
 WALL = 1_800_000_000.0  # some unix seconds

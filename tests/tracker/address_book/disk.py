@@ -69,8 +69,8 @@ class World:
     def start(self, *, trusted: tuple[Any, ...] = (), **settings: Any) -> Any:
         config = tracker.Config(**{"source": "application", "trusted": trusted, **settings})
         net = self.net = self.simulation.mock(transport.Mailbox)
-        net.answer(transport.SetGate, self.set_gate)
-        net.answer(transport.Close, None)
+        net.control.answer(transport.SetGate, self.set_gate)
+        net.control.answer(transport.Close, None)
         self.node = self.simulation.node("me")
         mine = self.node.start(tracker.Engine, config, transport=net, me=peer("me"), storage=self.disk)
         mine.subscribe(self.listener, BookFailed, BookRecovered, tracker.PeerUnblocked)
@@ -89,7 +89,7 @@ class World:
 
     def heard(self) -> list[Any]:
         self.simulation.settle()
-        received: list[Any] = self.listener.received()
+        received: list[Any] = self.listener.control.received()
         return received
 
     def metric(self, name: str, *labels: str) -> float:

@@ -61,7 +61,7 @@ def test_blocks_that_come_from_the_book_are_told_to_who_subscribes_and_are_not_w
     told = world.simulation.mock(runtime.Mailbox, "told")
     mine.subscribe(told, tracker.PeerBlocked)
     world.simulation.run(for_=5)
-    assert told.received() == [tracker.PeerBlocked(ADA, WALL_AT_START + 100)]
+    assert told.control.received() == [tracker.PeerBlocked(ADA, WALL_AT_START + 100)]
     assert world.disk.batches == []
 
 
@@ -119,7 +119,7 @@ def test_backoff_survives_a_restart_and_goes_on_growing(world: World) -> None:
             world.simulation.run(for_=60)
             reply = mine.dial(ADA)
             world.simulation.settle()
-            ticket = world.net.received(transport.Dial)[-1].ticket
+            ticket = world.net.control.received(transport.Dial)[-1].ticket
             mine.released(ticket, Reason.TIMEOUT)
             assert isinstance(reply.get(timeout=1), tracker.Failed)
         world.simulation.run(for_=1)

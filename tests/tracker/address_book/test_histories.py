@@ -15,9 +15,8 @@ import pytest
 from rookery.actors.tracker import NotStored
 from rookery.actors.tracker.address_book.book import RETRY_LIMIT
 from rookery.runtime import Simulation
-from rookery.runtime.testing import mock
+from rookery.testing import Peers, mock
 from rookery.transport.identity import PeerId, curve_key
-from rookery.transport.testing import Peers
 from tests.tracker.address_book.books import KNOWN, peer
 from tests.tracker.address_book.disk import World
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from rookery.actors.tracker import Config, TrackedPeers
 from rookery.actors.tracker.core.directory import Directory
+from rookery.testing import Peers
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Claim, Direction, Ticket
 from rookery.transport.identity import PeerId
 from rookery.transport.reasons import Reason
-from rookery.transport.testing import Peers
 
 KNOWN = Peers()
 ME, BOB, CAROL, DAVE = (KNOWN.identity(name).peer for name in ("me", "bob", "carol", "dave"))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rookery import transport
-from rookery.node.testing import SimulatedNodes
 from rookery.runtime import Feedback
+from rookery.testing import SimulatedNodes
 from rookery.transport import Channel, Gate, Quota, Reason, Ticket
 from rookery.transport.admission import Admission
 from tests.tracker.core.kit import BOB, CAROL, A, B, admit, tracking

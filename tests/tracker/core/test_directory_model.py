@@ -12,11 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rookery.actors.tracker import Config, PeerSet, Target, TrackedPeers
 from rookery.actors.tracker.core.directory import Directory
+from rookery.testing import Peers
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Claim, Direction, Role, Ticket
 from rookery.transport.identity import PeerId, curve_key
 from rookery.transport.reasons import Reason
-from rookery.transport.testing import Peers
 from tests.tracker.core.model import Addresses, Known, Model
 
 KNOWN = Peers()

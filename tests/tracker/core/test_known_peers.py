@@ -21,8 +21,8 @@ A, B = (Address.parse(f"tcp://10.0.0.{number}:7000") for number in (1, 2))
 @pytest.fixture
 def world(simulation: Any) -> Any:
     net = simulation.mock(transport.Mailbox)
-    net.answer(transport.SetGate, lambda message: message.gate.version)
-    net.answer(transport.Close, None)
+    net.control.answer(transport.SetGate, lambda message: message.gate.version)
+    net.control.answer(transport.Close, None)
     (me,) = simulation.peers("me")
     mine = simulation.start(tracker.Engine, tracker.Config(source="application"), transport=net, me=me)
     return simulation, net, mine
@@ -58,7 +58,7 @@ def test_known_tells_when_a_peer_failed_and_how_long_it_is_left_alone(world: Any
     mine.track(1, {ada: A}).get(timeout=1)
     mine.dial(ada)
     simulation.run(for_=2)
-    mine.released(net.received(transport.Dial)[-1].ticket, Reason.TIMEOUT)
+    mine.released(net.control.received(transport.Dial)[-1].ticket, Reason.TIMEOUT)
     simulation.settle()
     info = known(mine)[ada]
     assert (info.last_failure, info.backoff) == (WALL_AT_START + 2, 1.0)

@@ -9,10 +9,10 @@ import pytest
 
 from rookery.actors.tracker import Config, TrackedPeers
 from rookery.actors.tracker.core.directory import Directory
+from rookery.testing import Peers
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
 from rookery.transport.reasons import Reason
-from rookery.transport.testing import Peers
 
 KNOWN = Peers()
 ME, BOB, CAROL = (KNOWN.identity(name).peer for name in ("me", "bob", "carol"))

@@ -1,6 +1,6 @@
 """Mailboxes without engines, for tests of the engines around them.
 
-A mock has the methods of the mailbox it stands for, and:
+A mock has the methods of the mailbox it stands for, and one name more, its `control`:
 
 * `received(type=None)`: the tells that came, in order (asks are not among them).
 * `answer(type, value)`: answer asks of this type at once; `value` may be a function of the message, or an exception.
@@ -16,12 +16,11 @@ message.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
-from .actor.mailbox import Mailbox, default_name
-from .actor.message import Feedback, Message, Request
-from .actor.reply import Reply, Waits
-from .errors import Declined, EngineGone
+from ..runtime import Declined, EngineGone, Feedback, Mailbox, Message, Reply, Request
+from ..runtime.actor.mailbox import default_name
+from ..runtime.actor.reply import Waits
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -51,12 +50,12 @@ class Held(Generic[T]):
         raise AssertionError(f"no waiting {self._kind.__name__} with {fields}; waiting: {self.waiting}")
 
 
-class MockMailbox(Mailbox):
-    """A mailbox that records, and answers what the test scripted. `mock(Kind)` makes one that is also a `Kind`."""
+class MockControl:
+    """What a test does with a mock: script its answers, and read what it was told."""
 
-    def __init__(self, name: str, *, waits: Waits | None = None) -> None:
-        """waits: a simulation, so that `get()` on its replies steps virtual time."""
-        super().__init__(name, waits=waits)
+    def __init__(self, mailbox: Mailbox) -> None:
+        """mailbox: the mock; `mock` makes both."""
+        self._mailbox = mailbox
         self._told: list[Message] = []
         self._answers: dict[type, Any] = {}  # a `Held` for types that wait
         self._asks: _Asks = []
@@ -97,22 +96,16 @@ class MockMailbox(Mailbox):
             raise ValueError(f"times is at least 1, not {times}")
         self._feedback.append((value, kind, times))
 
-    def close(self, *args: Any, **kwargs: Any) -> Any:
-        """From now on tells are `CLOSED` and asks fail with `EngineGone`, as do those that wait.
-
-        With arguments it is the `close` of the mailbox it stands for, if that has one.
-        """
-        if args or kwargs:
-            return super().close(*args, **kwargs)  # type: ignore[misc]  # the Kind that `mock` adds
+    def close(self) -> None:
+        """From now on tells are `CLOSED` and asks fail with `EngineGone`, as do those that wait."""
         self._closed = True
         while self._asks:
             message, reply = self._asks.pop(0)
-            reply.fail(self.inbox.gone(message))
-        self.termination.end(None)
-        return None
+            reply.fail(self._mailbox.inbox.gone(message))
+        self._mailbox.termination.end(None)
 
-    def tell(self, message: Message) -> Feedback:
-        """See `Mailbox`."""
+    def take(self, message: Message) -> Feedback:
+        """A tell has come to the mock."""
         if self._closed:
             return Feedback.CLOSED
         feedback = self._scripted_feedback(type(message))
@@ -120,20 +113,19 @@ class MockMailbox(Mailbox):
             self._told.append(message)
         return feedback
 
-    def ask(self, message: Request[T]) -> Reply[T]:
-        """See `Mailbox`."""
-        reply: Reply[T] = Reply(self._waits)
+    def resolve(self, message: Request[T], reply: Reply[T]) -> None:
+        """An ask has come to the mock. Raises AssertionError if the test has scripted nothing for its type."""
         if self._closed:
-            reply.fail(EngineGone(f"{self.name} is closed"))
+            reply.fail(EngineGone(f"{self._mailbox.name} is closed"))
         elif type(message) not in self._answers:
-            raise AssertionError(f"{self.name} was asked {message!r}; script it with answer() or hold()")
+            raise AssertionError(f"{self._mailbox.name} was asked {message!r}; script it with answer() or hold()")
         elif isinstance(value := self._answers[type(message)], Held):
             self._asks.append((message, reply))
         else:
-            self._resolve(reply, value, message)
-        return reply
+            self._answer(message, reply, value)
 
-    def _resolve(self, reply: Reply[T], value: Any, message: Message) -> None:
+    @staticmethod
+    def _answer(message: Request[T], reply: Reply[T], value: Any) -> None:
         if callable(value):
             try:
                 value = value(message)
@@ -161,10 +153,39 @@ class MockMailbox(Mailbox):
         return always
 
 
+class MockMailbox(Mailbox):
+    """A mailbox whose messages go to its `control`, and to no engine. `mock(Kind)` makes one that is also a `Kind`."""
+
+    def __init__(self, name: str, *, waits: Waits | None = None) -> None:
+        """waits: a simulation, so that `get()` on its replies steps virtual time."""
+        super().__init__(name, waits=waits)
+        self.control = MockControl(self)
+
+    def tell(self, message: Message) -> Feedback:
+        """See `Mailbox`."""
+        return self.control.take(message)
+
+    def ask(self, message: Request[T]) -> Reply[T]:
+        """See `Mailbox`."""
+        reply: Reply[T] = Reply(self._waits)
+        self.control.resolve(message, reply)
+        return reply
+
+
 def mock(kind: type[Mailbox], name: str | None = None, *, waits: Waits | None = None) -> Any:
     """A `MockMailbox` that is also a `kind`.
 
-    Typed `Any` because Python cannot write "both": it has `kind`'s methods and the mock's.
+    Typed `Any` because Python cannot write "both": it has `kind`'s methods and a `control: MockControl`.
+    Raises TypeError for a `kind` with a `control` of its own.
     """
+    if hasattr(kind, "control"):
+        raise TypeError(f"{kind.__name__} has a name 'control', which a mock needs for itself")
     both = type(f"Mock{kind.__name__}", (MockMailbox, kind), {})
     return both(name or f"mock-{default_name(kind)}", waits=waits)
+
+
+class MakeMock(Protocol):
+    """`mock`, as the fixture `mock_mailbox` gives it."""
+
+    def __call__(self, kind: type[Mailbox], name: str | None = None, *, waits: Waits | None = None) -> Any:
+        """See `mock`."""

@@ -17,7 +17,7 @@ def run_pytest(folder: Path, *arguments: str, path: str, installed: bool = True)
     """The output of pytest in a process of its own, without what happens to be installed as a plugin."""
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path}
     python = [sys.executable] if installed else [sys.executable, "-S"]  # -S also leaves out editable installations
-    plugins = ["-p", "rookery.transport.testing"] if installed else []
+    plugins = ["-p", "rookery.testing.plugin"] if installed else []
     command = [*python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugins, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr

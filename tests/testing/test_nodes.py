@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from rookery.actors import membership, tracker
-from rookery.node.testing import SimulatedNodes, settings
 from rookery.runtime import Simulation
 from rookery.runtime.settings import SettingsError
+from rookery.testing import SimulatedNodes, settings
 
 
 def five(simulation: Simulation) -> SimulatedNodes:
@@ -55,7 +55,7 @@ def test_whole_node_that_stops_says_goodbye(simulation: Any) -> None:
     gone = nodes.all["n3"]
     gone.stop()
     nodes.run(2)
-    assert told.received() == [membership.MemberDown(gone.peer)]
+    assert told.control.received() == [membership.MemberDown(gone.peer)]
 
 
 def test_whole_nodes_parted_lose_their_links_and_heal(simulation: Any) -> None:

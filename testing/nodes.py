@@ -1,4 +1,4 @@
-"""Whole nodes in a simulation: the composition of `composition.py` on virtual time and a simulated network.
+"""Whole nodes in a simulation: the composition of `node/composition.py` on virtual time and a simulated network.
 
 ::
 
@@ -30,17 +30,15 @@ from ..actors.tracker import MemoryStorage
 from ..actors.tracker.config import StaticPeer
 from ..config import NodeConfig
 from ..config.node import TWINS
+from ..node.composition import ANSWER_WITHIN, Actors
+from ..node.stores.memory import MemoryStore
 from ..runtime import SimulatedNode, Simulation
 from ..runtime.settings import Settings
 from ..transport import Config as TransportConfig
 from ..transport import Identity, MemoryGenerations, PeerId
 from ..transport.simulated_wire import FIRST_PORT, SimulatedInternet, SimulatedWire
-from ..transport.testing import NETWORK, Peers
-from .composition import ANSWER_WITHIN, Actors
-from .invariants import InvariantBroken, Invariants
-from .stores.memory import MemoryStore
-
-__all__ = ["InvariantBroken", "Invariants", "Plan", "SimulatedNodes", "WholeNode", "settings"]
+from .invariants import Invariants
+from .peers import NETWORK, Peers
 
 Sections = Mapping[str, Mapping[str, Any]]
 """Settings that differ from the defaults, by section and field: `{"maintenance": {"max_connections": 16}}`."""
