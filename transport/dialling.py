@@ -63,8 +63,12 @@ def resolve(dial: Dialling) -> Resolved:
     """The addresses of a dial's name. Blocks. Raises whatever the resolver raises."""
     if dial.over:
         return Resolved()  # it waited behind other names for too long
-    host, port = dial.address.endpoint.host, dial.address.endpoint.port
-    return read_answers(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), port)
+    return look_up(dial.address.endpoint)
+
+
+def look_up(name: Endpoint) -> Resolved:
+    """The addresses of a name. Blocks. Raises whatever the resolver raises."""
+    return read_answers(socket.getaddrinfo(name.host, name.port, type=socket.SOCK_STREAM), name.port)
 
 
 def read_answers(answers: Iterable[object], port: int) -> Resolved:

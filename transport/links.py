@@ -120,7 +120,7 @@ class Live:
 
 @dataclass(slots=True, eq=False)
 class PacketLink:
-    """Carries packets only. queue: what waits until it is up. ip: of the far end."""
+    """Carries packets only. queue: what waits until it is up. ip: of the far end. asked: of which `endpoint` came."""
 
     route: Route
     peer: PeerId
@@ -128,6 +128,7 @@ class PacketLink:
     ip: str
     endpoint: Endpoint | None
     up: bool
+    asked: Endpoint | None = None
     queue: deque[bytes] = field(default_factory=deque)
     deadline: Timer | None = None
 

@@ -37,7 +37,7 @@ class Metrics:
         )
         self.packets = registry.counter(
             "transport_packets_total",
-            "Packets: sent, received, dropped, over the sender's quota, or refused as not sendable.",
+            "Packets: sent, received, dropped, unresolved (to a name), over the quota, or refused as not sendable.",
             labels=("outcome",),
         )
         self.ignored = registry.counter("transport_ignored_total", "Commands for links that are gone already.")

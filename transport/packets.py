@@ -5,14 +5,21 @@ A packet goes over the connection to its peer if there is one, else over a packe
 half-open, and swallow all that is sent. They count against no connection limit, have no ticket, and no observer hears
 of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer sends over its quota,
 whatever it comes by; who keeps on is closed.
+
+The name of an address is looked up off this thread, as for a dial; a few packets wait for that. What it stands for
+counts for a minute, or until none of its addresses leads to the peer; then it is looked up anew, and a link to what it
+stands for no more ends. Names that are kept and look-ups under way are bounded: any member may advertise any name.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 from ..runtime import Feedback
-from .address import Endpoint
+from .address import Endpoint, is_global
 from .buckets import TokenBuckets
 from .codec import (
     PACKET_HEAD,
@@ -27,6 +34,7 @@ from .codec import (
     is_control,
 )
 from .core import Core, cancel
+from .dialling import MAX_ADDRESSES, Resolved, look_up
 from .errors import DecodeError
 from .gatekeeper import Gate
 from .identity import PeerId, possible_curve_key
@@ -37,7 +45,26 @@ from .record import PeerRecord
 from .wire import Route, Sent, Source
 
 MAX_PACKET = 64 * 1024  # bytes
-_QUEUE = 16  # packets that wait while their link opens
+_QUEUE = 16  # packets that wait while their link opens, or while a name is looked up
+_MOST_NAMES, _MOST_LOOK_UPS = 256, 32
+_NAME_COUNTS, _FAILURE_COUNTS = 60.0, 5.0  # seconds until a name is looked up again
+_NAME_THREADS = 4  # of their own: a slow resolver of packets delays no dial
+
+
+@dataclass(slots=True, eq=False)
+class _Name:
+    """What a name stands for. looking: it is looked up now. until: monotonic seconds."""
+
+    endpoint: Endpoint
+    waiting: list[SendPacket] = field(default_factory=list)
+    endpoints: deque[Endpoint] = field(default_factory=deque)
+    looking: bool = True
+    until: float = 0.0
+
+
+def _resolve(name: _Name) -> Resolved:
+    """Blocks. Nothing if it waited behind other names for too long."""
+    return look_up(name.endpoint) if name.looking else Resolved()
 
 
 class PacketsPart:
@@ -47,6 +74,8 @@ class PacketsPart:
         """Part of one engine."""
         self._core = core
         self._inbound = TokenBuckets(core.config.packet_rate, core.config.packet_burst)
+        self._names: OrderedDict[Endpoint, _Name] = OrderedDict()  # the one looked up last at the end
+        self._look_ups = 0  # under way
 
     def send(self, message: SendPacket) -> None:
         """Send over the connection, or over a packet link."""
@@ -59,42 +88,116 @@ class PacketsPart:
             self._put(live.route, message.payload)
             return
         link = core.links.packets.get(message.peer)
-        if link is not None and link.endpoint != message.address.endpoint:
+        if link is not None and message.address.endpoint not in (link.asked, link.endpoint):
             self.end(link)
             link = None
-        link = link or self._open(message)
         if link is None:
-            self._count("dropped")
-        elif link.up:
+            self._find(message)
+            return
+        if link.asked is not None and not link.asked.is_numeric:
+            self._look_up_again(link.asked)
+        self._put_soon(link, message.payload)
+
+    def _put_soon(self, link: PacketLink, payload: bytes) -> None:
+        if link.up:
             self._touch(link)
-            self._put(link.route, message.payload)
+            self._put(link.route, payload)
         elif len(link.queue) < _QUEUE:
-            link.queue.append(message.payload)
+            link.queue.append(payload)
         else:
             self._count("dropped")
 
-    def _open(self, message: SendPacket) -> PacketLink | None:
-        """Dial for packets; None if that cannot be done now: DNS is for connections only."""
+    def _find(self, message: SendPacket) -> None:
+        """Open a link for a packet, or look up the name first."""
+        endpoint = message.address.endpoint
+        if endpoint.is_numeric:
+            self._open(message, (endpoint,))
+            return
+        name = self._look_up_again(endpoint)
+        if name is None or (name.looking and len(name.waiting) >= _QUEUE):
+            self._count("dropped")
+        elif name.looking:
+            name.waiting.append(message)
+        elif name.endpoints:
+            self._open(message, name.endpoints)
+        else:
+            self._count("unresolved")
+
+    def _look_up_again(self, endpoint: Endpoint) -> _Name | None:
+        """What is known of a name, or will be; None if that is nothing, and too many look-ups are under way."""
+        name = self._names.get(endpoint)
+        if name is None or (name.until <= self._core.now() and not name.looking):
+            return self._look_up(endpoint)
+        return name
+
+    def _look_up(self, endpoint: Endpoint) -> _Name | None:
+        """Begin to; None if too many are under way."""
         core = self._core
-        endpoint, key = message.address.endpoint, possible_curve_key(message.peer)
-        if key is None or not self._may_dial(key, endpoint):
+        if self._look_ups >= _MOST_LOOK_UPS:
             return None
+        self._names.pop(endpoint, None)
+        if len(self._names) >= _MOST_NAMES:
+            del self._names[next(other.endpoint for other in self._names.values() if not other.looking)]
+        name = self._names[endpoint] = _Name(endpoint)
+        self._look_ups += 1
+        thread = f"names for packets {self._look_ups % _NAME_THREADS}"
+        core.on_reply(
+            core.work(_resolve, name, serial=thread),
+            lambda resolved: self._looked_up(name, resolved),
+            within=core.config.dial_timeout,
+        )
+        return name
+
+    def _looked_up(self, name: _Name, resolved: Resolved | Exception) -> None:
+        core, self._look_ups, name.looking = self._core, self._look_ups - 1, False
+        if isinstance(resolved, Exception):
+            resolved = Resolved(refused=(f"{type(resolved).__name__}: {resolved}"[:200],))
+        if resolved.refused:
+            core.log.debug("name not resolved", name=str(name.endpoint), refused="; ".join(resolved.refused[:3]))
+        name.endpoints.extend(islice(resolved.endpoints, MAX_ADDRESSES))
+        name.until = core.now() + (_NAME_COUNTS if name.endpoints else _FAILURE_COUNTS)
+        for link in list(core.links.packets.values()) if name.endpoints else ():
+            if link.asked == name.endpoint and link.endpoint not in name.endpoints:
+                self.end(link)
+        waiting, name.waiting = name.waiting, []
+        for message in waiting:
+            self.send(message)
+
+    def _open(self, message: SendPacket, endpoints: Sequence[Endpoint]) -> None:
+        """Dial the first of these that may be dialled, for a packet that waits; it is dropped if that cannot be now."""
+        core, key = self._core, possible_curve_key(message.peer)
+        endpoint = None if key is None else next((each for each in endpoints if self._may_dial(key, each)), None)
+        if key is None or endpoint is None:
+            self._count("dropped")
+            return
         self._make_room()
         route = core.wire.connect(endpoint, key)
         if route is None:
-            return None
-        link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False)
+            self._count("dropped")
+            return
+        asked = message.address.endpoint
+        link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False, asked=asked)
+        link.queue.append(message.payload)
         link.deadline = core.deadline(core.config.handshake_timeout, link)
         core.links.by_route[route] = core.links.packet_routes[route] = core.links.packets[message.peer] = link
-        return link
 
     def _may_dial(self, key: bytes, endpoint: Endpoint) -> bool:
         core = self._core
-        if core.gate is None or not endpoint.is_numeric:
+        if core.gate is None or endpoint.ip is None:
+            return False
+        if not (core.config.allow_private_ips or is_global(endpoint.ip)):
             return False
         if any(live.endpoint == endpoint for live in core.links.by_id.values()):
             return False
         return core.gate.check_packets(endpoint.host, key) is None
+
+    def _failed(self, link: PacketLink) -> None:
+        """Of a name's addresses this one did not lead to the peer. After the last the name is looked up anew, soon."""
+        name = None if link.asked is None else self._names.get(link.asked)
+        if name is not None and link.endpoint is not None and link.endpoint in name.endpoints:
+            name.endpoints.remove(link.endpoint)
+            if not name.endpoints:
+                name.until = self._core.now() + _FAILURE_COUNTS
 
     def up(self, link: PacketLink) -> None:
         """Encrypted: introduce ourselves."""
@@ -175,6 +278,8 @@ class PacketsPart:
         """Close a packet link; what waits for it is dropped."""
         self._forget(link)
         self._core.shut(link.route)
+        if not link.up:
+            self._failed(link)
         if link.endpoint is not None:
             self._core.packets_judged(link.peer)
 

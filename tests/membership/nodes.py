@@ -10,7 +10,7 @@ from rookery import runtime, transport
 from rookery.actors import membership, tracker
 from rookery.runtime import Simulation
 from rookery.testing import NETWORK, Peers, mock
-from rookery.transport import Gate, PeerId, PeerRecord
+from rookery.transport import Address, Endpoint, Gate, PeerId, PeerRecord
 from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
 
 FIVE = ("alice", "bob", "carol", "dave", "erin")
@@ -20,7 +20,9 @@ LAN = membership.Config(cluster_size=5)
 class Node:
     """One member, alive until `crash`."""
 
-    def __init__(self, cluster: Cluster, name: str, config: membership.Config, ip: str, skew: float = 0.0) -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, config: membership.Config, ip: str, skew: float, host: str | None
+    ) -> None:
         self.cluster = cluster
         self.name = name
         self.ip = ip
@@ -43,7 +45,12 @@ class Node:
         self.host.start(
             self.net,
             transport.Engine,
-            transport.Config(network=NETWORK, close_grace=0.0),
+            transport.Config(
+                network=NETWORK,
+                close_grace=0.0,
+                listen=Endpoint(ip, 0 if host is None else 7000),
+                advertise=None if host is None else Address(Endpoint(host, 7000)),
+            ),
             identity=identity,
             gatekeeper=self.tracker,
             observers=(self.mailbox,),
@@ -94,10 +101,12 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         self._hosts = count(1)
 
-    def start(self, name: str, *, ip: str | None = None, skew: float = 0.0, **changes: Any) -> Node:
-        """ip: where it was before; else a new one. skew: of its clock, in seconds."""
+    def start(
+        self, name: str, *, ip: str | None = None, skew: float = 0.0, host: str | None = None, **changes: Any
+    ) -> Node:
+        """ip: where it was before; else a new one. skew: of its clock, in seconds. host: the name it advertises."""
         config = membership.Config(cluster_size=5, **changes) if changes else self.config
-        node = self.nodes[name] = Node(self, name, config, ip or f"10.0.0.{next(self._hosts)}", skew)
+        node = self.nodes[name] = Node(self, name, config, ip or f"10.0.0.{next(self._hosts)}", skew, host)
         return node
 
     def start_joined(self, names: Iterable[str] = FIVE) -> list[Node]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from rookery.actors import membership
@@ -176,3 +178,23 @@ def test_cluster_with_another_seed_has_another_digest() -> None:
             world.start_joined()
             digests.add(world.simulation.digest())
     assert len(digests) == 2
+
+
+def test_members_that_advertise_names_join_and_are_not_suspected(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(request.node.nodeid)
+
+    def resolve(host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (cluster.nodes[host.split(".", maxsplit=1)[0]].ip, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    nodes = [cluster.start(name, host=f"{name}.example") for name in FIVE]
+    nodes[0].join()
+    for node in nodes[1:]:
+        node.join(nodes[0])
+    cluster.until(cluster.is_full, within=40)
+    cluster.run(120)
+    assert cluster.is_full()
+    assert not any(node.heard(membership.MemberDown) for node in nodes)
+    cluster.simulation.close()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -26,3 +28,11 @@ def simulated(request: pytest.FixtureRequest) -> Iterator[SimulatedWorld]:
     made = SimulatedWorld(request.node.nodeid)
     yield made
     made.close()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], list[tuple[Any, ...]]]]:
+    """What the resolver says of a name."""
+    known: dict[str, Callable[[], list[tuple[Any, ...]]]] = {}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_args, **_options: known[host]())
+    return known

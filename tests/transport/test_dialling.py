@@ -29,14 +29,6 @@ def answer(ip: object, *, family: int = socket.AF_INET, scope: int | None = None
     return (family, socket.SOCK_STREAM, 6, "", where)
 
 
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], Answers]]:
-    """What the resolver says of a name."""
-    known: dict[str, Callable[[], Answers]] = {}
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_args, **_options: known[host]())
-    return known
-
-
 def named(node: Node, name: str = "bob.example") -> Address:
     return Address(Endpoint(name, node.address.endpoint.port))
 
