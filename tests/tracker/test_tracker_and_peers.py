@@ -374,5 +374,5 @@ def test_metrics_count_who_was_pushed_out_of_the_book(simulation: Any) -> None:
     world.peers.released(world.dialled(), Reason.UNREACHABLE)
     world.peers.hint([simulation.known.record("carol", "tcp://10.0.2.2:7000")])
     simulation.settle()
-    assert world.metric("tracker_pushed_out_total", "book_full") == 1
+    assert world.metric("tracker_pushed_out_total", "address_book_full") == 1
     assert world.metric("tracker_hinted_peers") == 1

@@ -29,7 +29,7 @@ class Bound(enum.StrEnum):
 
     SOURCE = "source_full"
     NETWORK = "subnet_full"
-    ALL = "book_full"
+    ALL = "address_book_full"
 
 
 def network_of(address: Address) -> Hashable:
