@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import msgpack
 
 from rookery.actors.discovery.core import text_forms
-from rookery.actors.maintenance.core import wire as exchange
+from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.envelope import Envelope
 from rookery.actors.membership.snapshot import Remembered, Snapshot, Unusable
 from rookery.actors.membership.swim import MemberId, NamedBroadcasts, State

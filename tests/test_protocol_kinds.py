@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from rookery.actors.maintenance.core import wire as exchange
+from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.membership.swim import member
 from rookery.actors.membership.swim.messages import Message

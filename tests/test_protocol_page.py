@@ -15,7 +15,7 @@ import pytest
 
 from rookery.actors.maintenance import CHANNEL as EXCHANGE_CHANNEL
 from rookery.actors.maintenance import Config as Maintenance
-from rookery.actors.maintenance.core import wire as exchange
+from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.swim import codec as swim

@@ -26,7 +26,8 @@
   ends; who was not, stays a candidate.
 * Too few candidates: every connected peer that says where it is is asked for others (`Bootstrap`), and answers with the
   signed records of its own connections (`Advertise`), which become hints to the tracker; discovery is woken. While that
-  brings nothing, it is repeated more and more rarely. What is asked, answered and believed is bounded: `exchange.py`.
+  brings nothing, it is repeated more and more rarely. What is asked, answered and believed is bounded
+  (`exchange_rules.py`).
 * A private node asks nobody, answers nobody, and says that it is private.
 * Who was lost because the link broke is tried again now and then, also with enough connections, for some minutes:
   so the parts of a network that was cut find together again.
@@ -38,9 +39,9 @@
 """
 
 from .config import Config
-from .core.bounds import Bounds
-from .core.steps import Motive
-from .core.wire import CHANNEL
+from .core.actions import Motive
+from .core.codec import CHANNEL
+from .core.goal import Bounds
 from .engine import Engine, Switches
 from .errors import MaintenanceStopped
 from .mailbox import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
-from .core.bounds import Bounds
+from .core.goal import Bounds
 
 Policy = Literal["all", "band"]
 

@@ -20,15 +20,15 @@ from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
 from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, PeerSetUpdate, Refused
 from .config import Config
-from .core.exchange import Limits
+from .core.actions import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Trim, Wait
+from .core.exchange_rules import Limits
 from .core.goal import Goal
 from .core.planner import Planner
-from .core.steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Trim, Wait
 from .errors import MaintenanceStopped
 from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Standing, Want
 from .metrics import Metrics
-from .parts.exchanging import ExchangePart
-from .parts.telling import Telling
+from .parts.announcements import Telling
+from .parts.peer_exchange import ExchangePart
 
 ANSWER_WITHIN = 5.0  # seconds; the tracker answers from memory
 DIAL_WITHIN = 60.0  # seconds; longer than any dial and its parking last
@@ -60,7 +60,7 @@ class Look(Message):
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """Handlers only; whom to dial and when is decided in `planner.py`, what to say of it in `telling.py`."""
+    """Handlers only; whom to dial and when is decided in `planner.py`, what to say of it in `announcements.py`."""
 
     def __init__(
         self,

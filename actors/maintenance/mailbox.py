@@ -10,7 +10,7 @@ from typing import ClassVar
 from ... import runtime
 from ...runtime import Feedback, Message, Overflow, Reply, Request
 from ...transport.identity import PeerId
-from .core.steps import Motive
+from .core.actions import Motive
 
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 

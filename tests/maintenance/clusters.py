@@ -10,7 +10,7 @@ from typing import Any
 
 from rookery import runtime, transport
 from rookery.actors import connections, maintenance
-from rookery.actors.maintenance.core import wire as exchange
+from rookery.actors.maintenance.core import codec as exchange
 from rookery.runtime import Feedback, Message, Simulation
 from rookery.testing import NETWORK, SimulatedNodes, WholeNode
 from rookery.transport import Closed, Identity, Opened, PeerId, PeerRecord, Reason, Received

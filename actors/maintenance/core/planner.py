@@ -13,9 +13,9 @@ Rules:
 * Connections beyond the share of their subnet (`surplus`) are no reason to rest, but one to trim.
 * Only a peer of the latest set may be asked for data. So where there are enough connections, some of them with others,
   the planner *seeks*: peers of the set alone count, and candidates of the set alone are asked for. When none of them
-  can be dialled the others count too, so that a node does not dial for ever. When it seeks again is in `seek.py`.
+  can be dialled the others count too, so that a node does not dial for ever. When it seeks again is in `retries.py`.
 * A peer of the set is dialled up to the maximum, above the band too, and at the maximum one connection with another is
-  closed for it, ever more rarely if such peers do not stay (`seek.py`). A trim closes those with others first; where
+  closed for it, ever more rarely if such peers do not stay (`retries.py`). A trim closes those with others first; where
   only their youth spares these, it waits for them.
 * Dials under way count towards the goal. Counts lag behind the ends of dials, so within a round the connections are
   taken to be at least those it began with plus those it opened. The next round believes the count alone.
@@ -29,7 +29,7 @@ Rules:
   peer was there to be asked, the next one is asked as soon as it is.
 * A trim that could not reach its target ends the repair; the next look waits for a change or for the idle time, or
   where only their youth spares connections, for the looking interval.
-* Who was lost because the link broke is dialled again now and then, see `missing.py`: two parts of a network that were
+* Who was lost because the link broke is dialled again now and then, see `retries.py`: two parts of a network that were
   cut from each other have enough connections each, and would else stay apart.
 * Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise. A peer of the set
   may have the room of the others.
@@ -43,10 +43,9 @@ from collections import deque
 from collections.abc import Iterable
 
 from ....transport.identity import PeerId
+from .actions import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
 from .goal import Goal
-from .missing import Missing
-from .seek import Room, Seek
-from .steps import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
+from .retries import LostPeers, Room, SetPeers
 
 
 class Planner:
@@ -68,12 +67,12 @@ class Planner:
         self._queue: deque[PeerId] = deque()
         self._seen: set[PeerId] = set()
         self._refused: set[PeerId] = set()
-        self._missing = Missing(pacing)
+        self._missing = LostPeers(pacing)
         self._found_at: dict[PeerId, float] = {}  # of those that are connected
         self._failures = 0
         self._repairing = False
         self._question: Ask | Trim | None = None  # that is under way
-        self._seek = Seek(pacing)
+        self._seek = SetPeers(pacing)
         self._made = Room(pacing)
         self._seeking = False  # in this round
         self._repairing_listed = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 from rookery.actors.maintenance import Bounds
+from rookery.actors.maintenance.core.actions import Outcome, Pacing, Step, Wait
 from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
-from rookery.actors.maintenance.core.steps import Outcome, Pacing, Step, Wait
 from rookery.transport.identity import PeerId
 
 OPENED, REFUSED, FAILED = Outcome.OPENED, Outcome.REFUSED, Outcome.FAILED

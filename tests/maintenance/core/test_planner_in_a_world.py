@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.maintenance import Bounds
+from rookery.actors.maintenance.core.actions import Ask, Dial, Done, Motive, Outcome, Search, Step, Trim, Wait
 from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
-from rookery.actors.maintenance.core.steps import Ask, Dial, Done, Motive, Outcome, Search, Step, Trim, Wait
 from rookery.transport.identity import PeerId
 
 from .plans import FAILED, OPENED, PACING, PEERS, REFUSED, A

@@ -15,8 +15,8 @@ from rookery.actors.maintenance import (
     BootstrapSent,
     ExchangeRefused,
 )
-from rookery.actors.maintenance.core import wire
-from rookery.actors.maintenance.core.wire import BOOTSTRAP, PRIVATE, Kind, Said
+from rookery.actors.maintenance.core import codec
+from rookery.actors.maintenance.core.codec import BOOTSTRAP, PRIVATE, Kind, Said
 from rookery.runtime import EngineFailed, Feedback
 from rookery.testing import Peers
 from rookery.transport import (
@@ -54,12 +54,12 @@ class Talking(Neighbours):
         return link
 
     def says(self, link: Link, message: Said | bytes) -> None:
-        payload = wire.encode(message) if isinstance(message, Said) else message
+        payload = codec.encode(message) if isinstance(message, Said) else message
         self.upkeep.tell(Received(link.id, link.peer, maintenance.CHANNEL, payload))
         self.simulation.settle()
 
     def sent(self) -> list[tuple[int, Said]]:
-        return [(each.link_id, wire.decode(each.payload)) for each in self.net.control.received(Send)]
+        return [(each.link_id, codec.decode(each.payload)) for each in self.net.control.received(Send)]
 
 
 def record(name: str, address: str | None = None) -> PeerRecord:
@@ -82,7 +82,7 @@ def test_maintenance_takes_its_channel_with_limits(simulation: Any) -> None:
         channel=0,
     )
     [register] = registered.waiting
-    assert (register.channel, register.max_message) == (0, wire.MAX_MESSAGE)
+    assert (register.channel, register.max_message) == (0, codec.MAX_MESSAGE)
     assert register.inbound.rate <= 10
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from ....runtime import Subscribers
 from ....runtime.log import Log
+from ..core.actions import Ask, Dial, Done, Step, Trim, Wait
 from ..core.goal import Goal
 from ..core.planner import Planner
-from ..core.steps import Ask, Dial, Done, Step, Trim, Wait
 from ..mailbox import (
     CannotTrim,
     Doing,

@@ -1,4 +1,4 @@
-"""The engine's part that talks with peers about peers. What is said to whom is decided in `exchange.py`."""
+"""The engine's part that talks with peers about peers. What is said to whom is decided in `exchange_rules.py`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ....transport.gatekeeper import Link
 from ....transport.mailbox import Closed, Opened, Quota, Received
 from ....transport.record import PeerRecord
 from ...tracker import mailbox as tracker
-from ..core import wire
-from ..core.exchange import Exchange, Limits, read_records
-from ..core.wire import Kind, Said
+from ..core import codec
+from ..core.codec import Kind, Said
+from ..core.exchange_rules import Exchange, Limits, read_records
 from ..mailbox import AdvertiseReceived, AdvertiseSent, BootstrapReceived, BootstrapSent, ExchangeRefused, Mailbox
 from ..metrics import Metrics
 
@@ -58,7 +58,7 @@ class ExchangePart:
         """Take the channel."""
         if self._channel is not None:
             mailbox = self._engine.mailbox
-            registered = self._transport.register(self._channel.number, mailbox, _QUOTA, wire.MAX_MESSAGE)
+            registered = self._transport.register(self._channel.number, mailbox, _QUOTA, codec.MAX_MESSAGE)
             self._engine.on_reply(registered, self._on_registered, within=_REGISTER_WITHIN)
 
     def _on_registered(self, answer: Exception | None) -> None:
@@ -74,7 +74,7 @@ class ExchangePart:
             return 0
         asked = 0
         for link in self.exchange.ask():
-            if self._send(link, wire.BOOTSTRAP):
+            if self._send(link, codec.BOOTSTRAP):
                 asked += 1
                 self._emit(BootstrapSent(link.peer))
         return asked
@@ -86,7 +86,7 @@ class ExchangePart:
         self.exchange.opened(message.link)
         self._changed()
         if self.exchange.limits.private:
-            self._send(message.link, wire.PRIVATE)
+            self._send(message.link, codec.PRIVATE)
 
     def on_closed(self, message: Closed) -> None:
         """It is gone."""
@@ -100,7 +100,7 @@ class ExchangePart:
             self._metrics.exchange.inc("closed")
             return
         try:
-            said = wire.decode(message.payload)
+            said = codec.decode(message.payload)
         except DecodeError as error:
             self._refuse(link, "invalid", error=str(error))
             return
@@ -163,6 +163,6 @@ class ExchangePart:
         channel = self._channel
         if channel is None:
             return False
-        accepted = channel.send(link.id, link.peer, wire.encode(message), self._engine.now()).accepted
+        accepted = channel.send(link.id, link.peer, codec.encode(message), self._engine.now()).accepted
         self._metrics.exchange.inc(f"{message.kind.name.lower()}_{'sent' if accepted else 'unsent'}")
         return accepted

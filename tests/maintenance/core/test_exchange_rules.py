@@ -1,4 +1,4 @@
-"""The rules at the head of `exchange.py`: whom to ask, whom to answer, what to tell and to believe."""
+"""The rules at the head of `exchange_rules.py`: whom to ask, whom to answer, what to tell and to believe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.maintenance.core.exchange import Exchange, Limits, read_records
+from rookery.actors.maintenance.core.exchange_rules import Exchange, Limits, read_records
 from rookery.transport import Address, Direction, Identity, Link, PeerRecord, Role
 from rookery.transport.address import subnet
 

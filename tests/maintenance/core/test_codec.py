@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.maintenance.core import wire
-from rookery.actors.maintenance.core.wire import BOOTSTRAP, MAX_MESSAGE, MAX_RECORDS, PRIVATE, Kind, Said
+from rookery.actors.maintenance.core import codec
+from rookery.actors.maintenance.core.codec import BOOTSTRAP, MAX_MESSAGE, MAX_RECORDS, PRIVATE, Kind, Said
 from rookery.transport import DecodeError
 from rookery.transport.record import MAX_RECORD_BYTES
 
@@ -25,27 +25,27 @@ records = st.lists(st.binary(max_size=MAX_RECORD_BYTES), max_size=MAX_RECORDS).m
     ],
 )
 def test_exchange_message_is_written_as_the_protocol_says(message: Said, hexadecimal: str) -> None:
-    assert wire.encode(message).hex() == hexadecimal
-    assert wire.decode(bytes.fromhex(hexadecimal)) == message
+    assert codec.encode(message).hex() == hexadecimal
+    assert codec.decode(bytes.fromhex(hexadecimal)) == message
 
 
 @given(records)
 def test_advertise_of_any_records_is_read_as_it_was_written(encoded: tuple[bytes, ...]) -> None:
     message = Said(Kind.ADVERTISE, encoded)
-    assert wire.decode(wire.encode(message)) == message
+    assert codec.decode(codec.encode(message)) == message
 
 
 def test_longest_advertise_fits_the_message_limit() -> None:
-    longest = wire.encode(Said(Kind.ADVERTISE, (bytes(MAX_RECORD_BYTES),) * MAX_RECORDS))
+    longest = codec.encode(Said(Kind.ADVERTISE, (bytes(MAX_RECORD_BYTES),) * MAX_RECORDS))
     assert MAX_MESSAGE - 16 < len(longest) <= MAX_MESSAGE
 
 
 @pytest.mark.parametrize("records", [(b"",) * (MAX_RECORDS + 1), (bytes(MAX_RECORD_BYTES + 1),)])
 def test_advertise_of_too_much_is_not_written_and_not_read(records: tuple[bytes, ...]) -> None:
     with pytest.raises(ValueError, match="at most 100 records of at most 1024 bytes"):
-        wire.encode(Said(Kind.ADVERTISE, records))
+        codec.encode(Said(Kind.ADVERTISE, records))
     with pytest.raises(DecodeError):
-        wire.decode(msgpack.packb([1, 1, records]))
+        codec.decode(msgpack.packb([1, 1, records]))
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_advertise_of_too_much_is_not_written_and_not_read(records: tuple[bytes,
 )
 def test_exchange_message_out_of_form_is_a_decode_error(items: object) -> None:
     with pytest.raises(DecodeError):
-        wire.decode(msgpack.packb(items))
+        codec.decode(msgpack.packb(items))
 
 
 @given(st.binary(max_size=200))
 def test_exchange_decoder_of_any_bytes_raises_nothing_but_decode_error(data: bytes) -> None:
     try:
-        wire.decode(data)
+        codec.decode(data)
     except DecodeError:
         pass
 
@@ -92,4 +92,4 @@ def test_exchange_decoder_of_any_bytes_raises_nothing_but_decode_error(data: byt
 )
 def test_exchange_message_cut_trailing_or_claiming_great_lengths_is_a_decode_error(data: str) -> None:
     with pytest.raises(DecodeError):
-        wire.decode(bytes.fromhex(data))
+        codec.decode(bytes.fromhex(data))

@@ -1,9 +1,22 @@
-"""The peers of the latest set, and when to look for them though there are enough connections with others.
+"""When something is tried again that did not last: peers we lost, peers of the set, and room made for these.
 
-* At once, then after the looking interval, after twice as long, and so on up to the idle time: `TRIES` times. A key
-  that needs somebody of the set asks for him anyway.
+Peers whose link broke (`LostPeers`):
+
+* One at a time, in turn: first after half the idle time, which by default is as long as the tracker lets a lost peer
+  rest (design: waits), then once per idle time. Who is short of connections has dialled it before that.
+* One whose link broke within the looking interval was never really there, and does not rest: it is the next, after the
+  looking interval. If that recurs, whosever link it is, after twice as long, and so on up to half the idle time.
+* Remembered are the last `MAX_LOST_PEERS`, each for `LOST_PEER_TRIES` attempts, or until there is a connection.
+
+Peers of the latest set, though there are enough connections with others (`SetPeers`):
+
+* At once, then after the looking interval, after twice as long, and so on up to the idle time: `SET_PEER_TRIES` times. A
+  key that needs somebody of the set asks for him anyway.
 * From the beginning once the set has somebody new, or when enough peers of the set were connected for the idle time:
   not sooner, so that a peer that lets many in and gives them up again is not called on without an end.
+
+Closing a connection with another for one of the set (`Room`):
+
 * Room at the maximum is made at once, as long as those for whom it is made stay. Once one did not (the dial failed, or
   the link lived less than the idle time), one is closed per looking interval, then per twice as long, and so on up to
   the idle time: members that let us in and sever would else empty a node of its other connections. Several that fail
@@ -15,13 +28,60 @@ from __future__ import annotations
 import math
 
 from ....transport.identity import PeerId
-from .steps import Pacing
+from .actions import Pacing
 
-TRIES = 8
-MOST = 64  # peers for whom room was made that are remembered, until they stayed or went
+MAX_LOST_PEERS = 16
+LOST_PEER_TRIES = 12
+SET_PEER_TRIES = 8
+MAX_ROOMS = 64  # peers for whom room was made that are remembered, until they stayed or went
 
 
-class Seek:
+class LostPeers:
+    """Peers, the next to be tried first."""
+
+    def __init__(self, pacing: Pacing) -> None:
+        self._idle, self._looking = pacing.idle, pacing.looking
+        self._gap, self._brief_at = 0.0, float("-inf")  # the wait after the last brief link, and when it broke
+        self._tries: dict[PeerId, int] = {}
+        self.next_at: float | None = None
+        """When `due` has somebody; None for never."""
+
+    def miss(self, peer: PeerId, now: float, *, lived: float = float("inf")) -> None:
+        """The link to this peer broke. lived: seconds."""
+        self._tries.pop(peer, None)
+        self._tries[peer] = 0
+        if len(self._tries) > MAX_LOST_PEERS:
+            del self._tries[next(iter(self._tries))]
+        wait = self._idle / 2
+        if lived < self._looking:
+            recurs = now - self._brief_at < self._idle
+            self._gap = min(2 * self._gap, wait) if recurs else min(self._looking, wait)
+            self._brief_at, wait = now, self._gap
+            self._tries = {peer: 0} | self._tries
+            if self.next_at is not None:
+                self.next_at = min(self.next_at, now + wait)
+        if self.next_at is None:
+            self.next_at = now + wait
+
+    def forget(self, peer: PeerId) -> None:
+        """There is a connection."""
+        self._tries.pop(peer, None)
+        if not self._tries:
+            self.next_at = None
+
+    def due(self, now: float) -> PeerId | None:
+        """Whom to try now, if it is time."""
+        if self.next_at is None or now < self.next_at:
+            return None
+        peer = next(iter(self._tries))
+        tries = self._tries.pop(peer) + 1
+        if tries < LOST_PEER_TRIES:
+            self._tries[peer] = tries
+        self.next_at = now + self._idle if self._tries else None
+        return peer
+
+
+class SetPeers:
     """Times are monotonic seconds."""
 
     def __init__(self, pacing: Pacing) -> None:
@@ -60,7 +120,7 @@ class Seek:
     def began(self, now: float) -> None:
         """They are sought."""
         self._tries += 1
-        self.next_at = now + self._gap if self._tries < TRIES else math.inf
+        self.next_at = now + self._gap if self._tries < SET_PEER_TRIES else math.inf
         self._gap = max(self._gap, min(2 * self._gap, self._pacing.idle))
 
     def ended(self, now: float) -> None:
@@ -108,7 +168,7 @@ class Room:
         if self._since.pop(peer, math.inf) is None:
             self._waste(now)  # it was let in, and nothing came of it
         self._since[peer] = None
-        if len(self._since) > MOST:
+        if len(self._since) > MAX_ROOMS:
             del self._since[next(iter(self._since))]
 
     def unused(self, now: float) -> None:

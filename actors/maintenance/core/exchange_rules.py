@@ -26,7 +26,7 @@ from ....transport.errors import DecodeError
 from ....transport.gatekeeper import Link
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
-from .wire import MAX_RECORDS
+from .codec import MAX_RECORDS
 
 _AT_ONCE = 2  # answers
 
