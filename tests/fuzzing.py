@@ -132,7 +132,7 @@ DECODERS: dict[str, Decoder] = {
             for message in (
                 exchange.BOOTSTRAP,
                 exchange.PRIVATE,
-                exchange.Said(exchange.Kind.ADVERTISE, (RECORD.encode(),)),
+                exchange.ExchangeMessage(exchange.Kind.ADVERTISE, (RECORD.encode(),)),
             )
         ],
     ),

@@ -3,7 +3,7 @@
 ::
 
                      activate
-    (inactive) ─────────────────▶ look ◀──────────────────────────── a trigger, or the timer
+    (inactive) ─────────────────▶ check ◀─────────────────────────── a trigger, or the timer
                                    │                                          ▲
         too few, past the floor    │    too many, past the floor              │
       ┌────────────────────────────┼──────────────────────────┐               │
@@ -27,12 +27,12 @@
 * Too few candidates: every connected peer that says where it is is asked for others (`Bootstrap`), and answers with the
   signed records of its own connections (`Advertise`), which become hints to the tracker; discovery is woken. While that
   brings nothing, it is repeated more and more rarely. What is asked, answered and believed is bounded
-  (`exchange_rules.py`).
+  (`core/exchange_rules.py`).
 * A private node asks nobody, answers nobody, and says that it is private.
-* Who was lost because the link broke is tried again now and then, also with enough connections, for some minutes:
-  so the parts of a network that was cut find together again.
+* A peer whose link broke is dialled again now and then, also with enough connections, for some minutes: so the parts
+  of a network that was cut find together again.
 * A repair ends inside the band, or when there is nothing to dial (or to trim) any more. Then `maintain()` is answered,
-  and the next look waits for a trigger, for the tracker's `next_at`, or for the timer.
+  and the next check waits for a trigger, for the tracker's `next_at`, or for the timer.
 * An operator reads "too few connections" when nothing can be done about it and once more when it is over, not in every
   round. `subscribe` gives all of it as events, `standing()` as one line.
 * `shutdown()` ends all this: who waits gets `MaintenanceStopped`, and so does who asks later. It may be repeated.
@@ -54,6 +54,7 @@ from .mailbox import (
     Doing,
     ExchangeRefused,
     GetStanding,
+    Level,
     Mailbox,
     Maintain,
     MaintenanceEnded,
@@ -63,7 +64,6 @@ from .mailbox import (
     Standing,
     TooFewConnections,
     TooManyConnections,
-    Verdict,
     Want,
 )
 
@@ -81,6 +81,7 @@ __all__ = [
     "Engine",
     "ExchangeRefused",
     "GetStanding",
+    "Level",
     "Mailbox",
     "Maintain",
     "MaintenanceEnded",
@@ -93,6 +94,5 @@ __all__ = [
     "Switches",
     "TooFewConnections",
     "TooManyConnections",
-    "Verdict",
     "Want",
 ]

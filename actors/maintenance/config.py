@@ -25,7 +25,7 @@ class Config(Settings):
     expected_connections: int = option(50, "The number of connections that is right.", minimum=0)
     max_connections: int = option(100, "The number of connections that is never aimed above.", minimum=1)
     maintenance_idle_time: Seconds = option(
-        120.0, "Longest time between two looks while nothing happens and all is well.", minimum=MILLISECOND
+        120.0, "Longest time between two checks while nothing happens and all is well.", minimum=MILLISECOND
     )
     time_between_looking_for_peers: Seconds = option(
         5.0,

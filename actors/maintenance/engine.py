@@ -1,4 +1,4 @@
-"""The maintenance engine: carries out what `planner.py` says, and tells it what came of it."""
+"""The maintenance engine: carries out what `core/planner.py` says, and tells it what came of it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
 from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, PeerSetUpdate, Refused
 from .config import Config
-from .core.actions import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Trim, Wait
-from .core.exchange_rules import Limits
+from .core.actions import Ask, Dial, DialOutcome, Done, Motive, Pacing, Search, Trim, Wait
+from .core.exchange_rules import ExchangeLimits
 from .core.goal import Goal
 from .core.planner import Planner
 from .errors import MaintenanceStopped
 from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Standing, Want
 from .metrics import Metrics
-from .parts.announcements import Telling
-from .parts.peer_exchange import ExchangePart
+from .parts.announcements import Announcements
+from .parts.peer_exchange import PeerExchange
 
-ANSWER_WITHIN = 5.0  # seconds; the tracker answers from memory
-DIAL_WITHIN = 60.0  # seconds; longer than any dial and its parking last
-TRIM_WITHIN = 60.0  # seconds; longer than connections waits for closes, twice
-
+ANSWER_TIMEOUT = 5.0  # seconds; the tracker answers from memory
+DIAL_TIMEOUT = 60.0  # seconds; longer than any dial and its parking last
+TRIM_TIMEOUT = 60.0  # seconds; longer than connections waits for closes, twice
 
 _BROKEN = frozenset({Reason.LOST, Reason.DEAD})
 
@@ -55,12 +54,12 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Message):
-    """To itself: the time of the next look has come."""
+class CheckDue(Message):
+    """To itself: the time of the next check has come."""
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """Handlers only; whom to dial and when is decided in `planner.py`, what to say of it in `announcements.py`."""
+    """Handlers only; `core/planner.py` decides whom to dial and when, `parts/announcements.py` what to say of it."""
 
     def __init__(
         self,
@@ -83,9 +82,9 @@ class Engine(runtime.Engine[Mailbox]):
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
         self._subscribers = Subscribers()
-        self._exchange = ExchangePart(
+        self._exchange = PeerExchange(
             self,
-            Limits(config.max_records_per_subnet, config.time_between_answers, config.private_mode),
+            ExchangeLimits(config.max_records_per_subnet, config.time_between_answers, config.private_mode),
             channel=channel,
             transport=transport,
             tracker=tracker,
@@ -111,7 +110,7 @@ class Engine(runtime.Engine[Mailbox]):
             Closed: self._exchange.on_closed,
             Received: self._exchange.on_received,
             # from itself
-            Look: self.on_look,
+            CheckDue: self.on_check_due,
         }
         self._config = config
         self._tracker = tracker
@@ -139,7 +138,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._set: frozenset[PeerId] = frozenset()  # of the latest set, who may be asked for data
         self._primary: frozenset[PeerId] | None = None  # of policy `all`, once there is a set; else nobody is left out
         self._phase = Phase.INACTIVE
-        self._telling = Telling(self._goal, self._planner, self.log, self._metrics, self._subscribers)
+        self._announcements = Announcements(self._goal, self._planner, self.log, self._metrics, self._subscribers)
         self._waiting: list[Reply[Report]] = []
         self._dialled = self._opened = self._trimmed = 0  # since the last report
         self._timer: Timer | None = None
@@ -154,31 +153,31 @@ class Engine(runtime.Engine[Mailbox]):
     # Messages --------------------------------------------------------------------------------------------------------
 
     def on_activate(self, _message: Activate) -> None:
-        """Begin with a look."""
+        """Begin with a check. After `shutdown` only a log line comes of it."""
         if self._phase is Phase.STOPPED:
             self.log.warning("maintenance cannot be activated after its shutdown")
         elif self._phase is Phase.INACTIVE:
             self._phase = Phase.ACTIVE
-            self._telling.activated()
+            self._announcements.activated()
             self._proceed()
 
     def on_maintain(self, _message: Maintain) -> Reply[Report]:
-        """Look soon; the answer comes when the repair is over."""
+        """Check soon; the answer comes when the repair is over."""
         if self._phase is Phase.STOPPED:
             raise MaintenanceStopped("maintenance was shut down")
         reply: Reply[Report] = Reply()
         self._waiting.append(reply)
-        self._planner.hinted(Motive.EXTERNAL)
+        self._planner.trigger(Motive.EXTERNAL)
         self._proceed()
         return reply
 
     def on_want(self, message: Want) -> None:
-        """A wish for the next round."""
+        """Dial this peer in the next round, if there is room."""
         self._planner.wanted(message.peer)
         self._proceed()
 
     def on_counts(self, message: Counts) -> None:
-        """The number that everything is about."""
+        """How many connections are open."""
         self._open = message.open
         self._recount()
 
@@ -202,13 +201,13 @@ class Engine(runtime.Engine[Mailbox]):
         self._proceed()
 
     def _surplus(self, among: frozenset[PeerId] | None = None) -> int:
-        return min(self._open, sum(self._crowds(among).values()))
+        return min(self._open, sum(self._crowded_subnets(among).values()))
 
-    def _crowds(self, among: frozenset[PeerId] | None = None) -> dict[Subnet, int]:
-        return {} if self._goal.dial_all else self._exchange.exchange.crowds(self._per_subnet, among)
+    def _crowded_subnets(self, among: frozenset[PeerId] | None = None) -> dict[Subnet, int]:
+        return {} if self._goal.dial_all else self._exchange.rules.crowded_subnets(self._per_subnet, among)
 
     def on_peer_connected(self, message: PeerConnected) -> None:
-        """Nobody to look for any more."""
+        """One more peer that is connected, so none that is tried again."""
         self._linked.add(message.peer)
         if message.peer not in self._set:
             self._others.add(message.peer)
@@ -224,14 +223,14 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_dialable_changed(self, _message: DialableChanged) -> None:
         """There may be somebody new to dial."""
-        self._planner.hinted(Motive.NEW_PEER)
+        self._planner.trigger(Motive.NEW_PEER)
         self._proceed()
 
     def on_peer_set_update(self, message: PeerSetUpdate) -> None:
         """Whom policy `all` means, and who of the others may be asked for data."""
         if self._goal.dial_all:
             self._primary = frozenset(message.all.primary)
-            self._planner.hinted(Motive.NEW_PEER)
+            self._planner.trigger(Motive.NEW_PEER)
             self._proceed()
             return
         latest = message.latest
@@ -239,29 +238,29 @@ class Engine(runtime.Engine[Mailbox]):
         if peers != self._set:
             self._set = peers
             self._others = self._linked - peers
-            self._planner.listing(peers)
+            self._planner.set_changed(peers)
             self._recount()
 
-    def on_look(self, _message: Look) -> None:
-        """The timer: the planner knows what is due."""
+    def on_check_due(self, _message: CheckDue) -> None:
+        """The timer rang: the planner knows what is due."""
         self._timer = self._timer_at = None
         self._proceed()
 
     def on_get_standing(self, _message: GetStanding) -> Standing:
-        """As the last event said."""
-        return self._telling.standing()
+        """Answer the situation that the last `Standing` told."""
+        return self._announcements.standing()
 
     def on_subscribe(self, message: Subscribe) -> None:
-        """Tell of events from now on, and how it stands at once."""
+        """Tell of events from now on, and `Standing` at once."""
         self._subscribers.add(message)
         if Standing in message.kinds:
-            message.subscriber.tell(self._telling.stood())
+            message.subscriber.tell(self._announcements.standing_for_subscriber())
 
     def on_shutdown(self, _message: Shutdown) -> None:
         """Stop for good. Dials under way belong to the tracker; their ends are ignored here."""
         self._phase = Phase.STOPPED
         self._set_timer(None)
-        self._telling.stopped()
+        self._announcements.stopped()
         waiting, self._waiting = self._waiting, []
         for reply in waiting:
             reply.fail(MaintenanceStopped("maintenance was shut down before the check was over"))
@@ -271,37 +270,37 @@ class Engine(runtime.Engine[Mailbox]):
     def _proceed(self) -> None:
         """Do what the planner says until it says wait."""
         while self._phase is Phase.ACTIVE:
-            step = self._planner.next(self.now())
-            self._telling.step(step, self.now())
-            match step:
+            action = self._planner.next(self.now())
+            self._announcements.before(action, self.now())
+            match action:
                 case Dial():
-                    self._dial(step.peer)
+                    self._dial(action.peer)
                 case Ask():
-                    self._ask(step)
+                    self._ask(action)
                 case Search():
-                    self._search(step)
+                    self._search(action)
                 case Trim():
-                    self._trim(step)
+                    self._trim(action)
                 case Done():
-                    self._report(step)
+                    self._report(action)
                 case Wait():
-                    self._set_timer(step.until)
+                    self._set_timer(action.until)
                     break
                 case _:
-                    assert_never(step)
+                    assert_never(action)
         self._metrics.dialling.set(len(self._planner.dials))
-        self._telling.stand()
+        self._announcements.tell_standing()
 
-    def _ask(self, step: Ask) -> None:
+    def _ask(self, action: Ask) -> None:
         """Ask the tracker whom to dial."""
         self._metrics.rounds.inc()
-        among = self._set if step.listed else None
-        avoid = self._crowds(among)
-        reply = self._tracker.dialable(step.limit, step.exclude, urgent=step.urgent, avoid=avoid, among=among)
-        self.on_reply(reply, self._on_candidates, within=ANSWER_WITHIN)
+        among = self._set if action.listed else None
+        avoid = self._crowded_subnets(among)
+        reply = self._tracker.dialable(action.limit, action.exclude, urgent=action.urgent, avoid=avoid, among=among)
+        self.on_reply(reply, self._on_candidates, within=ANSWER_TIMEOUT)
 
     def _on_candidates(self, answer: Candidates | Exception) -> None:
-        """Continue `ask`. No answer means no candidates."""
+        """The tracker answered. No answer means no candidates."""
         if isinstance(answer, Exception):
             self._unanswered("candidates", answer)
             self._planner.candidates((), None, self.now())
@@ -310,60 +309,60 @@ class Engine(runtime.Engine[Mailbox]):
             self._planner.candidates(peers, answer.next_at, self.now())
         self._proceed()
 
-    def _search(self, step: Search) -> None:
+    def _search(self, action: Search) -> None:
         """Ask the peers for peers. A private node does without, and leaves discovery asleep."""
         if self._config.private_mode:
             asked = 0
         else:
             asked = self._exchange.search()
             self._metrics.searches.inc()
-            if step.wake and self._discovery is not None:
+            if action.wake and self._discovery is not None:
                 self._discovery.wake()
-        self._telling.searched(asked)
+        self._announcements.searched(asked)
         self._planner.searched(asked, self.now())
 
     def _dial(self, peer: PeerId) -> None:
         """Dial through the tracker."""
-        self.on_reply(self._tracker.dial(peer), lambda result: self._on_dialled(peer, result), within=DIAL_WITHIN)
+        self.on_reply(self._tracker.dial(peer), lambda result: self._on_dialled(peer, result), within=DIAL_TIMEOUT)
 
     def _on_dialled(self, peer: PeerId, result: DialResult | Exception) -> None:
-        """Continue `dial`. No answer counts as a failure."""
+        """A dial ended. No answer counts as a failure."""
         match result:
             case Opened():
-                outcome = Outcome.OPENED
+                outcome = DialOutcome.OPENED
                 self._opened += 1
             case Refused():
-                outcome = Outcome.REFUSED
+                outcome = DialOutcome.REFUSED
                 self.log.debug("dial refused", peer=peer.short, reason=result.reason)
             case Failed():
-                outcome = Outcome.FAILED
+                outcome = DialOutcome.FAILED
                 self.log.info("dial failed", peer=peer.short, reason=result.reason)
             case Exception():
-                outcome = Outcome.FAILED
+                outcome = DialOutcome.FAILED
                 self._unanswered("dial", result)
             case _:
                 assert_never(result)
-        self._dialled += outcome is not Outcome.REFUSED
+        self._dialled += outcome is not DialOutcome.REFUSED
         self._metrics.dials.inc(outcome)
         self._planner.dial_ended(peer, outcome, self.now())
         self._proceed()
 
-    def _trim(self, step: Trim) -> None:
+    def _trim(self, action: Trim) -> None:
         """Let connections choose whom to give up."""
-        spare = self._set if step.spare else frozenset()
-        reply = self._connections.trim_open_connections(step.target, spare=spare)
-        self.on_reply(reply, lambda answer: self._on_trimmed(step, answer), within=TRIM_WITHIN)
+        spare = self._set if action.spare else frozenset()
+        reply = self._connections.trim_open_connections(action.target, spare=spare)
+        self.on_reply(reply, lambda answer: self._on_trimmed(action, answer), within=TRIM_TIMEOUT)
 
-    def _on_trimmed(self, step: Trim, answer: TrimReport | Exception) -> None:
-        """Continue `trim`."""
+    def _on_trimmed(self, action: Trim, answer: TrimReport | Exception) -> None:
+        """Connections trimmed. No answer counts as nobody closed."""
         closed, short, passing = 0, True, False
         if isinstance(answer, Exception):
             self._unanswered("trim", answer)
         else:
             closed, short, passing = len(answer.closed), answer.short_by > 0, answer.in_grace > 0
         self._trimmed += closed
-        if (short or not closed) and (passing or not step.spare) and self._goal.excess(self._planner.open):
-            self._telling.cannot_trim()
+        if (short or not closed) and (passing or not action.spare) and self._goal.excess(self._planner.open):
+            self._announcements.cannot_trim()
         self._planner.trimmed(closed, short=short, now=self.now(), passing=passing)
         self._proceed()
 
@@ -373,7 +372,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.log.warning("no answer", question=question, error=repr(error))
 
     def _report(self, done: Done) -> None:
-        """Answer who waits."""
+        """Answer those who wait for the end of the repair."""
         report = Report(done.in_band, self._planner.open, self._dialled, self._opened, self._trimmed)
         self._dialled = self._opened = self._trimmed = 0
         waiting, self._waiting = self._waiting, []
@@ -381,10 +380,10 @@ class Engine(runtime.Engine[Mailbox]):
             reply.set(report)
 
     def _set_timer(self, until: float | None) -> None:
-        """Look at `until`, and at no other time."""
+        """Check at `until`, and at no other time."""
         if until == self._timer_at:
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = until
-        self._timer = None if until is None else self.after(until - self.now(), Look())
+        self._timer = None if until is None else self.after(until - self.now(), CheckDue())

@@ -17,7 +17,7 @@ from .core.actions import Motive
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceStarted(Message):
-    """The connections have left their bounds. motive: why it was looked."""
+    """The connections have left their bounds. motive: why it was checked."""
 
     motive: Motive
     open: int
@@ -71,7 +71,7 @@ class BootstrapReceived(Message):
 
 @dataclass(frozen=True, slots=True)
 class AdvertiseSent(Message):
-    """It was told of so many."""
+    """A peer that asked was told of so many others."""
 
     peer: PeerId
     records: int
@@ -94,7 +94,7 @@ class ExchangeRefused(Message):
     why: str
 
 
-class Verdict(enum.StrEnum):
+class Level(enum.StrEnum):
     """What there is too much or too little of."""
 
     IN_BAND = "in_band"
@@ -125,7 +125,7 @@ class Standing(Message):
     """
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
-    verdict: Verdict
+    level: Level
     doing: Doing
     open: int
     low: int | None
@@ -141,10 +141,10 @@ class Standing(Message):
     def _where(self) -> str:
         if self.low is None:
             return f"of at most {self.high}"
-        match self.verdict:
-            case Verdict.TOO_FEW:
+        match self.level:
+            case Level.TOO_FEW:
                 return f"{self.low - self.open + self.surplus} below {self.low}{self._but()}"
-            case Verdict.TOO_MANY:
+            case Level.TOO_MANY:
                 return f"{self.open - self.high} above {self.high}"
         return f"within {self.low} to {self.high}{self._but()}"
 
@@ -197,12 +197,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Activate(Message):
-    """Begin."""
+    """Begin to dial and to trim."""
 
 
 @dataclass(frozen=True, slots=True)
 class Maintain(Request[Report]):
-    """Look now, past the floor."""
+    """Check now, past the floor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ class Want(Message):
 
 @dataclass(frozen=True, slots=True)
 class GetStanding(Request[Standing]):
-    """Ask how it stands."""
+    """Ask for the `Standing`."""
 
 
 class Mailbox(runtime.EventMailbox):
@@ -252,7 +252,7 @@ class Mailbox(runtime.EventMailbox):
         return self.tell(Activate())
 
     def maintain(self) -> Reply[Report]:
-        """Look, repair, and report at the end, also if nothing was to be done. Before `activate` it waits for that.
+        """Check, repair, and report at the end, also if nothing was to be done. Before `activate` it waits for that.
 
         Fails with `MaintenanceStopped` after `shutdown`.
         """

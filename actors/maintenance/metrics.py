@@ -16,7 +16,7 @@ class Metrics:
         )  # opened, refused, failed
         self.dialling = registry.gauge("maintenance_dialling", "Dials under way.")
         self.checks = registry.counter(
-            "maintenance_checks_total", "Looks that ended, by what they found.", labels=("situation",)
+            "maintenance_checks_total", "Checks that ended, by what they found.", labels=("situation",)
         )
         self.cannot_trim = registry.counter("maintenance_cannot_trim_total", "Trims that did not meet their target.")
         self.unanswered = registry.counter(

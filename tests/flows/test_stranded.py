@@ -103,7 +103,7 @@ def test_node_whose_set_cannot_be_dialled_is_content_with_strangers_and_stops_di
     world.nodes.run(3600)
     assert dials(alice) == before
     assert alice.is_connected_to(*friends)
-    assert alice.maintenance.standing().get(timeout=5).verdict == "in_band"
+    assert alice.maintenance.standing().get(timeout=5).level == "in_band"
 
 
 def test_key_that_waits_brings_a_connection_with_a_peer_of_the_set_whatever_the_band_says(simulation: Any) -> None:

@@ -192,7 +192,7 @@ class Liar(runtime.Engine[maintenance.Mailbox]):
     def _lie(self, link_id: int) -> None:
         self.told += exchange.MAX_RECORDS
         lies = self.rng.sample(self._fakes, exchange.MAX_RECORDS)
-        said = exchange.Said(exchange.Kind.ADVERTISE, tuple(lies))
+        said = exchange.ExchangeMessage(exchange.Kind.ADVERTISE, tuple(lies))
         self._net.send(link_id, exchange.CHANNEL, exchange.encode(said))
 
 

@@ -41,7 +41,7 @@ def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any)
     simulation.run_until(lambda: dials.waiting == [tracker.Dial(carol)], within=10)
     dials.pop(peer=carol).set(tracker.Opened(carol))
     upkeep.tell(connections.Counts(open=1, closing=0))
-    assert report.get(timeout=5).in_band  # outside an engine get() steps virtual time
+    assert report.get(timeout=5).in_band  # outside an engine get() actions virtual time
     assert net.control.received() == []
 
 
@@ -191,13 +191,15 @@ def test_P18_shutdown_during_a_dial_ends_everything_and_releases_who_waits(simul
     assert len(around.asked) == 1
 
 
-@pytest.mark.parametrize("step", ["resting", "asking", "trimming"])
-def test_P18_shutdown_during_any_step_leaves_no_timer_and_no_question(simulation: Any, step: str) -> None:
+@pytest.mark.parametrize("action", ["resting", "asking", "trimming"])
+def test_P18_shutdown_during_any_step_leaves_no_timer_and_no_question(simulation: Any, action: str) -> None:
     around = Neighbours(simulation, ONE)
     questions = (
-        around.peers.control.hold(tracker.Dialable) if step == "asking" else around.conns.control.hold(connections.Trim)
+        around.peers.control.hold(tracker.Dialable)
+        if action == "asking"
+        else around.conns.control.hold(connections.Trim)
     )
-    around.count({"resting": 1, "asking": 0, "trimming": 2}[step])
+    around.count({"resting": 1, "asking": 0, "trimming": 2}[action])
     around.upkeep.activate()
     simulation.settle()
     around.upkeep.shutdown().get(timeout=1)

@@ -167,10 +167,10 @@ class World:
         own = record(PEERS[peer])
         assert own.address is not None
         claim = Claim(peer, own, own.address.endpoint.host, Direction.IN)
-        verdict = self.tracker.admit(claim).get(timeout=5)
-        if isinstance(verdict, Admitted):
+        level = self.tracker.admit(claim).get(timeout=5)
+        if isinstance(level, Admitted):
             assert peer not in self.blocked
-            self.open(verdict.ticket, Direction.IN)
+            self.open(level.ticket, Direction.IN)
 
     def calm(self) -> maintenance.Report:
         """From now on every dial succeeds."""

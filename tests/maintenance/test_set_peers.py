@@ -20,7 +20,7 @@ class Around(Neighbours):
 
     index = 0
 
-    def listing(self, *primary: PeerId, secondary: tuple[PeerId, ...] = ()) -> None:
+    def set_changed(self, *primary: PeerId, secondary: tuple[PeerId, ...] = ()) -> None:
         self.index += 1
         latest = PeerSet.of(primary, secondary)
         self.upkeep.tell(tracker.PeerSetUpdate(self.index, latest, latest))
@@ -47,7 +47,7 @@ def test_maintenance_connected_with_strangers_alone_dials_a_peer_of_the_set(simu
     asked = len(around.asked)
     simulation.run(for_=200)
     assert len(around.asked) - asked <= 1  # without a set everybody counts
-    around.listing(bob)
+    around.set_changed(bob)
     simulation.run(for_=3)
     assert around.asked[-1].among == frozenset({bob})
     assert around.dials.waiting == [tracker.Dial(bob)]
@@ -60,7 +60,7 @@ def test_maintenance_counts_secondary_peers_where_they_are_asked_for_data(
     around = Around(simulation, NARROW, secondary=secondary)
     bob, carol = simulation.peers("bob", "carol")
     around.upkeep.activate()
-    around.listing(bob, secondary=(carol,))
+    around.set_changed(bob, secondary=(carol,))
     around.connect(carol)
     around.asked.clear()
     simulation.run(for_=3)
@@ -72,7 +72,7 @@ def test_maintenance_trims_strangers_and_spares_the_set(simulation: Any) -> None
     trims = around.conns.control.hold(connections.Trim)
     peers = simulation.peers(*(f"peer-{number}" for number in range(7)))
     around.upkeep.activate()
-    around.listing(peers[0])
+    around.set_changed(peers[0])
     around.connect(*peers)
     simulation.run(for_=2)
     assert trims.waiting == [connections.Trim(4, spare=frozenset({peers[0]}))]
@@ -91,7 +91,7 @@ def test_maintenance_that_seeks_or_makes_room_with_the_right_number_tells_no_eve
     around.dialable = (bob,)
     around.connect(carol)
     around.upkeep.activate()
-    around.listing(bob)
+    around.set_changed(bob)
     simulation.run(for_=100)
     assert around.asked[-1].among == frozenset({bob})
     assert set(trims) == {connections.Trim(0, spare=frozenset({bob}))}
@@ -102,14 +102,14 @@ def test_maintenance_told_the_same_set_again_does_nothing(simulation: Any) -> No
     around = Around(simulation, NARROW)
     bob, carol = simulation.peers("bob", "carol")
     around.upkeep.activate()
-    around.listing(bob)
+    around.set_changed(bob)
     around.connect(carol)
     simulation.run(for_=2000)
     asked = len(around.asked)
-    around.listing(bob)
+    around.set_changed(bob)
     simulation.run(for_=2000)
     assert len(around.asked) == asked
-    around.listing(bob, carol)
+    around.set_changed(bob, carol)
     around.upkeep.tell(connections.PeerDisconnected(carol, Reason.LOST))
     around.count(0)
     simulation.run(for_=3)

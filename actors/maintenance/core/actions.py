@@ -19,21 +19,21 @@ class Pacing:
 
 
 class Motive(enum.StrEnum):
-    """Why a look happened: the first cause since the one before."""
+    """Why a check happened: the first cause since the one before."""
 
     ACTIVATION = "activation"
     TIMER = "timer"
     EXTERNAL = "external_event"  # maintain() was called
     NEW_PEER = "new_peer"  # the tracker knows somebody new, or again
     WANTED = "wanted"  # want(peer) was called
-    MISSING = "missing"  # who was lost is tried again
+    MISSING = "missing"  # a peer whose link broke is dialled again
     TOO_FEW = "too_few_connections"
     TOO_MANY = "too_many_connections"
     CONNECTIONS = "connections"  # their number changed, and is in the band
     LAST_MAINTENANCE = "last_maintenance"  # something that it began has ended
 
 
-class Outcome(enum.StrEnum):
+class DialOutcome(enum.StrEnum):
     """How a dial ended. Refused: it never began."""
 
     OPENED = "opened"
@@ -90,4 +90,4 @@ class Wait:
     until: float | None
 
 
-Step = Ask | Dial | Search | Trim | Done | Wait
+Action = Ask | Dial | Search | Trim | Done | Wait

@@ -35,18 +35,18 @@ class Kind(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ExchangeMessage:
     """A message. records: of an Advertise, encoded; else none."""
 
     kind: Kind
     records: tuple[bytes, ...] = ()
 
 
-BOOTSTRAP = Said(Kind.BOOTSTRAP)
-PRIVATE = Said(Kind.PRIVATE)
+BOOTSTRAP = ExchangeMessage(Kind.BOOTSTRAP)
+PRIVATE = ExchangeMessage(Kind.PRIVATE)
 
 
-def encode(message: Said) -> bytes:
+def encode(message: ExchangeMessage) -> bytes:
     """The bytes of one message. ValueError for more than 100 records, or one that is too long."""
     if len(message.records) > MAX_RECORDS or any(len(record) > MAX_RECORD_BYTES for record in message.records):
         raise ValueError(f"an Advertise has at most {MAX_RECORDS} records of at most {MAX_RECORD_BYTES} bytes")
@@ -57,7 +57,7 @@ def encode(message: Said) -> bytes:
     return packed
 
 
-def decode(data: bytes) -> Said:
+def decode(data: bytes) -> ExchangeMessage:
     """One message out of exactly these bytes. Only ever raises `DecodeError`, which says what was wrong."""
     match _unpack(data):
         case [version, *_] if type(version) is not int or version != VERSION:
@@ -67,7 +67,7 @@ def decode(data: bytes) -> Said:
         case [_, 2] as items if _is_number(items[1]):
             return PRIVATE
         case [_, 1, [*records]] as items if _is_number(items[1]):
-            return Said(Kind.ADVERTISE, tuple(map(_record, records)))
+            return ExchangeMessage(Kind.ADVERTISE, tuple(map(_record, records)))
     raise DecodeError("peer exchange is [1, 0], [1, 1, records] or [1, 2]")
 
 

@@ -32,7 +32,7 @@ _AT_ONCE = 2  # answers
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExchangeLimits:
     """See `Config`. answer_every: seconds. private: this node is."""
 
     per_subnet: int
@@ -48,10 +48,10 @@ class _Peer:
     asked: bool = False  # and has not answered
 
 
-class Exchange:
+class ExchangeRules:
     """The peers connected now, and what was said with them."""
 
-    def __init__(self, limits: Limits, rng: random.Random) -> None:
+    def __init__(self, limits: ExchangeLimits, rng: random.Random) -> None:
         self.limits = limits
         self._rng = rng
         self._peers: dict[int, _Peer] = {}
@@ -75,14 +75,14 @@ class Exchange:
         """The connections there are, in the order in which they opened."""
         return [peer.link for peer in self._peers.values()]
 
-    def crowds(self, most: int, among: frozenset[PeerId] | None = None) -> dict[Subnet, int]:
-        """The public subnets with at least `most` of the connections, and how many each has beyond that.
+    def crowded_subnets(self, limit: int, among: frozenset[PeerId] | None = None) -> dict[Subnet, int]:
+        """The public subnets with at least `limit` of the connections, and how many each has beyond that.
 
         among: count connections with these peers only; None for all.
         """
         counted = (peer for peer in self._peers.values() if among is None or peer.link.peer in among)
         counts = Counter(peer.subnet for peer in counted if peer.subnet is not None)
-        return {net: count - most for net, count in counts.items() if count >= most}
+        return {net: count - limit for net, count in counts.items() if count >= limit}
 
     def ask(self) -> list[Link]:
         """Whom to ask now, each once; from now on they may answer."""

@@ -43,13 +43,13 @@ from collections import deque
 from collections.abc import Iterable
 
 from ....transport.identity import PeerId
-from .actions import Ask, Dial, Done, Motive, Outcome, Pacing, Search, Step, Trim, Wait
+from .actions import Action, Ask, Dial, DialOutcome, Done, Motive, Pacing, Search, Trim, Wait
 from .goal import Goal
 from .retries import LostPeers, Room, SetPeers
 
 
 class Planner:
-    """The state between two steps."""
+    """The state between two actions."""
 
     def __init__(self, goal: Goal, pacing: Pacing, rng: random.Random) -> None:
         """The first look is due at once."""
@@ -67,13 +67,13 @@ class Planner:
         self._queue: deque[PeerId] = deque()
         self._seen: set[PeerId] = set()
         self._refused: set[PeerId] = set()
-        self._missing = LostPeers(pacing)
+        self._lost_peers = LostPeers(pacing)
         self._found_at: dict[PeerId, float] = {}  # of those that are connected
         self._failures = 0
         self._repairing = False
         self._question: Ask | Trim | None = None  # that is under way
-        self._seek = SetPeers(pacing)
-        self._made = Room(pacing)
+        self._set = SetPeers(pacing)
+        self._room = Room(pacing)
         self._seeking = False  # in this round
         self._repairing_listed = False
         self._seeks_now = False  # this round goes on with an Ask
@@ -85,7 +85,7 @@ class Planner:
         self._search_gap = pacing.looking
         self._changed = True
         self._cause: Motive | None = Motive.ACTIVATION  # the first since the last look; None: only time has passed
-        self._look_at: float | None = None
+        self._check_at: float | None = None
         self._not_before = -math.inf
         self.motive = Motive.ACTIVATION
         """Why the last look happened."""
@@ -100,15 +100,15 @@ class Planner:
         listed: with peers of the set, but for the surplus among these; None for all that count. others: with peers that
         it does not list. absent: peers of the set that are not connected.
         """
-        seek, listed = self._seek, connections - surplus if listed is None else listed
+        seek, listed = self._set, connections - surplus if listed is None else listed
         changed = (connections, surplus, listed, others) != (self.open, self.surplus, self.listed, seek.others)
         self.open, self.surplus, self.listed, seek.others, seek.absent = connections, surplus, listed, others, absent
         if changed:
             self._change(self._goal.motive(self.useful, connections))
 
-    def listing(self, peers: frozenset[PeerId]) -> None:
+    def set_changed(self, peers: frozenset[PeerId]) -> None:
         """The latest set is another one."""
-        self._seek.listing(peers)
+        self._set.set_changed(peers)
         self._change(Motive.NEW_PEER)
 
     @property
@@ -119,18 +119,18 @@ class Planner:
     def lost(self, peer: PeerId, now: float, *, broken: bool) -> None:
         """The connection is gone, so the peer may be dialled again in the same repair. broken: nobody closed it."""
         self._seen.discard(peer)
-        self._made.lost(peer, now)
+        self._room.lost(peer, now)
         lived = now - self._found_at.pop(peer, -math.inf)
         if broken and self._goal.reunites:
-            self._missing.miss(peer, now, lived=lived)
+            self._lost_peers.lost(peer, now, lived=lived)
 
     def found(self, peer: PeerId, now: float) -> None:
         """There is a connection to this peer."""
         self._found_at[peer] = now
-        self._made.found(peer, now)
-        self._missing.forget(peer)
+        self._room.found(peer, now)
+        self._lost_peers.forget(peer)
 
-    def hinted(self, motive: Motive) -> None:
+    def trigger(self, motive: Motive) -> None:
         """Somebody thinks a look is worth it."""
         self._change(motive)
 
@@ -145,7 +145,7 @@ class Planner:
         known = self._excluded()
         self._queue.extend(peer for peer in peers if peer not in known)
         if self._seeking:
-            if not (self._queue and self._may_have_room(now)) and self._seek.peers.isdisjoint(self.dials):
+            if not (self._queue and self._may_have_room(now)) and self._set.peers.isdisjoint(self.dials):
                 self._stop_seeking(now)
             return
         self._searching = self._repairing and self._goal.searches(self._expected() + len(self._queue))
@@ -154,27 +154,27 @@ class Planner:
             return
         later = now + self._pacing.looking if next_at is None else min(next_at, now + self._pacing.looking)
         if self.dials:
-            self._look_at = later  # their ends are looked at too
+            self._check_at = later  # their ends are looked at too
             return
         retry = self._failures > 0
         in_band = self._goal.met_when_exhausted(self.useful, self.open, waiting=retry or next_at is not None)
         quiet = in_band and not known  # else who was left out is asked for once more
-        self._end(now, in_band=in_band, look_at=now + self._pacing.idle if quiet else later)
+        self._end(now, in_band=in_band, check_at=now + self._pacing.idle if quiet else later)
         if retry:
             self._change(Motive.LAST_MAINTENANCE)
 
-    def dial_ended(self, peer: PeerId, outcome: Outcome, now: float) -> None:
+    def dial_ended(self, peer: PeerId, outcome: DialOutcome, now: float) -> None:
         """A dial is over."""
         self.dials.discard(peer)
         self._change(Motive.LAST_MAINTENANCE)
-        if outcome is not Outcome.OPENED:
-            self._made.failed(peer, now)
-        if outcome is Outcome.REFUSED:
+        if outcome is not DialOutcome.OPENED:
+            self._room.failed(peer, now)
+        if outcome is DialOutcome.REFUSED:
             self._refused.add(peer)
             return
         self._seen.add(peer)
-        if outcome is Outcome.OPENED:
-            self._reached += not self._seeking or peer in self._seek.peers
+        if outcome is DialOutcome.OPENED:
+            self._reached += not self._seeking or peer in self._set.peers
             self._not_before = max(self._not_before, now + self._pacing.floor)  # by then it is counted
         else:
             self._failures += 1
@@ -196,7 +196,7 @@ class Planner:
             self._seeking = self._seeks_now = True  # above the band, and for nothing
             self._start_repair(now)
         else:
-            self._exhausted(now, look_at=now + (self._pacing.looking if passing else self._pacing.idle))
+            self._exhausted(now, check_at=now + (self._pacing.looking if passing else self._pacing.idle))
 
     def searched(self, asked: int, now: float) -> None:
         """How many peers were asked for others."""
@@ -210,8 +210,8 @@ class Planner:
 
     # What to do ------------------------------------------------------------------------------------------------------
 
-    def next(self, now: float) -> Step:
-        """The next step. Call again until it is `Wait`."""
+    def next(self, now: float) -> Action:
+        """The next action. Call again until it is `Wait`."""
         if self._searching:
             self._searching = False
             if now >= self._search_from:
@@ -222,17 +222,17 @@ class Planner:
         if self._seeks_now:
             self._seeks_now = False
             return self._ask()
-        step = self._room(now) or self._dial(now)
-        if step is not None:
-            return step
+        action = self._make_room(now) or self._dial(now)
+        if action is not None:
+            return action
         if self._question is not None:
             return Wait(None)
-        missing = self._missing.due(now)
+        missing = self._lost_peers.due(now)
         if missing is not None:
             self.wanted(missing, Motive.MISSING)
-        if not self._changed and (self._look_at is None or now < self._look_at):
-            return Wait(_earlier(self._look_at, self._missing.next_at))
-        return self._look(now)
+        if not self._changed and (self._check_at is None or now < self._check_at):
+            return Wait(_earlier(self._check_at, self._lost_peers.next_at))
+        return self._check(now)
 
     def _search(self, now: float) -> Search:
         wake = now >= self._wake_from
@@ -240,8 +240,8 @@ class Planner:
             self._wake_from = now + self._pacing.looking
         return Search(wake)
 
-    def _look(self, now: float) -> Step:
-        self._seek.see(self.listed >= self._goal.start_below, now)
+    def _check(self, now: float) -> Action:
+        self._set.note_enough(self.listed >= self._goal.start_below, now)
         self._seeking = self._seeks(now)
         if not self._wants and self._is_met():
             return self._rest(now)
@@ -252,20 +252,20 @@ class Planner:
             return Wait(self._not_before)
         self._start_round(now)
         if self._excess():
-            self._question = Trim(self._goal.bounds.max_target, spare=self._seek.others > 0 and not self._spared_all)
+            self._question = Trim(self._goal.bounds.max_target, spare=self._set.others > 0 and not self._spared_all)
             return self._question
         self._spared_all = False
         self._start_repair(now)
         if (self._repairing or self._repairing_listed) and self._expected() < self._goal.dial_to:
             return self._ask()
-        step = self._room(now) or self._dial(now)  # somebody who is wanted
-        if step is not None:
-            return step
+        action = self._make_room(now) or self._dial(now)  # somebody who is wanted
+        if action is not None:
+            return action
         return Wait(None) if self.dials else self._rest(now)
 
     def _seeks(self, now: float) -> bool:
-        goes_on = self._repairing_listed and self._seek.absent > 0 and self._seek.others > 0
-        if not self._goal.seeks or not (goes_on or self._seek.is_due(now)):
+        goes_on = self._repairing_listed and self._set.absent > 0 and self._set.others > 0
+        if not self._goal.seeks or not (goes_on or self._set.is_due(now)):
             return False
         return self._goal.met(self.useful, repairing=self._repairing)
 
@@ -282,65 +282,65 @@ class Planner:
         before = self._repairing_listed
         self._repairing_listed = self._seeking and not self._goal.met(self.listed, repairing=before)
         if self._repairing_listed and not before:
-            self._seek.began(now)
+            self._set.began(now)
         self._seeking = self._repairing_listed
         self._reached = self._counting()
 
     def _stop_seeking(self, now: float) -> None:
         """Nobody of the set can be dialled: the others count too."""
-        self._seek.ended(now)
+        self._set.ended(now)
         self._seeking = self._repairing_listed = False
         self._reached = self.useful
         self._queue.clear()
         if self.dials:
-            self._look_at = now + self._pacing.looking
+            self._check_at = now + self._pacing.looking
         else:
-            self._exhausted(now, look_at=now + self._pacing.idle)
+            self._exhausted(now, check_at=now + self._pacing.idle)
 
     def _ask(self) -> Ask:
         if self._seeking:
             limit, urgent = self._goal.dial_to - self._expected(), self._goal.bounds.too_few(self.listed)
         else:
-            limit, urgent = self._goal.aim_to - self._in_sight(), self._goal.bounds.too_few(self.useful)
+            limit, urgent = self._goal.aim_to - self._expected_open(), self._goal.bounds.too_few(self.useful)
         ask = self._question = Ask(max(1, limit), self._excluded(), urgent, listed=self._seeking)
         return ask
 
     def _start_round(self, now: float) -> None:
-        self._looked()
-        self._look_at = None
+        self._checked()
+        self._check_at = None
         self._reached = self._counting()
         self._is_cramped = False
-        self._made.unused(now)
+        self._room.unused(now)
         self._not_before = now + self._pacing.floor * (1 + self._rng.random() / 2)
         self._queue.clear()
         self._wanted = deque(self._wants)
         self._wants.clear()
 
-    def _looked(self) -> None:
+    def _checked(self) -> None:
         self.motive, self._cause = self._cause or Motive.TIMER, None
         self._changed = False
 
-    def _rest(self, now: float) -> Step:
-        self._looked()
+    def _rest(self, now: float) -> Action:
+        self._checked()
         self._search_gap = self._pacing.looking
-        self._end(now, in_band=True, look_at=now + self._pacing.idle)
+        self._end(now, in_band=True, check_at=now + self._pacing.idle)
         return self.next(now)
 
-    def _exhausted(self, now: float, *, look_at: float) -> None:
+    def _exhausted(self, now: float, *, check_at: float) -> None:
         """Nothing more can be done now."""
         in_band = self._goal.met_when_exhausted(self.useful, self.open, waiting=False)
-        self._end(now, in_band=in_band, look_at=look_at)
+        self._end(now, in_band=in_band, check_at=check_at)
 
-    def _end(self, now: float, *, in_band: bool, look_at: float) -> None:
+    def _end(self, now: float, *, in_band: bool, check_at: float) -> None:
         """The repair is over; the next one starts without its memories."""
         if self._goal.seeks and self.listed < self._goal.start_below:
-            look_at = min(look_at, self._seek.due_later(now))
+            check_at = min(check_at, self._set.due_later(now))
         self._repairing = self._seeking = self._repairing_listed = self._spared_all = False
         self._failures = 0
         self._seen.clear()
         self._refused.clear()
         self._queue.clear()
-        self._look_at = look_at
+        self._check_at = check_at
         self._ending = Done(in_band)
 
     # Whom to dial ----------------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ class Planner:
         if peer is None:
             return None
         self.dials.add(peer)
-        self._made.dialled(peer, now)
+        self._room.dialled(peer, now)
         return Dial(peer)
 
     def _next_peer(self) -> PeerId | None:
@@ -368,7 +368,7 @@ class Planner:
         return None
 
     def _fits(self, wanted: PeerId) -> bool:
-        if wanted in self._seek.peers and self._seek.others:
+        if wanted in self._set.peers and self._set.others:
             return self._has_room()
         return max(self._expected(), self.open + len(self.dials)) < self._goal.want_to
 
@@ -376,16 +376,16 @@ class Planner:
         return self.open + len(self.dials) < self._goal.maximum
 
     def _may_have_room(self, now: float) -> bool:
-        can_trim = self._seek.others > 0 and self._goal.trims and not self._is_cramped
-        return self._has_room() or (can_trim and self._made.is_due(now))
+        can_trim = self._set.others > 0 and self._goal.trims and not self._is_cramped
+        return self._has_room() or (can_trim and self._room.is_due(now))
 
-    def _room(self, now: float) -> Trim | None:
+    def _make_room(self, now: float) -> Trim | None:
         """Room for one peer of the set, where it needs some and there can be."""
         if self._question is not None or len(self.dials) >= self._pacing.dials or self._has_room():
             return None
         if not self._goal.seeks or not self._may_have_room(now):
             return None
-        wanted = bool(self._wanted) and self._wanted[0] in self._seek.peers and self._wanted[0] not in self.dials
+        wanted = bool(self._wanted) and self._wanted[0] in self._set.peers and self._wanted[0] not in self.dials
         if not wanted and not (self._seeking and self._queue and self._expected() < self._goal.dial_to):
             return None
         self._making_room = True
@@ -396,26 +396,26 @@ class Planner:
         self._making_room = False
         self._reached = min(self._reached, self._counting())  # it is gone
         if closed:
-            self._made.made(now)
+            self._room.made(now)
         if closed and self._has_room():
             return  # who waits for it is dialled next
-        self._made.unused(now)
+        self._room.unused(now)
         self._is_cramped = True
         self._wanted.clear()
         if self._seeking:
             self._stop_seeking(now)
         elif not self.dials:
-            self._exhausted(now, look_at=now + self._pacing.idle)
+            self._exhausted(now, check_at=now + self._pacing.idle)
 
     def _expected(self) -> int:
         """Connections that count, plus those that dials will or did bring."""
-        dials = len(self.dials & self._seek.peers) if self._seeking else len(self.dials)
+        dials = len(self.dials & self._set.peers) if self._seeking else len(self.dials)
         return max(self._counting(), self._reached) + dials
 
     def _counting(self) -> int:
         return self.listed if self._seeking else self.useful
 
-    def _in_sight(self) -> int:
+    def _expected_open(self) -> int:
         """The same with those that do not count."""
         return max(self._expected(), self.open + len(self.dials))
 

@@ -10,8 +10,8 @@ Peers whose link broke (`LostPeers`):
 
 Peers of the latest set, though there are enough connections with others (`SetPeers`):
 
-* At once, then after the looking interval, after twice as long, and so on up to the idle time: `SET_PEER_TRIES` times. A
-  key that needs somebody of the set asks for him anyway.
+* At once, then after the looking interval, after twice as long, and so on up to the idle time: `SET_PEER_TRIES` times.
+  A key that needs somebody of the set asks for him anyway.
 * From the beginning once the set has somebody new, or when enough peers of the set were connected for the idle time:
   not sooner, so that a peer that lets many in and gives them up again is not called on without an end.
 
@@ -46,7 +46,7 @@ class LostPeers:
         self.next_at: float | None = None
         """When `due` has somebody; None for never."""
 
-    def miss(self, peer: PeerId, now: float, *, lived: float = float("inf")) -> None:
+    def lost(self, peer: PeerId, now: float, *, lived: float = float("inf")) -> None:
         """The link to this peer broke. lived: seconds."""
         self._tries.pop(peer, None)
         self._tries[peer] = 0
@@ -85,9 +85,9 @@ class SetPeers:
     """Times are monotonic seconds."""
 
     def __init__(self, pacing: Pacing) -> None:
-        """There is no set yet."""
+        """Begin without a set."""
         self.peers: frozenset[PeerId] = frozenset()
-        """Of the set."""
+        """The peers of the set."""
         self.others = 0
         """Connections with nobody of the set, while there is one."""
         self.absent = 0
@@ -99,14 +99,14 @@ class SetPeers:
         self.next_at = -math.inf
         """From when they may be sought again; infinity for not before something changes."""
 
-    def listing(self, peers: frozenset[PeerId]) -> None:
+    def set_changed(self, peers: frozenset[PeerId]) -> None:
         """The latest set is another one."""
         if not peers <= self.peers:
             self.start_over()
         self.peers = peers
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time, and there is anybody to look for, and others in his place."""
+        """Whether it is time, and there is anybody to dial, and connections with others in the place."""
         return self.absent > 0 and self.others > 0 and now >= self.next_at
 
     def due_later(self, now: float) -> float:
@@ -114,21 +114,21 @@ class SetPeers:
         return self.next_at if self.absent > 0 and self.others > 0 and now < self.next_at else math.inf
 
     def start_over(self) -> None:
-        """As if nobody had been looked for."""
+        """As if nobody had been dialled yet."""
         self.next_at, self._gap, self._tries = -math.inf, self._pacing.looking, 0
 
     def began(self, now: float) -> None:
-        """They are sought."""
+        """The planner begins to seek them."""
         self._tries += 1
         self.next_at = now + self._gap if self._tries < SET_PEER_TRIES else math.inf
         self._gap = max(self._gap, min(2 * self._gap, self._pacing.idle))
 
     def ended(self, now: float) -> None:
-        """In vain."""
+        """None of them could be dialled."""
         self.next_at = max(self.next_at, now + self._pacing.looking)
 
-    def see(self, enough: bool, now: float) -> None:
-        """Whether enough peers of the set are connected."""
+    def note_enough(self, enough: bool, now: float) -> None:
+        """Take note whether enough peers of the set are connected now."""
         if enough:
             self._enough_since = now if self._enough_since is None else self._enough_since
         elif self._enough_since is not None:
@@ -141,7 +141,7 @@ class Room:
     """Connections with others that are closed for peers of the set, and when the next may be. Times are monotonic."""
 
     def __init__(self, pacing: Pacing) -> None:
-        """None was closed yet."""
+        """Begin with no room made."""
         self._pacing = pacing
         self._free = 0  # places that were made, and nobody was dialled for
         self._since: dict[PeerId, float | None] = {}  # who has such a place, and since when connected
@@ -156,7 +156,7 @@ class Room:
         return now >= self._next_at
 
     def made(self, now: float) -> None:
-        """One was closed."""
+        """A connection with another was closed."""
         self._free += 1
         self._next_at = now + self._gap
 
@@ -178,7 +178,7 @@ class Room:
             self._waste(now)
 
     def failed(self, peer: PeerId, now: float) -> None:
-        """The dial failed."""
+        """The dial of this peer failed."""
         if self._since.pop(peer, math.inf) is None:
             self._waste(now)
 

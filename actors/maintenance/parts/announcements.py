@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from ....runtime import Subscribers
 from ....runtime.log import Log
-from ..core.actions import Ask, Dial, Done, Step, Trim, Wait
+from ..core.actions import Action, Ask, Dial, Done, Trim, Wait
 from ..core.goal import Goal
 from ..core.planner import Planner
 from ..mailbox import (
     CannotTrim,
     Doing,
+    Level,
     MaintenanceEnded,
     MaintenanceStarted,
     Standing,
     TooFewConnections,
     TooManyConnections,
-    Verdict,
 )
 from ..metrics import Metrics
 
 
-class Telling:
+class Announcements:
     """What was told, so that it is told once."""
 
     def __init__(self, goal: Goal, planner: Planner, log: Log, metrics: Metrics, subscribers: Subscribers) -> None:
@@ -36,46 +36,46 @@ class Telling:
         self._subscribers = subscribers
         self._active = self._ended = False
         self._since: float | None = None  # when the bounds were left; None while inside
-        self._verdict = Verdict.IN_BAND
+        self._told_level = Level.IN_BAND
         self._warned = False
         self._stuck = False
         self._trimming = False
         self._exhausted = False  # the last repair ended outside
         self._satisfied = True  # policy `all`: it ended with nobody left
         self._asked = 0
-        self._stood = self.standing()
+        self._last_standing = self.standing()
 
     def activated(self) -> None:
-        """Work begins."""
+        """Maintenance was activated."""
         self._active = True
 
     def stopped(self) -> None:
-        """There will be no more."""
+        """Maintenance was shut down."""
         self._ended = True
-        self.stand()
+        self.tell_standing()
 
-    def step(self, step: Step, now: float) -> None:
-        """Before a step is carried out."""
-        match step:
+    def before(self, action: Action, now: float) -> None:
+        """Announce what this action begins or ends. Call it before the action is carried out."""
+        match action:
             case Ask() | Trim():
-                self._trimming = isinstance(step, Trim)
+                self._trimming = isinstance(action, Trim)
                 self._exhausted = False
-                if not self._goal.dial_all and not self._is_choosing(step):  # there a look asks even if all is well
-                    self._begin(Verdict.TOO_MANY if self._trimming else Verdict.TOO_FEW, now)
+                if not self._goal.dial_all and not self._is_choosing(action):  # there a check asks even if all is well
+                    self._begin(Level.TOO_MANY if self._trimming else Level.TOO_FEW, now)
             case Dial() if self._goal.dial_all:
-                self._begin(Verdict.IN_BAND, now)
+                self._begin(Level.IN_BAND, now)
             case Done():
                 self._trimming = False
-                self._exhausted = not step.in_band
-                self._satisfied = step.in_band
-                self._metrics.checks.inc(self._judge())
-                self._end(now) if step.in_band else self._warn()
+                self._exhausted = not action.in_band
+                self._satisfied = action.in_band
+                self._metrics.checks.inc(self._level())
+                self._end(now) if action.in_band else self._warn()
             case Wait():
-                self._trimming = self._trimming and step.until is None
+                self._trimming = self._trimming and action.until is None
 
-    def _is_choosing(self, step: Ask | Trim) -> bool:
+    def _is_choosing(self, action: Ask | Trim) -> bool:
         """Whether the number is right, and only some connections are to make place for others."""
-        return step.listed if isinstance(step, Ask) else not self._goal.excess(self._planner.open) and step.spare
+        return action.listed if isinstance(action, Ask) else not self._goal.excess(self._planner.open) and action.spare
 
     def searched(self, asked: int) -> None:
         """So many peers were asked for others; the last time that there was one counts."""
@@ -88,34 +88,34 @@ class Telling:
             self._stuck = True
             self._subscribers.tell(CannotTrim(self._planner.open, self._goal.bounds.max_target))
 
-    def stood(self) -> Standing:
+    def standing_for_subscriber(self) -> Standing:
         """How it stands, for a new subscriber: it is told again when that changes."""
-        self._stood = self.standing()
-        return self._stood
+        self._last_standing = self.standing()
+        return self._last_standing
 
-    def stand(self) -> None:
+    def tell_standing(self) -> None:
         """After everything: tell where it stands, if that is new."""
         if not self._goal.excess(self._planner.open):
             self._stuck = False
         if not self._subscribers:
             return
         standing = self.standing()
-        if standing != self._stood:
-            self._stood = standing
+        if standing != self._last_standing:
+            self._last_standing = standing
             self._subscribers.tell(standing)
 
     # Events ----------------------------------------------------------------------------------------------------------
 
-    def _begin(self, verdict: Verdict, now: float) -> None:
+    def _begin(self, level: Level, now: float) -> None:
         planner, bounds = self._planner, self._goal.bounds
         if self._since is None:
             self._since = now
             self._log.debug("maintenance started", motive=planner.motive, open=planner.open)
             self._subscribers.tell(MaintenanceStarted(planner.motive, planner.open))
-        if verdict is self._verdict:
+        if level is self._told_level:
             return
-        self._verdict = verdict
-        if verdict is Verdict.TOO_MANY:
+        self._told_level = level
+        if level is Level.TOO_MANY:
             self._log.info("too many connections, trimming", open=planner.open, target=bounds.max_target)
             self._subscribers.tell(TooManyConnections(planner.open, bounds.max_target))
         else:
@@ -128,7 +128,7 @@ class Telling:
             self._log.info("connections are in bounds again", **self._numbers())
         self._subscribers.tell(MaintenanceEnded(now - self._since, self._planner.open))
         self._since = None
-        self._verdict = Verdict.IN_BAND
+        self._told_level = Level.IN_BAND
         self._warned = self._stuck = False
         self._asked = 0
 
@@ -149,7 +149,7 @@ class Telling:
     def standing(self) -> Standing:
         """How it stands; also an event whenever it changes."""
         return Standing(
-            verdict=self._judge(),
+            level=self._level(),
             doing=self._doing(),
             open=self._planner.open,
             low=None if self._goal.dial_all else self._goal.bounds.min_threshold,
@@ -159,14 +159,14 @@ class Telling:
             asked=self._asked,
         )
 
-    def _judge(self) -> Verdict:
+    def _level(self) -> Level:
         connections = self._planner.open
         if self._goal.dial_all:
             enough = self._satisfied or connections >= self._goal.maximum
-            return Verdict.IN_BAND if enough else Verdict.TOO_FEW
+            return Level.IN_BAND if enough else Level.TOO_FEW
         if self._goal.bounds.too_many(connections):
-            return Verdict.TOO_MANY
-        return Verdict.TOO_FEW if self._goal.bounds.too_few(self._planner.useful) else Verdict.IN_BAND
+            return Level.TOO_MANY
+        return Level.TOO_FEW if self._goal.bounds.too_few(self._planner.useful) else Level.IN_BAND
 
     def _doing(self) -> Doing:
         if self._ended:
@@ -177,7 +177,7 @@ class Telling:
             return Doing.TRIMMING
         if self._planner.dials:
             return Doing.DIALLING
-        if self._judge() is Verdict.IN_BAND:
+        if self._level() is Level.IN_BAND:
             return Doing.RESTING
         if self._stuck and self._goal.excess(self._planner.open):
             return Doing.STUCK

@@ -1,4 +1,4 @@
-"""The engine's part that talks with peers about peers. What is said to whom is decided in `exchange_rules.py`."""
+"""The engine's part that talks with peers about peers. `core/exchange_rules.py` decides what is said to whom."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ....transport.mailbox import Closed, Opened, Quota, Received
 from ....transport.record import PeerRecord
 from ...tracker import mailbox as tracker
 from ..core import codec
-from ..core.codec import Kind, Said
-from ..core.exchange_rules import Exchange, Limits, read_records
+from ..core.codec import ExchangeMessage, Kind
+from ..core.exchange_rules import ExchangeLimits, ExchangeRules, read_records
 from ..mailbox import AdvertiseReceived, AdvertiseSent, BootstrapReceived, BootstrapSent, ExchangeRefused, Mailbox
 from ..metrics import Metrics
 
-_READ_WITHIN = 10.0  # seconds; a hundred records take some milliseconds
-_REGISTER_WITHIN = 10.0
+_READ_TIMEOUT = 10.0  # seconds; a hundred records take some milliseconds
+_REGISTER_TIMEOUT = 10.0
 _READING_AT_ONCE = 16  # answers on the pool; more are refused, and asked for again
 _QUOTA = Quota(rate=10.0, burst=20)  # messages of one peer; an honest one sends some in a minute
 
 
-class ExchangePart:
+class PeerExchange:
     """Opened, Closed and Received of the exchange's channel, and `search`."""
 
     def __init__(
         self,
         engine: runtime.Engine[Mailbox],
-        limits: Limits,
+        limits: ExchangeLimits,
         *,
         channel: int | None,
         transport: transport.Mailbox,
@@ -44,7 +44,7 @@ class ExchangePart:
 
         changed: called when the connections are others.
         """
-        self.exchange = Exchange(limits, engine.rng)
+        self.rules = ExchangeRules(limits, engine.rng)
         self._engine = engine
         self._transport = transport
         self._tracker = tracker
@@ -59,7 +59,7 @@ class ExchangePart:
         if self._channel is not None:
             mailbox = self._engine.mailbox
             registered = self._transport.register(self._channel.number, mailbox, _QUOTA, codec.MAX_MESSAGE)
-            self._engine.on_reply(registered, self._on_registered, within=_REGISTER_WITHIN)
+            self._engine.on_reply(registered, self._on_registered, within=_REGISTER_TIMEOUT)
 
     def _on_registered(self, answer: Exception | None) -> None:
         """A channel that is taken is a mistake in composing the node, so the node stops."""
@@ -73,7 +73,7 @@ class ExchangePart:
         if self._channel is None:
             return 0
         asked = 0
-        for link in self.exchange.ask():
+        for link in self.rules.ask():
             if self._send(link, codec.BOOTSTRAP):
                 asked += 1
                 self._emit(BootstrapSent(link.peer))
@@ -82,20 +82,20 @@ class ExchangePart:
     # From transport --------------------------------------------------------------------------------------------------
 
     def on_opened(self, message: Opened) -> None:
-        """A peer to talk with."""
-        self.exchange.opened(message.link)
+        """A link opened: its peer may be asked. A private node says at once that it is one."""
+        self.rules.opened(message.link)
         self._changed()
-        if self.exchange.limits.private:
+        if self.rules.limits.private:
             self._send(message.link, codec.PRIVATE)
 
     def on_closed(self, message: Closed) -> None:
-        """It is gone."""
-        self.exchange.closed(message.link_id)
+        """A link closed: its peer is neither asked nor told of."""
+        self.rules.closed(message.link_id)
         self._changed()
 
     def on_received(self, message: Received) -> None:
-        """It said something."""
-        link = self.exchange.link(message.link_id)
+        """A message of a peer: a question, an answer, or that it is private."""
+        link = self.rules.link(message.link_id)
         if link is None:
             self._metrics.exchange.inc("closed")
             return
@@ -111,20 +111,20 @@ class ExchangePart:
                 self._on_advertise(link, said)
             case Kind.PRIVATE:
                 self._metrics.exchange.inc("private_received")
-                self.exchange.said_private(link.id)
+                self.rules.said_private(link.id)
 
     def _on_bootstrap(self, link: Link) -> None:
         self._metrics.exchange.inc("bootstrap_received")
         self._emit(BootstrapReceived(link.peer))
-        told = self.exchange.answer(link.id, self._engine.now())
+        told = self.rules.answer(link.id, self._engine.now())
         if isinstance(told, str):
             self._refuse(link, told)
-        elif told and self._send(link, Said(Kind.ADVERTISE, tuple(record.encode() for record in told))):
+        elif told and self._send(link, ExchangeMessage(Kind.ADVERTISE, tuple(record.encode() for record in told))):
             self._emit(AdvertiseSent(link.peer, len(told)))
 
-    def _on_advertise(self, link: Link, said: Said) -> None:
+    def _on_advertise(self, link: Link, said: ExchangeMessage) -> None:
         self._metrics.exchange.inc("advertise_received")
-        why_not = self.exchange.expects(link.id)
+        why_not = self.rules.expects(link.id)
         if why_not is None and self._reading >= _READING_AT_ONCE:
             why_not = "busy"
         if why_not is not None:
@@ -134,7 +134,7 @@ class ExchangePart:
         read: Reply[tuple[tuple[PeerRecord, ...], int]] = self._engine.work(
             read_records, said.records, link.record.network
         )
-        self._engine.on_reply(read, lambda result: self._on_read(link, result), within=_READ_WITHIN)
+        self._engine.on_reply(read, lambda result: self._on_read(link, result), within=_READ_TIMEOUT)
 
     def _on_read(self, link: Link, result: tuple[tuple[PeerRecord, ...], int] | Exception) -> None:
         """Pass on what is useful; the tracker checks the signatures."""
@@ -143,7 +143,7 @@ class ExchangePart:
             self._refuse(link, "busy", error=repr(result))
             return
         records, invalid = result
-        useful = self.exchange.useful(records, link)
+        useful = self.rules.useful(records, link)
         ignored = invalid + len(records) - len(useful)
         self._metrics.records.inc("hinted", by=len(useful))
         self._metrics.records.inc("invalid", by=invalid)
@@ -159,7 +159,7 @@ class ExchangePart:
         self._engine.log.info("peer exchange refused", peer=link.peer.short, why=why, **details)
         self._emit(ExchangeRefused(link.peer, why))
 
-    def _send(self, link: Link, message: Said) -> bool:
+    def _send(self, link: Link, message: ExchangeMessage) -> bool:
         channel = self._channel
         if channel is None:
             return False

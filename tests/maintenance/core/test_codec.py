@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.maintenance.core import codec
-from rookery.actors.maintenance.core.codec import BOOTSTRAP, MAX_MESSAGE, MAX_RECORDS, PRIVATE, Kind, Said
+from rookery.actors.maintenance.core.codec import BOOTSTRAP, MAX_MESSAGE, MAX_RECORDS, PRIVATE, ExchangeMessage, Kind
 from rookery.transport import DecodeError
 from rookery.transport.record import MAX_RECORD_BYTES
 
@@ -19,31 +19,31 @@ records = st.lists(st.binary(max_size=MAX_RECORD_BYTES), max_size=MAX_RECORDS).m
     ("message", "hexadecimal"),
     [
         (BOOTSTRAP, "920100"),
-        (Said(Kind.ADVERTISE), "93010190"),
-        (Said(Kind.ADVERTISE, (b"\x01", b"")), "93010192c40101c400"),
+        (ExchangeMessage(Kind.ADVERTISE), "93010190"),
+        (ExchangeMessage(Kind.ADVERTISE, (b"\x01", b"")), "93010192c40101c400"),
         (PRIVATE, "920102"),
     ],
 )
-def test_exchange_message_is_written_as_the_protocol_says(message: Said, hexadecimal: str) -> None:
+def test_exchange_message_is_written_as_the_protocol_says(message: ExchangeMessage, hexadecimal: str) -> None:
     assert codec.encode(message).hex() == hexadecimal
     assert codec.decode(bytes.fromhex(hexadecimal)) == message
 
 
 @given(records)
 def test_advertise_of_any_records_is_read_as_it_was_written(encoded: tuple[bytes, ...]) -> None:
-    message = Said(Kind.ADVERTISE, encoded)
+    message = ExchangeMessage(Kind.ADVERTISE, encoded)
     assert codec.decode(codec.encode(message)) == message
 
 
 def test_longest_advertise_fits_the_message_limit() -> None:
-    longest = codec.encode(Said(Kind.ADVERTISE, (bytes(MAX_RECORD_BYTES),) * MAX_RECORDS))
+    longest = codec.encode(ExchangeMessage(Kind.ADVERTISE, (bytes(MAX_RECORD_BYTES),) * MAX_RECORDS))
     assert MAX_MESSAGE - 16 < len(longest) <= MAX_MESSAGE
 
 
 @pytest.mark.parametrize("records", [(b"",) * (MAX_RECORDS + 1), (bytes(MAX_RECORD_BYTES + 1),)])
 def test_advertise_of_too_much_is_not_written_and_not_read(records: tuple[bytes, ...]) -> None:
     with pytest.raises(ValueError, match="at most 100 records of at most 1024 bytes"):
-        codec.encode(Said(Kind.ADVERTISE, records))
+        codec.encode(ExchangeMessage(Kind.ADVERTISE, records))
     with pytest.raises(DecodeError):
         codec.decode(msgpack.packb([1, 1, records]))
 

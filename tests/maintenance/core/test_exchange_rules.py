@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.maintenance.core.exchange_rules import Exchange, Limits, read_records
+from rookery.actors.maintenance.core.exchange_rules import ExchangeLimits, ExchangeRules, read_records
 from rookery.transport import Address, Direction, Identity, Link, PeerRecord, Role
 from rookery.transport.address import subnet
 
@@ -29,15 +29,15 @@ def link(number: int, address: str | None = "", *, ip: str = "10.9.9.9") -> Link
     return Link(number, own.peer, Direction.IN, Role.SECONDARY, ip, 0.0, own)
 
 
-def exchange(*links: Link, **limits: Any) -> Exchange:
+def exchange(*links: Link, **limits: Any) -> ExchangeRules:
     settings = {"per_subnet": 3, "answer_every": 5.0, "private": False} | limits
-    made = Exchange(Limits(**settings), random.Random(1))
+    made = ExchangeRules(ExchangeLimits(**settings), random.Random(1))
     for each in links:
         made.opened(each)
     return made
 
 
-def told(made: Exchange, asker: Link, now: float = 0.0) -> set[PeerRecord]:
+def told(made: ExchangeRules, asker: Link, now: float = 0.0) -> set[PeerRecord]:
     answer = made.answer(asker.id, now)
     assert not isinstance(answer, str), answer
     return set(answer)
@@ -171,4 +171,4 @@ def test_exchange_knows_which_public_subnets_have_their_share_and_what_is_beyond
         "127.0.0.1",
     ]
     made = exchange(*(link(number, ip=ip) for number, ip in enumerate(places)))
-    assert {str(net): beyond for net, beyond in made.crowds(2).items()} == {"44.1.1.0/24": 1, "44.2.1.0/24": 0}
+    assert {str(net): beyond for net, beyond in made.crowded_subnets(2).items()} == {"44.1.1.0/24": 1, "44.2.1.0/24": 0}

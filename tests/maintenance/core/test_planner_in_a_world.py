@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.maintenance import Bounds
-from rookery.actors.maintenance.core.actions import Ask, Dial, Done, Motive, Outcome, Search, Step, Trim, Wait
+from rookery.actors.maintenance.core.actions import Action, Ask, Dial, DialOutcome, Done, Motive, Search, Trim, Wait
 from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
 from rookery.transport.identity import PeerId
@@ -20,7 +20,7 @@ from .plans import FAILED, OPENED, PACING, PEERS, REFUSED, A
 
 @dataclass
 class World:
-    """Peers that come and go, a tracker that is honest about back-off, and the rules every step must keep."""
+    """Peers that come and go, a tracker that is honest about back-off, and the rules every action must keep."""
 
     plan: Planner
     goal: Goal
@@ -35,24 +35,24 @@ class World:
 
     def settle(self) -> Wait:
         for _ in range(100):
-            step = self.plan.next(self.now)
-            if isinstance(step, Wait):
-                assert step.until is None or step.until > self.now
-                assert step.until is not None or self.dialling or self.question, "nothing would wake it"
-                return step
-            self.check(step)
-        pytest.fail("a hundred steps without time passing")
+            action = self.plan.next(self.now)
+            if isinstance(action, Wait):
+                assert action.until is None or action.until > self.now
+                assert action.until is not None or self.dialling or self.question, "nothing would wake it"
+                return action
+            self.check(action)
+        pytest.fail("a hundred actions without time passing")
 
-    def check(self, step: Step) -> None:
-        match step:
+    def check(self, action: Action) -> None:
+        match action:
             case Ask() | Trim():
                 assert self.question is None
-                self.question = step
-                assert step.spare or self.pause() if isinstance(step, Trim) else step.listed or self.pause()
-                if isinstance(step, Ask):
-                    assert self.dialling <= step.exclude
-                    most = self.goal.dial_to if step.listed else self.goal.aim_to - len(self.connected)
-                    assert 0 < step.limit <= most
+                self.question = action
+                assert action.spare or self.pause() if isinstance(action, Trim) else action.listed or self.pause()
+                if isinstance(action, Ask):
+                    assert self.dialling <= action.exclude
+                    most = self.goal.dial_to if action.listed else self.goal.aim_to - len(self.connected)
+                    assert 0 < action.limit <= most
             case Dial(peer):
                 assert peer not in self.dialling
                 self.dialling.add(peer)
@@ -87,11 +87,11 @@ class World:
             peer = self.choices.choice(sorted(self.connected))
             self.connected.discard(peer)
             self.plan.lost(peer, self.now, broken=self.choices.random() < 0.5)
-            self.plan.hinted(Motive.EXTERNAL)
+            self.plan.trigger(Motive.EXTERNAL)
         elif what == "inbound":
             self.connected.add(self.choices.choice(sorted(set(PEERS) - self.dialling) or [A]))
         elif what == "hint":
-            self.plan.hinted(Motive.EXTERNAL)
+            self.plan.trigger(Motive.EXTERNAL)
         elif what == "want":
             self.plan.wanted(self.choices.choice(PEERS))
         else:
@@ -108,7 +108,7 @@ class World:
 
     def end_dial(self, peer: PeerId) -> None:
         self.dialling.discard(peer)
-        outcome = self.choices.choice(list(Outcome)) if peer not in self.connected else REFUSED
+        outcome = self.choices.choice(list(DialOutcome)) if peer not in self.connected else REFUSED
         if outcome is OPENED:
             self.connected.add(peer)
         elif outcome is FAILED:
@@ -130,9 +130,9 @@ class World:
         """From now on everything is answered well; the last Done within a while."""
         last = None
         for _ in range(200):
-            while isinstance(step := self.plan.next(self.now), (Ask, Trim, Dial, Search, Done)):
-                last = step if isinstance(step, Done) else last
-                self.check(step)
+            while isinstance(action := self.plan.next(self.now), (Ask, Trim, Dial, Search, Done)):
+                last = action if isinstance(action, Done) else last
+                self.check(action)
             if isinstance(self.question, Ask):
                 self.answer(self.question)
             elif isinstance(self.question, Trim):
@@ -143,8 +143,8 @@ class World:
                 self.connected.add(peer)
                 self.plan.dial_ended(peer, OPENED, self.now)
                 self.count()
-            elif step.until is not None and step.until < self.now + 100:
-                self.now = step.until
+            elif action.until is not None and action.until < self.now + 100:
+                self.now = action.until
             else:
                 return last
         pytest.fail("it never comes to rest")
@@ -170,12 +170,12 @@ def test_planner_in_any_world_with_a_set_ends_with_as_many_of_it_as_the_band_ask
 ) -> None:
     goal = Goal(Bounds(2, 3, 3, min(4, top)), maximum=top, dial_all=False)
     world = World(Planner(goal, PACING, random.Random(seed)), goal, random.Random(seed), frozenset(listed))
-    world.plan.listing(world.listed)
+    world.plan.set_changed(world.listed)
     for _ in range(events):
         world.settle()
         world.happen()
-    world.plan.listing(world.listed - {min(listed)})  # so that it begins anew, whatever it tried before
-    world.plan.listing(world.listed)
+    world.plan.set_changed(world.listed - {min(listed)})  # so that it begins anew, whatever it tried before
+    world.plan.set_changed(world.listed)
     world.blocked_until.clear()
     ended = world.calm()
     assert ended is None or ended.in_band

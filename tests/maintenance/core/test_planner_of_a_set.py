@@ -14,7 +14,7 @@ from rookery.actors.maintenance.core.actions import Ask, Dial, Done, Trim, Wait
 from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
 
-from .plans import FAILED, NOBODY, OPENED, PACING, REFUSED, A, B, C, D, floor_of, planner, steps
+from .plans import FAILED, NOBODY, OPENED, PACING, REFUSED, A, B, C, D, actions, floor_of, planner
 
 SET = frozenset({A, B, C})
 
@@ -22,164 +22,164 @@ SET = frozenset({A, B, C})
 def seeking(open: int = 4, *, listed: int = 0, absent: int = 3, maximum: int = 7, **goal: Any) -> Planner:
     """A planner (2, 3, 5, 6) of which some connections are with others than A, B and C."""
     plan = Planner(Goal(Bounds(2, 3, 5, 6), maximum=maximum, dial_all=False, **goal), PACING, random.Random(1))
-    plan.listing(SET)
+    plan.set_changed(SET)
     plan.counted(open, listed=listed, others=open - listed, absent=absent)
     return plan
 
 
 def test_planner_in_the_band_with_others_asks_for_peers_of_the_set_and_dials_up_to_the_lower_target() -> None:
     plan = seeking()
-    assert steps(plan, 0.0) == [Ask(3, NOBODY, urgent=True, listed=True), Wait(None)]
+    assert actions(plan, 0.0) == [Ask(3, NOBODY, urgent=True, listed=True), Wait(None)]
     plan.candidates((A, B, C), None, 0.0)
-    assert steps(plan, 0.0) == [Dial(A), Dial(B), Dial(C), Wait(None)]
+    assert actions(plan, 0.0) == [Dial(A), Dial(B), Dial(C), Wait(None)]
 
 
 def test_planner_with_enough_peers_of_the_set_rests_whoever_the_others_are() -> None:
     plan = seeking(6, listed=2, absent=1)
-    assert steps(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
+    assert actions(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
 
 
 def test_planner_that_is_connected_with_all_of_a_small_set_rests() -> None:
     plan = seeking(4, listed=1, absent=0)
-    assert steps(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
+    assert actions(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
 
 
 def test_planner_with_too_few_connections_asks_for_anybody_first() -> None:
     plan = seeking(1)
-    assert steps(plan, 0.0) == [Ask(4, NOBODY, urgent=True), Wait(None)]
+    assert actions(plan, 0.0) == [Ask(4, NOBODY, urgent=True), Wait(None)]
 
 
 def test_planner_of_which_nobody_of_the_set_can_be_dialled_counts_the_others_and_seeks_more_and_more_rarely() -> None:
     plan, now, asked = seeking(), 0.0, list[float]()
     while now < 3000:
-        step = plan.next(now)
-        if isinstance(step, Ask):
-            assert step.listed
+        action = plan.next(now)
+        if isinstance(action, Ask):
+            assert action.listed
             asked.append(now)
             plan.candidates((), None, now)
-        elif isinstance(step, Done):
-            assert step.in_band
-        elif isinstance(step, Wait):
-            now = floor_of(step)
+        elif isinstance(action, Done):
+            assert action.in_band
+        elif isinstance(action, Wait):
+            now = floor_of(action)
     assert asked == pytest.approx([0.0, 5.0, 15.0, 35.0, 75.0, 155.0, 275.0, 395.0])
-    plan.listing(SET - {A})
-    assert not [step for step in steps(plan, now) if isinstance(step, Ask)]
-    plan.listing(SET | {D})  # somebody new
-    assert isinstance(steps(plan, now + 2)[-2], Ask)
+    plan.set_changed(SET - {A})
+    assert not [action for action in actions(plan, now) if isinstance(action, Ask)]
+    plan.set_changed(SET | {D})  # somebody new
+    assert isinstance(actions(plan, now + 2)[-2], Ask)
 
 
 def test_planner_whose_dials_of_the_set_fail_counts_the_others() -> None:
     plan = seeking()
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.candidates((A,), None, 0.0)
-    assert steps(plan, 0.0) == [Dial(A), Wait(None)]
+    assert actions(plan, 0.0) == [Dial(A), Wait(None)]
     plan.dial_ended(A, FAILED, 1.0)
-    again = floor_of(steps(plan, 1.0)[-1])
-    assert steps(plan, again)[0] == Ask(3, frozenset({A}), urgent=True, listed=True)
+    again = floor_of(actions(plan, 1.0)[-1])
+    assert actions(plan, again)[0] == Ask(3, frozenset({A}), urgent=True, listed=True)
     plan.candidates((), None, again)
-    assert steps(plan, again) == [Done(in_band=True), Wait(again + 5.0)]
+    assert actions(plan, again) == [Done(in_band=True), Wait(again + 5.0)]
 
 
 def test_planner_dials_a_peer_of_the_set_above_the_band_up_to_the_maximum() -> None:
     plan = seeking(6)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.candidates((A, B), None, 0.0)
-    assert steps(plan, 0.0)[0] == Dial(A)
+    assert actions(plan, 0.0)[0] == Dial(A)
 
 
 def test_planner_above_the_band_trims_others_first_and_waits_for_the_young_among_them() -> None:
     plan = seeking(7, listed=2, absent=1)
-    assert steps(plan, 0.0) == [Trim(5, spare=True), Wait(None)]
+    assert actions(plan, 0.0) == [Trim(5, spare=True), Wait(None)]
     plan.trimmed(0, short=True, now=0.1, passing=True)
-    assert steps(plan, 0.1) == [Done(in_band=False), Wait(5.1)]
+    assert actions(plan, 0.1) == [Done(in_band=False), Wait(5.1)]
 
 
 def test_planner_above_the_band_that_cannot_close_others_closes_peers_of_the_set() -> None:
     plan = seeking(7, listed=6, absent=0)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.counted(6, listed=6, others=0)
     plan.trimmed(1, short=True, now=0.1)
-    again = floor_of(steps(plan, 0.1)[-1])
-    assert steps(plan, again) == [Trim(5), Wait(None)]  # down to where trims end
+    again = floor_of(actions(plan, 0.1)[-1])
+    assert actions(plan, again) == [Trim(5), Wait(None)]  # down to where trims end
     plan.counted(5, listed=5)
     plan.trimmed(1, short=False, now=again)
-    assert steps(plan, again)[0] == Done(in_band=True)
+    assert actions(plan, again)[0] == Done(in_band=True)
 
 
 def test_planner_with_more_of_the_set_than_it_may_have_waits_for_no_stranger_to_age() -> None:
     plan = seeking(9, listed=7, absent=0, maximum=9)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.trimmed(0, short=True, now=0.1, passing=True)
-    assert steps(plan, floor_of(steps(plan, 0.1)[-1])) == [Trim(5), Wait(None)]
+    assert actions(plan, floor_of(actions(plan, 0.1)[-1])) == [Trim(5), Wait(None)]
 
 
 def test_planner_that_can_trim_nobody_seeks_all_the_same() -> None:
     plan = seeking(7, maximum=8)
-    assert steps(plan, 0.0) == [Trim(5, spare=True), Wait(None)]
+    assert actions(plan, 0.0) == [Trim(5, spare=True), Wait(None)]
     plan.trimmed(0, short=True, now=0.1, passing=True)
-    assert steps(plan, 0.1) == [Ask(3, NOBODY, urgent=True, listed=True), Wait(None)]
+    assert actions(plan, 0.1) == [Ask(3, NOBODY, urgent=True, listed=True), Wait(None)]
     plan.candidates((A, B), None, 0.1)
-    assert steps(plan, 0.1) == [Dial(A), Trim(6, spare=True), Wait(None)]
+    assert actions(plan, 0.1) == [Dial(A), Trim(6, spare=True), Wait(None)]
 
 
 def test_planner_at_the_maximum_closes_one_other_for_each_peer_of_the_set() -> None:
     plan = Planner(Goal(Bounds(2, 2, 2, 2), maximum=2, dial_all=False), PACING, random.Random(1))
-    plan.listing(SET)
+    plan.set_changed(SET)
     plan.counted(2, listed=0, others=2, absent=3)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.candidates((A, B), None, 0.0)
-    assert steps(plan, 0.0) == [Trim(1, spare=True), Wait(None)]
+    assert actions(plan, 0.0) == [Trim(1, spare=True), Wait(None)]
     plan.counted(1, listed=0, others=1, absent=3)
     plan.trimmed(1, short=False, now=0.1)
-    assert steps(plan, 0.1) == [Dial(A), Trim(0, spare=True), Wait(None)]
+    assert actions(plan, 0.1) == [Dial(A), Trim(0, spare=True), Wait(None)]
 
 
 def test_planner_at_the_maximum_that_can_close_nobody_ends_the_repair() -> None:
     plan = Planner(Goal(Bounds(1, 1, 1, 1), maximum=1, dial_all=False), PACING, random.Random(1))
-    plan.listing(SET)
+    plan.set_changed(SET)
     plan.counted(1, listed=0, others=1, absent=3)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.candidates((A,), None, 0.0)
-    assert steps(plan, 0.0) == [Trim(0, spare=True), Wait(None)]
+    assert actions(plan, 0.0) == [Trim(0, spare=True), Wait(None)]
     plan.trimmed(0, short=True, now=0.1)
-    assert steps(plan, 0.1) == [Done(in_band=True), Wait(5.1)]
+    assert actions(plan, 0.1) == [Done(in_band=True), Wait(5.1)]
 
 
 @pytest.mark.parametrize(("open", "dialled"), [(6, True), (7, False)])
 def test_planner_dials_a_wanted_peer_of_the_set_in_the_place_of_others(open: int, dialled: bool) -> None:
     plan = seeking(open, trims=False)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.candidates((), None, 0.0)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.wanted(A)
-    assert (Dial(A) in steps(plan, 2.0)) is dialled
+    assert (Dial(A) in actions(plan, 2.0)) is dialled
 
 
 def test_planner_full_of_others_closes_one_for_a_wanted_peer_of_the_set() -> None:
     plan = Planner(Goal(Bounds(0, 0, 1, 1), maximum=1, dial_all=False), PACING, random.Random(1))
-    plan.listing(SET)
+    plan.set_changed(SET)
     plan.counted(1, listed=0, others=1, absent=3)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.wanted(D)  # nobody of the set
-    assert steps(plan, 2.0)[0] == Done(in_band=True)
+    assert actions(plan, 2.0)[0] == Done(in_band=True)
     plan.wanted(A)
-    assert steps(plan, 4.0) == [Trim(0, spare=True), Wait(None)]
+    assert actions(plan, 4.0) == [Trim(0, spare=True), Wait(None)]
     plan.counted(0, absent=3)
     plan.trimmed(1, short=False, now=4.1)
-    assert steps(plan, 4.1)[0] == Dial(A)
+    assert actions(plan, 4.1)[0] == Dial(A)
 
 
 def test_planner_whose_peer_of_the_set_gives_it_up_soon_does_not_call_on_it_at_once() -> None:
     plan = seeking(4)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.candidates((A,), None, 0.0)
-    steps(plan, 0.0)
+    actions(plan, 0.0)
     plan.dial_ended(A, OPENED, 0.1)
     plan.counted(6, listed=3, others=3, absent=0)
-    assert steps(plan, 2.0)[0] == Done(in_band=True)
+    assert actions(plan, 2.0)[0] == Done(in_band=True)
     plan.lost(A, 3.0, broken=False)
     plan.counted(4, listed=0, others=4, absent=3)
-    assert steps(plan, 3.0) == [Done(in_band=True), Wait(5.0)]
+    assert actions(plan, 3.0) == [Done(in_band=True), Wait(5.0)]
 
 
 @pytest.mark.parametrize("liar", ["severs", "severs later", "says it is replaced", "fails", "refuses"])
@@ -194,7 +194,7 @@ def test_planner_at_the_maximum_makes_room_ever_more_rarely_for_wanted_peers_tha
 def trims_for_wanted_peers(liar: str) -> list[float]:
     """When room was made in 20 minutes in which A is wanted every 10 s; a stranger takes the place again each time."""
     plan = Planner(Goal(Bounds(0, 0, 1, 1), maximum=1, dial_all=False), PACING, random.Random(1))
-    plan.listing(SET)
+    plan.set_changed(SET)
     trims: list[float] = []
     lost_at = math.inf
     for second in range(1200):
@@ -206,12 +206,12 @@ def trims_for_wanted_peers(liar: str) -> list[float]:
             plan.counted(1, listed=0, others=1, absent=3)
         if second % 10 == 0:
             plan.wanted(A)
-        if Trim(0, spare=True) not in steps(plan, now):
+        if Trim(0, spare=True) not in actions(plan, now):
             continue
         trims.append(now)
         plan.counted(0, absent=3)
         plan.trimmed(1, short=False, now=now)
-        assert steps(plan, now)[0] == Dial(A)
+        assert actions(plan, now)[0] == Dial(A)
         ends = {"fails": FAILED, "refuses": REFUSED}
         plan.dial_ended(A, ends.get(liar, OPENED), now)
         if liar not in ends:
@@ -223,6 +223,6 @@ def trims_for_wanted_peers(liar: str) -> list[float]:
 
 def test_planner_of_policy_all_never_seeks() -> None:
     plan = planner(every=True)
-    plan.listing(SET)
+    plan.set_changed(SET)
     plan.counted(4, listed=0, others=4, absent=3)
-    assert steps(plan, 0.0) == [Ask(3, NOBODY, urgent=False), Wait(None)]
+    assert actions(plan, 0.0) == [Ask(3, NOBODY, urgent=False), Wait(None)]

@@ -33,7 +33,7 @@ def tried(missing: LostPeers, until: float) -> list[tuple[float, PeerId]]:
 
 def test_missing_peer_is_tried_after_its_rest_then_once_per_idle_time_and_then_forgotten() -> None:
     missing = LostPeers(PACING)
-    missing.miss(A, 100.0)
+    missing.lost(A, 100.0)
     times = [time - 100.0 for time, _ in tried(missing, 1e6)]
     assert times[:3] == [60.0, 180.0, 300.0]
     assert len(times) == LOST_PEER_TRIES
@@ -42,15 +42,15 @@ def test_missing_peer_is_tried_after_its_rest_then_once_per_idle_time_and_then_f
 
 def test_missing_peers_take_turns() -> None:
     missing = LostPeers(PACING)
-    missing.miss(A, 0.0)
-    missing.miss(B, 0.0)
+    missing.lost(A, 0.0)
+    missing.lost(B, 0.0)
     assert [peer for _, peer in tried(missing, 430.0)] == [A, B, A, B]
 
 
 def test_missing_peer_that_is_found_is_not_tried() -> None:
     missing = LostPeers(PACING)
-    missing.miss(A, 0.0)
-    missing.miss(B, 0.0)
+    missing.lost(A, 0.0)
+    missing.lost(B, 0.0)
     missing.forget(A)
     assert {peer for _, peer in tried(missing, 1000.0)} == {B}
     missing.forget(B)
@@ -60,14 +60,14 @@ def test_missing_peer_that_is_found_is_not_tried() -> None:
 def test_missing_peers_are_bounded_and_the_oldest_go() -> None:
     missing = LostPeers(PACING)
     for peer in PEERS:
-        missing.miss(peer, 0.0)
+        missing.lost(peer, 0.0)
     assert {peer for _, peer in tried(missing, 1e6)} == set(PEERS[-MAX_LOST_PEERS:])
 
 
 def test_missing_peers_that_break_all_the_time_are_not_tried_more_often() -> None:
     missing, times = LostPeers(PACING), list[float]()
     for second in range(1000):
-        missing.miss(PEERS[second % 30], float(second))
+        missing.lost(PEERS[second % 30], float(second))
         if missing.due(float(second)) is not None:
             times.append(float(second))
     assert [later - earlier for earlier, later in pairwise(times)] == [PACING.idle] * 7
@@ -75,15 +75,15 @@ def test_missing_peers_that_break_all_the_time_are_not_tried_more_often() -> Non
 
 def test_missing_peer_whose_link_was_brief_is_tried_first_and_soon() -> None:
     missing = LostPeers(PACING)
-    missing.miss(A, 0.0)
-    missing.miss(B, 20.0, lived=0.003)
+    missing.lost(A, 0.0)
+    missing.lost(B, 20.0, lived=0.003)
     assert [(time, peer) for time, peer in tried(missing, 60.0)] == [(20.0 + PACING.looking, B)]
 
 
 def test_missing_peer_whose_links_are_all_brief_is_tried_ever_more_rarely() -> None:
     missing, times = LostPeers(PACING), [0.0]
     while len(times) < 10:
-        missing.miss(A, times[-1], lived=0.003)
+        missing.lost(A, times[-1], lived=0.003)
         assert missing.next_at is not None
         times.append(missing.next_at)
         assert missing.due(times[-1]) == A
@@ -91,7 +91,7 @@ def test_missing_peer_whose_links_are_all_brief_is_tried_ever_more_rarely() -> N
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps == [5.0, 10.0, 20.0, 40.0, *[PACING.idle / 2] * 5]
     later = times[-1] + PACING.idle
-    missing.miss(A, later, lived=0.003)
+    missing.lost(A, later, lived=0.003)
     assert missing.next_at == later + PACING.looking
 
 
@@ -100,11 +100,11 @@ def test_seek_that_found_enough_for_the_idle_time_begins_again_at_the_first_pace
     for now in (0.0, 5.0, 15.0):
         assert seek.next_at <= now
         seek.began(now)
-    seek.see(True, 20.0)
-    seek.see(False, 139.0)
+    seek.note_enough(True, 20.0)
+    seek.note_enough(False, 139.0)
     assert seek.next_at == 35.0
-    seek.see(True, 140.0)
-    seek.see(False, 261.0)
+    seek.note_enough(True, 140.0)
+    seek.note_enough(False, 261.0)
     assert seek.next_at == -math.inf
     seek.began(261.0)
     assert seek.next_at == 266.0

@@ -10,13 +10,13 @@ from rookery.actors import connections, maintenance, tracker
 from rookery.actors.maintenance import (
     CannotTrim,
     Doing,
+    Level,
     MaintenanceEnded,
     MaintenanceStarted,
     Motive,
     Standing,
     TooFewConnections,
     TooManyConnections,
-    Verdict,
 )
 from rookery.transport import Reason
 from tests.maintenance.neighbours import Neighbours
@@ -140,14 +140,14 @@ def test_line_of_policy_all_follows_what_happens(simulation: Any) -> None:
 
 
 def test_line_says_what_does_not_count() -> None:
-    few = Standing(Verdict.TOO_FEW, Doing.LOOKING, open=4, low=3, high=7, surplus=2)
+    few = Standing(Level.TOO_FEW, Doing.LOOKING, open=4, low=3, high=7, surplus=2)
     assert few.explain().startswith("4 connections, 1 below 3 without 2 too many of one subnet: ")
-    enough = Standing(Verdict.IN_BAND, Doing.RESTING, open=6, low=3, high=7, surplus=2)
+    enough = Standing(Level.IN_BAND, Doing.RESTING, open=6, low=3, high=7, surplus=2)
     assert enough.explain() == "6 connections, within 3 to 7 without 2 too many of one subnet: nothing to do"
 
 
 def test_line_says_how_many_peers_were_asked() -> None:
-    standing = Standing(Verdict.TOO_FEW, Doing.WAITING, open=1, low=3, high=7, asked=1)
+    standing = Standing(Level.TOO_FEW, Doing.WAITING, open=1, low=3, high=7, asked=1)
     assert standing.explain().endswith("nobody to dial now, waiting after asking 1 peer for others")
 
 

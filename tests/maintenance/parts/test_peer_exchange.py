@@ -16,7 +16,7 @@ from rookery.actors.maintenance import (
     ExchangeRefused,
 )
 from rookery.actors.maintenance.core import codec
-from rookery.actors.maintenance.core.codec import BOOTSTRAP, PRIVATE, Kind, Said
+from rookery.actors.maintenance.core.codec import BOOTSTRAP, PRIVATE, ExchangeMessage, Kind
 from rookery.runtime import EngineFailed, Feedback
 from rookery.testing import Peers
 from rookery.transport import (
@@ -53,12 +53,12 @@ class Talking(Neighbours):
         self.upkeep.tell(Opened(link))
         return link
 
-    def says(self, link: Link, message: Said | bytes) -> None:
-        payload = codec.encode(message) if isinstance(message, Said) else message
+    def says(self, link: Link, message: ExchangeMessage | bytes) -> None:
+        payload = codec.encode(message) if isinstance(message, ExchangeMessage) else message
         self.upkeep.tell(Received(link.id, link.peer, maintenance.CHANNEL, payload))
         self.simulation.settle()
 
-    def sent(self) -> list[tuple[int, Said]]:
+    def sent(self) -> list[tuple[int, ExchangeMessage]]:
         return [(each.link_id, codec.decode(each.payload)) for each in self.net.control.received(Send)]
 
 
@@ -66,8 +66,8 @@ def record(name: str, address: str | None = None) -> PeerRecord:
     return KNOWN.record(name, address or f"tcp://10.0.{len(name)}.{ord(name[0])}:7000")
 
 
-def advertise(*records: PeerRecord) -> Said:
-    return Said(Kind.ADVERTISE, tuple(each.encode() for each in records))
+def advertise(*records: PeerRecord) -> ExchangeMessage:
+    return ExchangeMessage(Kind.ADVERTISE, tuple(each.encode() for each in records))
 
 
 def test_maintenance_takes_its_channel_with_limits(simulation: Any) -> None:
@@ -168,7 +168,7 @@ def test_maintenance_does_not_answer_who_asks_too_often(simulation: Any) -> None
 
 @pytest.mark.parametrize(("payload", "why"), [(b"nonsense", "invalid"), (advertise(record("carol")), "unasked")])
 def test_maintenance_does_not_heed_what_is_malformed_or_was_not_asked_for(
-    payload: bytes | Said, why: str, simulation: Any
+    payload: bytes | ExchangeMessage, why: str, simulation: Any
 ) -> None:
     around = Talking(simulation)
     bob = around.connect("bob")
