@@ -42,7 +42,7 @@ from .config import Config
 from .core.actions import Motive
 from .core.codec import CHANNEL
 from .core.goal import Bounds
-from .engine import Engine, Switches
+from .engine import Engine
 from .errors import MaintenanceStopped
 from .mailbox import (
     Activate,
@@ -91,7 +91,6 @@ __all__ = [
     "Report",
     "Shutdown",
     "Standing",
-    "Switches",
     "TooFewConnections",
     "TooManyConnections",
     "Want",

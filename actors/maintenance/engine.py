@@ -46,14 +46,6 @@ class Phase(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Switches:
-    """Halves of the work that a test can take away from one engine."""
-
-    dials: bool = True
-    trims: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class CheckDue(Message):
     """To itself: the time of the next check has come."""
 
@@ -71,13 +63,12 @@ class Engine(runtime.Engine[Mailbox]):
         channel: int | None = None,
         discovery: discovery.Mailbox | None = None,
         secondary: bool = True,
-        switches: Switches = Switches(),
     ) -> None:
         """tracker: whom it asks and dials through. connections: who counts and trims.
 
         transport: where peers are exchanged on `channel`, without one not at all; dials and closes never go there.
         discovery: woken when connections are missing. secondary: whether a set's secondary peers are asked for data, so
-        that connections with them are of use. switches: for tests.
+        that connections with them are of use.
         """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
@@ -120,8 +111,6 @@ class Engine(runtime.Engine[Mailbox]):
             config.bounds(),
             config.max_connections,
             dial_all=config.policy == "all",
-            dials=switches.dials,
-            trims=switches.trims,
         )
         pacing = Pacing(
             floor=config.floor_between_rounds,

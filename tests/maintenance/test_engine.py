@@ -41,7 +41,7 @@ def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any)
     simulation.run_until(lambda: dials.waiting == [tracker.Dial(carol)], within=10)
     dials.pop(peer=carol).set(tracker.Opened(carol))
     upkeep.tell(connections.Counts(open=1, closing=0))
-    assert report.get(timeout=5).in_band  # outside an engine get() actions virtual time
+    assert report.get(timeout=5).in_band  # outside an engine get() steps virtual time
     assert net.control.received() == []
 
 
@@ -191,15 +191,13 @@ def test_P18_shutdown_during_a_dial_ends_everything_and_releases_who_waits(simul
     assert len(around.asked) == 1
 
 
-@pytest.mark.parametrize("action", ["resting", "asking", "trimming"])
-def test_P18_shutdown_during_any_step_leaves_no_timer_and_no_question(simulation: Any, action: str) -> None:
+@pytest.mark.parametrize("step", ["resting", "asking", "trimming"])
+def test_P18_shutdown_during_any_step_leaves_no_timer_and_no_question(simulation: Any, step: str) -> None:
     around = Neighbours(simulation, ONE)
     questions = (
-        around.peers.control.hold(tracker.Dialable)
-        if action == "asking"
-        else around.conns.control.hold(connections.Trim)
+        around.peers.control.hold(tracker.Dialable) if step == "asking" else around.conns.control.hold(connections.Trim)
     )
-    around.count({"resting": 1, "asking": 0, "trimming": 2}[action])
+    around.count({"resting": 1, "asking": 0, "trimming": 2}[step])
     around.upkeep.activate()
     simulation.settle()
     around.upkeep.shutdown().get(timeout=1)
@@ -354,23 +352,6 @@ def test_any_number_of_hints_is_one_look_and_one_more_for_those_that_came_meanwh
     simulation.settle()
     assert [report.get(timeout=5).in_band for report in reports] == [False] * 500
     assert len(around.asked) == asked + 2
-
-
-@pytest.mark.parametrize("dials", [True, False])
-def test_switches_take_half_of_the_work_from_one_engine_alone(dials: bool, simulation: Any) -> None:
-    switched = Neighbours(simulation, ONE, switches=maintenance.Switches(dials=dials, trims=not dials))
-    other = Neighbours(simulation, ONE)
-    for around in (switched, other):
-        around.dialable = simulation.peers("bob")
-        around.trims = around.conns.control.hold(connections.Trim)  # type: ignore[attr-defined]
-        around.upkeep.activate()
-        simulation.settle()
-        around.count(3)
-        simulation.run(for_=10)
-    assert bool(switched.asked) is dials
-    assert bool(switched.trims.waiting) is not dials  # type: ignore[attr-defined]
-    assert other.asked
-    assert other.trims.waiting  # type: ignore[attr-defined]
 
 
 def test_activation_repeated_changes_nothing(simulation: Any) -> None:

@@ -59,29 +59,20 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A policy with its numbers. dial_all: policy `all`, else `band`. maximum: `max_connections`.
-
-    dials, trims: False takes one half of the work away, for tests that need the other alone.
-    """
+    """A policy with its numbers. dial_all: policy `all`, else `band`. maximum: `max_connections`."""
 
     bounds: Bounds
     maximum: int
     dial_all: bool
-    dials: bool = True
-    trims: bool = True
 
     @property
     def start_below(self) -> int:
         """A repair begins when fewer are open."""
-        if not self.dials:
-            return 0
         return self.maximum if self.dial_all else self.bounds.min_threshold
 
     @property
     def dial_to(self) -> int:
         """A repair goes on until so many are open."""
-        if not self.dials:
-            return 0
         return self.maximum if self.dial_all else self.bounds.min_target
 
     @property
@@ -96,17 +87,17 @@ class Goal:
 
     def excess(self, connections: int) -> bool:
         """Whether to trim, to `bounds.max_target`."""
-        return self.trims and not self.dial_all and self.bounds.too_many(connections)
+        return not self.dial_all and self.bounds.too_many(connections)
 
     @property
     def reunites(self) -> bool:
         """Whether to try again whom we lost, with enough connections too; `all` does so anyway."""
-        return self.dials and not self.dial_all
+        return not self.dial_all
 
     @property
     def seeks(self) -> bool:
         """Whether peers of the set are preferred to others; `all` dials nobody else, and closes nobody."""
-        return self.dials and not self.dial_all
+        return not self.dial_all
 
     def searches(self, expected: int) -> bool:
         """Whether to ask around for more peers, with so many connections in sight. `all` is given its peers."""

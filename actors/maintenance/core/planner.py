@@ -1,38 +1,36 @@
 """What maintenance does next. Pure: time and random numbers are given, and its answers are values.
 
-Tell it what happened (`counted`, `listing`, `lost`, `hinted`, `wanted`, `candidates`, `dial_ended`, `searched`,
+Tell it what happened (`counted`, `set_changed`, `lost`, `trigger`, `wanted`, `candidates`, `dial_ended`, `searched`,
 `trimmed`), then ask `next(now)` until it says `Wait`, doing what it says each time.
 
 Rules:
 
-* A *look* happens when something changed since the last one, or its time has come. A change that comes while a question
-  is under way is remembered: nothing between a look and a wait is lost.
-* A look that finds all well ends the repair at once. Every other one is a *round* and keeps the floor, with jitter.
+* A *check* happens when something changed since the last one, or its time has come. A change that comes while a
+  question is under way is remembered: nothing between a check and a wait is lost.
+* A check that finds all well ends the repair. Every other one is a *round* and keeps the floor, with jitter.
 * How far a repair goes is in `goal.py`. A round asks for as many candidates as lead to the upper target, and keeps the
   surplus for dials that fail.
 * Connections beyond the share of their subnet (`surplus`) are no reason to rest, but one to trim.
 * Only a peer of the latest set may be asked for data. So where there are enough connections, some of them with others,
   the planner *seeks*: peers of the set alone count, and candidates of the set alone are asked for. When none of them
-  can be dialled the others count too, so that a node does not dial for ever. When it seeks again is in `retries.py`.
+  can be dialled the others count too, so that a node does not dial for ever.
 * A peer of the set is dialled up to the maximum, above the band too, and at the maximum one connection with another is
-  closed for it, ever more rarely if such peers do not stay (`retries.py`). A trim closes those with others first; where
-  only their youth spares these, it waits for them.
+  closed for it. A trim closes those with others first; where only their youth spares these, it waits for them.
 * Dials under way count towards the goal. Counts lag behind the ends of dials, so within a round the connections are
   taken to be at least those it began with plus those it opened. The next round believes the count alone.
 * Excluded from the candidates: dials under way, and until the repair ends who was dialled in it (seen; not if the link
   was lost again) or refused to be. A candidate that was not dialled is neither, so it is offered again.
 * Nobody offered and no dial under way: the repair ends. If dials of it failed, one more round starts without their
-  exclusion; otherwise the next look waits for a change, for `next_at`, or for the looking interval; if all is well and
+  exclusion; otherwise the next check waits for a change, for `next_at`, or for the looking interval; if all is well and
   nobody was excluded, for the idle time.
-* Fewer candidates than are needed: the connected peers are asked for others, and discovery is woken. That is repeated
-  after the looking interval, then after twice as long, and so on up to the idle time, until somebody is offered. If no
-  peer was there to be asked, the next one is asked as soon as it is.
-* A trim that could not reach its target ends the repair; the next look waits for a change or for the idle time, or
+* Fewer candidates than are needed: the connected peers are asked for others, and discovery is woken.
+* A trim that could not reach its target ends the repair; the next check waits for a change or for the idle time, or
   where only their youth spares connections, for the looking interval.
-* Who was lost because the link broke is dialled again now and then, see `retries.py`: two parts of a network that were
-  cut from each other have enough connections each, and would else stay apart.
+* A peer whose link broke is dialled again, also with enough connections: two parts of a network that were cut from
+  each other have enough connections each, and would else stay apart.
 * Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise. A peer of the set
   may have the room of the others.
+* How often seeking, making room, searching and dialling a lost peer are repeated is in `retries.py`.
 """
 
 from __future__ import annotations
@@ -43,16 +41,16 @@ from collections import deque
 from collections.abc import Iterable
 
 from ....transport.identity import PeerId
-from .actions import Action, Ask, Dial, DialOutcome, Done, Motive, Pacing, Search, Trim, Wait
+from .actions import Action, Ask, Dial, DialOutcome, Done, Motive, Pacing, Trim, Wait
 from .goal import Goal
-from .retries import LostPeers, Room, SetPeers
+from .retries import LostPeers, Room, SearchTimes, SetPeers
 
 
 class Planner:
     """The state between two actions."""
 
     def __init__(self, goal: Goal, pacing: Pacing, rng: random.Random) -> None:
-        """The first look is due at once."""
+        """The first check is due at once."""
         self.open = 0
         self.surplus = 0
         self.listed = 0
@@ -80,15 +78,13 @@ class Planner:
         self._making_room = self._is_cramped = False  # a Trim for one more is under way; the last closed nobody
         self._spared_all = False  # the others could not be closed, or were not enough
         self._ending: Done | None = None
-        self._searching = False  # a Search is due
-        self._search_from = self._wake_from = -math.inf
-        self._search_gap = pacing.looking
+        self._searches = SearchTimes(pacing)
         self._changed = True
-        self._cause: Motive | None = Motive.ACTIVATION  # the first since the last look; None: only time has passed
+        self._cause: Motive | None = Motive.ACTIVATION  # the first since the last check; None: only time has passed
         self._check_at: float | None = None
         self._not_before = -math.inf
         self.motive = Motive.ACTIVATION
-        """Why the last look happened."""
+        """Why the last check happened."""
 
     # What happened ---------------------------------------------------------------------------------------------------
 
@@ -104,12 +100,12 @@ class Planner:
         changed = (connections, surplus, listed, others) != (self.open, self.surplus, self.listed, seek.others)
         self.open, self.surplus, self.listed, seek.others, seek.absent = connections, surplus, listed, others, absent
         if changed:
-            self._change(self._goal.motive(self.useful, connections))
+            self.trigger(self._goal.motive(self.useful, connections))
 
     def set_changed(self, peers: frozenset[PeerId]) -> None:
         """The latest set is another one."""
         self._set.set_changed(peers)
-        self._change(Motive.NEW_PEER)
+        self.trigger(Motive.NEW_PEER)
 
     @property
     def useful(self) -> int:
@@ -131,13 +127,14 @@ class Planner:
         self._lost_peers.forget(peer)
 
     def trigger(self, motive: Motive) -> None:
-        """Somebody thinks a look is worth it."""
-        self._change(motive)
+        """Something changed that makes a check worth it."""
+        self._changed = True
+        self._cause = self._cause or motive
 
     def wanted(self, peer: PeerId, motive: Motive = Motive.WANTED) -> None:
         """A connection to this peer would be useful."""
         self._wants[peer] = None
-        self._change(motive)
+        self.trigger(motive)
 
     def candidates(self, peers: Iterable[PeerId], next_at: float | None, now: float) -> None:
         """The answer to `Ask`. next_at: when the tracker has more, None if it knows of nobody."""
@@ -148,25 +145,25 @@ class Planner:
             if not (self._queue and self._may_have_room(now)) and self._set.peers.isdisjoint(self.dials):
                 self._stop_seeking(now)
             return
-        self._searching = self._repairing and self._goal.searches(self._expected() + len(self._queue))
+        self._searches.wanted = self._repairing and self._goal.searches(self._expected() + len(self._queue))
         if self._queue:
-            self._search_gap = self._pacing.looking
+            self._searches.start_over()
             return
         later = now + self._pacing.looking if next_at is None else min(next_at, now + self._pacing.looking)
         if self.dials:
-            self._check_at = later  # their ends are looked at too
+            self._check_at = later  # their ends are checked too
             return
         retry = self._failures > 0
         in_band = self._goal.met_when_exhausted(self.useful, self.open, waiting=retry or next_at is not None)
         quiet = in_band and not known  # else who was left out is asked for once more
         self._end(now, in_band=in_band, check_at=now + self._pacing.idle if quiet else later)
         if retry:
-            self._change(Motive.LAST_MAINTENANCE)
+            self.trigger(Motive.LAST_MAINTENANCE)
 
     def dial_ended(self, peer: PeerId, outcome: DialOutcome, now: float) -> None:
         """A dial is over."""
         self.dials.discard(peer)
-        self._change(Motive.LAST_MAINTENANCE)
+        self.trigger(Motive.LAST_MAINTENANCE)
         if outcome is not DialOutcome.OPENED:
             self._room.failed(peer, now)
         if outcome is DialOutcome.REFUSED:
@@ -188,10 +185,10 @@ class Planner:
         if self._making_room:
             self._made_room(closed, now)
         elif not short and closed:
-            self._change(Motive.LAST_MAINTENANCE)
+            self.trigger(Motive.LAST_MAINTENANCE)
         elif isinstance(trim, Trim) and trim.spare and not (passing and not self._goal.excess(self.listed)):
             self._spared_all = True
-            self._change(Motive.LAST_MAINTENANCE)
+            self.trigger(Motive.LAST_MAINTENANCE)
         elif self._seeks(now) and not self._goal.met(self.listed, repairing=self._repairing_listed):
             self._seeking = self._seeks_now = True  # above the band, and for nothing
             self._start_repair(now)
@@ -201,21 +198,15 @@ class Planner:
     def searched(self, asked: int, now: float) -> None:
         """How many peers were asked for others."""
         if asked:
-            self._search_from = now + self._search_gap
-            self._search_gap = max(self._search_gap, min(2 * self._search_gap, self._pacing.idle))
-
-    def _change(self, motive: Motive) -> None:
-        self._changed = True
-        self._cause = self._cause or motive
+            self._searches.asked(now)
 
     # What to do ------------------------------------------------------------------------------------------------------
 
     def next(self, now: float) -> Action:
         """The next action. Call again until it is `Wait`."""
-        if self._searching:
-            self._searching = False
-            if now >= self._search_from:
-                return self._search(now)
+        search = self._searches.due(now)
+        if search is not None:
+            return search
         if self._ending is not None:
             ending, self._ending = self._ending, None
             return ending
@@ -231,14 +222,9 @@ class Planner:
         if missing is not None:
             self.wanted(missing, Motive.MISSING)
         if not self._changed and (self._check_at is None or now < self._check_at):
-            return Wait(_earlier(self._check_at, self._lost_peers.next_at))
+            times = (time for time in (self._check_at, self._lost_peers.next_at) if time is not None)
+            return Wait(min(times, default=None))
         return self._check(now)
-
-    def _search(self, now: float) -> Search:
-        wake = now >= self._wake_from
-        if wake:
-            self._wake_from = now + self._pacing.looking
-        return Search(wake)
 
     def _check(self, now: float) -> Action:
         self._set.note_enough(self.listed >= self._goal.start_below, now)
@@ -248,7 +234,7 @@ class Planner:
         if not self._excess() and len(self.dials) >= self._pacing.dials:
             return Wait(None)  # the end of a dial is a change
         if now < self._not_before:
-            self._change(Motive.TIMER)  # if nothing else was the cause
+            self.trigger(Motive.TIMER)  # if nothing else was the cause
             return Wait(self._not_before)
         self._start_round(now)
         if self._excess():
@@ -322,7 +308,7 @@ class Planner:
 
     def _rest(self, now: float) -> Action:
         self._checked()
-        self._search_gap = self._pacing.looking
+        self._searches.start_over()
         self._end(now, in_band=True, check_at=now + self._pacing.idle)
         return self.next(now)
 
@@ -370,13 +356,13 @@ class Planner:
     def _fits(self, wanted: PeerId) -> bool:
         if wanted in self._set.peers and self._set.others:
             return self._has_room()
-        return max(self._expected(), self.open + len(self.dials)) < self._goal.want_to
+        return self._expected_open() < self._goal.want_to
 
     def _has_room(self) -> bool:
         return self.open + len(self.dials) < self._goal.maximum
 
     def _may_have_room(self, now: float) -> bool:
-        can_trim = self._set.others > 0 and self._goal.trims and not self._is_cramped
+        can_trim = self._set.others > 0 and not self._is_cramped
         return self._has_room() or (can_trim and self._room.is_due(now))
 
     def _make_room(self, now: float) -> Trim | None:
@@ -421,7 +407,3 @@ class Planner:
 
     def _excluded(self) -> frozenset[PeerId]:
         return frozenset(self._seen | self._refused | self.dials)
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return min((time for time in (one, other) if time is not None), default=None)

@@ -1,4 +1,4 @@
-"""When something is tried again that did not last: peers we lost, peers of the set, and room made for these.
+"""When something is tried again: dialling peers we lost, and peers of the set, making room, and asking for others.
 
 Peers whose link broke (`LostPeers`):
 
@@ -21,6 +21,12 @@ Closing a connection with another for one of the set (`Room`):
   the link lived less than the idle time), one is closed per looking interval, then per twice as long, and so on up to
   the idle time: members that let us in and sever would else empty a node of its other connections. Several that fail
   within the looking interval count as one. At once again when somebody for whom room was made stayed the idle time.
+
+Asking connected peers for others, and waking discovery (`SearchTimes`):
+
+* At once, then after the looking interval, then after twice as long, and so on up to the idle time, until somebody is
+  offered. If no peer was there to be asked, the next one is asked as soon as it is. Discovery is woken at most once per
+  looking interval.
 """
 
 from __future__ import annotations
@@ -28,7 +34,7 @@ from __future__ import annotations
 import math
 
 from ....transport.identity import PeerId
-from .actions import Pacing
+from .actions import Pacing, Search
 
 MAX_LOST_PEERS = 16
 LOST_PEER_TRIES = 12
@@ -207,3 +213,34 @@ class Room:
             self._gap = max(self._gap, min(2 * self._gap or self._pacing.looking, self._pacing.idle))
             self._wasted_at = now
         self._next_at = max(self._next_at, now + self._gap)
+
+
+class SearchTimes:
+    """When the connected peers are asked for others. Times are monotonic seconds."""
+
+    def __init__(self, pacing: Pacing) -> None:
+        """The first search may be at once."""
+        self.wanted = False
+        """Candidates are missing: `due` may give a search, once."""
+        self._pacing = pacing
+        self._gap = pacing.looking
+        self._from = self._wake_from = -math.inf
+
+    def due(self, now: float) -> Search | None:
+        """The search that is wanted, if it is time; it is not wanted any more, either way."""
+        wanted, self.wanted = self.wanted, False
+        if not wanted or now < self._from:
+            return None
+        wake = now >= self._wake_from
+        if wake:
+            self._wake_from = now + self._pacing.looking
+        return Search(wake)
+
+    def asked(self, now: float) -> None:
+        """Somebody was asked: the next search waits, longer each time."""
+        self._from = now + self._gap
+        self._gap = max(self._gap, min(2 * self._gap, self._pacing.idle))
+
+    def start_over(self) -> None:
+        """Candidates were offered, or none are missing: the next wait is the first one again."""
+        self._gap = self._pacing.looking

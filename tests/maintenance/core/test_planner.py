@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from rookery.actors.maintenance import Bounds
 from rookery.actors.maintenance.core.actions import Action, Ask, Dial, Done, Motive, Pacing, Search, Trim, Wait
-from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
 
 from .plans import FAILED, NOBODY, OPENED, PACING, PEERS, REFUSED, A, B, C, D, actions, floor_of, planner
@@ -218,21 +215,6 @@ def test_planner_of_policy_all_never_searches() -> None:
     actions(plan, 0.0)
     plan.candidates((), None, 0.0)
     assert not [action for action in actions(plan, 0.0) if isinstance(action, Search)]
-
-
-def test_planner_that_may_not_dial_rests_below_the_band_and_still_trims() -> None:
-    plan = Planner(Goal(Bounds(2, 3, 5, 6), maximum=7, dial_all=False, dials=False), PACING, random.Random(1))
-    assert actions(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
-    plan.counted(7)
-    assert actions(plan, 0.0)[0] == Trim(5)
-
-
-def test_planner_that_may_not_trim_rests_above_the_band_and_still_dials() -> None:
-    plan = Planner(Goal(Bounds(2, 3, 5, 6), maximum=7, dial_all=False, trims=False), PACING, random.Random(1))
-    plan.counted(7)
-    assert actions(plan, 0.0) == [Done(in_band=True), Wait(120.0)]
-    plan.counted(1)
-    assert isinstance(actions(plan, 0.0)[0], Ask)
 
 
 @pytest.mark.parametrize(
