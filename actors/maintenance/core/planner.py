@@ -228,7 +228,10 @@ class Planner:
 
     def _check(self, now: float) -> Action:
         self._set.note_enough(self.listed >= self._goal.start_below, now)
-        self._seeking = self._seeks(now)
+        seeks = self._seeks(now)
+        if seeks and not self._seeking:
+            self._queue.clear()  # they were asked for among all peers
+        self._seeking = seeks
         if not self._wants and self._is_met():
             return self._rest(now)
         if not self._excess() and len(self.dials) >= self._pacing.dials:

@@ -13,7 +13,7 @@ from rookery.actors.maintenance.core.actions import Action, Ask, Dial, Done, Tri
 from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
 
-from .plans import FAILED, NOBODY, OPENED, PACING, REFUSED, A, B, C, D, actions, floor_of, planner
+from .plans import FAILED, NOBODY, OPENED, PACING, REFUSED, A, B, C, D, E, actions, floor_of, planner
 
 SET = frozenset({A, B, C})
 
@@ -60,6 +60,20 @@ def test_planner_that_is_connected_with_all_of_a_small_set_rests() -> None:
 def test_planner_with_too_few_connections_asks_for_anybody_first() -> None:
     plan = seeking(1)
     assert actions(plan, 0.0) == [Ask(4, NOBODY, urgent=True), Wait(None)]
+
+
+def test_planner_that_begins_to_seek_dials_nobody_who_was_offered_before() -> None:
+    plan = planner()
+    plan.set_changed(SET)
+    plan.counted(1, listed=0, others=1, absent=3)
+    actions(plan, 0.0)
+    plan.counted(2, listed=0, others=2, absent=3)
+    plan.candidates((D, E), None, 0.1)
+    assert Dial(D) in actions(plan, 0.1)
+    plan.dial_ended(D, OPENED, 0.2)
+    plan.counted(3, listed=0, others=3, absent=3)
+    begins = floor_of(actions(plan, 0.2)[-1])
+    assert actions(plan, begins) == [Ask(3, frozenset({D}), urgent=True, listed=True), Wait(None)]
 
 
 def test_planner_of_which_nobody_of_the_set_can_be_dialled_counts_the_others_and_seeks_more_and_more_rarely() -> None:
