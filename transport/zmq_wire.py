@@ -22,6 +22,9 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   unblocks it.
 * libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
   socket has been read empty.
+* A process that this one forks has copies of every socket. What listens and what is inbound is shut for it as well, by
+  our duplicates. Outbound sockets are libzmq's alone, and a duplicate of each would cost a descriptor: the copies stay
+  open in it until the far end, which is told `Bye` or misses the heartbeats, ends the connection. They hold no port.
 """
 
 from __future__ import annotations
