@@ -27,9 +27,10 @@ per peer and in total, and in time. A value that is too large for a message is a
 cannot be decoded is counted and told, and closes the link if so configured.
 """
 
-from .application import Consumer, Delivery, Producer, Value, Verdict
 from .config import Config
-from .effects import Outcome, Reason
+from .core.effects import Outcome, Reason
+from .core.subscribers import Comparable, UnusableSubscriber
+from .core.wire import max_message_size
 from .engine import Engine
 from .errors import BadAnswer, BadKey, FetchCancelled, FetchError, FetchRetired, FetchTimedOut, ValueTooLarge
 from .mailbox import (
@@ -45,8 +46,7 @@ from .mailbox import (
     MalformedMessage,
     Retain,
 )
-from .subscribers import Comparable, UnusableSubscriber
-from .wire import max_message_size
+from .parts.application import Consumer, Delivery, Producer, Value, Verdict
 
 __all__ = [
     "ApplicationFailed",

@@ -17,11 +17,9 @@ from ..connections.mailbox import Mailbox as Connections
 from ..maintenance.mailbox import Mailbox as Maintenance
 from ..tracker.mailbox import Mailbox as Tracker
 from ..tracker.mailbox import PeerSetUpdate
-from .application import Consumer, Producer
-from .client import Client, Effects, GiveUp, SendMore, Tick
 from .config import Config
+from .core.wire import Missing, Request, Response, decode
 from .errors import BadKey
-from .hints import HintAgain, WantAnother
 from .mailbox import (
     ApplicationFailed,
     Cancel,
@@ -36,9 +34,11 @@ from .mailbox import (
     Retain,
 )
 from .metrics import Metrics
-from .prune import KEYS_PER_SLICE, pruning
-from .server import Serve, Server
-from .wire import Missing, Request, Response, decode
+from .parts.application import Consumer, Producer
+from .parts.client import Client, Effects, GiveUp, SendMore, Tick
+from .parts.hints import HintAgain, WantAnother
+from .parts.prune import KEYS_PER_SLICE, pruning
+from .parts.server import Serve, Server
 
 REGISTER_TIMEOUT = 30.0
 """Seconds for transport to take the channel; without one a resolver is of no use, so it fails."""

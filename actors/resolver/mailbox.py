@@ -22,9 +22,9 @@ from ... import runtime
 from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.identity import PeerId
 from ...transport.mailbox import Received
-from .effects import Reason
+from .core.effects import Reason
+from .core.subscribers import Comparable
 from .errors import BadKey
-from .subscribers import Comparable
 
 BATCH = 256
 """Keys that one message carries."""

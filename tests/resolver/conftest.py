@@ -10,7 +10,7 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import connections, maintenance, resolver, tracker
-from rookery.actors.resolver import wire
+from rookery.actors.resolver.core import wire
 from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.runtime import Lane, Message, Simulation
 from rookery.testing import Peers, mock

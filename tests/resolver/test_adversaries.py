@@ -14,7 +14,7 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import resolver, tracker
-from rookery.actors.resolver import wire
+from rookery.actors.resolver.core import wire
 from rookery.runtime import Message, Reply
 from rookery.transport import mailbox as transport
 from rookery.transport.errors import DecodeError

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rookery.actors.resolver import Outcome, wire
+from rookery.actors.resolver import Outcome
+from rookery.actors.resolver.core import wire
 from rookery.runtime import Feedback, Reply
 from rookery.transport import mailbox as transport
 

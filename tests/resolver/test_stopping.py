@@ -6,8 +6,9 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import resolver
-from rookery.actors.resolver import Outcome, wire
-from rookery.actors.resolver.prune import KEYS_PER_SLICE as SLICE
+from rookery.actors.resolver import Outcome
+from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.parts.prune import KEYS_PER_SLICE as SLICE
 from rookery.runtime import Reply
 from rookery.runtime.actor import context
 from rookery.transport import mailbox as transport

@@ -1,0 +1,100 @@
+"""The asks that wait for a value. Each is one more subscriber of its key, named by a number.
+
+To the core a subscriber is a `Tag`: (0, subscriber) for one of the application's, (number, ()) for a waiting `get`. So
+the two never compare with each other, and a `get` that joins late is served by the same rules as everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ....runtime import Reply, Timer
+from ..core.subscribers import Comparable
+
+Tag: TypeAlias = tuple[int, Comparable]
+
+APPLICATION = 0
+UNTAGGED: Tag = (APPLICATION, ())
+"""The subscriber of most fetches, which a million keys share."""
+
+
+def tag(subscriber: Comparable) -> Tag:
+    """One of the application's subscribers."""
+    return UNTAGGED if isinstance(subscriber, tuple) and not subscriber else (APPLICATION, subscriber)
+
+
+def application_tags(tags: Iterable[Tag]) -> tuple[Comparable, ...]:
+    """The application's subscribers among these."""
+    return tuple(subscriber for number, subscriber in tags if number == APPLICATION)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One `get`. timeout: seconds."""
+
+    key: bytes
+    timeout: float | None
+    reply: Reply[bytes]
+    timer: Timer | None = None
+
+
+class Gets:
+    """The waiting ones by number and by key."""
+
+    def __init__(self) -> None:
+        self._last = APPLICATION
+        self._waiting: dict[int, Waiting] = {}
+        self._by_key: dict[bytes, dict[int, None]] = {}
+
+    def add(self, key: bytes, timeout: float | None, reply: Reply[bytes]) -> int:
+        """A new one; its number."""
+        self._last += 1
+        self._waiting[self._last] = Waiting(key, timeout, reply)
+        self._by_key.setdefault(key, {})[self._last] = None
+        return self._last
+
+    def waits_for(self, key: bytes) -> bool:
+        """Whether one waits for this key."""
+        return key in self._by_key
+
+    def started(self, number: int, timer: Timer) -> None:
+        """The timer that gives it up."""
+        self._waiting[number].timer = timer
+
+    def answer(self, tags: Iterable[Tag], value: bytes) -> None:
+        """These of them have their value."""
+        for waiting in self._end(tags):
+            waiting.reply.set(value)
+
+    def fail(self, tags: Iterable[Tag], error: Exception) -> None:
+        """These of them will not have one."""
+        for waiting in self._end(tags):
+            waiting.reply.fail(error)
+
+    def fail_key(self, key: bytes, error: Exception) -> None:
+        """None that waits for this key will have one."""
+        self.fail([(number, ()) for number in self._by_key.get(key, ())], error)
+
+    def fail_all(self, error: Exception) -> None:
+        """None will."""
+        self.fail([(number, ()) for number in self._waiting], error)
+
+    def give_up(self, number: int) -> Waiting | None:
+        """Take this one out; None if it has ended."""
+        return next(iter(self._end([(number, ())])), None)
+
+    def _end(self, tags: Iterable[Tag]) -> list[Waiting]:
+        ended: list[Waiting] = []
+        for number, _ in tags:
+            waiting = self._waiting.pop(number, None)
+            if waiting is None:
+                continue
+            del self._by_key[waiting.key][number]
+            if not self._by_key[waiting.key]:
+                del self._by_key[waiting.key]
+            if waiting.timer is not None:
+                waiting.timer.cancel()
+            ended.append(waiting)
+        return ended

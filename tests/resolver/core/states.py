@@ -1,0 +1,75 @@
+"""The pure core of a resolver, brought into any state of the transition table."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+from rookery.actors.resolver.core.effects import Deliver, Effect, Outcome
+from rookery.actors.resolver.core.fetcher import Fetcher
+from rookery.actors.resolver.core.inflight import Inflight
+from rookery.actors.resolver.core.requests import Active
+
+TIMEOUT, DELAY = 1.0, 0.1
+KEY, OTHER, VALUE = b"key", b"other", b"value"
+LINKS = {"a": 1, "b": 2}
+
+Core = Inflight[str, int]
+Effects = tuple[Effect[str, int], ...]
+
+
+def core(peers: Iterable[str] = "ab") -> Core:
+    """Nothing is wanted; these peers are in the set and connected."""
+    fetcher: Fetcher[str] = Fetcher(
+        me=None,
+        fetch_timeout=TIMEOUT,
+        fetch_retry_delay=DELAY,
+        initial_score=0.1,
+        max_requests_per_peer=100,
+        rng=random.Random(0),
+    )
+    fetcher.reconcile(0, set(peers))
+    for peer in peers:
+        fetcher.open(peer, LINKS[peer])
+    return Inflight(fetcher)
+
+
+def send(inflight: Inflight[str, Any], now: float = 0) -> Active[str]:
+    """The next request leaves."""
+    attempt = inflight.fetcher.next(now)
+    assert attempt is not None
+    return inflight.fetcher.sent(attempt, now)
+
+
+def delivery(effects: Effects) -> Deliver[str, int]:
+    """The one delivery among these."""
+    (found,) = [effect for effect in effects if isinstance(effect, Deliver)]
+    return found
+
+
+def answer(inflight: Core, request: Active[str], now: float = 0, value: bytes = VALUE) -> Deliver[str, int]:
+    """Bytes come."""
+    return delivery(inflight.respond(request.link, request.id, value, now))
+
+
+def validating(
+    *subscribers: int, peers: Iterable[str] = "ab", targets: Iterable[str] | None = None
+) -> tuple[Core, Deliver[str, int]]:
+    """A key whose bytes took 20 ms to come and are before the consumer."""
+    inflight = core(peers)
+    for subscriber in subscribers:
+        inflight.fetch(KEY, subscriber, 0, targets)
+    return inflight, answer(inflight, send(inflight), 0.02)
+
+
+def redelivering() -> tuple[Core, Deliver[str, int]]:
+    """A key whose bytes were accepted for subscriber 1 and are delivered again for subscriber 2."""
+    inflight, first = validating(1)
+    inflight.fetch(KEY, 2, 0)
+    return inflight, delivery(inflight.verdict(KEY, first.generation, Outcome.COMPLETE, 1))
+
+
+def verdict(inflight: Core, about: Deliver[str, int], outcome: Outcome, now: float = 1) -> Effects:
+    """The consumer says this."""
+    return inflight.verdict(about.key, about.generation, outcome, now)

@@ -1,0 +1,193 @@
+"""Whom a key may be asked of, case by case (flows: fetch 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rookery.actors import resolver
+from rookery.actors.resolver.core.effects import Outcome
+from tests.resolver.core.states import KEY, OTHER, TIMEOUT, Core, answer, core, delivery, send, verdict
+
+Event = Callable[[Core], object]
+
+
+def fetch(*targets: str) -> Event:
+    """A (targeted) fetch by a new subscriber."""
+    return lambda inflight: inflight.fetch(KEY, 2, 0, targets or None)
+
+
+def respond(outcome: Outcome | None = None) -> Event:
+    """The request leaves, bytes come, and the consumer judges them if an outcome is given."""
+
+    def event(inflight: Core) -> None:
+        delivered = answer(inflight, send(inflight))
+        if outcome is not None:
+            verdict(inflight, delivered, outcome)
+
+    return event
+
+
+def time_out(inflight: Core) -> None:
+    send(inflight)
+    inflight.expire(TIMEOUT, 100)
+
+
+def no_data(inflight: Core) -> None:
+    request = send(inflight)
+    inflight.missing(request.link, request.id, 0)
+
+
+def refused(inflight: Core) -> None:
+    attempt = inflight.fetcher.next(0)
+    assert attempt is not None
+    inflight.fetcher.refused(attempt, 0)
+
+
+def limited(inflight: Core) -> None:
+    attempt = inflight.fetcher.next(0)
+    assert attempt is not None
+    inflight.fetcher.limited(attempt, 5, 0)
+
+
+def complete_with_a_late_subscriber(inflight: Core) -> None:
+    delivered = answer(inflight, send(inflight))
+    inflight.fetch(KEY, 2, 0, ["a"])
+    verdict(inflight, delivered, Outcome.COMPLETE)
+
+
+def late_subscriber_satisfied(inflight: Core) -> None:
+    delivered = answer(inflight, send(inflight))
+    inflight.fetch(KEY, 2, 0, ["a"])
+    verdict(inflight, delivery(verdict(inflight, delivered, Outcome.COMPLETE)), Outcome.COMPLETE)
+
+
+def redelivery_rejected(inflight: Core) -> None:
+    delivered = answer(inflight, send(inflight))
+    inflight.fetch(KEY, 2, 0, ["a"])
+    verdict(inflight, delivery(verdict(inflight, delivered, Outcome.COMPLETE)), Outcome.INVALID)
+
+
+def a_lies_about_another_key(inflight: Core) -> None:
+    inflight.fetch(OTHER, 1, -1, ["a"])  # earlier than the key, so it is sent first
+    request = send(inflight)
+    assert request.key == OTHER
+    verdict(inflight, answer(inflight, request), Outcome.INVALID)
+
+
+def a_leaves_the_peer_set(inflight: Core) -> None:
+    inflight.fetcher.reconcile(1, {"b"})
+
+
+def request_leaves_then(event: Event) -> Event:
+    def both(inflight: Core) -> None:
+        request = send(inflight)
+        event(inflight)
+        assert inflight.fetcher.active == 1, "the active request is left alone"
+        assert answer(inflight, request).peer == request.peer
+
+    return both
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    before: str | None  # the names of the targets; None for an idle key, "any" for any peer
+    event: Event
+    after: str | None
+
+
+ROWS = {
+    "idle key, fetch: any peer": Row(None, fetch(), "any"),
+    "idle key, targeted fetch: its targets": Row(None, fetch("a"), "a"),
+    "any peer, targeted fetch: never narrowed": Row("any", fetch("a"), "any"),
+    "targets, targeted fetch: the union": Row("a", fetch("b"), "ab"),
+    "targets, the same target again: once": Row("a", fetch("a"), "a"),
+    "all targets blocked, targeted fetch: an empty set is still a set": Row("", fetch("b"), "b"),
+    "targets, fetch: any peer": Row("a", fetch(), "any"),
+    "all targets blocked, fetch: any peer": Row("", fetch(), "any"),
+    "targets, time-out: they stay": Row("ab", time_out, "ab"),
+    "targets, no data: they stay": Row("ab", no_data, "ab"),
+    "targets, send refused: they stay": Row("ab", refused, "ab"),
+    "targets, rate limited: they stay": Row("ab", limited, "ab"),
+    "targets, bytes came: they stay": Row("ab", respond(), "ab"),
+    "targets, ambiguous: they stay": Row("ab", respond(Outcome.AMBIGUOUS), "ab"),
+    "the only target lies: an empty set": Row("a", respond(Outcome.INVALID), ""),
+    "a target lies about another key: the others": Row("ab", a_lies_about_another_key, "b"),
+    "complete with nobody left: none": Row("a", respond(Outcome.COMPLETE), None),
+    "ignored: none": Row("a", respond(Outcome.IGNORED), None),
+    "unanswered with nobody left: none": Row("a", respond(Outcome.UNANSWERED), None),
+    "redelivery rejected: none": Row("a", redelivery_rejected, None),
+    "complete with late subscribers: unchanged": Row("a", complete_with_a_late_subscriber, "a"),
+    "the last late subscriber satisfied: none": Row("a", late_subscriber_satisfied, None),
+    "cancelled: none": Row("a", lambda inflight: inflight.cancel(KEY), None),
+    "retain that keeps the key: unchanged": Row("a", lambda inflight: inflight.retain(lambda *_: True), "a"),
+    "retain that drops the key: none": Row("a", lambda inflight: inflight.retain(lambda *_: False), None),
+    "a target leaves the peer set: it stays a target": Row("ab", a_leaves_the_peer_set, "ab"),
+    "request out, targets widened: the request goes on": Row("a", request_leaves_then(fetch("b")), "ab"),
+    "request out, opened to any: the request goes on": Row("a", request_leaves_then(fetch()), "any"),
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_targets_of_a_key_follow_the_table(row: Row) -> None:
+    inflight = core()
+    if row.before is not None:
+        inflight.fetch(KEY, 1, 0, None if row.before == "any" else row.before or ["gone"])
+    if row.before == "":
+        inflight.fetcher.block("gone", 0)
+    row.event(inflight)
+    if row.after is None:
+        assert KEY not in inflight
+        assert KEY not in inflight.fetcher
+    else:
+        assert inflight.fetcher.targets(KEY) == (None if row.after == "any" else frozenset(row.after))
+
+
+@pytest.mark.parametrize(
+    ("queued", "asked"),
+    [
+        (["a", "b"], "ab"),
+        (["a", "a"], "a"),
+        (["ab", "b"], "ab"),
+        (["a", None], None),
+        ([None, "a"], None),
+        (["a", None, "b"], None),
+    ],
+)
+def test_targets_of_fetches_that_fold_in_the_mailbox_are_united_unless_one_has_none(
+    simulation: Any, queued: list[str | None], asked: str | None
+) -> None:
+    box = resolver.Mailbox("resolver")
+    peers = dict(zip("ab", simulation.peers("a", "b"), strict=True))
+    for targets in queued:
+        box.fetch(KEY) if targets is None else box.fetch_targeted(KEY, [peers[name] for name in targets])
+    slot: Any
+    (slot,) = box.inbox.data_lane
+    folded = slot.take()
+    assert folded == resolver.Fetch(KEY, ((),), None if asked is None else tuple(sorted(peers[p] for p in asked)))
+
+
+@pytest.mark.parametrize("not_asked", ["not in the set", "not connected", "blocked"])
+def test_targets_never_override_who_may_be_asked(not_asked: str) -> None:
+    inflight = core("ab")
+    if not_asked == "not in the set":
+        inflight.fetcher.reconcile(1, {"b"})
+    elif not_asked == "not connected":
+        inflight.closed(1, 0)
+    else:
+        inflight.fetcher.block("a", 0)
+    inflight.fetch(KEY, 1, 0, ["a"])
+    assert inflight.fetcher.next(10) is None
+
+
+def test_all_targets_blocked_waits_for_ever_without_a_wake_up_until_somebody_is_named() -> None:
+    inflight = core()
+    inflight.fetch(KEY, 1, 0, ["a"])
+    verdict(inflight, answer(inflight, send(inflight)), Outcome.INVALID, 0)
+    assert inflight.fetcher.wake_up() == float("inf")
+    assert inflight.fetcher.next(1000) is None
+    inflight.fetch(KEY, 1, 1000, ["b"])
+    assert send(inflight, 1000).peer == "b"

@@ -1,0 +1,133 @@
+"""The messages of the resolver's channel: golden bytes, round trips, and everything that is refused."""
+
+import hashlib
+import random
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core.wire import Message, Missing, Request, Response, decode, encode
+from rookery.transport.errors import DecodeError
+
+IDS = st.integers(0, 2**64 - 1)
+
+GOLDEN: list[tuple[Message, str]] = [
+    (Request(1234, b"\x7b"), "94 01 00 cd04d2 c4017b"),
+    (Response(4321, b"Hello, world!"), "94 01 01 cd10e1 c40d48656c6c6f2c20776f726c6421"),
+    (Response(0, b""), "94 01 01 00 c400"),
+    (Missing(255), "93 01 02 ccff"),
+    (Missing(2**64 - 1), "93 01 02 cfffffffffffffffff"),
+]
+
+
+@pytest.mark.parametrize(("message", "golden"), GOLDEN)
+def test_message_encodes_to_the_golden_bytes_and_back(message: Message, golden: str) -> None:
+    assert encode(message) == bytes.fromhex(golden)
+    assert decode(bytes.fromhex(golden), key_length=1) == message
+
+
+@given(IDS, st.binary(min_size=32, max_size=32))
+def test_request_round_trips_over_a_memoryview(request_id: int, key: bytes) -> None:
+    assert decode(memoryview(encode(Request(request_id, key))), 32) == Request(request_id, key)
+
+
+@given(IDS, st.binary())
+def test_response_round_trips_within_the_stated_overhead(request_id: int, value: bytes) -> None:
+    encoded = encode(Response(request_id, memoryview(value)))
+    assert decode(encoded, 32) == Response(request_id, value)
+    assert len(encoded) <= len(value) + wire.OVERHEAD
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 65_535, 65_536, 300_000])
+def test_response_is_encoded_as_msgpack_encodes_it_at_every_length_of_its_header(size: int) -> None:
+    value = bytes(range(256)) * (size // 256 + 1)
+    assert encode(Response(7, value[:size])) == msgpack.packb((wire.VERSION, 1, 7, value[:size]))
+
+
+@given(IDS)
+def test_missing_round_trips(request_id: int) -> None:
+    assert decode(encode(Missing(request_id)), 32) == Missing(request_id)
+
+
+def test_decoded_value_outlives_the_frame_it_came_in() -> None:
+    frame = bytearray(encode(Response(1, b"value")))
+    decoded = decode(memoryview(frame), 32)
+    frame[:] = bytes(len(frame))
+    assert decoded == Response(1, b"value")
+
+
+@pytest.mark.parametrize("request_id", [-1, 2**64])
+def test_encode_of_an_id_outside_64_bits_is_refused(request_id: int) -> None:
+    with pytest.raises(ValueError, match="unsigned 64-bit"):
+        encode(Missing(request_id))
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        ([2, 0, 1, b"k"], "version 2"),
+        ([1, 3, 1, b"k"], "tag 3"),
+        ([1, 0, 1, b"kk"], "key of 2 bytes"),
+        ([1, 0, 1, b""], "key of 0 bytes"),
+        ([1, 0, 1], "tag 0 with 0"),
+        ([1, 1, 1], "tag 1 with 0"),
+        ([1, 2, 1, b""], "tag 2 with 1"),
+        ([1, 1, 1, 5], "tag 1 with 1"),
+        ([1, 1, -1, b""], "the id"),
+        ([1, 1, True, b""], "the id"),
+        ([1, 1, 1.0, b""], "the id"),
+        ([True, 1, 1, b""], "an array of"),
+        ([1, 1], "an array of"),
+        ([], "an array of"),
+        (7, "an array of"),
+        (None, "an array of"),
+        ([1, 1, 1, "text"], "not a resolver message"),
+        ([1, 1, 1, {1: 2}], "not a resolver message"),
+        ([1, 1, 1, b"", b""], "not a resolver message"),
+        ([1, 1, 1, msgpack.ExtType(1, b"x")], "not a resolver message"),
+    ],
+)
+def test_decode_of_a_wrong_message_says_what_was_wrong(items: object, reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason):
+        decode(msgpack.packb(items), key_length=1)
+
+
+@pytest.mark.parametrize("message", [message for message, _ in GOLDEN])
+def test_decode_of_every_truncation_and_of_trailing_bytes_is_refused(message: Message) -> None:
+    encoded = encode(message)
+    for end in range(len(encoded)):
+        with pytest.raises(DecodeError):
+            decode(encoded[:end], key_length=1)
+    with pytest.raises(DecodeError):
+        decode(encoded + b"\x00", key_length=1)
+
+
+def test_decode_of_a_length_beyond_the_input_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        decode(bytes.fromhex("94 01 01 01 c6 ffffffff 00"), key_length=1)
+
+
+def test_decode_of_deep_nesting_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        decode(b"\x91" * 100_000, key_length=1)
+
+
+@given(st.binary(max_size=64) | st.binary(max_size=64).map(lambda tail: bytes.fromhex("9401") + tail))
+def test_decode_of_arbitrary_bytes_gives_a_message_or_a_decode_error(data: bytes) -> None:
+    try:
+        message = decode(data, key_length=4)
+    except DecodeError:
+        return
+    assert decode(encode(message), key_length=4) == message
+
+
+def test_format_is_pinned_by_the_hash_of_many_encodings() -> None:
+    rng, digest = random.Random(0), hashlib.sha256()
+    for _ in range(2**14):
+        request_id, body = rng.getrandbits(rng.randrange(65)), rng.randbytes(rng.randrange(300))
+        for message in (Request(request_id, body), Response(request_id, body), Missing(request_id)):
+            digest.update(encode(message))
+    assert digest.hexdigest() == "004163a31c9fb4858c873f2f9e54c0d058377aa71d63d69d31c24c69d8ff97ce"
