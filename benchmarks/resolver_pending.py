@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from rookery.actors.resolver.core.effects import Deliver, Outcome
+from rookery.actors.resolver.core.decisions import Deliver, Outcome
 from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.inflight import Inflight
+from rookery.actors.resolver.core.wanted_keys import Inflight
 from rookery.actors.resolver.parts.gets import UNTAGGED, Tag
-from rookery.actors.resolver.parts.prune import pruning
+from rookery.actors.resolver.parts.retain import pruning
 from rookery.transport import Identity, PeerId
 
 EVENTS = 20_000

@@ -17,7 +17,7 @@ from rookery.actors.membership.swim import MemberId, NamedBroadcasts, State
 from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.codec import decode_packet
 from rookery.actors.membership.tags import encode_tags, tags_of
-from rookery.actors.resolver.core import wire as resolver
+from rookery.actors.resolver.core import codec as resolver
 from rookery.node.blobs.manifest import Manifest, ManifestError
 from rookery.node.control import protocol
 from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, codec, generation, parse_peer

@@ -13,8 +13,8 @@ from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.membership.swim import member
 from rookery.actors.membership.swim.messages import Message
-from rookery.actors.resolver.core import wire as resolver
-from rookery.actors.resolver.core.wire import Missing, Request, Response
+from rookery.actors.resolver.core import codec as resolver
+from rookery.actors.resolver.core.codec import Missing, Request, Response
 from rookery.transport import Quota, Reason, codec
 from rookery.transport.config import Config
 

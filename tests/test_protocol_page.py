@@ -19,7 +19,7 @@ from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.swim import codec as swim
-from rookery.actors.resolver.core import wire as resolver
+from rookery.actors.resolver.core import codec as resolver
 from rookery.node.blobs.manifest import Manifest
 from rookery.node.composition import BLOBS_CHANNEL
 from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record

@@ -28,9 +28,9 @@ cannot be decoded is counted and told, and closes the link if so configured.
 """
 
 from .config import Config
-from .core.effects import Outcome, Reason
-from .core.subscribers import Comparable, UnusableSubscriber
-from .core.wire import max_message_size
+from .core.codec import max_message_size
+from .core.decisions import Outcome, Reason
+from .core.key_subscribers import Comparable, UnusableSubscriber
 from .engine import Engine
 from .errors import BadAnswer, BadKey, FetchCancelled, FetchError, FetchRetired, FetchTimedOut, ValueTooLarge
 from .mailbox import (

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option
 from ...transport.codec import MAX_PAYLOAD_BYTES
-from .core.wire import OVERHEAD
+from .core.codec import OVERHEAD
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ..maintenance.mailbox import Mailbox as Maintenance
 from ..tracker.mailbox import Mailbox as Tracker
 from ..tracker.mailbox import PeerSetUpdate
 from .config import Config
-from .core.wire import Missing, Request, Response, decode
+from .core.codec import Missing, Request, Response, decode
 from .errors import BadKey
 from .mailbox import (
     ApplicationFailed,
@@ -36,8 +36,8 @@ from .mailbox import (
 from .metrics import Metrics
 from .parts.application import Consumer, Producer
 from .parts.client import Client, Effects, GiveUp, SendMore, Tick
-from .parts.hints import HintAgain, WantAnother
-from .parts.prune import KEYS_PER_SLICE, pruning
+from .parts.missing_connections import HintAgain, WantAnother
+from .parts.retain import KEYS_PER_SLICE, pruning
 from .parts.server import Serve, Server
 
 REGISTER_TIMEOUT = 30.0
@@ -45,7 +45,7 @@ REGISTER_TIMEOUT = 30.0
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """One resolver, on one channel. The asking side is in `client.py`, the serving side in `server.py`."""
+    """One resolver, on one channel. The asking side is in `parts/client.py`, the serving side in `parts/server.py`."""
 
     def __init__(
         self,

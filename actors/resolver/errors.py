@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import runtime
-from .core.effects import Reason
+from .core.decisions import Reason
 
 
 class BadKey(runtime.Declined, ValueError):

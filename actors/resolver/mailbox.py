@@ -22,8 +22,8 @@ from ... import runtime
 from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.identity import PeerId
 from ...transport.mailbox import Received
-from .core.effects import Reason
-from .core.subscribers import Comparable
+from .core.decisions import Reason
+from .core.key_subscribers import Comparable
 from .errors import BadKey
 
 BATCH = 256

@@ -10,7 +10,7 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import connections, maintenance, resolver, tracker
-from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core import codec
 from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.runtime import Lane, Message, Simulation
 from rookery.testing import Peers, mock
@@ -151,33 +151,33 @@ class Rig:
     def close(self, name: str, reason: Reason = Reason.LOST) -> None:
         self.data.tell(transport.Closed(self.links[name], self.peer(name), reason))
 
-    def receive(self, name: str, payload: wire.Message | bytes) -> None:
+    def receive(self, name: str, payload: codec.Message | bytes) -> None:
         """Something comes over the (last) link of this peer."""
-        encoded = payload if isinstance(payload, bytes) else wire.encode(payload)
+        encoded = payload if isinstance(payload, bytes) else codec.encode(payload)
         self.data.tell(transport.Received(self.links[name], self.peer(name), CHANNEL, encoded))
 
-    def sent(self) -> list[tuple[str, wire.Message]]:
+    def sent(self) -> list[tuple[str, codec.Message]]:
         """What the resolver sent since the last call, and to whom."""
         self.simulation.settle()
         messages = self.net.control.received(transport.Send)
         new, self._seen = messages[self._seen :], len(messages)
         names = {number: name for name, number in self.links.items()}
-        return [(names[each.link_id], wire.decode(each.payload, self.key_length)) for each in new]
+        return [(names[each.link_id], codec.decode(each.payload, self.key_length)) for each in new]
 
     @property
     def key_length(self) -> int:
         return int(self.data.key_length)
 
-    def asked(self) -> tuple[str, wire.Request]:
+    def asked(self) -> tuple[str, codec.Request]:
         """The one request sent since the last call."""
         ((name, request),) = self.sent()
-        assert isinstance(request, wire.Request)
+        assert isinstance(request, codec.Request)
         return name, request
 
     def answer(self, value: bytes | None) -> str:
         """Answer the one new request; who was asked."""
         name, request = self.asked()
-        self.receive(name, wire.Missing(request.id) if value is None else wire.Response(request.id, value))
+        self.receive(name, codec.Missing(request.id) if value is None else codec.Response(request.id, value))
         self.simulation.settle()
         return name
 

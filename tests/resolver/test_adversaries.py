@@ -14,7 +14,7 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import resolver, tracker
-from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core import codec
 from rookery.runtime import Message, Reply
 from rookery.transport import mailbox as transport
 from rookery.transport.errors import DecodeError
@@ -48,7 +48,7 @@ class VillainMailbox(runtime.Mailbox):
 class Villain(runtime.Engine[VillainMailbox]):
     """A peer that is no resolver, and answers a request as its kind does."""
 
-    def __init__(self, world: Any, name: str, answer: Callable[[Villain, int, wire.Request], None]) -> None:
+    def __init__(self, world: Any, name: str, answer: Callable[[Villain, int, codec.Request], None]) -> None:
         super().__init__()
         self.handlers = {
             transport.Received: self.on_received,
@@ -70,10 +70,10 @@ class Villain(runtime.Engine[VillainMailbox]):
 
     def on_received(self, message: transport.Received) -> None:
         try:
-            decoded = wire.decode(message.payload, 1)
+            decoded = codec.decode(message.payload, 1)
         except DecodeError:  # of another villain
             return
-        if isinstance(decoded, wire.Request):
+        if isinstance(decoded, codec.Request):
             self.answer(self, message.link_id, decoded)
 
     def on_again(self, message: Again) -> None:
@@ -81,65 +81,65 @@ class Villain(runtime.Engine[VillainMailbox]):
         self.waves += 1
         for link in self.links:
             for _ in range(12):
-                self.send(link, wire.Request(self.rng.getrandbits(64), self.rng.randbytes(1)))
+                self.send(link, codec.Request(self.rng.getrandbits(64), self.rng.randbytes(1)))
         if self.waves < 8:
             self.after(0.05, message)
 
-    def send(self, link: int, payload: wire.Message | bytes) -> None:
-        self.hub.send(link, CHANNEL, payload if isinstance(payload, bytes) else wire.encode(payload))
+    def send(self, link: int, payload: codec.Message | bytes) -> None:
+        self.hub.send(link, CHANNEL, payload if isinstance(payload, bytes) else codec.encode(payload))
 
-    def send_later(self, seconds: float, link: int, payload: wire.Message) -> None:
+    def send_later(self, seconds: float, link: int, payload: codec.Message) -> None:
         self.runtime.call_after(seconds, lambda: self.send(link, payload))
 
 
 # The kinds of hostile peers
 
 
-def lies(me: Villain, link: int, request: wire.Request) -> None:
-    me.send(link, wire.Response(request.id, b"a lie"))
+def lies(me: Villain, link: int, request: codec.Request) -> None:
+    me.send(link, codec.Response(request.id, b"a lie"))
 
 
-def is_silent(_me: Villain, _link: int, _request: wire.Request) -> None:
+def is_silent(_me: Villain, _link: int, _request: codec.Request) -> None:
     pass
 
 
-def is_slow(me: Villain, link: int, request: wire.Request) -> None:
-    me.send_later(me.rng.uniform(0.2, 0.35), link, wire.Response(request.id, Verifier.value_of(request.key)))
+def is_slow(me: Villain, link: int, request: codec.Request) -> None:
+    me.send_later(me.rng.uniform(0.2, 0.35), link, codec.Response(request.id, Verifier.value_of(request.key)))
 
 
-def is_late(me: Villain, link: int, request: wire.Request) -> None:
-    me.send_later(me.rng.uniform(0.45, 1.5), link, wire.Response(request.id, b"late, and a lie"))
+def is_late(me: Villain, link: int, request: codec.Request) -> None:
+    me.send_later(me.rng.uniform(0.45, 1.5), link, codec.Response(request.id, b"late, and a lie"))
 
 
-def has_nothing(me: Villain, link: int, request: wire.Request) -> None:
-    me.send(link, wire.Missing(request.id))
+def has_nothing(me: Villain, link: int, request: codec.Request) -> None:
+    me.send(link, codec.Missing(request.id))
 
 
-def repeats(me: Villain, link: int, request: wire.Request) -> None:
+def repeats(me: Villain, link: int, request: codec.Request) -> None:
     for value in (Verifier.value_of(request.key), b"another", Verifier.value_of(request.key)):
-        me.send(link, wire.Response(request.id, value))
+        me.send(link, codec.Response(request.id, value))
 
 
-def guesses_ids(me: Villain, link: int, request: wire.Request) -> None:
+def guesses_ids(me: Villain, link: int, request: codec.Request) -> None:
     for guess in (0, request.id + 1, request.id + 2, request.id ^ 2**63, 2**64 - 1):
-        me.send(link, wire.Response(guess, b"a lie"))
-        me.send(link, wire.Missing(guess))
+        me.send(link, codec.Response(guess, b"a lie"))
+        me.send(link, codec.Missing(guess))
 
 
-def talks_nonsense(me: Villain, link: int, request: wire.Request) -> None:
-    encoded = wire.encode(wire.Response(request.id, b"value"))
+def talks_nonsense(me: Villain, link: int, request: codec.Request) -> None:
+    encoded = codec.encode(codec.Response(request.id, b"value"))
     me.send(link, encoded[:-1])
     me.send(link, encoded + b"\x00")
     me.send(link, me.rng.randbytes(40))
-    me.send(link, wire.encode(wire.Request(1, b"k" * 1000)))
+    me.send(link, codec.encode(codec.Request(1, b"k" * 1000)))
 
 
-def stalls_on_large(me: Villain, link: int, request: wire.Request) -> None:
+def stalls_on_large(me: Villain, link: int, request: codec.Request) -> None:
     if request.key not in LARGE:
-        me.send(link, wire.Response(request.id, Verifier.value_of(request.key)))
+        me.send(link, codec.Response(request.id, Verifier.value_of(request.key)))
 
 
-VILLAINS: dict[str, Callable[[Villain, int, wire.Request], None]] = {
+VILLAINS: dict[str, Callable[[Villain, int, codec.Request], None]] = {
     "liar": lies,
     "silent": is_silent,
     "slow": is_slow,

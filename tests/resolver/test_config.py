@@ -3,7 +3,7 @@
 import pytest
 
 from rookery.actors.resolver import Config, max_message_size
-from rookery.actors.resolver.core.wire import MAX_ID, OVERHEAD, Response, encode
+from rookery.actors.resolver.core.codec import MAX_ID, OVERHEAD, Response, encode
 from rookery.runtime.settings import SettingsError
 from rookery.transport import config as transport
 

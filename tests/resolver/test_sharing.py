@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.resolver import Outcome
-from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core import codec
 from rookery.runtime import Feedback, Reply
 from rookery.transport import mailbox as transport
 
@@ -73,7 +73,7 @@ def test_batch_with_targets_for_each_key_goes_side_by_side_with_an_untargeted_ke
     asked = rig.sent()
     assert {(name, request.key) for name, request in asked[:2]} == {("bob", b"1"), ("carol", b"2")}
     for name, request in asked:
-        rig.receive(name, wire.Response(request.id, VALUE))
+        rig.receive(name, codec.Response(request.id, VALUE))
     rig.simulation.settle()
     assert sorted(rig.consumer.values) == [(b"1", VALUE), (b"2", VALUE), (b"3", VALUE)]
     assert rig.count("fetched_total") == 3
@@ -134,10 +134,10 @@ def test_resolver_serves_though_nobody_holds_its_mailbox(simulation: Any, rig: A
     inbox = rig.data.inbox
     rig.data = None
     gc.collect()
-    inbox.offer(transport.Received(link, peer, 16, wire.encode(wire.Request(1, KEY))))
+    inbox.offer(transport.Received(link, peer, 16, codec.encode(codec.Request(1, KEY))))
     simulation.settle()
     (sent,) = rig.net.control.received(transport.Send)
-    assert wire.decode(sent.payload, 1) == wire.Response(1, VALUE)
+    assert codec.decode(sent.payload, 1) == codec.Response(1, VALUE)
 
 
 def test_consumer_that_answers_after_its_key_was_wanted_anew_is_not_heard(rig: Any) -> None:

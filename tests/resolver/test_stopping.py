@@ -7,8 +7,8 @@ import pytest
 from rookery import runtime
 from rookery.actors import resolver
 from rookery.actors.resolver import Outcome
-from rookery.actors.resolver.core import wire
-from rookery.actors.resolver.parts.prune import KEYS_PER_SLICE as SLICE
+from rookery.actors.resolver.core import codec
+from rookery.actors.resolver.parts.retain import KEYS_PER_SLICE as SLICE
 from rookery.runtime import Reply
 from rookery.runtime.actor import context
 from rookery.transport import mailbox as transport
@@ -33,7 +33,7 @@ def test_stopped_fetch_is_silent_and_its_late_answer_has_no_effect(rig: Any, how
     data.fetch(KEY)
     _, request = rig.asked()
     stop(data, how)
-    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.receive("bob", codec.Response(request.id, VALUE))
     rig.simulation.run(for_=10)
     assert (rig.consumer.deliveries, rig.sent(), rig.count("keys")) == ([], [], 0)
     assert (rig.count("retired_total", "cancelled"), rig.count("requests_total", "cancelled")) == (1, 1)
@@ -47,7 +47,7 @@ def test_stopped_key_can_be_fetched_again_at_once(rig: Any, how: str) -> None:
     data.fetch(KEY)
     rig.simulation.settle()
     name, request = rig.sent()[-1]
-    rig.receive(name, wire.Response(request.id, VALUE))
+    rig.receive(name, codec.Response(request.id, VALUE))
     rig.simulation.settle()
     assert rig.consumer.values == [(KEY, VALUE)]
 
@@ -98,7 +98,7 @@ def test_cancel_of_one_key_leaves_the_others(rig: Any) -> None:
     data.cancel(KEY)
     rig.simulation.settle()
     for name, request in rig.sent():
-        rig.receive(name, wire.Response(request.id, VALUE))
+        rig.receive(name, codec.Response(request.id, VALUE))
     rig.simulation.settle()
     assert rig.consumer.values == [(OTHER, VALUE)]
 
@@ -180,7 +180,7 @@ def test_retain_of_very_many_keys_goes_in_slices_between_which_answers_are_handl
     keys = many(data, rig)
     _, request = rig.asked()
     data.retain(lambda key, _subscriber: key == keys[0])
-    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.receive("bob", codec.Response(request.id, VALUE))
     rig.simulation.run_until(lambda: rig.consumer.deliveries, within=0)
     assert rig.count("keys") == 2 * SLICE - 1
     rig.simulation.settle()
@@ -211,7 +211,7 @@ def test_commands_given_during_a_long_retain_wait_for_its_end_and_keep_their_ord
     rig.peer_set("bob")
     rig.open("bob")
     for name, request in rig.sent():
-        rig.receive(name, wire.Response(request.id, request.key))
+        rig.receive(name, codec.Response(request.id, request.key))
     rig.simulation.settle()
     assert waiting.get(timeout=0) == keys[-2]
     assert {key for key, _ in rig.consumer.values} == {keys[-1], keys[-2]}
@@ -290,7 +290,7 @@ def test_get_with_a_timeout_fails_when_it_is_over_and_leaves_the_key_to_the_othe
     with pytest.raises(resolver.FetchTimedOut, match="not within 2 s"):
         short.get(timeout=0.2)
     name, request = rig.sent()[-1]
-    rig.receive(name, wire.Response(request.id, VALUE))
+    rig.receive(name, codec.Response(request.id, VALUE))
     assert long.get(timeout=0) == VALUE
 
 

@@ -10,12 +10,12 @@ A key that was added is in exactly one state until it is dropped:
 * Order: fresh keys by time then key, then retries by time then key. An entry whose time has not come is skipped,
   whatever stands before or behind it (defects: R1). A key without a ready candidate hides nothing.
 * Cost: O(log keys) per event and O(connected peers) per send; keys without a candidate are parked by peer (defects:
-  R2). No event of one key takes long however many there are; see `table.py` and `pending.py`.
+  R2). No event of one key takes long however many there are; see `key_table.py` and `pending.py`.
 * Times are monotonic seconds, given as `now`; "never" is `math.inf` (defects: R4, R5).
 * One send: `next` proposes an attempt, its owner asks the peer's bucket and the link, and reports `sent`, `limited` or
   `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout` and rests
   for the retry delay, though its bucket keeps the token (defects: R3). The key goes to the next peer in the same turn.
-* An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `targets.py`.
+* An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `key_targets.py`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
 * A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it.
   Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most `MOST_STUCK`
@@ -31,13 +31,13 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
+from .key_subscribers import Comparable
+from .key_table import KeyTable
+from .key_targets import Targets
 from .peers import Peers
 from .pending import Entry, Pending
 from .requests import Active, Attempt, Requests
 from .scores import Scores
-from .subscribers import Comparable
-from .table import KeyTable
-from .targets import Targets
 
 P = TypeVar("P", bound=Comparable)
 

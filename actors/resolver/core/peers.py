@@ -23,8 +23,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from .key_subscribers import Comparable
 from .scores import Scores
-from .subscribers import Comparable
 
 P = TypeVar("P", bound=Comparable)
 

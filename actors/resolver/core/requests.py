@@ -3,7 +3,7 @@
 * Ids count from 0 through one space for all peers and keys, and after 2**64 - 1 from 0 again. Each attempt that reached
   a link spends one, accepted or not.
 * All requests have the same time-out, so the order of sending is the order of deadlines and no heap is needed.
-* Attempts and requests are not frozen, for the reason that `effects.py` gives.
+* Attempts and requests are not frozen, for the reason that `decisions.py` gives.
 * An answer belongs to a request if its id is out and it came over the link that was asked: guessing ids is futile.
 """
 
@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .wire import MAX_ID
+from .codec import MAX_ID
 
 P = TypeVar("P")
 

@@ -11,8 +11,8 @@ from typing import Protocol, TypeAlias
 
 from ....runtime import Reply
 from ....transport.identity import PeerId
-from ..core.effects import Outcome
-from ..core.subscribers import Comparable
+from ..core.decisions import Outcome
+from ..core.key_subscribers import Comparable
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,20 +24,20 @@ from ...maintenance.mailbox import Mailbox as Maintenance
 from ...tracker.core.peer_sets import PeerSet
 from ...tracker.mailbox import Mailbox as Tracker
 from ..config import Config
-from ..core.effects import Accepted, Block, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
+from ..core.codec import Request, encode
+from ..core.decisions import Accepted, Block, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
 from ..core.fetcher import Fetcher
-from ..core.inflight import Inflight
+from ..core.key_subscribers import UnusableSubscriber
 from ..core.requests import Attempt
-from ..core.subscribers import UnusableSubscriber
-from ..core.wire import Request, encode
+from ..core.wanted_keys import Inflight
 from ..errors import FetchCancelled, FetchError, FetchRetired, FetchTimedOut
 from ..mailbox import Fetch, FetchFailed, InvalidData
 from ..metrics import Metrics
 from .application import Consumer
-from .busy import Busy
+from .busy_peers import Busy
 from .gets import Gets, Tag, tag
-from .hints import Hints
-from .judge import Asked, Failed, Judge
+from .missing_connections import Hints
+from .verdicts import Asked, Failed, Judge
 
 SENDS_PER_TURN = 32
 """Requests that may leave before the next message is looked at."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ....runtime import Reply, Timer
-from ..core.subscribers import Comparable
+from ..core.key_subscribers import Comparable
 
 Tag: TypeAlias = tuple[int, Comparable]
 

@@ -22,11 +22,11 @@ from ....runtime import Reply, ReplyDropped, ReplyTimeout
 from ....transport.channel import Channel
 from ....transport.identity import PeerId
 from ..config import Config
-from ..core.wire import Missing, Request, Response, encode
+from ..core.codec import Missing, Request, Response, encode
 from ..errors import BadAnswer, ValueTooLarge
 from ..metrics import Metrics
 from .application import Producer, Value
-from .judge import Failed
+from .verdicts import Failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from rookery.actors.resolver.core.effects import Deliver, Effect, Outcome
+from rookery.actors.resolver.core.decisions import Deliver, Effect, Outcome
 from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.inflight import Inflight
 from rookery.actors.resolver.core.requests import Active
+from rookery.actors.resolver.core.wanted_keys import Inflight
 
 TIMEOUT, DELAY = 1.0, 0.1
 KEY, OTHER, VALUE = b"key", b"other", b"value"

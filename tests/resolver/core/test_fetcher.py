@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rookery.actors.resolver.core.wire import MAX_ID
+from rookery.actors.resolver.core.codec import MAX_ID
 from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send_all, sent
 
 # Keys and their states

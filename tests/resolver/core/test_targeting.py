@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery.actors import resolver
-from rookery.actors.resolver.core.effects import Outcome
+from rookery.actors.resolver.core.decisions import Outcome
 from tests.resolver.core.states import KEY, OTHER, TIMEOUT, Core, answer, core, delivery, send, verdict
 
 Event = Callable[[Core], object]

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from rookery.actors.resolver.core.effects import Accepted, Block, Cause, Deliver, Ended, Outcome, Reason, Retired, Retry
+from rookery.actors.resolver.core.decisions import (
+    Accepted,
+    Block,
+    Cause,
+    Deliver,
+    Ended,
+    Outcome,
+    Reason,
+    Retired,
+    Retry,
+)
 from rookery.actors.resolver.core.requests import Active
 from tests.resolver.core.states import (
     DELAY,

@@ -7,7 +7,7 @@ import pytest
 from rookery import runtime
 from rookery.actors import resolver, tracker
 from rookery.actors.resolver import Outcome
-from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core import codec
 from rookery.actors.resolver.parts.client import SENDS_PER_TURN
 from rookery.runtime import Feedback
 from rookery.transport import ChannelTaken
@@ -17,7 +17,7 @@ KEY, OTHER, VALUE = b"k", b"o", b"value"
 
 
 def keys_of(rig: Any) -> list[bytes]:
-    return [request.key for _, request in rig.sent() if isinstance(request, wire.Request)]
+    return [request.key for _, request in rig.sent() if isinstance(request, codec.Request)]
 
 
 # Asking and getting
@@ -113,7 +113,7 @@ def test_R7_silent_peer_costs_one_time_out_and_another_is_asked(rig: Any) -> Non
     assert rig.count("requests_total", "timed out") == 0
     rig.simulation.run(for_=0.101)
     assert rig.answer(VALUE) != silent
-    rig.receive(silent, wire.Response(request.id, b"late"))
+    rig.receive(silent, codec.Response(request.id, b"late"))
     rig.simulation.settle()
     assert rig.consumer.values == [(KEY, VALUE)]
     assert rig.count("unmatched_total") == 1
@@ -208,7 +208,7 @@ def test_waiting_answers_are_handled_between_the_bursts_of_a_large_fetch(rig: An
     data.fetch(b"\xff")
     _, request = rig.asked()
     data.fetch_all([number.to_bytes(1, "big") for number in range(3 * SENDS_PER_TURN)])
-    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.receive("bob", codec.Response(request.id, VALUE))
     rig.simulation.run_until(lambda: rig.consumer.deliveries, within=0)
     assert len(rig.net.control.received(transport.Send)) < 1 + 3 * SENDS_PER_TURN
 
@@ -244,7 +244,7 @@ def test_peer_that_leaves_the_set_still_answers_what_it_was_asked(rig: Any) -> N
     data.fetch(KEY)
     _, request = rig.asked()
     rig.peer_set("carol")
-    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.receive("bob", codec.Response(request.id, VALUE))
     rig.simulation.settle()
     assert rig.consumer.values == [(KEY, VALUE)]
 
@@ -278,7 +278,7 @@ def test_R13_peer_that_answers_small_values_fast_and_stalls_on_a_large_one_loses
         data.fetch(bytes([number]))
         name, request = rig.asked()
         rig.simulation.run(for_=bob_takes if name == "bob" else 0.05)
-        rig.receive(name, wire.Response(request.id, VALUE))
+        rig.receive(name, codec.Response(request.id, VALUE))
         rig.simulation.run(for_=0.2)
         return str(name)
 

@@ -6,8 +6,8 @@ import pytest
 
 from rookery import runtime
 from rookery.actors import resolver
-from rookery.actors.resolver.core import wire
-from rookery.actors.resolver.core.wire import Missing, Request, Response
+from rookery.actors.resolver.core import codec
+from rookery.actors.resolver.core.codec import Missing, Request, Response
 from rookery.runtime import Feedback, Reply
 from rookery.transport import mailbox as transport
 
@@ -26,7 +26,7 @@ KEY, OTHER, VALUE = b"k", b"o", b"value"
     ],
     ids=["value", "empty value", "view", "none", "value later", "none later"],
 )
-def test_request_is_answered_with_what_the_producer_has(rig: Any, value: Any, answer: wire.Message) -> None:
+def test_request_is_answered_with_what_the_producer_has(rig: Any, value: Any, answer: codec.Message) -> None:
     rig.producer.data[KEY] = value
     rig.start("bob")
     rig.receive("bob", Request(7, KEY))

@@ -8,7 +8,7 @@ import pytest
 from rookery import runtime
 from rookery.actors import resolver, tracker
 from rookery.actors.resolver import Outcome
-from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core import codec
 from rookery.runtime import Reply
 from rookery.transport import mailbox as transport
 from rookery.transport.reasons import Reason
@@ -17,7 +17,7 @@ KEY, OTHER, VALUE = b"k", b"o", b"value"
 
 
 def keys_of(rig: Any) -> list[bytes]:
-    return [request.key for _, request in rig.sent() if isinstance(request, wire.Request)]
+    return [request.key for _, request in rig.sent() if isinstance(request, codec.Request)]
 
 
 # Verdicts
@@ -72,7 +72,7 @@ def test_only_holder_that_lies_is_blocked_once_for_many_keys_and_they_wait(rig: 
     data = rig.start("bob", max_requests_per_peer=20)
     data.fetch_all(keys)
     for name, request in rig.sent():
-        rig.receive(name, wire.Response(request.id, b"lie"))
+        rig.receive(name, codec.Response(request.id, b"lie"))
     rig.simulation.run(for_=10)
     assert rig.blocked() == [rig.peer("bob")]
     assert rig.count("keys") == 20
@@ -236,14 +236,14 @@ def test_answer_with_a_wrong_id_or_from_another_peer_has_no_effect(rig: Any) -> 
     data = rig.start("bob", "carol")
     data.fetch_targeted(KEY, [rig.peer("bob")])
     _, request = rig.asked()
-    rig.receive("carol", wire.Response(request.id, b"forged"))
-    rig.receive("bob", wire.Response(request.id + 1, b"guessed"))
-    rig.receive("carol", wire.Missing(request.id))
+    rig.receive("carol", codec.Response(request.id, b"forged"))
+    rig.receive("bob", codec.Response(request.id + 1, b"guessed"))
+    rig.receive("carol", codec.Missing(request.id))
     rig.simulation.settle()
     assert rig.consumer.deliveries == []
     assert rig.count("unmatched_total") == 3
-    rig.receive("bob", wire.Response(request.id, VALUE))
-    rig.receive("bob", wire.Response(request.id, b"again"))
+    rig.receive("bob", codec.Response(request.id, VALUE))
+    rig.receive("bob", codec.Response(request.id, b"again"))
     rig.simulation.settle()
     assert rig.consumer.values == [(KEY, VALUE)]
     assert rig.count("unmatched_total") == 4
@@ -253,7 +253,7 @@ def test_answer_over_a_link_that_was_closed_is_discarded_and_counted(rig: Any) -
     data = rig.start("bob")
     data.fetch(KEY)
     _, request = rig.asked()
-    rig.receive("bob", wire.Response(request.id, VALUE))
+    rig.receive("bob", codec.Response(request.id, VALUE))
     rig.close("bob", Reason.BLOCKED)  # a control message overtakes data
     rig.simulation.settle()
     assert rig.consumer.deliveries == []
@@ -266,7 +266,7 @@ def test_R8_message_that_cannot_be_decoded_is_counted_told_and_punished_if_so_co
 ) -> None:
     rig.start("bob", close_malformed=close_malformed)
     rig.listen()
-    for payload in (b"", b"\xff" * 20, wire.encode(wire.Missing(1)) + b"x"):
+    for payload in (b"", b"\xff" * 20, codec.encode(codec.Missing(1)) + b"x"):
         rig.receive("bob", payload)
     rig.simulation.settle()
     assert rig.count("malformed_total") == 3
@@ -278,7 +278,7 @@ def test_R8_message_that_cannot_be_decoded_is_counted_told_and_punished_if_so_co
 
 def test_R10_request_for_a_key_of_another_length_is_malformed_and_never_reaches_the_producer(rig: Any) -> None:
     rig.start("bob")
-    rig.receive("bob", wire.Request(1, b"k" * 100_000))
+    rig.receive("bob", codec.Request(1, b"k" * 100_000))
     assert rig.sent() == []
     assert (rig.producer.asked, rig.count("malformed_total")) == ([], 1)
 

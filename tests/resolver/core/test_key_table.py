@@ -5,7 +5,7 @@ import gc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.resolver.core.table import PARTS, KeyTable
+from rookery.actors.resolver.core.key_table import PARTS, KeyTable
 
 
 @settings(max_examples=50)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.resolver import Outcome
-from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core import codec
 from rookery.actors.resolver.core.fetcher import MOST_STUCK, Fetcher
 from rookery.runtime import Reply
 from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send, sent
@@ -157,7 +157,7 @@ def test_new_candidate_that_fails_too_leads_to_the_next(rig: Any) -> None:
     rig.open(second)
     for _ in range(120):
         for name, request in rig.sent():
-            rig.receive(name, wire.Missing(request.id))
+            rig.receive(name, codec.Missing(request.id))
         rig.simulation.run(for_=0.1)
     assert sorted({"alice", *rig.wants()}) == ["alice", "bob", "carol"]
 

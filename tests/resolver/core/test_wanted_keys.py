@@ -2,7 +2,17 @@
 
 import pytest
 
-from rookery.actors.resolver.core.effects import Accepted, Block, Cause, Deliver, Ended, Outcome, Reason, Retired, Retry
+from rookery.actors.resolver.core.decisions import (
+    Accepted,
+    Block,
+    Cause,
+    Deliver,
+    Ended,
+    Outcome,
+    Reason,
+    Retired,
+    Retry,
+)
 from tests.resolver.core.states import (
     DELAY,
     KEY,

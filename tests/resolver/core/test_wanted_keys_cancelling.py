@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rookery.actors.resolver.core.effects import Block, Cause, Deliver, Ended, Outcome, Reason, Retired, Retry
+from rookery.actors.resolver.core.decisions import Block, Cause, Deliver, Ended, Outcome, Reason, Retired, Retry
 from rookery.actors.resolver.core.requests import Active
 from tests.resolver.core.states import KEY, LINKS, OTHER, VALUE, Effects, answer, core, send, validating, verdict
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.resolver.core.subscribers import Subscribers
+from rookery.actors.resolver.core.key_subscribers import Subscribers
 
 KEY, OTHER = b"key", b"other"
 

@@ -26,10 +26,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .effects import Accepted, Block, Cause, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
+from .decisions import Accepted, Block, Cause, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
 from .fetcher import Fetcher
+from .key_subscribers import Comparable, Subscribers
 from .requests import Active
-from .subscribers import Comparable, Subscribers
 
 P = TypeVar("P", bound=Comparable)
 S = TypeVar("S", bound=Comparable)

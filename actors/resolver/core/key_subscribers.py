@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import is_
 from typing import Generic, Protocol, Self, TypeVar
 
-from .table import KeyTable
+from .key_table import KeyTable
 
 
 class Comparable(Protocol):
@@ -31,7 +31,7 @@ class UnusableSubscriber(TypeError):
 
 class Subscribers(Generic[S]):
     def __init__(self) -> None:
-        # Since when, then the subscribers: one flat tuple, as `table.py` likes them. Most keys have one subscriber.
+        # Since when, then the subscribers: one flat tuple, as `key_table.py` likes them. Most keys have one subscriber.
         self._wanted: KeyTable[tuple[float, *tuple[S, ...]]] = KeyTable()
 
     def __contains__(self, key: bytes) -> bool:

@@ -11,11 +11,11 @@ from itertools import islice
 from typing import Any
 
 from ....transport.identity import PeerId
-from ..core.effects import Effect
-from ..core.inflight import Inflight
+from ..core.decisions import Effect
+from ..core.wanted_keys import Inflight
 from ..mailbox import Predicate
 from .gets import APPLICATION, Tag
-from .judge import Failed
+from .verdicts import Failed
 
 KEYS_PER_SLICE = 256
 """Keys that are looked at in one turn."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rookery.actors import connections
-from rookery.actors.resolver.core import wire
+from rookery.actors.resolver.core import codec
 from rookery.runtime import Reply
 
 KEYS = [bytes([number]) for number in range(4)]
@@ -17,10 +17,10 @@ def test_peer_is_busy_while_it_has_requests_of_ours(rig: Any) -> None:
     requests = rig.sent()
     assert rig.busy() == {"bob": 4}
     for name, request in requests[:3]:
-        rig.receive(name, wire.Response(request.id, b"value"))
+        rig.receive(name, codec.Response(request.id, b"value"))
     rig.simulation.settle()
     assert rig.busy() == {"bob": 1}
-    rig.receive(requests[3][0], wire.Missing(requests[3][1].id))
+    rig.receive(requests[3][0], codec.Missing(requests[3][1].id))
     rig.simulation.settle()
     assert rig.busy() == {}
 
@@ -58,6 +58,6 @@ def test_request_that_ends_in_any_way_makes_its_peer_less_busy(rig: Any, how: st
 def test_what_others_ask_of_us_makes_nobody_busy(rig: Any) -> None:
     rig.producer.data = {KEYS[0]: Reply}
     rig.start("bob")
-    rig.receive("bob", wire.Request(1, KEYS[0]))
+    rig.receive("bob", codec.Request(1, KEYS[0]))
     rig.simulation.settle()
     assert rig.connections.control.received(connections.Busy) == []

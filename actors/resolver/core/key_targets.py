@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from .subscribers import Comparable
-from .table import KeyTable
+from .key_subscribers import Comparable
+from .key_table import KeyTable
 
 P = TypeVar("P", bound=Comparable)
 

@@ -1,6 +1,6 @@
 """The sets of targets by themselves; `test_targeting.py` has the table of what happens to them."""
 
-from rookery.actors.resolver.core.targets import Targets
+from rookery.actors.resolver.core.key_targets import Targets
 
 KEYS = [number.to_bytes(2, "big") for number in range(100)]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.resolver.core import wire
-from rookery.actors.resolver.core.wire import Message, Missing, Request, Response, decode, encode
+from rookery.actors.resolver.core import codec
+from rookery.actors.resolver.core.codec import Message, Missing, Request, Response, decode, encode
 from rookery.transport.errors import DecodeError
 
 IDS = st.integers(0, 2**64 - 1)
@@ -38,13 +38,13 @@ def test_request_round_trips_over_a_memoryview(request_id: int, key: bytes) -> N
 def test_response_round_trips_within_the_stated_overhead(request_id: int, value: bytes) -> None:
     encoded = encode(Response(request_id, memoryview(value)))
     assert decode(encoded, 32) == Response(request_id, value)
-    assert len(encoded) <= len(value) + wire.OVERHEAD
+    assert len(encoded) <= len(value) + codec.OVERHEAD
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 65_535, 65_536, 300_000])
 def test_response_is_encoded_as_msgpack_encodes_it_at_every_length_of_its_header(size: int) -> None:
     value = bytes(range(256)) * (size // 256 + 1)
-    assert encode(Response(7, value[:size])) == msgpack.packb((wire.VERSION, 1, 7, value[:size]))
+    assert encode(Response(7, value[:size])) == msgpack.packb((codec.VERSION, 1, 7, value[:size]))
 
 
 @given(IDS)

@@ -17,7 +17,7 @@ from .... import runtime
 from ....runtime import Reply
 from ....runtime.arguments import shortened
 from ....transport.identity import PeerId
-from ..core.effects import Deliver, Outcome
+from ..core.decisions import Deliver, Outcome
 from ..errors import BadAnswer
 from ..mailbox import Part
 from .application import Consumer, Delivery
