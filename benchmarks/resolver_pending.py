@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rookery.actors.resolver.core.decisions import Deliver, Outcome
 from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.wanted_keys import Inflight
+from rookery.actors.resolver.core.wanted_keys import WantedKeys
 from rookery.actors.resolver.parts.gets import UNTAGGED, Tag
-from rookery.actors.resolver.parts.retain import pruning
+from rookery.actors.resolver.parts.retain import retain_in_slices
 from rookery.transport import Identity, PeerId
 
 EVENTS = 20_000
@@ -32,7 +32,7 @@ class Crowd:
             max_requests_per_peer=16,
             rng=random.Random(0),
         )
-        self.core: Inflight[PeerId, Tag] = Inflight(fetcher)
+        self.core: WantedKeys[PeerId, Tag] = WantedKeys(fetcher)
         self.now = 0.0
         self._numbers = iter(range(2**63))
         known = [self._new_key() for _ in range(keys)]
@@ -63,7 +63,7 @@ class Crowd:
         def keeps(key: bytes, _subscriber: object) -> bool:
             return key[-1] % 2 == 0
 
-        slices = pruning(self.core, keeps, perform=_ignore, failed=_ignore)
+        slices = retain_in_slices(self.core, keeps, perform=_ignore, failed=_ignore)
         worst, more = 0.0, True
         while more:
             started = time.thread_time()

@@ -16,7 +16,7 @@ key, and who asked during the verdict gets the same bytes. AMBIGUOUS asks again.
 tracker block the peer, and asks others. A consumer that raises, never answers or talks nonsense blames nobody: it is an
 event, and those it failed for leave the key.
 
-**Stopping.** `cancel(key)`, `clear()` and `retain(predicate)` take effect in order with fetches. An open verdict is
+**Stopping.** `cancel(key)`, `clear()` and `retain(predicate)` take decision in order with fetches. An open verdict is
 withdrawn, a late answer has no effect, and a waiting `get` fails: also one whose time is over, or whose key the
 consumer gave up. `retain` goes through very many keys in slices; what is asked for later waits for it.
 

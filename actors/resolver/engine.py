@@ -35,9 +35,9 @@ from .mailbox import (
 )
 from .metrics import Metrics
 from .parts.application import Consumer, Producer
-from .parts.client import Client, Effects, GiveUp, SendMore, Tick
-from .parts.missing_connections import HintAgain, WantAnother
-from .parts.retain import KEYS_PER_SLICE, pruning
+from .parts.client import Client, Decisions, GiveUp, SendMore, Tick
+from .parts.missing_connections import WantAgain, WantAnother
+from .parts.retain import KEYS_PER_SLICE, retain_in_slices
 from .parts.server import Serve, Server
 
 REGISTER_TIMEOUT = 30.0
@@ -85,8 +85,8 @@ class Engine(runtime.Engine[Mailbox]):
             Tick: self.on_tick,
             SendMore: self.on_send_more,
             GiveUp: self.on_give_up,
-            HintAgain: self.on_hint_again,
-            WantAnother: lambda _message: self.client.hints.another(),
+            WantAgain: self.on_want_again,
+            WantAnother: lambda _message: self.client.missing_connections.another(),
         }
         self.config = config
         self.transport = transport
@@ -133,30 +133,30 @@ class Engine(runtime.Engine[Mailbox]):
             raise RuntimeError(f"{self.name} cannot have channel {self.channel}: {answer}") from answer
 
     def on_stop(self) -> None:
-        """Nothing is waited for any more."""
+        """Withdraw the verdicts, and fail every `get` that waits."""
         self.client.stop()
 
     # From the application: one after the other, in order -------------------------------------------------------------
 
     def on_fetch(self, message: Fetch) -> None:
-        """Want a key."""
+        """Want a key, after the commands before."""
         self.in_turn(partial(self.fetch, (message,)))
 
     def on_fetch_all(self, message: FetchAll) -> None:
-        """Want several."""
+        """Want several keys, in their order."""
         self.in_turn(partial(self.fetch, message.fetches))
 
     def on_cancel(self, message: Cancel) -> None:
-        """Stop one key."""
-        self.in_turn(lambda: self.client.perform(self.client.inflight.cancel(message.data_key)))
+        """Cancel one key for all who want it."""
+        self.in_turn(lambda: self.client.perform(self.client.wanted.cancel(message.data_key)))
 
     def on_clear(self, _message: Clear) -> None:
-        """Stop everything."""
-        self.prune(None)
+        """Cancel every key."""
+        self.retain(None)
 
     def on_retain(self, message: Retain) -> None:
-        """Keep what the predicate says."""
-        self.prune(message.predicate)
+        """Keep the subscribers that the predicate keeps."""
+        self.retain(message.predicate)
 
     def on_get(self, message: Get) -> Reply[bytes]:
         """Want a key, and answer its value."""
@@ -171,7 +171,7 @@ class Engine(runtime.Engine[Mailbox]):
 
         def run() -> None:
             command()
-            self.client.settle()
+            self.client.end_turn()
 
         self.commands.call(run)
 
@@ -184,14 +184,14 @@ class Engine(runtime.Engine[Mailbox]):
                 error = BadKey(len(fetch.data_key), self.config.key_length)
                 self.application_failed("key", fetch.data_key, error)
 
-    def prune(self, predicate: Predicate | None) -> None:
+    def retain(self, predicate: Predicate | None) -> None:
         """Go through all keys, in turn."""
 
-        def perform(effects: Effects) -> None:
-            self.client.perform(effects)
-            self.client.settle()
+        def perform(decisions: Decisions) -> None:
+            self.client.perform(decisions)
+            self.client.end_turn()
 
-        job = pruning(self.client.inflight, predicate, perform=perform, failed=self.application_failed)
+        job = retain_in_slices(self.client.wanted, predicate, perform=perform, failed=self.application_failed)
         self.commands.run(job, lambda _none: None)
 
     # From transport and tracker --------------------------------------------------------------------------------------
@@ -201,18 +201,18 @@ class Engine(runtime.Engine[Mailbox]):
         link = message.link
         self.links[link.id] = link.peer
         self.client.opened(link.peer, link.id)
-        self.client.settle()
+        self.client.end_turn()
 
     def on_closed(self, message: Closed) -> None:
         """What was asked over this link is asked of others."""
         self.links.pop(message.link_id, None)
         self.client.closed(message.peer, message.link_id)
-        self.client.settle()
+        self.client.end_turn()
 
     def on_peer_set_update(self, message: PeerSetUpdate) -> None:
-        """Who may be asked from now on."""
+        """Ask the peers of this set from now on."""
         self.client.reconcile(message.index, message.latest)
-        self.client.settle()
+        self.client.end_turn()
 
     def on_received(self, message: Received) -> None:
         """A request, or an answer."""
@@ -233,7 +233,7 @@ class Engine(runtime.Engine[Mailbox]):
                 self.client.respond(link, request_id, bytes(value))
             case Missing(request_id):
                 self.client.missing(link, request_id)
-        self.client.settle()
+        self.client.end_turn()
 
     def malformed(self, message: Received, error: DecodeError) -> None:
         """Counted and told; the link is closed if the configuration says so."""
@@ -246,22 +246,22 @@ class Engine(runtime.Engine[Mailbox]):
     # From itself -----------------------------------------------------------------------------------------------------
 
     def on_tick(self, _message: Tick) -> None:
-        """A deadline, or the time of a key."""
+        """The deadline of a request, or the time of a key that waits."""
         self.client.tick()
-        self.client.settle()
+        self.client.end_turn()
 
     def on_send_more(self, _message: SendMore) -> None:
         """Go on sending."""
-        self.client.settle()
+        self.client.end_turn()
 
     def on_give_up(self, message: GiveUp) -> None:
         """A `get` ends without a value."""
         self.client.give_up(message.number)
-        self.client.settle()
+        self.client.end_turn()
 
-    def on_hint_again(self, _message: HintAgain) -> None:
+    def on_want_again(self, _message: WantAgain) -> None:
         """Repeat the wishes for connections."""
-        self.client.hints.again()
+        self.client.missing_connections.again()
 
     # Events ----------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Order and overflow, without predicates that are shared between threads (defects:
   comes from the network, so that a flood of fetches does not keep answers waiting until they are late.
 * A `fetch` folds into one of the same key that waits: subscribers are united, targets too, and a fetch from any peer
   beats targets, in either order. It never folds across a `cancel`, `clear` or `retain` that came in between.
-* Batches travel in pieces of `BATCH` keys, in order. While more than `MOST_BATCHES` messages wait they travel key by
+* Batches travel in pieces of `BATCH` keys, in order. While more than `MAX_BATCHES` messages wait they travel key by
   key, so that they fold: what waits is bounded by the number of different keys, however often they are asked for.
 * Nothing of the application runs in the caller's thread but hash and comparison of its subscribers.
 """
@@ -29,7 +29,7 @@ from .errors import BadKey
 BATCH = 256
 """Keys that one message carries."""
 
-MOST_BATCHES = 1024
+MAX_BATCHES = 1024
 """Messages in the queue beyond which batches are taken apart."""
 
 Predicate: TypeAlias = Callable[[bytes, Comparable], bool]
@@ -90,7 +90,7 @@ class Fetch(Message):
         return self.epoch, self.data_key
 
     def merge(self, newer: Fetch) -> Fetch:
-        """Both."""
+        """One fetch for the subscribers of both, from the targets of both, or from any peer if one of them is."""
         targets = None
         if self.targets is not None and newer.targets is not None:
             targets = tuple(dict.fromkeys(self.targets + newer.targets))
@@ -216,7 +216,7 @@ class Mailbox(runtime.EventMailbox):
         told: set[Feedback] = set()
         for start in range(0, len(fetches), BATCH):
             batch = fetches[start : start + BATCH]
-            if len(self.inbox.data_lane) < MOST_BATCHES:
+            if len(self.inbox.data_lane) < MAX_BATCHES:
                 told.add(self.tell(FetchAll(tuple(batch))))
             else:
                 told.update((Feedback.BACKOFF, *map(self.tell, batch)))

@@ -219,11 +219,11 @@ def nothing_is_left(net: Any, name: str) -> None:
     """Of fetches that are over, and of requests that were answered or given up."""
     data = engine(net, name)
     client, fetcher = data.client, data.client.fetcher
-    assert (len(client.inflight), client.inflight.delivering) == (0, 0)
+    assert (len(client.wanted), client.wanted.delivering) == (0, 0)
     assert (fetcher.waiting, fetcher.active, len(fetcher._held)) == (0, 0, 0)
     assert (len(fetcher._failed), len(fetcher._targets._sets), len(fetcher._entries)) == (0, 0, 0)
     assert fetcher._pending._untargeted.size <= 64 * 2
-    assert (client._gets._waiting, client._gets._by_key, client._judge._open) == ({}, {}, {})
+    assert (client._gets._waiting, client._gets._by_key, client._verdicts._open) == ({}, {}, {})
     assert (data.server._active, dict(data.server._of_peer)) == (0, {})
 
 

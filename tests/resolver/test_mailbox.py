@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rookery import runtime
 from rookery.actors import resolver
-from rookery.actors.resolver.mailbox import MOST_BATCHES
+from rookery.actors.resolver.mailbox import MAX_BATCHES
 from rookery.runtime import Feedback
 from rookery.runtime.actor.inbox import Slot
 from rookery.transport.identity import PeerId
@@ -100,9 +100,9 @@ def test_batch_travels_in_pieces_and_in_order(box: resolver.Mailbox) -> None:
 
 
 def test_batches_that_are_told_again_and_again_fold_once_very_many_wait(box: resolver.Mailbox) -> None:
-    assert {box.fetch_all([KEY, OTHER]) for _ in range(MOST_BATCHES)} == {Feedback.OK}
+    assert {box.fetch_all([KEY, OTHER]) for _ in range(MAX_BATCHES)} == {Feedback.OK}
     assert {box.fetch_all([KEY, OTHER], number % 3) for number in range(100)} == {Feedback.BACKOFF}
-    assert queued(box)[MOST_BATCHES:] == [resolver.Fetch(KEY, (0, 1, 2)), resolver.Fetch(OTHER, (0, 1, 2))]
+    assert queued(box)[MAX_BATCHES:] == [resolver.Fetch(KEY, (0, 1, 2)), resolver.Fetch(OTHER, (0, 1, 2))]
 
 
 def test_targeted_batch_names_the_targets_of_each_key(box: resolver.Mailbox) -> None:

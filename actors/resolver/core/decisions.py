@@ -99,4 +99,4 @@ class Retired:
     generation: int | None
 
 
-Effect = Deliver[P, S] | Ended[P] | Accepted[P] | Retry | Block[P] | Retired
+Decision = Deliver[P, S] | Ended[P] | Accepted[P] | Retry | Block[P] | Retired

@@ -18,7 +18,7 @@ A key that was added is in exactly one state until it is dropped:
 * An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `key_targets.py`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
 * A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it.
-  Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most `MOST_STUCK`
+  Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most `MAX_STUCK`
   are remembered, as one is reason enough. A new candidate may have any key, so with it none of them is stuck.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.
 """
@@ -33,7 +33,7 @@ from typing import Generic, TypeVar
 
 from .key_subscribers import Comparable
 from .key_table import KeyTable
-from .key_targets import Targets
+from .key_targets import KeyTargets
 from .peers import Peers
 from .pending import Entry, Pending
 from .requests import Active, Attempt, Requests
@@ -45,7 +45,7 @@ MINIMUM_REST = 0.001
 """Seconds that a limited or refusing peer is left alone at least: a delay of zero must not become a busy loop."""
 
 
-MOST_STUCK = 64
+MAX_STUCK = 64
 """Keys that everybody failed and that are remembered as such."""
 
 
@@ -70,7 +70,7 @@ class Fetcher(Generic[P]):
         self._held: set[bytes] = set()
         self._failed: KeyTable[tuple[P, ...]] = KeyTable()  # who was asked in this round and did not deliver
         self._stuck: dict[bytes, None] = {}  # that everybody failed since the last candidate came
-        self._targets: Targets[P] = Targets()
+        self._targets: KeyTargets[P] = KeyTargets()
         self._pending: Pending[P] = Pending(self._is_current)
         self._waiting = 0
         self._requests: Requests[P] = Requests(fetch_timeout)
@@ -222,10 +222,10 @@ class Fetcher(Generic[P]):
         """The earliest deadline of the active requests, infinity for none."""
         return self._requests.deadline()
 
-    def pop_active(self, now: float, most: int) -> tuple[Active[P], ...]:
+    def pop_active(self, now: float, limit: int) -> tuple[Active[P], ...]:
         """At most so many of the requests whose deadline has come; their peers are charged, their keys wait again."""
         timed_out: list[Active[P]] = []
-        while len(timed_out) < most and (first := self._requests.first()) is not None and first.deadline <= now:
+        while len(timed_out) < limit and (first := self._requests.first()) is not None and first.deadline <= now:
             self._charge_failure(first.peer)
             timed_out.append(self._fail(first.id, now))
         return tuple(timed_out)
@@ -308,7 +308,7 @@ class Fetcher(Generic[P]):
         failed = self._failed[key] = (*(each for each in others if self._peers.link_of(each) is not None), peer)
         linked = self._peers.linked
         is_open = len(failed) >= len(linked) > 0 and self._targets.of(key) is None
-        if is_open and len(self._stuck) < MOST_STUCK and linked <= set(failed):
+        if is_open and len(self._stuck) < MAX_STUCK and linked <= set(failed):
             self._stuck[key] = None
         self._wait((True, now + self._retry_delay, key))
 

@@ -29,7 +29,9 @@ class UnusableSubscriber(TypeError):
     """A subscriber cannot be compared with the others of its key. Nothing was changed."""
 
 
-class Subscribers(Generic[S]):
+class KeySubscribers(Generic[S]):
+    """Per key since when it is wanted, in monotonic seconds, and by whom."""
+
     def __init__(self) -> None:
         # Since when, then the subscribers: one flat tuple, as `key_table.py` likes them. Most keys have one subscriber.
         self._wanted: KeyTable[tuple[float, *tuple[S, ...]]] = KeyTable()

@@ -18,7 +18,7 @@ from .key_table import KeyTable
 P = TypeVar("P", bound=Comparable)
 
 
-class Targets(Generic[P]):
+class KeyTargets(Generic[P]):
     """The sets, by key."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What happens to a wanted key, from the first fetch until nobody wants it. Pure: each method returns effects.
+"""What happens to a wanted key, from the first fetch until nobody wants it. Pure: each method returns decisions.
 
 Whether a key is live is answered here and only here. A live key is in one state:
 
@@ -26,9 +26,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .decisions import Accepted, Block, Cause, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
+from .decisions import Accepted, Block, Cause, Decision, Deliver, Ended, Outcome, Reason, Retired, Retry
 from .fetcher import Fetcher
-from .key_subscribers import Comparable, Subscribers
+from .key_subscribers import Comparable, KeySubscribers
 from .requests import Active
 
 P = TypeVar("P", bound=Comparable)
@@ -47,12 +47,12 @@ class _Answer(Generic[P, S]):
     accepted: bool = False
 
 
-class Inflight(Generic[P, S]):
+class WantedKeys(Generic[P, S]):
     """The engine sends with `fetcher.next` and tells `fetcher` who may be asked; all else comes through here."""
 
     def __init__(self, fetcher: Fetcher[P]) -> None:
         self.fetcher = fetcher
-        self._subscribers: Subscribers[S] = Subscribers()
+        self._subscribers: KeySubscribers[S] = KeySubscribers()
         self._answers: dict[bytes, _Answer[P, S]] = {}
         self._generation = 0
 
@@ -84,30 +84,30 @@ class Inflight(Generic[P, S]):
         else:
             self.fetcher.add_targets(key, targets)
 
-    def cancel(self, key: bytes) -> tuple[Effect[P, S], ...]:
+    def cancel(self, key: bytes) -> tuple[Decision[P, S], ...]:
         """Nobody wants this key any more. Empty if nobody did."""
         return self._retire(key, Reason.CANCELLED) if key in self._subscribers else ()
 
     def retain(
         self, predicate: Callable[[bytes, S], bool], keys: Iterable[bytes] | None = None
-    ) -> tuple[Effect[P, S], ...]:
+    ) -> tuple[Decision[P, S], ...]:
         """Drop the subscribers for which the predicate is false, and the keys that have none left.
 
         Looks at all keys, or at these only: so that an engine can go through very many in slices.
         """
-        effects: list[Effect[P, S]] = []
+        decisions: list[Decision[P, S]] = []
         for key in self if keys is None else keys:
             if key in self._subscribers and not self._subscribers.retain(key, predicate):
-                effects += self._retire(key, Reason.CANCELLED)
-        return tuple(effects)
+                decisions += self._retire(key, Reason.CANCELLED)
+        return tuple(decisions)
 
-    def clear(self) -> tuple[Effect[P, S], ...]:
+    def clear(self) -> tuple[Decision[P, S], ...]:
         """Cancel everything."""
         return self.retain(lambda _key, _subscriber: False)
 
     # Answers
 
-    def respond(self, link: int, request_id: int, value: bytes, now: float) -> tuple[Effect[P, S], ...]:
+    def respond(self, link: int, request_id: int, value: bytes, now: float) -> tuple[Decision[P, S], ...]:
         """Bytes came over this link. Empty if they answer nothing that is out: late, repeated or forged."""
         request = self.fetcher.pop_response(request_id, link)
         if request is None:
@@ -116,20 +116,20 @@ class Inflight(Generic[P, S]):
         self._answers[request.key] = answer
         return Ended(request, Cause.ANSWERED), self._deliver(request.key, answer)
 
-    def missing(self, link: int, request_id: int, now: float) -> tuple[Effect[P, S], ...]:
+    def missing(self, link: int, request_id: int, now: float) -> tuple[Decision[P, S], ...]:
         """ "No data" came over this link. Empty as for `respond`."""
         request = self.fetcher.pop_missing(request_id, link, now)
         return () if request is None else self._failed((request,), Cause.MISSING)
 
-    def expire(self, now: float, most: int) -> tuple[Effect[P, S], ...]:
+    def expire(self, now: float, limit: int) -> tuple[Decision[P, S], ...]:
         """Fail at most so many of the requests whose deadline has come."""
-        return self._failed(self.fetcher.pop_active(now, most), Cause.TIMED_OUT)
+        return self._failed(self.fetcher.pop_active(now, limit), Cause.TIMED_OUT)
 
-    def closed(self, link: int, now: float) -> tuple[Effect[P, S], ...]:
+    def closed(self, link: int, now: float) -> tuple[Decision[P, S], ...]:
         """Fail the requests of a link that closed."""
         return self._failed(self.fetcher.close(link, now), Cause.LINK_CLOSED)
 
-    def verdict(self, key: bytes, generation: int, outcome: Outcome, now: float) -> tuple[Effect[P, S], ...]:
+    def verdict(self, key: bytes, generation: int, outcome: Outcome, now: float) -> tuple[Decision[P, S], ...]:
         """What the consumer said. Empty if that delivery is no longer the key's: cancelled, or an older one."""
         answer = self._answers.get(key)
         if answer is None or answer.generation != generation:
@@ -150,21 +150,21 @@ class Inflight(Generic[P, S]):
 
     # Verdicts
 
-    def _complete(self, key: bytes, answer: _Answer[P, S], now: float) -> tuple[Effect[P, S], ...]:
-        effects: list[Effect[P, S]] = []
+    def _complete(self, key: bytes, answer: _Answer[P, S], now: float) -> tuple[Decision[P, S], ...]:
+        decisions: list[Decision[P, S]] = []
         if not answer.accepted:
             answer.accepted = True
             self._rate(answer)
-            effects.append(Accepted(key, answer.peer, now - self._subscribers.since(key)))
-        return (*effects, *self._to_the_rest(key, answer, Reason.FULFILLED))
+            decisions.append(Accepted(key, answer.peer, now - self._subscribers.since(key)))
+        return (*decisions, *self._to_the_rest(key, answer, Reason.FULFILLED))
 
-    def _ambiguous(self, key: bytes, answer: _Answer[P, S], now: float) -> tuple[Effect[P, S], ...]:
+    def _ambiguous(self, key: bytes, answer: _Answer[P, S], now: float) -> tuple[Decision[P, S], ...]:
         if not answer.accepted:
             self._rate(answer)
         self._ask_again(key, answer, now)
         return (Retry(key, Outcome.AMBIGUOUS),)
 
-    def _invalid(self, key: bytes, answer: _Answer[P, S], now: float) -> tuple[Effect[P, S], ...]:
+    def _invalid(self, key: bytes, answer: _Answer[P, S], now: float) -> tuple[Decision[P, S], ...]:
         self._rate(answer)
         self._ask_again(key, answer, now)
         is_known = self.fetcher.is_blocked(answer.peer)
@@ -172,7 +172,7 @@ class Inflight(Generic[P, S]):
         block = () if is_known else (Block(answer.peer, key),)
         return *block, Retry(key, Outcome.INVALID), *failed
 
-    def _to_the_rest(self, key: bytes, answer: _Answer[P, S], reason: Reason) -> tuple[Effect[P, S], ...]:
+    def _to_the_rest(self, key: bytes, answer: _Answer[P, S], reason: Reason) -> tuple[Decision[P, S], ...]:
         """Those who got the bytes leave; those who came late get the same bytes, or the key is retired."""
         if self._subscribers.satisfy(key, answer.delivered):
             return (self._deliver(key, answer),)
@@ -193,10 +193,12 @@ class Inflight(Generic[P, S]):
         del self._answers[key]
         self.fetcher.add_retry(key, now, answer.peer)
 
-    def _failed(self, requests: Iterable[Active[P]], cause: Cause) -> tuple[Effect[P, S], ...]:
-        return tuple(effect for request in requests for effect in (Ended(request, cause), Retry(request.key, cause)))
+    def _failed(self, requests: Iterable[Active[P]], cause: Cause) -> tuple[Decision[P, S], ...]:
+        return tuple(
+            decision for request in requests for decision in (Ended(request, cause), Retry(request.key, cause))
+        )
 
-    def _retire(self, key: bytes, reason: Reason) -> tuple[Effect[P, S], ...]:
+    def _retire(self, key: bytes, reason: Reason) -> tuple[Decision[P, S], ...]:
         request = self.fetcher.drop(key)
         answer = self._answers.pop(key, None)
         self._subscribers.drop(key)

@@ -10,7 +10,7 @@ from ....transport.identity import PeerId
 from ...connections.mailbox import Mailbox as Connections
 
 
-class Busy:
+class BusyPeers:
     """Requests out, by peer."""
 
     def __init__(self, connections: Connections | None) -> None:
@@ -20,12 +20,12 @@ class Busy:
         self._said: dict[PeerId, int] = {}
 
     def change(self, peer: PeerId, by: int) -> None:
-        """One more, or one less."""
+        """So many more requests are out to this peer, or less."""
         if self._connections is not None:
             self._unsaid[peer] = self._unsaid.get(peer, 0) + by
 
     def say(self) -> None:
-        """The turn is over."""
+        """Tell connections what changed in this turn, which is over."""
         if self._connections is None or not self._unsaid:
             return
         for peer, delta in self._unsaid.items():
@@ -37,7 +37,7 @@ class Busy:
         self._unsaid.clear()
 
     def stop(self) -> None:
-        """Nothing is under way any more."""
+        """Tell connections that no request is out any more."""
         self.say()
         self._unsaid = {peer: -count for peer, count in self._said.items()}
         self.say()

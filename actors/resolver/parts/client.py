@@ -1,10 +1,10 @@
 """The asking side of a resolver: performs what the core decides, sends what is due, and wakes up in time.
 
-* After each event `settle` sends at most `SENDS_PER_TURN` requests, fewer among very many peers; what is due beyond
+* After each event `end_turn` sends at most `SENDS_PER_TURN` requests, fewer among very many peers; what is due beyond
   that waits behind the messages that came meanwhile, so neither can starve the other. Time-outs come in slices too.
 * One timer stands for the earliest deadline and the earliest time at which a key can be sent. It is only ever moved
   forward; when it rings too early it is set again.
-* Effects are performed in the order in which the core gave them; those of a verdict that is given at once follow.
+* Decisions are performed in the order in which the core gave them; those of a verdict that is given at once follow.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from ...tracker.core.peer_sets import PeerSet
 from ...tracker.mailbox import Mailbox as Tracker
 from ..config import Config
 from ..core.codec import Request, encode
-from ..core.decisions import Accepted, Block, Deliver, Effect, Ended, Outcome, Reason, Retired, Retry
+from ..core.decisions import Accepted, Block, Decision, Deliver, Ended, Outcome, Reason, Retired, Retry
 from ..core.fetcher import Fetcher
 from ..core.key_subscribers import UnusableSubscriber
 from ..core.requests import Attempt
-from ..core.wanted_keys import Inflight
+from ..core.wanted_keys import WantedKeys
 from ..errors import FetchCancelled, FetchError, FetchRetired, FetchTimedOut
 from ..mailbox import Fetch, FetchFailed, InvalidData
 from ..metrics import Metrics
 from .application import Consumer
-from .busy_peers import Busy
+from .busy_peers import BusyPeers
 from .gets import Gets, Tag, tag
-from .missing_connections import Hints
-from .verdicts import Asked, Failed, Judge
+from .missing_connections import MissingConnections
+from .verdicts import Asked, Failed, Verdicts
 
 SENDS_PER_TURN = 32
 """Requests that may leave before the next message is looked at."""
 
-LOOKS_PER_TURN = 4096
-"""Peers that may be looked at for them: each request goes to the best of all that are ready."""
+PEERS_PER_TURN = 4096
+"""Peers that may be compared for them: each request goes to the best of all that are ready."""
 
 TIME_OUTS_PER_TURN = 64
 """Requests that are given up before the next message is looked at."""
@@ -54,7 +54,7 @@ INITIAL_SCORE = 0.1
 BLOCK_TIMEOUT = 30.0
 """Seconds for the tracker to say that a block is in force; it is logged if it does not."""
 
-Effects = Iterable[Effect[PeerId, Tag]]
+Decisions = Iterable[Decision[PeerId, Tag]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,13 @@ class Client:
             max_requests_per_peer=config.max_requests_per_peer,
             rng=engine.rng,
         )
-        self.inflight: Inflight[PeerId, Tag] = Inflight(self.fetcher)
-        self.hints = Hints(engine, self.fetcher, maintenance, config.want_interval, metrics.wants)
+        self.wanted: WantedKeys[PeerId, Tag] = WantedKeys(self.fetcher)
+        self.missing_connections = MissingConnections(
+            engine, self.fetcher, maintenance, config.want_interval, metrics.wants
+        )
         self._gets = Gets()
-        self._busy = Busy(connections)
-        self._judge = Judge(engine, consumer, config.verdict_timeout, judged=self._on_late_verdict, failed=failed)
+        self._busy = BusyPeers(connections)
+        self._verdicts = Verdicts(engine, consumer, config.verdict_timeout, judged=self._on_late_verdict, failed=failed)
         self._timer: Timer | None = None
         self._timer_at = math.inf
 
@@ -128,65 +130,65 @@ class Client:
         """Want a key for each of its subscribers."""
         for subscriber in fetch.subscribers:
             try:
-                self.inflight.fetch(fetch.data_key, tag(subscriber), self._engine.now(), fetch.targets)
+                self.wanted.fetch(fetch.data_key, tag(subscriber), self._engine.now(), fetch.targets)
             except UnusableSubscriber as error:
                 self._failed("subscriber", fetch.data_key, error)
-        self.hints.consider(fetch.targets or ())
+        self.missing_connections.consider(fetch.targets or ())
 
     def get(self, key: bytes, timeout: float | None, reply: Reply[bytes]) -> None:
-        """Want a key for this reply."""
+        """Want a key; its value answers this reply. timeout: seconds, None for no limit."""
         number = self._gets.add(key, timeout, reply)
         if timeout is not None:
             self._gets.started(number, self._engine.after(timeout, GiveUp(number)))
-        self.inflight.fetch(key, (number, ()), self._engine.now())
+        self.wanted.fetch(key, (number, ()), self._engine.now())
 
     def give_up(self, number: int) -> None:
         """The time of this `get` is over."""
         waiting = self._gets.give_up(number)
         if waiting is not None and waiting.timeout is not None:
-            self.perform(self.inflight.retain(lambda _key, tag: tag != (number, ()), [waiting.key]))
+            self.perform(self.wanted.retain(lambda _key, tag: tag != (number, ()), [waiting.key]))
             waiting.reply.fail(FetchTimedOut(waiting.key, waiting.timeout))
 
     # What happens
 
     def respond(self, link: int, request_id: int, value: bytes) -> None:
-        """Bytes came."""
-        self._answered(self.inflight.respond(link, request_id, value, self._engine.now()))
+        """A peer answered with bytes: they go before the consumer."""
+        self._answered(self.wanted.respond(link, request_id, value, self._engine.now()))
         self._metrics.fetched_bytes.inc(by=len(value))
 
     def missing(self, link: int, request_id: int) -> None:
-        """ "No data" came."""
-        self._answered(self.inflight.missing(link, request_id, self._engine.now()))
+        """A peer answered that it has no data: another is asked."""
+        self._answered(self.wanted.missing(link, request_id, self._engine.now()))
 
     def opened(self, peer: PeerId, link: int) -> None:
-        """A connection is there."""
+        """A link to this peer opened: it may be asked."""
         self.fetcher.open(peer, link)
 
     def closed(self, peer: PeerId, link: int) -> None:
         """A connection is gone: its requests fail now."""
-        self.perform(self.inflight.closed(link, self._engine.now()))
-        self.hints.may_want()
-        self.hints.consider((peer,))
+        self.perform(self.wanted.closed(link, self._engine.now()))
+        self.missing_connections.may_want()
+        self.missing_connections.consider((peer,))
 
     def reconcile(self, index: int, latest: PeerSet) -> None:
         """Who may be asked."""
         secondary = latest.secondary if self._config.ask == "all" else ()
         if self.fetcher.reconcile(index, frozenset(latest.primary), frozenset(secondary)):
-            self.hints.may_want()
-            self.hints.consider_all()
+            self.missing_connections.may_want()
+            self.missing_connections.consider_all()
 
     def tick(self) -> None:
-        """The timer rang."""
+        """The timer rang: fail the requests whose deadline has come."""
         self._timer_at = math.inf
-        self.perform(self.inflight.expire(self._engine.now(), TIME_OUTS_PER_TURN))
+        self.perform(self.wanted.expire(self._engine.now(), TIME_OUTS_PER_TURN))
 
     def stop(self) -> None:
         """The engine ends: nobody hears a verdict any more, and nobody gets a value."""
         self._busy.stop()
-        self._judge.withdraw_all()
+        self._verdicts.withdraw_all()
         self._gets.fail_all(EngineGone(f"{self._engine.name} stopped before it had the value"))
 
-    def settle(self) -> None:
+    def end_turn(self) -> None:
         """The end of each turn: send what is due, and see to it that there is another turn in time."""
         self._send()
         now = self._engine.now()
@@ -195,21 +197,21 @@ class Client:
             self._engine.mailbox.tell(SendMore())
             wake_up = math.inf
         self._wake_at(min(wake_up, self.fetcher.deadline()))
-        self.hints.consider_stuck()
+        self.missing_connections.consider_stuck()
         self._busy.say()
 
     def observe(self) -> None:
         """Bring the gauges up to date: before they are read, since that is far rarer than a turn."""
         metrics = self._metrics
-        metrics.live.set(len(self.inflight))
+        metrics.live.set(len(self.wanted))
         metrics.waiting.set(self.fetcher.waiting)
         metrics.active.set(self.fetcher.active)
-        metrics.judging.set(self.inflight.delivering)
+        metrics.judging.set(self.wanted.delivering)
         metrics.excluded.set(self.fetcher.blocked)
 
     def _send(self) -> None:
         now = self._engine.now()
-        for _ in range(min(SENDS_PER_TURN, 1 + LOOKS_PER_TURN // (1 + self.fetcher.candidates))):
+        for _ in range(min(SENDS_PER_TURN, 1 + PEERS_PER_TURN // (1 + self.fetcher.candidates))):
             attempt = self.fetcher.next(now)
             if attempt is None:
                 return
@@ -238,19 +240,19 @@ class Client:
 
     # What the core decides
 
-    def perform(self, effects: Effects) -> None:
+    def perform(self, decisions: Decisions) -> None:
         """Do all of it, in order."""
-        for effect in effects:
-            following = self._perform(effect)
-            if following:  # of a verdict that was given at once; its delivery was the last effect
+        for decision in decisions:
+            following = self._perform(decision)
+            if following:  # of a verdict that was given at once; its delivery was the last decision
                 self.perform(following)
 
-    def _perform(self, effect: Effect[PeerId, Tag]) -> Effects:
+    def _perform(self, decision: Decision[PeerId, Tag]) -> Decisions:
         metrics = self._metrics
-        match effect:
+        match decision:
             case Deliver():
-                outcome = self._judge.deliver(effect)
-                return () if outcome is None else self._verdict(effect, outcome)
+                outcome = self._verdicts.deliver(decision)
+                return () if outcome is None else self._verdict(decision, outcome)
             case Ended(request, cause):
                 metrics.requests.inc(cause.value)
                 self._busy.change(request.peer, -1)
@@ -259,26 +261,28 @@ class Client:
                 metrics.fetch_seconds.inc(by=seconds)
             case Retry(key, cause):
                 metrics.retries.inc(cause.value)
-                self.hints.consider(sorted(self.fetcher.targets(key) or ()) if key in self.fetcher else ())
+                self.missing_connections.consider(
+                    sorted(self.fetcher.targets(key) or ()) if key in self.fetcher else ()
+                )
             case Block(peer, key):
                 self._block(peer, key)
             case Retired(key, reason):
                 self._retired(key, reason)
         return ()
 
-    def _verdict(self, asked: Asked, outcome: Outcome) -> Effects:
-        effects = self.inflight.verdict(asked.key, asked.generation, outcome, self._engine.now())
-        if effects:
+    def _verdict(self, asked: Asked, outcome: Outcome) -> Decisions:
+        decisions = self.wanted.verdict(asked.key, asked.generation, outcome, self._engine.now())
+        if decisions:
             self._metrics.verdicts.inc(outcome.value)
             if outcome is Outcome.COMPLETE:
                 self._gets.answer(asked.subscribers, asked.value)
             elif outcome is Outcome.UNANSWERED:
                 self._gets.fail(asked.subscribers, FetchRetired(asked.key, Reason.UNANSWERED))
-        return effects
+        return decisions
 
     def _on_late_verdict(self, asked: Asked, outcome: Outcome) -> None:
         self.perform(self._verdict(asked, outcome))
-        self.settle()
+        self.end_turn()
 
     def _block(self, peer: PeerId, key: bytes) -> None:
         self._metrics.blocks.inc()
@@ -294,7 +298,7 @@ class Client:
 
     def _retired(self, key: bytes, reason: Reason) -> None:
         self._metrics.retired.inc(reason.value)
-        self._judge.withdraw(key)
+        self._verdicts.withdraw(key)
         if reason in (Reason.CONTRADICTED, Reason.UNANSWERED):
             self._engine.log.warning("key given up", key=key.hex(), reason=reason.value)
             self._emit(FetchFailed(key, reason))
@@ -302,7 +306,7 @@ class Client:
             error: FetchError = FetchCancelled(key) if reason is Reason.CANCELLED else FetchRetired(key, reason)
             self._gets.fail_key(key, error)
 
-    def _answered(self, effects: Effects) -> None:
-        if not effects:
+    def _answered(self, decisions: Decisions) -> None:
+        if not decisions:
             self._metrics.unmatched.inc()
-        self.perform(effects)
+        self.perform(decisions)

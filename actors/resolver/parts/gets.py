@@ -41,7 +41,7 @@ class Waiting:
 
 
 class Gets:
-    """The waiting ones by number and by key."""
+    """The `get`s that wait, by number and by key."""
 
     def __init__(self) -> None:
         self._last = APPLICATION
@@ -49,7 +49,7 @@ class Gets:
         self._by_key: dict[bytes, dict[int, None]] = {}
 
     def add(self, key: bytes, timeout: float | None, reply: Reply[bytes]) -> int:
-        """A new one; its number."""
+        """A `get` waits from now on; its number."""
         self._last += 1
         self._waiting[self._last] = Waiting(key, timeout, reply)
         self._by_key.setdefault(key, {})[self._last] = None
@@ -60,29 +60,29 @@ class Gets:
         return key in self._by_key
 
     def started(self, number: int, timer: Timer) -> None:
-        """The timer that gives it up."""
+        """Remember the timer that gives this `get` up, so that its end cancels it."""
         self._waiting[number].timer = timer
 
     def answer(self, tags: Iterable[Tag], value: bytes) -> None:
-        """These of them have their value."""
+        """The `get`s among these subscribers have their value."""
         for waiting in self._end(tags):
             waiting.reply.set(value)
 
     def fail(self, tags: Iterable[Tag], error: Exception) -> None:
-        """These of them will not have one."""
+        """The `get`s among these subscribers end with this error."""
         for waiting in self._end(tags):
             waiting.reply.fail(error)
 
     def fail_key(self, key: bytes, error: Exception) -> None:
-        """None that waits for this key will have one."""
+        """Every `get` that waits for this key ends with this error."""
         self.fail([(number, ()) for number in self._by_key.get(key, ())], error)
 
     def fail_all(self, error: Exception) -> None:
-        """None will."""
+        """Every `get` that waits ends with this error."""
         self.fail([(number, ()) for number in self._waiting], error)
 
     def give_up(self, number: int) -> Waiting | None:
-        """Take this one out; None if it has ended."""
+        """End this `get` without an answer and return it; None if it has ended."""
         return next(iter(self._end([(number, ())])), None)
 
     def _end(self, tags: Iterable[Tag]) -> list[Waiting]:

@@ -15,14 +15,14 @@ from typing import Any
 from .... import runtime
 from ....runtime import Message
 from ....transport.identity import PeerId
-from ...maintenance import mailbox as maintenance
+from ...maintenance.mailbox import Mailbox as Maintenance
 from ..core.fetcher import Fetcher
 from ..metrics import BoundCounter
 
 
 @dataclass(frozen=True, slots=True)
-class HintAgain(Message):
-    """To itself: repeat the wishes that still stand."""
+class WantAgain(Message):
+    """To itself: repeat the wishes of keys that still wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +30,21 @@ class WantAnother(Message):
     """To itself: wish for another peer, if keys are stuck still."""
 
 
-class Hints:
+class MissingConnections:
     """Who was wished for since the last repetition."""
 
     def __init__(
         self,
         engine: runtime.Engine[Any],
         fetcher: Fetcher[PeerId],
-        upkeep: maintenance.Mailbox | None,
+        maintenance: Maintenance | None,
         interval: float,
         counter: BoundCounter,
     ) -> None:
-        """upkeep: without it nobody is wished for. interval: in seconds."""
+        """maintenance: without it nobody is wished for. interval: in seconds."""
         self._engine = engine
         self._fetcher = fetcher
-        self._upkeep = upkeep
+        self._maintenance = maintenance
         self._interval = interval
         self._counter = counter
         self._wanted: set[PeerId] = set()
@@ -54,32 +54,32 @@ class Hints:
 
     def consider(self, peers: Iterable[PeerId]) -> None:
         """Wish for those of these that a key waits for."""
-        if self._upkeep is None:
+        if self._maintenance is None:
             return
         for peer in peers:
             if peer not in self._wanted and self._fetcher.wants_link(peer):
                 self._wanted.add(peer)
-                self._upkeep.want(peer)
+                self._maintenance.want(peer)
                 self._counter.inc()
         if self._wanted and not self._timer_runs:
             self._timer_runs = True
-            self._engine.after(self._interval, HintAgain())
+            self._engine.after(self._interval, WantAgain())
 
     def consider_all(self) -> None:
         """Wish for everybody that a key waits for."""
-        if self._upkeep is not None:
+        if self._maintenance is not None:
             self.consider(self._fetcher.wanted())
 
     def consider_stuck(self) -> None:
         """Wish for somebody, if keys are stuck and it is time. Costs nothing otherwise."""
-        if self._upkeep is None or self._pausing or self._nobody or not self._fetcher.is_stuck:
+        if self._maintenance is None or self._pausing or self._nobody or not self._fetcher.is_stuck:
             return
         peer = self._fetcher.another()
         if peer is None:
             self._nobody = True
             return
         self._pausing = True
-        self._upkeep.want(peer)
+        self._maintenance.want(peer)
         self._counter.inc()
         self._engine.after(self._interval, WantAnother())
 

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any
 
 from ....transport.identity import PeerId
-from ..core.decisions import Effect
-from ..core.wanted_keys import Inflight
+from ..core.decisions import Decision
+from ..core.wanted_keys import WantedKeys
 from ..mailbox import Predicate
 from .gets import APPLICATION, Tag
 from .verdicts import Failed
@@ -21,11 +21,11 @@ KEYS_PER_SLICE = 256
 """Keys that are looked at in one turn."""
 
 
-def pruning(
-    inflight: Inflight[PeerId, Tag],
+def retain_in_slices(
+    wanted: WantedKeys[PeerId, Tag],
     predicate: Predicate | None,
     *,
-    perform: Callable[[Iterable[Effect[PeerId, Tag]]], Any],
+    perform: Callable[[Iterable[Decision[PeerId, Tag]]], Any],
     failed: Failed,
 ) -> Generator[int, None, None]:
     """Drop whom the predicate does not keep; yields after each slice how many keys it has looked at.
@@ -48,10 +48,10 @@ def pruning(
             failed("predicate", key, error)
             return True
 
-    keys = iter(inflight)
+    keys = iter(wanted)
     while not is_over:
         some = tuple(islice(keys, KEYS_PER_SLICE))
-        perform(inflight.retain(keeps, some))
+        perform(wanted.retain(keeps, some))
         if len(some) < KEYS_PER_SLICE:
             return
         yield len(some)

@@ -27,7 +27,7 @@ Asked: TypeAlias = Deliver[PeerId, Tag]
 Failed: TypeAlias = Callable[[Part, bytes | None, Exception], None]
 
 
-class Judge:
+class Verdicts:
     """The open verdicts, at most one per key."""
 
     def __init__(

@@ -6,17 +6,17 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from rookery.actors.resolver.core.decisions import Deliver, Effect, Outcome
+from rookery.actors.resolver.core.decisions import Decision, Deliver, Outcome
 from rookery.actors.resolver.core.fetcher import Fetcher
 from rookery.actors.resolver.core.requests import Active
-from rookery.actors.resolver.core.wanted_keys import Inflight
+from rookery.actors.resolver.core.wanted_keys import WantedKeys
 
 TIMEOUT, DELAY = 1.0, 0.1
 KEY, OTHER, VALUE = b"key", b"other", b"value"
 LINKS = {"a": 1, "b": 2}
 
-Core = Inflight[str, int]
-Effects = tuple[Effect[str, int], ...]
+Core = WantedKeys[str, int]
+Decisions = tuple[Decision[str, int], ...]
 
 
 def core(peers: Iterable[str] = "ab") -> Core:
@@ -32,44 +32,44 @@ def core(peers: Iterable[str] = "ab") -> Core:
     fetcher.reconcile(0, set(peers))
     for peer in peers:
         fetcher.open(peer, LINKS[peer])
-    return Inflight(fetcher)
+    return WantedKeys(fetcher)
 
 
-def send(inflight: Inflight[str, Any], now: float = 0) -> Active[str]:
+def send(wanted: WantedKeys[str, Any], now: float = 0) -> Active[str]:
     """The next request leaves."""
-    attempt = inflight.fetcher.next(now)
+    attempt = wanted.fetcher.next(now)
     assert attempt is not None
-    return inflight.fetcher.sent(attempt, now)
+    return wanted.fetcher.sent(attempt, now)
 
 
-def delivery(effects: Effects) -> Deliver[str, int]:
+def delivery(decisions: Decisions) -> Deliver[str, int]:
     """The one delivery among these."""
-    (found,) = [effect for effect in effects if isinstance(effect, Deliver)]
+    (found,) = [decision for decision in decisions if isinstance(decision, Deliver)]
     return found
 
 
-def answer(inflight: Core, request: Active[str], now: float = 0, value: bytes = VALUE) -> Deliver[str, int]:
+def answer(wanted: Core, request: Active[str], now: float = 0, value: bytes = VALUE) -> Deliver[str, int]:
     """Bytes come."""
-    return delivery(inflight.respond(request.link, request.id, value, now))
+    return delivery(wanted.respond(request.link, request.id, value, now))
 
 
 def validating(
     *subscribers: int, peers: Iterable[str] = "ab", targets: Iterable[str] | None = None
 ) -> tuple[Core, Deliver[str, int]]:
     """A key whose bytes took 20 ms to come and are before the consumer."""
-    inflight = core(peers)
+    wanted = core(peers)
     for subscriber in subscribers:
-        inflight.fetch(KEY, subscriber, 0, targets)
-    return inflight, answer(inflight, send(inflight), 0.02)
+        wanted.fetch(KEY, subscriber, 0, targets)
+    return wanted, answer(wanted, send(wanted), 0.02)
 
 
 def redelivering() -> tuple[Core, Deliver[str, int]]:
     """A key whose bytes were accepted for subscriber 1 and are delivered again for subscriber 2."""
-    inflight, first = validating(1)
-    inflight.fetch(KEY, 2, 0)
-    return inflight, delivery(inflight.verdict(KEY, first.generation, Outcome.COMPLETE, 1))
+    wanted, first = validating(1)
+    wanted.fetch(KEY, 2, 0)
+    return wanted, delivery(wanted.verdict(KEY, first.generation, Outcome.COMPLETE, 1))
 
 
-def verdict(inflight: Core, about: Deliver[str, int], outcome: Outcome, now: float = 1) -> Effects:
+def verdict(wanted: Core, about: Deliver[str, int], outcome: Outcome, now: float = 1) -> Decisions:
     """The consumer says this."""
-    return inflight.verdict(about.key, about.generation, outcome, now)
+    return wanted.verdict(about.key, about.generation, outcome, now)

@@ -3,13 +3,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.resolver.core.key_subscribers import Subscribers
+from rookery.actors.resolver.core.key_subscribers import KeySubscribers
 
 KEY, OTHER = b"key", b"other"
 
 
-def subscribed(*subscribers: int) -> Subscribers[int]:
-    known: Subscribers[int] = Subscribers()
+def subscribed(*subscribers: int) -> KeySubscribers[int]:
+    known: KeySubscribers[int] = KeySubscribers()
     for subscriber in subscribers:
         known.add(KEY, subscriber, 7.0)
     return known
@@ -27,7 +27,7 @@ def test_subscriber_added_twice_is_there_once() -> None:
 
 
 def test_subscriber_without_a_tag_is_the_empty_tuple() -> None:
-    known: Subscribers[tuple[()]] = Subscribers()
+    known: KeySubscribers[tuple[()]] = KeySubscribers()
     assert known.add(KEY, (), 0)
     assert not known.add(KEY, (), 0)
     assert known.of(KEY) == ((),)

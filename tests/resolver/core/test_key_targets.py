@@ -1,12 +1,12 @@
 """The sets of targets by themselves; `test_targeting.py` has the table of what happens to them."""
 
-from rookery.actors.resolver.core.key_targets import Targets
+from rookery.actors.resolver.core.key_targets import KeyTargets
 
 KEYS = [number.to_bytes(2, "big") for number in range(100)]
 
 
 def test_blocked_peer_leaves_every_set_and_can_be_named_anew() -> None:
-    targets: Targets[str] = Targets()
+    targets: KeyTargets[str] = KeyTargets()
     for key in KEYS:
         targets.restrict(key, ["a", "b"])
     targets.block("a")
@@ -16,7 +16,7 @@ def test_blocked_peer_leaves_every_set_and_can_be_named_anew() -> None:
 
 
 def test_nothing_is_remembered_of_a_blocked_peer_that_no_set_names() -> None:
-    targets: Targets[str] = Targets()
+    targets: KeyTargets[str] = KeyTargets()
     for number, key in enumerate(KEYS):
         peer = f"liar {number}"
         targets.block(peer)  # named nowhere yet

@@ -17,77 +17,77 @@ Event = Callable[[Core], object]
 
 def fetch(*targets: str) -> Event:
     """A (targeted) fetch by a new subscriber."""
-    return lambda inflight: inflight.fetch(KEY, 2, 0, targets or None)
+    return lambda wanted: wanted.fetch(KEY, 2, 0, targets or None)
 
 
 def respond(outcome: Outcome | None = None) -> Event:
     """The request leaves, bytes come, and the consumer judges them if an outcome is given."""
 
-    def event(inflight: Core) -> None:
-        delivered = answer(inflight, send(inflight))
+    def event(wanted: Core) -> None:
+        delivered = answer(wanted, send(wanted))
         if outcome is not None:
-            verdict(inflight, delivered, outcome)
+            verdict(wanted, delivered, outcome)
 
     return event
 
 
-def time_out(inflight: Core) -> None:
-    send(inflight)
-    inflight.expire(TIMEOUT, 100)
+def time_out(wanted: Core) -> None:
+    send(wanted)
+    wanted.expire(TIMEOUT, 100)
 
 
-def no_data(inflight: Core) -> None:
-    request = send(inflight)
-    inflight.missing(request.link, request.id, 0)
+def no_data(wanted: Core) -> None:
+    request = send(wanted)
+    wanted.missing(request.link, request.id, 0)
 
 
-def refused(inflight: Core) -> None:
-    attempt = inflight.fetcher.next(0)
+def refused(wanted: Core) -> None:
+    attempt = wanted.fetcher.next(0)
     assert attempt is not None
-    inflight.fetcher.refused(attempt, 0)
+    wanted.fetcher.refused(attempt, 0)
 
 
-def limited(inflight: Core) -> None:
-    attempt = inflight.fetcher.next(0)
+def limited(wanted: Core) -> None:
+    attempt = wanted.fetcher.next(0)
     assert attempt is not None
-    inflight.fetcher.limited(attempt, 5, 0)
+    wanted.fetcher.limited(attempt, 5, 0)
 
 
-def complete_with_a_late_subscriber(inflight: Core) -> None:
-    delivered = answer(inflight, send(inflight))
-    inflight.fetch(KEY, 2, 0, ["a"])
-    verdict(inflight, delivered, Outcome.COMPLETE)
+def complete_with_a_late_subscriber(wanted: Core) -> None:
+    delivered = answer(wanted, send(wanted))
+    wanted.fetch(KEY, 2, 0, ["a"])
+    verdict(wanted, delivered, Outcome.COMPLETE)
 
 
-def late_subscriber_satisfied(inflight: Core) -> None:
-    delivered = answer(inflight, send(inflight))
-    inflight.fetch(KEY, 2, 0, ["a"])
-    verdict(inflight, delivery(verdict(inflight, delivered, Outcome.COMPLETE)), Outcome.COMPLETE)
+def late_subscriber_satisfied(wanted: Core) -> None:
+    delivered = answer(wanted, send(wanted))
+    wanted.fetch(KEY, 2, 0, ["a"])
+    verdict(wanted, delivery(verdict(wanted, delivered, Outcome.COMPLETE)), Outcome.COMPLETE)
 
 
-def redelivery_rejected(inflight: Core) -> None:
-    delivered = answer(inflight, send(inflight))
-    inflight.fetch(KEY, 2, 0, ["a"])
-    verdict(inflight, delivery(verdict(inflight, delivered, Outcome.COMPLETE)), Outcome.INVALID)
+def redelivery_rejected(wanted: Core) -> None:
+    delivered = answer(wanted, send(wanted))
+    wanted.fetch(KEY, 2, 0, ["a"])
+    verdict(wanted, delivery(verdict(wanted, delivered, Outcome.COMPLETE)), Outcome.INVALID)
 
 
-def a_lies_about_another_key(inflight: Core) -> None:
-    inflight.fetch(OTHER, 1, -1, ["a"])  # earlier than the key, so it is sent first
-    request = send(inflight)
+def a_lies_about_another_key(wanted: Core) -> None:
+    wanted.fetch(OTHER, 1, -1, ["a"])  # earlier than the key, so it is sent first
+    request = send(wanted)
     assert request.key == OTHER
-    verdict(inflight, answer(inflight, request), Outcome.INVALID)
+    verdict(wanted, answer(wanted, request), Outcome.INVALID)
 
 
-def a_leaves_the_peer_set(inflight: Core) -> None:
-    inflight.fetcher.reconcile(1, {"b"})
+def a_leaves_the_peer_set(wanted: Core) -> None:
+    wanted.fetcher.reconcile(1, {"b"})
 
 
 def request_leaves_then(event: Event) -> Event:
-    def both(inflight: Core) -> None:
-        request = send(inflight)
-        event(inflight)
-        assert inflight.fetcher.active == 1, "the active request is left alone"
-        assert answer(inflight, request).peer == request.peer
+    def both(wanted: Core) -> None:
+        request = send(wanted)
+        event(wanted)
+        assert wanted.fetcher.active == 1, "the active request is left alone"
+        assert answer(wanted, request).peer == request.peer
 
     return both
 
@@ -122,9 +122,9 @@ ROWS = {
     "redelivery rejected: none": Row("a", redelivery_rejected, None),
     "complete with late subscribers: unchanged": Row("a", complete_with_a_late_subscriber, "a"),
     "the last late subscriber satisfied: none": Row("a", late_subscriber_satisfied, None),
-    "cancelled: none": Row("a", lambda inflight: inflight.cancel(KEY), None),
-    "retain that keeps the key: unchanged": Row("a", lambda inflight: inflight.retain(lambda *_: True), "a"),
-    "retain that drops the key: none": Row("a", lambda inflight: inflight.retain(lambda *_: False), None),
+    "cancelled: none": Row("a", lambda wanted: wanted.cancel(KEY), None),
+    "retain that keeps the key: unchanged": Row("a", lambda wanted: wanted.retain(lambda *_: True), "a"),
+    "retain that drops the key: none": Row("a", lambda wanted: wanted.retain(lambda *_: False), None),
     "a target leaves the peer set: it stays a target": Row("ab", a_leaves_the_peer_set, "ab"),
     "request out, targets widened: the request goes on": Row("a", request_leaves_then(fetch("b")), "ab"),
     "request out, opened to any: the request goes on": Row("a", request_leaves_then(fetch()), "any"),
@@ -133,17 +133,17 @@ ROWS = {
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_targets_of_a_key_follow_the_table(row: Row) -> None:
-    inflight = core()
+    wanted = core()
     if row.before is not None:
-        inflight.fetch(KEY, 1, 0, None if row.before == "any" else row.before or ["gone"])
+        wanted.fetch(KEY, 1, 0, None if row.before == "any" else row.before or ["gone"])
     if row.before == "":
-        inflight.fetcher.block("gone", 0)
-    row.event(inflight)
+        wanted.fetcher.block("gone", 0)
+    row.event(wanted)
     if row.after is None:
-        assert KEY not in inflight
-        assert KEY not in inflight.fetcher
+        assert KEY not in wanted
+        assert KEY not in wanted.fetcher
     else:
-        assert inflight.fetcher.targets(KEY) == (None if row.after == "any" else frozenset(row.after))
+        assert wanted.fetcher.targets(KEY) == (None if row.after == "any" else frozenset(row.after))
 
 
 @pytest.mark.parametrize(
@@ -172,22 +172,22 @@ def test_targets_of_fetches_that_fold_in_the_mailbox_are_united_unless_one_has_n
 
 @pytest.mark.parametrize("not_asked", ["not in the set", "not connected", "blocked"])
 def test_targets_never_override_who_may_be_asked(not_asked: str) -> None:
-    inflight = core("ab")
+    wanted = core("ab")
     if not_asked == "not in the set":
-        inflight.fetcher.reconcile(1, {"b"})
+        wanted.fetcher.reconcile(1, {"b"})
     elif not_asked == "not connected":
-        inflight.closed(1, 0)
+        wanted.closed(1, 0)
     else:
-        inflight.fetcher.block("a", 0)
-    inflight.fetch(KEY, 1, 0, ["a"])
-    assert inflight.fetcher.next(10) is None
+        wanted.fetcher.block("a", 0)
+    wanted.fetch(KEY, 1, 0, ["a"])
+    assert wanted.fetcher.next(10) is None
 
 
 def test_all_targets_blocked_waits_for_ever_without_a_wake_up_until_somebody_is_named() -> None:
-    inflight = core()
-    inflight.fetch(KEY, 1, 0, ["a"])
-    verdict(inflight, answer(inflight, send(inflight)), Outcome.INVALID, 0)
-    assert inflight.fetcher.wake_up() == float("inf")
-    assert inflight.fetcher.next(1000) is None
-    inflight.fetch(KEY, 1, 1000, ["b"])
-    assert send(inflight, 1000).peer == "b"
+    wanted = core()
+    wanted.fetch(KEY, 1, 0, ["a"])
+    verdict(wanted, answer(wanted, send(wanted)), Outcome.INVALID, 0)
+    assert wanted.fetcher.wake_up() == float("inf")
+    assert wanted.fetcher.next(1000) is None
+    wanted.fetch(KEY, 1, 1000, ["b"])
+    assert send(wanted, 1000).peer == "b"

@@ -1,6 +1,7 @@
 """The 28 transitions of a wanted key, one case each (flows: fetch): state, event, next state, and what is decided.
 
-States are read from what the core holds, so that a row cannot pass by saying the right effects and doing another thing.
+States are read from what the core holds, so that a row cannot pass by deciding right and doing another
+thing.
 Row 18 is ours (`UNANSWERED`), and so is what a lost link does.
 """
 
@@ -29,7 +30,7 @@ from tests.resolver.core.states import (
     TIMEOUT,
     VALUE,
     Core,
-    Effects,
+    Decisions,
     core,
     delivery,
     redelivering,
@@ -42,15 +43,15 @@ IDLE, FRESH, RETRY, ACTIVE = "idle", "fresh", "retry", "active"
 VALIDATING, REDELIVERING = "validating", "redelivering"
 
 
-def state(inflight: Core) -> str:
+def state(wanted: Core) -> str:
     """Which of the six states the key is in."""
-    if KEY not in inflight:
-        assert KEY not in inflight.fetcher
+    if KEY not in wanted:
+        assert KEY not in wanted.fetcher
         return IDLE
-    fetcher = inflight.fetcher
-    assert inflight.delivering + fetcher.active + fetcher.waiting == 1
-    if inflight.delivering:
-        return REDELIVERING if inflight._answers[KEY].accepted else VALIDATING
+    fetcher = wanted.fetcher
+    assert wanted.delivering + fetcher.active + fetcher.waiting == 1
+    if wanted.delivering:
+        return REDELIVERING if wanted._answers[KEY].accepted else VALIDATING
     is_retry, _, _ = fetcher._entries.get(KEY) or (None, 0, KEY)
     return ACTIVE if is_retry is None else RETRY if is_retry else FRESH
 
@@ -62,7 +63,7 @@ def state(inflight: Core) -> str:
 class Scene:
     """The core, and the delivery that is open or the request that is out."""
 
-    inflight: Core
+    wanted: Core
     open: Deliver[str, int] | None = None
     out: Active[str] | None = None
 
@@ -73,19 +74,19 @@ def idle() -> Scene:
 
 def fresh() -> Scene:
     scene = idle()
-    scene.inflight.fetch(KEY, 1, 0, ["a", "b"])
+    scene.wanted.fetch(KEY, 1, 0, ["a", "b"])
     return scene
 
 
 def active() -> Scene:
     scene = fresh()
-    scene.out = send(scene.inflight)
+    scene.out = send(scene.wanted)
     return scene
 
 
 def retry() -> Scene:
     scene = active()
-    scene.inflight.expire(TIMEOUT, 100)
+    scene.wanted.expire(TIMEOUT, 100)
     return scene
 
 
@@ -95,7 +96,7 @@ def judged() -> Scene:
 
 def judged_with_a_late_one() -> Scene:
     scene = judged()
-    scene.inflight.fetch(KEY, 2, 0)
+    scene.wanted.fetch(KEY, 2, 0)
     return scene
 
 
@@ -105,100 +106,100 @@ def again() -> Scene:
 
 def again_with_a_late_one() -> Scene:
     scene = again()
-    scene.inflight.fetch(KEY, 3, 0)
+    scene.wanted.fetch(KEY, 3, 0)
     return scene
 
 
 # What happens
 
-Event = Callable[[Scene], Effects | None]
+Event = Callable[[Scene], Decisions | None]
 
 
 def fetch(*targets: str) -> Event:
-    return lambda scene: scene.inflight.fetch(KEY, 9, 5, targets or None)
+    return lambda scene: scene.wanted.fetch(KEY, 9, 5, targets or None)
 
 
 def say(outcome: Outcome) -> Event:
-    def event(scene: Scene) -> Effects:
+    def event(scene: Scene) -> Decisions:
         assert scene.open is not None
-        return verdict(scene.inflight, scene.open, outcome)
+        return verdict(scene.wanted, scene.open, outcome)
 
     return event
 
 
 def sends(scene: Scene) -> None:
-    send(scene.inflight, 10)
+    send(scene.wanted, 10)
 
 
 def no_peer_eligible(scene: Scene) -> None:
-    scene.inflight.fetcher.reconcile(1, set())
-    assert scene.inflight.fetcher.next(10) is None
+    scene.wanted.fetcher.reconcile(1, set())
+    assert scene.wanted.fetcher.next(10) is None
 
 
 def every_peer_limited(scene: Scene) -> None:
-    fetcher = scene.inflight.fetcher
+    fetcher = scene.wanted.fetcher
     while (attempt := fetcher.next(10)) is not None:
         fetcher.limited(attempt, 12, 10)
     assert fetcher.wake_up() == 12
 
 
 def every_peer_refuses(scene: Scene) -> None:
-    fetcher = scene.inflight.fetcher
+    fetcher = scene.wanted.fetcher
     while (attempt := fetcher.next(10)) is not None:
         fetcher.refused(attempt, 10)
     assert fetcher.wake_up() == 10 + DELAY
     assert min(map(fetcher.scores.of, "ab")) >= (0.1 + TIMEOUT) / 2  # each is charged the time-out
 
 
-def deadline(scene: Scene) -> Effects:
-    return scene.inflight.expire(TIMEOUT, 100)
+def deadline(scene: Scene) -> Decisions:
+    return scene.wanted.expire(TIMEOUT, 100)
 
 
 def reply(link: int, request_id: int, value: bytes | None) -> Event:
-    def event(scene: Scene) -> Effects:
+    def event(scene: Scene) -> Decisions:
         if value is None:
-            return scene.inflight.missing(link, request_id, 0.5)
-        return scene.inflight.respond(link, request_id, value, 0.5)
+            return scene.wanted.missing(link, request_id, 0.5)
+        return scene.wanted.respond(link, request_id, value, 0.5)
 
     return event
 
 
 def from_the_asked(value: bytes | None) -> Event:
-    def event(scene: Scene) -> Effects | None:
+    def event(scene: Scene) -> Decisions | None:
         assert scene.out is not None
         return reply(scene.out.link, scene.out.id, value)(scene)
 
     return event
 
 
-def retain_keeps_one(scene: Scene) -> Effects:
-    return scene.inflight.retain(lambda _key, subscriber: subscriber == 2)
+def retain_keeps_one(scene: Scene) -> Decisions:
+    return scene.wanted.retain(lambda _key, subscriber: subscriber == 2)
 
 
-def retain_keeps_none(scene: Scene) -> Effects:
-    return scene.inflight.retain(lambda _key, _subscriber: False)
+def retain_keeps_none(scene: Scene) -> Decisions:
+    return scene.wanted.retain(lambda _key, _subscriber: False)
 
 
 def newer_peer_set(scene: Scene) -> None:
-    before = scene.inflight.fetcher.active
-    assert scene.inflight.fetcher.reconcile(1, {"b"})
-    assert scene.inflight.fetcher.active == before
+    before = scene.wanted.fetcher.active
+    assert scene.wanted.fetcher.reconcile(1, {"b"})
+    assert scene.wanted.fetcher.active == before
 
 
 Said = tuple[type | Cause | Outcome | Reason, ...]
 
 
-def said(effects: Effects | None) -> Said:
-    """Each effect as its type, or as its cause or reason where it has one."""
+def said(decisions: Decisions | None) -> Said:
+    """Each decision as its type, or as its cause or reason where it has one."""
     short: list[type | Cause | Outcome | Reason] = []
-    for effect in effects or ():
-        match effect:
+    for decision in decisions or ():
+        match decision:
             case Retry(_, cause) | Ended(_, cause):
-                short += [type(effect), cause]
+                short += [type(decision), cause]
             case Retired(_, reason):
                 short += [Retired, reason]
             case _:
-                short.append(type(effect))
+                short.append(type(decision))
     return tuple(short)
 
 
@@ -263,17 +264,15 @@ ROWS = {
     "26 idle, retain": Row(idle, retain_keeps_none, IDLE),
     "27 fresh, newer peer set": Row(fresh, newer_peer_set, FRESH),
     "27 active, newer peer set": Row(active, newer_peer_set, ACTIVE),
-    "28 any, clear as at shutdown": Row(
-        judged, lambda scene: scene.inflight.clear(), IDLE, (Retired, Reason.CANCELLED)
-    ),
+    "28 any, clear as at shutdown": Row(judged, lambda scene: scene.wanted.clear(), IDLE, (Retired, Reason.CANCELLED)),
 }
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_key_goes_from_state_to_state_as_the_table_says(row: Row) -> None:
     scene = row.scene()
-    effects = row.event(scene)
-    assert (state(scene.inflight), said(effects)) == (row.after, row.said)
+    decisions = row.event(scene)
+    assert (state(scene.wanted), said(decisions)) == (row.after, row.said)
 
 
 def test_open_verdict_names_a_subscriber_that_was_pruned_meanwhile() -> None:
@@ -281,9 +280,9 @@ def test_open_verdict_names_a_subscriber_that_was_pruned_meanwhile() -> None:
     retain_keeps_one(scene)
     assert scene.open is not None
     assert scene.open.subscribers == (1,)
-    effects = say(Outcome.COMPLETE)(scene)
-    assert effects is not None
-    assert delivery(effects).subscribers == (2,)
+    decisions = say(Outcome.COMPLETE)(scene)
+    assert decisions is not None
+    assert delivery(decisions).subscribers == (2,)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +299,7 @@ def test_first_verdict_rates_the_peer_unless_it_says_nothing_about_the_bytes(out
     scene = judged()
     assert scene.open is not None
     say(outcome)(scene)
-    scores = scene.inflight.fetcher.scores
+    scores = scene.wanted.fetcher.scores
     assert scores.of(scene.open.peer) == pytest.approx(score)
     assert (scene.open.peer in scores) == (score != 0.1)
 
@@ -309,12 +308,12 @@ def test_first_verdict_rates_the_peer_unless_it_says_nothing_about_the_bytes(out
 def test_verdict_on_a_redelivery_never_rates_the_peer_again(outcome: Outcome) -> None:
     scene = again()
     assert scene.open is not None
-    before = scene.inflight.fetcher.scores.of(scene.open.peer)
+    before = scene.wanted.fetcher.scores.of(scene.open.peer)
     say(outcome)(scene)
-    assert scene.inflight.fetcher.scores.of(scene.open.peer) == before
+    assert scene.wanted.fetcher.scores.of(scene.open.peer) == before
 
 
 def test_row_3_leaves_the_time_of_a_retry_as_it_is() -> None:
     scene = retry()
     fetch()(scene)
-    assert scene.inflight.fetcher.wake_up() == TIMEOUT + DELAY
+    assert scene.wanted.fetcher.wake_up() == TIMEOUT + DELAY

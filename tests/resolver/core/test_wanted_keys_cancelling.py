@@ -7,38 +7,38 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.actors.resolver.core.decisions import Block, Cause, Deliver, Ended, Outcome, Reason, Retired, Retry
 from rookery.actors.resolver.core.requests import Active
-from tests.resolver.core.states import KEY, LINKS, OTHER, VALUE, Effects, answer, core, send, validating, verdict
+from tests.resolver.core.states import KEY, LINKS, OTHER, VALUE, Decisions, answer, core, send, validating, verdict
 
 # Generations
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_verdict_of_an_older_generation_has_no_effect(outcome: Outcome) -> None:
-    inflight, delivered = validating(1)
-    verdict(inflight, delivered, Outcome.AMBIGUOUS)
-    assert verdict(inflight, delivered, outcome) == ()
-    fresh = answer(inflight, send(inflight, 2), 2)
-    assert verdict(inflight, delivered, outcome) == ()
-    assert inflight.delivering == 1
-    assert verdict(inflight, fresh, Outcome.IGNORED) != ()
+    wanted, delivered = validating(1)
+    verdict(wanted, delivered, Outcome.AMBIGUOUS)
+    assert verdict(wanted, delivered, outcome) == ()
+    fresh = answer(wanted, send(wanted, 2), 2)
+    assert verdict(wanted, delivered, outcome) == ()
+    assert wanted.delivering == 1
+    assert verdict(wanted, fresh, Outcome.IGNORED) != ()
 
 
 def test_cancel_before_an_invalid_verdict_saves_the_peer_and_the_verdict_first_blocks_it() -> None:
-    inflight, delivered = validating(1)
-    inflight.cancel(KEY)
-    assert verdict(inflight, delivered, Outcome.INVALID) == ()
-    inflight, delivered = validating(1)
-    assert Block(delivered.peer, KEY) in verdict(inflight, delivered, Outcome.INVALID)
-    inflight.cancel(KEY)
-    assert inflight.fetcher.is_blocked(delivered.peer)
+    wanted, delivered = validating(1)
+    wanted.cancel(KEY)
+    assert verdict(wanted, delivered, Outcome.INVALID) == ()
+    wanted, delivered = validating(1)
+    assert Block(delivered.peer, KEY) in verdict(wanted, delivered, Outcome.INVALID)
+    wanted.cancel(KEY)
+    assert wanted.fetcher.is_blocked(delivered.peer)
 
 
 def test_fetch_after_a_cancelled_delivery_delivers_exactly_once_under_a_new_generation() -> None:
-    inflight, delivered = validating(1)
-    inflight.cancel(KEY)
-    inflight.fetch(KEY, 1, 1)
-    assert verdict(inflight, delivered, Outcome.COMPLETE) == ()
-    fresh = answer(inflight, send(inflight, 1), 1)
+    wanted, delivered = validating(1)
+    wanted.cancel(KEY)
+    wanted.fetch(KEY, 1, 1)
+    assert verdict(wanted, delivered, Outcome.COMPLETE) == ()
+    fresh = answer(wanted, send(wanted, 1), 1)
     assert fresh.generation > delivered.generation
 
 
@@ -46,60 +46,58 @@ def test_fetch_after_a_cancelled_delivery_delivers_exactly_once_under_a_new_gene
 
 
 def test_retain_that_keeps_a_subscriber_keeps_the_request_and_the_open_delivery() -> None:
-    inflight, delivered = validating(1, 2)
-    assert inflight.retain(lambda _key, subscriber: subscriber == 2) == ()
-    assert Retired(KEY, Reason.FULFILLED, delivered.generation) in verdict(inflight, delivered, Outcome.COMPLETE)
+    wanted, delivered = validating(1, 2)
+    assert wanted.retain(lambda _key, subscriber: subscriber == 2) == ()
+    assert Retired(KEY, Reason.FULFILLED, delivered.generation) in verdict(wanted, delivered, Outcome.COMPLETE)
 
 
 def test_retain_that_keeps_all_or_meets_no_key_does_nothing() -> None:
-    inflight, _ = validating(1)
-    assert inflight.retain(lambda _key, _subscriber: True) == ()
+    wanted, _ = validating(1)
+    assert wanted.retain(lambda _key, _subscriber: True) == ()
     assert core().retain(lambda _key, _subscriber: False) == ()
 
 
 def test_retain_of_given_keys_looks_at_those_only_and_ignores_the_unknown() -> None:
-    inflight = core()
+    wanted = core()
     for key in (KEY, OTHER):
-        inflight.fetch(key, 1, 0)
-    assert inflight.retain(lambda _key, _subscriber: False, [OTHER, b"gone"]) == (
-        Retired(OTHER, Reason.CANCELLED, None),
-    )
-    assert list(inflight) == [KEY]
+        wanted.fetch(key, 1, 0)
+    assert wanted.retain(lambda _key, _subscriber: False, [OTHER, b"gone"]) == (Retired(OTHER, Reason.CANCELLED, None),)
+    assert list(wanted) == [KEY]
 
 
 def test_cancel_ends_a_waiting_key_and_is_idempotent() -> None:
-    inflight = core()
-    inflight.fetch(KEY, 1, 0, ["a"])
-    assert inflight.cancel(KEY) == (Retired(KEY, Reason.CANCELLED, None),)
-    assert inflight.cancel(KEY) == ()
-    assert inflight.fetcher.next(9) is None
+    wanted = core()
+    wanted.fetch(KEY, 1, 0, ["a"])
+    assert wanted.cancel(KEY) == (Retired(KEY, Reason.CANCELLED, None),)
+    assert wanted.cancel(KEY) == ()
+    assert wanted.fetcher.next(9) is None
 
 
 def test_cancel_ends_an_active_request_and_its_late_answer_is_not_reused() -> None:
-    inflight = core("a")
-    inflight.fetch(KEY, 1, 0)
-    request = send(inflight)
-    assert inflight.cancel(KEY) == (Ended(request, Cause.CANCELLED), Retired(KEY, Reason.CANCELLED, None))
-    inflight.fetch(KEY, 1, 0)
-    assert inflight.respond(1, request.id, VALUE, 0) == ()
-    assert send(inflight).id == request.id + 1
+    wanted = core("a")
+    wanted.fetch(KEY, 1, 0)
+    request = send(wanted)
+    assert wanted.cancel(KEY) == (Ended(request, Cause.CANCELLED), Retired(KEY, Reason.CANCELLED, None))
+    wanted.fetch(KEY, 1, 0)
+    assert wanted.respond(1, request.id, VALUE, 0) == ()
+    assert send(wanted).id == request.id + 1
 
 
 def test_cancel_names_the_generation_of_the_verdict_it_voids() -> None:
-    inflight, delivered = validating(1)
-    assert inflight.cancel(KEY) == (Retired(KEY, Reason.CANCELLED, delivered.generation),)
-    assert inflight.delivering == 0
+    wanted, delivered = validating(1)
+    assert wanted.cancel(KEY) == (Retired(KEY, Reason.CANCELLED, delivered.generation),)
+    assert wanted.delivering == 0
 
 
 def test_clear_cancels_everything_and_the_same_key_can_be_fetched_again() -> None:
-    inflight, delivered = validating(1)
-    inflight.fetch(OTHER, 2, 0)
-    assert sorted(inflight.clear(), key=repr) == [
+    wanted, delivered = validating(1)
+    wanted.fetch(OTHER, 2, 0)
+    assert sorted(wanted.clear(), key=repr) == [
         Retired(KEY, Reason.CANCELLED, delivered.generation),
         Retired(OTHER, Reason.CANCELLED, None),
     ]
-    inflight.fetch(KEY, 1, 5)
-    assert send(inflight, 5).key == KEY
+    wanted.fetch(KEY, 1, 5)
+    assert send(wanted, 5).key == KEY
 
 
 class InflightMachine(RuleBasedStateMachine):
@@ -117,9 +115,9 @@ class InflightMachine(RuleBasedStateMachine):
         self.open: dict[bytes, int] = {}
         self.last_generation = 0
 
-    def perform(self, effects: Effects) -> None:
-        for effect in effects:
-            match effect:
+    def perform(self, decisions: Decisions) -> None:
+        for decision in decisions:
+            match decision:
                 case Ended(request, _):
                     assert self.out.pop(request.id) == request
                 case Deliver(key, generation, subscribers, _, _):
@@ -162,9 +160,9 @@ class InflightMachine(RuleBasedStateMachine):
     @rule(key=keys, outcome=st.sampled_from(Outcome), age=st.sampled_from([0, 0, 1]))
     def judge(self, key: bytes, outcome: Outcome, age: int) -> None:
         generation = self.open.get(key, 0) - age
-        effects = self.core.verdict(key, generation, outcome, self.now)
-        assert (effects != ()) == (key in self.open and age == 0)
-        self.perform(effects)
+        decisions = self.core.verdict(key, generation, outcome, self.now)
+        assert (decisions != ()) == (key in self.open and age == 0)
+        self.perform(decisions)
 
     @rule(key=keys)
     def cancel(self, key: bytes) -> None:

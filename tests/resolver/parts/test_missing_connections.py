@@ -10,7 +10,7 @@ import pytest
 
 from rookery.actors.resolver import Outcome
 from rookery.actors.resolver.core import codec
-from rookery.actors.resolver.core.fetcher import MOST_STUCK, Fetcher
+from rookery.actors.resolver.core.fetcher import MAX_STUCK, Fetcher
 from rookery.runtime import Reply
 from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send, sent
 
@@ -227,14 +227,14 @@ def test_stuck_keys_are_remembered_up_to_a_bound_and_forgotten_with_a_new_candid
     known = fetcher("a", window=2000)
     known.reconcile(1, {"a", "b", "c"})
     numbers = count()
-    for _ in range(2 * MOST_STUCK):
+    for _ in range(2 * MAX_STUCK):
         known.add_ready(next(numbers).to_bytes(2, "big"), 0)
     while (request := send(known, 0)) is not None:
         known.pop_missing(request.id, 1, 0)
     assert is_stuck(known)
-    for number in range(MOST_STUCK, 2 * MOST_STUCK):
+    for number in range(MAX_STUCK, 2 * MAX_STUCK):
         known.drop(number.to_bytes(2, "big"))
-    for number in range(MOST_STUCK):
+    for number in range(MAX_STUCK):
         assert is_stuck(known)
         known.drop(number.to_bytes(2, "big"))
     assert not is_stuck(known)

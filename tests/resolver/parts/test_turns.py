@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from rookery.actors.resolver.parts.client import LOOKS_PER_TURN, SENDS_PER_TURN, TIME_OUTS_PER_TURN
+from rookery.actors.resolver.parts.client import PEERS_PER_TURN, SENDS_PER_TURN, TIME_OUTS_PER_TURN
 from rookery.transport import mailbox as transport
 
 KEYS = [number.to_bytes(2, "big") for number in range(3 * TIME_OUTS_PER_TURN)]
@@ -37,4 +37,4 @@ def test_one_turn_sends_fewer_requests_among_very_many_peers(rig: Any) -> None:
     data.fetch_all(KEYS)
     sent = steps(rig, lambda: len(rig.net.control.received(transport.Send)))
     assert sum(sent) == len(KEYS)
-    assert max(sent) == 1 + LOOKS_PER_TURN // (1 + len(names)) < SENDS_PER_TURN
+    assert max(sent) == 1 + PEERS_PER_TURN // (1 + len(names)) < SENDS_PER_TURN
