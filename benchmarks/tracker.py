@@ -30,7 +30,7 @@ from rookery import runtime, transport
 from rookery.actors import tracker
 from rookery.actors.tracker.core.directory import Directory
 from rookery.runtime import LoopRuntime
-from rookery.transport import Address, Endpoint, PeerId, PeerRecord, Reason
+from rookery.transport import Address, Endpoint, Identity, PeerId, PeerRecord, Reason
 from rookery.transport.address import IP
 
 KNOWN = 100_000
@@ -43,7 +43,7 @@ ME = PeerId(RNG.randbytes(32))
 
 def peers(count: int) -> dict[PeerId, Address | None]:
     """Peers that nobody knew, each with an IP of its own."""
-    return {PeerId(RNG.randbytes(32)): address(number) for number in range(count)}
+    return {Identity.from_seed(RNG.randbytes(32)).peer: address(number) for number in range(count)}
 
 
 def address(number: int) -> Address:

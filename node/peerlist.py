@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..runtime.arguments import shortened
 from ..transport.address import Address, parse_peer
 from ..transport.identity import PeerId
 
@@ -14,7 +15,7 @@ Peers = Mapping[PeerId, Address | None]
 
 
 def read_peers(text: str) -> dict[PeerId, Address | None]:
-    """Read a list; `ValueError` names the line and says what is allowed there. About 10 us a line."""
+    """Read a list; `ValueError` names the line and says what is allowed there. About 0.15 ms a line."""
     peers: dict[PeerId, Address | None] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         said = line.partition("#")[0].strip()
@@ -31,5 +32,7 @@ def read_peers(text: str) -> dict[PeerId, Address | None]:
 
 
 def write_peers(peers: Mapping[PeerId, Address | None] | Mapping[str, str | None]) -> str:
-    """Write what `read_peers` reads."""
+    """Write what `read_peers` reads. Raises ValueError for what is no mapping."""
+    if not isinstance(peers, Mapping):
+        raise ValueError(f"peers are a mapping of a peer to an address each, not {shortened(peers)}")  # noqa: TRY004
     return "".join(f"{peer}\n" if address is None else f"{peer}@{address}\n" for peer, address in peers.items())

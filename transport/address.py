@@ -7,7 +7,8 @@ another IP than `HOST` (or whose `HOST` is a name). A peer with its address is w
   1 to 63 ASCII letters, digits and hyphens, with no hyphen at either end; no label is empty (RFC 1123 section 2.1).
 * A name whose last label is a number is a mistyped IPv4 address, and refused as one.
 * `PORT` is 1 to 65535; 0 (any free port) and an unspecified IP (every interface) are for listening only.
-* An IPv6 zone (`%eth0`) means something on one machine only, a multicast IP is no peer: both are refused.
+* An IPv6 zone (`%eth0`) means something on one machine only; a multicast IP, the broadcast IP and `0.0.0.0/8` are no
+  host: all are refused.
 * Equal things are written alike: names in lower case, IPv6 in its short form, IPv4-mapped IPv6 as IPv4, no egress that
   says what a numeric host says already. What `str` gives, `parse` takes, and it is the form on the wire.
 * An IPv4-mapped IPv6 address is judged as the IPv4 address it stands for, everywhere.
@@ -183,9 +184,17 @@ def _parse_ip(text: str) -> IP:
 
 
 def _unicast(ip: IP) -> IP:
-    if ip.is_multicast:
-        raise ValueError(f"{ip} is a multicast IP; allowed is the IP of one host")
+    """The IP, which may be unspecified. Raises ValueError for what is not the IP of one host."""
+    kind = "a multicast IP" if ip.is_multicast else "the broadcast IP" if ip == _BROADCAST else ""
+    if isinstance(ip, IPv4Address) and ip in _THIS_NETWORK and not ip.is_unspecified:
+        kind = "no host's IP (0.0.0.0/8)"
+    if kind:
+        raise ValueError(f"{ip} is {kind}; allowed is the IP of one host")
     return ip
+
+
+_BROADCAST = IPv4Address("255.255.255.255")
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
 _SPECIAL_IPV4 = tuple(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from itertools import islice
 
 from ..runtime import Message
@@ -34,7 +33,6 @@ MAX_ADDRESSES = 8
 _MOST_READ = 256  # answers of a resolver that are looked at
 _RETRY_ENDPOINT = 0.05  # seconds until an endpoint that another dial has is tried again
 _NAME_THREADS = 4  # a resolver may take its time; it takes none of the pool's
-_BROADCAST = IPv4Address("255.255.255.255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,6 @@ def _read_answer(answer: object, port: int) -> Endpoint | str:
         return str(error)
     if endpoint.ip is None:
         return f"{ip[:80]!r} is no IP"
-    if endpoint.ip == _BROADCAST:
-        return f"{ip} is the broadcast IP; allowed is the IP of one host"
     return f"{ip} has a zone, which means something on one machine only" if zone else endpoint
 
 

@@ -48,10 +48,15 @@ class PeerId(bytes):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read 64 hex digits, upper or lower case; `ValueError` for anything else."""
+        """Read 64 hex digits, upper or lower case, of an id that somebody can own; `ValueError` for anything else.
+
+        It is for what people and files say; what another part of Rookery wrote is read by `fromhex`.
+        """
         if not _HEX.fullmatch(text):
             raise ValueError(f"peer id {shortened(text)}: allowed are exactly 64 hex digits")
-        return cls(bytes.fromhex(text))
+        peer = cls(bytes.fromhex(text))
+        check_owned(peer)
+        return peer
 
     @property
     def short(self) -> str:
@@ -130,7 +135,17 @@ def verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
     return True
 
 
-@lru_cache(maxsize=4096)
+def check_owned(peer: PeerId) -> None:
+    """Raise ValueError for an id that nobody can own, such as a mistyped one (half of them); see `curve_key`."""
+    try:
+        curve_key(peer)
+    except ValueError as error:
+        raise ValueError(
+            f"peer id {peer}: nobody can own it ({error}); allowed is the Ed25519 public key of a node"
+        ) from None
+
+
+@lru_cache(maxsize=16_384)
 def curve_key(peer: PeerId) -> bytes:
     """Return the CURVE public key of `peer`, 32 raw bytes; `ValueError` if the id is no valid public key.
 

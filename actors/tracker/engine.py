@@ -27,7 +27,7 @@ from .core.known_peer import Hold
 from .core.known_peers import PeerInfo
 from .core.peer_sets import Job, PeerSet, TrackedPeers
 from .core.unlisted_peers import network_number
-from .errors import CannotTrust, PeerSetTooLarge, SourceIsStatic, StaleSetId
+from .errors import CannotBlock, CannotTrust, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from .mailbox import (
     AddressChanged,
     Admit,
@@ -227,6 +227,8 @@ class Engine(runtime.Engine[Mailbox]):
                 return sorted({peer for peer, ip in self._links.values() if ip == target})
 
     def on_unblock(self, message: Unblock) -> Reply[bool]:
+        if isinstance(message.target, PeerId) and self._directory.rules.is_me(message.target):
+            raise CannotBlock(message.target, "it is this node")
         return self._slices.run(self._peers.unblock_job(message.target, self.now()), self._unblocked)
 
     def _unblocked(self, was: Target | None) -> Reply[bool]:
@@ -257,6 +259,8 @@ class Engine(runtime.Engine[Mailbox]):
         return self._enforcement.enforce((), self._peers.trust(message.peer, self.now()), stored=True)
 
     def on_distrust(self, message: Distrust) -> Reply[bool]:
+        if self._directory.rules.is_me(message.peer):
+            raise CannotTrust(message.peer, "it is this node")
         closes = self._peers.distrust(message.peer, self.now())
         return self._enforcement.enforce(closes or (), closes is not None, stored=True)
 

@@ -10,7 +10,7 @@ from ... import runtime
 from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.address import IP, Address, Subnet
 from ...transport.gatekeeper import Claim, Ticket, Verdict
-from ...transport.identity import PeerId
+from ...transport.identity import PeerId, check_owned
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .core.blocks import Target, canonical
@@ -293,18 +293,26 @@ class Mailbox(runtime.EventMailbox):
         """Make `peers` the newest set; a plain mapping lists primaries. Resolves when it has taken effect.
 
         id: 0 to 2**64 - 1. An empty set tracks nobody. A peer in both parts is primary. This node itself may be listed,
-        which changes nothing for it. Raises ValueError for another id, and for what is no peer or no address. Fails
+        which changes nothing for it. Raises ValueError for another id, what is no peer or no address, and for a peer
+        without a record whose id nobody can own: that takes 0.1 ms for each that was not looked at lately. Fails
         with StaleSetId, PeerSetTooLarge or SourceIsStatic and nothing changed; with NotInEffect if transport did not
         confirm in time.
         """
-        return self.ask(Track(_set_id(id), TrackedPeers.of(peers)))
+        id, tracked = _set_id(id), TrackedPeers.of(peers)
+        for listed in (tracked.primary, tracked.secondary):
+            for peer, where in listed.items():
+                if not isinstance(where, PeerRecord):  # whose signature says that somebody owns the id
+                    check_owned(peer)
+        return self.ask(Track(id, tracked))
 
     def overwrite(self, peers: Mapping[PeerId, Address]) -> Reply[Overwritten]:
         """Change addresses of tracked peers in place. Resolves when no link to an old address is left; see `track`.
 
-        Nothing happens without peers. Raises ValueError for what is no peer or no address.
+        Nothing happens without peers. Raises ValueError for what is no peer or no address, and as `track` for an id.
         """
         known = TrackedPeers(peers).primary.items()
+        for peer, _address_of in known:
+            check_owned(peer)
         return self.ask(Overwrite(tuple((peer, _address(peer, address)) for peer, address in known)))
 
     def peer_set(self, id: int) -> Reply[PeerSet | None]:
@@ -331,7 +339,8 @@ class Mailbox(runtime.EventMailbox):
     def unblock(self, target: Target) -> Reply[bool]:
         """End the block of this very target; False if there was none. Resolves when that is in effect and stored.
 
-        Blocks of a peer, of its IP and of its network are apart: ending one ends no other.
+        Blocks of a peer, of its IP and of its network are apart: ending one ends no other. Fails with CannotBlock for
+        this node itself.
         """
         return self.ask(Unblock(canonical(target)))
 
@@ -355,7 +364,7 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(Trust(PeerId(peer)))
 
     def distrust(self, peer: PeerId) -> Reply[bool]:
-        """End the trust; False if there was none. In `private` the peer is disconnected."""
+        """End the trust; False if there was none. In `private` the peer is disconnected. Fails with CannotTrust."""
         return self.ask(Distrust(PeerId(peer)))
 
     def hint(self, records: Iterable[PeerRecord], source: PeerId | None = None) -> Feedback:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from ...config import load
+from ...runtime import arguments
 from ..status import MemberRow, PeerRow, Status
 from . import place
 from .errors import CallTimeout, CommandFailed, ControlError, NoNode
@@ -36,6 +37,7 @@ from .protocol import (
     encode_call,
     framed,
 )
+from .remote import seconds
 from .remote.connections import Connections
 from .remote.files import Files
 from .remote.tracker import Tracker
@@ -51,9 +53,12 @@ class Client:
     """One node's control socket."""
 
     def __init__(self, socket: str | os.PathLike[str], *, timeout: float = 10.0) -> None:
-        """socket: the path in the node's configuration. timeout: seconds. Nothing is sent before the first command."""
+        """socket: the path in the node's configuration. timeout: seconds, ValueError unless above 0.
+
+        Nothing is sent before the first command.
+        """
         self.socket = Path(socket)
-        self.timeout = timeout
+        self.timeout = arguments.seconds(timeout, "a call")
         self.blobs = Files(self)
         self.tracker = Tracker(self)
         self.connections = Connections(self)
@@ -89,8 +94,9 @@ class Client:
 
         Raises CommandFailed of kind `NotReached` after `within` seconds.
         """
-        arguments: dict[str, Plain] = {"connected": connected, "members": members, "within": within}
-        return _status(self.call("wait", arguments, timeout=None if within is None else within + GRACE))
+        within = seconds(within, "a wait")
+        told: dict[str, Plain] = {"connected": connected, "members": members, "within": within}
+        return _status(self.call("wait", told, timeout=None if within is None else within + GRACE))
 
     def stop(self) -> None:
         """Ask the node to stop, and return when nobody listens any more, or raise CallTimeout."""

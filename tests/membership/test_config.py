@@ -8,7 +8,7 @@ from rookery.actors import membership
 from rookery.actors.membership import swim
 from rookery.runtime.settings import SettingsError, declared
 
-PEER = "ab" * 32
+PEER = "11" * 32
 
 
 @pytest.mark.parametrize(

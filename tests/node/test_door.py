@@ -25,7 +25,8 @@ from rookery.node.control.door import Door
 from rookery.node.control.protocol import HEAD, MAX_CALL, Plain, framed
 from rookery.runtime import Reply
 from rookery.runtime.actor.waiter import LockWaiter
-from rookery.transport.identity import Identity
+from rookery.transport.identity import Identity, PeerId
+from tests.node.conftest import start_threads
 
 ADA = str(Identity.from_seed(bytes(32)).peer)
 BEA = str(Identity.from_seed(b"b" * 32).peer)
@@ -71,6 +72,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("door") / "node"
     new.make_node(folder, "tracker: {source: application}\n")
     with Node(load(folder)) as node:
+        start_threads(node)
         yield node
 
 
@@ -167,6 +169,7 @@ def test_answer_that_is_too_large_is_an_error_of_its_caller(client: Client, monk
 
 # One answer from everywhere ------------------------------------------------------------------------------------------
 
+NO_MAPPING: Any = []
 SAME: dict[str, tuple[Callable[[Node], Any], Callable[[Client], Any]]] = {
     "set id below 0": (lambda node: node.tracker.track(-1, {}), lambda client: client.tracker.track(-1, {})),
     "set id of 65 bits": (lambda node: node.tracker.track(2**64, {}), lambda client: client.tracker.track(2**64, {})),
@@ -182,6 +185,27 @@ SAME: dict[str, tuple[Callable[[Node], Any], Callable[[Client], Any]]] = {
     "no time": (
         lambda node: node.tracker.block(Identity.from_seed(bytes(32)).peer, 0),
         lambda client: client.tracker.block(ADA, 0),
+    ),
+    "huge time": (
+        lambda node: node.tracker.block(Identity.from_seed(bytes(32)).peer, 10**400),
+        lambda client: client.tracker.block(ADA, 10**400),
+    ),
+    "wait of no number": (
+        lambda node: node.control.wait(within=math.nan),
+        lambda client: client.wait(within=math.nan),
+    ),
+    "wait of no time": (lambda node: node.control.wait(within=0), lambda client: client.wait(within=0)),
+    "peers as a list": (
+        lambda node: node.tracker.track(4, NO_MAPPING),
+        lambda client: client.tracker.track(4, NO_MAPPING),
+    ),
+    "addresses as a list": (
+        lambda node: node.tracker.overwrite(NO_MAPPING),
+        lambda client: client.tracker.overwrite(NO_MAPPING),
+    ),
+    "id that nobody can own": (
+        lambda node: node.tracker.track(4, {PeerId(bytes(32)): None}),
+        lambda client: client.tracker.track(4, {PeerId(bytes(32)): None}),
     ),
     "trim": (
         lambda node: node.connections.trim_open_connections(-1),

@@ -16,7 +16,7 @@ from rookery.node import logs
 from rookery.runtime.log import Log
 from rookery.transport import PeerId
 
-PEER = PeerId.parse("8a88e3dd" + "00" * 28)
+PEER = PeerId.fromhex("8a88e3dd" + "00" * 28)
 
 
 class Written:

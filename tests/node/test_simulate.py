@@ -86,7 +86,7 @@ def test_simulate_draws_the_runs_as_well_formed_svg(tmp_path: Path) -> None:
         ("events: [{at: 5s}]", "events[0].action: is required"),
         ("events:\n- {action: stall}", "scenario.yaml:2: events[0].lasting: is missing"),
         ("network: {loss: 110}", "network.loss: 110 is too large"),
-        ("membership: {seeds: ['" + "ab" * 32 + "@tcp://10.0.0.1:1']}", "membership.seeds: mean nothing here"),
+        ("membership: {seeds: ['" + "11" * 32 + "@tcp://10.0.0.1:1']}", "membership.seeds: mean nothing here"),
     ],
 )
 def test_simulate_says_what_is_wrong_with_a_scenario_and_where(tmp_path: Path, text: str, said: str) -> None:

@@ -46,6 +46,11 @@ def test_block_for_any_finite_time_is_in_force_and_listed(world: World, duration
         lambda peers: peers.track(2**64, {}),
         lambda peers: peers.track(1, {"ab" * 32: None}),
         lambda peers: peers.track(1, {ME: "tcp://10.0.0.1:7000"}),
+        lambda peers: peers.track(1, []),
+        lambda peers: peers.track(1, {PeerId(bytes(32)): A}),
+        lambda peers: peers.track(1, tracker.TrackedPeers({}, {PeerId(bytes(32)): None})),
+        lambda peers: peers.overwrite({PeerId(bytes(32)): A}),
+        lambda peers: peers.overwrite([]),
         lambda peers: peers.overwrite({ME: None}),
         lambda peers: peers.overwrite({ME: 7}),
         lambda peers: peers.peer_set(-1),
@@ -77,3 +82,12 @@ def test_trust_in_this_node_or_in_nobody_is_declined(world: World, peer: PeerId)
     with pytest.raises(tracker.CannotTrust):
         world.peers.trust(peer).get(timeout=1)
     assert world.peers.trusted().get(timeout=1) == ()
+
+
+def test_trust_and_block_of_the_node_itself_can_neither_begin_nor_end(world: World) -> None:
+    for ask in (world.peers.trust, world.peers.distrust):
+        with pytest.raises(tracker.CannotTrust, match="it is this node"):
+            ask(world.me).get(timeout=1)
+    for change in (world.peers.block, world.peers.unblock):
+        with pytest.raises(tracker.CannotBlock, match="it is this node"):
+            change(world.me).get(timeout=1)

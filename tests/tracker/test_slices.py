@@ -17,11 +17,11 @@ from rookery.runtime import EngineGone
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Admitted, Claim, Direction, Link, Refused, Role
-from rookery.transport.identity import PeerId
+from rookery.transport.identity import Identity, PeerId
 from rookery.transport.reasons import Reason
 from tests.tracker.core.kit import A, B, directory
 
-MANY = {PeerId(number.to_bytes(2, "big") * 16): A for number in range(1000)}
+MANY = dict.fromkeys(sorted(Identity.from_seed(number.to_bytes(32, "big")).peer for number in range(1000)), A)
 FIRST, *_, LAST = MANY
 
 

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rookery.transport.address import (
+    IP,
     MAX_ADDRESS_TEXT,
     Address,
     Endpoint,
@@ -16,15 +17,20 @@ from rookery.transport.address import (
     parse_peer,
     subnet,
 )
-from rookery.transport.identity import PeerId
+from rookery.transport.identity import Identity, PeerId
 
+SOMEBODY = Identity.from_seed(bytes(32)).peer
 LABEL = "a" * 63
 LONGEST_NAME = ".".join((LABEL, LABEL, LABEL, "b" * 61))
 LONGEST_IP = "2001:1111:1111:1111:1111:1111:1111:1111"
 
-unicast_ips = st.ip_addresses().filter(
-    lambda ip: not (canonical_ip(ip).is_multicast or canonical_ip(ip).is_unspecified)
-)
+
+def is_of_one_host(ip: IP) -> bool:
+    ip = canonical_ip(ip)
+    return not (ip.is_multicast or ip.is_unspecified or int(ip) == 2**32 - 1 or (ip.version == 4 and int(ip) < 2**24))
+
+
+unicast_ips = st.ip_addresses().filter(is_of_one_host)
 labels = st.sampled_from(["a", "node-1", "3com", "xn--bcher-kva", "com", "x" * 63])
 hosts = st.one_of(unicast_ips.map(str), st.lists(labels, min_size=1, max_size=3).map(".".join))
 endpoints = st.builds(Endpoint, hosts, st.integers(1, 65535))
@@ -184,7 +190,16 @@ def test_address_parse_of_any_text_raises_nothing_but_value_error(text: str) -> 
     assert Address.parse(str(address)) == address
 
 
-@given(st.binary(min_size=32, max_size=32).map(PeerId), addresses)
+@pytest.mark.parametrize(
+    "host", ["255.255.255.255", "0.0.0.1", "0.255.255.255", "224.0.0.1", "[ff02::1]", "[::ffff:255.255.255.255]"]
+)
+def test_address_that_is_of_no_host_is_refused_wherever_it_stands(host: str) -> None:
+    for text in (f"tcp://{host}:7000", f"tcp://name:7000?egress={host.strip('[]')}"):
+        with pytest.raises(ValueError, match="allowed is the IP of one host"):
+            Address.parse(text)
+
+
+@given(st.binary(min_size=32, max_size=32).map(Identity.from_seed).map(lambda own: own.peer), addresses)
 def test_parse_peer_reads_what_format_peer_wrote(peer: PeerId, address: Address) -> None:
     assert parse_peer(format_peer(peer, address)) == (peer, address)
     assert format_peer(peer, address) == f"{peer.hex()}@{address}"
@@ -195,8 +210,9 @@ def test_parse_peer_reads_what_format_peer_wrote(peer: PeerId, address: Address)
     [
         ("tcp://127.0.0.1:7000", "allowed is PEERID@tcp://HOST:PORT"),
         ("abc@tcp://127.0.0.1:7000", "allowed are exactly 64 hex digits"),
-        ("0" * 64 + "@127.0.0.1:7000", "allowed is tcp://HOST:PORT"),
-        ("0" * 64 + "@@tcp://127.0.0.1:7000", "allowed is tcp://HOST:PORT"),
+        (f"{SOMEBODY}@127.0.0.1:7000", "allowed is tcp://HOST:PORT"),
+        ("0" * 64 + "@tcp://127.0.0.1:7000", "nobody can own it"),
+        (f"{SOMEBODY}@@tcp://127.0.0.1:7000", "allowed is tcp://HOST:PORT"),
     ],
 )
 def test_parse_peer_of_anything_else_names_the_part_that_is_wrong(text: str, problem: str) -> None:

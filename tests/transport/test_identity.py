@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.transport.identity import Identity, PeerId, curve_key, curve_text, verify
+from rookery.transport.identity import Identity, PeerId, check_owned, curve_key, curve_text, verify
 
 # Made with libsodium: crypto_sign_seed_keypair, crypto_sign_ed25519_pk_to_curve25519,
 # crypto_sign_ed25519_sk_to_curve25519 and crypto_sign. The last seed is that of RFC 8032 section 7.1, test 1.
@@ -80,9 +80,17 @@ def test_peer_id_text_is_64_lower_case_hex_digits_and_short_is_its_first_8() -> 
 
 
 @given(seeds)
-def test_peer_id_parse_reads_what_str_wrote(key: bytes) -> None:
-    assert PeerId.parse(str(PeerId(key))) == key
-    assert PeerId.parse(str(PeerId(key)).upper()) == key
+def test_peer_id_parse_reads_what_str_wrote(seed: bytes) -> None:
+    peer = Identity.from_seed(seed).peer
+    assert PeerId.parse(str(peer)) == PeerId.parse(str(peer).upper()) == PeerId.fromhex(str(peer)) == peer
+
+
+@pytest.mark.parametrize("nobody", ["00" * 32, "01" + "00" * 31, "02" + "00" * 31, "ff" * 32])
+def test_peer_id_parse_refuses_an_id_that_nobody_can_own(nobody: str) -> None:
+    with pytest.raises(ValueError, match=f"peer id {nobody}: nobody can own it .*allowed is the Ed25519 public key"):
+        PeerId.parse(nobody)
+    with pytest.raises(ValueError, match="nobody can own it"):
+        check_owned(PeerId.fromhex(nobody))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +170,7 @@ def test_signature_of_an_identity_is_not_valid_for_its_negative() -> None:
 
 @pytest.mark.parametrize("text", SMALL_ORDER.values(), ids=SMALL_ORDER)
 def test_curve_key_of_a_point_of_small_order_is_refused(text: str) -> None:
-    for peer in (PeerId.parse(text), negative(PeerId.parse(text))):
+    for peer in (PeerId.fromhex(text), negative(PeerId.fromhex(text))):
         with pytest.raises(ValueError, match="small order"):
             curve_key(peer)
 
@@ -196,7 +204,7 @@ def test_verify_of_malformed_signatures_is_false(signature: bytes) -> None:
 
 def test_verify_for_a_key_nobody_owns_is_false_even_where_the_equation_holds() -> None:
     # With the neutral point as key and as R, S = 0 satisfies the equation for whatever data.
-    nobody = PeerId.parse(SMALL_ORDER["order 1"])
+    nobody = PeerId.fromhex(SMALL_ORDER["order 1"])
     assert not verify(nobody, bytes(nobody) + bytes(32), b"data")
 
 

@@ -66,6 +66,8 @@ class TrackedPeers:
 
 
 def _check(listed: Addresses) -> None:
+    if not isinstance(listed, Mapping):
+        raise ValueError(f"peers are a mapping of a PeerId to an Address each, not {shortened(listed)}")  # noqa: TRY004
     for peer, where in listed.items():
         if not isinstance(peer, PeerId):
             raise ValueError(f"{shortened(peer)} is no PeerId")  # noqa: TRY004

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from ....runtime import arguments
+from ....transport.address import Address
+from ....transport.identity import PeerId
+from ...peerlist import write_peers
+from ..errors import CommandFailed
 from ..protocol import Plain
 
 
@@ -20,3 +25,19 @@ class Caller(Protocol):
         progress: Callable[[Plain], object] | None = None,
     ) -> Plain:
         """See `Client.call`."""
+
+
+def seconds(given: float | None, what: str) -> float | None:
+    """A length of time as it is sent; None for none. Raises CommandFailed of kind `BadArguments`, as the node would."""
+    try:
+        return None if given is None else arguments.seconds(given, what)
+    except ValueError as error:
+        raise CommandFailed("BadArguments", str(error)) from None
+
+
+def listed(peers: Mapping[PeerId, Address | None] | Mapping[str, str | None]) -> str:
+    """Peers as they are sent. Raises CommandFailed of kind `BadArguments`."""
+    try:
+        return write_peers(peers)
+    except ValueError as error:
+        raise CommandFailed("BadArguments", str(error)) from None

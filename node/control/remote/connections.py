@@ -60,7 +60,7 @@ class Connections:
     def trim_open_connections(self, target: int) -> Trimmed:
         """Close connections until at most `target` are open, as far as they may be closed."""
         said = cast("dict[str, Any]", self._client.call("trim", {"target": target}))
-        return Trimmed(**(said | {"closed": tuple(map(PeerId.parse, said["closed"]))}))
+        return Trimmed(**(said | {"closed": tuple(map(PeerId.fromhex, said["closed"]))}))
 
 
 def _tags(body: Plain) -> Tags:

@@ -20,7 +20,7 @@ from ...blobs import (
 )
 from ..errors import CommandFailed, ControlError
 from ..protocol import Plain
-from . import Caller
+from . import Caller, seconds
 
 
 class Files:
@@ -55,7 +55,7 @@ class Files:
         arguments: dict[str, Plain] = {
             "key": str(root),
             "destination": target,
-            "timeout": timeout,
+            "timeout": seconds(timeout, "a get"),
             "seen": _seen(check_destination, target),
         }
 
@@ -93,6 +93,6 @@ def _report(body: Plain) -> GetReport:
         size=said["size"],
         seconds=said["seconds"],
         fetched=said["fetched"],
-        served=tuple((PeerId.parse(peer), count) for peer, count in said["served"]),
-        false=tuple((PeerId.parse(peer), count) for peer, count in said["false"]),
+        served=tuple((PeerId.fromhex(peer), count) for peer, count in said["served"]),
+        false=tuple((PeerId.fromhex(peer), count) for peer, count in said["false"]),
     )

@@ -9,10 +9,9 @@ from ....actors.tracker import Overwritten, PeerSet, Target, TrackedPeers
 from ....transport.address import Address
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
-from ...peerlist import write_peers
 from ...status import BlockRow
 from ..protocol import Plain
-from . import Caller
+from . import Caller, listed, seconds
 
 Peers = Mapping[PeerId, Address | None] | Mapping[str, str | None]
 """Peers and where they are, as values or as text; None for an address: the peer's own record will tell."""
@@ -31,24 +30,24 @@ class Tracker:
         `SourceIsStatic`, `SourceIsMembership` or `BadArguments`, with nothing changed, or `NotInEffect`.
         """
         if isinstance(peers, TrackedPeers):
-            primary, others = write_peers(_addresses(peers.primary)), write_peers(_addresses(peers.secondary))
+            primary, others = listed(_addresses(peers.primary)), listed(_addresses(peers.secondary))
         else:
-            primary, others = write_peers(peers), write_peers(secondary or {})
+            primary, others = listed(peers), listed(secondary or {})
         lists: dict[str, Plain] = {"primary": primary, "secondary": others}
         self._client.call("track", {"id": id, **lists})
 
     def overwrite(self, peers: Mapping[PeerId, Address] | Mapping[str, str]) -> Overwritten:
         """Change addresses of tracked peers in place; what became of each. Raises CommandFailed, see `track`."""
-        text = write_peers(cast("Mapping[PeerId, Address | None]", peers))
+        text = listed(cast("Mapping[PeerId, Address | None]", peers))
         said = cast("dict[str, list[str]]", self._client.call("overwrite", {"peers": text}))
-        return Overwritten(**{name: tuple(map(PeerId.parse, found)) for name, found in said.items()})
+        return Overwritten(**{name: tuple(map(PeerId.fromhex, found)) for name, found in said.items()})
 
     def peer_set(self, id: int) -> PeerSet | None:
         """The set with this id; None if it is not among the newest ones."""
         said = cast("dict[str, list[str]] | None", self._client.call("peer_set", {"id": id}))
         if said is None:
             return None
-        return PeerSet(tuple(map(PeerId.parse, said["primary"])), tuple(map(PeerId.parse, said["secondary"])))
+        return PeerSet(tuple(map(PeerId.fromhex, said["primary"])), tuple(map(PeerId.fromhex, said["secondary"])))
 
     def block(self, target: Target | str, duration: float | None = None) -> float:
         """Disconnect and refuse a peer, an IP or a network of IPs; until when, in unix seconds, infinite for good.
@@ -56,7 +55,7 @@ class Tracker:
         duration: seconds, infinite for good, None for the node's default. Returns when it has taken effect and is
         stored. Raises CommandFailed of kind `CannotBlock`, `NotInEffect`, `NotStored` or `BadArguments`.
         """
-        answer = self._client.call("block", {"target": str(target), "duration": duration})
+        answer = self._client.call("block", {"target": str(target), "duration": seconds(duration, "a block")})
         return cast("dict[str, float]", answer)["until"]
 
     def unblock(self, target: Target | str) -> bool:
