@@ -21,6 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 
+from ..actors.blobs.config import Config as Blobs
 from ..actors.connections.config import Config as Connections
 from ..actors.discovery import HttpAddress, StaticRecord
 from ..actors.discovery.config import Config as Discovery
@@ -39,7 +40,7 @@ from .bind import bind
 from .errors import ConfigError, Mistake
 from .plugins import Plugin, PluginError, installed, load_plugin, with_sections
 from .scalars import Parser, Parsers
-from .sections import Blobs, Control, Log
+from .sections import Control, Log
 from .source import Scalar, Source, Tree, read
 
 S = TypeVar("S", bound=Settings)

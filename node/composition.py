@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import transport
-from ..actors import connections, discovery, maintenance, membership, resolver, tracker
+from ..actors import blobs, connections, discovery, maintenance, membership, resolver, tracker
+from ..actors.blobs.stores import Store
 from ..config import NodeConfig
 from ..runtime import Engine, Mailbox, Runtime
 from ..runtime.log import Log
 from ..transport import Address, Identity, zmq_wire
 from ..transport.core import WireFactory
-from . import blobs
-from .stores import Store
 
 M = TypeVar("M", bound=Mailbox)
 BLOBS_CHANNEL = 1

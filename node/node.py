@@ -25,6 +25,8 @@ from typing import Self
 
 from .. import runtime, transport
 from ..actors import discovery, membership, tracker
+from ..actors.blobs.stores import StoreError
+from ..actors.blobs.stores.files import FileStore
 from ..actors.discovery.parts import lan
 from ..config import NodeConfig
 from ..config.node import BLOBS, GENERATION, MEMBERS
@@ -33,12 +35,11 @@ from ..runtime.errors import fresh
 from ..runtime.files import check_folder
 from ..runtime.settings import KeyPath, Problem, SettingsError, show_path
 from ..transport import Identity, descriptors, keyfile
-from . import blobs, control
+from . import control
+from .blobs import Blobs
 from .composition import ANSWER_WITHIN, Actors, check_parts
 from .errors import CannotStart
 from .status import Status
-from .stores import StoreError
-from .stores.files import FileStore
 
 RUNTIMES = {"loop": LoopRuntime, "threads": ThreadRuntime}
 GOODBYE_WITHIN = 0.5
@@ -65,7 +66,7 @@ class Node(Actors):
         self.stopped = threading.Event()
         """Set when everything has stopped, for whatever reason."""
         self.control = self.runtime.mailbox(control.Mailbox)
-        self.blobs = blobs.Blobs(self.files)
+        self.blobs = Blobs(self.files)
         self._disk = contextlib.ExitStack()  # what its engines close, if they come to it
         self._supervisor = threading.Thread(target=self._supervise, name=f"{self.peer.short}-supervisor", daemon=True)
 

@@ -27,7 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from .blobs import Progress as BlobProgress
+from ..actors.blobs import Progress as BlobProgress
 from .logs import printable
 from .status import ConnectionRow, PeerRow
 

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from rookery.node.blobs import GetReport
+from rookery.actors.blobs import GetReport
 from rookery.node.cluster import Cluster
 
 NODES = 5

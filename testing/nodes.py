@@ -26,12 +26,12 @@ from itertools import count
 from typing import Any
 
 from ..actors import resolver
+from ..actors.blobs.stores.memory import MemoryStore
 from ..actors.tracker import MemoryStorage
 from ..actors.tracker.config import StaticPeer
 from ..config import NodeConfig
 from ..config.node import TWINS
 from ..node.composition import ANSWER_WITHIN, Actors
-from ..node.stores.memory import MemoryStore
 from ..runtime import SimulatedNode, Simulation
 from ..runtime.settings import Settings
 from ..transport import Config as TransportConfig

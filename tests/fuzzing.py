@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgpack
 
+from rookery.actors.blobs.core.manifest import Manifest, ManifestError
 from rookery.actors.discovery.core import text_forms
 from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.envelope import Envelope
@@ -18,7 +19,6 @@ from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.codec import decode_packet
 from rookery.actors.membership.tags import encode_tags, tags_of
 from rookery.actors.resolver.core import codec as resolver
-from rookery.node.blobs.manifest import Manifest, ManifestError
 from rookery.node.control import protocol
 from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, codec, generation, parse_peer
 

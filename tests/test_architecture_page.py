@@ -22,7 +22,7 @@ ACTORS = {
     "discovery": "rookery.actors.discovery",
     "membership": "rookery.actors.membership",
     "resolver": "rookery.actors.resolver",
-    "blobs": "rookery.node.blobs",
+    "blobs": "rookery.actors.blobs",
     "control": "rookery.node.control",
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from rookery.actors.blobs.core.manifest import Manifest
 from rookery.actors.maintenance import CHANNEL as EXCHANGE_CHANNEL
 from rookery.actors.maintenance import Config as Maintenance
 from rookery.actors.maintenance.core import codec as exchange
@@ -20,7 +21,6 @@ from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.resolver.core import codec as resolver
-from rookery.node.blobs.manifest import Manifest
 from rookery.node.composition import BLOBS_CHANNEL
 from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ...actors.blobs import BlobKey
 from ...actors.tracker import Target, parse_target
 from ...config import ConfigError, parse_duration
 from ...config.node import FILE_NAME
@@ -21,7 +22,6 @@ from ...runtime import arguments
 from ...transport.identity import PeerId
 from ...transport.keyfile import KeyFileError
 from .. import configfiles, new, running
-from ..blobs import BlobKey
 from ..control import CommandFailed, ControlError
 from ..errors import CannotStart
 from ..logs import printable

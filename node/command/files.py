@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from ...actors.blobs import BlobKey
 from .. import screen
-from ..blobs import BlobKey
 from ..control import Client
 from .base import as_duration, as_key, json_option, main, node_option
 

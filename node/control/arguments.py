@@ -13,10 +13,10 @@ from pathlib import PurePath
 from typing import cast
 
 from ... import runtime
+from ...actors.blobs import FileId
 from ...actors.tracker import Target, parse_target
 from ...runtime.arguments import shortened
 from ...transport.identity import PeerId
-from ..blobs import FileId
 from .protocol import Plain
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...actors.blobs import BlobProgress
 from ...runtime import Declined, Engine, ReplyTimeout
 from ...runtime.arguments import shortened
-from ..blobs import BlobProgress
 from . import commands
 from .command import Pending
 from .mailbox import Mailbox

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from ...actors.blobs import BlobKey
 from ...runtime import Reply
-from ..blobs import BlobKey
 from .arguments import Arguments
 from .parts import Parts
 from .protocol import Plain

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ... import runtime
+from ...actors.blobs import BlobProgress
 from ...actors.connections import Counts
 from ...actors.maintenance import Standing
 from ...actors.membership import MemberDown, MemberUp
@@ -14,7 +15,6 @@ from ...actors.tracker import IpBlocked, IpUnblocked, PeerBlocked, PeerInfo, Pee
 from ...config.sections import Control
 from ...runtime import Message, Reply, Waiter
 from ...transport.identity import PeerId
-from ..blobs import BlobProgress
 from ..status import ConnectionRow, MemberRow, PeerRow, Status
 from .calls import Calls
 from .command import SHORT

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rookery.node.stores.memory import MemoryStore
+from rookery.actors.blobs.stores.memory import MemoryStore
 
 from .rig import Rig
 

@@ -1,6 +1,6 @@
 """A peer that serves false blocks."""
 
-from rookery.node.blobs import Mailbox
+from rookery.actors.blobs import Mailbox
 from rookery.runtime import Reply
 
 

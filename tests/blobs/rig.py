@@ -3,12 +3,11 @@
 import hashlib
 from typing import Any
 
-from rookery.actors import resolver
+from rookery.actors import blobs, resolver
+from rookery.actors.blobs import BlobKey, TreeBuilder
+from rookery.actors.blobs.stores import Store
+from rookery.actors.blobs.stores.memory import MemoryStore
 from rookery.actors.resolver import Delivery, Outcome
-from rookery.node import blobs
-from rookery.node.blobs import BlobKey, TreeBuilder
-from rookery.node.stores import Store
-from rookery.node.stores.memory import MemoryStore
 from rookery.runtime import Reply
 from rookery.transport.identity import PeerId
 

@@ -8,10 +8,9 @@ from itertools import combinations
 from typing import Any
 
 from rookery import runtime
-from rookery.actors import resolver, tracker
+from rookery.actors import blobs, resolver, tracker
+from rookery.actors.blobs.stores.memory import MemoryStore
 from rookery.actors.tracker.core.peer_sets import PeerSet
-from rookery.node import blobs
-from rookery.node.stores.memory import MemoryStore
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId

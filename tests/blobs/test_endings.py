@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from rookery import runtime
-from rookery.actors.resolver import Outcome
-from rookery.node.blobs import (
+from rookery.actors.blobs import (
     BlobProgress,
     BrokenFile,
     DestinationError,
@@ -19,8 +18,9 @@ from rookery.node.blobs import (
     Progress,
     StorageFailed,
 )
-from rookery.node.stores import StoreError
-from rookery.node.stores.memory import MemoryStore
+from rookery.actors.blobs.stores import StoreError
+from rookery.actors.blobs.stores.memory import MemoryStore
+from rookery.actors.resolver import Outcome
 from rookery.runtime import Feedback, UnhandledMessage
 
 from .rig import CHUNK, UNKNOWN, Rig, noise, put_bytes

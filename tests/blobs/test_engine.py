@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from rookery.actors import resolver
-from rookery.actors.resolver import Outcome
-from rookery.node.blobs import (
+from rookery.actors.blobs import (
     DestinationError,
     GetCancelled,
     SourceError,
     StorageFailed,
 )
-from rookery.node.stores import StoreFull
-from rookery.node.stores.files import FileStore
-from rookery.node.stores.memory import MemoryStore
+from rookery.actors.blobs.stores import StoreFull
+from rookery.actors.blobs.stores.files import FileStore
+from rookery.actors.blobs.stores.memory import MemoryStore
+from rookery.actors.resolver import Outcome
 
 from .rig import CHUNK, UNKNOWN, Rig, noise, put_bytes
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from rookery.actors import resolver
+from rookery.actors.blobs.stores.memory import MemoryStore
 from rookery.actors.tracker import StaticPeer
 from rookery.actors.tracker.address_book.storage import MemoryStorage
 from rookery.node.composition import Actors
-from rookery.node.stores.memory import MemoryStore
 from rookery.runtime import ThreadRuntime
 from rookery.testing import Peers, Plan, settings
 from rookery.testing.invariants import disagreements

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgpack
 import pytest
 
+from rookery.actors.blobs import Progress
 from rookery.config import load
 from rookery.node import CallTimeout, Client, CommandFailed, ControlError, Node, NoNode
-from rookery.node.blobs import Progress
 from rookery.node.control import place
 from rookery.node.control.door import SPARE_CLIENTS
 from rookery.node.control.protocol import HEAD, MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call, framed

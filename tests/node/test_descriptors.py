@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from rookery.actors.blobs.errors import BlobError
 from rookery.config import load
 from rookery.node import CannotStart, Client, Node
-from rookery.node.blobs.errors import BlobError
 from rookery.transport import Address, Identity, descriptors
 from tests.transport.test_descriptors import descriptors_left
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 import rookery.node
+from rookery.actors.blobs import GetCancelled
 from rookery.actors.membership import MemberDown
 from rookery.actors.tracker import SourceIsStatic, SqliteStorage, TrackedPeers
 from rookery.config import load
 from rookery.node import CannotStart, Client, Node, new
-from rookery.node.blobs import GetCancelled
 from rookery.node.control import NotReached
 from rookery.runtime import EngineFailed, EngineGone, LoopRuntime, ThreadRuntime
 from rookery.transport import Address, GenerationFile, Identity, PeerRecord, format_peer

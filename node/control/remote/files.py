@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, cast
 
-from ....transport.identity import PeerId
-from ...blobs import (
+from ....actors.blobs import (
     BlobKey,
     DestinationError,
     FileId,
@@ -18,6 +17,7 @@ from ...blobs import (
     check_destination,
     check_source,
 )
+from ....transport.identity import PeerId
 from ..errors import CommandFailed, ControlError
 from ..protocol import Plain
 from . import Caller, seconds

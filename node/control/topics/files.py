@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...blobs import BlobKey, GetReport
+from ....actors.blobs import BlobKey, GetReport
 from ..arguments import Arguments
 from ..command import A_WEEK, Command, Pending, same
 from ..parts import Parts

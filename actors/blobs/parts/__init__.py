@@ -1,0 +1,1 @@
+"""What acts for the engine: cutting and writing files, gets, answers to peers, work on the pool."""
