@@ -66,6 +66,7 @@ class Engine(runtime.Engine[Mailbox]):
         me: this node's own id, which no connection is missing to, though a peer set may list it.
         """
         super().__init__()
+        self.facts = config.key_length
         self.subscribers = Subscribers()
         self.handlers = {
             # from the application
@@ -120,7 +121,6 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_start(self) -> None:
         """Take the channel, and hear of peer sets."""
-        self.mailbox.key_length = self.config.key_length
         quota = Quota(self.config.inbound_rate, self.config.inbound_burst)
         registered = self.transport.register(self.channel, self.mailbox, quota)
         self.on_reply(registered, self.on_registered, within=REGISTER_TIMEOUT)

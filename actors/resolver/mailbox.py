@@ -148,14 +148,23 @@ class Mailbox(runtime.EventMailbox):
 
     events: ClassVar = (InvalidData, FetchFailed, MalformedMessage, ApplicationFailed)
     limits: ClassVar = {Received: Limit(16_384, 128 * 2**20)}
-    key_length: int | None = None
-    """Set by the engine; None before it starts."""
 
     def __init__(self, name: str, *, waits: runtime.Waits | None = None) -> None:
         """See `runtime.Mailbox`."""
         super().__init__(name, waits=waits)
         self._epochs = itertools.count(1)
         self._epoch = 0
+        self._key_length: int | None = None
+
+    def bind(self, handled: frozenset[type], facts: object) -> None:
+        """facts: the length of a key, in bytes; any other engine's keys are not checked here."""
+        super().bind(handled, facts)
+        self._key_length = facts if isinstance(facts, int) else None
+
+    @property
+    def key_length(self) -> int | None:
+        """Bytes of every key; None before there is an engine."""
+        return self._key_length
 
     def fetch(self, key: bytes, subscriber: Comparable = ()) -> Feedback:
         """Want this key from any peer."""

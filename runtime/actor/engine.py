@@ -86,6 +86,8 @@ class Engine(pykka.ThreadingActor, Generic[M]):
 
     mailbox_type: ClassVar[type[Mailbox]] = Mailbox
     handlers: Handlers
+    facts: object = None
+    """What its mailbox checks calls by, if it does: the constructor sets it, `Mailbox.bind` is given it."""
 
     runtime: Services
     mailbox: M
@@ -131,7 +133,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
             unhandled=partial(runtime.unhandled, engine),
             repeat=lambda timer: runtime.add_timer(timer.next(runtime.now())),
         )
-        mailbox.bind(frozenset(engine.handlers))
+        mailbox.bind(frozenset(engine.handlers), engine.facts)
         return engine
 
     # What a subclass may use -----------------------------------------------------------------------------------------

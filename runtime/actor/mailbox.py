@@ -59,8 +59,8 @@ class Mailbox:
         if missing:
             raise UnhandledMessage(f"{self.name} has no handler for {', '.join(missing)}")
 
-    def bind(self, handled: frozenset[type]) -> None:
-        """The engine started and handles these types."""
+    def bind(self, handled: frozenset[type], facts: object) -> None:
+        """The engine was made and handles these types. facts: its own, for a mailbox that overrides this."""
         self._handled = handled
 
     def __repr__(self) -> str:

@@ -51,6 +51,30 @@ def test_start_raises_what_the_constructor_raised_and_the_mailbox_can_be_used_ag
     assert journal == [Note("early")]
 
 
+class StrictMailbox(Mailbox):
+    """Checks what it is called with by what its engine says."""
+
+    longest: object = "not bound"
+
+    def bind(self, handled: frozenset[type], facts: object) -> None:
+        super().bind(handled, facts)
+        self.longest = facts
+
+
+class Strict(Engine[StrictMailbox]):
+    def __init__(self, longest: int) -> None:
+        super().__init__()
+        self.facts = longest
+
+
+def test_start_gives_the_mailbox_the_facts_of_its_engine_and_what_it_handles(host: Host) -> None:
+    mailbox = host.runtime.mailbox(StrictMailbox)
+    assert mailbox.longest == "not bound"
+    host.runtime.start(mailbox, Strict, 3)
+    assert mailbox.longest == 3
+    assert not mailbox.handles(Note)
+
+
 def test_start_behind_a_mailbox_that_has_an_engine_is_refused(host: Host) -> None:
     with pytest.raises(ValueError, match="has an engine already"):
         host.runtime.start(host.recorder(), Recorder)
