@@ -26,12 +26,12 @@ _BYTES = {f"{letter}iB": 1024**power for power, letter in ((4, "T"), (3, "G"), (
 def parse_duration(text: str) -> float:
     """Seconds. Raises ValueError that says what is allowed."""
     match = re.fullmatch(DURATION_PATTERN, text)
-    seconds = math.inf
-    if match:
-        number, unit = float(match[1]), match[2] or "s"
-        seconds = number / 1000 if unit == "ms" else number * _SECONDS[unit]
-    if not math.isfinite(seconds):
+    if not match:
         raise ValueError(f"{text} is not a duration (allowed: {DURATION})")
+    number, unit = float(match[1]), match[2] or "s"
+    seconds = number / 1000 if unit == "ms" else number * _SECONDS[unit]
+    if not math.isfinite(seconds):
+        raise ValueError(f"{text} is too long for a duration (allowed: what a number of seconds can say)")
     return seconds
 
 

@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from rookery import transport
 from rookery.actors import connections, maintenance, resolver, tracker
 from rookery.config import load
+from rookery.config.node import GENERATION
 from rookery.node.new import make_node
 from rookery.runtime import Reply, ThreadRuntime
 from rookery.transport import Address, PeerId, keyfile
@@ -32,9 +33,9 @@ transport: {network: compose, listen: "tcp://127.0.0.1:0"}
 tracker: {source: application, admission: tracked}
 """
 TABLES = """
-CREATE TABLE rows (key BLOB PRIMARY KEY, value BLOB);
-CREATE TABLE peers (epoch INTEGER, peer BLOB, address TEXT);
-CREATE TABLE expected (epoch INTEGER, key BLOB);
+CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, value BLOB);
+CREATE TABLE IF NOT EXISTS peers (epoch INTEGER, peer BLOB, address TEXT);
+CREATE TABLE IF NOT EXISTS expected (epoch INTEGER, key BLOB);
 """
 
 
@@ -55,7 +56,7 @@ class Database:
     """
 
     def __init__(self, path: Path, runtime: ThreadRuntime) -> None:
-        """Make the file. runtime: whose pool is used; stop it before `close`."""
+        """Open the file, or make it. runtime: whose pool is used; stop it before `close`."""
         self._sql = sqlite3.connect(path, check_same_thread=False)
         self._sql.executescript(TABLES)
         self._runtime = runtime
@@ -152,6 +153,8 @@ def application(folder: Path) -> Iterator[Application]:
     """One node, from the `node.yaml` in `folder`. Leaving stops its engines in reverse order, then closes the file."""
     config = load(folder)
     identity = keyfile.load(config.key)
+    config.data.mkdir(mode=0o700, exist_ok=True)
+    generations = transport.GenerationFile(config.data / GENERATION, identity.peer)  # so that a restart is told apart
     runtime = ThreadRuntime(identity.peer.short)
     with closing(Database(folder / "app.sqlite", runtime)) as database, runtime:
         net = runtime.mailbox(transport.Mailbox)  # mailboxes first: they queue until their engine starts
@@ -160,7 +163,15 @@ def application(folder: Path) -> Iterator[Application]:
         upkeep = runtime.mailbox(maintenance.Mailbox)
         data = runtime.mailbox(resolver.Mailbox)
         observers = (conns, peers)
-        runtime.start(net, transport.Engine, config.transport, identity=identity, gatekeeper=peers, observers=observers)
+        runtime.start(
+            net,
+            transport.Engine,
+            config.transport,
+            identity=identity,
+            gatekeeper=peers,
+            observers=observers,
+            generations=generations,
+        )
         runtime.start(peers, tracker.Engine, config.tracker, transport=net, me=identity.peer)
         runtime.start(conns, connections.Engine, config.connections, transport=net)
         runtime.start(upkeep, maintenance.Engine, config.maintenance, tracker=peers, connections=conns, transport=net)

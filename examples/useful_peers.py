@@ -20,6 +20,7 @@ from rookery import runtime, transport
 from rookery.actors import connections, tracker
 from rookery.actors.connections import DecayingTag, bump, decay
 from rookery.config import load
+from rookery.config.node import GENERATION
 from rookery.node.new import make_node
 from rookery.runtime import Engine, LoopRuntime, Reply, Request
 from rookery.transport import Address, Closed, Opened, PeerId, Received, keyfile
@@ -128,11 +129,21 @@ def quiz_node(folder: Path) -> Iterator[QuizNode]:
     """A node from the `node.yaml` in `folder`. Leaving stops it."""
     config = load(folder)
     identity = keyfile.load(config.key)
+    config.data.mkdir(mode=0o700, exist_ok=True)
+    generations = transport.GenerationFile(config.data / GENERATION, identity.peer)  # so that a restart is told apart
     with LoopRuntime(identity.peer.short) as loop:
         net, peers = loop.mailbox(transport.Mailbox), loop.mailbox(tracker.Mailbox)
         conns, quiz = loop.mailbox(connections.Mailbox), loop.mailbox(QuizMailbox)
         observers = (conns.notifee(), peers)
-        loop.start(net, transport.Engine, config.transport, identity=identity, gatekeeper=peers, observers=observers)
+        loop.start(
+            net,
+            transport.Engine,
+            config.transport,
+            identity=identity,
+            gatekeeper=peers,
+            observers=observers,
+            generations=generations,
+        )
         loop.start(peers, tracker.Engine, config.tracker, transport=net, me=identity.peer)
         loop.start(conns, connections.Engine, config.connections, transport=net, tracker=peers)
         loop.start(quiz, Quiz, transport=net, connections=conns, name=folder.name)

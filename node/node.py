@@ -236,7 +236,7 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
         try:
             look()
         except tuple(_KEYS) as error:
-            yield Problem(_key_of(error), str(error))
+            yield Problem(_key_of(error), _words(error))
 
 
 @contextlib.contextmanager
@@ -247,11 +247,16 @@ def _named() -> Iterator[None]:
     except descriptors.NoDescriptors as error:
         raise CannotStart(f"file descriptors: {error}") from error
     except tuple(_KEYS) as error:
-        raise CannotStart(f"{show_path(_key_of(error))}: {error}") from error
+        raise CannotStart(f"{show_path(_key_of(error))}: {_words(error)}") from error
 
 
 def _key_of(error: Exception) -> KeyPath:
     return next(key for kind, key in _KEYS.items() if isinstance(error, kind))
+
+
+def _words(error: Exception) -> str:
+    """Behind the name of the key it need not be said that it is a key file."""
+    return str(error).removeprefix("key file ")
 
 
 def _identity(config: NodeConfig) -> Identity:

@@ -110,7 +110,7 @@ def peers(known: Sequence[PeerRow], as_json: bool) -> None:
             "role": row.role,
             "state": row.state,
             "address": row.address or "",
-            "seen": ago(row.last_seen, now),
+            "seen": "now" if row.connected else ago(row.last_seen, now),
             "failed": ago(row.last_failure, now),
             "waits": ahead(row.quiet_until, now),
             "backoff": span(row.backoff) if row.backoff else "",

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from rookery.actors import resolver
+from rookery.node.new import make_node
 from rookery.runtime import ThreadRuntime
-from rookery.transport import PeerId
+from rookery.transport import GenerationFile, PeerId
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -70,6 +71,22 @@ def test_launch_fetches_on_one_node_what_was_put_on_another(
     run("launch.py", tmp_path, monkeypatch)
     assert (tmp_path / "copy.bin").read_bytes() == (tmp_path / "model.bin").read_bytes()
     assert capsys.readouterr().out.endswith("is 2097152 bytes, the same as on node a: True\n")
+
+
+@pytest.mark.parametrize(("example", "node_of"), [("compose.py", "application"), ("useful_peers.py", "quiz_node")])
+def test_node_of_an_example_that_starts_again_is_told_apart(
+    tmp_path: Path, example: str, node_of: str, no_leaks: None
+) -> None:
+    program = runpy.run_path(str(EXAMPLES / example))
+    make_node(tmp_path / "bob", program["YAML"])
+    lives = []
+    for _life in range(2):
+        with program[node_of](tmp_path / "bob") as node:
+            lives.append(GenerationFile(tmp_path / "bob" / "data" / "generation", node.peer).load())
+    first, second = lives
+    assert isinstance(first, int)
+    assert isinstance(second, int)
+    assert first < second
 
 
 def test_every_example_is_run_by_a_test() -> None:

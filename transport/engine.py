@@ -410,7 +410,7 @@ class Engine(Core):
         self.log.debug("connection without a word ended", reason=reason.value, ip=ip)
         if reason is Reason.TOO_MANY and self.now() >= self._crowded_until:
             self._crowded_until = self.now() + _SAY_EVERY
-            self.log.warning("hardly any file descriptor left: new connections are refused", ip=ip)
+            self.log.warning("near the limit of file descriptors: new connections are refused", ip=ip)
 
 
 def _is_packet(frames: Sequence[bytes]) -> bool:

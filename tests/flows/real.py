@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from rookery.actors import resolver
@@ -15,7 +16,7 @@ from rookery.node.composition import Actors
 from rookery.runtime import ThreadRuntime
 from rookery.testing import Peers, Plan, settings
 from rookery.testing.invariants import disagreements
-from rookery.transport import Identity, PeerId
+from rookery.transport import Identity, MemoryGenerations, PeerId
 
 CROWD: dict[str, Any] = {
     "max_per_ip": 1000,
@@ -31,17 +32,25 @@ PACE: dict[str, Any] = {"rest_after_loss": 1.0, "backoff_cap": 1.0}
 """So that what was lost comes back while a test waits."""
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What outlives a node, as in its data folder."""
+
+    book: MemoryStorage = field(default_factory=MemoryStorage)
+    generations: MemoryGenerations = field(default_factory=MemoryGenerations)
+
+
 class RealNode(Actors):
     """One node in this process."""
 
     runtime: ThreadRuntime
 
-    def __init__(self, plan: Plan, identity: Identity, kind: type[ThreadRuntime], book: MemoryStorage) -> None:
+    def __init__(self, plan: Plan, identity: Identity, kind: type[ThreadRuntime], disk: Disk) -> None:
         super().__init__(kind(plan.name), plan.config, identity)
         self.name = plan.name
         self.plan = plan
         self.ended = False
-        self.start_engines(store=MemoryStore(), book=book)
+        self.start_engines(store=MemoryStore(), book=disk.book, generations=disk.generations)
         if plan.member:
             self.take_part()
         else:
@@ -74,7 +83,7 @@ class RealNodes:
         """kind: of every node's runtime."""
         self.known = Peers()
         self.all: dict[str, RealNode] = {}
-        self._books: dict[str, MemoryStorage] = {}
+        self._disks: dict[str, Disk] = {}
         self._kind = kind
 
     def start(
@@ -102,8 +111,8 @@ class RealNodes:
         return self._start(node.plan)
 
     def _start(self, plan: Plan) -> RealNode:
-        book = self._books.setdefault(plan.name, MemoryStorage())
-        node = self.all[plan.name] = RealNode(plan, self.known.identity(plan.name), self._kind, book)
+        disk = self._disks.setdefault(plan.name, Disk())
+        node = self.all[plan.name] = RealNode(plan, self.known.identity(plan.name), self._kind, disk)
         return node
 
     @property

@@ -143,7 +143,7 @@ def test_key_is_encrypted_with_a_passphrase_from_a_file_that_the_configuration_n
     assert b"ENCRYPTED" in (tmp_path / "alice" / "node.key").read_bytes()
     assert Node(load(tmp_path / "alice")).peer == peer
     (tmp_path / "passphrase").write_text("wrong\n")
-    with pytest.raises(CannotStart, match="key: key file .*wrong passphrase, or the file is damaged"):
+    with pytest.raises(CannotStart, match="key: .*wrong passphrase, or the file is damaged"):
         Node(load(tmp_path / "alice"))
 
 

@@ -298,13 +298,13 @@ def test_port_in_use_names_port_and_key(make_folder: MakeFolder) -> None:
 def test_key_file_that_others_can_read_names_file_and_mode(make_folder: MakeFolder) -> None:
     folder = make_folder()
     (folder / "node.key").chmod(0o644)
-    with pytest.raises(CannotStart, match=r"^key: key file .*/node\.key: has mode 0644.* chmod 600"):
+    with pytest.raises(CannotStart, match=r"^key: /.*/node\.key: has mode 0644.* chmod 600"):
         Node(load(folder))
 
 
 def test_key_file_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "node.yaml").write_text("")
-    with pytest.raises(CannotStart, match=r"^key: key file .*/node\.key: cannot be read: No such file"):
+    with pytest.raises(CannotStart, match=r"^key: /.*/node\.key: cannot be read: No such file"):
         Node(load(tmp_path))
 
 

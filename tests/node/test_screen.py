@@ -137,3 +137,10 @@ def test_peers_as_json_have_every_field_and_no_infinity(capsys: pytest.CaptureFi
 def test_no_peers_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     screen.peers([], False)
     assert capsys.readouterr().out == "no peers\n"
+
+
+def test_peer_that_is_connected_is_seen_now(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.peers([row(last_seen=time.time() - 2000, state="connected"), row(last_seen=time.time() - 61)], False)
+    _header, connected, other = capsys.readouterr().out.splitlines()
+    assert " now " in connected
+    assert "1m 1s ago" in other
