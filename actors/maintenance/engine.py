@@ -38,7 +38,7 @@ _BROKEN = frozenset({Reason.LOST, Reason.DEAD})
 
 
 class Phase(enum.Enum):
-    """The life of maintenance."""
+    """Maintenance dials and trims only while it is active; once stopped it stays so."""
 
     INACTIVE = "inactive"
     ACTIVE = "active"
@@ -166,7 +166,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._proceed()
 
     def on_counts(self, message: Counts) -> None:
-        """How many connections are open."""
+        """Another number of connections is open: check whether that is too few or too many."""
         self._open = message.open
         self._recount()
 
@@ -311,7 +311,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._planner.searched(asked, self.now())
 
     def _dial(self, peer: PeerId) -> None:
-        """Dial through the tracker."""
+        """Have the tracker dial this peer, which knows where it is and whether it may be dialled."""
         self.on_reply(self._tracker.dial(peer), lambda result: self._on_dialled(peer, result), within=DIAL_TIMEOUT)
 
     def _on_dialled(self, peer: PeerId, result: DialResult | Exception) -> None:

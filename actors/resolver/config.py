@@ -68,7 +68,7 @@ class Config(Settings):
         return self.max_message - OVERHEAD
 
     def check(self) -> Iterable[Problem]:
-        """Rules between fields."""
+        """Yield what two settings make impossible together."""
         if self.max_serves_per_peer > self.max_serves:
             yield Problem(("max_serves_per_peer",), "is above max_serves", f"at most {self.max_serves}")
         if self.inbound_rate < 2 * self.request_rate:

@@ -176,7 +176,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.commands.call(run)
 
     def fetch(self, fetches: tuple[Fetch, ...]) -> None:
-        """A command: want these."""
+        """Want these keys; of one with another length only `ApplicationFailed` comes."""
         for fetch in fetches:
             if len(fetch.data_key) == self.config.key_length:
                 self.client.fetch(fetch)
@@ -185,7 +185,7 @@ class Engine(runtime.Engine[Mailbox]):
                 self.application_failed("key", fetch.data_key, error)
 
     def retain(self, predicate: Predicate | None) -> None:
-        """Go through all keys, in turn."""
+        """Drop whom the predicate does not keep, in slices; commands that come meanwhile wait. None drops everybody."""
 
         def perform(decisions: Decisions) -> None:
             self.client.perform(decisions)
@@ -197,7 +197,7 @@ class Engine(runtime.Engine[Mailbox]):
     # From transport and tracker --------------------------------------------------------------------------------------
 
     def on_opened(self, message: Opened) -> None:
-        """One more peer can be asked."""
+        """A link opened: one more peer can be asked, and asks us."""
         link = message.link
         self.links[link.id] = link.peer
         self.client.opened(link.peer, link.id)
@@ -215,7 +215,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.client.end_turn()
 
     def on_received(self, message: Received) -> None:
-        """A request, or an answer."""
+        """A request goes to the serving side, an answer to the asking side, anything else is malformed."""
         link = message.link_id
         if link not in self.links:
             self.metrics.stray.inc()
@@ -251,16 +251,16 @@ class Engine(runtime.Engine[Mailbox]):
         self.client.end_turn()
 
     def on_send_more(self, _message: SendMore) -> None:
-        """Go on sending."""
+        """The last turn sent as much as one turn may: go on."""
         self.client.end_turn()
 
     def on_give_up(self, message: GiveUp) -> None:
-        """A `get` ends without a value."""
+        """The timeout of a `get` is over: it fails with `FetchTimedOut`."""
         self.client.give_up(message.number)
         self.client.end_turn()
 
     def on_want_again(self, _message: WantAgain) -> None:
-        """Repeat the wishes for connections."""
+        """Ask maintenance again for the connections that keys still wait for."""
         self.client.missing_connections.again()
 
     # Events ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ class BadKey(runtime.Declined, ValueError):
     """A key of another length than this resolver's keys have. Nothing was fetched."""
 
     def __init__(self, length: int, allowed: int) -> None:
-        """Lengths in bytes."""
+        """length: of the key that was given, allowed: of this resolver's keys; in bytes."""
         super().__init__(f"a key of {length} bytes: keys of this resolver have {allowed}")
 
 
@@ -56,7 +56,7 @@ class ValueTooLarge(ValueError):
     """A producer's value does not fit into one message. The asker was told that there is no data."""
 
     def __init__(self, size: int, limit: int) -> None:
-        """In bytes."""
+        """size: of the value, limit: `max_value`; in bytes."""
         super().__init__(f"a value of {size} bytes: allowed are {limit}")
         self.size = size
         self.limit = limit

@@ -187,7 +187,7 @@ class Mailbox(runtime.EventMailbox):
         return self._tell_after_all(Cancel(self._checked(key)))
 
     def clear(self) -> Feedback:
-        """`cancel` every key."""
+        """Cancel every key; every waiting `get` fails with `FetchCancelled`."""
         return self._tell_after_all(Clear())
 
     def retain(self, predicate: Predicate) -> Feedback:

@@ -6,7 +6,7 @@ from ...runtime import Counter, Gauge, Registry
 
 
 class BoundCounter:
-    """A counter of one resolver."""
+    """A counter that adds the resolver's name to the labels."""
 
     def __init__(self, counter: Counter, resolver: str) -> None:
         self._counter = counter
@@ -18,14 +18,14 @@ class BoundCounter:
 
 
 class BoundGauge:
-    """A gauge of one resolver."""
+    """A gauge that has the resolver's name for its label."""
 
     def __init__(self, gauge: Gauge, resolver: str) -> None:
         self._gauge = gauge
         self._resolver = resolver
 
     def set(self, value: float) -> None:
-        """The value now."""
+        """Set the value of this resolver's gauge."""
         self._gauge.set(value, self._resolver)
 
 

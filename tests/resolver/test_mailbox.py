@@ -1,4 +1,4 @@
-"""The door of a resolver: what is refused there, and how fetches fold into one another."""
+"""The mailbox of a resolver: what it refuses, and how fetches fold into one another."""
 
 from collections.abc import Callable
 from typing import Any

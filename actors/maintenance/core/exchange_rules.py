@@ -58,7 +58,7 @@ class ExchangeRules:
         self._answers = TokenBuckets(1 / limits.answer_every, _AT_ONCE)
 
     def opened(self, link: Link) -> None:
-        """A connection is there."""
+        """A link opened: its peer may be asked, and be told of."""
         ip = ip_address(link.ip)
         self._peers[link.id] = _Peer(link, subnet(ip) if is_global(ip) else None)
 
@@ -94,7 +94,7 @@ class ExchangeRules:
         return [peer.link for peer in asked]
 
     def said_private(self, link_id: int) -> None:
-        """The peer is private."""
+        """The peer of this link said that it is private: it is neither asked, answered nor told of."""
         if link_id in self._peers:
             self._peers[link_id].private = True
 

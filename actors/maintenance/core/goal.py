@@ -45,11 +45,11 @@ class Bounds:
         )
 
     def too_few(self, connections: int) -> bool:
-        """Whether to dial."""
+        """Whether so many connections are below the band."""
         return connections < self.min_threshold
 
     def too_many(self, connections: int) -> bool:
-        """Whether to trim."""
+        """Whether so many connections are above the band."""
         return connections > self.max_threshold
 
     def contain(self, connections: int) -> bool:
@@ -100,7 +100,7 @@ class Goal:
         return not self.dial_all
 
     def searches(self, expected: int) -> bool:
-        """Whether to ask around for more peers, with so many connections in sight. `all` is given its peers."""
+        """Whether to ask the peers for others, expecting so many connections. `all` is given its peers."""
         return not self.dial_all and expected < self.dial_to
 
     def motive(self, useful: int, connections: int) -> Motive:

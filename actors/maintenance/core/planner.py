@@ -47,7 +47,7 @@ from .retries import LostPeers, Room, SearchTimes, SetPeers
 
 
 class Planner:
-    """The state between two actions."""
+    """What happened, what is under way and what was tried in this repair; `next` says what to do."""
 
     def __init__(self, goal: Goal, pacing: Pacing, rng: random.Random) -> None:
         """The first check is due at once."""
@@ -103,7 +103,7 @@ class Planner:
             self.trigger(self._goal.motive(self.useful, connections))
 
     def set_changed(self, peers: frozenset[PeerId]) -> None:
-        """The latest set is another one."""
+        """The tracker has another latest set: check whether some of it can be dialled."""
         self._set.set_changed(peers)
         self.trigger(Motive.NEW_PEER)
 
@@ -161,7 +161,7 @@ class Planner:
             self.trigger(Motive.LAST_MAINTENANCE)
 
     def dial_ended(self, peer: PeerId, outcome: DialOutcome, now: float) -> None:
-        """A dial is over."""
+        """A dial ended: whoever really was dialled is not offered again in this repair."""
         self.dials.discard(peer)
         self.trigger(Motive.LAST_MAINTENANCE)
         if outcome is not DialOutcome.OPENED:
@@ -316,7 +316,7 @@ class Planner:
         return self.next(now)
 
     def _exhausted(self, now: float, *, check_at: float) -> None:
-        """Nothing more can be done now."""
+        """The repair ends, inside the band or not: nothing more can be done now."""
         in_band = self._goal.met_when_exhausted(self.useful, self.open, waiting=False)
         self._end(now, in_band=in_band, check_at=check_at)
 

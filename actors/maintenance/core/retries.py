@@ -70,7 +70,7 @@ class LostPeers:
             self.next_at = now + wait
 
     def forget(self, peer: PeerId) -> None:
-        """There is a connection."""
+        """There is a connection to this peer: it is not tried any more."""
         self._tries.pop(peer, None)
         if not self._tries:
             self.next_at = None
@@ -88,10 +88,10 @@ class LostPeers:
 
 
 class SetPeers:
-    """Times are monotonic seconds."""
+    """Whom the latest set lists, and when they are sought again. Times are monotonic seconds."""
 
     def __init__(self, pacing: Pacing) -> None:
-        """Begin without a set."""
+        """There is no set yet; the first may be sought at once."""
         self.peers: frozenset[PeerId] = frozenset()
         """The peers of the set."""
         self.others = 0
@@ -106,7 +106,7 @@ class SetPeers:
         """From when they may be sought again; infinity for not before something changes."""
 
     def set_changed(self, peers: frozenset[PeerId]) -> None:
-        """The latest set is another one."""
+        """The tracker has another latest set: with somebody new in it, begin from the start."""
         if not peers <= self.peers:
             self.start_over()
         self.peers = peers
@@ -189,7 +189,7 @@ class Room:
             self._waste(now)
 
     def found(self, peer: PeerId, now: float) -> None:
-        """There is a connection."""
+        """There is a connection to this peer: from now on it counts how long it stays."""
         if self._since.get(peer, now) is None:
             self._since[peer] = now
 

@@ -55,7 +55,7 @@ class PeerExchange:
         self._reading = 0
 
     def start(self) -> None:
-        """Take the channel."""
+        """Register for the channel, with a quota for each peer. The node stops if it is taken."""
         if self._channel is not None:
             mailbox = self._engine.mailbox
             registered = self._transport.register(self._channel.number, mailbox, _QUOTA, codec.MAX_MESSAGE)

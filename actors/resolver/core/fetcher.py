@@ -193,7 +193,7 @@ class Fetcher(Generic[P]):
         return Attempt(self._requests.next_id, key, peer, link)
 
     def sent(self, attempt: Attempt[P], now: float) -> Active[P]:
-        """The link accepted the request."""
+        """The link accepted the request: the key is active until it is answered, or fails."""
         key = attempt.key
         self._take(key)
         if attempt.peer in (self._failed.get(key) or ()):

@@ -19,7 +19,7 @@ P = TypeVar("P", bound=Comparable)
 
 
 class KeyTargets(Generic[P]):
-    """The sets, by key."""
+    """The peers that each key is restricted to."""
 
     def __init__(self) -> None:
         self._sets: KeyTable[dict[P, int]] = KeyTable()  # each peer with the number of its blocks when it was named

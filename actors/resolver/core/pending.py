@@ -51,7 +51,7 @@ class Heap:
 
     @property
     def size(self) -> int:
-        """Entries and leftovers."""
+        """How many entries it holds, leftovers included."""
         return len(self._entries) + len(self._swept)
 
     def push(self, entry: Entry) -> None:
@@ -104,7 +104,7 @@ class Queue:
 
     @property
     def size(self) -> int:
-        """Entries and leftovers."""
+        """How many entries it holds, leftovers included."""
         return self._fresh.size + self._retries.size
 
     def push(self, entry: Entry) -> None:

@@ -42,7 +42,7 @@ class Active(Generic[P]):
 
 
 class Requests(Generic[P]):
-    """`timeout` in seconds."""
+    """The requests that are out, in the order in which they were sent. timeout: seconds, the same for all."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -62,7 +62,7 @@ class Requests(Generic[P]):
         return request
 
     def end(self, request_id: int) -> Active[P]:
-        """KeyError if it is not out."""
+        """Take out this request, answered or not. KeyError if it is not out."""
         return self._active.pop(request_id)
 
     def answered_by(self, request_id: int, link: int) -> bool:

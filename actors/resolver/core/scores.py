@@ -35,7 +35,7 @@ class Scores(Generic[P]):
         self._sorted: list[float] = []
 
     def __contains__(self, peer: P) -> bool:
-        """Has this peer a sample?"""
+        """Whether this peer has a score of its own."""
         return peer in self._scores
 
     def of(self, peer: P) -> float:

@@ -37,7 +37,7 @@ S = TypeVar("S", bound=Comparable)
 
 @dataclass(slots=True)
 class _Answer(Generic[P, S]):
-    """Bytes before the consumer."""
+    """Bytes of a peer that the consumer judges. elapsed: seconds from request to answer."""
 
     value: bytes
     peer: P
@@ -68,7 +68,7 @@ class WantedKeys(Generic[P, S]):
 
     @property
     def delivering(self) -> int:
-        """Verdicts awaited."""
+        """How many keys wait for a verdict of the consumer."""
         return len(self._answers)
 
     # Demand

@@ -34,7 +34,7 @@ Value: TypeAlias = bytes | memoryview
 
 
 class Consumer(Protocol):
-    """Judges bytes."""
+    """The application's judge of the bytes that come."""
 
     def deliver(self, delivery: Delivery, value: bytes) -> Verdict | Reply[Verdict] | Reply[Outcome] | Reply[bool]:
         """What these bytes are worth.
@@ -45,7 +45,7 @@ class Consumer(Protocol):
 
 
 class Producer(Protocol):
-    """Has bytes."""
+    """The application's store of the bytes that others ask for."""
 
     def produce(self, key: bytes) -> Value | Reply[bytes] | Reply[Value] | Reply[bytes | None] | None:
         """The value of this key, None for "no data". A `Reply` returned here is cancelled when it takes too long."""

@@ -11,7 +11,7 @@ from ...connections.mailbox import Mailbox as Connections
 
 
 class BusyPeers:
-    """Requests out, by peer."""
+    """How many requests are out to each peer, as told to connections and as changed since."""
 
     def __init__(self, connections: Connections | None) -> None:
         """connections: without it nothing is said."""

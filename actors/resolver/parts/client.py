@@ -171,7 +171,7 @@ class Client:
         self.missing_connections.consider((peer,))
 
     def reconcile(self, index: int, latest: PeerSet) -> None:
-        """Who may be asked."""
+        """Ask the peers of this set from now on. index: of the set, which only grows."""
         secondary = latest.secondary if self._config.ask == "all" else ()
         if self.fetcher.reconcile(index, frozenset(latest.primary), frozenset(secondary)):
             self.missing_connections.may_want()
@@ -241,7 +241,7 @@ class Client:
     # What the core decides
 
     def perform(self, decisions: Decisions) -> None:
-        """Do all of it, in order."""
+        """Carry out these decisions, in order."""
         for decision in decisions:
             following = self._perform(decision)
             if following:  # of a verdict that was given at once; its delivery was the last decision

@@ -21,7 +21,7 @@ UNTAGGED: Tag = (APPLICATION, ())
 
 
 def tag(subscriber: Comparable) -> Tag:
-    """One of the application's subscribers."""
+    """How the core knows one of the application's subscribers."""
     return UNTAGGED if isinstance(subscriber, tuple) and not subscriber else (APPLICATION, subscriber)
 
 
@@ -56,7 +56,7 @@ class Gets:
         return self._last
 
     def waits_for(self, key: bytes) -> bool:
-        """Whether one waits for this key."""
+        """Whether a `get` waits for this key."""
         return key in self._by_key
 
     def started(self, number: int, timer: Timer) -> None:

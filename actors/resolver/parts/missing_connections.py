@@ -93,7 +93,7 @@ class MissingConnections:
         self.consider_stuck()
 
     def again(self) -> None:
-        """The interval is over."""
+        """The interval is over: ask for every connection that keys still wait for."""
         self._timer_runs = False
         self._wanted.clear()
         self.consider_all()

@@ -40,7 +40,7 @@ class Serve:
 
 
 class Server:
-    """The serving side of a resolver."""
+    """The serving side of a resolver: what the producer works on, in total and by peer."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Server:
         self._active = 0
 
     def on_request(self, serve: Serve) -> None:
-        """Answer now or later."""
+        """Ask the producer and answer, now or when its reply is filled; "no data" where too much is worked on."""
         if not self._has_room(serve.peer):
             self._send_missing(serve, "busy")
             return

@@ -69,7 +69,7 @@ class Verdicts:
             reply.cancel()
 
     def withdraw_all(self) -> None:
-        """No verdict is needed any more."""
+        """Withdraw every open verdict: the engine stops."""
         for key in list(self._open):
             self.withdraw(key)
 
