@@ -23,14 +23,14 @@ Rules:
 * Nobody offered and no dial under way: the repair ends. If dials of it failed, one more round starts without their
   exclusion; otherwise the next check waits for a change, for `next_at`, or for the looking interval; if all is well and
   nobody was excluded, for the idle time.
-* Fewer candidates than are needed: the connected peers are asked for others, and discovery is woken.
 * A trim that could not reach its target ends the repair; the next check waits for a change or for the idle time, or
   where only their youth spares connections, for the looking interval.
 * A peer whose link broke is dialled again, also with enough connections: two parts of a network that were cut from
   each other have enough connections each, and would else stay apart.
 * Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise. A peer of the set
   may have the room of the others.
-* How often seeking, making room, searching and dialling a lost peer are repeated is in `retries.py`.
+* Fewer candidates than are needed: the connected peers are asked for others, and discovery is woken. How often that,
+  seeking, making room and dialling a lost peer are repeated is in `retries.py`.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ class Planner:
 
     def __init__(self, goal: Goal, pacing: Pacing, rng: random.Random) -> None:
         """The first check is due at once."""
-        self.open = 0
-        self.surplus = 0
+        self.open = self.surplus = 0
         self.listed = 0
         """Connections with peers of the set, as far as they count."""
         self.dials: set[PeerId] = set()
@@ -247,16 +246,13 @@ class Planner:
         self._start_repair(now)
         if (self._repairing or self._repairing_listed) and self._expected() < self._goal.dial_to:
             return self._ask()
-        action = self._make_room(now) or self._dial(now)  # somebody who is wanted
-        if action is not None:
-            return action
-        return Wait(None) if self.dials else self._rest(now)
+        wanted = self._make_room(now) or self._dial(now)
+        return wanted or (Wait(None) if self.dials else self._rest(now))
 
     def _seeks(self, now: float) -> bool:
         goes_on = self._repairing_listed and self._set.absent > 0 and self._set.others > 0
-        if not self._goal.seeks or not (goes_on or self._set.is_due(now)):
-            return False
-        return self._goal.met(self.useful, repairing=self._repairing)
+        may_seek = self._goal.seeks and (goes_on or self._set.is_due(now))
+        return may_seek and self._goal.met(self.useful, repairing=self._repairing)
 
     def _is_met(self) -> bool:
         if self._excess() or not self._goal.met(self.useful, repairing=self._repairing):
@@ -370,9 +366,8 @@ class Planner:
 
     def _make_room(self, now: float) -> Trim | None:
         """Room for one peer of the set, where it needs some and there can be."""
-        if self._question is not None or len(self.dials) >= self._pacing.dials or self._has_room():
-            return None
-        if not self._goal.seeks or not self._may_have_room(now):
+        full = self._question is None and len(self.dials) < self._pacing.dials and not self._has_room()
+        if not (full and self._goal.seeks and self._may_have_room(now)):
             return None
         wanted = bool(self._wanted) and self._wanted[0] in self._set.peers and self._wanted[0] not in self.dials
         if not wanted and not (self._seeking and self._queue and self._expected() < self._goal.dial_to):
