@@ -27,8 +27,8 @@ from typing import Any
 
 from benchmarks.harness import Result, main
 from rookery.actors import connections
-from rookery.node.simulate import Band, Chart, Line, Mark, Panel
 from rookery.runtime import Feedback, Message, Simulation
+from rookery.simulate import Band, Chart, Line, Mark, Panel
 from rookery.testing import SimulatedNodes, WholeNode
 
 SIZE, CRASHES, WITHIN, STEP = 200, 60, 60.0, 0.25

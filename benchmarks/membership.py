@@ -35,10 +35,10 @@ from multiprocessing import get_context
 
 from benchmarks.harness import Result, less_is_better, main
 from rookery.actors.membership import Config
-from rookery.actors.membership.simulator import Cluster, Conditions, Event, Network, Scenario, Summary, simulate
 from rookery.actors.membership.swim import Member, MemberId, Outbox, Swim
 from rookery.actors.membership.swim.codec import encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Gossip, Header
+from rookery.simulate import LAN, Cluster, Event, Network, Scenario, Summary, simulate
 
 JOIN_EVERY = 0.038
 SEEDS = 20
@@ -127,7 +127,7 @@ def views(runs: Runs) -> Iterator[Result]:
 def thousand() -> list[Result]:
     """A thousand members in one process."""
     started = time.process_time()
-    cluster = Cluster(Config().protocol, seed=1, conditions=Conditions())
+    cluster = Cluster(Config().protocol, seed=1, link=LAN)
     cluster.start(1000, every=0.02)
     cluster.run(50)
     before = cluster.sent

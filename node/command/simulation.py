@@ -11,10 +11,8 @@ from pathlib import Path
 
 import click
 
-from ...actors.membership.simulator import Outcome, Scenario, Summary, simulate
-from ...config.scenario import load_scenario
+from ...simulate import Outcome, Scenario, Summary, chart_of, figures, load_scenario, simulate
 from .. import screen
-from ..simulate import chart_of, figures
 from .base import FILE, json_option, main
 
 _PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)

@@ -27,8 +27,8 @@ class Link:
     """How one node's traffic reaches another.
 
     latency, jitter: seconds; each piece takes latency plus uniform [0, jitter]. loss: probability that a piece is lost;
-    on a stream it costs `resend` seconds instead. duplicate: probability that a datagram arrives twice. bandwidth:
-    bytes per second, None for no limit. up: False cuts it.
+    on a stream it costs `resend` seconds instead, and 1 cuts it. duplicate: probability that a datagram arrives twice.
+    bandwidth: bytes per second, None for no limit. up: False cuts it.
     """
 
     latency: float = 0.001
@@ -43,10 +43,20 @@ class Link:
         """Raise ValueError for values no link can have."""
         if min(self.latency, self.jitter, self.resend) < 0:
             raise ValueError(f"latency, jitter and resend are at least 0: {self}")
-        if not (0 <= self.loss < 1 and 0 <= self.duplicate < 1):
-            raise ValueError(f"loss and duplicate are in [0, 1); cut a link with up=False: {self}")
+        if not (0 <= self.loss <= 1 and 0 <= self.duplicate <= 1):
+            raise ValueError(f"loss and duplicate are from 0 to 1: {self}")
         if self.bandwidth is not None and self.bandwidth <= 0:
             raise ValueError(f"bandwidth is above 0 bytes per second: {self}")
+
+    def transit(self, rng: random.Random) -> float | None:
+        """Seconds until a piece arrives, None if it is lost."""
+        if self.loss and rng.random() < self.loss:
+            return None
+        return self.delay(rng)
+
+    def delay(self, rng: random.Random) -> float:
+        """Seconds on the way of a piece that arrives."""
+        return self.latency + (rng.random() * self.jitter if self.jitter else 0.0)
 
 
 class Network:
@@ -90,10 +100,10 @@ class Network:
     def carry(self, source: str, target: str, size: int, deliver: Callable[[], object]) -> bool:
         """Call `deliver` when a piece of `size` bytes arrives, after those sent before; False if the link is cut."""
         link = self.link(source, target)
-        if not link.up:
+        if not link.up or link.loss == 1:
             return False
         pair = (source, target)
-        delay = self._delay(link)
+        delay = link.delay(self._rng)
         while link.loss and self._rng.random() < link.loss:
             delay += link.resend
         arrival = self._arrival[pair] = max(self._sent(pair, link, size) + delay, self._arrival.get(pair, 0.0))
@@ -108,9 +118,9 @@ class Network:
         sent = self._sent((source, target), link, size)
         copies = 2 if link.duplicate and self._rng.random() < link.duplicate else 1
         for _ in range(copies):
-            delay = self._delay(link)
-            if not (link.loss and self._rng.random() < link.loss):
-                self._clock.call_at(sent + delay, deliver)
+            seconds = link.transit(self._rng)
+            if seconds is not None:
+                self._clock.call_at(sent + seconds, deliver)
         return True
 
     def on_crash(self, listener: Callable[[str], None]) -> None:
@@ -138,9 +148,6 @@ class Network:
         if link.bandwidth is not None:
             start = self._busy_until[pair] = start + size / link.bandwidth
         return start
-
-    def _delay(self, link: Link) -> float:
-        return link.latency + (self._rng.random() * link.jitter if link.jitter else 0.0)
 
     def _changed(self) -> None:
         for listener in list(self._change_listeners):

@@ -133,8 +133,17 @@ def test_link_set_for_a_pair_outlasts_the_default(simulated: Simulation) -> None
     assert (network.link("a", "b").latency, network.link("b", "a").latency) == (1.0, 2.0)
 
 
+def test_link_that_loses_everything_carries_no_stream_and_no_datagram(simulated: Simulation) -> None:
+    arrived: list[str] = []
+    simulated.network.set_default(loss=1.0)
+    assert not simulated.network.carry("a", "b", 1, lambda: arrived.append("stream"))
+    assert simulated.network.cast("a", "b", 1, lambda: arrived.append("datagram"))  # its sender cannot know
+    simulated.run(for_=10)
+    assert arrived == []
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"latency": -1}, {"jitter": -1}, {"loss": 1.0}, {"duplicate": -0.1}, {"bandwidth": 0}, {"resend": -1}]
+    "wrong", [{"latency": -1}, {"jitter": -1}, {"loss": 1.1}, {"duplicate": -0.1}, {"bandwidth": 0}, {"resend": -1}]
 )
 def test_link_with_impossible_values_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

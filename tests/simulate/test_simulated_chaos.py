@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
-from rookery.actors.membership.simulator import Cluster, Conditions
 from rookery.actors.membership.swim import Config, MemberDown, MemberId, MemberUp, Notification
+from rookery.runtime import Link
+from rookery.simulate import LAN, Cluster
 
 MEMBERS, ROUNDS, ROUND, FEWEST = 12, 8, 6.0, 7
 
@@ -49,7 +50,7 @@ class Chaos:
                 act()
             cluster.run(ROUND)
             cluster.heal()
-        cluster.network.conditions = Conditions()
+        cluster.network.link = LAN
         cluster.run(8.0)  # the longest stall
         for number in sorted(self.absent):
             cluster.restart(number, seeds=self.seeds(number))
@@ -104,7 +105,7 @@ class Chaos:
     def lose(self) -> None:
         loss = self.rng.uniform(0.0, 0.3)
         self.note("loss", f"{loss:.2f}")
-        self.cluster.network.conditions = Conditions(0.001, self.rng.uniform(0.005, 0.2), loss)
+        self.cluster.network.link = Link(latency=0.001, jitter=self.rng.uniform(0.005, 0.2) - 0.001, loss=loss)
 
     def block(self) -> None:
         pair = self.rng.sample([number for number in range(MEMBERS) if number not in self.absent], 2)

@@ -1,6 +1,6 @@
 """Many members in virtual time on one heap: pure, and fast enough for a thousand of them.
 
-    cluster = Cluster(Config.new_lan(50), seed=1, conditions=Conditions(loss=0.1))
+    cluster = Cluster(Config.new_lan(50), seed=1, link=replace(LAN, loss=0.1))
     cluster.start(50, every=0.1)                # one after the other, each joins through the first
     cluster.run(30)
     cluster.crash(7)
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from heapq import heappop, heappush
 
-from ..swim import (
+from ..actors.membership.swim import (
     Config,
     MemberDown,
     MemberId,
@@ -32,7 +32,8 @@ from ..swim import (
     SwimError,
     Timer,
 )
-from .network import Conditions, Network
+from ..runtime import Link
+from .network import LAN, ClusterNetwork
 from .process import Process
 from .views import GRACE, Views
 
@@ -64,14 +65,14 @@ class Cluster:
         config: Config,
         *,
         seed: int,
-        conditions: Conditions | None = None,
+        link: Link = LAN,
         heed: Callable[[float, int, Notification], object] | None = None,
     ) -> None:
-        """config: of every member. heed: called with time, member and each notification."""
+        """config: of every member. link: what packets meet. heed: called with time, member and each notification."""
         self.config = config
         self.seed = seed
         self.now = 0.0
-        self.network = Network(conditions or Conditions(), random.Random(f"{seed}/network"))
+        self.network = ClusterNetwork(link, random.Random(f"{seed}/network"))
         self.rng = random.Random(f"{seed}/choices")
         self.views = Views()
         self.processes: list[Process] = []

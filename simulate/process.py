@@ -2,7 +2,7 @@
 
 import random
 
-from ..swim import Config, MemberId, Outbox, Swim, Timer
+from ..actors.membership.swim import Config, MemberId, Outbox, Swim, Timer
 
 __all__ = ["Arrived", "Process"]
 

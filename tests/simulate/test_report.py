@@ -11,11 +11,24 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner, Result
 
-from rookery.actors.membership.simulator import Death, Event, Network, Outcome, Scenario, Summary
-from rookery.config.scenario import load_scenario
 from rookery.node.command import main
-from rookery.node.simulate import Band, Chart, Line, Mark, Panel, chart_of, figures
-from rookery.node.simulate.chart import ticks
+from rookery.simulate import (
+    Band,
+    Chart,
+    Death,
+    Event,
+    Line,
+    Mark,
+    Network,
+    Outcome,
+    Panel,
+    Scenario,
+    Summary,
+    chart_of,
+    figures,
+)
+from rookery.simulate.chart import ticks
+from rookery.simulate.loading import load_scenario
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "scenario.yaml"
 SMALL = "members: 5\nwarm_up: 5s\nduration: 20s\nevents: [{action: crash, at: 2s}]\n"

@@ -24,7 +24,7 @@ class _Trial:
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self._scenario = scenario
         self._rng = random.Random(f"{seed}/events")
-        self._cluster = Cluster(scenario.membership.protocol, seed=seed, conditions=scenario.network.conditions)
+        self._cluster = Cluster(scenario.membership.protocol, seed=seed, link=scenario.network.link)
         self._deaths: dict[int, float] = {}
         self._until_exact: list[float | None] = []
         self._spared = {0}

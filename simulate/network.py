@@ -2,48 +2,31 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-__all__ = ["Conditions", "Network"]
+from ..runtime import Link
 
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What every packet meets. Latencies are one-way, in seconds, and uniform between both; loss is a probability.
-
-    Raises ValueError unless 0 <= min_latency <= max_latency and 0 <= loss <= 1.
-    """
-
-    min_latency: float = 0.0005
-    max_latency: float = 0.005
-    loss: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_latency <= self.max_latency:
-            raise ValueError(f"latencies from {self.min_latency} to {self.max_latency} s; allowed is 0 <= min <= max")
-        if not 0 <= self.loss <= 1:
-            raise ValueError(f"a loss of {self.loss}; allowed is 0 to 1")
+LAN = Link(latency=0.0005, jitter=0.0045)
+"""What packets meet between machines in one building."""
 
 
-class Network:
+class ClusterNetwork:
     """Decides about packets, with a chance of its own: members draw the same numbers whatever is lost."""
 
-    __slots__ = ("_blocks", "_rng", "_sides", "conditions")
+    __slots__ = ("_blocks", "_rng", "_sides", "link")
 
-    def __init__(self, conditions: Conditions, rng: random.Random) -> None:
-        self.conditions = conditions
+    def __init__(self, link: Link, rng: random.Random) -> None:
+        """link: what every packet meets; it may be exchanged at any time."""
+        self.link = link
         self._rng = rng
         self._sides: dict[int, int] = {}
         self._blocks: set[frozenset[int]] = set()
 
     def delay(self, sender: int, receiver: int) -> float | None:
         """Seconds until a packet arrives; None if it never does."""
-        conditions = self.conditions
-        if conditions.loss and self._rng.random() < conditions.loss:
-            return None
+        seconds = self.link.transit(self._rng)
         if (self._sides or self._blocks) and self.cuts(sender, receiver):
             return None
-        return self._rng.uniform(conditions.min_latency, conditions.max_latency)
+        return seconds
 
     def cuts(self, one: int, other: int) -> bool:
         """Whether nothing passes between the two: a partition, or a block by one of them."""

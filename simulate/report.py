@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ...actors.membership.simulator import Outcome, Scenario, Spread, Summary
 from .chart import Band, Chart, Line, Mark, Panel
+from .outcome import Outcome, Spread, Summary
+from .scenario import Scenario
 
 Figures = list[Mapping[str, object]]
 

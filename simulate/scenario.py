@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ....runtime.settings import MILLISECOND, Problem, Seconds, Settings, option, required, section
-from ..config import Config
-from .network import Conditions
+from ..actors.membership.config import Config
+from ..runtime import Link
+from ..runtime.settings import MILLISECOND, Problem, Seconds, Settings, option, required, section
 
 __all__ = ["Event", "Network", "Scenario"]
 
@@ -57,9 +57,9 @@ class Network(Settings):
             yield Problem(("max_latency",), "is below min_latency", f"at least {self.min_latency:g} seconds")
 
     @property
-    def conditions(self) -> Conditions:
+    def link(self) -> Link:
         """The same for the simulator."""
-        return Conditions(self.min_latency, self.max_latency, self.loss)
+        return Link(latency=self.min_latency, jitter=self.max_latency - self.min_latency, loss=self.loss)
 
 
 @dataclass(frozen=True, slots=True)

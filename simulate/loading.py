@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..actors.membership.simulator.scenario import Scenario
-from .bind import bind
-from .node import PARSERS
-from .source import read
+from ..config.bind import bind
+from ..config.node import PARSERS
+from ..config.source import read
+from .scenario import Scenario
 
 
 def load_scenario(path: str | os.PathLike[str]) -> Scenario:

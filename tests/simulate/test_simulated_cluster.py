@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from rookery.actors.membership.simulator import Cluster, Conditions, NotReached
-from rookery.actors.membership.simulator.process import Process
 from rookery.actors.membership.swim import Config, MemberDown, Notification, Rename, State, Timer
+from rookery.runtime import Link
+from rookery.simulate import LAN as LAN_LINK
+from rookery.simulate import Cluster, NotReached
+from rookery.simulate.process import Process
 
 LAN = replace(Config.new_lan(5), notify_down_members=True)
 
 
-def formed(count: int = 5, seed: int = 1, **conditions: float) -> Cluster:
+def formed(count: int = 5, seed: int = 1, **changes: Any) -> Cluster:
     """A cluster in which everybody sees everybody."""
-    cluster = Cluster(LAN, seed=seed, conditions=Conditions(**conditions))
+    cluster = Cluster(LAN, seed=seed, link=replace(LAN_LINK, **changes))
     cluster.start(count, every=0.1)
     cluster.run(count * 0.1)
     cluster.run_until(lambda: cluster.views.is_exact, within=60)
@@ -185,7 +188,7 @@ def test_down_of_a_member_that_was_there_all_the_time_is_false_and_its_rejoin_ne
 
 
 def test_lost_packets_are_sent_and_counted_but_nothing_arrives() -> None:
-    cluster = Cluster(LAN, seed=1, conditions=Conditions(loss=1.0))
+    cluster = Cluster(LAN, seed=1, link=replace(LAN_LINK, loss=1.0))
     cluster.start(2)
     cluster.run(5)
     packets, size = cluster.sent
@@ -196,15 +199,15 @@ def test_lost_packets_are_sent_and_counted_but_nothing_arrives() -> None:
         cluster.run_until(lambda: cluster.views.is_exact, within=3)
 
 
-@pytest.mark.parametrize(("latencies", "loss"), [((0.2, 0.1), 0.0), ((-0.1, 0.1), 0.0), ((0.0, 0.1), 1.5)])
-def test_conditions_that_cannot_be_are_refused(latencies: tuple[float, float], loss: float) -> None:
-    with pytest.raises(ValueError, match="allowed"):
-        Conditions(*latencies, loss)
+@pytest.mark.parametrize("wrong", [{"latency": -0.1}, {"jitter": -0.1}, {"loss": 1.5}, {"loss": -0.1}])
+def test_link_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least 0|from 0 to 1"):
+        replace(LAN_LINK, **wrong)
 
 
 def test_latency_is_within_its_bounds() -> None:
     arrivals: list[float] = []
-    cluster = Cluster(LAN, seed=1, conditions=Conditions(1.0, 1.5), heed=lambda time, *_: arrivals.append(time))
+    cluster = Cluster(LAN, seed=1, link=Link(latency=1.0, jitter=0.5), heed=lambda time, *_: arrivals.append(time))
     cluster.start(2)
     cluster.run(10)
     assert 1.0 <= arrivals[0] <= 1.5
@@ -213,7 +216,7 @@ def test_latency_is_within_its_bounds() -> None:
 def test_equal_seeds_have_equal_histories_and_others_another() -> None:
     def history(seed: int) -> list[tuple[float, int, Notification]]:
         log: list[tuple[float, int, Notification]] = []
-        cluster = Cluster(LAN, seed=seed, conditions=Conditions(loss=0.1), heed=lambda *what: log.append(what))
+        cluster = Cluster(LAN, seed=seed, link=replace(LAN_LINK, loss=0.1), heed=lambda *what: log.append(what))
         cluster.start(8, every=0.1)
         cluster.run(5)
         cluster.crash(3)

@@ -5,30 +5,43 @@
     print(summary.first_told.median, "s until a crash is noticed;", summary.false_downs.most, "false alarms at worst")
 
 * `Scenario` is declared as settings are, so `rookery simulate` reads it from YAML.
+* `figures` and `chart_of` make rows and a picture (SVG) of many runs.
 * `Cluster` is the world by itself, for scenarios of one's own: crash, restart, stall, partition, block, at any moment.
 * The members are those of `swim`, under the settings that the engine would give them. What the engine adds (records,
-  tracker, transport) is not simulated here but in `runtime.Simulation`, which is some hundred times slower.
+  tracker, transport) is not simulated here but in `runtime.Simulation`, which is some hundred times slower. Both have
+  the same model of a link, `runtime.Link`.
 """
 
+from .chart import Band, Chart, Line, Mark, Panel
 from .cluster import Cluster, NotReached
-from .network import Conditions
+from .loading import load_scenario
+from .network import LAN
 from .outcome import Death, Outcome, Spread, Summary
+from .report import chart_of, figures
 from .scenario import Event, Network, Scenario
 from .trial import simulate
 from .views import Down, Views
 
 __all__ = [
+    "LAN",
+    "Band",
+    "Chart",
     "Cluster",
-    "Conditions",
     "Death",
     "Down",
     "Event",
+    "Line",
+    "Mark",
     "Network",
     "NotReached",
     "Outcome",
+    "Panel",
     "Scenario",
     "Spread",
     "Summary",
     "Views",
+    "chart_of",
+    "figures",
+    "load_scenario",
     "simulate",
 ]

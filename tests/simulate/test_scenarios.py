@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rookery.actors.membership import Config
-from rookery.actors.membership.simulator import Event, Network, Outcome, Scenario, Spread, Summary, simulate
 from rookery.runtime.settings import SettingsError
+from rookery.simulate import Event, Network, Outcome, Scenario, Spread, Summary, simulate
 
 
 def play(*events: Event, seed: int = 1, members: int = 6, duration: float = 40.0, **changes: Any) -> Outcome:
