@@ -94,7 +94,7 @@ class NodeConfig(Settings):
     membership: Membership = section(Membership, "Who is alive.")
     resolver: Resolver = section(Resolver, "Fetching data from the peers that have it.")
     blobs: Blobs = section(Blobs, "Files in blocks.")
-    control: Control = section(Control, "The command line's door.")
+    control: Control = section(Control, "The socket of the command line.")
     log: Log = section(Log, "What the node tells its operator.")
     plugins: ClassVar[Mapping[str, Plugin]] = MappingProxyType({})
     """The actors of other packages that the file names, by the names of their sections."""

@@ -31,7 +31,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from . import new
-from .control import Client, NoNode, place
+from .control import Client, NoNode, socket_path
 from .status import Status
 
 LOG_NAME = "node.log"
@@ -148,7 +148,7 @@ class Cluster(Mapping[str, Client]):
     def _until_listening(self, within: float) -> None:
         deadline = time.monotonic() + within
         for member in self._members.values():
-            while not place.somebody_listens(place.find(member.client.socket)):
+            while not socket_path.somebody_listens(socket_path.find(member.client.socket)):
                 self.check()
                 if time.monotonic() > deadline:
                     raise ClusterError(f"node {member.name} does not answer after {within:g} s\n{member.tail()}")

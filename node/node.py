@@ -114,7 +114,7 @@ class Node(Actors):
             control.Engine,
             self.config.control,
             about=self._about(),
-            parts=control.Parts(self.control, self, self.runtime.ended.set),
+            context=control.Context(self.control, self, self.runtime.ended.set),
         )
         self.take_part()
 
@@ -225,7 +225,7 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
         ]
     looks += [
         lambda: lan.packages() if config.discovery.lan else None,
-        lambda: control.place.check(config.control.socket),
+        lambda: control.socket_path.check(config.control.socket),
     ]
     for name, plugin in config.plugins.items():
         try:

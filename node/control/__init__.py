@@ -1,4 +1,4 @@
-"""The operator's view of a running node, and the door to it: the socket that the command line talks to.
+"""The operator's view of a running node, and the socket that the command line talks to.
 
 ::
 
@@ -7,9 +7,10 @@
     Cluster ────────┘                                ▲      └─▶ connections  what is open
                                                      └── Mailbox: status, peers, connections, members, wait
 
-* The socket can be opened by its owner alone (`place`); its frames are versioned, bounded and checked (`protocol`).
-* `commands` is the table of all commands; those of one part of the node stand together in `topics`, and what a client
-  offers of that part in `remote`.
+* The socket can be opened by its owner alone (`socket_path`).
+* Its frames are versioned, bounded and checked (`protocol`).
+* `commands` has the table of all commands. Those of one part of the node stand together, beside what a client offers of
+  that part.
 * What a command cannot do is answered with the kind of error and a message; the node goes on.
 * A `get` is followed by its progress, at most 20 times a second.
 * At most `max_calls` commands are under way, of one client half of what others leave; more are refused.
@@ -17,18 +18,18 @@
 """
 
 from .client import Client
-from .engine import About, Engine
+from .command import Context
+from .engine import About, Engine, NotReached
 from .errors import CallTimeout, CommandFailed, ControlError, NoNode
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
-from .parts import Parts
-from .place import SocketTaken
-from .waiting import NotReached
+from .socket_path import SocketTaken
 
 __all__ = [
     "About",
     "CallTimeout",
     "Client",
     "CommandFailed",
+    "Context",
     "ControlError",
     "Engine",
     "GetConnections",
@@ -38,7 +39,6 @@ __all__ = [
     "Mailbox",
     "NoNode",
     "NotReached",
-    "Parts",
     "SocketTaken",
     "WaitFor",
 ]

@@ -17,9 +17,8 @@ from ...actors.blobs import BlobProgress
 from ...runtime import Declined, Engine, ReplyTimeout
 from ...runtime.arguments import shortened
 from . import commands
-from .command import Pending
+from .command import Context, Pending
 from .mailbox import Mailbox
-from .parts import Parts
 from .protocol import Answer, Kind, Plain, ProtocolError, decode_call, encode_answer, error_answer
 
 PROGRESS_EVERY = 0.05
@@ -50,16 +49,18 @@ class _Underway:
 class Calls:
     """Used on the engine's thread."""
 
-    def __init__(self, engine: Engine[Mailbox], parts: Parts, limit: int) -> None:
-        """limit: calls under way at once."""
+    def __init__(
+        self, engine: Engine[Mailbox], context: Context, send: Callable[[bytes, bytes], bool], limit: int
+    ) -> None:
+        """send: a frame to a client; False if it cannot take it. limit: calls under way at once."""
         self._engine = engine
-        self._parts = parts
+        self._context = context
         self._limit = limit
         self._underway: list[_Underway] = []
         self._internal = engine.runtime.registry.counter(
             "control_internal_errors_total", "Commands of the control socket that failed by a defect."
         )
-        self.send: Callable[[bytes, bytes], bool] = lambda _client, _frame: False
+        self._send = send
 
     def take(self, client: bytes, frame: bytes) -> None:
         """Start what a client asks for, or say why not."""
@@ -68,7 +69,7 @@ class Calls:
             call = decode_call(frame)
             number, command = call.number, call.command
             self._check_limit(client)
-            pending = commands.begin(self._parts, call.command, call.arguments)
+            pending = commands.begin(self._context, call.command, call.arguments)
         except ProtocolError as error:
             self._engine.log.warning("invalid call on the control socket", why=str(error))
             self._refuse(client, error.number, error)
@@ -120,7 +121,7 @@ class Calls:
         self._answer(client, error_answer(number, type(error).__name__, text, vars(error)))
 
     def _answer(self, client: bytes, answer: Answer) -> None:
-        if not self.send(client, encode_answer(answer)):
+        if not self._send(client, encode_answer(answer)):
             self._engine.log.debug("a client of the control socket is gone", answer=answer.kind.value)
 
     def _unsendable(self, command: str, error: ProtocolError) -> Exception:

@@ -22,9 +22,12 @@ from typing import Any, Self, cast
 from ...config import load
 from ...runtime import arguments
 from ..status import MemberRow, PeerRow, Status
-from . import place
+from . import socket_path
+from .command import seconds
+from .commands.connections import Connections
+from .commands.files import Files
+from .commands.tracker import Tracker
 from .errors import CallTimeout, CommandFailed, ControlError, NoNode
-from .packed import unpack
 from .protocol import (
     HEAD,
     MAX_ANSWER,
@@ -36,11 +39,8 @@ from .protocol import (
     decode_answer,
     encode_call,
     framed,
+    unpack,
 )
-from .remote import seconds
-from .remote.connections import Connections
-from .remote.files import Files
-from .remote.tracker import Tracker
 
 _LONGEST = 7 * 86_400.0
 """Seconds beyond which a limit is none: a node has given up by then, and sockets count to 24 days."""
@@ -102,7 +102,7 @@ class Client:
         """Ask the node to stop, and return when nobody listens any more, or raise CallTimeout."""
         self.call("stop")
         deadline = time.monotonic() + self.timeout
-        while place.somebody_listens(place.find(self.socket)):
+        while socket_path.somebody_listens(socket_path.find(self.socket)):
             if time.monotonic() > deadline:
                 raise CallTimeout(f"the node at {self.socket} still runs after {self.timeout:g} s")
             threading.Event().wait(0.02)
@@ -168,7 +168,7 @@ class _Line:
     def connected(self) -> Iterator[None]:
         """Connected for the block. Raises NoNode, or ControlError where the socket may not be used."""
         with self._socket:
-            path = place.find(self._where)
+            path = socket_path.find(self._where)
             while not self._try(path):  # its queue is full
                 self._patience()
                 threading.Event().wait(0.01)
@@ -183,7 +183,7 @@ class _Line:
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             raise self._nobody() from None
         except OSError as error:
-            if len(os.fsencode(path)) > place.LONGEST:
+            if len(os.fsencode(path)) > socket_path.LONGEST:
                 raise self._nobody() from None
             raise ControlError(f"the control socket {self._where} cannot be used: {error.strerror or error}") from error
         return True
@@ -236,7 +236,7 @@ class _Line:
         return CallTimeout(f"the node at {self._where} did not answer within {self._limit or 0:g} s")
 
     def _ended(self) -> ControlError:
-        if place.somebody_listens(place.find(self._where)):
+        if socket_path.somebody_listens(socket_path.find(self._where)):
             return ControlError(f"the node at {self._where} closed the connection without an answer; see its log")
         return self._nobody()
 

@@ -1,19 +1,25 @@
-"""What a command of the control socket is."""
+"""What a command of the control socket is, in the node and in a client."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ...actors.blobs import BlobKey
-from ...runtime import Reply
+from ...runtime import Reply, arguments
+from ...transport.address import Address
+from ...transport.identity import PeerId
+from ..peerlist import write_peers
 from .arguments import Arguments
-from .parts import Parts
+from .errors import CommandFailed
+from .mailbox import Mailbox
 from .protocol import Plain
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from ..composition import Actors
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -22,6 +28,18 @@ A_WEEK = 7 * 86_400.0
 """Seconds. A put or get takes as long as it takes."""
 SHORT = 30.0
 """Seconds for everything else to be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What commands speak to.
+
+    control: the control engine's own mailbox. stop: ends the node, some time later; returns at once.
+    """
+
+    control: Mailbox
+    actors: Actors
+    stop: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +63,7 @@ class Command:
     run: raises BadArguments, a ValueError that says what is wrong with an argument, or another `Declined`.
     """
 
-    run: Callable[[Parts, Arguments], Pending]
+    run: Callable[[Context, Arguments], Pending]
     arguments: tuple[str, ...] = ()
 
 
@@ -74,3 +92,36 @@ def then(asked: Reply[T], go_on: Callable[[T], Reply[U]]) -> Reply[U]:
 
     asked.then(ask)
     return reply
+
+
+# In the client --------------------------------------------------------------------------------------------------------
+
+
+class Caller(Protocol):
+    """What sends commands: the client."""
+
+    def call(
+        self,
+        command: str,
+        arguments: dict[str, Plain] | None = None,
+        *,
+        timeout: float | None = -1.0,
+        progress: Callable[[Plain], object] | None = None,
+    ) -> Plain:
+        """See `Client.call`."""
+
+
+def seconds(given: float | None, what: str) -> float | None:
+    """A length of time as it is sent; None for none. Raises CommandFailed of kind `BadArguments`, as the node would."""
+    try:
+        return None if given is None else arguments.seconds(given, what)
+    except ValueError as error:
+        raise CommandFailed("BadArguments", str(error)) from None
+
+
+def listed(peers: Mapping[PeerId, Address | None] | Mapping[str, str | None]) -> str:
+    """Peers as they are sent. Raises CommandFailed of kind `BadArguments`."""
+    try:
+        return write_peers(peers)
+    except ValueError as error:
+        raise CommandFailed("BadArguments", str(error)) from None

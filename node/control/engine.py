@@ -13,16 +13,14 @@ from ...actors.maintenance import Standing
 from ...actors.membership import MemberDown, MemberUp
 from ...actors.tracker import IpBlocked, IpUnblocked, PeerBlocked, PeerInfo, PeerUnblocked, Target
 from ...config.sections import Control
-from ...runtime import Message, Reply, Waiter
+from ...runtime import Message, Reply, Timer, Waiter
 from ...transport.identity import PeerId
 from ..status import ConnectionRow, MemberRow, PeerRow, Status
 from .calls import Calls
-from .command import SHORT
-from .door import Door
+from .command import SHORT, Context
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
-from .parts import Parts
 from .rows import connection_rows, member_rows, peer_rows
-from .waiting import Waiting, Wish
+from .socket import ControlSocket
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -34,6 +32,57 @@ class WaitOver(Message):
     """To itself: the time of a wait is over."""
 
     number: int
+
+
+class NotReached(runtime.Declined, TimeoutError):
+    """The numbers were not reached in time; the text says how far it came."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """One who waits. timer: ends it."""
+
+    wanted: WaitFor
+    reply: Reply[Status]
+    timer: Timer | None = None
+
+
+class Waiting:
+    """All who wait, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[int, _Waiter] = {}
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def add(self, waiter: _Waiter) -> int:
+        """Its number."""
+        self._next += 1
+        self._waiters[self._next] = waiter
+        return self._next
+
+    def look(self, status: Status) -> None:
+        """Answer those whose numbers are reached."""
+        for number, waiter in list(self._waiters.items()):
+            if status.connected >= waiter.wanted.connected and status.members >= waiter.wanted.members:
+                del self._waiters[number]
+                if waiter.timer is not None:
+                    waiter.timer.cancel()
+                waiter.reply.set(status)
+
+    def over(self, number: int, status: Status) -> None:
+        """The time of one is over."""
+        waiter = self._waiters.pop(number, None)
+        if waiter is not None:
+            wanted = waiter.wanted
+            waiter.reply.fail(
+                NotReached(
+                    f"not within {wanted.within:g} s: {status.connected} of {wanted.connected} connections and "
+                    f"{status.members} of {wanted.members} members"
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +106,9 @@ class Engine(runtime.Engine[Mailbox]):
         config: Control,
         *,
         about: About,
-        parts: Parts,
+        context: Context,
     ) -> None:
-        """parts: whom commands speak to; what their `stop` calls is called on this engine's thread."""
+        """context: whom commands speak to; what their `stop` calls is called on this engine's thread."""
         super().__init__()
         self.handlers = {
             GetStatus: self.on_get_status,
@@ -81,38 +130,40 @@ class Engine(runtime.Engine[Mailbox]):
         }
         self._config = config
         self._about = about
-        self._actors = parts.actors
+        self._actors = context.actors
         self._started = self.now()
         self._counts = Counts(open=0, closing=0)
         self._upkeep = "maintenance has not begun"
         self._blocked: set[Target] = set()
         self._members: set[PeerId] = set()
         self._waiting = Waiting()
-        self._calls = Calls(self, parts, config.max_calls)
-        self._door: Door | None = None
+        self._calls = Calls(self, context, self._send, config.max_calls)
+        self._socket: ControlSocket | None = None
 
     def on_start(self) -> None:
-        """Listen to the others, then open the door. Raises SocketTaken."""
+        """Listen to the others, then open the socket. Raises SocketTaken."""
         self._actors.connections.subscribe(self.mailbox, Counts)
         self._actors.maintenance.subscribe(self.mailbox, Standing)
         self._actors.tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self._actors.membership.subscribe(self.mailbox, MemberUp, MemberDown)
         self._actors.files.subscribe(self.mailbox)
-        self._door = Door(self._config.socket, max_calls=self._config.max_calls)
-        self._calls.send = self._door.send
+        self._socket = ControlSocket(self._config.socket, max_calls=self._config.max_calls)
 
     def on_stop(self) -> None:
-        """Close the door; whoever waits for an answer finds out that the node is gone."""
-        if self._door is not None:
-            self._door.close()
+        """Close the socket; whoever waits for an answer finds out that the node is gone."""
+        if self._socket is not None:
+            self._socket.close()
 
     def waiter(self) -> Waiter | None:
-        """The door's socket."""
-        return None if self._door is None else self._door.waiter()
+        """The control socket's."""
+        return None if self._socket is None else self._socket.waiter()
 
     def poll(self) -> bool:
         """Take what clients sent."""
-        return self._door is not None and self._door.poll(self._calls.take, _FRAMES_PER_TURN)
+        return self._socket is not None and self._socket.poll(self._calls.take, _FRAMES_PER_TURN)
+
+    def _send(self, client: bytes, frame: bytes) -> bool:
+        return self._socket is not None and self._socket.send(client, frame)
 
     # Questions -------------------------------------------------------------------------------------------------------
 
@@ -158,12 +209,12 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_wait_for(self, message: WaitFor) -> Reply[Status]:
         """Now, or when the numbers are there."""
-        wish = Wish(message, Reply())
-        number = self._waiting.add(wish)
+        waiter = _Waiter(message, Reply())
+        number = self._waiting.add(waiter)
         if message.within is not None:
-            wish.timer = self.after(message.within, WaitOver(number))
+            waiter.timer = self.after(message.within, WaitOver(number))
         self._changed()
-        return wish.reply
+        return waiter.reply
 
     def on_wait_over(self, message: WaitOver) -> None:
         self._waiting.over(message.number, self.on_get_status(GetStatus()))

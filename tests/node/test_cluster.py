@@ -15,7 +15,7 @@ import pytest
 
 from rookery.config import load
 from rookery.node import Client, Cluster, ClusterError, CommandFailed, ControlError, new
-from rookery.node.control import place
+from rookery.node.control import socket_path
 
 pytestmark = pytest.mark.processes
 WITHIN = 30.0  # seconds; a bound for a busy machine, not a measure
@@ -30,7 +30,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 def is_listening(folder: Path) -> bool:
-    return place.somebody_listens(place.find(load(folder).control.socket))
+    return socket_path.somebody_listens(socket_path.find(load(folder).control.socket))
 
 
 def started(folder: Path, *more: str, program: Sequence[str] = ("-m", "rookery.node")) -> subprocess.Popen[bytes]:

@@ -16,9 +16,9 @@ import pytest
 from rookery.actors.blobs import Progress
 from rookery.config import load
 from rookery.node import CallTimeout, Client, CommandFailed, ControlError, Node, NoNode
-from rookery.node.control import place
-from rookery.node.control.door import SPARE_CLIENTS
+from rookery.node.control import socket_path
 from rookery.node.control.protocol import HEAD, MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call, framed
+from rookery.node.control.socket import SPARE_CLIENTS
 
 MakeFolder = Callable[..., Path]
 PEER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
@@ -383,5 +383,5 @@ def test_stop_ends_the_node_and_removes_its_socket(make_folder: MakeFolder) -> N
     with Client(node.config.control.socket) as client:
         client.stop()
     assert node.stopped.wait(5)
-    assert not place.find(node.config.control.socket).exists()
+    assert not socket_path.find(node.config.control.socket).exists()
     node.stop()

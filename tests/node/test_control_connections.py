@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from rookery.config import load
 from rookery.node import Client, CommandFailed, Node
 from rookery.node.command import main
-from rookery.node.control.remote.connections import Tags
+from rookery.node.control.commands.connections import Tags
 from rookery.testing import Peers
 from tests.node.conftest import ALONE
 

@@ -28,9 +28,9 @@ from pathlib import Path
 from ...runtime import Waiter
 from ...runtime.actor.waiter import poll_timeout
 from ...runtime.log import Log
-from . import place
-from .place import SocketTaken
+from . import socket_path
 from .protocol import HEAD, MAX_ANSWER, MAX_CALL, Answer, Kind, encode_answer, framed
+from .socket_path import SocketTaken
 
 SPARE_CLIENTS = 64
 _BACKLOG = 128
@@ -57,14 +57,14 @@ class _Client:
         return bool(length > MAX_CALL or len(self.read) >= HEAD.size + length)
 
 
-class Door:
+class ControlSocket:
     """Frames from clients and answers to them; also the `Waiter` of who uses it."""
 
     def __init__(self, wanted: Path, *, max_calls: int = 256) -> None:
-        """wanted: the path; see `place`. max_calls: under way at once. Raises SocketTaken."""
+        """wanted: the path; see `socket_path`. max_calls: under way at once. Raises SocketTaken."""
         self.wanted = wanted
         self._most = max_calls + SPARE_CLIENTS
-        self.path = place.take(wanted)
+        self.path = socket_path.take(wanted)
         self._log = Log("control")
         self._names = count(1)
         self._clients: dict[int, _Client] = {}  # by descriptor number
@@ -74,7 +74,7 @@ class Door:
         with contextlib.ExitStack() as opened:
             try:
                 self._listener = opened.enter_context(sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM))
-                opened.callback(place.leave, wanted)
+                opened.callback(socket_path.leave, wanted)
                 self._bind()
                 self._wake_read, self._wake_write = sockets.socketpair()
             except OSError as error:
@@ -88,8 +88,8 @@ class Door:
 
     def _bind(self) -> None:
         """Bind where nobody else can look, and show the socket when its mode is right."""
-        folder = tempfile.mkdtemp(prefix=place.PREFIX, dir=self.path.parent)
-        hidden = os.path.join(folder, place.HIDDEN)
+        folder = tempfile.mkdtemp(prefix=socket_path.PREFIX, dir=self.path.parent)
+        hidden = os.path.join(folder, socket_path.HIDDEN)
         try:
             self._listener.bind(hidden)
             os.chmod(hidden, 0o600)
@@ -162,7 +162,7 @@ class Door:
         self._wake_read.close()
         self._wake_write.close()
         try:
-            place.leave(self.wanted)
+            socket_path.leave(self.wanted)
         except (SocketTaken, OSError) as error:
             self._log.warning("the control socket cannot be removed", socket=str(self.wanted), why=str(error))
 

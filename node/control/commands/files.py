@@ -1,4 +1,4 @@
-"""Files in another node's process."""
+"""Files: what a node does for a client, and the client's `Files`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,48 @@ from ....actors.blobs import (
     check_source,
 )
 from ....transport.identity import PeerId
+from ..arguments import Arguments
+from ..command import A_WEEK, Caller, Command, Context, Pending, same, seconds
 from ..errors import CommandFailed, ControlError
 from ..protocol import Plain
-from . import Caller, seconds
+
+# In the node ----------------------------------------------------------------------------------------------------------
+
+
+def put(node: Context, arguments: Arguments) -> Pending:
+    return Pending(node.actors.files.put(arguments.path("path"), seen=arguments.file_id("seen")).map(str), A_WEEK)
+
+
+def get(node: Context, arguments: Arguments) -> Pending:
+    key = BlobKey.parse(arguments.text("key"))
+    timeout, seen = arguments.seconds("timeout"), arguments.file_id("seen")
+    report = node.actors.files.get(key, arguments.path("destination"), timeout=timeout, seen=seen)
+    return Pending(report.map(_report_sent), A_WEEK, watch=key)
+
+
+def cancel(node: Context, arguments: Arguments) -> Pending:
+    return Pending(node.actors.files.cancel(arguments.text("key")).map(same))
+
+
+def _report_sent(report: GetReport) -> Plain:
+    return {
+        "key": str(report.key),
+        "size": report.size,
+        "seconds": report.seconds,
+        "fetched": report.fetched,
+        "served": [[str(peer), count] for peer, count in report.served],
+        "false": [[str(peer), count] for peer, count in report.false],
+    }
+
+
+COMMANDS = {
+    "put": Command(put, ("path", "seen")),
+    "get": Command(get, ("key", "destination", "timeout", "seen")),
+    "cancel": Command(cancel, ("key",)),
+}
+
+
+# In the client --------------------------------------------------------------------------------------------------------
 
 
 class Files:

@@ -5,34 +5,32 @@ from __future__ import annotations
 from ....actors.discovery import StaticRecord
 from ....runtime import Declined, Reply
 from ..arguments import Arguments
-from ..command import A_WEEK, Command, Pending, row, rows, same, then
-from ..packed import pack
-from ..parts import Parts
-from ..protocol import Plain
+from ..command import A_WEEK, Command, Context, Pending, row, rows, same, then
+from ..protocol import Plain, pack
 
 
 class NoSuchMetric(Declined):
     """No part of the node has a metric of this name."""
 
 
-def status(node: Parts, _arguments: Arguments) -> Pending:
+def status(node: Context, _arguments: Arguments) -> Pending:
     return Pending(node.control.status().map(row))
 
 
-def peers(node: Parts, _arguments: Arguments) -> Pending:
+def peers(node: Context, _arguments: Arguments) -> Pending:
     """They may be 100,000, so the pool packs them."""
     return Pending(then(node.control.peers(), lambda known: node.actors.runtime.work(pack, known)).map(same))
 
 
-def members(node: Parts, _arguments: Arguments) -> Pending:
+def members(node: Context, _arguments: Arguments) -> Pending:
     return Pending(node.control.members().map(rows))
 
 
-def connections(node: Parts, _arguments: Arguments) -> Pending:
+def connections(node: Context, _arguments: Arguments) -> Pending:
     return Pending(node.control.connections().map(rows))
 
 
-def metrics(node: Parts, _arguments: Arguments) -> Pending:
+def metrics(node: Context, _arguments: Arguments) -> Pending:
     samples: list[Plain] = [
         {"name": sample.name, "labels": dict(sample.labels), "value": sample.value}
         for sample in node.actors.runtime.registry.samples()
@@ -40,7 +38,7 @@ def metrics(node: Parts, _arguments: Arguments) -> Pending:
     return Pending(Reply.of(samples))
 
 
-def metric(node: Parts, arguments: Arguments) -> Pending:
+def metric(node: Context, arguments: Arguments) -> Pending:
     name = arguments.text("name")
     try:
         return Pending(Reply.of(node.actors.runtime.registry.total(name)))
@@ -48,17 +46,17 @@ def metric(node: Parts, arguments: Arguments) -> Pending:
         raise NoSuchMetric(str(error)) from None
 
 
-def record(node: Parts, _arguments: Arguments) -> Pending:
+def record(node: Context, _arguments: Arguments) -> Pending:
     return Pending(node.actors.transport.record().map(lambda own: str(StaticRecord.of(own))))
 
 
-def wait(node: Parts, arguments: Arguments) -> Pending:
+def wait(node: Context, arguments: Arguments) -> Pending:
     connected, members = arguments.count("connected"), arguments.count("members")
     there = node.control.wait(connected=connected, members=members, within=arguments.seconds("within"))
     return Pending(there.map(row), A_WEEK)
 
 
-def stop(node: Parts, _arguments: Arguments) -> Pending:
+def stop(node: Context, _arguments: Arguments) -> Pending:
     return Pending(Reply.of(None), answered=node.stop)
 
 

@@ -1,14 +1,62 @@
-"""The connection manager of another node's process."""
+"""Which connections are kept: what a node does for a client, and the client's `Connections`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+from ....actors.connections import TagInfo, TrimReport
 from ....transport.identity import PeerId
 from ...status import ConnectionRow
+from ..arguments import Arguments
+from ..command import Caller, Command, Context, Pending, same, then
 from ..protocol import Plain
-from . import Caller
+
+# In the node ----------------------------------------------------------------------------------------------------------
+
+
+def protect(node: Context, arguments: Arguments) -> Pending:
+    return Pending(node.actors.connections.protect(arguments.peer("peer"), arguments.text("tag")).map(same))
+
+
+def unprotect(node: Context, arguments: Arguments) -> Pending:
+    return Pending(node.actors.connections.unprotect(arguments.peer("peer"), arguments.text("tag")).map(same))
+
+
+def tag(node: Context, arguments: Arguments) -> Pending:
+    peer, connections = arguments.peer("peer"), node.actors.connections
+    done = connections.tag_peer(peer, arguments.text("tag"), arguments.integer("weight"))
+    return Pending(then(done, lambda _none: connections.get_tag_info(peer)).map(_tags_sent))
+
+
+def untag(node: Context, arguments: Arguments) -> Pending:
+    peer, connections = arguments.peer("peer"), node.actors.connections
+    done = connections.untag_peer(peer, arguments.text("tag"))
+    return Pending(then(done, lambda _was_there: connections.get_tag_info(peer)).map(_tags_sent))
+
+
+def trim(node: Context, arguments: Arguments) -> Pending:
+    return Pending(node.actors.connections.trim_open_connections(arguments.number("target")).map(_trimmed))
+
+
+def _tags_sent(info: TagInfo | None) -> Plain:
+    return {"value": 0, "tags": {}} if info is None else {"value": info.value, "tags": info.tags}
+
+
+def _trimmed(report: TrimReport) -> Plain:
+    return asdict(report) | {"closed": [str(link.peer) for link in report.closed]}
+
+
+COMMANDS = {
+    "protect": Command(protect, ("peer", "tag")),
+    "unprotect": Command(unprotect, ("peer", "tag")),
+    "tag": Command(tag, ("peer", "tag", "weight")),
+    "untag": Command(untag, ("peer", "tag")),
+    "trim": Command(trim, ("target",)),
+}
+
+
+# In the client --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
