@@ -1,7 +1,7 @@
 """One node's configuration: `node.yaml` -> `NodeConfig`.
 
 * Every key has a default; an empty file beside a key file is a node.
-* A fact that two parts need is written once, at either of its places (`TWINS`). Written at both, it must be the same.
+* A fact that two parts need is written once, at either of its places (`SHARED_KEYS`), or the same at both.
 * `tracker.peers` are also the membership's seeds, and the other way round; the membership feeds the tracker exactly
   when it is the `tracker.source`.
 * Private is one switch, at either of its places: `tracker.admission: private` or `maintenance.private_mode: true`. Its
@@ -46,7 +46,7 @@ from .source import Scalar, Source, Tree, read
 S = TypeVar("S", bound=Settings)
 FILE_NAME = "node.yaml"
 
-TWINS: tuple[tuple[KeyPath, KeyPath], ...] = (
+SHARED_KEYS: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("transport", "max_connections"), ("maintenance", "max_connections")),
     (("transport", "allow_private_ips"), ("tracker", "allow_private_ips")),
     (("transport", "max_message"), ("resolver", "max_message")),
@@ -122,7 +122,7 @@ class NodeConfig(Settings):
 
     def check(self) -> Iterable[Problem]:
         """Rules between sections."""
-        for first, second in TWINS:
+        for first, second in SHARED_KEYS:
             one, other = _value(self, first), _value(self, second)
             if one != other:
                 yield Problem(second, f"{other} contradicts {'.'.join(map(str, first))}, which is {one}", "one of them")
@@ -288,7 +288,7 @@ def load(
     Raises ConfigError with all mistakes, ValueError for a section's name that is taken.
     """
     file = config_file(path)
-    source, copied = _with_twins(read(file))
+    source, copied = _with_shared_keys(read(file))
     there = installed() if _others(source, sections) else frozenset()
     root = _with_plugins(source, sections, there.intersection(_others(source, sections)))
     try:
@@ -342,14 +342,14 @@ def _value(settings: object, path: KeyPath) -> object:
     return settings
 
 
-def _with_twins(source: Source) -> tuple[Source, frozenset[KeyPath]]:
+def _with_shared_keys(source: Source) -> tuple[Source, frozenset[KeyPath]]:
     """The source with each fact at both of its places, and the places that were added."""
     if not isinstance(source.tree, dict):
         return source, frozenset()
     sections = {each.name for each in declared(NodeConfig) if isinstance(each.shape, Section)}
     tree = {name: _section(part) if name in sections else part for name, part in source.tree.items()}
     positions, copied = dict(source.positions), set[KeyPath]()
-    for written, missing in (*TWINS, *(pair[::-1] for pair in TWINS)):
+    for written, missing in (*SHARED_KEYS, *(pair[::-1] for pair in SHARED_KEYS)):
         value = _written(source.tree, written)
         section = tree.setdefault(str(missing[0]), {}) if value is not None else None
         if value is not None and isinstance(section, dict) and missing[1] not in section:

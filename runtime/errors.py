@@ -69,25 +69,25 @@ class NotSimulated(RuntimeFault):
 
 
 def fresh(error: E) -> E:
-    """A twin of an error that is kept, to be raised in its place.
+    """A copy of an error that is kept, to be raised in its place.
 
     An error collects the frames through which it is raised, and they keep alive what they refer to. So whoever keeps
-    one for many raises twins: equal in type, arguments, attributes, notes and cause, with the traceback up to here. The
-    rare error that cannot be copied is returned itself, without its traceback.
+    one for many raises copies: equal in type, arguments, attributes, notes and cause, with the traceback up to here.
+    The rare error that cannot be copied is returned itself, without its traceback.
     """
     kind = type(error)
     base = next(each for each in kind.__mro__ if not each.__flags__ & _MADE_IN_PYTHON)
     try:
         _kind, args, *state = cast("tuple[Any, ...]", base.__reduce__(error))  # type: ignore[call-arg]
-        twin = base.__new__(kind, *args)
-        base.__init__(twin, *args)  # type: ignore[misc]  # not the subclass's, which takes what it likes
+        copy = base.__new__(kind, *args)
+        base.__init__(copy, *args)  # type: ignore[misc]  # not the subclass's, which takes what it likes
         for name, value in _attributes(error, *state).items():
-            object.__setattr__(twin, name, value[:] if name == "__notes__" else value)
-        twin.args, twin.__context__, twin.__cause__ = error.args, error.__context__, error.__cause__
-        twin.__suppress_context__ = error.__suppress_context__
+            object.__setattr__(copy, name, value[:] if name == "__notes__" else value)
+        copy.args, copy.__context__, copy.__cause__ = error.args, error.__context__, error.__cause__
+        copy.__suppress_context__ = error.__suppress_context__
     except Exception:
         return error.with_traceback(None)
-    return twin.with_traceback(error.__traceback__)
+    return copy.with_traceback(error.__traceback__)
 
 
 def _attributes(error: BaseException, state: object = None) -> dict[str, Any]:

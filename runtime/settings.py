@@ -291,7 +291,7 @@ def _shape(hint: object, where: str) -> Shape:
 
 
 def ones(shape: Shape) -> Iterator[One]:
-    """The single values in a shape, those of sections aside; last in a mapping its keys."""
+    """The single values in a shape, without those of sections; last in a mapping its keys."""
     match shape:
         case One():
             yield shape

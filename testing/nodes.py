@@ -30,7 +30,7 @@ from ..actors.blobs.stores.memory import MemoryStore
 from ..actors.tracker import MemoryStorage
 from ..actors.tracker.config import StaticPeer
 from ..config import NodeConfig
-from ..config.node import TWINS
+from ..config.node import SHARED_KEYS
 from ..node.composition import ANSWER_WITHIN, Actors
 from ..runtime import SimulatedNode, Simulation
 from ..runtime.settings import Settings
@@ -236,10 +236,10 @@ def settings(*, seeds: Iterable[StaticPeer] = (), **sections: Mapping[str, Any])
     written["transport"].setdefault("network", NETWORK)
     if seeds:
         written["tracker"]["peers"] = tuple(seeds)
-    for pair in TWINS:
-        for (section, key), (other, twin) in (pair, pair[::-1]):
+    for pair in SHARED_KEYS:
+        for (section, key), (other, same) in (pair, pair[::-1]):
             if key in written[str(section)]:
-                written[str(other)].setdefault(str(twin), written[str(section)][key])
+                written[str(other)].setdefault(str(same), written[str(section)][key])
     made: Any = {name: kinds[name](**values) for name, values in written.items()}
     return NodeConfig(**made)
 

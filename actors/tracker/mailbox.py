@@ -210,8 +210,8 @@ class Candidates:
 class Dialable(Request[Candidates]):
     """Ask for at most `limit` peers. urgent: connections are short, so do not let peers rest after a loss.
 
-    avoid: /24 of IPv4 and /48 of IPv6 whose peers are left out, trusted ones aside. among: only these peers; None for
-    anybody.
+    avoid: /24 of IPv4 and /48 of IPv6 whose peers are left out unless they are trusted. among: only these peers; None
+    for anybody.
     """
 
     limit: int

@@ -73,7 +73,7 @@ def leave(wanted: Path) -> None:
 
 
 def check(wanted: Path) -> None:
-    """Raise the SocketTaken that `take` would, another node that listens there aside. Changes nothing."""
+    """Raise the SocketTaken that `take` would, except that another node listens there. Changes nothing."""
     wanted = wanted.absolute()
     try:
         _removable(wanted)

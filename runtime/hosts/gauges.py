@@ -38,7 +38,7 @@ class Probe:
 
     @property
     def depth(self) -> int:
-        """Messages that wait, marks aside."""
+        """Messages that wait, without marks."""
         return max(0, self._inbox.depth - len(self._since))
 
     def age(self, now: float) -> float:

@@ -33,7 +33,7 @@ class World(Protocol):
     def wait_for(self, reply: Reply[Any], timeout: float | None) -> None:
         """Step until the reply is resolved or `timeout` seconds are over."""
 
-    def seat(self, engine: Engine[Any]) -> None:
+    def schedule(self, engine: Engine[Any]) -> None:
         """The engine has started."""
 
     def settle_engine(self, engine: Engine[Any]) -> None:
@@ -163,7 +163,7 @@ class SimulatedNode(Runtime):
 
     def _launch(self, engine: Engine[Any]) -> None:
         mailbox = engine.mailbox
-        self.world.seat(engine)
+        self.world.schedule(engine)
         try:
             with guarded:
                 run_in(engine, engine.on_start)

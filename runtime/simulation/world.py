@@ -39,7 +39,7 @@ _PATIENCE = 86_400.0  # virtual seconds that get() without a timeout waits
 _LIVELOCK = 5_000_000  # steps without time passing after which engines are taken to talk in circles
 _BATCH = 4096  # steps between two looks at what need not be looked at after each
 
-_Seat = tuple[Engine[Any], Inbox, deque[object], deque[object], deque[object], Dispatch, int]
+_Scheduled = tuple[Engine[Any], Inbox, deque[object], deque[object], deque[object], Dispatch, int]
 """An engine that can be stepped: all that a step needs of it, and its number in the digest."""
 
 
@@ -59,7 +59,7 @@ class Simulation(SimulatedNode):
         self.seed = seed
         self.time = 0.0
         self.timers = TimerHeap()
-        self._ready: list[_Seat] = []  # of exactly those engines that have something to handle, or were told to stop
+        self._ready: list[_Scheduled] = []  # exactly the engines that have something to handle, or have to stop
         self._order = random.Random(f"{seed}/order").random
         self._digest = hashlib.blake2b(digest_size=8)
         self._undigested: list[int] = []  # numbers for the digest: who handled what, the time when it changes
@@ -154,12 +154,12 @@ class Simulation(SimulatedNode):
 
     # For nodes -------------------------------------------------------------------------------------------------------
 
-    def seat(self, engine: Engine[Any]) -> None:
+    def schedule(self, engine: Engine[Any]) -> None:
         """The engine has started; `settle_engine` lets it run."""
         inbox = engine.mailbox.inbox
         number = zlib.crc32(str(engine.actor_urn).encode())  # equal in every process, unlike hash()
-        seat = (engine, inbox, inbox.urgent_lane, inbox.control_lane, inbox.data_lane, engine.dispatch, number)
-        inbox.wake = partial(self._ready.append, seat)
+        scheduled = (engine, inbox, inbox.urgent_lane, inbox.control_lane, inbox.data_lane, engine.dispatch, number)
+        inbox.wake = partial(self._ready.append, scheduled)
 
     def settle_engine(self, engine: Engine[Any]) -> None:
         """The engine may run (again): ready if something waits for it, else parked."""
@@ -171,7 +171,7 @@ class Simulation(SimulatedNode):
 
     def unready(self, engine: Engine[Any]) -> None:
         """The engine is not stepped until it is ready again."""
-        self._ready[:] = [seat for seat in self._ready if seat[0] is not engine]
+        self._ready[:] = [scheduled for scheduled in self._ready if scheduled[0] is not engine]
 
     def forget(self, engine: Engine[Any]) -> None:
         """The engine is gone: nothing of it is stepped or fired any more."""
@@ -220,7 +220,7 @@ class Simulation(SimulatedNode):
                 return False
             waiting = len(ready)
             index = int(draw() * waiting) if waiting > 1 else 0
-            engine, inbox, urgent, control, data, handlers, number = seat = ready[index]
+            engine, inbox, urgent, control, data, handlers, number = scheduled = ready[index]
             if not inbox.stopping:
                 item = (urgent or control or data).popleft()
                 kind = item.__class__
@@ -238,7 +238,7 @@ class Simulation(SimulatedNode):
             if inbox.stopping:
                 self._stopped(engine)
             elif not (urgent or control or data):
-                self._rest(index, seat)
+                self._rest(index, scheduled)
         return None
 
     def _holds(self, until: Callable[[], object]) -> bool:
@@ -267,17 +267,17 @@ class Simulation(SimulatedNode):
         context.running.engine = None
         _node(engine).end(engine)
 
-    def _rest(self, index: int, seat: _Seat) -> None:
+    def _rest(self, index: int, scheduled: _Scheduled) -> None:
         """Nothing waits for this engine, which stood at `index` before its handler may have ended others."""
         ready = self._ready
-        if index < len(ready) and ready[index] is seat:
+        if index < len(ready) and ready[index] is scheduled:
             ready[index] = ready[-1]
             ready.pop()
-        elif seat in ready:
-            ready.remove(seat)
+        elif scheduled in ready:
+            ready.remove(scheduled)
         else:
             return  # ended or paused
-        seat[1].parked = True
+        scheduled[1].parked = True
 
     def _digest_time(self) -> None:
         if self.time != self._digested_time:

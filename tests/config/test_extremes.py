@@ -15,7 +15,7 @@ import zmq
 from rookery.actors.membership import swim
 from rookery.actors.membership.config import _OVERRIDES
 from rookery.config import ConfigError, Mistake, NodeConfig, load
-from rookery.config.node import TWINS
+from rookery.config.node import SHARED_KEYS
 from rookery.node import Node, new
 from rookery.runtime import Simulation
 from rookery.runtime.settings import (
@@ -171,7 +171,7 @@ def refusals(number: Number) -> Iterator[float]:
 @pytest.mark.parametrize("number", NUMBERS, ids=str)
 def test_number_beyond_its_ends_is_refused_in_the_file_and_in_code_alike(number: Number, folder: Path) -> None:
     section, key = number.path
-    same = {str(number), *(show_path(twin) for pair in TWINS if number.path in pair for twin in pair)}
+    same = {str(number), *(show_path(key) for pair in SHARED_KEYS if number.path in pair for key in pair)}
     for value in refusals(number):
         wrong: dict[str, Any] = {section: {key: value}}
         with pytest.raises(ConfigError) as in_file:

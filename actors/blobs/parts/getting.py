@@ -125,7 +125,7 @@ class Getting:
 
     def fetch_failed(self, key: bytes) -> None:
         """The resolver gave a block up; whoever waits for it asks again, not at once."""
-        for job in self._wants.settle(key):
+        for job in self._wants.end(key):
             self._engine.after(REFETCH_DELAY, Again(job.key))
 
     def again(self, root: BlobKey) -> None:
@@ -179,16 +179,16 @@ class Getting:
             self._go_on(job)
 
     def _judge(self, job: Job, arrival: Arrival, verdict: Accepted | Rejected | None) -> None:
-        outcome, settled = judge(self._wants, job, arrival, verdict)
+        outcome, released = judge(self._wants, job, arrival, verdict)
         arrival.reply.set(outcome)
         self._metrics.blocks.inc(outcome.value)
         if outcome is Outcome.INVALID:
             self._engine.log.warning("a peer sent a false block", peer=arrival.peer.short, block=arrival.key.hex())
         if verdict == Accepted():
             self._metrics.fetched_bytes.inc(by=len(arrival.value))
-        if job.ended and settled:  # others asked anew, after this one had given the block up
+        if job.ended and released:  # others asked anew, after this one had given the block up
             self._resolver.cancel(arrival.key)
-        for other in settled:
+        for other in released:
             if other is not job:
                 self._go_on(other)
 

@@ -3,7 +3,7 @@
 Rules, each with a test in `tests/blobs/test_jobs.py`:
 
 * A block that several downloads want is asked for once, and given up when the last of them gives it up.
-* A block that is in the store, whoever brought it, settles the wish of every download.
+* A block that is in the store, whoever brought it, is wanted by no download any more.
 * Only a value that does not hash to its key is held against its peer. When one download finds a block useless for
   itself and another wants it too, it is asked for again.
 * A block that no download waits for is judged all the same: somebody may `get` it from the resolver itself.
@@ -150,7 +150,7 @@ class Wants:
                 unwanted.append(key)
         return unwanted
 
-    def settle(self, key: bytes) -> list[Job]:
+    def end(self, key: bytes) -> list[Job]:
         """Nobody waits for this block any more; who did."""
         jobs = self._jobs.pop(key, [])
         for job in jobs:
@@ -171,9 +171,9 @@ def judge(wants: Wants, job: Job, arrival: Arrival, verdict: Accepted | Rejected
     match verdict:
         case Accepted():
             job.ledger.accepted(arrival.peer, len(arrival.value))
-            return Outcome.COMPLETE, wants.settle(arrival.key)
+            return Outcome.COMPLETE, wants.end(arrival.key)
         case Rejected(reason=Reason.UNWANTED):  # the store had it before it came
-            return verify(arrival.key, arrival.value), wants.settle(arrival.key)
+            return verify(arrival.key, arrival.value), wants.end(arrival.key)
         case Rejected(reason=Reason.FALSE):
             job.ledger.rejected(arrival.peer)
             return Outcome.INVALID, []

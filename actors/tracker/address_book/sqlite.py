@@ -126,7 +126,7 @@ class SqliteStorage:
 
     @staticmethod
     def check(path: Path) -> None:
-        """Raise the BookUnusable that opening the file would, its being in use aside. Changes nothing."""
+        """Raise the BookUnusable that opening the file would, except that it is in use. Changes nothing."""
         try:
             check_file(path)
             with path.open("rb") as file:

@@ -109,8 +109,8 @@ class DialQueue:
     ) -> tuple[tuple[PeerId, ...], float | None]:
         """At most `limit` peers that are due, and when the next one is that only waits (None: nobody waits).
 
-        avoid: networks whose peers are left out, trusted ones aside. Of very many of those at most 1,024 are looked at.
-        among: only these peers, None for anybody; the next one may be another.
+        avoid: networks whose peers are left out unless they are trusted. Of very many of those at most 1,024 are
+        looked at. among: only these peers, None for anybody; the next one may be another.
         """
         self._promote(now)
         chosen = self._due(limit, exclude, avoid, among)

@@ -49,10 +49,10 @@ def test_verdict_alone_and_shared_tells_the_resolver_what_its_wishes_need(
         wants, one = Wants(), job(b"1")
         for each in (one, *others):
             wants.add(each, [BLOCK])
-        outcome, settled = judge(wants, one, Arrival(BLOCK, VALUE, bob, Reply()), verdict)
+        outcome, released = judge(wants, one, Arrival(BLOCK, VALUE, bob, Reply()), verdict)
         assert outcome is expected
         stored = verdict in (Accepted(), Rejected(Reason.UNWANTED))
-        assert settled == ([one, *others] if stored else [])
+        assert released == ([one, *others] if stored else [])
         # after a verdict that ends the resolver's key nobody may still count on it
         assert (wants.first(BLOCK) is not None) == (expected in (Outcome.INVALID, Outcome.AMBIGUOUS))
         assert one.ledger.false == (((bob, 1),) if expected is Outcome.INVALID else ())

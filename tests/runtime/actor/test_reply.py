@@ -300,10 +300,10 @@ def unreadable() -> UnicodeDecodeError:
 def test_fresh_error_is_an_equal_of_the_one_that_is_kept(error: BaseException) -> None:
     error.__cause__ = OSError("cause")
     error.add_note("note")
-    twin = fresh(error)
-    assert twin is not error
-    assert (type(twin), twin.args, str(twin), twin.__cause__) == (type(error), error.args, str(error), error.__cause__)
-    assert twin.__notes__ == ["note"]
+    copy = fresh(error)
+    assert copy is not error
+    assert (type(copy), copy.args, str(copy), copy.__cause__) == (type(error), error.args, str(error), error.__cause__)
+    assert copy.__notes__ == ["note"]
     for name in (
         "errno",
         "filename",
@@ -317,7 +317,7 @@ def test_fresh_error_is_an_equal_of_the_one_that_is_kept(error: BaseException) -
         "lineno",
         "code",
     ):
-        assert getattr(twin, name, None) == getattr(error, name, None)
+        assert getattr(copy, name, None) == getattr(error, name, None)
 
 
 def test_error_that_cannot_be_copied_is_raised_itself_each_time_with_a_new_traceback() -> None:
