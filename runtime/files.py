@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LINK = "it is a symbolic link"
+_IRREGULAR = "it is not a regular file"
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -65,8 +66,9 @@ def check_file(path: Path) -> None:
         check_folder(path)  # which looks at what is there of the way to it
         return
     if not stat.S_ISREG(status.st_mode):
-        code = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
-        raise OSError(code, os.strerror(code), str(path))
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, _IRREGULAR, str(path))
     if not os.access(path, os.R_OK | os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
@@ -89,7 +91,7 @@ def read_file(path: Path, most: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+            raise OSError(errno.EINVAL, _IRREGULAR, os.fspath(path))
         return file.read(most + 1)
 
 

@@ -59,6 +59,19 @@ def newer_book(folder: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
 
+def beside_the_book(make: Callable[[Path], object], *suffixes: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / "data").mkdir()
+        for suffix in suffixes:
+            make(folder / "data" / f"peers.db{suffix}")
+
+    return spoil
+
+
+def link_to_the_key(path: Path) -> None:
+    path.symlink_to("../node.key")
+
+
 def written(yaml: str) -> Spoil:
     return lambda folder: (folder / "node.yaml").write_text(yaml)
 
@@ -80,6 +93,14 @@ OBSTACLES: list[tuple[Spoil, str, str]] = [
     (folder_as("data/generation"), "1: data", "Is a directory"),
     (folder_as("data/peers.db"), "1: tracker.book", "cannot be written: Is a directory"),
     (newer_book, "1: tracker.book", "is of a newer Rookery"),
+    (beside_the_book(link_to_the_key, "-wal"), "1: tracker.book", "peers.db-wal cannot be written: it is a symbolic"),
+    (beside_the_book(link_to_the_key, "-shm"), "1: tracker.book", "peers.db-shm cannot be written: it is a symbolic"),
+    (beside_the_book(link_to_the_key, "-journal"), "1: tracker.book", "peers.db-journal cannot be written: it is a sy"),
+    (beside_the_book(Path.mkdir, "-wal"), "1: tracker.book", "peers.db-wal cannot be written: Is a directory"),
+    (beside_the_book(Path.mkdir, "-journal"), "1: tracker.book", "peers.db-journal cannot be written: Is a directory"),
+    (beside_the_book(os.mkfifo, "-wal"), "1: tracker.book", "peers.db-wal cannot be written: it is not a regular file"),
+    (beside_the_book(os.mkfifo, "-shm"), "1: tracker.book", "peers.db-shm cannot be written: it is not a regular file"),
+    (beside_the_book(os.mkfifo, ""), "1: tracker.book", "peers.db cannot be written: it is not a regular file"),
     (written(f"tracker: {{book: {'x' * 300}}}"), "1: tracker.book", "cannot be written: File name too long"),
     (file_as("node.sock"), "1: control.socket", "there is something else than a socket"),
     (folder_as("node.sock"), "1: control.socket", "there is something else than a socket"),

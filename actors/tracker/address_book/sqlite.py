@@ -128,15 +128,19 @@ class SqliteStorage:
     def check(path: Path) -> None:
         """Raise the BookUnusable that opening the file would, except that it is in use. Changes nothing."""
         try:
-            check_file(path)
+            _check_places(path)
             with path.open("rb") as file:
                 check_head(file.read(HEAD_BYTES))
         except FileNotFoundError:
             pass  # to be made
         except OSError as error:
-            raise BookUnusable(f"{path} cannot be written: {error.strerror}") from error
+            raise _unwritable(path, error) from error
         except TooNew as error:
             raise _too_new(path, error) from error
+        except BookUnusable:
+            raise
+        except StorageError:
+            pass  # no room, for now
 
     def head(self) -> Head:
         with self._held(), self._reporting("read"):
@@ -221,15 +225,12 @@ class SqliteStorage:
 
     def _touch(self) -> None:
         """Make folder and file, for nobody else to read: it says whom this node knows."""
-        for path in (f"{self.path}{suffix}" for suffix in ("", *_BESIDE)):
-            if os.path.islink(path):
-                raise BookUnusable(f"{path}: it is a symbolic link (allowed: a regular file)")
+        _check_places(self.path)
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         except OSError as error:
-            kind = StorageError if error.errno in _NO_ROOM else BookUnusable
-            raise kind(f"{self.path} cannot be written: {error.strerror}") from error
+            raise _unwritable(self.path, error) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -408,6 +409,23 @@ def from_row(values: tuple[Any, ...], network: str) -> PeerEntry:
         saved_at=float(row["saved_at"]),
         **{name: None if row[name] is None else float(row[name]) for name in _MOMENTS},
     )
+
+
+def _check_places(path: Path) -> None:
+    """See that the book and what SQLite keeps beside it are regular files that can be written, or can be made.
+
+    SQLite would follow a link there, and make what it leads to its own. Raises BookUnusable or StorageError.
+    """
+    for place in (path, *(Path(f"{path}{suffix}") for suffix in _BESIDE)):
+        try:
+            check_file(place)
+        except OSError as error:
+            raise _unwritable(place, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    kind = StorageError if error.errno in _NO_ROOM else BookUnusable
+    return kind(f"{path} cannot be written: {error.strerror}")
 
 
 def _too_new(path: Path, error: TooNew) -> BookUnusable:
