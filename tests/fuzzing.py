@@ -13,7 +13,7 @@ from rookery.actors.blobs.core.manifest import Manifest, ManifestError
 from rookery.actors.discovery.core import text_forms
 from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.envelope import Envelope
-from rookery.actors.membership.snapshot import Remembered, Snapshot, Unusable
+from rookery.actors.membership.snapshot import SavedMember, Snapshot, UnusableSnapshot
 from rookery.actors.membership.swim import MemberId, NamedBroadcasts, State
 from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.codec import decode_packet
@@ -163,8 +163,8 @@ DECODERS: dict[str, Decoder] = {
     ),
     "snapshot": Decoder(
         lambda data: Snapshot.decode(hashlib.sha256(data).digest() + data, network="net", own=IDENTITY.peer),
-        Unusable,
-        [Snapshot("net", IDENTITY.peer, 1.5, (Remembered(RECORD, 2, State.ALIVE),)).encode()[32:]],
+        UnusableSnapshot,
+        [Snapshot("net", IDENTITY.peer, 1.5, (SavedMember(RECORD, 2, State.ALIVE),)).encode()[32:]],
     ),
     "manifest": Decoder(Manifest.decode_root, ManifestError, [Manifest(1, 5, 65536, bytes(32)).encode()]),
     "call": Decoder(

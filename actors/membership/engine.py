@@ -1,4 +1,4 @@
-"""The membership's engine: messages in, this node's `Participant` and the tracker's `Feeder` do the rest."""
+"""The membership's engine: messages in, this node's `Session` and the tracker's `TrackerFeed` do the rest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from ...transport.mailbox import Mailbox as Transport
 from ...transport.record import PeerRecord
 from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
-from .barred import Barred
 from .config import Config
 from .errors import NoAddress
-from .feeder import Feeder, Settled
+from .local_blocks import LocalBlocks
 from .mailbox import (
     Discovered,
     GetMembers,
@@ -31,15 +30,16 @@ from .mailbox import (
     Rejoined,
     SetTags,
 )
-from .memory import Memory, Save
 from .metrics import Metrics
-from .participant import AskForRecords, Participant, SwimTimer
-from .records import MAX_FOUND
+from .persistence import Persistence, Save
+from .records import MAX_DISCOVERED
+from .session import RequestMissing, Session, SwimTimer
 from .snapshot import Snapshot
 from .swim import MemberId
 from .tags import encode_tags
+from .tracker_feed import PeerSetDue, TrackerFeed
 
-_ANSWER_WITHIN = 10.0  # seconds; transport answers at once
+_ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip, each to `num_indirect_probes` members
 _FAREWELL_EVERY = 0.1  # seconds
 
@@ -63,36 +63,36 @@ class Engine(runtime.Engine[Mailbox]):
         """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
-        self._feeder = Feeder(
+        self._tracker_feed = TrackerFeed(
             self,
             config,
             tracker,
             self._metrics,
-            members=lambda: () if self._participant is None else self._participant.view.visible,
-            tell=self._tell,
+            members=lambda: () if self._session is None else self._session.view.visible,
+            emit=self._emit,
         )
-        self._memory = Memory(
+        self._persistence = Persistence(
             self,
             config,
             snapshot,
             self._metrics,
-            members=lambda: None if self._participant is None else self._participant.snapshot(),
+            members=lambda: None if self._session is None else self._session.snapshot(),
         )
         self.handlers = {
             Packet: self.on_packet,
             SwimTimer: self.on_swim_timer,
-            AskForRecords: self.on_ask_for_records,
-            Settled: self._feeder.on_settled,
+            RequestMissing: self.on_request_missing,
+            PeerSetDue: self._tracker_feed.on_peer_set_due,
             Opened: self.on_opened,
             Closed: self.on_closed,
-            PeerBlocked: lambda event: self._barred.add(event.peer),
-            PeerUnblocked: lambda event: self._barred.discard(event.peer),
-            IpBlocked: lambda event: self._barred.add(event.target),
-            IpUnblocked: lambda event: self._barred.discard(event.target),
+            PeerBlocked: lambda event: self._blocks.add(event.peer),
+            PeerUnblocked: lambda event: self._blocks.discard(event.peer),
+            IpBlocked: lambda event: self._blocks.add(event.target),
+            IpUnblocked: lambda event: self._blocks.discard(event.target),
             Join: self.on_join,
             Discovered: self.on_discovered,
             SetTags: self.on_set_tags,
-            Save: self._memory.on_save,
+            Save: self._persistence.on_save,
             Leave: self.on_leave,
             Farewell: self.on_farewell,
             GetMembers: self.on_get_members,
@@ -101,23 +101,23 @@ class Engine(runtime.Engine[Mailbox]):
         self._config = config
         self._transport = transport
         self._tracker = tracker
-        self._participant: Participant | None = None
-        self._barred = Barred()
+        self._session: Session | None = None
+        self._blocks = LocalBlocks()
         self._metadata = encode_tags(config.tags)
         self._subscribers = Subscribers()
         self._farewell: Reply[None] | None = None
-        self._found: tuple[PeerRecord, ...] = ()
+        self._discovered: tuple[PeerRecord, ...] = ()
         self._seeds: _Seeds = config.seeds
 
     def on_start(self) -> None:
         """Packets and blocks; taking part begins with `join`."""
         self.runtime.registry.collect(self._observe)
         self._tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
-        self.on_reply(self._transport.receive_packets(self.mailbox), self._on_receiving, within=_ANSWER_WITHIN)
+        self.on_reply(self._transport.receive_packets(self.mailbox), self._on_receiving, within=_ANSWER_TIMEOUT)
 
     def _observe(self) -> None:
-        if self._participant is not None:
-            self._metrics.show(self._participant.swim)
+        if self._session is not None:
+            self._metrics.show(self._session.swim)
 
     def _on_receiving(self, answer: Exception | None) -> None:
         if answer is not None:
@@ -126,28 +126,28 @@ class Engine(runtime.Engine[Mailbox]):
     # From below ------------------------------------------------------------------------------------------------------
 
     def on_packet(self, packet: Packet) -> None:
-        if self._participant is None:
+        if self._session is None:
             self._metrics.packets.inc("not_joined")
-        elif self._barred.bars(packet.peer, None):  # it waited here when the block overtook it
+        elif self._blocks.is_blocked(packet.peer, None):  # it waited here when the block overtook it
             self._metrics.packets.inc("blocked")
         else:
-            self._participant.packet(packet)
+            self._session.on_packet(packet)
 
     def on_opened(self, event: Opened) -> None:
-        if self._participant is not None:
-            self._participant.opened(event.link.record)
+        if self._session is not None:
+            self._session.on_opened(event.link.record)
 
     def on_closed(self, event: Closed) -> None:
-        if self._participant is not None:
-            self._participant.closed(event.peer)
+        if self._session is not None:
+            self._session.on_closed(event.peer)
 
     def on_swim_timer(self, message: SwimTimer) -> None:
-        if self._participant is not None:
-            self._participant.timer(message.timer)
+        if self._session is not None:
+            self._session.on_timer(message.timer)
 
-    def on_ask_for_records(self, _message: AskForRecords) -> None:
-        if self._participant is not None:
-            self._participant.ask_again()
+    def on_request_missing(self, _message: RequestMissing) -> None:
+        if self._session is not None:
+            self._session.request_missing_again()
 
     # Coming and going ------------------------------------------------------------------------------------------------
 
@@ -156,29 +156,31 @@ class Engine(runtime.Engine[Mailbox]):
         if message.seeds is not None:
             self._seeds = message.seeds
         seeds = self._seeds
-        participant = self._participant
-        if participant is not None and not participant.has_left:
-            participant.join(seeds)
+        session = self._session
+        if session is not None and not session.has_left:
+            session.join(seeds)
             return None
         reply: Reply[None] = Reply()
-        if participant is None:
-            self.on_reply(self._transport.record(), lambda own: self._begin(own, seeds, reply), within=_ANSWER_WITHIN)
+        if session is None:
+            self.on_reply(
+                self._transport.record(), lambda own: self._prepare_record(own, seeds, reply), within=_ANSWER_TIMEOUT
+            )
         else:
-            record = self._transport.renew(participant.swim.identity.generation)
-            self.on_reply(record, lambda own: self._take_part(own, seeds, reply), within=_ANSWER_WITHIN)
+            record = self._transport.renew(session.swim.identity.generation)
+            self.on_reply(record, lambda own: self._start_session(own, seeds, reply), within=_ANSWER_TIMEOUT)
         return reply
 
-    def _begin(self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
+    def _prepare_record(self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
         """The first time: with our tags, and with those who were there when this node ended."""
         if isinstance(own, Exception) or own.address is None:
-            self._take_part(own, seeds, reply)
+            self._start_session(own, seeds, reply)
         elif own.metadata != self._metadata:
             record = self._transport.renew(own.generation, self._metadata)
-            self.on_reply(record, lambda own: self._begin(own, seeds, reply), within=_ANSWER_WITHIN)
+            self.on_reply(record, lambda own: self._prepare_record(own, seeds, reply), within=_ANSWER_TIMEOUT)
         else:
-            self._memory.load(own, lambda known: self._take_part(own, seeds, reply, known))
+            self._persistence.load(own, lambda known: self._start_session(own, seeds, reply, known))
 
-    def _take_part(
+    def _start_session(
         self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None], known: Snapshot | None = None
     ) -> None:
         if isinstance(own, Exception):
@@ -187,76 +189,76 @@ class Engine(runtime.Engine[Mailbox]):
             self.log.error("no address to be dialled at, so not a member; set transport.advertise")
             reply.fail(NoAddress("this node advertises no address, so nobody can probe it: set transport.advertise"))
         else:
-            participant = self._become(own)
-            participant.join(seeds)
-            participant.discovered(self._found)
-            self._found = ()
+            session = self._session_under(own)
+            session.join(seeds)
+            session.add_discovered(self._discovered)
+            self._discovered = ()
             self.log.info("taking part", peer=own.peer.short, generation=own.generation, seeds=len(seeds))
             if known is None:
                 reply.set(None)
             else:
-                self._memory.restore(known, participant).forward_to(reply)
+                self._persistence.restore(known, session).forward_to(reply)
 
-    def _become(self, own: PeerRecord) -> Participant:
+    def _session_under(self, own: PeerRecord) -> Session:
         """This node as a member under its own record."""
-        participant = self._participant
-        if participant is None:
-            participant = self._participant = Participant(
+        session = self._session
+        if session is None:
+            session = self._session = Session(
                 self,
                 self._config,
                 own,
                 transport=self._transport,
                 metrics=self._metrics,
-                barred=self._barred,
-                tell=self._tell,
+                blocks=self._blocks,
+                emit=self._emit,
                 rejoined=self._on_rejoin,
             )
-        elif participant.has_left and participant.renewed(own):
+        elif session.has_left and session.use_record(own):
             self._end_farewell()
-            participant.go_on()
-        return participant
+            session.resume()
+        return session
 
     def on_discovered(self, message: Discovered) -> None:
-        if self._participant is not None:
-            self._participant.discovered(message.records)
+        if self._session is not None:
+            self._session.add_discovered(message.records)
         else:
-            self._found = (*self._found, *message.records)[-MAX_FOUND:]
+            self._discovered = (*self._discovered, *message.records)[-MAX_DISCOVERED:]
 
     def on_set_tags(self, message: SetTags) -> Reply[None] | None:
         """Our record has tags, so it takes a new one, and with that a new generation."""
         self._metadata = message.metadata
-        participant = self._participant
-        if participant is None or participant.own.metadata == message.metadata:
+        session = self._session
+        if session is None or session.own.metadata == message.metadata:
             return None
         reply: Reply[None] = Reply()
-        renewed = self._transport.renew(participant.swim.identity.generation, message.metadata)
-        self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), within=_ANSWER_WITHIN)
+        renewed = self._transport.renew(session.swim.identity.generation, message.metadata)
+        self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), within=_ANSWER_TIMEOUT)
         return reply
 
     def _on_new_tags(self, own: PeerRecord | Exception, reply: Reply[None]) -> None:
         if isinstance(own, Exception):
             reply.fail(own)
             return
-        participant = self._participant
-        if participant is not None and participant.renewed(own) and not participant.has_left:
-            participant.go_on()
+        session = self._session
+        if session is not None and session.use_record(own) and not session.has_left:
+            session.resume()
         reply.set(None)
 
     def on_leave(self, _message: Leave) -> Reply[None] | None:
         """The news is repeated a few times, as packets may be lost and nobody acknowledges it."""
-        participant = self._participant
-        if participant is None or participant.has_left:
+        session = self._session
+        if session is None or session.has_left:
             return self._farewell
-        participant.leave()
-        if participant.swim.num_members == 0:
+        session.leave()
+        if session.swim.num_members == 0:
             return None
         self._farewell = Reply()
         self.after(_FAREWELL_EVERY, Farewell(_FAREWELLS - 1))
         return self._farewell
 
     def on_farewell(self, message: Farewell) -> None:
-        if self._participant is not None and self._farewell is not None:
-            self._participant.gossip()
+        if self._session is not None and self._farewell is not None:
+            self._session.gossip()
             if message.rounds > 1:
                 self.after(_FAREWELL_EVERY, Farewell(message.rounds - 1))
             else:
@@ -270,35 +272,35 @@ class Engine(runtime.Engine[Mailbox]):
     def _on_rejoin(self, member: MemberId) -> None:
         """`Swim` goes on as `member`, whose record only transport can sign."""
         self.log.warning("held dead by others, going on under a new generation", generation=member.generation)
-        self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, within=_ANSWER_WITHIN)
+        self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, within=_ANSWER_TIMEOUT)
 
     def _on_renewed(self, own: PeerRecord | Exception) -> None:
         if isinstance(own, Exception):
             self.log.error("no record of the new generation", error=own)
-        elif self._participant is not None and self._participant.renewed(own):
-            self._tell(Rejoined(own))
+        elif self._session is not None and self._session.use_record(own):
+            self._emit(Rejoined(own))
 
     # To others -------------------------------------------------------------------------------------------------------
 
     def on_get_members(self, _message: GetMembers) -> Members | Reply[Members]:
-        return Members() if self._participant is None else self._participant.members()
+        return Members() if self._session is None else self._session.members()
 
     def on_subscribe(self, message: Subscribe) -> None:
         self._subscribers.add(message)
-        if MemberUp in message.kinds and self._participant is not None:
-            for record in self._participant.view.visible:
+        if MemberUp in message.kinds and self._session is not None:
+            for record in self._session.view.visible:
                 message.subscriber.tell(MemberUp(record.peer, record))
 
-    def _tell(self, event: Message) -> None:
+    def _emit(self, event: Message) -> None:
         """An event goes to those who want it; a change of the members also to the tracker."""
         kind = type(event)
         self._metrics.changes.inc(kind.__name__)
         if isinstance(event, MemberUp | MemberUpdated):
             self.log.info("member", change=kind.__name__, peer=event.peer.short, address=str(event.record.address))
-            self._feeder.changed(event.record)
-            self._memory.changed()
+            self._tracker_feed.changed(event.record)
+            self._persistence.changed()
         elif isinstance(event, MemberDown):
             self.log.info("member", change=kind.__name__, peer=event.peer.short)
-            self._feeder.changed()
-            self._memory.changed()
+            self._tracker_feed.changed()
+            self._persistence.changed()
         self._subscribers.tell(event)

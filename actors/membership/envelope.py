@@ -57,8 +57,8 @@ class Envelope:
             case [_, bytes(swim), list(records), list(wanted)]:
                 return cls(
                     swim,
-                    _texts(records, "a record", MAX_RECORD_BYTES),
-                    tuple(_peer(key) for key in _texts(wanted, "a wanted peer", KEY_BYTES)),
+                    _byte_strings(records, "a record", MAX_RECORD_BYTES),
+                    tuple(_peer(key) for key in _byte_strings(wanted, "a wanted peer", KEY_BYTES)),
                 )
             case _:
                 raise DecodeError(f"envelope: not an array of {_PARTS} parts of the right types")
@@ -92,10 +92,10 @@ def _unpack(data: bytes) -> object:
     return unpacked
 
 
-def _texts(items: list[object], what: str, most: int) -> tuple[bytes, ...]:
+def _byte_strings(items: list[object], what: str, max_bytes: int) -> tuple[bytes, ...]:
     for item in items:
-        if not isinstance(item, bytes) or len(item) > most:
-            raise DecodeError(f"envelope: {what} is at most {most} bytes")
+        if not isinstance(item, bytes) or len(item) > max_bytes:
+            raise DecodeError(f"envelope: {what} is at most {max_bytes} bytes")
     return tuple(item for item in items if isinstance(item, bytes))
 
 

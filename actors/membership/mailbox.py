@@ -87,10 +87,10 @@ class PeerSetRefused(Message):
 
 # Requests and commands -----------------------------------------------------------------------------------------------
 
-Seed = PeerRecord | tuple[PeerId, Address] | str
+AnySeed = PeerRecord | tuple[PeerId, Address] | str
 """A signed record, a peer and its address, or both as text: PEERID@tcp://HOST:PORT."""
 
-Seeds = Iterable[PeerRecord | tuple[PeerId, Address] | str]
+AnySeeds = Iterable[AnySeed]
 _PAIR = 2
 
 
@@ -184,7 +184,7 @@ class Mailbox(runtime.EventMailbox):
     )
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 
-    def join(self, seeds: Seeds | Seed | None = None) -> Reply[None]:
+    def join(self, seeds: AnySeeds | AnySeed | None = None) -> Reply[None]:
         """Take part from now on, also again after `leave`; call it once transport listens.
 
         seeds: one or many to announce this node to, now and while it is isolated: PEERID@tcp://HOST:PORT, a peer with
@@ -220,15 +220,15 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(GetMembers())
 
 
-def _many(seeds: Seeds | Seed) -> Seeds:
+def _many(seeds: AnySeeds | AnySeed) -> AnySeeds:
     if isinstance(seeds, str | PeerRecord):
         return (seeds,)
     if isinstance(seeds, tuple) and len(seeds) == _PAIR and isinstance(seeds[1], Address):
         return (cast(tuple[PeerId, Address], seeds),)
-    return cast(Seeds, seeds)
+    return cast(AnySeeds, seeds)
 
 
-def _seed(seed: Seed) -> tuple[PeerId, Address]:
+def _seed(seed: AnySeed) -> tuple[PeerId, Address]:
     if isinstance(seed, str):
         return parse_peer(seed)
     if not isinstance(seed, PeerRecord):

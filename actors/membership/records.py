@@ -20,7 +20,7 @@ from ...transport.identity import PeerId
 from ...transport.record import PeerRecord
 from .swim.member import GENERATION_LIMIT
 
-MAX_FOUND = 64
+MAX_DISCOVERED = 64
 
 
 class Records:
@@ -32,7 +32,7 @@ class Records:
         self._me = me
         self._records: dict[PeerId, PeerRecord] = {}
         self._seeds: dict[PeerId, Address] = {}
-        self._found: dict[PeerId, None] = {}
+        self._discovered: dict[PeerId, None] = {}
         self._presented: dict[PeerId, Address] = {}
 
     def __len__(self) -> int:
@@ -58,21 +58,21 @@ class Records:
 
     def is_seed(self, peer: PeerId) -> bool:
         """Whether the peer is a seed, or was found."""
-        return peer in self._seeds or peer in self._found
+        return peer in self._seeds or peer in self._discovered
 
     @property
     def seeds(self) -> tuple[PeerId, ...]:
         """Whom to announce to: the seeds, then those that were found."""
-        return tuple({**dict.fromkeys(self._seeds), **self._found})
+        return tuple({**dict.fromkeys(self._seeds), **self._discovered})
 
-    def found(self, peer: PeerId) -> PeerId | None:
+    def add_discovered(self, peer: PeerId) -> PeerId | None:
         """The peer, whose record is held, is a seed from now on; who is none any more in its place."""
-        self._found.pop(peer, None)
-        self._found[peer] = None
-        if len(self._found) <= MAX_FOUND:
+        self._discovered.pop(peer, None)
+        self._discovered[peer] = None
+        if len(self._discovered) <= MAX_DISCOVERED:
             return None
-        oldest = next(iter(self._found))
-        del self._found[oldest]
+        oldest = next(iter(self._discovered))
+        del self._discovered[oldest]
         return oldest
 
     def read(self, data: bytes) -> PeerRecord:
@@ -96,7 +96,7 @@ class Records:
         self._records[record.peer] = record
         return True
 
-    def presented(self, record: PeerRecord) -> bool:
+    def add_presented(self, record: PeerRecord) -> bool:
         """The peer itself has shown this record, which was read and, if newer, added; says whether it is kept only now.
 
         Raises DecodeError if it is forged.
@@ -119,13 +119,13 @@ class Records:
         self._records.pop(peer, None)
         self._presented.pop(peer, None)
 
-    def encoded(self, peers: Iterable[PeerId], most: int) -> list[bytes]:
-        """The records of these peers as far as they are held, at most `most`."""
-        found: list[bytes] = []
+    def encoded(self, peers: Iterable[PeerId], limit: int) -> list[bytes]:
+        """The records of these peers as far as they are held, at most `limit`."""
+        encoded: list[bytes] = []
         for peer in peers:
-            if len(found) >= most:
+            if len(encoded) >= limit:
                 break
             record = self._records.get(peer)
             if record is not None:
-                found.append(record.encode())
-        return found
+                encoded.append(record.encode())
+        return encoded

@@ -31,12 +31,12 @@ _VERSION = 1
 _DIGEST = hashlib.sha256().digest_size
 
 
-class Unusable(Exception):
+class UnusableSnapshot(Exception):
     """A file that cannot be a snapshot; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class SavedMember:
     """A member as it was."""
 
     record: PeerRecord
@@ -56,7 +56,7 @@ class Snapshot:
     network: str
     own: PeerId
     at: float
-    members: tuple[Remembered, ...] = ()
+    members: tuple[SavedMember, ...] = ()
 
     def encode(self) -> bytes:
         """The file's content; of too many members the first ones."""
@@ -66,41 +66,41 @@ class Snapshot:
 
     @classmethod
     def decode(cls, data: bytes, *, network: str, own: PeerId) -> Self | None:
-        """Read a file's content; None if it is of another network or node. Raises Unusable."""
+        """Read a file's content; None if it is of another network or node. Raises UnusableSnapshot."""
         if len(data) > MAX_BYTES:
-            raise Unusable(f"it has more than {MAX_BYTES} bytes")
+            raise UnusableSnapshot(f"it has more than {MAX_BYTES} bytes")
         if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
-            raise Unusable("its checksum is wrong")
+            raise UnusableSnapshot("its checksum is wrong")
         match _unpack(data[_DIGEST:]):
             case [int(version), *_] if version != _VERSION:
-                raise Unusable(f"it is of version {version}, not {_VERSION}")
+                raise UnusableSnapshot(f"it is of version {version}, not {_VERSION}")
             case [_, str(found), bytes(key), float(at), list(members)]:
                 if (found, key) != (network, own):
                     return None
-                return cls(network, own, at, tuple(_remembered(each, network) for each in members))
+                return cls(network, own, at, tuple(_saved_member(each, network) for each in members))
             case _:
-                raise Unusable("it is no list of members")
+                raise UnusableSnapshot("it is no list of members")
 
 
 def _unpack(data: bytes) -> object:
     try:
         unpacked: object = msgpack.unpackb(data, max_array_len=MAX_MEMBERS, max_bin_len=MAX_RECORD_BYTES)
     except (ValueError, msgpack.UnpackException) as error:
-        raise Unusable(f"it is not msgpack within bounds ({type(error).__name__})") from None
+        raise UnusableSnapshot(f"it is not msgpack within bounds ({type(error).__name__})") from None
     return unpacked
 
 
-def _remembered(item: object, network: str) -> Remembered:
+def _saved_member(item: object, network: str) -> SavedMember:
     match item:
         case [bytes(record), int(incarnation), int(state)]:
             try:
-                remembered = Remembered(PeerRecord.decode(record, network=network), incarnation, State(state))
-                remembered.member  # noqa: B018  # raises ValueError for what is out of bounds
+                saved = SavedMember(PeerRecord.decode(record, network=network), incarnation, State(state))
+                saved.member  # noqa: B018  # raises ValueError for what is out of bounds
             except (DecodeError, ValueError) as error:
-                raise Unusable(f"a member in it is wrong: {error}") from None
-            return remembered
+                raise UnusableSnapshot(f"a member in it is wrong: {error}") from None
+            return saved
         case _:
-            raise Unusable("a member in it is no record with incarnation and state")
+            raise UnusableSnapshot("a member in it is no record with incarnation and state")
 
 
 def save(path: Path, snapshot: Snapshot) -> int:
@@ -111,12 +111,12 @@ def save(path: Path, snapshot: Snapshot) -> int:
     return len(data)
 
 
-def load(path: Path, *, network: str, own: PeerId) -> Snapshot | Unusable | None:
+def load(path: Path, *, network: str, own: PeerId) -> Snapshot | UnusableSnapshot | None:
     """Read the file; None if there is none for this node. What is unusable is set aside. Raises OSError."""
     try:
         return Snapshot.decode(read_file(path, MAX_BYTES), network=network, own=own)
     except FileNotFoundError:
         return None
-    except Unusable as error:
+    except UnusableSnapshot as error:
         os.replace(path, path.with_name(path.name + ".corrupt"))
         return error

@@ -17,7 +17,7 @@ from ...transport.record import MAX_METADATA_BYTES, PeerRecord
 
 ROLE = "role"
 SECONDARY = "secondary"
-_MOST = 64
+_MAX_TAGS = 64
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -28,9 +28,9 @@ def encode_tags(tags: Mapping[str, str]) -> bytes:
     if not all(isinstance(text, str) for pair in tags.items() for text in pair):
         raise ValueError("tags are texts by name")
     packed: bytes = msgpack.packb({name: tags[name] for name in sorted(tags)})
-    if len(packed) > MAX_METADATA_BYTES or len(tags) > _MOST:
+    if len(packed) > MAX_METADATA_BYTES or len(tags) > _MAX_TAGS:
         raise ValueError(
-            f"{len(tags)} tags of {len(packed)} bytes: at most {_MOST} and {MAX_METADATA_BYTES} bytes are allowed"
+            f"{len(tags)} tags of {len(packed)} bytes: at most {_MAX_TAGS} and {MAX_METADATA_BYTES} bytes are allowed"
         )
     return packed
 
@@ -40,7 +40,7 @@ def tags_of(record: PeerRecord) -> Mapping[str, str]:
     if not record.metadata:
         return _NONE
     try:
-        tags = msgpack.unpackb(record.metadata, max_map_len=_MOST, max_bin_len=0, max_array_len=0, max_ext_len=0)
+        tags = msgpack.unpackb(record.metadata, max_map_len=_MAX_TAGS, max_bin_len=0, max_array_len=0, max_ext_len=0)
     except (ValueError, msgpack.UnpackException):
         return _NONE
     if not isinstance(tags, dict) or not all(isinstance(text, str) for pair in tags.items() for text in pair):

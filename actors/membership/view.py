@@ -79,7 +79,7 @@ class View:
         life = self._lives.get(peer)
         return None if life is None else life.rtt
 
-    def answered(self, member: MemberId, seconds: float) -> None:
+    def add_round_trip(self, member: MemberId, seconds: float) -> None:
         """SWIM: a probe was answered directly."""
         life = self._lives.get(PeerId(member.key))
         if life is not None:
@@ -89,7 +89,7 @@ class View:
         """SWIM: the active set gained a member."""
         peer = PeerId(member.key)
         self._lives[peer] = _Life(member.generation, True, wall)
-        return self._look_at(peer)
+        return self._update_visibility(peer)
 
     def down(self, member: MemberId, wall: float) -> list[Message]:
         """SWIM: a member that was active is Down."""
@@ -107,15 +107,15 @@ class View:
         life = self._lives.get(peer)
         if life is not None:
             life.generation = new.generation
-            self._look_at(peer)
+            self._update_visibility(peer)
 
-    def recorded(self, record: PeerRecord) -> list[Message]:
+    def record_added(self, record: PeerRecord) -> list[Message]:
         """There is a newer record of this peer."""
         peer = record.peer
         if peer in self._visible:
-            self._look_at(peer)
+            self._update_visibility(peer)
             return [MemberUpdated(peer, record)]
-        return self._look_at(peer) if self.is_active(peer) else []
+        return self._update_visibility(peer) if self.is_active(peer) else []
 
     def forget(self, member: MemberId) -> None:
         """SWIM does not remember this Down member any more."""
@@ -124,15 +124,15 @@ class View:
         if life is not None and not life.active and life.generation == member.generation:
             del self._lives[peer]
 
-    def take_missing(self, most: int) -> tuple[PeerId, ...]:
+    def take_missing(self, limit: int) -> tuple[PeerId, ...]:
         """Whose records to ask for now: the next ones in turn."""
-        chosen = tuple(self._missing)[:most]
+        chosen = tuple(self._missing)[:limit]
         for peer in chosen:
             del self._missing[peer]
             self._missing[peer] = None
         return chosen
 
-    def _look_at(self, peer: PeerId) -> list[Message]:
+    def _update_visibility(self, peer: PeerId) -> list[Message]:
         """Is the record of an active member there, and current?"""
         life, record = self._lives[peer], self._records.get(peer)
         if record is None or record.generation < life.generation:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rookery.actors import membership
-from rookery.actors.membership.snapshot import MAX_BYTES, Remembered, Snapshot, Unusable, load, save
+from rookery.actors.membership.snapshot import MAX_BYTES, SavedMember, Snapshot, UnusableSnapshot, load, save
 from rookery.actors.membership.swim import MemberId, State
 from rookery.testing import NETWORK, Peers
 from rookery.transport import mailbox as transport
@@ -26,12 +26,15 @@ ME = KNOWN.identity("me").peer
 Change = Callable[[bytes], bytes]
 
 
-def remembered(name: str, incarnation: int = 0, state: State = State.ALIVE) -> Remembered:
-    return Remembered(KNOWN.record(name, "tcp://10.0.0.1:7000"), incarnation, state)
+def saved_member(name: str, incarnation: int = 0, state: State = State.ALIVE) -> SavedMember:
+    return SavedMember(KNOWN.record(name, "tcp://10.0.0.1:7000"), incarnation, state)
 
 
 FULL = Snapshot(
-    NETWORK, ME, 1_000.5, (remembered("ann"), remembered("bob", 3, State.SUSPECT), remembered("cy", 1, State.DOWN))
+    NETWORK,
+    ME,
+    1_000.5,
+    (saved_member("ann"), saved_member("bob", 3, State.SUSPECT), saved_member("cy", 1, State.DOWN)),
 )
 
 
@@ -101,7 +104,7 @@ def test_snapshot_that_is_damaged_is_set_aside_with_a_reason(tmp_path: Path, dam
     save(file, FULL)
     file.write_bytes(damage(file.read_bytes()))
     answer = load(file, network=NETWORK, own=ME)
-    assert isinstance(answer, Unusable)
+    assert isinstance(answer, UnusableSnapshot)
     assert why in str(answer)
     assert [path.name for path in tmp_path.iterdir()] == ["members.corrupt"]
 
@@ -110,7 +113,7 @@ def test_snapshot_that_is_damaged_is_set_aside_with_a_reason(tmp_path: Path, dam
 def test_no_bytes_raise_anything_but_unusable(data: bytes, right_checksum: bool) -> None:
     try:
         Snapshot.decode(hashlib.sha256(data).digest() + data if right_checksum else data, network=NETWORK, own=ME)
-    except Unusable:
+    except UnusableSnapshot:
         pass
 
 
@@ -123,8 +126,8 @@ def again(simulation: Any, file: Path, **settings: Any) -> World:
     return World(simulation, membership.Config(cluster_size=5, **settings), snapshot=file)
 
 
-def as_was(world: World, name: str, state: State = State.ALIVE) -> Remembered:
-    return Remembered(world.record(name), 0, state)
+def as_was(world: World, name: str, state: State = State.ALIVE) -> SavedMember:
+    return SavedMember(world.record(name), 0, state)
 
 
 def written(world: World, file: Path) -> Snapshot:
@@ -162,7 +165,7 @@ def test_engine_that_starts_again_has_its_members_at_once_and_announces_to_some(
     assert world.metric("snapshots_total", "loaded") == 1
 
 
-def put(world: World, file: Path, *members: Remembered, age: float = 0.0) -> None:
+def put(world: World, file: Path, *members: SavedMember, age: float = 0.0) -> None:
     save(file, Snapshot(NETWORK, world.me.peer, world.simulation.wall() - age, members))
 
 

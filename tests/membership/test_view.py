@@ -90,7 +90,7 @@ class Histories(RuleBasedStateMachine):
         if is_new:
             self.recorded[name] = generation
             self.appear(name)
-            self.follow(self.view.recorded(record))
+            self.follow(self.view.record_added(record))
 
     @rule(name=st.sampled_from(NAMES))
     def be_forgotten(self, name: str) -> None:

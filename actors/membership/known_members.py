@@ -11,7 +11,7 @@ from ...transport.identity import PeerId
 from ...transport.record import PeerRecord
 from .mailbox import MemberInfo, Members
 from .records import Records
-from .snapshot import Remembered, Snapshot
+from .snapshot import SavedMember, Snapshot
 from .swim import Swim
 from .view import View
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _SLICE = 500  # members that are looked at in one turn
 
 
-class Listing:
+class KnownMembers:
     """Part of the participant."""
 
     def __init__(self, engine: runtime.Engine[Any], swim: Swim, records: Records, view: View) -> None:
@@ -41,7 +41,7 @@ class Listing:
 
         def make(infos: list[MemberInfo]) -> Snapshot:
             infos.sort(key=lambda info: info.state)
-            members = tuple(Remembered(info.record, info.incarnation, info.state) for info in infos)
+            members = tuple(SavedMember(info.record, info.incarnation, info.state) for info in infos)
             return Snapshot(own.network, own.peer, self._engine.wall(), members)
 
         return self._collect(make)

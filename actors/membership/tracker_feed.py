@@ -29,16 +29,16 @@ from .mailbox import PeerSetRefused
 from .metrics import Metrics
 from .tags import is_secondary
 
-_ANSWER_WITHIN = 10.0  # seconds, above the tracker's own wait for transport
+_ANSWER_TIMEOUT = 10.0  # seconds, above the tracker's own wait for transport
 _Content = dict[PeerId, tuple[Address | None, bool]]  # where each member is, and whether as a secondary
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Message):
+class PeerSetDue(Message):
     """Timer: the list of members has come to rest, or has been restless long enough."""
 
 
-class Feeder:
+class TrackerFeed:
     """Part of the engine: gives the tracker its peer sets."""
 
     def __init__(
@@ -49,15 +49,15 @@ class Feeder:
         metrics: Metrics,
         *,
         members: Callable[[], Iterable[PeerRecord]],
-        tell: Callable[[PeerSetRefused], object],
+        emit: Callable[[PeerSetRefused], object],
     ) -> None:
-        """members: who is visible. tell: where the event goes."""
+        """members: who is visible. emit: where the event goes."""
         self._engine = engine
         self._config = config
         self._tracker = tracker
         self._metrics = metrics
         self._members = members
-        self._tell = tell
+        self._emit = emit
         self._first_change: float | None = None
         self._timer: Timer | None = None
         self._set_id = 0
@@ -78,9 +78,9 @@ class Feeder:
         if self._timer is not None:
             self._timer.cancel()
         due = min(now + self._config.settle, self._first_change + self._config.settle_at_most)
-        self._timer = self._engine.after(due - now, Settled())
+        self._timer = self._engine.after(due - now, PeerSetDue())
 
-    def on_settled(self, _message: Settled) -> None:
+    def on_peer_set_due(self, _message: PeerSetDue) -> None:
         """The next peer set is due."""
         self._first_change = self._timer = None
         if self._under_way:
@@ -100,7 +100,7 @@ class Feeder:
             return
         self._set_id, self._under_way, self._again = id, True, False
         reply = self._tracker.track(id, TrackedPeers(primary, secondary))
-        self._engine.on_reply(reply, lambda answer: self._on_tracked(content, answer), within=_ANSWER_WITHIN)
+        self._engine.on_reply(reply, lambda answer: self._on_tracked(content, answer), within=_ANSWER_TIMEOUT)
 
     def _hint_new_records(self) -> None:
         """No set brings them."""
@@ -122,7 +122,7 @@ class Feeder:
             case PeerSetTooLarge():
                 self._hint_new_records()
                 self._engine.log.error("too many members for the tracker, it keeps the set before", error=answer)
-                self._tell(PeerSetRefused(answer.size, answer.limit))
+                self._emit(PeerSetRefused(answer.size, answer.limit))
             case ReplyTimeout() | MailboxFull():
                 self._engine.log.warning("peer set not tracked, trying again", id=self._set_id, error=answer)
                 self.changed()

@@ -10,7 +10,7 @@ A packet that comes in:
 4. If it named members whose records are missing, or brought some of them, the sender is asked for (more of) those.
 
 Who has no known address is neither probed nor accused; nor is a peer that this node blocks (design: local blocks). What
-goes along with packets that go out is `post`'s.
+goes along with packets that go out is said in `outgoing`.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Packet
 from ...transport.record import PeerRecord
 from . import swim
-from .barred import Barred
 from .config import Config
 from .envelope import MAX_WANTED, Envelope
-from .herald import Herald
-from .listing import Listing
+from .events import Events
+from .known_members import KnownMembers
+from .local_blocks import LocalBlocks
 from .mailbox import Members
 from .metrics import Metrics
-from .post import Post
+from .outgoing import Outgoing
 from .records import Records
-from .snapshot import Remembered, Snapshot
+from .snapshot import SavedMember, Snapshot
 from .swim import Connection, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
 from .view import View
 
-ASK_AGAIN = 1.0
+REQUEST_INTERVAL = 1.0
 """Seconds between two rounds of asking for missing records."""
 
 
@@ -56,11 +56,11 @@ class SwimTimer(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class AskForRecords(Message):
+class RequestMissing(Message):
     """Timer: somebody else may have the records that are still missing."""
 
 
-class Participant:
+class Session:
     """Part of the engine."""
 
     def __init__(
@@ -71,16 +71,16 @@ class Participant:
         *,
         transport: Transport,
         metrics: Metrics,
-        barred: Barred,
-        tell: Callable[[Message], object],
+        blocks: LocalBlocks,
+        emit: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
     ) -> None:
-        """barred: whom this node blocks, kept by the engine. tell: where events go.
+        """blocks: what this node blocks, kept by the engine. emit: where events go.
 
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         """
         self.records = Records(own.network, own.peer)
-        self._post = Post(own, self.records, transport, metrics)
+        self._outgoing = Outgoing(own, self.records, transport, metrics)
         self.view = View(self.records)
         self.swim = Swim.new(
             MemberId(own.peer, own.generation),
@@ -89,22 +89,22 @@ class Participant:
             renew=lambda identity: MemberId(identity.key, identity.generation + 1),
             probeable=self._is_probeable,
         )
-        self._listing = Listing(engine, self.swim, self.records, self.view)
+        self._known_members = KnownMembers(engine, self.swim, self.records, self.view)
         self._engine = engine
         self._metrics = metrics
-        self._barred = barred
-        self._herald = Herald(
-            engine, self.view, self._post, metrics, tell=tell, rejoined=rejoined, isolated=self._announce_to_seeds
+        self._blocks = blocks
+        self._events = Events(
+            engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
         self._outbox = Outbox()
-        self._asking: Timer | None = None
+        self._request_timer: Timer | None = None
 
     # Commands --------------------------------------------------------------------------------------------------------
 
     @property
     def own(self) -> PeerRecord:
         """This node's record."""
-        return self._post.own
+        return self._outgoing.own
 
     @property
     def has_left(self) -> bool:
@@ -116,128 +116,128 @@ class Participant:
         others = {peer: address for peer, address in seeds if peer != self.own.peer}
         self.records.set_seeds(others)
         self._announce_to_seeds()
-        self.carry_out()
+        self.perform_effects()
 
-    def discovered(self, records: Iterable[PeerRecord]) -> None:
+    def add_discovered(self, records: Iterable[PeerRecord]) -> None:
         """Others may be there: seeds from now on."""
         before = self.records.seeds
         for record in records:
             with contextlib.suppress(DecodeError):
-                self._learn(record)
+                self._add_record(record)
             if record.peer in self.records:
-                dropped = self.records.found(record.peer)
+                dropped = self.records.add_discovered(record.peer)
                 if dropped is not None:
-                    self._forget(dropped)
+                    self._drop_if_unused(dropped)
         if self.records.seeds != before and self.swim.connection is Connection.DISCONNECTED:
             self._announce_to_seeds()
-            self.carry_out()
+            self.perform_effects()
 
-    def restore(self, members: Iterable[Remembered]) -> None:
+    def restore(self, members: Iterable[SavedMember]) -> None:
         """These were there before this node was started again."""
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
         self.swim.apply_many([each.member for each in held], False, self._engine.now(), self._outbox)
-        self.carry_out()
+        self.perform_effects()
 
-    def greet(self) -> None:
+    def announce_to_some(self) -> None:
         """Announce to some members, as one does that has been away."""
         for member in islice(self.swim.iter_members(), self.swim.config.num_indirect_probes):
             self.swim.announce(member.id, self._outbox)
-        self.carry_out()
+        self.perform_effects()
 
     def _announce_to_seeds(self) -> None:
         self.swim.join([MemberId(peer, 0) for peer in self.records.seeds], self._engine.now(), self._outbox)
 
-    def renewed(self, own: PeerRecord) -> bool:
+    def use_record(self, own: PeerRecord) -> bool:
         """There is a newer record of this node; says whether it is newer than the one in use."""
         if not own.newer_than(self.own):
             return False
-        self._post.own = own
-        self._post.introduce_to_all()
+        self._outgoing.own = own
+        self._outgoing.introduce_to_all()
         return True
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """After `leave`, and with other tags: go on under the generation of our newest record."""
         own = MemberId(self.own.peer, self.own.generation)
         self.swim.change_identity(own, self._engine.now(), self._outbox)
-        self.carry_out()
+        self.perform_effects()
 
     def leave(self) -> None:
         """Tell some members that this node is gone."""
         self.swim.leave_cluster(self._outbox)
-        self.carry_out()
+        self.perform_effects()
 
     def gossip(self) -> None:
         """Pass the news on."""
         self.swim.gossip(self._outbox)
-        self.carry_out()
+        self.perform_effects()
 
     def members(self) -> Reply[Members]:
         """Everybody that has a record, Down ones too."""
-        return self._listing.members(self.own)
+        return self._known_members.members(self.own)
 
     def snapshot(self) -> Reply[Snapshot]:
         """The same for the file."""
-        return self._listing.snapshot(self.own)
+        return self._known_members.snapshot(self.own)
 
     # What happens ----------------------------------------------------------------------------------------------------
 
-    def timer(self, timer: swim.Timer) -> None:
+    def on_timer(self, timer: swim.Timer) -> None:
         """A timer of the protocol has run down."""
         self.swim.handle_timer(timer, self._engine.now(), self._outbox)
-        self.carry_out()
+        self.perform_effects()
         if isinstance(timer, RemoveDown):
             self.view.forget(timer.member)
-            self._forget(PeerId(timer.member.key))
+            self._drop_if_unused(PeerId(timer.member.key))
 
-    def opened(self, record: PeerRecord) -> None:
+    def on_opened(self, record: PeerRecord) -> None:
         """Somebody is connected: who is no member yet is announced to, which ends isolation without waiting."""
         try:
-            self._learn(record, presented=True)
+            self._add_record(record, presented=True)
         except DecodeError:
             return
         if not self.has_left and not self.view.is_active(record.peer):
             self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
-            self.carry_out()
+            self.perform_effects()
 
-    def closed(self, peer: PeerId) -> None:
+    def on_closed(self, peer: PeerId) -> None:
         """A connection is gone: no evidence of death, only a reason to look (flows: end of a link 6)."""
         self.swim.hint(peer)
-        self._forget(peer)
+        self._drop_if_unused(peer)
 
-    def packet(self, packet: Packet) -> None:
+    def on_packet(self, packet: Packet) -> None:
         """A packet has come."""
         try:
-            self._open(packet.peer, Envelope.decode(packet.payload))
+            self._on_envelope(packet.peer, Envelope.decode(packet.payload))
         except DecodeError as error:
             self._drop("malformed", packet.peer, error)
-        self._forget(packet.peer)
+        self._drop_if_unused(packet.peer)
 
-    def _open(self, sender: PeerId, envelope: Envelope) -> None:
+    def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
         missing = self.view.num_missing
         records = [self.records.read(data) for data in envelope.records]
         for record in records:
             if record.peer == sender:
-                self._learn(record, presented=True)
+                self._add_record(record, presented=True)
         if sender not in self.records:
             self._drop("stranger", sender)
             return
-        self._post.heard(sender)
+        self._outgoing.mark_introduced(sender)
         if envelope.swim:
-            self._hear(envelope.swim, sender)
-        brought = [self._learn(record) for record in records if record.peer != sender and record.peer in self.view]
+            self._on_swim_packet(envelope.swim, sender)
+        brought = [self._add_record(record) for record in records if record.peer != sender and record.peer in self.view]
         if envelope.wanted:
-            self._post.answer(sender, envelope.wanted)
+            self._outgoing.send_records(sender, envelope.wanted)
         if self.view.num_missing > missing or any(brought):
-            self._ask(sender)
+            self._request_missing(sender)
 
-    def _hear(self, data: bytes, sender: PeerId) -> None:
+    def _on_swim_packet(self, data: bytes, sender: PeerId) -> None:
         try:
             self.swim.handle_data(data, self._engine.now(), self._outbox, sender=sender)
         except SwimError as error:
             self._drop(type(error).__name__, sender, error)
         else:
             self._metrics.packets.inc("received")
-        self.carry_out()
+        self.perform_effects()
 
     def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
         self._metrics.packets.inc(why)
@@ -245,7 +245,7 @@ class Participant:
 
     # Records ---------------------------------------------------------------------------------------------------------
 
-    def _learn(self, record: PeerRecord, *, presented: bool = False) -> bool:
+    def _add_record(self, record: PeerRecord, *, presented: bool = False) -> bool:
         """Keep a record if it is newer; says whether it was. Raises DecodeError if no member can have it.
 
         presented: the peer itself has shown it.
@@ -253,57 +253,57 @@ class Participant:
         try:
             is_new = self.records.add(record)
             if presented:
-                is_new |= self.records.presented(record)
+                is_new |= self.records.add_presented(record)
         except DecodeError as error:
             self._metrics.records.inc("refused")
             self._engine.log.info("record refused", error=str(error))
             raise
         self._metrics.records.inc("kept" if is_new else "known")
         if is_new:
-            self._herald.emit(self.view.recorded(record))
+            self._events.publish(self.view.record_added(record))
         return is_new
 
-    def _forget(self, peer: PeerId) -> None:
+    def _drop_if_unused(self, peer: PeerId) -> None:
         """A record of somebody who is neither a member nor a seed is of no use."""
         if peer not in self.view and not self.records.is_seed(peer):
             self.records.forget(peer)
-            self._post.introduce_again(peer)
+            self._outgoing.introduce_again(peer)
 
-    def _ask(self, peer: PeerId) -> None:
+    def _request_missing(self, peer: PeerId) -> None:
         wanted = self.view.take_missing(MAX_WANTED)
         if not wanted:
             return
-        self._post.ask(peer, wanted)
-        if self._asking is None:
-            self._asking = self._engine.after(ASK_AGAIN, AskForRecords())
+        self._outgoing.request_records(peer, wanted)
+        if self._request_timer is None:
+            self._request_timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
 
-    def ask_again(self) -> None:
+    def request_missing_again(self) -> None:
         """Records are still missing: ask somebody."""
-        self._asking = None
+        self._request_timer = None
         others = [record.peer for record in self.view.visible if self._is_probeable(record.peer)]
         if self.view.num_missing and others:
-            self._ask(self._engine.rng.choice(others))
+            self._request_missing(self._engine.rng.choice(others))
         elif self.view.num_missing:
-            self._asking = self._engine.after(ASK_AGAIN, AskForRecords())
+            self._request_timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
 
     # What SWIM wants done --------------------------------------------------------------------------------------------
 
-    def carry_out(self) -> None:
+    def perform_effects(self) -> None:
         """Empty the outbox, in order of emission."""
-        while effects := self._outbox.drain():  # to heed a notification may take more of them
+        while effects := self._outbox.drain():  # handling a notification may add more
             for effect in effects:
-                self._carry_out(effect)
+                self._perform(effect)
 
-    def _carry_out(self, effect: swim.Effect) -> None:
+    def _perform(self, effect: swim.Effect) -> None:
         match effect:
             case swim.Send(to, data):
-                self._post.swim(PeerId(to.key), data)
+                self._outgoing.send_swim_packet(PeerId(to.key), data)
             case swim.Schedule(timer, delay):
                 self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
             case swim.Notify(notification):
-                self._herald.heed(notification)
+                self._events.on_notification(notification)
 
     def _is_probeable(self, key: bytes) -> bool:
         peer = PeerId(key)
         address = self.records.address(peer)
-        return address is not None and not self._barred.bars(peer, address)
+        return address is not None and not self._blocks.is_blocked(peer, address)

@@ -19,7 +19,7 @@ from .metrics import Metrics
 from .records import Records
 
 
-class Post:
+class Outgoing:
     """The way out. own: this node's record."""
 
     def __init__(self, own: PeerRecord, records: Records, transport: Transport, metrics: Metrics) -> None:
@@ -28,21 +28,21 @@ class Post:
         self._records = records
         self._transport = transport
         self._metrics = metrics
-        self._heard: set[PeerId] = set()
+        self._introduced: set[PeerId] = set()
 
-    def heard(self, peer: PeerId) -> None:
+    def mark_introduced(self, peer: PeerId) -> None:
         """The peer has sent something, so it has our record, or can ask for it."""
-        self._heard.add(peer)
+        self._introduced.add(peer)
 
     def introduce_again(self, peer: PeerId) -> None:
         """The peer may have lost our record: it is another life of it."""
-        self._heard.discard(peer)
+        self._introduced.discard(peer)
 
     def introduce_to_all(self) -> None:
         """Nobody may have our record: it is a new one, or they have lost sight of us."""
-        self._heard.clear()
+        self._introduced.clear()
 
-    def swim(self, to: PeerId, packet: bytes) -> None:
+    def send_swim_packet(self, to: PeerId, packet: bytes) -> None:
         """Send a packet of SWIM."""
         named = named_in_feed(packet)
         if named is None:
@@ -52,11 +52,11 @@ class Post:
         else:
             self._send(to, Envelope(packet, (self.own.encode(), *self._records.encoded(named, MAX_RECORDS - 1))))
 
-    def ask(self, peer: PeerId, wanted: tuple[PeerId, ...]) -> None:
+    def request_records(self, peer: PeerId, wanted: tuple[PeerId, ...]) -> None:
         """Ask for records."""
         self._send(peer, Envelope(records=self._introduction(peer), wanted=wanted))
 
-    def answer(self, peer: PeerId, wanted: Iterable[PeerId]) -> None:
+    def send_records(self, peer: PeerId, wanted: Iterable[PeerId]) -> None:
         """Send the records that a peer has asked for, as far as they are held; nothing if none is."""
         found = self._records.encoded(wanted, MAX_RECORDS - 1)
         if self.own.peer in wanted:
@@ -65,7 +65,7 @@ class Post:
             self._send(peer, Envelope(records=tuple(found)))
 
     def _introduction(self, peer: PeerId) -> tuple[bytes, ...]:
-        return () if peer in self._heard else (self.own.encode(),)
+        return () if peer in self._introduced else (self.own.encode(),)
 
     def _send(self, peer: PeerId, envelope: Envelope) -> None:
         address = self._records.address(peer)

@@ -17,11 +17,11 @@ from ...runtime import Message, Reply, Slices
 from ...transport.record import PeerRecord
 from .config import Config
 from .metrics import Metrics
-from .participant import Participant
-from .records import MAX_FOUND
-from .snapshot import Snapshot, Unusable, load, save
+from .records import MAX_DISCOVERED
+from .session import Session
+from .snapshot import Snapshot, UnusableSnapshot, load, save
 
-_DISK_WITHIN = 30.0  # seconds
+_DISK_TIMEOUT = 30.0  # seconds
 _SERIES = "membership-snapshot"
 _SLICE = 100  # members taken from the file in one turn
 
@@ -31,7 +31,7 @@ class Save(Message):
     """Timer: the members are to be written."""
 
 
-class Memory:
+class Persistence:
     """Part of the engine. Without a path it does nothing."""
 
     def __init__(
@@ -58,33 +58,33 @@ class Memory:
             then(None)
             return
 
-        def loaded(answer: Snapshot | Unusable | Exception | None) -> None:
+        def loaded(answer: Snapshot | UnusableSnapshot | Exception | None) -> None:
             self._metrics.snapshots.inc(_outcome(answer))
             if isinstance(answer, Exception):
                 self._engine.log.warning("no members from the file", file=str(self._path), error=answer)
             then(answer if isinstance(answer, Snapshot) else None)
 
         read = self._engine.work(_load, self._path, own, serial=_SERIES)
-        self._engine.on_reply(read, loaded, within=_DISK_WITHIN)
+        self._engine.on_reply(read, loaded, within=_DISK_TIMEOUT)
 
-    def restore(self, known: Snapshot, participant: Participant) -> Reply[None]:
+    def restore(self, known: Snapshot, session: Session) -> Reply[None]:
         """Some of them are seeds from now on; all are members again, if they were so a short time ago."""
         engine, members = self._engine, known.members
         age = engine.wall() - known.at
         active = [each.record for each in members if each.state.is_active]
         likely = active or [each.record for each in members]
         engine.log.info("members remembered", active=len(active), seconds=round(age, 1))
-        participant.discovered(engine.rng.sample(likely, min(len(likely), MAX_FOUND // 2)))
+        session.add_discovered(engine.rng.sample(likely, min(len(likely), MAX_DISCOVERED // 2)))
         if age > self._config.snapshot_age:
             return Reply.of(None)
 
         def restore() -> Generator[int, None, None]:
             for begin in range(0, len(members), _SLICE):
                 some = members[begin : begin + _SLICE]
-                participant.restore(some)
+                session.restore(some)
                 yield len(some)
 
-        return self._slices.run(restore(), lambda _none: participant.greet())
+        return self._slices.run(restore(), lambda _none: session.announce_to_some())
 
     def changed(self) -> None:
         """The members are others now."""
@@ -101,14 +101,14 @@ class Memory:
         members = self._members()
         if members is not None:
             self._under_way = True
-            self._engine.on_reply(members, self._write, within=_DISK_WITHIN)
+            self._engine.on_reply(members, self._write, within=_DISK_TIMEOUT)
 
     def _write(self, snapshot: Snapshot | Exception) -> None:
         if isinstance(snapshot, Exception) or self._path is None:
             self._under_way = False
             return
         written: Reply[int] = self._engine.work(save, self._path, snapshot, serial=_SERIES)
-        self._engine.on_reply(written, self._on_saved, within=_DISK_WITHIN)
+        self._engine.on_reply(written, self._on_saved, within=_DISK_TIMEOUT)
 
     def _on_saved(self, answer: int | Exception) -> None:
         self._under_way = False
@@ -119,15 +119,15 @@ class Memory:
             self._metrics.snapshots.inc("saved")
 
 
-def _load(path: Path, own: PeerRecord) -> Snapshot | Unusable | None:
+def _load(path: Path, own: PeerRecord) -> Snapshot | UnusableSnapshot | None:
     return load(path, network=own.network, own=own.peer)
 
 
-def _outcome(answer: Snapshot | Unusable | Exception | None) -> str:
+def _outcome(answer: Snapshot | UnusableSnapshot | Exception | None) -> str:
     match answer:
         case Snapshot():
             return "loaded"
-        case Unusable():
+        case UnusableSnapshot():
             return "unusable"
         case None:
             return "none"

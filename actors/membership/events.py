@@ -11,83 +11,83 @@ from ...transport.identity import PeerId
 from . import swim
 from .mailbox import Isolated, Joined, KeyInUse, MemberRefuted, MemberSuspected
 from .metrics import Metrics
-from .post import Post
+from .outgoing import Outgoing
 from .swim import MemberId
 from .view import View
 
 
-class Herald:
+class Events:
     """Part of the participant."""
 
     def __init__(
         self,
         engine: runtime.Engine[Any],
         view: View,
-        post: Post,
+        outgoing: Outgoing,
         metrics: Metrics,
         *,
-        tell: Callable[[Message], object],
+        emit: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
         isolated: Callable[[], object],
     ) -> None:
-        """tell: where events go. rejoined: this node goes on under another generation. isolated: nobody is left."""
+        """emit: where events go. rejoined: this node goes on under another generation. isolated: nobody is left."""
         self._engine = engine
         self._view = view
-        self._post = post
+        self._outgoing = outgoing
         self._metrics = metrics
-        self._tell = tell
+        self._emit = emit
         self._rejoined = rejoined
         self._isolated = isolated
 
-    def heed(self, notification: swim.Notification) -> None:
+    def on_notification(self, notification: swim.Notification) -> None:
         """SWIM has noticed something."""
         match notification:
             case swim.MemberUp(member):
-                self.emit(self._view.up(member, self._engine.wall()))
+                self.publish(self._view.up(member, self._engine.wall()))
             case swim.MemberDown(member):
-                self._post.introduce_again(PeerId(member.key))
-                self.emit(self._view.down(member, self._engine.wall()))
+                self._outgoing.introduce_again(PeerId(member.key))
+                self.publish(self._view.down(member, self._engine.wall()))
             case swim.Rename(_, new):
-                self._post.introduce_again(PeerId(new.key))
+                self._outgoing.introduce_again(PeerId(new.key))
                 self._view.rename(new)
-                self.emit(())
+                self.publish(())
             case swim.Suspected(member):
-                self._emit_of_visible(MemberSuspected(PeerId(member.key)))
+                self._publish_if_visible(MemberSuspected(PeerId(member.key)))
             case swim.Refuted(member):
-                self._emit_of_visible(MemberRefuted(PeerId(member.key)))
+                self._publish_if_visible(MemberRefuted(PeerId(member.key)))
             case swim.ProbeFailed(member):
                 self._engine.log.debug("probe failed", peer=str(member))
             case swim.RoundTrip(member, seconds):
-                self._view.answered(member, seconds)
+                self._view.add_round_trip(member, seconds)
                 self._metrics.round_trips.inc()
                 self._metrics.round_trip_seconds.inc(by=seconds)
             case _:
-                self._heed_of_ourselves(notification)
+                self._on_own_notification(notification)
 
-    def _heed_of_ourselves(self, notification: swim.Notification) -> None:
+    def _on_own_notification(self, notification: swim.Notification) -> None:
         match notification:
             case swim.Active():
-                self.emit([Joined()])
+                self.publish([Joined()])
             case swim.Idle():
-                self._post.introduce_to_all()
+                self._outgoing.introduce_to_all()
                 self._isolated()
-                self.emit([Isolated()])
+                self.publish([Isolated()])
             case swim.Rejoin(member):
-                self._post.introduce_to_all()
+                self._outgoing.introduce_to_all()
                 self._rejoined(member)
             case swim.AddressInUse(member):
                 self._engine.log.error("another process seems to run with this node's key", peer=str(member))
-                self.emit([KeyInUse()])
+                self.publish([KeyInUse()])
             case swim.Defunct():
                 self._engine.log.info("left the cluster")
 
-    def emit(self, events: Iterable[Message]) -> None:
+    def publish(self, events: Iterable[Message]) -> None:
         """Tell of a change of the view."""
         for event in events:
-            self._tell(event)
+            self._emit(event)
         self._metrics.members.set(self._view.num_visible)
         self._metrics.missing.set(self._view.num_missing)
 
-    def _emit_of_visible(self, event: MemberSuspected | MemberRefuted) -> None:
+    def _publish_if_visible(self, event: MemberSuspected | MemberRefuted) -> None:
         if self._view.is_visible(event.peer):
-            self.emit([event])
+            self.publish([event])

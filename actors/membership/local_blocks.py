@@ -12,7 +12,7 @@ from ...transport.address import IP, Address, Subnet
 from ...transport.identity import PeerId
 
 
-class Barred:
+class LocalBlocks:
     """The blocks in force."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Barred:
         else:
             self._places.discard(target)
 
-    def bars(self, peer: PeerId, address: Address | None) -> bool:
+    def is_blocked(self, peer: PeerId, address: Address | None) -> bool:
         """Whether the peer is blocked, or the IP of its address is. A name is not looked up."""
         if peer in self._peers:
             return True
