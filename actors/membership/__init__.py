@@ -10,8 +10,8 @@ The engine is one of transport's observers and takes its packets. It takes part 
 * A closed connection is no evidence of death: that peer is probed next. An opened one to a stranger is announced on.
 * A peer that this node blocks is neither probed nor accused, so a block here kills nobody elsewhere (`local_blocks`).
 * A node that is held dead goes on under its next generation; transport signs the record for it.
-* Each settled change of the visible members becomes the tracker's next peer set (`tracker_feed`). A member's own tags say
-  whether it is a primary or a secondary peer (`tags`).
+* When the visible members have changed they become the tracker's next peer set (`tracker_feed`). A member's own tags
+  say whether it is a primary or a secondary peer (`tags`).
 * A node that starts again begins with those who were there when it ended (`persistence`, `snapshot`).
 * `leave` is said three times, so that nobody has to find out; `join` afterwards comes back under a new generation.
 * The node announces itself to seeds that have never answered, with back-off; while isolated to all of them, and to

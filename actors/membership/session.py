@@ -40,7 +40,7 @@ from .metrics import Metrics
 from .outgoing import Outgoing
 from .records import Records
 from .snapshot import SavedMember, Snapshot
-from .swim import Connection, MemberId, Outbox, Swim, SwimError
+from .swim import ConnectionState, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
 from .view import View
 
@@ -109,7 +109,7 @@ class Session:
     @property
     def has_left(self) -> bool:
         """Whether this node said goodbye and has not joined since."""
-        return self.swim.connection is Connection.UNDEAD
+        return self.swim.connection_state is ConnectionState.UNDEAD
 
     def join(self, seeds: Iterable[tuple[PeerId, Address]]) -> None:
         """Announce this node to the seeds, now and while it is isolated."""
@@ -128,7 +128,7 @@ class Session:
                 dropped = self.records.add_discovered(record.peer)
                 if dropped is not None:
                     self._drop_if_unused(dropped)
-        if self.records.seeds != before and self.swim.connection is Connection.DISCONNECTED:
+        if self.records.seeds != before and self.swim.connection_state is ConnectionState.DISCONNECTED:
             self._announce_to_seeds()
             self.perform_effects()
 
@@ -201,7 +201,7 @@ class Session:
 
     def on_closed(self, peer: PeerId) -> None:
         """A connection is gone: no evidence of death, only a reason to look (flows: end of a link 6)."""
-        self.swim.hint(peer)
+        self.swim.probe_next(peer)
         self._drop_if_unused(peer)
 
     def on_packet(self, packet: Packet) -> None:

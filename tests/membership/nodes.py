@@ -115,7 +115,7 @@ class Cluster:
         first.join()
         for node in others:
             node.join(first)
-        self.until(self.is_full, within=40)
+        self.until(self.is_full, timeout=40)
         return nodes
 
     def crash(self, node: Node) -> None:
@@ -129,14 +129,14 @@ class Cluster:
             node.sees() == everybody - {node.peer} and node.sets[-1:] == [node.sees()] for node in self.nodes.values()
         )
 
-    def until(self, condition: Callable[[], object], within: float) -> None:
-        self.simulation.run_until(condition, within=within)
+    def until(self, condition: Callable[[], object], timeout: float) -> None:
+        self.simulation.run_until(condition, within=timeout)
 
-    def until_seldom(self, condition: Callable[[], object], within: float) -> None:
+    def until_seldom(self, condition: Callable[[], object], timeout: float) -> None:
         """The same for conditions that take long: looked at twice a second."""
-        end = self.now + within
+        end = self.now + timeout
         while not condition():
-            assert self.now < end, f"not within {within} s"
+            assert self.now < end, f"not within {timeout} s"
             self.run(0.5)
 
     def run(self, seconds: float) -> None:

@@ -26,7 +26,7 @@ from .nodes import Cluster, Node
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank")
 ROUNDS, ROUND = 6, 6.0
 FEWEST = 3
-HEALED_WITHIN = 150.0
+HEALING_TIMEOUT = 150.0
 
 
 class Chaos:
@@ -156,8 +156,8 @@ class Chaos:
     def check(self) -> None:
         nodes = self.cluster.nodes
         assert set(nodes) == set(NAMES)
-        self.cluster.until_seldom(self.cluster.is_full, within=HEALED_WITHIN)
-        self.cluster.until_seldom(lambda: not any(node.counted("backlog") for node in nodes.values()), within=30)
+        self.cluster.until_seldom(self.cluster.is_full, timeout=HEALING_TIMEOUT)
+        self.cluster.until_seldom(lambda: not any(node.counted("backlog") for node in nodes.values()), timeout=30)
         self.cluster.run(10)
         assert self.cluster.is_full()
 

@@ -42,7 +42,7 @@ def test_crashed_member_is_noticed_by_all_within_the_bound_of_the_config(cluster
     nodes = cluster.start_joined()
     cluster.crash(nodes[2])
     started = cluster.now
-    cluster.until(cluster.is_full, within=notice_bound(5, LAN))
+    cluster.until(cluster.is_full, timeout=notice_bound(5, LAN))
     assert cluster.now - started >= LAN.protocol.shortest_suspicion(5)
     for node in cluster.nodes.values():
         assert [event.peer for event in node.heard(membership.MemberDown)] == [nodes[2].peer]
@@ -53,7 +53,7 @@ def test_crashed_member_is_noticed_by_all_within_the_bound_of_the_config(cluster
 def test_crashed_first_member_is_noticed_too_so_the_seed_is_nobody_special(cluster: Cluster) -> None:
     nodes = cluster.start_joined()
     cluster.crash(nodes[0])
-    cluster.until(cluster.is_full, within=notice_bound(5, LAN))
+    cluster.until(cluster.is_full, timeout=notice_bound(5, LAN))
 
 
 def test_crashed_member_that_starts_again_elsewhere_is_found_at_its_new_address(cluster: Cluster) -> None:
@@ -67,7 +67,7 @@ def test_crashed_member_that_starts_again_elsewhere_is_found_at_its_new_address(
         updates = node.heard(membership.MemberUpdated)
         return bool(updates) and updates[-1].record == again.record
 
-    cluster.until(lambda: cluster.is_full() and all(map(is_found, nodes[:4])), within=40)
+    cluster.until(lambda: cluster.is_full() and all(map(is_found, nodes[:4])), timeout=40)
     for node in nodes[:4]:
         infos = {info.peer: info for info in node.mailbox.members().get(timeout=1).active}
         assert infos[again.peer].record == again.record
@@ -78,7 +78,7 @@ def test_leaving_member_is_known_gone_before_its_leave_resolves_or_shortly_after
     nodes = cluster.start_joined()
     nodes[3].mailbox.leave().get(timeout=1)
     cluster.crash(nodes[3])
-    cluster.until(cluster.is_full, within=LAN.settle_at_most + 0.5)
+    cluster.until(cluster.is_full, timeout=LAN.settle_at_most + 0.5)
     assert all(node.sees() == without(nodes, node, nodes[3]) for node in cluster.nodes.values())
 
 
@@ -96,7 +96,7 @@ def test_member_that_joins_again_after_leaving_has_a_newer_generation(cluster: C
     nodes[3].mailbox.leave().get(timeout=1)
     cluster.run(2.0)
     nodes[3].join(nodes[1])
-    cluster.until(cluster.is_full, within=40)
+    cluster.until(cluster.is_full, timeout=40)
     assert nodes[3].record.generation > before.generation
     assert {info.record for info in nodes[0].mailbox.members().get(timeout=1).active} >= {nodes[3].record}
 
@@ -106,20 +106,20 @@ def test_partition_splits_the_views_and_heals(cluster: Cluster) -> None:
     left, right = list(FIVE[:2]), list(FIVE[2:])
     cluster.simulation.network.partition(left, right)
     # Few accuse, and they doubt themselves, so Lifeguard's times are long.
-    cluster.until(lambda: nodes[0].sees() == {nodes[1].peer}, within=150)
-    cluster.until(lambda: nodes[4].sees() == {nodes[2].peer, nodes[3].peer}, within=150)
+    cluster.until(lambda: nodes[0].sees() == {nodes[1].peer}, timeout=150)
+    cluster.until(lambda: nodes[4].sees() == {nodes[2].peer, nodes[3].peer}, timeout=150)
     cluster.simulation.network.heal()
     announce = LAN.protocol.periodic_announce_to_down_members
     assert announce is not None
-    cluster.until(cluster.is_full, within=4 * announce.frequency)
+    cluster.until(cluster.is_full, timeout=4 * announce.frequency)
 
 
 def test_isolated_member_finds_back_by_its_seed_long_before_the_others_look_for_it(cluster: Cluster) -> None:
     nodes = cluster.start_joined()
     cluster.simulation.network.partition(["erin"], list(FIVE[:4]))
-    cluster.until(lambda: nodes[4].heard(membership.Isolated) and not nodes[0].sees() >= {nodes[4].peer}, within=60)
+    cluster.until(lambda: nodes[4].heard(membership.Isolated) and not nodes[0].sees() >= {nodes[4].peer}, timeout=60)
     cluster.simulation.network.heal()
-    cluster.until(cluster.is_full, within=20)
+    cluster.until(cluster.is_full, timeout=20)
 
 
 def test_paused_member_that_was_held_dead_rejoins_under_a_newer_record(cluster: Cluster) -> None:
@@ -129,7 +129,7 @@ def test_paused_member_that_was_held_dead_rejoins_under_a_newer_record(cluster: 
     cluster.run(notice_bound(5, LAN))
     assert nodes[0].sees() == without(nodes, nodes[0], nodes[1])
     nodes[1].host.resume()
-    cluster.until(lambda: nodes[1].heard(membership.Rejoined) and cluster.is_full(), within=140)
+    cluster.until(lambda: nodes[1].heard(membership.Rejoined) and cluster.is_full(), timeout=140)
     (rejoined,) = nodes[1].heard(membership.Rejoined)
     assert rejoined.record.generation > before.generation
     assert rejoined.record == nodes[1].record
@@ -147,7 +147,7 @@ def test_seed_that_starts_last_is_found_by_those_that_wait_for_it(cluster: Clust
     late = cluster.start("alice")
     assert str(late.address) == address
     late.join()
-    cluster.until(cluster.is_full, within=30)
+    cluster.until(cluster.is_full, timeout=30)
 
 
 def test_loss_of_ten_percent_kills_nobody(cluster: Cluster) -> None:
@@ -164,7 +164,7 @@ def test_cluster_with_equal_seeds_has_equal_digests(seed: int) -> None:
         with world.simulation:
             nodes = world.start_joined()
             world.crash(nodes[2])
-            world.until(world.is_full, within=notice_bound(5, LAN))
+            world.until(world.is_full, timeout=notice_bound(5, LAN))
             return world.simulation.digest()
 
     assert digest() == digest()
@@ -193,7 +193,7 @@ def test_members_that_advertise_names_join_and_are_not_suspected(
     nodes[0].join()
     for node in nodes[1:]:
         node.join(nodes[0])
-    cluster.until(cluster.is_full, within=40)
+    cluster.until(cluster.is_full, timeout=40)
     cluster.run(120)
     assert cluster.is_full()
     assert not any(node.heard(membership.MemberDown) for node in nodes)

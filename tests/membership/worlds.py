@@ -11,7 +11,7 @@ from rookery.actors import membership, tracker
 from rookery.actors.membership.envelope import Envelope
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet, encode_update
-from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Header, Message, Packet
+from rookery.actors.membership.swim.messages import Announce, DecodedPacket, Feed, Gossip, Header, Message
 from rookery.actors.membership.tags import encode_tags
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Link, Role
@@ -111,7 +111,7 @@ class World:
             if message.peer == peer
         ]
 
-    def said(self, to: str, kind: type[Message]) -> list[Packet]:
+    def said(self, to: str, kind: type[Message]) -> list[DecodedPacket]:
         packets = [decode_packet(envelope.swim) for envelope in self.sent(to) if envelope.swim]
         return [packet for packet in packets if isinstance(packet.header.message, kind)]
 

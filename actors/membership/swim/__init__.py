@@ -19,7 +19,7 @@ The package imports nothing of Rookery and can be used alone; `swim` shows how.
 
 from .broadcasts import BroadcastHandler, BroadcastKey
 from .config import Config, Periodic
-from .core import Connection
+from .core import ConnectionState
 from .counters import Counters
 from .errors import (
     CustomBroadcastError,
@@ -61,7 +61,7 @@ __all__ = [
     "BroadcastHandler",
     "BroadcastKey",
     "Config",
-    "Connection",
+    "ConnectionState",
     "Counters",
     "CustomBroadcastError",
     "DataFromOurselvesError",

@@ -10,9 +10,9 @@
 from collections.abc import Iterable
 
 from . import suspicion, sync
-from .core import Connection, Core
+from .core import ConnectionState, Core
 from .member import MAX_INCARNATION, Member, MemberId, State
-from .members import Change
+from .member_list import Change
 from .notifications import (
     Active,
     AddressInUse,
@@ -40,9 +40,9 @@ __all__ = [
     "adopt",
     "apply_many",
     "become_undead",
-    "judge_connection",
     "rejoin_or_become_undead",
     "store",
+    "update_connection_state",
 ]
 
 _MINUTE = 60.0
@@ -58,14 +58,14 @@ def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: f
     for update in updates:
         key = update.id.key
         if key == own_key:
-            accused |= _hear_of_ourselves(core, update, now, outbox)
+            accused |= _apply_to_ourselves(core, update, now, outbox)
         elif held_of(key) is update and update.state is not State.SUSPECT:
             pass  # most of what is heard is known already, and `codec` gives the same object for the same word
         elif not _is_refused_jump(core, update):
             store(core, update, do_broadcast, now, outbox)
     if accused:
         core.gossip(core.config.num_indirect_probes, outbox)
-    judge_connection(core, now, outbox)
+    update_connection_state(core, now, outbox)
 
 
 def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Outbox, *, ours: bool = False) -> bool:
@@ -80,21 +80,21 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
     change = core.members.apply(update)
     if change is None:
         if update.state is State.SUSPECT and core.members.get(update.id.key) == update:
-            suspicion.hear(core, update, ours, now, outbox)
+            suspicion.on_suspect(core, update, ours, now, outbox)
         return False
     core.stored += 1
-    core.unheard.pop(update.id.key, None)
+    core.unheard_seeds.pop(update.id.key, None)
     if do_broadcast:
         core.queue(update)
-    _tell(core, change, outbox)
+    _notify_of(core, change, outbox)
     if update.state is State.SUSPECT:
-        suspicion.hear(core, update, ours, now, outbox)
+        suspicion.on_suspect(core, update, ours, now, outbox)
     else:
         core.suspicions.pop(update.id.key, None)
     return True
 
 
-def _tell(core: Core, change: Change, outbox: Outbox) -> None:
+def _notify_of(core: Core, change: Change, outbox: Outbox) -> None:
     update = change.update
     if not update.is_active:
         outbox.schedule(RemoveDown(update.id), core.config.remove_down_after)
@@ -117,7 +117,7 @@ def _is_refused_jump(core: Core, update: Member) -> bool:
     return refused
 
 
-def _hear_of_ourselves(core: Core, update: Member, now: float, outbox: Outbox) -> bool:
+def _apply_to_ourselves(core: Core, update: Member, now: float, outbox: Outbox) -> bool:
     """Says whether we were accused and should gossip."""
     if update.id != core.identity:
         core.counters.foreign_generations += 1
@@ -138,7 +138,7 @@ def _refute(core: Core, accused_at: int, now: float, outbox: Outbox) -> bool:
             return False
         core.incarnation = accused_at + 1  # not queued: every header carries it, and receivers pass it on
         core.counters.refutations += 1
-        core.feel(+1)
+        core.adjust_health(+1)
     return True
 
 
@@ -183,7 +183,7 @@ def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
     """
     was_undead, last = core.is_undead, Member(core.identity, core.incarnation, State.DOWN)
     core.identity, core.incarnation = new, 0
-    core.connection = Connection.DISCONNECTED
+    core.connection_state = ConnectionState.DISCONNECTED
     core.has_left = False
     core.new_epoch()
     core.members.forget(new.key)
@@ -196,41 +196,41 @@ def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
 def become_undead(core: Core, outbox: Outbox) -> None:
     """Down for good; told on the transition only (defects: D9)."""
     if not core.is_undead:
-        core.connection = Connection.UNDEAD
+        core.connection_state = ConnectionState.UNDEAD
         core.new_epoch()
         outbox.notify(Defunct())
 
 
-def judge_connection(core: Core, now: float, outbox: Outbox) -> None:
+def update_connection_state(core: Core, now: float, outbox: Outbox) -> None:
     """Connected with an active member, Disconnected without; Undead stays Undead."""
     if core.is_undead:
         return
     if core.members.num_active and not core.is_connected:
         _connect(core, now, outbox)
     elif not core.members.num_active and core.is_connected:
-        core.connection = Connection.DISCONNECTED
+        core.connection_state = ConnectionState.DISCONNECTED
         core.seed_attempts = 0
         core.new_epoch()
         outbox.notify(Idle())
     if not core.is_connected:
         _keep_announcing(core, now, outbox)
-    elif core.unheard and AnnounceToSeeds not in core.awaited and core.silent_seeds():
+    elif core.unheard_seeds and AnnounceToSeeds not in core.awaited_timers and core.silent_seeds():
         _announce_to_seeds_later(core, now, outbox)
 
 
 def _connect(core: Core, now: float, outbox: Outbox) -> None:
     config = core.config
-    core.connection = Connection.CONNECTED
+    core.connection_state = ConnectionState.CONNECTED
     core.seed_attempts = 0
-    core.awaited.clear()
-    core.arm(ProbeRandomMember, core.first_of(config.probe_period), now, outbox)
+    core.awaited_timers.clear()
+    core.arm(ProbeRandomMember, core.first_delay(config.probe_period), now, outbox)
     for kind, task in (
         (PeriodicAnnounce, config.periodic_announce),
         (PeriodicAnnounceDown, config.periodic_announce_to_down_members),
         (PeriodicGossip, config.periodic_gossip),
     ):
         if task is not None:
-            core.arm(kind, core.first_of(task.frequency), now, outbox)
+            core.arm(kind, core.first_delay(task.frequency), now, outbox)
     sync.begin_syncing(core, now, outbox)
     outbox.notify(Active())
 
@@ -238,9 +238,9 @@ def _connect(core: Core, now: float, outbox: Outbox) -> None:
 def _keep_announcing(core: Core, now: float, outbox: Outbox) -> None:
     """An isolated node goes on trying members it holds Down, and its seeds (defects: D11)."""
     down = core.config.periodic_announce_to_down_members
-    if down is not None and PeriodicAnnounceDown not in core.awaited:
-        core.arm(PeriodicAnnounceDown, core.first_of(down.frequency), now, outbox)
-    if core.seeds and AnnounceToSeeds not in core.awaited:
+    if down is not None and PeriodicAnnounceDown not in core.awaited_timers:
+        core.arm(PeriodicAnnounceDown, core.first_delay(down.frequency), now, outbox)
+    if core.seeds and AnnounceToSeeds not in core.awaited_timers:
         _announce_to_seeds_later(core, now, outbox)
 
 

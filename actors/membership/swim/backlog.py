@@ -47,13 +47,13 @@ class Backlog(Generic[K]):
         """What has fewest copies left, the oldest of those. Raises ValueError if there is nothing."""
         return next(iter(self._shelves[min(self._shelves)]))
 
-    def cut(self, longest: int, most: int) -> int:
-        """Discard what has more than `longest` bytes, then the most sent beyond `most` items; how many that were."""
+    def cut(self, max_bytes: int, limit: int) -> int:
+        """Discard what has more than `max_bytes` bytes, then the most sent beyond `limit` items; how many that were."""
         before = len(self)
         for key, copies in tuple(self._copies.items()):
-            if len(self._shelves[copies][key]) > longest:
+            if len(self._shelves[copies][key]) > max_bytes:
                 self._take(key, copies)
-        while len(self) > most:
+        while len(self) > limit:
             self.discard(self.most_sent())
         return before - len(self)
 

@@ -28,6 +28,7 @@ from .messages import (
     Ack,
     Announce,
     Broadcast,
+    DecodedPacket,
     Feed,
     ForwardedAck,
     Gossip,
@@ -36,7 +37,6 @@ from .messages import (
     IndirectPing,
     Message,
     Nack,
-    Packet,
     Ping,
     PingReq,
     SyncPart,
@@ -142,7 +142,7 @@ def encode_packet(header: bytes, updates: Sequence[bytes] = (), items: Sequence[
     return b"".join((header, _LIST_HEADS[len(updates)], *updates, _LIST_HEADS[len(items)], *items))
 
 
-def decode_packet(data: bytes) -> Packet:
+def decode_packet(data: bytes) -> DecodedPacket:
     """Read a packet; raises DecodeError, which says what is wrong."""
     values = _array(_unpack(data), _PACKET_FIELDS, "a packet")
     version, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items = values
@@ -152,7 +152,7 @@ def decode_packet(data: bytes) -> Packet:
         message = _read_message(kind, fields)
         sender = _alive(src_key, src_generation, src_incarnation)
         header = Header(sender.id, sender.incarnation, _identity(dst_key, dst_generation), message)
-        packet = Packet(header, _read_updates(updates), _read_items(items))
+        packet = DecodedPacket(header, _read_updates(updates), _read_items(items))
     except DecodeError:
         raise
     except TypeError as error:  # a value that no cache can look up
@@ -235,7 +235,7 @@ def _read_items(raws: object) -> tuple[bytes, ...]:
     return items
 
 
-def _check_load(packet: Packet) -> None:
+def _check_load(packet: DecodedPacket) -> None:
     message = packet.header.message
     if packet.updates and not message.updates:
         raise DecodeError(f"{type(message).__name__} carries no updates, but here are {len(packet.updates)}")

@@ -17,7 +17,7 @@ __all__ = ["Config", "Periodic"]
 T = TypeVar("T")
 
 _DAY = 86_400.0
-_SHORTEST, _LONGEST, _MOST, _LARGEST = 0.001, 36_500 * _DAY, 2**31 - 1, 1e9  # as settings in a file have them
+_SHORTEST, _LONGEST, _MAX_COUNT, _LARGEST = 0.001, 36_500 * _DAY, 2**31 - 1, 1e9  # as settings in a file have them
 _MIN_COPIES = 10
 _MAX_AWARENESS = 8
 _PACKET_RANGE = (512, 65_536)
@@ -50,9 +50,9 @@ def _is_number(value: object) -> TypeGuard[float]:
         return False
 
 
-def _require_count(field: str, value: object, low: int, high: int = _MOST) -> None:
-    within = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    _require(within, field, value, f"a whole number from {low} to {high}")
+def _require_count(field: str, value: object, low: int, high: int = _MAX_COUNT) -> None:
+    valid = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    _require(valid, field, value, f"a whole number from {low} to {high}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,20 +12,20 @@ from .codec import LIST_HEADS_BYTES, MAX_UPDATES, encode_header, encode_packet, 
 from .config import Config
 from .counters import Counters
 from .member import Member, MemberId, State
-from .members import Accept, Members
+from .member_list import Accept, MemberList
 from .messages import Broadcast, Gossip, Header, Message
 from .outbox import Outbox
 from .probe import Probe
 from .timers import Repeating, SendIndirectProbe, SendNack
 from .underway import Suspicion, Transfer
 
-__all__ = ["Connection", "Core", "Renew", "Supply"]
+__all__ = ["ConnectionState", "Core", "Renew", "UpdateSource"]
 
 Renew = Callable[[MemberId], MemberId | None]
-Supply = Callable[[int], list[bytes]]
+UpdateSource = Callable[[int], list[bytes]]
 
 
-class Connection(Enum):
+class ConnectionState(Enum):
     """Where we stand: nobody active known, taking part, or Down for good (membership: states of a member)."""
 
     DISCONNECTED = auto()
@@ -43,15 +43,15 @@ class Core:
     broadcasts: Broadcasts
     counters: Counters
     incarnation: int = 0
-    connection: Connection = Connection.DISCONNECTED
+    connection_state: ConnectionState = ConnectionState.DISCONNECTED
     seeds: tuple[MemberId, ...] = ()
-    unheard: dict[bytes, MemberId] = field(default_factory=dict)
+    unheard_seeds: dict[bytes, MemberId] = field(default_factory=dict)
     """The seeds of which nothing was ever heard, also not from others; who is known is probed, or looked for."""
 
     seed_attempts: int = 0
     rejoins: deque[float] = field(default_factory=deque)
     address_in_use: bool = False
-    members: Members = field(default_factory=Members)
+    members: MemberList = field(default_factory=MemberList)
     backlog: Backlog[bytes] = field(default_factory=Backlog)
     probe: Probe = field(default_factory=Probe)
     suspicions: dict[bytes, Suspicion] = field(default_factory=dict)
@@ -71,16 +71,16 @@ class Core:
     health: int = 0
     """Lifeguard's score: 0 is well; more is how much slower we are than we should be."""
 
-    awaited: dict[type, tuple[int, float]] = field(default_factory=dict)
+    awaited_timers: dict[type, tuple[int, float]] = field(default_factory=dict)
     _last_token: int = 0
 
     @property
     def is_connected(self) -> bool:
-        return self.connection is Connection.CONNECTED
+        return self.connection_state is ConnectionState.CONNECTED
 
     @property
     def is_undead(self) -> bool:
-        return self.connection is Connection.UNDEAD
+        return self.connection_state is ConnectionState.UNDEAD
 
     @property
     def cluster_size(self) -> int:
@@ -97,21 +97,21 @@ class Core:
         """By how much the times of a probe are multiplied."""
         return self.health + 1
 
-    def take_seeds(self, seeds: Iterable[MemberId]) -> None:
+    def set_seeds(self, seeds: Iterable[MemberId]) -> None:
         """In place of those before. Who was one of these and has answered need not do so again."""
-        heard = {seed.key for seed in self.seeds} - set(self.unheard) | set(self.members.by_key) | {self.identity.key}
+        heard = {seed.key for seed in self.seeds} - set(self.unheard_seeds) | set(self.members.by_key) | {self.identity.key}
         self.seeds, self.seed_attempts = tuple(seeds), 0
-        self.unheard = {seed.key: seed for seed in self.seeds if seed.key not in heard}
+        self.unheard_seeds = {seed.key: seed for seed in self.seeds if seed.key not in heard}
 
     def silent_seeds(self) -> list[MemberId]:
         """Those of whom nothing was ever heard, and that may be asked."""
-        return [seed for key, seed in self.unheard.items() if self.probeable(key)]
+        return [seed for key, seed in self.unheard_seeds.items() if self.probeable(key)]
 
-    def feel(self, worse: int) -> None:
+    def adjust_health(self, worse: int) -> None:
         """The score rises by so much; it falls by -1."""
         self.health = min(max(0, self.health + worse), self.config.awareness_max_multiplier - 1)
 
-    def stood_still(self, late: float) -> bool:
+    def clock_stalled(self, late: float) -> bool:
         """Whether a timer that comes so many seconds late is no base for a verdict; counted if so."""
         if not self.config.distrust_late_timers or late <= self.config.probe_rtt:
             return False
@@ -124,43 +124,43 @@ class Core:
 
     def new_epoch(self) -> None:
         """Every timer with a token that is out now will be ignored, and what is under way is forgotten."""
-        self.awaited.clear()
+        self.awaited_timers.clear()
         self.suspicions.clear()
         self.transfers.clear()
         self.probe.clear()
 
     def arm(self, kind: type[Repeating], delay: float, now: float, outbox: Outbox) -> None:
         """Await the next timer of this kind, in place of any earlier one."""
-        outbox.schedule(kind(self.expect(kind, delay, now)), delay)
+        outbox.schedule(kind(self.expect_timer(kind, delay, now)), delay)
 
-    def first_of(self, period: float) -> float:
+    def first_delay(self, period: float) -> float:
         """When the first of a repeating task comes, in seconds from now."""
         return self.rng.uniform(0.0, period) if self.config.jitter else period
 
-    def expect(self, kind: type, delay: float, now: float) -> int:
+    def expect_timer(self, kind: type, delay: float, now: float) -> int:
         """The token by which the awaited timer of this kind will be known."""
         token = self.next_token()
-        self.awaited[kind] = (token, now + delay)
+        self.awaited_timers[kind] = (token, now + delay)
         return token
 
-    def take_awaited(self, timer: Repeating | SendIndirectProbe, now: float) -> float | None:
+    def take_awaited_timer(self, timer: Repeating | SendIndirectProbe, now: float) -> float | None:
         """How many seconds late the awaited timer of its kind comes; it is awaited no more. None for any other."""
-        token, due = self.awaited.get(type(timer), (0, 0.0))
+        token, due = self.awaited_timers.get(type(timer), (0, 0.0))
         if token != timer.token:
             return None
-        del self.awaited[type(timer)]
+        del self.awaited_timers[type(timer)]
         return max(0.0, now - due)
 
     def queue(self, update: Member) -> None:
         self.backlog.add(update.id.key, encode_update(update), self.copies)
 
-    def forget_the_dead(self) -> None:
+    def forget_down(self) -> None:
         """Whom we hold Down, and what we still had to say about them."""
         for key in self.members.forget_down():
             self.backlog.discard(key)
 
-    def send(self, dst: MemberId, message: Message, outbox: Outbox, supply: Supply | None = None) -> None:
-        """supply: gives the updates for so many bytes, in place of the backlog."""
+    def send(self, dst: MemberId, message: Message, outbox: Outbox, source: UpdateSource | None = None) -> None:
+        """source: gives the updates for so many bytes, in place of the backlog."""
         header = encode_header(Header(self.identity, self.incarnation, dst, message))
         room = self.config.max_packet_size - len(header) - LIST_HEADS_BYTES
         items = self._items_for(dst, message, room)
@@ -168,7 +168,7 @@ class Core:
             room -= sum(map(len, items))
         updates: Sequence[bytes] = ()
         if message.updates:
-            updates = self._news(dst, room) if supply is None else supply(room)
+            updates = self._updates_for(dst, room) if source is None else source(room)
         outbox.send(dst, encode_packet(header, updates, items))
 
     def gossip(self, fan_out: int, outbox: Outbox) -> None:
@@ -196,7 +196,7 @@ class Core:
             return []
         return self.broadcasts.fill(max(self.config.broadcast_room, room - self.backlog.size))
 
-    def _news(self, dst: MemberId, room: int) -> list[bytes]:
+    def _updates_for(self, dst: MemberId, room: int) -> list[bytes]:
         """From the backlog; a suspect is told first that it is one (Lifeguard's buddy)."""
         held = self.members.get(dst.key)
         if held is None or held.state is not State.SUSPECT or not self.config.buddy:

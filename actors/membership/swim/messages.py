@@ -18,6 +18,7 @@ __all__ = [
     "Ack",
     "Announce",
     "Broadcast",
+    "DecodedPacket",
     "Feed",
     "ForwardedAck",
     "Gossip",
@@ -26,7 +27,6 @@ __all__ = [
     "IndirectPing",
     "Message",
     "Nack",
-    "Packet",
     "Ping",
     "PingReq",
     "Probing",
@@ -163,7 +163,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class DecodedPacket:
     """A decoded packet."""
 
     header: Header

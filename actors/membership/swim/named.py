@@ -43,7 +43,7 @@ class NamedBroadcast:
     payload: bytes
 
     @property
-    def age(self) -> tuple[int, int]:
+    def version(self) -> tuple[int, int]:
         """Orders what one origin says of one name."""
         return self.origin.generation, self.serial
 
@@ -85,9 +85,9 @@ class NamedBroadcasts:
         news = _decode(data)
         key = _Key(news.origin.key, news.name)
         newest = self._newest.get(key)
-        if newest is not None and news.age <= newest:
+        if newest is not None and news.version <= newest:
             return None
-        self._newest[key] = news.age
+        self._newest[key] = news.version
         self._newest.move_to_end(key)
         if len(self._newest) > self._remember:
             self._newest.popitem(last=False)

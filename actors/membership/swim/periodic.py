@@ -30,10 +30,10 @@ def announce_to_down(core: Core, now: float, outbox: Outbox) -> None:
         _announce(core, _absent_seed(core, {member.id.key for member in chosen}), outbox)
 
 
-def _absent_seed(core: Core, told: set[bytes]) -> list[MemberId]:
+def _absent_seed(core: Core, announced_to: set[bytes]) -> list[MemberId]:
     """One of the seeds that are not with us: it may have left and come back knowing nobody, or lead another island."""
     active = set(core.members.active_keys)
-    absent = [seed for seed in core.seeds if seed.key not in active | told and core.probeable(seed.key)]
+    absent = [seed for seed in core.seeds if seed.key not in active | announced_to and core.probeable(seed.key)]
     return [core.rng.choice(absent)] if absent else []
 
 

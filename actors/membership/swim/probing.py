@@ -13,7 +13,7 @@
 * Whom we may not probe (a peer that we block) we neither probe, nor ask for help, nor accuse (design: local blocks).
 """
 
-from .applying import judge_connection, store
+from .applying import store, update_connection_state
 from .core import Core
 from .member import Member, MemberId, State
 from .messages import ForwardedAck, IndirectPing, Nack, Ping, PingReq, TurnUndead
@@ -43,26 +43,26 @@ def _begin(core: Core, target: Member, now: float, outbox: Outbox) -> None:
     core.probe.begin(target, now)
     core.send(target.id, Ping(core.probe.number), outbox)
     wait = core.config.probe_rtt * core.slowness
-    outbox.schedule(SendIndirectProbe(target.id, core.expect(SendIndirectProbe, wait, now)), wait)
+    outbox.schedule(SendIndirectProbe(target.id, core.expect_timer(SendIndirectProbe, wait, now)), wait)
 
 
 def _judge(core: Core, late: float, now: float, outbox: Outbox) -> None:
     probe = core.probe
-    if core.stood_still(late):
-        core.feel(+1)
+    if core.clock_stalled(late):
+        core.adjust_health(+1)
     elif not probe.is_complete:
         core.counters.incomplete_probe_cycles += 1
     elif probe.target is not None and probe.succeeded:
-        core.feel(-1)
-        _tell_again(core, probe.target)
+        core.adjust_health(-1)
+        _repeat_suspicion(core, probe.target)
     elif probe.target is not None:
         core.counters.failed_probes += 1
-        core.feel(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
+        core.adjust_health(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
         outbox.notify(ProbeFailed(probe.target.id))
         _suspect(core, probe.target, now, outbox)
 
 
-def _tell_again(core: Core, target: Member) -> None:
+def _repeat_suspicion(core: Core, target: Member) -> None:
     """A suspect that answers us has not heard that it is one, or its refutation has not come: pass it on once more."""
     held = core.members.holds(target.id)
     if held is not None and held.state is State.SUSPECT:
@@ -126,6 +126,6 @@ def declare_down(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Out
     if not is_over(core, timer, now, outbox) or not core.probeable(timer.member.key):
         return
     if store(core, Member(timer.member, timer.incarnation, State.DOWN), True, now, outbox):
-        judge_connection(core, now, outbox)
+        update_connection_state(core, now, outbox)
         if core.config.notify_down_members:
             core.send(timer.member, TurnUndead(), outbox)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import probing, sync
-from .applying import judge_connection, rejoin_or_become_undead
+from .applying import rejoin_or_become_undead, update_connection_state
 from .core import Core
 from .errors import IndirectForOurselvesError
 from .member import Member, MemberId
@@ -31,11 +31,11 @@ from .messages import (
 from .notifications import RoundTrip
 from .outbox import Outbox
 
-__all__ = ["Heard", "react"]
+__all__ = ["PacketContext", "react"]
 
 
 @dataclass(slots=True)
-class Heard:
+class PacketContext:
     """What a message came with. `learned`: some of its updates were news. `now` in seconds."""
 
     src: MemberId
@@ -44,64 +44,64 @@ class Heard:
     now: float
 
 
-def react(core: Core, message: Message, heard: Heard, outbox: Outbox) -> None:
+def react(core: Core, message: Message, context: PacketContext, outbox: Outbox) -> None:
     """Raises IndirectForOurselvesError."""
     reaction = _REACTIONS.get(type(message))
     if reaction is not None:
-        reaction(core, message, heard, outbox)
+        reaction(core, message, context, outbox)
 
 
-def _on_ping(core: Core, message: Ping, heard: Heard, outbox: Outbox) -> None:
-    core.send(heard.src, Ack(message.number), outbox)
+def _on_ping(core: Core, message: Ping, context: PacketContext, outbox: Outbox) -> None:
+    core.send(context.src, Ack(message.number), outbox)
 
 
-def _on_ack(core: Core, message: Ack, heard: Heard, outbox: Outbox) -> None:
-    if core.probe.ack(heard.src, message.number):
-        outbox.notify(RoundTrip(heard.src, heard.now - core.probe.began))
+def _on_ack(core: Core, message: Ack, context: PacketContext, outbox: Outbox) -> None:
+    if core.probe.ack(context.src, message.number):
+        outbox.notify(RoundTrip(context.src, context.now - core.probe.began))
 
 
-def _on_ping_req(core: Core, message: PingReq, heard: Heard, outbox: Outbox) -> None:
+def _on_ping_req(core: Core, message: PingReq, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.target)
-    probing.relay_ping(core, heard.src, message.target, message.number, outbox)
+    probing.relay_ping(core, context.src, message.target, message.number, outbox)
 
 
-def _on_indirect_ping(core: Core, message: IndirectPing, heard: Heard, outbox: Outbox) -> None:
+def _on_indirect_ping(core: Core, message: IndirectPing, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.origin)
-    core.send(heard.src, IndirectAck(message.origin, message.number), outbox)
+    core.send(context.src, IndirectAck(message.origin, message.number), outbox)
 
 
-def _on_indirect_ack(core: Core, message: IndirectAck, heard: Heard, outbox: Outbox) -> None:
+def _on_indirect_ack(core: Core, message: IndirectAck, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.target)
-    probing.relay_ack(core, message.target, heard.src, message.number, outbox)
+    probing.relay_ack(core, message.target, context.src, message.number, outbox)
 
 
-def _on_forwarded_ack(core: Core, message: ForwardedAck, heard: Heard, outbox: Outbox) -> None:
+def _on_forwarded_ack(core: Core, message: ForwardedAck, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.origin)
-    core.probe.forwarded_ack(heard.src, message.origin, message.number)
+    core.probe.forwarded_ack(context.src, message.origin, message.number)
 
 
-def _on_nack(core: Core, message: Nack, heard: Heard, outbox: Outbox) -> None:
+def _on_nack(core: Core, message: Nack, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.target)
-    core.probe.nack(heard.src, message.target, message.number)
+    core.probe.nack(context.src, message.target, message.number)
 
 
-def _on_announce(core: Core, message: Announce, heard: Heard, outbox: Outbox) -> None:
-    core.send(heard.src, Feed(), outbox, lambda room: sync.feed(core, heard.src, room))
+def _on_announce(core: Core, message: Announce, context: PacketContext, outbox: Outbox) -> None:
+    core.send(context.src, Feed(), outbox, lambda room: sync.feed_updates(core, context.src, room))
 
 
-def _on_sync_request(core: Core, message: SyncRequest, heard: Heard, outbox: Outbox) -> None:
-    sync.take_request(core, heard.src, message.digest, heard.now, outbox)
+def _on_sync_request(core: Core, message: SyncRequest, context: PacketContext, outbox: Outbox) -> None:
+    sync.on_sync_request(core, context.src, message.digest, context.now, outbox)
 
 
-def _on_sync_part(core: Core, message: SyncPart, heard: Heard, outbox: Outbox) -> None:
-    sync.take_part(core, heard.src, heard.updates, message.asks, heard.now, outbox)
-    if heard.learned:
-        sync.hasten(core, heard.now, outbox)
+def _on_sync_part(core: Core, message: SyncPart, context: PacketContext, outbox: Outbox) -> None:
+    sync.on_sync_part(core, context.src, context.updates, message.asks, context.now, outbox)
+    if context.learned:
+        sync.sync_soon(core, context.now, outbox)
 
 
-def _on_turn_undead(core: Core, message: TurnUndead, heard: Heard, outbox: Outbox) -> None:
-    rejoin_or_become_undead(core, heard.now, outbox, message.later)
-    judge_connection(core, heard.now, outbox)
+def _on_turn_undead(core: Core, message: TurnUndead, context: PacketContext, outbox: Outbox) -> None:
+    rejoin_or_become_undead(core, context.now, outbox, message.later)
+    update_connection_state(core, context.now, outbox)
 
 
 def _refuse_ourselves(core: Core, third: MemberId) -> None:
@@ -109,7 +109,7 @@ def _refuse_ourselves(core: Core, third: MemberId) -> None:
         raise IndirectForOurselvesError(f"an indirect message names {third}, which is us, as the third party")
 
 
-_REACTIONS: dict[type[Message], Callable[[Core, Any, Heard, Outbox], None]] = {
+_REACTIONS: dict[type[Message], Callable[[Core, Any, PacketContext, Outbox], None]] = {
     Ping: _on_ping,
     Ack: _on_ack,
     PingReq: _on_ping_req,

@@ -11,14 +11,14 @@
    the application's handler refuses is an error after all this, and none of it is lost.
 """
 
-from .applying import apply_many, judge_connection, rejoin_or_become_undead, store
+from .applying import apply_many, rejoin_or_become_undead, store, update_connection_state
 from .codec import decode_packet
 from .core import Core
 from .errors import CustomBroadcastError, DataFromOurselvesError, DataTooBigError, ForgedSenderError
 from .member import Member, MemberId
-from .messages import Announce, Gossip, Header, Packet, TurnUndead
+from .messages import Announce, DecodedPacket, Gossip, Header, TurnUndead
 from .outbox import Outbox
-from .reactions import Heard, react
+from .reactions import PacketContext, react
 
 __all__ = ["receive"]
 
@@ -29,7 +29,7 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
     packet = decode_packet(data)
     header = packet.header
     _check_sender(core, header.src, sender)
-    core.unheard.pop(header.src.key, None)
+    core.unheard_seeds.pop(header.src.key, None)
     if not _is_for_us(core, header):
         return
     held = core.members.holds(header.src)
@@ -39,22 +39,22 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
         held = core.members.holds(header.src)
     if held is None or not held.is_active:
         if header.src.key in core.members.by_key:  # else it was one too many
-            _answer_the_dead(core, header, now, outbox)
+            _answer_down_sender(core, header, now, outbox)
         return
     known = core.stored
     apply_many(core, packet.updates, True, now, outbox)
     refusal = _take_items(core, packet)
     if core.is_connected:
         if header.dst == core.identity or isinstance(header.message, Announce):
-            heard = Heard(header.src, packet.updates, core.stored > known, now)
-            react(core, header.message, heard, outbox)
+            context = PacketContext(header.src, packet.updates, core.stored > known, now)
+            react(core, header.message, context, outbox)
         else:
             core.send(header.src, Gossip(), outbox)
     if refusal is not None:
         raise refusal
 
 
-def _take_items(core: Core, packet: Packet) -> CustomBroadcastError | None:
+def _take_items(core: Core, packet: DecodedPacket) -> CustomBroadcastError | None:
     """The first refusal; what comes behind it is taken all the same."""
     first = None
     for item in packet.items:
@@ -80,7 +80,7 @@ def _is_for_us(core: Core, header: Header) -> bool:
     return dst.generation <= own.generation or isinstance(header.message, Announce)
 
 
-def _answer_the_dead(core: Core, header: Header, now: float, outbox: Outbox) -> None:
+def _answer_down_sender(core: Core, header: Header, now: float, outbox: Outbox) -> None:
     message = header.message
     if not isinstance(message, TurnUndead):
         if core.config.notify_down_members and not core.is_undead:
@@ -88,10 +88,10 @@ def _answer_the_dead(core: Core, header: Header, now: float, outbox: Outbox) -> 
     elif header.dst == core.identity:
         rejoin_or_become_undead(core, now, outbox, message.later)
         if core.identity != header.dst:
-            core.forget_the_dead()
+            core.forget_down()
             store(core, Member(header.src, header.src_incarnation), True, now, outbox)
             core.send(header.src, Announce(), outbox)
-    judge_connection(core, now, outbox)
+    update_connection_state(core, now, outbox)
 
 
 def _later_life(core: Core, identity: MemberId) -> int:

@@ -19,7 +19,7 @@ from .outbox import Outbox
 from .timers import ChangeSuspectToDown
 from .underway import Suspicion
 
-__all__ = ["accusation", "hear", "is_over", "suspicion_timeout"]
+__all__ = ["accusation", "is_over", "on_suspect", "suspicion_timeout"]
 
 
 def suspicion_timeout(confirmations: int, expected: int, shortest: float, longest: float) -> float:
@@ -35,13 +35,13 @@ def accusation(core: Core, target: Member) -> Member:
     return Member(target.id, target.incarnation, State.SUSPECT, (core.identity.key[-ACCUSER_BYTES:],))
 
 
-def hear(core: Core, word: Member, ours: bool, now: float, outbox: Outbox) -> None:
+def on_suspect(core: Core, update: Member, ours: bool, now: float, outbox: Outbox) -> None:
     """The member is Suspect here by `word`, a new one or one that adds accusers. `ours`: our own probe failed."""
-    running = core.suspicions.get(word.id.key)
-    if running is not None and running.incarnation == word.incarnation and running.member == word.id:
-        _confirm(core, running, word.accusers, now, outbox)
+    running = core.suspicions.get(update.id.key)
+    if running is not None and running.incarnation == update.incarnation and running.member == update.id:
+        _confirm(core, running, update.accusers, now, outbox)
     elif ours or core.config.suspicion_confirmations:
-        _begin(core, word, now, outbox)
+        _begin(core, update, now, outbox)
 
 
 def is_over(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) -> bool:
@@ -49,20 +49,20 @@ def is_over(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) 
     running = core.suspicions.get(timer.member.key)
     if running is None or running.token != timer.token:
         return False
-    if core.stood_still(now - running.deadline):
+    if core.clock_stalled(now - running.deadline):
         _wait(core, running, now + core.config.probe_period * core.slowness, now, outbox)
         return False
     del core.suspicions[timer.member.key]
     return True
 
 
-def _begin(core: Core, word: Member, now: float, outbox: Outbox) -> None:
+def _begin(core: Core, update: Member, now: float, outbox: Outbox) -> None:
     config, size = core.config, core.cluster_size
     # With too few others to confirm, nobody waits for them.
     expected = config.suspicion_confirmations if size - 2 >= config.suspicion_confirmations else 0
-    accusers = dict.fromkeys(word.accusers[: expected + 1])
-    running = Suspicion(word.id, word.incarnation, now, expected, accusers)
-    core.suspicions[word.id.key] = running
+    accusers = dict.fromkeys(update.accusers[: expected + 1])
+    running = Suspicion(update.id, update.incarnation, now, expected, accusers)
+    core.suspicions[update.id.key] = running
     _wait(core, running, now + _length(core, running), now, outbox)
 
 

@@ -12,7 +12,7 @@ The caller brings packets, timers and time, and carries out what an operation le
             case Notify(notification): ...              # MemberUp, MemberDown, ...
     swim.handle_data(datagram, now, outbox)             # then drain again
 
-Operations have Foca's names (membership: beside foca); `join` and `hint` are ours. `now` is in monotonic seconds.
+Operations have Foca's names (membership: beside foca); `join` and `probe_next` are ours. `now` is in monotonic seconds.
 """
 
 import random
@@ -23,11 +23,11 @@ from . import applying, periodic, probing, receiving, sync
 from .broadcasts import BroadcastHandler, Broadcasts, NoBroadcasts
 from .codec import encode_item
 from .config import Config
-from .core import Connection, Core, Renew
+from .core import ConnectionState, Core, Renew
 from .counters import Counters
 from .errors import DataTooBigError, EmptyBroadcastError, NotUndeadError, SameIdentityError
 from .member import Member, MemberId, State
-from .members import Accept
+from .member_list import Accept
 from .messages import Announce
 from .outbox import Outbox
 from .timers import (
@@ -107,8 +107,8 @@ class Swim:
         return self._core.incarnation
 
     @property
-    def connection(self) -> Connection:
-        return self._core.connection
+    def connection_state(self) -> ConnectionState:
+        return self._core.connection_state
 
     @property
     def config(self) -> Config:
@@ -166,9 +166,9 @@ class Swim:
 
         Replaces the seeds given before. After `leave_cluster` it takes `change_identity` first.
         """
-        self._core.take_seeds(seeds)
+        self._core.set_seeds(seeds)
         periodic.announce_to_seeds(self._core, outbox)
-        applying.judge_connection(self._core, now, outbox)
+        applying.update_connection_state(self._core, now, outbox)
 
     def gossip(self, outbox: Outbox) -> None:
         """Send waiting updates to `num_indirect_probes` random active members; useful without any, for its header."""
@@ -192,9 +192,9 @@ class Swim:
         """Send the application's broadcasts now, to `num_indirect_probes` random members that its handler accepts."""
         self._core.broadcast(self._core.config.num_indirect_probes, outbox)
 
-    def hint(self, key: bytes) -> None:
+    def probe_next(self, key: bytes) -> None:
         """Probe this member next: something happened that is no evidence of death (flows: end of a link 6)."""
-        self._core.members.hint(key)
+        self._core.members.probe_next(key)
 
     def leave_cluster(self, outbox: Outbox) -> None:
         """Say that we are gone and become Undead; no echo of it makes us rejoin (defects: D3)."""
@@ -213,7 +213,7 @@ class Swim:
         if new.key == current.key and new.generation <= current.generation:
             raise SameIdentityError(f"{new} cannot follow {current}: the generation must be higher")
         applying.adopt(self._core, new, outbox)
-        applying.judge_connection(self._core, now, outbox)
+        applying.update_connection_state(self._core, now, outbox)
 
     def reuse_down_identity(self, now: float, outbox: Outbox) -> None:
         """Leave Undead with the same identity, which everybody must have forgotten: after `remove_down_after`.
@@ -222,10 +222,10 @@ class Swim:
         """
         core = self._core
         if not core.is_undead:
-            raise NotUndeadError(f"{core.identity} is {core.connection.name.lower()}, not undead")
-        core.connection, core.incarnation, core.has_left = Connection.DISCONNECTED, 0, False
+            raise NotUndeadError(f"{core.identity} is {core.connection_state.name.lower()}, not undead")
+        core.connection_state, core.incarnation, core.has_left = ConnectionState.DISCONNECTED, 0, False
         core.backlog.discard(core.identity.key)
-        applying.judge_connection(core, now, outbox)
+        applying.update_connection_state(core, now, outbox)
 
     def set_config(self, config: Config) -> None:
         """Go over to another configuration, from the next use of each value on.
@@ -237,7 +237,7 @@ class Swim:
         core.config.check_change(config)
         core.config = config
         core.broadcasts.cut(config)
-        core.feel(0)  # the score has a bound of its own
+        core.adjust_health(0)  # the score has a bound of its own
 
     def handle_timer(self, timer: Timer, now: float, outbox: Outbox) -> None:
         """Take back a timer whose delay is over. A stale or doubled one does nothing (defects: D6)."""
@@ -251,7 +251,7 @@ class Swim:
             case SendNack():
                 probing.send_nack(core, timer, outbox)
             case _:
-                late = core.take_awaited(timer, now)
+                late = core.take_awaited_timer(timer, now)
                 if late is not None:
                     self._handle_awaited(timer, late, now, outbox)
 

@@ -24,7 +24,15 @@ from .outbox import Outbox
 from .timers import PeriodicSync, SendSyncPart
 from .underway import Transfer
 
-__all__ = ["begin_syncing", "feed", "hasten", "send_next_part", "sync_with_anybody", "take_part", "take_request"]
+__all__ = [
+    "begin_syncing",
+    "feed_updates",
+    "on_sync_part",
+    "on_sync_request",
+    "send_next_part",
+    "sync_soon",
+    "sync_with_anybody",
+]
 
 _MAX_TRANSFERS = 8
 _PART_EVERY = 0.02  # seconds
@@ -35,7 +43,7 @@ def begin_syncing(core: Core, now: float, outbox: Outbox) -> None:
     """We are Connected: the first sync comes soon, and not at once for all that start together."""
     if core.config.sync is not None:
         core.sync_wait = core.config.sync / _FIRST_SHARE
-        core.arm(PeriodicSync, core.first_of(core.sync_wait), now, outbox)
+        core.arm(PeriodicSync, core.first_delay(core.sync_wait), now, outbox)
 
 
 def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
@@ -49,13 +57,13 @@ def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
         core.send(member.id, SyncRequest(_digest(core)), outbox)
 
 
-def take_request(core: Core, src: MemberId, theirs: int, now: float, outbox: Outbox) -> None:
+def on_sync_request(core: Core, src: MemberId, theirs: int, now: float, outbox: Outbox) -> None:
     """Another member asks whether it knows what we know."""
     if theirs != _digest(core) and _may_begin(core, src):
         _begin(core, Transfer(src, _actives_but(core, src), 1), now, outbox)
 
 
-def take_part(core: Core, src: MemberId, listed: Iterable[Member], asks: int, now: float, outbox: Outbox) -> None:
+def on_sync_part(core: Core, src: MemberId, listed: Iterable[Member], asks: int, now: float, outbox: Outbox) -> None:
     """Some of what another member knows; if it asks for ours, that too."""
     deaths = _deaths_among(core, listed)
     if (asks or deaths) and _may_begin(core, src):
@@ -63,7 +71,7 @@ def take_part(core: Core, src: MemberId, listed: Iterable[Member], asks: int, no
         _begin(core, Transfer(src, [*ours, *deaths], 0), now, outbox)
 
 
-def hasten(core: Core, now: float, outbox: Outbox) -> None:
+def sync_soon(core: Core, now: float, outbox: Outbox) -> None:
     """A sync has taught us something, so we may lack more: the next one comes soon."""
     sync = core.config.sync
     if sync is not None and core.sync_wait > sync / _FIRST_SHARE:
@@ -74,7 +82,7 @@ def hasten(core: Core, now: float, outbox: Outbox) -> None:
 def send_next_part(core: Core, now: float, outbox: Outbox) -> None:
     """One packet of the transfer that waits longest; then it is the next one's turn."""
     transfer = core.transfers.pop(next(iter(core.transfers)))
-    core.send(transfer.to, SyncPart(transfer.asks), outbox, lambda room: _take(core, transfer.keys, room))
+    core.send(transfer.to, SyncPart(transfer.asks), outbox, lambda room: _encode_next(core, transfer.keys, room))
     transfer.asks = 0
     if transfer.keys:
         core.transfers[transfer.to.key] = transfer
@@ -82,11 +90,11 @@ def send_next_part(core: Core, now: float, outbox: Outbox) -> None:
         core.arm(SendSyncPart, _PART_EVERY, now, outbox)
 
 
-def feed(core: Core, asking: MemberId, room: int) -> list[bytes]:
+def feed_updates(core: Core, asking: MemberId, room: int) -> list[bytes]:
     """The answer to Announce: as many random active members as fit; random, so that repeated asking finds all."""
-    most = min(MAX_UPDATES, room // MIN_UPDATE_BYTES)
-    chosen = core.members.choose_active(most, core.rng, lambda key: key != asking.key)
-    return _take(core, [member.id.key for member in chosen], room)
+    limit = min(MAX_UPDATES, room // MIN_UPDATE_BYTES)
+    chosen = core.members.choose_active(limit, core.rng, lambda key: key != asking.key)
+    return _encode_next(core, [member.id.key for member in chosen], room)
 
 
 def _may_begin(core: Core, to: MemberId) -> bool:
@@ -98,7 +106,7 @@ def _may_begin(core: Core, to: MemberId) -> bool:
 
 def _begin(core: Core, transfer: Transfer, now: float, outbox: Outbox) -> None:
     core.transfers[transfer.to.key] = transfer
-    if SendSyncPart not in core.awaited:
+    if SendSyncPart not in core.awaited_timers:
         send_next_part(core, now, outbox)
 
 
@@ -123,7 +131,7 @@ def _deaths_among(core: Core, listed: Iterable[Member]) -> list[bytes]:
     return deaths
 
 
-def _take(core: Core, keys: list[bytes], room: int) -> list[bytes]:
+def _encode_next(core: Core, keys: list[bytes], room: int) -> list[bytes]:
     """As many members as fit, off the list."""
     taken: list[bytes] = []
     while keys and len(taken) < MAX_UPDATES:

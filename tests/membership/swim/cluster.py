@@ -59,11 +59,11 @@ class Cluster:
             event()
         self.now = end
 
-    def run_until(self, condition: Callable[[], bool], within: float) -> float:
+    def run_until(self, condition: Callable[[], bool], timeout: float) -> float:
         """Seconds until the condition held; fails when it does not in time."""
         start = self.now
         while not condition():
-            assert self.now - start < within, f"not within {within} s"
+            assert self.now - start < timeout, f"not within {timeout} s"
             self.run(0.05)
         return self.now - start
 

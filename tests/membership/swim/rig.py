@@ -19,7 +19,7 @@ from rookery.actors.membership.swim import (
     Timer,
 )
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_item, encode_packet, encode_update
-from rookery.actors.membership.swim.messages import Gossip, Header, Message, Packet, Ping
+from rookery.actors.membership.swim.messages import DecodedPacket, Gossip, Header, Message, Ping
 from rookery.actors.membership.swim.timers import ProbeRandomMember
 
 QUIET = replace(Config.simple(), jitter=False, notify_down_members=True)
@@ -85,7 +85,7 @@ class Rig:
             self.swim = Swim.with_custom_broadcast(US, config, rng, handler, renew=renew, probeable=probeable)
         self.outbox = Outbox()
         self.now = 0.0
-        self.packets: list[tuple[MemberId, Packet]] = []
+        self.packets: list[tuple[MemberId, DecodedPacket]] = []
         self.timers: list[tuple[Timer, float]] = []
         self._due: dict[Timer, float] = {}
         self.notes: list[Notification] = []
@@ -138,7 +138,7 @@ class Rig:
     def waiting(self, kind: type[Timer]) -> list[float]:
         return [delay for timer, delay in self.timers if isinstance(timer, kind)]
 
-    def take_packets(self) -> list[tuple[MemberId, Packet]]:
+    def take_packets(self) -> list[tuple[MemberId, DecodedPacket]]:
         packets, self.packets = self.packets, []
         return packets
 

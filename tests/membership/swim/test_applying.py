@@ -7,7 +7,7 @@ import pytest
 from rookery.actors.membership.swim import (
     Active,
     AddressInUse,
-    Connection,
+    ConnectionState,
     Defunct,
     Idle,
     MemberDown,
@@ -34,7 +34,7 @@ def no_renewal(identity: MemberId) -> None:
 def test_fresh_member_knows_nobody_and_has_asked_for_nothing() -> None:
     rig = Rig()
     rig.drain()
-    assert rig.swim.connection is Connection.DISCONNECTED
+    assert rig.swim.connection_state is ConnectionState.DISCONNECTED
     assert (rig.swim.num_members, rig.swim.updates_backlog(), list(rig.swim.iter_membership_state())) == (0, 0, [])
     assert (rig.packets, rig.timers, rig.notes) == ([], [], [])
     with pytest.raises(NotUndeadError):
@@ -177,7 +177,7 @@ def test_renewal_that_does_not_win_makes_us_undead(change: int | None) -> None:
 
     rig = Rig(knows=[ANN], renew=renew)
     rig.receive(ANN, TurnUndead())
-    assert rig.swim.connection is Connection.UNDEAD
+    assert rig.swim.connection_state is ConnectionState.UNDEAD
     assert rig.swim.identity == US
     assert rig.take_notes() == [Defunct()]
 
@@ -185,7 +185,7 @@ def test_renewal_that_does_not_win_makes_us_undead(change: int | None) -> None:
 def test_renewal_to_another_key_makes_us_undead() -> None:
     rig = Rig(knows=[ANN], renew=lambda identity: next_life(CAROL))
     rig.receive(ANN, TurnUndead())
-    assert rig.swim.connection is Connection.UNDEAD
+    assert rig.swim.connection_state is ConnectionState.UNDEAD
 
 
 def test_undead_member_still_learns_but_neither_answers_nor_probes() -> None:
@@ -210,7 +210,7 @@ def test_declared_down_too_often_says_so_once_and_stops_renewing_until_the_minut
     assert rig.swim.identity == third
     assert [note for note in rig.take_notes() if isinstance(note, AddressInUse)] == [AddressInUse(third)]
     assert rig.swim.counters.withheld_rejoins == 2
-    assert rig.swim.connection is Connection.CONNECTED
+    assert rig.swim.connection_state is ConnectionState.CONNECTED
     rig.now = 60.0
     for _ in range(3):
         rig.receive(ANN, TurnUndead())
@@ -261,7 +261,7 @@ def test_leave_gossips_that_we_left_to_distinct_members_and_makes_us_undead() ->
     assert len({to for to, _ in sent}) == len(sent) == 3
     assert all(left(US) in packet.updates for _, packet in sent)
     assert rig.take_notes() == [Defunct()]
-    assert rig.swim.connection is Connection.UNDEAD
+    assert rig.swim.connection_state is ConnectionState.UNDEAD
 
 
 def test_reused_identity_starts_again_at_incarnation_zero() -> None:

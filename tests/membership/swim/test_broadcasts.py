@@ -200,11 +200,11 @@ def test_broadcast_of_no_bytes_is_refused() -> None:
 def test_D5_broadcast_is_accepted_only_if_every_packet_has_room_for_it(size: int, share: float) -> None:
     config = replace(QUIET, max_packet_size=size, broadcast_share=share, max_transmissions=1, num_indirect_probes=1)
     rig = Rig(config, knows=[ANN], handler=Words())
-    most = config.broadcast_room - (2 if config.broadcast_room < 258 else 3)
+    limit = config.broadcast_room - (2 if config.broadcast_room < 258 else 3)
     with pytest.raises(DataTooBigError):
-        rig.swim.add_broadcast(bytes(most + 1))
+        rig.swim.add_broadcast(bytes(limit + 1))
     assert rig.swim.custom_broadcast_backlog() == 0
-    assert rig.swim.add_broadcast(bytes(most))
+    assert rig.swim.add_broadcast(bytes(limit))
     rig.swim.apply_many([alive(name(number)) for number in range(9, 300)], True, rig.now, rig.outbox)
     rig.swim.gossip(rig.outbox)
     (send,) = rig.outbox.to_send

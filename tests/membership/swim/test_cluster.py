@@ -8,12 +8,12 @@ from rookery.actors.membership.swim import Config, Notification, Rejoin
 
 from .cluster import Cluster
 
-JOINED_WITHIN = 60.0
+JOIN_TIMEOUT = 60.0
 
 
 def joined(size: int, config: Config, seed: int, loss: float = 0.0) -> Cluster:
     cluster = Cluster(size, config, seed, loss=loss)
-    cluster.run_until(cluster.is_full, within=JOINED_WITHIN)
+    cluster.run_until(cluster.is_full, timeout=JOIN_TIMEOUT)
     return cluster
 
 
@@ -37,7 +37,7 @@ def test_killed_member_is_noticed_by_all_within_the_bound_of_the_config(size: in
     cluster = joined(size, config, seed)
     cluster.kill(2)
     killed_at = cluster.now
-    cluster.run_until(cluster.is_full, within=own_verdict_bound(size, config))
+    cluster.run_until(cluster.is_full, timeout=own_verdict_bound(size, config))
     told = cluster.deaths_told(2)
     assert set(told) == set(range(size)) - {2}
     assert min(told.values()) - killed_at >= config.shortest_suspicion(size)
@@ -67,7 +67,7 @@ def test_cluster_with_ten_percent_loss_keeps_every_healthy_member(seed: int) -> 
 def test_killed_member_is_noticed_by_all_under_loss_too() -> None:
     cluster = joined(30, Config.new_lan(30), 1, loss=0.1)
     cluster.kill(7)
-    cluster.run_until(cluster.is_full, within=own_verdict_bound(30, Config.new_lan(30)))
+    cluster.run_until(cluster.is_full, timeout=own_verdict_bound(30, Config.new_lan(30)))
     assert set(cluster.deaths_told(7)) == set(range(30)) - {7}
 
 
@@ -93,15 +93,15 @@ def test_partition_heals_by_announcing_to_members_held_down(seed: int) -> None:
     assert cluster.active(5) == {3, 4}
     cluster.cut(lambda one, other: False)
     assert config.periodic_announce_to_down_members is not None
-    cluster.run_until(cluster.is_full, within=4 * config.periodic_announce_to_down_members.frequency)
+    cluster.run_until(cluster.is_full, timeout=4 * config.periodic_announce_to_down_members.frequency)
 
 
 def test_two_members_cut_from_each_other_find_together_again() -> None:
     cluster = joined(2, Config.new_lan(2), 0)
     cluster.cut(lambda one, other: True)
-    cluster.run_until(lambda: cluster.active(0) == cluster.active(1) == set(), within=60)
+    cluster.run_until(lambda: cluster.active(0) == cluster.active(1) == set(), timeout=60)
     cluster.cut(lambda one, other: False)
-    cluster.run_until(cluster.is_full, within=60)
+    cluster.run_until(cluster.is_full, timeout=60)
 
 
 def test_cluster_with_equal_seeds_has_equal_histories_and_with_another_seed_another() -> None:

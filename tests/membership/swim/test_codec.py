@@ -21,6 +21,7 @@ from rookery.actors.membership.swim.messages import (
     Ack,
     Announce,
     Broadcast,
+    DecodedPacket,
     Feed,
     ForwardedAck,
     Gossip,
@@ -29,7 +30,6 @@ from rookery.actors.membership.swim.messages import (
     IndirectPing,
     Message,
     Nack,
-    Packet,
     Ping,
     PingReq,
     SyncPart,
@@ -84,7 +84,7 @@ def valid() -> list[object]:
 def test_packet_has_the_documented_bytes_in_both_directions(message: Message, said: list[Member], golden: str) -> None:
     data = bytes.fromhex(golden.replace(" ", ""))
     assert encode(ANN, US, message, said, incarnation=7) == data
-    assert decode_packet(data) == Packet(Header(ANN, 7, US, message), tuple(said))
+    assert decode_packet(data) == DecodedPacket(Header(ANN, 7, US, message), tuple(said))
 
 
 def test_suspect_with_accusers_has_the_documented_bytes_in_both_directions() -> None:
@@ -100,7 +100,7 @@ def test_suspect_with_accusers_has_the_documented_bytes_in_both_directions() -> 
 def test_packet_with_items_has_the_documented_bytes_in_both_directions() -> None:
     data = bytes.fromhex((HEAD.format(kind="0b") + "90 90 92 c40161 c403626364").replace(" ", ""))
     assert encode(ANN, US, Broadcast(), incarnation=7, items=[b"a", b"bcd"]) == data
-    assert decode_packet(data) == Packet(Header(ANN, 7, US, Broadcast()), (), (b"a", b"bcd"))
+    assert decode_packet(data) == DecodedPacket(Header(ANN, 7, US, Broadcast()), (), (b"a", b"bcd"))
 
 
 @settings(max_examples=30)
@@ -115,7 +115,7 @@ def test_packet_with_items_has_the_documented_bytes_in_both_directions() -> None
 def test_packet_survives_the_round_trip(
     src: MemberId, incarnation: int, dst: MemberId, message: Message, said: list[Member], items: list[bytes]
 ) -> None:
-    packet = Packet(
+    packet = DecodedPacket(
         Header(src, incarnation, dst, message),
         tuple(said) if message.updates else (),
         tuple(items) if message.items else (),
@@ -161,7 +161,7 @@ def test_decode_with_one_field_replaced_gives_a_packet_or_decode_error(place: in
         packet = decode_packet(msgpack.packb(fields))
     except DecodeError:
         return
-    assert isinstance(packet, Packet)
+    assert isinstance(packet, DecodedPacket)
 
 
 @settings(max_examples=50)
@@ -173,7 +173,7 @@ def test_decode_of_a_damaged_packet_gives_a_packet_or_decode_error(
     place = data.draw(st.integers(0, len(damaged) - 1))
     damaged[place] = data.draw(st.integers(0, 255))
     try:
-        assert isinstance(decode_packet(bytes(damaged)), Packet)
+        assert isinstance(decode_packet(bytes(damaged)), DecodedPacket)
     except DecodeError:
         pass
 

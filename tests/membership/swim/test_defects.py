@@ -6,7 +6,7 @@ import pytest
 
 from rookery.actors.membership.swim import (
     Active,
-    Connection,
+    ConnectionState,
     Defunct,
     ForgedSenderError,
     Idle,
@@ -64,7 +64,7 @@ def test_D3_echo_of_our_own_leave_does_not_make_us_rejoin() -> None:
     rig.receive(ANN, updates=[down(US)])
     rig.receive(ANN, TurnUndead())
     assert rig.swim.identity == US
-    assert rig.swim.connection is Connection.UNDEAD
+    assert rig.swim.connection_state is ConnectionState.UNDEAD
     assert not [note for note in rig.notes if isinstance(note, Rejoin)]
     rig.swim.change_identity(next_life(US), rig.now, rig.outbox)
     rig.receive(ANN, TurnUndead())
@@ -75,7 +75,7 @@ def test_D4_rejoin_after_turn_undead_probes_at_once() -> None:
     rig = Rig(knows=[ANN])
     rig.timers.clear()
     rig.receive(ANN, TurnUndead())
-    assert rig.swim.connection is Connection.CONNECTED
+    assert rig.swim.connection_state is ConnectionState.CONNECTED
     assert rig.take_notes() == [Rejoin(next_life(US)), Active()]
     rig.take_packets()
     rig.fire(ProbeRandomMember)
@@ -87,7 +87,7 @@ def test_D4_rejoin_told_by_a_dead_sender_probes_at_once() -> None:
     rig.learn(down(BOB))
     rig.timers.clear()
     rig.receive(BOB, TurnUndead())
-    assert rig.swim.connection is Connection.CONNECTED
+    assert rig.swim.connection_state is ConnectionState.CONNECTED
     rig.take_packets()
     rig.fire(ProbeRandomMember)
     assert [message for _, message in rig.take_messages()] == [Ping(1)]
@@ -161,7 +161,7 @@ def test_D10_reused_identity_does_not_gossip_its_own_death() -> None:
     rig.swim.gossip(rig.outbox)
     rig.drain()
     assert [packet.updates for _, packet in rig.take_packets()] == [()]
-    assert rig.swim.connection is Connection.CONNECTED
+    assert rig.swim.connection_state is ConnectionState.CONNECTED
     assert rig.swim.identity == US
 
 

@@ -41,7 +41,7 @@ CONFIG = replace(
     max_rejoins_per_minute=1_000,
 )
 LATENCY = 0.002
-SETTLED_WITHIN = 120.0
+EXCHANGE_TIMEOUT = 120.0
 
 numbers = st.integers(0, 4)
 places = st.integers(0, 1_000)
@@ -177,8 +177,8 @@ class ExchangeMachine(RuleBasedStateMachine):
             life = self.lives[seed]
             if life is not None and life.swim.has_left:
                 self.member_leaves_or_comes_back(seed)
-        end = self.now + SETTLED_WITHIN
-        while not self._is_settled():
+        end = self.now + EXCHANGE_TIMEOUT
+        while not self._is_finished():
             assert self.now < end, [life and sorted(life.up) for life in self.lives]
             for packet in self._take_packets():
                 self.now += LATENCY / 100
@@ -190,7 +190,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         packets, self.packets = self.packets, []
         return packets
 
-    def _is_settled(self) -> bool:
+    def _is_finished(self) -> bool:
         present = {
             name(number).key for number, life in enumerate(self.lives) if life is not None and not life.swim.has_left
         }

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from rookery.actors.membership.swim import Member, State
 from rookery.actors.membership.swim.backlog import Backlog
 from rookery.actors.membership.swim.codec import digest
-from rookery.actors.membership.swim.members import Members
+from rookery.actors.membership.swim.member_list import MemberList
 
 from .rig import name
 
@@ -53,7 +53,7 @@ class MembersMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.members, self.model, self.rng = Members(), dict[bytes, Member](), random.Random(0)
+        self.members, self.model, self.rng = MemberList(), dict[bytes, Member](), random.Random(0)
         self.unprobed: set[bytes] = set()
 
     @rule(said=updates)
@@ -132,15 +132,15 @@ class BacklogMachine(RuleBasedStateMachine):
         self.backlog.discard(key)
         self.model.pop(key, None)
 
-    @rule(room=st.integers(0, 60), most=st.integers(0, 3))
-    def fill(self, room: int, most: int) -> None:
+    @rule(room=st.integers(0, 60), limit=st.integers(0, 3))
+    def fill(self, room: int, limit: int) -> None:
         expected: list[bytes] = []
         for key in sorted(self.model, key=lambda key: (-self.model[key][0], self.model[key][1])):
             encoded = self.model[key][2]
-            if len(expected) < most and len(encoded) <= room:
+            if len(expected) < limit and len(encoded) <= room:
                 room -= len(encoded)
                 expected.append(key)
-        assert self.backlog.fill(room + sum(len(self.model[key][2]) for key in expected), most) == [
+        assert self.backlog.fill(room + sum(len(self.model[key][2]) for key in expected), limit) == [
             self.model[key][2] for key in expected
         ]
         for key in expected:

@@ -271,9 +271,9 @@ def test_blocked_peer_is_not_pinged_for_somebody_else() -> None:
     assert rig.take_messages() == []
 
 
-def test_hinted_member_is_the_next_target() -> None:
+def test_requested_member_is_the_next_target() -> None:
     rig = Rig(knows=[name(number) for number in range(1, 30)])
-    rig.swim.hint(DAVE.key)
+    rig.swim.probe_next(DAVE.key)
     assert probing(rig)[0] == DAVE
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rookery.actors.membership.swim import Member, MemberId
-from rookery.actors.membership.swim.messages import Announce, Gossip, Packet, SyncPart, SyncRequest, TurnUndead
+from rookery.actors.membership.swim.messages import Announce, DecodedPacket, Gossip, SyncPart, SyncRequest, TurnUndead
 from rookery.actors.membership.swim.timers import PeriodicSync, SendSyncPart
 
 from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, suspect
@@ -14,14 +14,14 @@ SYNCING = replace(QUIET, sync=32.0)
 CROWD = [name(number) for number in range(10, 600)]
 
 
-def parts(rig: Rig) -> list[tuple[MemberId, Packet]]:
+def parts(rig: Rig) -> list[tuple[MemberId, DecodedPacket]]:
     """Everything that is sent until no part waits."""
     while rig.waiting(SendSyncPart):
         rig.fire(SendSyncPart)
     return rig.take_packets()
 
 
-def listed(packets: list[tuple[MemberId, Packet]]) -> list[Member]:
+def listed(packets: list[tuple[MemberId, DecodedPacket]]) -> list[Member]:
     return [update for _, packet in packets for update in packet.updates]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rookery.actors.membership.swim import (
     Active,
-    Connection,
+    ConnectionState,
     CustomBroadcastError,
     Defunct,
     Idle,
@@ -107,7 +107,7 @@ def test_member_is_told_each_change_once_and_in_order_from_first_word_to_last() 
     rig.swim.reuse_down_identity(rig.now, rig.outbox)
     rig.drain()
     assert rig.take_notes() == [Active()]
-    assert rig.swim.connection is Connection.CONNECTED
+    assert rig.swim.connection_state is ConnectionState.CONNECTED
 
 
 def test_probe_timer_while_isolated_does_nothing_and_raises_nothing() -> None:
@@ -171,7 +171,7 @@ def test_renewal_that_is_no_later_life_of_ours_is_refused_for_good(loses: Member
     rig = Rig(knows=[ANN], renew=lambda identity: loses)
     rig.receive(ANN, updates=[down(US)])
     assert rig.swim.identity == US
-    assert rig.swim.connection is Connection.UNDEAD
+    assert rig.swim.connection_state is ConnectionState.UNDEAD
     assert rig.take_notes() == [Defunct()]
 
 
@@ -204,4 +204,4 @@ def test_errors_of_identities_are_refused_before_anything_changes() -> None:
     with pytest.raises(SameIdentityError):
         rig.swim.change_identity(US, rig.now, rig.outbox)
     assert rig.outbox.drain() == []
-    assert rig.swim.connection is Connection.CONNECTED
+    assert rig.swim.connection_state is ConnectionState.CONNECTED

@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.membership.swim.members import Members
+from rookery.actors.membership.swim.member_list import MemberList
 from rookery.actors.membership.swim.pool import Pool
 
 from .rig import ANN, BOB, CAROL, alive, down, left, name, next_life, suspect
@@ -18,8 +18,8 @@ def everybody(key: bytes) -> bool:
     return True
 
 
-def members_of(count: int) -> Members:
-    members = Members()
+def members_of(count: int) -> MemberList:
+    members = MemberList()
     for number in range(1, count + 1):
         members.apply(alive(name(number)))
     return members
@@ -82,43 +82,43 @@ def test_round_with_one_active_member_repeats_it() -> None:
     assert [members.next_target(rng, everybody) for _ in range(3)] == [alive(ANN)] * 3
 
 
-def test_hinted_member_is_probed_next() -> None:
+def test_requested_member_is_probed_next() -> None:
     for seed in range(10):
         members = members_of(8)
-        members.hint(CAROL.key)
+        members.probe_next(CAROL.key)
         assert members.next_target(random.Random(seed), everybody) == alive(CAROL)
 
 
-def test_hints_never_take_two_turns_in_a_row() -> None:
+def test_requested_members_never_take_two_turns_in_a_row() -> None:
     members, rng = members_of(6), random.Random(0)
     seen = Counter[bytes]()
     for _ in range(30):
-        members.hint(ANN.key)
+        members.probe_next(ANN.key)
         target = members.next_target(rng, everybody)
         assert target is not None
         seen[target.id.key] += 1
     assert len(seen) == 6
 
 
-def test_hint_about_somebody_unknown_down_or_not_probeable_is_ignored() -> None:
+def test_request_for_somebody_unknown_down_or_not_probeable_is_ignored() -> None:
     members, rng = members_of(2), random.Random(0)
     members.apply(down(BOB))
     for key in (BOB.key, CAROL.key):
-        members.hint(key)
+        members.probe_next(key)
     assert members.next_target(rng, everybody) == alive(ANN)
-    members.hint(ANN.key)
+    members.probe_next(ANN.key)
     assert members.next_target(rng, lambda key: key != ANN.key) is None
 
 
-def test_hint_about_a_member_that_went_down_since_is_ignored() -> None:
+def test_request_for_a_member_that_went_down_since_is_ignored() -> None:
     members = members_of(2)
-    members.hint(ANN.key)
+    members.probe_next(ANN.key)
     members.apply(down(ANN))
     assert members.next_target(random.Random(0), everybody) == alive(BOB)
 
 
 def test_apply_reports_insertion_replacement_and_refusal() -> None:
-    members = Members()
+    members = MemberList()
     inserted = members.apply(alive(ANN))
     assert inserted is not None
     assert (inserted.was_active, inserted.replaced) == (False, None)

@@ -2,7 +2,7 @@
 
 * An update is stored or refused whole, by `precedence`.
 * Each active member is probed once per round, in random order; who joins during a round is probed in it.
-* A hinted member (its link closed) is probed next, but never twice in a row from hints, so hints starve nobody.
+* A requested member (its link closed) is probed next, but never two requested ones in a row, so requests starve nobody.
 """
 
 import random
@@ -14,7 +14,7 @@ from .member import Member, MemberId, State
 from .pool import Pool
 from .precedence import supersedes
 
-__all__ = ["Accept", "Change", "Members"]
+__all__ = ["Accept", "Change", "MemberList"]
 
 Accept = Callable[[bytes], bool]
 
@@ -42,10 +42,10 @@ class Change:
         return previous is not None and previous.state is State.SUSPECT and previous.id == self.update.id
 
 
-class Members:
+class MemberList:
     """No operation walks through all members, a new round of probes and the two iterators apart."""
 
-    __slots__ = ("_active", "_down", "_from_hint", "_hints", "_unprobed", "by_key", "digest")
+    __slots__ = ("_active", "_down", "_requested", "_took_requested", "_unprobed", "by_key", "digest")
 
     def __init__(self) -> None:
         self.by_key: dict[bytes, Member] = {}
@@ -56,8 +56,8 @@ class Members:
         self._active = Pool()
         self._down = Pool()
         self._unprobed = Pool()
-        self._hints: dict[bytes, None] = {}
-        self._from_hint = False
+        self._requested: dict[bytes, None] = {}
+        self._took_requested = False
 
     @property
     def num_active(self) -> int:
@@ -131,14 +131,14 @@ class Members:
     def choose_down(self, count: int, rng: random.Random, accept: Accept) -> list[Member]:
         return [self.by_key[key] for key in self._down.sample(count, rng, accept)]
 
-    def hint(self, key: bytes) -> None:
+    def probe_next(self, key: bytes) -> None:
         """Probe this member next, if it is active."""
         if key in self._active:
-            self._hints[key] = None
+            self._requested[key] = None
 
     def next_target(self, rng: random.Random, probeable: Accept) -> Member | None:
         """Whom to probe now; None if there is nobody to probe."""
-        key = self._hinted(probeable) or self._draw(rng, probeable)
+        key = self._take_requested(probeable) or self._draw(rng, probeable)
         if key is None:
             self._unprobed = self._active.copy()
             key = self._draw(rng, probeable)
@@ -147,15 +147,15 @@ class Members:
         self._unprobed.discard(key)
         return self.by_key[key]
 
-    def _hinted(self, probeable: Accept) -> bytes | None:
-        if self._from_hint:
-            self._from_hint = False
+    def _take_requested(self, probeable: Accept) -> bytes | None:
+        if self._took_requested:
+            self._took_requested = False
             return None
-        while self._hints:
-            key = next(iter(self._hints))
-            del self._hints[key]
+        while self._requested:
+            key = next(iter(self._requested))
+            del self._requested[key]
             if probeable(key):
-                self._from_hint = True
+                self._took_requested = True
                 return key
         return None
 
@@ -165,4 +165,4 @@ class Members:
     def _drop(self, key: bytes) -> None:
         self._active.discard(key)
         self._unprobed.discard(key)
-        self._hints.pop(key, None)
+        self._requested.pop(key, None)
