@@ -44,9 +44,11 @@ class Config(Settings):
         "This node itself may be one.",
     )
     feeds_tracker: bool = option(True, "Make the members the tracked peers (the tracker's source is membership).")
-    settle: Seconds = option(0.25, "How long the list of members rests before it becomes the next peer set.", minimum=0)
-    settle_at_most: Seconds = option(
-        1.0, "Longest time from the first change to the next peer set, however restless the list is.", minimum=0
+    peer_set_delay: Seconds = option(
+        0.25, "The tracker gets the next peer set when the members have not changed for this time.", minimum=0
+    )
+    max_peer_set_delay: Seconds = option(
+        1.0, "Longest time from the first change to the next peer set, however often the members change.", minimum=0
     )
 
     tags: Mapping[str, str] = section(
@@ -117,8 +119,10 @@ class Config(Settings):
         """The rules between fields."""
         if self.sync is not None and 0 < self.sync < MILLISECOND:
             yield Problem(("sync",), f"{self.sync:g} is too small", f"0 for never, or at least {MILLISECOND:g} seconds")
-        if self.settle_at_most < self.settle:
-            yield Problem(("settle_at_most",), "is below settle", f"at least {self.settle:g} seconds")
+        if self.max_peer_set_delay < self.peer_set_delay:
+            yield Problem(
+                ("max_peer_set_delay",), "is below peer_set_delay", f"at least {self.peer_set_delay:g} seconds"
+            )
         try:
             encode_tags(self.tags)
         except ValueError as error:

@@ -1,7 +1,7 @@
 """From the list of members to the tracker's peer sets (flows: membership change).
 
-* A change starts, or restarts, the settle timer; the set is due `settle` after the last change, and at the latest
-  `settle_at_most` after the first.
+* A change starts, or restarts, a timer; the set is due `peer_set_delay` after the last change, and at the latest
+  `max_peer_set_delay` after the first.
 * The next set lists every visible member by its signed record: as secondary if its tags say so, else as primary. So
   the address in it is the member's own word, never an operator's, and a link that lives is not closed for it.
 * One set is under way at a time; what changes meanwhile makes another one. One that lists the same
@@ -77,7 +77,7 @@ class TrackerFeed:
             self._first_change = now
         if self._timer is not None:
             self._timer.cancel()
-        due = min(now + self._config.settle, self._first_change + self._config.settle_at_most)
+        due = min(now + self._config.peer_set_delay, self._first_change + self._config.max_peer_set_delay)
         self._timer = self._engine.after(due - now, PeerSetDue())
 
     def on_peer_set_due(self, _message: PeerSetDue) -> None:

@@ -151,4 +151,4 @@ def notice_bound(size: int, config: membership.Config) -> float:
     """The longest until everybody knows of a death (as in swim/test_cluster.py), and the tracker was told."""
     timing = config.protocol
     own_verdict = 2 * (size - 1) * timing.probe_period + timing.probe_period + timing.shortest_suspicion(size)
-    return own_verdict + config.settle_at_most
+    return own_verdict + config.max_peer_set_delay

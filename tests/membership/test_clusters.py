@@ -78,7 +78,7 @@ def test_leaving_member_is_known_gone_before_its_leave_resolves_or_shortly_after
     nodes = cluster.start_joined()
     nodes[3].mailbox.leave().get(timeout=1)
     cluster.crash(nodes[3])
-    cluster.until(cluster.is_full, timeout=LAN.settle_at_most + 0.5)
+    cluster.until(cluster.is_full, timeout=LAN.max_peer_set_delay + 0.5)
     assert all(node.sees() == without(nodes, node, nodes[3]) for node in cluster.nodes.values())
 
 

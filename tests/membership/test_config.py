@@ -79,7 +79,7 @@ def test_bounds_are_those_of_the_protocol() -> None:
     [
         ({"probe_rtt": 1.0}, "probe_rtt: probe_rtt is 1 s and probe_period 1 s"),
         ({"probe_period": 0.5}, "probe_period: probe_rtt is 0.5 s and probe_period 0.5 s"),
-        ({"settle": 2.0}, "settle_at_most: is below settle"),
+        ({"peer_set_delay": 2.0}, "max_peer_set_delay: is below peer_set_delay"),
         ({"max_packet_size": 511}, "max_packet_size: 511 is too small"),
         ({"max_packet_size": 16_385}, "max_packet_size: 16385 is too large"),
         ({"max_transmissions": 256}, "max_transmissions: 256 is too large"),

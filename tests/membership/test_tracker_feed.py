@@ -33,7 +33,7 @@ def answer(world: World, answers: list[Exception | None]) -> list[int]:
     return asked
 
 
-def test_members_become_the_first_peer_set_when_they_have_settled(world: World) -> None:
+def test_members_become_the_first_peer_set_after_a_time_without_changes(world: World) -> None:
     world.join().meet("bob", "carol")
     world.simulation.run(for_=0.249)
     assert world.tracked == []
@@ -49,7 +49,7 @@ def test_nobody_is_tracked_before_the_first_member(world: World) -> None:
     assert world.tracked == []
 
 
-def test_change_within_the_settle_time_starts_it_again(world: World) -> None:
+def test_change_before_the_set_is_due_starts_the_delay_again(world: World) -> None:
     world.join().meet("bob")
     world.simulation.run(for_=0.2)
     world.meet("carol")

@@ -99,7 +99,8 @@ class Core:
 
     def set_seeds(self, seeds: Iterable[MemberId]) -> None:
         """In place of those before. Who was one of these and has answered need not do so again."""
-        heard = {seed.key for seed in self.seeds} - set(self.unheard_seeds) | set(self.members.by_key) | {self.identity.key}
+        heard = {seed.key for seed in self.seeds} - set(self.unheard_seeds)
+        heard |= set(self.members.by_key) | {self.identity.key}
         self.seeds, self.seed_attempts = tuple(seeds), 0
         self.unheard_seeds = {seed.key: seed for seed in self.seeds if seed.key not in heard}
 
