@@ -13,7 +13,7 @@
 """
 
 from .chart import Band, Chart, Line, Mark, Panel
-from .cluster import Cluster, NotReached
+from .cluster import Cluster, ConditionTimeout
 from .loading import load_scenario
 from .network import LAN
 from .outcome import Death, Outcome, Spread, Summary
@@ -27,13 +27,13 @@ __all__ = [
     "Band",
     "Chart",
     "Cluster",
+    "ConditionTimeout",
     "Death",
     "Down",
     "Event",
     "Line",
     "Mark",
     "Network",
-    "NotReached",
     "Outcome",
     "Panel",
     "Scenario",

@@ -37,7 +37,7 @@ from .network import LAN, ClusterNetwork
 from .process import Process
 from .views import GRACE, Views
 
-__all__ = ["Cluster", "NotReached"]
+__all__ = ["Cluster", "ConditionTimeout"]
 
 _PACKET_RANK = 100  # after every timer that is due at the same moment
 _STEP = 0.05  # seconds between two looks of `run_until`
@@ -50,7 +50,7 @@ class Act:
     act: Callable[[], object]
 
 
-class NotReached(RuntimeError):
+class ConditionTimeout(RuntimeError):
     """What a run waited for did not come to pass in its time."""
 
 
@@ -106,11 +106,11 @@ class Cluster:
         self.now = end
 
     def run_until(self, condition: Callable[[], object], *, within: float) -> float:
-        """The virtual seconds until the condition held, to 50 ms. Raises NotReached."""
+        """The virtual seconds until the condition held, to 50 ms. Raises ConditionTimeout."""
         started = self.now
         while not condition():
             if self.now - started >= within:
-                raise NotReached(f"not within {within:g} virtual seconds (seed {self.seed})")
+                raise ConditionTimeout(f"not within {within:g} virtual seconds (seed {self.seed})")
             self.run(_STEP)
         return self.now - started
 

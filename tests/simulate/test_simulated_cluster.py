@@ -11,7 +11,7 @@ import pytest
 from rookery.actors.membership.swim import Config, MemberDown, Notification, Rename, State, Timer
 from rookery.runtime import Link
 from rookery.simulate import LAN as LAN_LINK
-from rookery.simulate import Cluster, NotReached
+from rookery.simulate import Cluster, ConditionTimeout
 from rookery.simulate.process import Process
 
 LAN = replace(Config.new_lan(5), notify_down_members=True)
@@ -195,7 +195,7 @@ def test_lost_packets_are_sent_and_counted_but_nothing_arrives() -> None:
     assert packets > 0
     assert size > packets
     assert held(cluster, 0, 1) is None
-    with pytest.raises(NotReached, match="not within 3 virtual seconds"):
+    with pytest.raises(ConditionTimeout, match="not within 3 virtual seconds"):
         cluster.run_until(lambda: cluster.views.is_exact, within=3)
 
 
