@@ -27,6 +27,14 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class Repeating:
+    """A timer that arms itself again; at most one of each kind is awaited, and `token` says which."""
+
+    rank: ClassVar[int]
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendIndirectProbe:
     """The direct answer is overdue: ask helpers."""
 
@@ -35,12 +43,11 @@ class SendIndirectProbe:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeRandomMember:
+class ProbeRandomMember(Repeating):
     """The period is over: judge the probe and begin the next."""
 
-    rank: ClassVar[int] = 1
-    token: int
+    __slots__ = ()
+    rank = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +60,18 @@ class ChangeSuspectToDown:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodicAnnounce:
+class PeriodicAnnounce(Repeating):
     """Ask active members for a Feed."""
 
-    rank: ClassVar[int] = 3
-    token: int
+    __slots__ = ()
+    rank = 3
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodicGossip:
+class PeriodicGossip(Repeating):
     """Push waiting updates."""
 
-    rank: ClassVar[int] = 4
-    token: int
+    __slots__ = ()
+    rank = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +82,32 @@ class RemoveDown:
     member: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodicAnnounceDown:
+class PeriodicAnnounceDown(Repeating):
     """Try members we hold Down: a partition may have healed."""
 
-    rank: ClassVar[int] = 6
-    token: int
+    __slots__ = ()
+    rank = 6
 
 
-@dataclass(frozen=True, slots=True)
-class AnnounceToSeeds:
+class AnnounceToSeeds(Repeating):
     """Still isolated: try the seeds again."""
 
-    rank: ClassVar[int] = 7
-    token: int
+    __slots__ = ()
+    rank = 7
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodicSync:
+class PeriodicSync(Repeating):
     """Exchange all we know with some member."""
 
-    rank: ClassVar[int] = 8
-    token: int
+    __slots__ = ()
+    rank = 8
 
 
-@dataclass(frozen=True, slots=True)
-class SendSyncPart:
+class SendSyncPart(Repeating):
     """Go on with telling others what we know."""
 
-    rank: ClassVar[int] = 9
-    token: int
+    __slots__ = ()
+    rank = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +119,5 @@ class SendNack:
     target: MemberId
     number: int
 
-
-Repeating = (
-    ProbeRandomMember
-    | PeriodicAnnounce
-    | PeriodicGossip
-    | PeriodicAnnounceDown
-    | AnnounceToSeeds
-    | PeriodicSync
-    | SendSyncPart
-)
-"""Those that arm themselves again; at most one of each kind is awaited."""
 
 Timer = Repeating | SendIndirectProbe | ChangeSuspectToDown | RemoveDown | SendNack
