@@ -13,7 +13,7 @@ import zmq
 
 from benchmarks.transport_shared import SERVER
 from rookery.transport import Identity, PeerRecord
-from rookery.transport.codec import Hello, Ready, Welcome, decode_control, encode_control
+from rookery.transport.core.codec import Hello, Ready, Welcome, decode_control, encode_control
 
 _AT_ONCE = 20
 

@@ -20,7 +20,8 @@ from contextlib import contextmanager
 import zmq
 
 from benchmarks.harness import Result, less_is_better, main
-from rookery.transport import Identity, codec
+from rookery.transport import Identity
+from rookery.transport.core import codec
 
 SIZES = (64, 256, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 262_144, 1_048_576)
 _BYTES = 8 * 2**20  # of a measurement; small messages are fewer

@@ -19,12 +19,12 @@ from rookery import runtime, transport
 from rookery.runtime import Limit, LoopRuntime
 from rookery.runtime.actor import context
 from rookery.transport import Direction, Endpoint, Identity, Link, PeerRecord, Quota, Received, Role, Ticket
-from rookery.transport.codec import encode_batch
-from rookery.transport.links import Live
+from rookery.transport.core.codec import encode_batch
 from rookery.transport.mailbox import Send
-from rookery.transport.streams import next_batch
+from rookery.transport.parts.links import Live
+from rookery.transport.parts.streams import next_batch
 from rookery.transport.wire import Route, Sent, WireEvents
-from rookery.transport.zmq_wire import ZmqWire
+from rookery.transport.wire.zmq_wire import ZmqWire
 
 CHANNEL = 16
 PAYLOAD = bytes(64)

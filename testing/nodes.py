@@ -36,7 +36,7 @@ from ..runtime import SimulatedNode, Simulation
 from ..runtime.settings import Settings
 from ..transport import Config as TransportConfig
 from ..transport import Identity, MemoryGenerations, PeerId
-from ..transport.simulated_wire import FIRST_PORT, SimulatedInternet, SimulatedWire
+from ..transport.wire.simulated_wire import FIRST_PORT, SimulatedInternet, SimulatedWire
 from .invariants import Invariants
 from .peers import NETWORK, Peers
 

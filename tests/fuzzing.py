@@ -20,7 +20,9 @@ from rookery.actors.membership.swim.codec import decode_packet
 from rookery.actors.membership.tags import encode_tags, tags_of
 from rookery.actors.resolver.core import codec as resolver
 from rookery.node.control import protocol
-from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, codec, generation, parse_peer
+from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, parse_peer
+from rookery.transport.core import codec
+from rookery.transport.identity import generation
 
 IDENTITY = Identity.from_seed(bytes(range(32)))
 RECORD = PeerRecord.sign(

@@ -15,8 +15,9 @@ from rookery.actors.membership.swim import member
 from rookery.actors.membership.swim.messages import Message
 from rookery.actors.resolver.core import codec as resolver
 from rookery.actors.resolver.core.codec import Missing, Request, Response
-from rookery.transport import Quota, Reason, codec
+from rookery.transport import Quota, Reason
 from rookery.transport.config import Config
+from rookery.transport.core import codec
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
 KINDS: dict[int, Any] = {**swim._BARE, **swim._NUMBERED, **swim._INDIRECT}

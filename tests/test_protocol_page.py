@@ -22,7 +22,9 @@ from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.resolver.core import codec as resolver
 from rookery.node.composition import BLOBS_CHANNEL
-from rookery.transport import Config, Identity, PeerRecord, address, codec, packets, record
+from rookery.transport import Config, Identity, PeerRecord, address, record
+from rookery.transport.core import codec
+from rookery.transport.parts import packets
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
 VECTORS = re.findall(r"^```vector (\w+)\n(.+)\n((?:.+\n)*?)```$", PAGE, re.MULTILINE)

@@ -17,6 +17,7 @@ from rookery.actors import blobs, connections, discovery, maintenance, membershi
 from rookery.runtime import Engine
 
 ACTORS = Path(__file__).parent.parent / "actors"
+TRANSPORT = ACTORS.parent / "transport"
 ROOMS = {"__init__.py", "config.py", "mailbox.py", "errors.py", "metrics.py", "engine.py", "py.typed"}
 MAX_FILES = 12
 
@@ -32,7 +33,7 @@ def test_actor_has_the_same_rooms_as_every_other(actor: Path) -> None:
     assert {path.name for path in actor.iterdir() if path.is_dir()} - {"__pycache__"} >= {"core", "parts"}
 
 
-@pytest.mark.parametrize("actor", cut(), ids=lambda actor: actor.name)
+@pytest.mark.parametrize("actor", [*cut(), TRANSPORT], ids=lambda actor: actor.name)
 def test_actor_has_no_folder_of_more_than_twelve_modules(actor: Path) -> None:
     folders = [folder for folder in (actor, *actor.rglob("*")) if folder.is_dir()]
     crowded = [folder.name for folder in folders if len(list(folder.glob("*.py"))) > MAX_FILES]

@@ -19,19 +19,21 @@ Rules:
 * A gate ends what it blocks in the handler that takes it, whatever state it is in. `Closed` overtakes the link's data
   in a receiver's inbox: receivers discard what comes from a link they were told is closed.
 
-Start with `mailbox.py` for what can be said, `core.py` for how a link begins and ends, `wire.py` for the seam below.
+Here are what transport can be asked and told, and the values that others name: addresses, records, reasons, gates.
+`identity/` has a node's keys and their files, `core/` what decides, `parts/` how a link begins, what it carries and how
+it ends, `wire/` the seam below with ZeroMQ and the simulated network. Start with `mailbox.py`, then `parts/base.py`.
 """
 
 from .address import Address, Endpoint, format_peer, parse_peer
-from .buckets import TokenBuckets
 from .channel import Channel
 from .config import Config
-from .engine import AlreadyListening, ChannelsClosed, ChannelTaken, Engine, zmq_wire
-from .errors import DecodeError
+from .core.buckets import TokenBuckets
+from .engine import Engine, zmq_wire
+from .errors import AlreadyListening, BindError, ChannelsClosed, ChannelTaken, DecodeError
 from .gatekeeper import Admitted, Claim, Direction, Gate, Link, Refused, Role, Ticket, Verdict
 from .gater import AllowAll, Gater, Gaters
-from .generation import GenerationError, GenerationFile, Generations, MemoryGenerations
-from .identity import Identity, PeerId, curve_key
+from .identity import Identity, PeerId, curve_key, keyfile
+from .identity.generation import GenerationError, GenerationFile, Generations, MemoryGenerations
 from .mailbox import (
     Close,
     Closed,
@@ -55,7 +57,7 @@ from .mailbox import (
 )
 from .reasons import Reason
 from .record import PeerRecord
-from .wire import BindError
+from .wire import descriptors
 
 __all__ = [
     "Address",
@@ -109,7 +111,9 @@ __all__ = [
     "TokenBuckets",
     "Verdict",
     "curve_key",
+    "descriptors",
     "format_peer",
+    "keyfile",
     "parse_peer",
     "zmq_wire",
 ]

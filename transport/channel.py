@@ -6,7 +6,7 @@ The outbound quota is per peer and lives here, with the sender: who is over it i
 from __future__ import annotations
 
 from ..runtime import Feedback
-from .buckets import TokenBuckets
+from .core.buckets import TokenBuckets
 from .identity import PeerId
 from .mailbox import Mailbox, Quota
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option
 from .address import Address, Endpoint
-from .codec import MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
-from .names import MAX_NETWORK_NAME, check_network
+from .core.codec import MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
+from .record import MAX_NETWORK_NAME, check_network
 
 
 @dataclass(frozen=True, slots=True)

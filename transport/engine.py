@@ -10,19 +10,15 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .. import runtime
-from ..runtime import Declined, Message, Overflow, Reply, Waiter
-from .accepting import AcceptingPart, ProbeOver
+from ..runtime import Message, Overflow, Reply, Waiter
 from .address import Address
-from .buckets import TokenBuckets
-from .codec import PACKET_HEAD, Bye, Control, Hello, decode_control, is_control
 from .config import Config
-from .core import Core, Late, Receiver, SayBye, Shut, WireFactory
-from .dialling import AttemptOver, DiallingPart, TryConnect
-from .errors import DecodeError
+from .core.buckets import TokenBuckets
+from .core.codec import PACKET_HEAD, Bye, Control, Hello, decode_control, is_control
+from .errors import AlreadyListening, ChannelsClosed, ChannelTaken, DecodeError
 from .gatekeeper import Gate, Ticket
-from .generation import Generations
 from .identity import Identity, PeerId, curve_key
-from .links import Dialling, Joining, Live, PacketLink
+from .identity.generation import Generations
 from .mailbox import (
     Close,
     CloseLink,
@@ -38,28 +34,20 @@ from .mailbox import (
     SendPacket,
     SetGate,
 )
-from .packets import MAX_PACKET, PacketsPart
+from .parts.accepting import AcceptingPart, ProbeOver
+from .parts.base import Core, Late, Receiver, SayBye, Shut, WireFactory
+from .parts.dialling import AttemptOver, DiallingPart, TryConnect
+from .parts.links import Dialling, Joining, Live, PacketLink
+from .parts.packets import MAX_PACKET, PacketsPart
+from .parts.streams import Flush, FlushFirst, Retry, StreamsPart
 from .reasons import Reason
 from .record import PeerRecord
-from .streams import Flush, FlushFirst, Retry, StreamsPart
 from .wire import Route, Source
-from .zmq_wire import ZmqWire
+from .wire.zmq_wire import ZmqWire
 
 _POLL_BUDGET = 256  # messages of the wire between two looks at the inbox
 _DISK_WITHIN = 5.0  # seconds
 _SAY_EVERY = 60.0  # seconds between two warnings of one kind
-
-
-class ChannelTaken(Declined):
-    """The channel, or the packets, have a receiver already."""
-
-
-class ChannelsClosed(Declined):
-    """Channels are registered before `listen`."""
-
-
-class AlreadyListening(Declined):
-    """`listen` was called twice."""
 
 
 @dataclass(frozen=True, slots=True)

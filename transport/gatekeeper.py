@@ -17,10 +17,10 @@ from types import MappingProxyType
 from typing import Protocol
 
 from .address import Endpoint
+from .core.subnets import SubnetSet
 from .identity import PeerId
 from .reasons import Reason
 from .record import PeerRecord
-from .subnets import SubnetSet
 
 
 class Direction(enum.StrEnum):

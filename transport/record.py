@@ -4,8 +4,8 @@
   move a peer, carry it into another network or change its metadata.
 * The address may be missing: such a peer dials others and cannot be dialled.
 * The greater generation is the newer record (`generation` says where it begins; it rises with each renewal).
-* Bounds: network 1 to 64 characters, generation an unsigned 64-bit integer, metadata at most 512 bytes, the whole at
-  most 1,024 bytes.
+* Bounds: network 1 to 64 characters, each printable ASCII (space to tilde), generation an unsigned 64-bit integer,
+  metadata at most 512 bytes, the whole at most 1,024 bytes.
 * One record has one encoding; any other bytes, and any changed bit, are a `DecodeError`. Nothing else is raised.
 * A record of another network is refused before its signature is looked at.
 * Each record's signature is checked once per process, as long as it stays among the last 4,096 good ones.
@@ -25,13 +25,14 @@ from typing import Self
 
 import msgpack
 
+from ..runtime.arguments import shortened
 from .address import MAX_ADDRESS_TEXT, Address
 from .errors import DecodeError
 from .identity import SIGNATURE_BYTES, Identity, PeerId
 from .identity import verify as verify_signature
-from .names import check_network
-from .verified import VerifiedCache
+from .identity.verified import VerifiedCache
 
+MAX_NETWORK_NAME = 64
 MAX_METADATA_BYTES = 512
 MAX_RECORD_BYTES = 1024
 MAX_GENERATION = 2**64 - 1
@@ -40,6 +41,15 @@ _DOMAIN = b"rookery-record-1\0"
 _FIELDS = 7
 
 _verified = VerifiedCache(4096)
+
+
+def check_network(name: str) -> str:
+    """Return `name` if it may name a network; `ValueError` says what is allowed."""
+    if not (1 <= len(name) <= MAX_NETWORK_NAME and name.isascii() and name.isprintable()):
+        raise ValueError(
+            f"network name {shortened(name)}: allowed are 1 to {MAX_NETWORK_NAME} printable ASCII characters"
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option
-from ...transport.codec import MAX_PAYLOAD_BYTES
+from ...transport.core.codec import MAX_PAYLOAD_BYTES
 from .core.codec import OVERHEAD
 
 

@@ -20,7 +20,7 @@ from ...config.node import FILE_NAME
 from ...config.plugins import PluginError
 from ...runtime import arguments
 from ...transport.identity import PeerId
-from ...transport.keyfile import KeyFileError
+from ...transport.identity.keyfile import KeyFileError
 from .. import configfiles, new, running
 from ..control import CommandFailed, ControlError
 from ..errors import CannotStart

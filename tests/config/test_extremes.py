@@ -32,7 +32,7 @@ from rookery.runtime.settings import (
     show_path,
 )
 from rookery.testing import SimulatedNodes, settings
-from rookery.transport.socket_waiter import SocketWaiter
+from rookery.transport.wire.socket_waiter import SocketWaiter
 
 Sections = Mapping[str, Mapping[str, Any]]
 

@@ -15,10 +15,10 @@ from rookery.runtime import Feedback, Message, Simulation
 from rookery.testing import NETWORK, SimulatedNodes, WholeNode
 from rookery.transport import Closed, Identity, Opened, PeerId, PeerRecord, Reason, Received
 from rookery.transport.address import Address
-from rookery.transport.codec import Hello, Ready, Welcome, decode_control, encode_control, is_control
+from rookery.transport.core.codec import Hello, Ready, Welcome, decode_control, encode_control, is_control
 from rookery.transport.identity import curve_key
-from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
 from rookery.transport.wire import Route, Source
+from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
 from tests.transport.worlds import Doorkeeper
 
 NUMBERS: dict[str, Any] = {"min_connections": 4, "expected_connections": 8, "max_connections": 16}

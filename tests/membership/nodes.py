@@ -11,7 +11,7 @@ from rookery.actors import membership, tracker
 from rookery.runtime import Simulation
 from rookery.testing import NETWORK, Peers, mock
 from rookery.transport import Address, Endpoint, Gate, PeerId, PeerRecord
-from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
+from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
 
 FIVE = ("alice", "bob", "carol", "dave", "erin")
 LAN = membership.Config(cluster_size=5)

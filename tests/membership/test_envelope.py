@@ -14,7 +14,7 @@ from rookery.actors.membership.swim.codec import encode_header, encode_packet, e
 from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Header, Message, Ping
 from rookery.transport.errors import DecodeError
 from rookery.transport.identity import PeerId
-from rookery.transport.packets import MAX_PACKET
+from rookery.transport.parts.packets import MAX_PACKET
 from rookery.transport.record import MAX_RECORD_BYTES
 
 ME, BOB, CAROL = (MemberId(bytes([number]) * 32, 1) for number in range(3))

@@ -13,7 +13,7 @@ import zmq
 from rookery.config import load
 from rookery.node import Node, new
 from rookery.transport import Identity
-from rookery.transport.codec import PACKET_HEAD, encode_batch
+from rookery.transport.core.codec import PACKET_HEAD, encode_batch
 from rookery.transport.identity import curve_key
 from tests.fuzzing import DECODERS, damaged, reshaped
 from tests.transport.raw import RawPeer

@@ -11,7 +11,7 @@ from rookery.actors.tracker import parse_target
 from rookery.runtime.arguments import shortened
 from rookery.transport.address import Address, parse_peer
 from rookery.transport.identity import PeerId
-from rookery.transport.names import check_network
+from rookery.transport.record import check_network
 
 LARGE = "9" * 7_000_000
 VALUES = st.recursive(

@@ -10,7 +10,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from rookery.transport import Identity, PeerRecord
-from rookery.transport.codec import Control, Hello, Ready, Welcome, decode_control, encode_control
+from rookery.transport.core.codec import Control, Hello, Ready, Welcome, decode_control, encode_control
 from tests.transport.worlds import Node
 
 

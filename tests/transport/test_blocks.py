@@ -6,8 +6,8 @@ import pytest
 
 from rookery import transport
 from rookery.transport import Direction, PeerId, Reason
-from rookery.transport.codec import Control, Pong
-from rookery.transport.links import PacketLink
+from rookery.transport.core.codec import Control, Pong
+from rookery.transport.parts.links import PacketLink
 from rookery.transport.wire import Sent
 from tests.transport.test_schedules import check_tickets
 from tests.transport.worlds import Node, SimulatedWorld, World

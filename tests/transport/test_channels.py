@@ -10,7 +10,7 @@ import pytest
 from rookery import transport
 from rookery.runtime import Feedback
 from rookery.transport import Channel, Quota, Reason
-from rookery.transport.codec import decode_batch, is_control
+from rookery.transport.core.codec import decode_batch, is_control
 from rookery.transport.wire import Sent
 from tests.transport.worlds import Node, SimulatedWorld, World
 

@@ -6,7 +6,7 @@ import pytest
 
 from rookery import transport
 from rookery.transport import Address, Admitted, Direction, Gate, Reason, Role, Ticket
-from rookery.transport.codec import JOIN_UP_TO
+from rookery.transport.core.codec import JOIN_UP_TO
 from tests.transport.worlds import Node, World
 
 

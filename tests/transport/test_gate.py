@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rookery import transport
 from rookery.testing import Peers
 from rookery.transport import Gate, Reason
-from rookery.transport.subnets import SubnetSet
+from rookery.transport.core.subnets import SubnetSet
 from tests.transport.worlds import World
 
 KEY = b"k" * 32

@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from rookery.transport import Identity, PeerRecord, Reason
-from rookery.transport.codec import (
+from rookery.transport.core.codec import (
     MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
     PACKET_HEAD,
@@ -23,7 +23,7 @@ from rookery.transport.codec import (
     encode_batch,
     encode_control,
 )
-from rookery.transport.packets import MAX_PACKET
+from rookery.transport.parts.packets import MAX_PACKET
 from tests.transport.raw import RawPeer
 from tests.transport.scene import Scene, pour, resident
 from tests.transport.worlds import RealWorld

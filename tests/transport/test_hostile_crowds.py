@@ -14,7 +14,7 @@ import pytest
 import zmq
 
 from rookery.transport import Reason
-from rookery.transport.codec import encode_batch
+from rookery.transport.core.codec import encode_batch
 from tests.transport.scene import Scene, resident
 from tests.transport.worlds import RealWorld
 

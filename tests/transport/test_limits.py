@@ -9,7 +9,7 @@ import pytest
 from rookery import transport
 from rookery.runtime.settings import SettingsError
 from rookery.transport import Address, Direction, Endpoint, PeerId, PeerRecord, Reason, Ticket
-from rookery.transport.codec import MAX_ALTERNATIVES, Welcome
+from rookery.transport.core.codec import MAX_ALTERNATIVES, Welcome
 from tests.transport.raw import RawPeer
 from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
 

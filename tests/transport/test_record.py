@@ -12,9 +12,8 @@ from rookery.transport import record as record_module
 from rookery.transport.address import Address
 from rookery.transport.errors import DecodeError
 from rookery.transport.identity import Identity, PeerId, verify
-from rookery.transport.names import check_network
-from rookery.transport.record import MAX_RECORD_BYTES, PeerRecord
-from rookery.transport.verified import VerifiedCache
+from rookery.transport.identity.verified import VerifiedCache
+from rookery.transport.record import MAX_RECORD_BYTES, PeerRecord, check_network
 
 IDENTITY = Identity.from_seed(b"r" * 32)
 OTHER = Identity.from_seed(b"o" * 32)

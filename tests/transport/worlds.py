@@ -26,7 +26,7 @@ from rookery.transport import (
     Ticket,
     Verdict,
 )
-from rookery.transport.simulated_wire import SimulatedInternet, SimulatedWire
+from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
 
 
 class Doorkeeper:

@@ -16,8 +16,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-from ....transport.buckets import TokenBuckets
-from ....transport.descriptors import Listener, is_full
+from ....transport.core.buckets import TokenBuckets
+from ....transport.wire.descriptors import Listener, is_full
 from ..core.text_forms import RECORD_PATH, HttpAddress
 from ..errors import CannotServe
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from ....transport.address import Subnet, is_global, subnet
-from ....transport.buckets import TokenBuckets
+from ....transport.core.buckets import TokenBuckets
 from ....transport.errors import DecodeError
 from ....transport.gatekeeper import Link
 from ....transport.identity import PeerId

@@ -17,8 +17,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from ....runtime.arguments import SHOWN, shortened
 from ....transport.address import IP, Subnet, canonical_ip
+from ....transport.core.subnets import SubnetSet, network_at
 from ....transport.identity import PeerId, curve_key
-from ....transport.subnets import SubnetSet, network_at
 
 Target = PeerId | IP | Subnet
 _HEX_DIGITS = 64

@@ -10,7 +10,7 @@ from rookery import transport
 from rookery.runtime import Feedback
 from rookery.testing import SimulatedNodes
 from rookery.transport import Channel, Gate, Quota, Reason, Ticket
-from rookery.transport.admission import Admission
+from rookery.transport.core.admission import Admission
 from tests.tracker.core.kit import BOB, CAROL, A, B, admit, tracking
 
 KEY = b"k" * 32

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rookery.testing import Peers
+from rookery.transport import Direction, Link, Reason, Role, Ticket
+from rookery.transport.parts.links import Live, Slots, Tie, settle
+
+KNOWN = Peers()
+LOW, HIGH = sorted(("alice", "bob"), key=lambda name: KNOWN.identity(name).peer)
+
+
+def live(peer: str, direction: Direction, generation: int) -> Live:
+    record = KNOWN.record(peer, generation=generation)
+    link = Link(1, record.peer, direction, Role.PRIMARY, "10.0.0.1", 0.0, record)
+    return Live(link, Ticket(1, record.peer, direction), b"route", None, b"key", heard_at=0.0)
+
+
+@pytest.mark.parametrize(
+    ("me", "peer", "dialling", "old", "generation", "tie"),
+    [
+        (HIGH, LOW, False, None, 1, Tie.NONE),
+        (HIGH, LOW, True, None, 1, Tie.SUPERSEDE_DIAL),
+        (LOW, HIGH, True, None, 1, Tie.WAIT_FOR_DIAL),
+        (LOW, HIGH, False, (Direction.IN, 1), 1, Tie.REPLACE_LINK),
+        (LOW, HIGH, False, (Direction.OUT, 1), 2, Tie.REPLACE_LINK),
+        (LOW, HIGH, False, (Direction.OUT, 2), 1, Tie.PROBE_LINK),
+        (HIGH, LOW, False, (Direction.OUT, 1), 1, Tie.PROBE_LINK),
+    ],
+)
+def test_tie_is_settled_by_ids_generations_and_who_dialled(
+    me: str, peer: str, dialling: bool, old: tuple[Direction, int] | None, generation: int, tie: Tie
+) -> None:
+    link = live(peer, *old) if old is not None else None
+    record = KNOWN.record(peer, generation=generation)
+    assert settle(KNOWN.identity(me).peer, record, link, dialling=dialling) is tie
+
+
+@given(st.booleans())
+def test_simultaneous_dials_are_settled_alike_on_both_sides(swap: bool) -> None:
+    one, other = (LOW, HIGH) if swap else (HIGH, LOW)
+    here = settle(KNOWN.identity(one).peer, KNOWN.record(other), None, dialling=True)
+    there = settle(KNOWN.identity(other).peer, KNOWN.record(one), None, dialling=True)
+    assert {here, there} == {Tie.SUPERSEDE_DIAL, Tie.WAIT_FOR_DIAL}
+
+
+def test_slots_keep_outbound_ones_from_inbound() -> None:
+    slots = Slots(total=3, inbound=2, per_ip=9, per_subnet=9)
+    assert slots.take_inbound("10.0.0.1") is None
+    assert slots.take_inbound("10.0.0.2") is None
+    assert slots.take_inbound("10.0.0.3") is Reason.TOO_MANY
+    assert slots.take_outbound() is None
+    assert slots.take_outbound() is Reason.LIMIT
+
+
+def test_slots_are_limited_per_ip_and_per_subnet() -> None:
+    slots = Slots(total=9, inbound=9, per_ip=1, per_subnet=2)
+    assert slots.take_inbound("10.0.0.1") is None
+    assert slots.take_inbound("10.0.0.1") is Reason.TOO_MANY
+    assert slots.take_inbound("10.0.0.2") is None
+    assert slots.take_inbound("10.0.0.3") is Reason.TOO_MANY
+    assert slots.take_inbound("10.0.1.3") is None
+
+
+def test_slot_beside_the_peers_own_inbound_link_is_given_beyond_every_limit() -> None:
+    slots = Slots(total=1, inbound=1, per_ip=1, per_subnet=1)
+    slots.take_inbound("10.0.0.1")
+    assert slots.take_inbound("10.0.0.1", rival=Direction.IN) is None
+    assert slots.take_inbound("10.0.0.1") is Reason.TOO_MANY
+
+
+def test_slot_beside_our_own_dial_is_given_beyond_the_total_and_not_beyond_the_inbound_limit() -> None:
+    slots = Slots(total=1, inbound=1, per_ip=1, per_subnet=1)
+    slots.take_outbound()
+    assert slots.take_inbound("10.0.0.1", rival=Direction.OUT) is None
+    assert slots.take_inbound("10.0.0.2", rival=Direction.OUT) is Reason.TOO_MANY
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["10.0.0.1", "10.0.0.2", "10.1.0.1"])), max_size=30))
+def test_slots_given_back_can_be_taken_again(wanted: list[tuple[bool, str]]) -> None:
+    slots = Slots(total=10, inbound=6, per_ip=3, per_subnet=4)
+    taken = [
+        (Direction.OUT if out else Direction.IN, ip)
+        for out, ip in wanted
+        if (slots.take_outbound() if out else slots.take_inbound(ip)) is None
+    ]
+    assert slots.used == len(taken) <= 10
+    for direction, ip in taken:
+        slots.give_back(direction, ip)
+    assert slots.used == 0
+    assert [slots.take_inbound("10.0.0.1") for _ in range(4)] == [None, None, None, Reason.TOO_MANY]

@@ -1,0 +1,192 @@
+"""What one peer may send as packets, by whatever link, and where packets to a name go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rookery import transport
+from rookery.transport import Reason
+from tests.transport.parts.test_dialling import Answers, answer, named
+from tests.transport.worlds import Node, SimulatedWorld, World
+
+Names = dict[str, Callable[[], Answers]]
+
+FEW: dict[str, Any] = {"packet_rate": 0.001, "packet_burst": 10}
+
+
+def got(node: Node, sender: Node) -> int:
+    return sum(packet.peer == sender.peer for packet in node.receiver.control.received(transport.Packet))
+
+
+def send(sender: Node, receiver: Node, times: int) -> None:
+    for _ in range(times):
+        assert sender.net.send_packet(receiver.peer, receiver.address, b"ping").accepted
+
+
+def linked(world: World, sender: Node, receiver: Node) -> None:
+    """A packet link is up: what is sent from now on does not wait in its short queue."""
+    before = got(receiver, sender)
+    send(sender, receiver, 1)
+    world.until(lambda: got(receiver, sender) > before)
+
+
+def test_packets_over_the_quota_of_their_sender_are_dropped_and_counted(world: World) -> None:
+    alice, carol, bob = world.node("alice"), world.node("carol"), world.node("bob", **FEW)
+    for each in (alice, carol):
+        linked(world, each, bob)
+    send(alice, bob, 24)
+    world.until(lambda: bob.counted("packets", "quota") == 15)
+    assert got(bob, alice) == 10
+    send(carol, bob, 9)
+    world.until(lambda: got(bob, carol) == 10)
+    assert bob.counted("packets", "quota") == 15
+
+
+def test_packet_quota_is_one_for_all_links_of_a_peer(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", **FEW)
+    linked(world, alice, bob)
+    send(alice, bob, 9)
+    world.until(lambda: got(bob, alice) == 10)
+    world.connected(alice, bob)
+    send(alice, bob, 5)
+    world.until(lambda: bob.counted("packets", "quota") == 5)
+    assert got(bob, alice) == 10
+    assert bob.links()
+
+
+def test_peer_that_keeps_on_over_its_packet_quota_loses_its_packet_link(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", **FEW, flood_drops=50)
+    linked(world, alice, bob)
+    send(alice, bob, 100)
+    world.until(lambda: bob.engine.links.packet_routes == {})
+    assert 50 <= bob.counted("packets", "quota") <= 91
+
+
+def test_peer_that_keeps_on_over_its_packet_quota_loses_its_connection(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", **FEW, flood_drops=50)
+    world.connected(alice, bob)
+    send(alice, bob, 200)
+    world.until(lambda: bob.closed() == [Reason.FLOODING] and not alice.links())
+    assert bob.counted("packets", "quota") >= 50
+
+
+def test_packet_to_a_peer_that_has_moved_does_not_go_over_its_old_link(world: World) -> None:
+    alice, bob, carol = world.node("alice"), world.node("bob"), world.node("carol")
+    linked(world, alice, bob)
+    alice.net.send_packet(bob.peer, carol.address, b"moved")  # where nobody of that key is
+    world.until(lambda: not bob.engine.links.packet_routes and not alice.engine.links.packet_routes)
+    assert got(bob, alice) == 1
+    assert got(carol, alice) == 0
+    linked(world, alice, bob)
+
+
+# Names ---------------------------------------------------------------------------------------------------------------
+
+
+def send_by_name(sender: Node, receiver: Node, times: int = 1, name: str = "bob.example") -> None:
+    for _ in range(times):
+        assert sender.net.send_packet(receiver.peer, named(receiver, name), b"ping").accepted
+
+
+def test_packets_to_a_name_go_to_the_first_of_its_addresses_that_is_the_peer(
+    simulated: SimulatedWorld, names: Names
+) -> None:
+    alice, bob, carol = (simulated.node(name) for name in ("alice", "bob", "carol"))
+    asked: list[int] = []
+    ips = ["239.1.2.3", carol.address.endpoint.host, bob.address.endpoint.host]
+    names["bob.example"] = lambda: asked.append(1) or [answer(ip) for ip in ips]  # type: ignore[func-returns-value]
+    send_by_name(alice, bob, 3)  # carol has another key
+    simulated.pass_time(1)
+    assert got(bob, alice) == 0
+    send_by_name(alice, bob, 3)
+    simulated.until(lambda: got(bob, alice) == 3)
+    assert got(carol, alice) == 0
+    assert alice.counted("packets", "dropped") == 3
+    assert len(asked) == 1
+
+
+def test_packets_follow_a_name_to_where_it_leads_a_minute_later_though_the_old_link_seems_alive(
+    simulated: SimulatedWorld, names: Names
+) -> None:
+    alice, bob, again = simulated.node("alice"), simulated.node("bob"), simulated.twin_of("bob")
+    ips = [bob.address.endpoint.host]
+    names["bob.example"] = lambda: [answer(ip) for ip in ips]
+    send_by_name(alice, bob)
+    simulated.until(lambda: got(bob, alice) == 1)
+    ips[:] = [again.address.endpoint.host]
+    simulated.pass_time(61)
+    send_by_name(alice, bob)  # it does not wait for the name
+    simulated.until(lambda: got(bob, alice) == 2)
+    simulated.pass_time(1)
+    send_by_name(alice, bob)
+    simulated.until(lambda: got(again, alice) == 1)
+    assert got(bob, alice) == 2
+
+
+@pytest.mark.parametrize("answers", ["an error", "nothing"])
+def test_packets_to_a_name_that_stands_for_nothing_are_counted_and_it_is_asked_for_again_after_a_while(
+    simulated: SimulatedWorld, names: Names, answers: str
+) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    asked: list[int] = []
+
+    def nothing() -> Answers:
+        asked.append(1)
+        if answers == "an error":
+            raise UnicodeError("label too long")
+        return []
+
+    names["bob.example"] = nothing
+    for _ in range(4):
+        send_by_name(alice, bob, 5)
+        simulated.pass_time(1)
+    assert alice.counted("packets", "unresolved") == 20
+    assert len(asked) == 1
+    names["bob.example"] = lambda: [answer(bob.address.endpoint.host)]
+    simulated.pass_time(5)
+    send_by_name(alice, bob)
+    simulated.until(lambda: got(bob, alice) == 1)
+
+
+def test_packets_to_an_address_that_is_not_global_are_dropped_where_only_such_may_be_dialled(
+    simulated: SimulatedWorld, names: Names
+) -> None:
+    alice, bob = simulated.node("alice", allow_private_ips=False), simulated.node("bob")
+    names["bob.example"] = lambda: [answer(bob.address.endpoint.host)]
+    send_by_name(alice, bob)
+    send(alice, bob, 1)
+    simulated.pass_time(5)
+    assert alice.counted("packets", "dropped") == 2
+    assert got(bob, alice) == 0
+
+
+def test_names_that_packets_go_to_are_remembered_up_to_a_bound(simulated: SimulatedWorld, names: Names) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    for number in range(600):
+        names[f"bob{number}.example"] = list
+        send_by_name(alice, bob, name=f"bob{number}.example")
+        if number % 20 == 0:
+            simulated.pass_time(0.001)
+    simulated.pass_time(1)
+    assert len(alice.engine.packets._names) == 256
+    assert alice.engine.packets._look_ups == 0
+
+
+def test_look_ups_for_packets_and_packets_that_wait_for_one_are_bounded_while_the_resolver_is_slow(
+    simulated: SimulatedWorld, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    work = alice.engine.work
+    monkeypatch.setattr(alice.engine, "work", lambda *args, **options: work(*args, **options, cost=3.0))
+    for number in range(40):
+        names[f"bob{number}.example"] = list
+        send_by_name(alice, bob, 20, name=f"bob{number}.example")
+    simulated.pass_time(1)
+    assert alice.engine.packets._look_ups == 32
+    assert alice.counted("packets", "dropped") == 8 * 20 + 32 * 4
+    simulated.pass_time(30)
+    assert alice.counted("packets", "unresolved") == 32 * 16
+    assert alice.engine.packets._look_ups == 0

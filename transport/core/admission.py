@@ -1,0 +1,94 @@
+"""What an inbound handshake must pass before it costs anything: the gate, the rates, the number pending.
+
+Pure: the clock is given. In this order: gate, rate of the IP and of its subnet (both are charged before
+either is judged, so that a refused IP still counts for its subnet), pending handshakes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TypeVar
+
+from ..address import subnet
+from ..gatekeeper import Gate
+from ..reasons import Reason
+from .buckets import TokenBuckets
+
+K = TypeVar("K")
+
+
+@dataclass(slots=True, eq=False)
+class _Knock:
+    ip: str
+    curve_key: bytes
+    until: float
+    over: bool = False
+
+
+class Admission:
+    """Counts knocks and pending handshakes of one node."""
+
+    def __init__(self, *, per_ip: tuple[float, int], per_subnet: tuple[float, int], max_pending: int) -> None:
+        """per_ip, per_subnet: handshakes per second and at once. max_pending: between knock and first message."""
+        self._per_ip = TokenBuckets(*per_ip)
+        self._per_subnet = TokenBuckets(*per_subnet)
+        self._max_pending = max_pending
+        self._queue: deque[_Knock] = deque()
+        self._by_key: dict[bytes, deque[_Knock]] = {}
+        self._by_ip: dict[str, deque[_Knock]] = {}
+        self.pending = 0  # handshakes that knocked and have not said a word
+
+    def knock(self, gate: Gate | None, ip: str, curve_key: bytes, now: float, until: float) -> Reason | None:
+        """Why this source is refused, or None: it then is pending until its first message or the time `until`."""
+        if gate is None:
+            return Reason.NO_GATE
+        reason = gate.check(ip, curve_key)
+        if reason is not None:
+            return reason
+        ip_ok = self._per_ip.take(ip, now)
+        subnet_ok = self._per_subnet.take(subnet(ip_address(ip)), now)
+        if not (ip_ok and subnet_ok):
+            return Reason.RATE
+        self._expire(now)
+        if self.pending >= self._max_pending:
+            return Reason.PENDING
+        if not gate.admits_ip(ip):
+            return Reason.GATED
+        knock = _Knock(ip, curve_key, until)
+        self._queue.append(knock)
+        self._by_key.setdefault(curve_key, deque()).append(knock)
+        self._by_ip.setdefault(ip, deque()).append(knock)
+        self.pending += 1
+        return None
+
+    def arrived(self, curve_key: bytes) -> None:
+        """A pending handshake of this key said something."""
+        waiting = self._by_key.get(curve_key)
+        if waiting:
+            self._done(waiting[0])
+
+    def silent(self, ip: str, connections: int) -> None:
+        """So many connections of this IP have not said a word: no more of its handshakes are pending. The oldest go."""
+        for knock in list(self._by_ip.get(ip, ()))[: -connections or None]:
+            self._done(knock)
+
+    def _expire(self, now: float) -> None:
+        """Give up on those that never said anything."""
+        while self._queue and (self._queue[0].over or self._queue[0].until <= now):
+            knock = self._queue.popleft()
+            if not knock.over:
+                self._done(knock)
+
+    def _done(self, knock: _Knock) -> None:
+        knock.over = True
+        self.pending -= 1
+        _take_out(knock, self._by_key, knock.curve_key)
+        _take_out(knock, self._by_ip, knock.ip)
+
+
+def _take_out(knock: _Knock, waiting: dict[K, deque[_Knock]], key: K) -> None:
+    waiting[key].remove(knock)
+    if not waiting[key]:
+        del waiting[key]

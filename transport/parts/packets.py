@@ -1,0 +1,323 @@
+"""Packet links: small best-effort datagrams between peers that need no connection (SWIM's probes).
+
+A packet goes over the connection to its peer if there is one, else over a packet link, opened on demand. At most
+`max_packet_links` are kept; the least recently used is closed. A peer that has moved gets a new one: the old one may be
+half-open, and swallow all that is sent. They count against no connection limit, have no ticket, and no observer hears
+of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer sends over its quota,
+whatever it comes by; who keeps on is closed.
+
+The name of an address is looked up off this thread, as for a dial; a few packets wait for that. What it stands for
+counts for a minute, or until none of its addresses leads to the peer; then it is looked up anew, and a link to what it
+stands for no more ends. Names that are kept and look-ups under way are bounded: any member may advertise any name.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from ...runtime import Feedback
+from ..address import Endpoint, is_global
+from ..core.buckets import TokenBuckets
+from ..core.codec import (
+    PACKET_HEAD,
+    VERSION,
+    Bye,
+    Control,
+    Hello,
+    Reject,
+    Welcome,
+    decode_control,
+    encode_control,
+    is_control,
+)
+from ..errors import DecodeError
+from ..gatekeeper import Gate
+from ..identity import PeerId, possible_curve_key
+from ..mailbox import Packet, SendPacket
+from ..reasons import Reason
+from ..record import PeerRecord
+from ..wire import Route, Sent, Source
+from .base import Core, cancel
+from .dialling import MAX_ADDRESSES, Resolved, look_up
+from .links import PacketLink
+
+MAX_PACKET = 64 * 1024  # bytes
+_QUEUE = 16  # packets that wait while their link opens, or while a name is looked up
+_MOST_NAMES, _MOST_LOOK_UPS = 256, 32
+_NAME_COUNTS, _FAILURE_COUNTS = 60.0, 5.0  # seconds until a name is looked up again
+_NAME_THREADS = 4  # of their own: a slow resolver of packets delays no dial
+
+
+@dataclass(slots=True, eq=False)
+class _Name:
+    """What a name stands for. looking: it is looked up now. until: monotonic seconds."""
+
+    endpoint: Endpoint
+    waiting: list[SendPacket] = field(default_factory=list)
+    endpoints: deque[Endpoint] = field(default_factory=deque)
+    looking: bool = True
+    until: float = 0.0
+
+
+def _resolve(name: _Name) -> Resolved:
+    """Blocks. Nothing if it waited behind other names for too long."""
+    return look_up(name.endpoint) if name.looking else Resolved()
+
+
+class PacketsPart:
+    """Packets and their links. The links are in the table."""
+
+    def __init__(self, core: Core) -> None:
+        """Part of one engine."""
+        self._core = core
+        self._inbound = TokenBuckets(core.config.packet_rate, core.config.packet_burst)
+        self._names: OrderedDict[Endpoint, _Name] = OrderedDict()  # the one looked up last at the end
+        self._look_ups = 0  # under way
+
+    def send(self, message: SendPacket) -> None:
+        """Send over the connection, or over a packet link."""
+        core = self._core
+        if len(message.payload) > MAX_PACKET or message.peer == core.me:
+            self._count("refused")
+            return
+        live = core.links.live.get(message.peer)
+        if live is not None:
+            self._put(live.route, message.payload)
+            return
+        link = core.links.packets.get(message.peer)
+        if link is not None and message.address.endpoint not in (link.asked, link.endpoint):
+            self.end(link)
+            link = None
+        if link is None:
+            self._find(message)
+            return
+        if link.asked is not None and not link.asked.is_numeric:
+            self._look_up_again(link.asked)
+        self._put_soon(link, message.payload)
+
+    def _put_soon(self, link: PacketLink, payload: bytes) -> None:
+        if link.up:
+            self._touch(link)
+            self._put(link.route, payload)
+        elif len(link.queue) < _QUEUE:
+            link.queue.append(payload)
+        else:
+            self._count("dropped")
+
+    def _find(self, message: SendPacket) -> None:
+        """Open a link for a packet, or look up the name first."""
+        endpoint = message.address.endpoint
+        if endpoint.is_numeric:
+            self._open(message, (endpoint,))
+            return
+        name = self._look_up_again(endpoint)
+        if name is None or (name.looking and len(name.waiting) >= _QUEUE):
+            self._count("dropped")
+        elif name.looking:
+            name.waiting.append(message)
+        elif name.endpoints:
+            self._open(message, name.endpoints)
+        else:
+            self._count("unresolved")
+
+    def _look_up_again(self, endpoint: Endpoint) -> _Name | None:
+        """What is known of a name, or will be; None if that is nothing, and too many look-ups are under way."""
+        name = self._names.get(endpoint)
+        if name is None or (name.until <= self._core.now() and not name.looking):
+            return self._look_up(endpoint)
+        return name
+
+    def _look_up(self, endpoint: Endpoint) -> _Name | None:
+        """Begin to; None if too many are under way."""
+        core = self._core
+        if self._look_ups >= _MOST_LOOK_UPS:
+            return None
+        self._names.pop(endpoint, None)
+        if len(self._names) >= _MOST_NAMES:
+            del self._names[next(other.endpoint for other in self._names.values() if not other.looking)]
+        name = self._names[endpoint] = _Name(endpoint)
+        self._look_ups += 1
+        thread = f"names for packets {self._look_ups % _NAME_THREADS}"
+        core.on_reply(
+            core.work(_resolve, name, serial=thread),
+            lambda resolved: self._looked_up(name, resolved),
+            within=core.config.dial_timeout,
+        )
+        return name
+
+    def _looked_up(self, name: _Name, resolved: Resolved | Exception) -> None:
+        core, self._look_ups, name.looking = self._core, self._look_ups - 1, False
+        if isinstance(resolved, Exception):
+            resolved = Resolved(refused=(f"{type(resolved).__name__}: {resolved}"[:200],))
+        if resolved.refused:
+            core.log.debug("name not resolved", name=str(name.endpoint), refused="; ".join(resolved.refused[:3]))
+        name.endpoints.extend(islice(resolved.endpoints, MAX_ADDRESSES))
+        name.until = core.now() + (_NAME_COUNTS if name.endpoints else _FAILURE_COUNTS)
+        for link in list(core.links.packets.values()) if name.endpoints else ():
+            if link.asked == name.endpoint and link.endpoint not in name.endpoints:
+                self.end(link)
+        waiting, name.waiting = name.waiting, []
+        for message in waiting:
+            self.send(message)
+
+    def _open(self, message: SendPacket, endpoints: Sequence[Endpoint]) -> None:
+        """Dial the first of these that may be dialled, for a packet that waits; it is dropped if that cannot be now."""
+        core, key = self._core, possible_curve_key(message.peer)
+        endpoint = None if key is None else next((each for each in endpoints if self._may_dial(key, each)), None)
+        if key is None or endpoint is None:
+            self._count("dropped")
+            return
+        self._make_room()
+        route = core.wire.connect(endpoint, key)
+        if route is None:
+            self._count("dropped")
+            return
+        asked = message.address.endpoint
+        link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False, asked=asked)
+        link.queue.append(message.payload)
+        link.deadline = core.deadline(core.config.handshake_timeout, link)
+        core.links.by_route[route] = core.links.packet_routes[route] = core.links.packets[message.peer] = link
+
+    def _may_dial(self, key: bytes, endpoint: Endpoint) -> bool:
+        core = self._core
+        if core.gate is None or endpoint.ip is None:
+            return False
+        if not (core.config.allow_private_ips or is_global(endpoint.ip)):
+            return False
+        if any(live.endpoint == endpoint for live in core.links.by_id.values()):
+            return False
+        return core.gate.check_packets(endpoint.host, key) is None
+
+    def _failed(self, link: PacketLink) -> None:
+        """Of a name's addresses this one did not lead to the peer. After the last the name is looked up anew, soon."""
+        name = None if link.asked is None else self._names.get(link.asked)
+        if name is not None and link.endpoint is not None and link.endpoint in name.endpoints:
+            name.endpoints.remove(link.endpoint)
+            if not name.endpoints:
+                name.until = self._core.now() + _FAILURE_COUNTS
+
+    def up(self, link: PacketLink) -> None:
+        """Encrypted: introduce ourselves."""
+        core = self._core
+        hello = Hello((VERSION,), core.config.network, core.record.encode(), packets=True, proof=core.proof(core.me))
+        if core.send_control(link.route, hello) is not Sent.OK:
+            self.end(link)
+
+    def accept(self, route: Route, record: PeerRecord, source: Source) -> None:
+        """A peer of our network wants a packet link: the gate's packet policy decides."""
+        core = self._core
+        reason = core.gate.check_packets(source.ip, source.curve_key) if core.gate is not None else Reason.NO_GATE
+        if reason is not None:
+            core.refuse(route, reason)
+            return
+        self._make_room()
+        link = PacketLink(route, record.peer, source.curve_key, source.ip, None, up=True)
+        core.links.by_route[route] = core.links.packet_routes[route] = link
+        core.wire.send(route, [encode_control(Welcome(VERSION, bytes(16), core.record.encode(), core.proof(core.me)))])
+
+    def frames(self, link: PacketLink, frames: Sequence[bytes]) -> Hello | None:
+        """A message on a packet link; a Hello is handed back, because it asks for promotion to a connection."""
+        head = frames[0]
+        if len(frames) == 2 and head == PACKET_HEAD and link.up and len(frames[1]) <= MAX_PACKET:
+            self._touch(link)
+            if not self.deliver(link.peer, frames[1]):
+                self._forget(link)
+                self._core.send_control(link.route, Bye(Reason.FLOODING))
+                self._core.shut_later(link.route)
+            return None
+        try:
+            message = decode_control(head) if len(frames) == 1 and is_control(head) else None
+        except DecodeError:
+            message = None
+        if isinstance(message, Hello) and link.endpoint is None and not message.packets:
+            self._forget(link)
+            return message
+        self._said(link, message)
+        return None
+
+    def _said(self, link: PacketLink, message: Control | None) -> None:
+        match message:
+            case Welcome() if link.endpoint is not None and not link.up:
+                self._welcomed(link, message)
+            case Reject() | Bye():
+                self.end(link)
+            case _:
+                self._core.metrics.invalid.inc("packet_link")
+                self.end(link)
+
+    def _welcomed(self, link: PacketLink, welcome: Welcome) -> None:
+        core = self._core
+        record = core.judge_record(welcome.record, welcome.proof)
+        if not isinstance(record, PeerRecord) or record.peer != link.peer:
+            core.metrics.invalid.inc("packet_link")
+            self.end(link)
+            return
+        cancel(link.deadline)
+        link.up = True
+        while link.queue:
+            self._put(link.route, link.queue.popleft())
+        core.packets_judged(link.peer)
+
+    def deliver(self, peer: PeerId, payload: bytes) -> bool:
+        """A packet came, over a packet link or a connection; False if its sender keeps on over its quota."""
+        core, now = self._core, self._core.now()
+        if not self._inbound.take(peer, now):
+            self._count("quota")
+            return not core.floods.dropped(peer, 1, now)
+        receiver = core.packet_receiver
+        if receiver is None or receiver.tell(Packet(peer, payload)) is Feedback.REJECTED:
+            self._count("dropped")
+        else:
+            self._count("received")
+        return True
+
+    def end(self, link: PacketLink) -> None:
+        """Close a packet link; what waits for it is dropped."""
+        self._forget(link)
+        self._core.shut(link.route)
+        if not link.up:
+            self._failed(link)
+        if link.endpoint is not None:
+            self._core.packets_judged(link.peer)
+
+    def end_all(self, peer: PeerId) -> None:
+        """Close every packet link with a peer."""
+        for link in [link for link in self._core.links.packet_routes.values() if link.peer == peer]:
+            self.end(link)
+
+    def gate_changed(self, gate: Gate) -> None:
+        """Close the packet links that the new gate does not allow."""
+        for link in list(self._core.links.packet_routes.values()):
+            if gate.check_packets(link.ip, link.curve_key) is not None:
+                self.end(link)
+
+    def _forget(self, link: PacketLink) -> None:
+        links = self._core.links
+        links.packet_routes.pop(link.route, None)
+        links.by_route.pop(link.route, None)
+        if links.packets.get(link.peer) is link:
+            del links.packets[link.peer]
+        cancel(link.deadline)
+        self._count("dropped", by=len(link.queue))
+
+    def _make_room(self) -> None:
+        links = self._core.links.packet_routes
+        while len(links) >= self._core.config.max_packet_links:
+            self.end(next(iter(links.values())))
+
+    def _touch(self, link: PacketLink) -> None:
+        """The most recently used stands last."""
+        links = self._core.links.packet_routes
+        if link.route in links:
+            links[link.route] = links.pop(link.route)
+
+    def _put(self, route: Route, payload: bytes) -> None:
+        sent = self._core.wire.send(route, [PACKET_HEAD, payload])
+        self._count("sent" if sent is Sent.OK else "dropped")
+
+    def _count(self, outcome: str, by: int = 1) -> None:
+        if by:
+            self._core.metrics.packets.inc(outcome, by=by)

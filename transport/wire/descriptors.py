@@ -1,0 +1,201 @@
+"""File descriptors: how many there may be, and our own of sockets that belong to libzmq.
+
+* A process may have so many (RLIMIT_NOFILE), and strangers take some: `fitted` leaves `RESERVED` to the node.
+* The system always gives the lowest free number. So the number of a new connection tells how full the table is.
+* Where it is full, libzmq's thread tries to accept again and again: `Listener.turn_away` ends that.
+* Where it is full, a socket cannot be duplicated: `held` then works on libzmq's own number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import select
+import socket as sockets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+from ..config import Config
+
+RESERVED = 96
+"""Descriptors for what is no link: files, pipes, the control socket's clients, the record's readers."""
+KEPT_FREE = 32
+"""As many of them as are never left to connections."""
+FEWEST = 160
+"""With fewer a node does not start."""
+_FOR_A_WIRE = 24  # descriptors that libzmq needs to begin; without them it aborts the process
+_TURNED_AWAY = 128  # connections at once
+_HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+_FULL = (errno.EMFILE, errno.ENFILE)
+
+
+class NoDescriptors(Exception):
+    """There are not enough file descriptors; the text says how many there may be, and what is needed."""
+
+
+def limit() -> int:
+    """How many descriptors this process may have now."""
+    return _number(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def raise_limit(wanted: int) -> int:
+    """Allow this process so many descriptors, or as many as it may allow itself; how many those are now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if _number(soft) < wanted:
+        with contextlib.suppress(ValueError, OSError):  # some systems have a bound that they do not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, _number(hard)), hard))
+    return limit()
+
+
+def _number(value: int) -> int:
+    return 2**31 - 1 if value == resource.RLIM_INFINITY else value
+
+
+def needed(config: Config) -> int:
+    """Descriptors for these limits. An inbound link needs two: libzmq's and our duplicate."""
+    return RESERVED + 2 * (config.max_connections + config.max_packet_links) + config.max_pending_handshakes
+
+
+def fitted(config: Config, descriptors: int) -> Config:
+    """The settings with limits that so many descriptors allow: connections first. Raises NoDescriptors."""
+    if descriptors < FEWEST:
+        raise NoDescriptors(
+            f"this process may have {descriptors} (allowed: at least {FEWEST}, and {needed(config)} for these "
+            f"settings; `ulimit -n`, or LimitNOFILE= of systemd)"
+        )
+    if needed(config) <= descriptors:
+        return config
+    room = descriptors - RESERVED
+    connections = min(config.max_connections, room // 4)
+    room -= 2 * connections + 3  # there is one packet link and one silent connection at least; the rest shares
+    packet_links, silent = config.max_packet_links - 1, config.max_pending_handshakes - 1
+    share = min(1.0, room / max(1, 2 * packet_links + silent))
+    outbound = config.reserved_outbound
+    return replace(
+        config,
+        max_connections=connections,
+        reserved_outbound=None if outbound is None else min(outbound, connections),
+        max_packet_links=1 + int(share * packet_links),
+        max_pending_handshakes=1 + int(share * silent),
+    )
+
+
+def check_free() -> None:
+    """Raises NoDescriptors if there are too few for libzmq to begin with."""
+    try:
+        lowest = os.open(os.devnull, os.O_RDONLY)
+        os.close(lowest)
+    except OSError as error:
+        raise NoDescriptors(f"none is left: {error.strerror}") from error
+    if lowest + _FOR_A_WIRE > limit():
+        raise NoDescriptors(f"{lowest} of {limit()} are in use (allowed: {_FOR_A_WIRE} free ones at least)")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What tells one socket from all others that exist or existed shortly before."""
+
+    inode: int
+    here: tuple[str, int]
+    there: tuple[str, int]
+
+    @classmethod
+    def of(cls, socket: sockets.socket) -> Self:
+        """The mark of a connected TCP socket; OSError if it is none, or is connected no more."""
+        here, there = socket.getsockname(), socket.getpeername()
+        return cls(os.fstat(socket.fileno()).st_ino, here[:2], there[:2])
+
+
+class Listener:
+    """Our own descriptor of libzmq's listening socket, and a spare one."""
+
+    def __init__(self, number: int) -> None:
+        """number: of the listening socket. Raises OSError."""
+        self._socket = duplicate_of(number)
+        self._socket.setblocking(False)  # as libzmq has it
+        self._spare: sockets.socket | None = self._socket.dup()
+
+    def turn_away(self) -> list[str]:
+        """Accept who waits, only to close; the IPs. For when there is no descriptor but the spare one.
+
+        libzmq's thread may be quicker and take that for a connection, which is announced: see `regain`.
+        """
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+        ips: list[str] = []
+        with contextlib.suppress(OSError):
+            while len(ips) < _TURNED_AWAY:
+                connection, address = self._socket.accept()
+                connection.close()
+                ips.append(str(address[0]))
+        self.regain()
+        return ips
+
+    def regain(self) -> bool:
+        """Whether the spare descriptor is there, perhaps again. While it is not, no connection may be kept."""
+        if self._spare is None:
+            with contextlib.suppress(OSError):
+                self._spare = self._socket.dup()
+        return self._spare is not None
+
+    def close(self) -> None:
+        """End it, also for a forked process that has it. Only once libzmq has let go: it would abort."""
+        if self._spare is not None:
+            self._spare.close()
+        shut(self._socket)
+
+
+@contextlib.contextmanager
+def held(number: int) -> Iterator[sockets.socket]:
+    """The socket that has this number now, for the block; OSError if that is no socket.
+
+    A duplicate stays the same socket meanwhile. Where there is no descriptor for one, the number itself has to do.
+    """
+    try:
+        duplicate = duplicate_of(number)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        borrowed = sockets.socket(fileno=number)
+        try:
+            yield borrowed
+        finally:
+            borrowed.detach()
+    else:
+        with duplicate:
+            yield duplicate
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that there is no descriptor left."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def duplicate_of(number: int) -> sockets.socket:
+    """Our own descriptor of the socket that has this number now; OSError if that is no socket."""
+    duplicate = os.dup(number)
+    try:
+        return sockets.socket(fileno=duplicate)
+    except OSError:
+        os.close(duplicate)
+        raise
+
+
+def hung_up(duplicate: sockets.socket) -> bool:
+    """Whether the far end, or libzmq, has ended it."""
+    poller = select.poll()
+    poller.register(duplicate, _HUNG_UP)
+    return bool(poller.poll(0))
+
+
+def shut(duplicate: sockets.socket) -> None:
+    """End the socket for both holders of it, libzmq and us."""
+    try:
+        duplicate.shutdown(sockets.SHUT_RDWR)
+    except OSError:
+        pass  # the other side was quicker
+    duplicate.close()

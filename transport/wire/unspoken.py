@@ -1,0 +1,133 @@
+"""Inbound connections that have not said anything yet: each is ended when its time is over, or when there are too many.
+
+libzmq gives a connection no route before its first message, so all there is to hold it by is a descriptor number, which
+another socket may have by then. So a number is a hint:
+
+* A connection is known by its *mark*: the socket's inode and the addresses of both its ends, as found when libzmq
+  announced it. What has another mark by the time it is to be shut is somebody else's and left alone.
+* What is gone or does not end at our listening port when it is announced is never shut: the number is another's now.
+* Whoever speaks has a route, and its own handshake timers; who the speakers are is asked when something is to be ended.
+* When there are too many, the oldest silent ones go: who means well speaks as soon as it is encrypted.
+"""
+
+from __future__ import annotations
+
+import socket as sockets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..reasons import Reason
+from .descriptors import Mark, held
+
+
+@dataclass(frozen=True, slots=True)
+class _Silent:
+    mark: Mark | None  # None: gone when it was announced, and not ours to shut
+    until: float
+
+    @property
+    def ip(self) -> str | None:
+        return None if self.mark is None else self.mark.there[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A connection that ended without a word. ip: of its far end, if known. left: silent ones of that IP."""
+
+    ip: str | None
+    reason: Reason
+    left: int
+
+
+class Unspoken:
+    """Watches the inbound connections of one listening port. Times are monotonic seconds."""
+
+    def __init__(self, *, patience: float, most: int) -> None:
+        """patience: seconds until the first message. most: connections that may be silent at once."""
+        self.port = 0  # nothing is watched before there is one
+        self._patience, self._most = patience, most
+        self._silent: dict[int, _Silent] = {}  # by descriptor number, longest silent first
+
+    def __len__(self) -> int:
+        """Connections watched."""
+        return len(self._silent)
+
+    def accepted(self, number: int, now: float) -> None:
+        """A connection was announced under this number."""
+        self._silent.pop(number, None)
+        mark = _mark(number)
+        ours = mark is not None and mark.here[1] == self.port
+        self._silent[number] = _Silent(mark if ours else None, now + self._patience)
+
+    def ended(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
+        """The connection with this number has ended; None if it was not announced, `spoke` or was shut by us."""
+        silent = self._silent.pop(number, None)
+        return None if silent is None else self._over(silent.ip, Reason.LOST, speakers())
+
+    def refuse(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
+        """Shut a connection that was announced, as there is no room for it; None if there is nothing to shut."""
+        silent = self._silent.pop(number, None)
+        if silent is None or silent.mark is None:
+            return None
+        reason = Reason.TOO_MANY if _shut(number, silent.mark) else Reason.LOST
+        return self._over(silent.ip, reason, speakers())
+
+    def turned_away(self, ip: str, speakers: Callable[[], set[Mark]]) -> Ended:
+        """What to say of a connection from this IP that was closed before libzmq had it."""
+        return self._over(ip, Reason.TOO_MANY, speakers())
+
+    def spoke(self, number: int, mark: Mark) -> None:
+        """This connection has spoken, and is over."""
+        silent = self._silent.get(number)
+        if silent is not None and silent.mark == mark:
+            del self._silent[number]
+
+    def next_look(self, now: float) -> float | None:
+        """Seconds until `end` has something to do; None if there is nothing to wait for."""
+        first = next(iter(self._silent.values()), None)
+        return None if first is None else max(0.0, first.until - now)
+
+    def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[Ended]:
+        """Shut what was silent for too long, and the oldest of too many; with the reason LOST if already over."""
+        first = next(iter(self._silent.values()), None)
+        if first is None or (first.until > now and len(self._silent) <= self._most):
+            return []
+        spoken = speakers()
+        excess = sum(silent.mark is not None and silent.mark not in spoken for silent in self._silent.values())
+        excess -= self._most
+        ended: list[Ended] = []
+        for number, silent in list(self._silent.items()):
+            late = silent.until <= now
+            if silent.mark is None or silent.mark in spoken:
+                if late:
+                    del self._silent[number]
+            elif late or excess > 0:
+                del self._silent[number]
+                excess -= 1
+                reason = Reason.TIMEOUT if late else Reason.PENDING
+                ended.append(self._over(silent.ip, reason if _shut(number, silent.mark) else Reason.LOST, spoken))
+        return ended
+
+    def _over(self, ip: str | None, reason: Reason, spoken: set[Mark]) -> Ended:
+        left = sum(other.ip == ip and other.mark not in spoken for other in self._silent.values())
+        return Ended(ip, reason, left)
+
+
+def _mark(number: int) -> Mark | None:
+    try:
+        with held(number) as socket:
+            return Mark.of(socket)
+    except OSError:
+        return None
+
+
+def _shut(number: int, mark: Mark) -> bool:
+    """End the socket if the number is still its; a duplicate stays the same socket whatever becomes of the number."""
+    try:
+        with held(number) as socket:
+            if Mark.of(socket) != mark:
+                return False
+            socket.shutdown(sockets.SHUT_RDWR)
+            return True
+    except OSError:
+        return False

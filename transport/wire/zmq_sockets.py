@@ -1,0 +1,105 @@
+"""The ZeroMQ sockets of a node: the ROUTER that carries everything, and the one that authenticates (ZAP)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+import zmq
+
+from ..identity import Identity
+
+NOBLOCK, MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)  # as plain numbers: pyzmq's flags are slow to combine
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+MONITORED = (
+    zmq.EVENT_LISTENING
+    | zmq.EVENT_ACCEPTED
+    | zmq.EVENT_ACCEPT_FAILED
+    | zmq.EVENT_CONNECTED
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+FAILED_HANDSHAKES = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+)
+_ZAP = "inproc://zeromq.zap.01"
+_ZAP_DOMAIN = b"rookery"
+_REMEMBERED = 8192
+_LATER_THAN_OURS = 1000  # milliseconds: libzmq's own handshake timer, should ours not find the socket
+
+
+def router(
+    context: zmq.Context[zmq.Socket[bytes]],
+    identity: Identity,
+    *,
+    max_frame: int,
+    high_water: int,
+    handshake_timeout: float,
+) -> zmq.Socket[bytes]:
+    """A ROUTER that never connects again by itself and says when a message cannot be sent. The rest: see `ZmqWire`."""
+    made: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    made.linger = 0
+    made.router_mandatory = 1
+    made.reconnect_ivl = -1
+    made.maxmsgsize = max_frame
+    made.sndhwm = made.rcvhwm = high_water
+    made.handshake_ivl = int(handshake_timeout * 1000) + _LATER_THAN_OURS
+    made.ipv6 = 1
+    made.curve_secretkey = identity.curve_secret
+    made.curve_publickey = identity.curve_public
+    made.zap_domain = _ZAP_DOMAIN
+    return made
+
+
+def readable(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a receive would give a message: a third of what an empty receive and its exception cost."""
+    return bool(socket.get(_EVENTS) & _POLLIN)  # type: ignore[operator]  # an int for this option
+
+
+def canonical(ip: str) -> str:
+    """IPv4-mapped IPv6 as IPv4, IPv6 without its zone (a block or limit of an IP is one on every interface)."""
+    ip = ip.partition("%")[0]
+    return ip.removeprefix("::ffff:") if ip.startswith("::ffff:") and "." in ip else ip
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep the newest `_REMEMBERED` entries: of ended routes, and of their numbers."""
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > _REMEMBERED:
+        entries.popitem(last=False)
+
+
+class Zap:
+    """Answers libzmq's question whether a key may go on from an IP (RFC 27). One for each Context."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        """Make it before any socket that authenticates."""
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+        self.socket.linger = 0
+        self.socket.bind(_ZAP)
+
+    def answer(self, knock: Callable[[str, bytes], bool]) -> None:
+        """Answer all that ask, by `knock(ip, curve_key)`; what names no CURVE key is refused.
+
+        Who is let in has its key in hexadecimal as `User-Id`.
+        """
+        while readable(self.socket):
+            frames = self.socket.recv_multipart(NOBLOCK)
+            # version, request id, domain, address, routing id, mechanism, key
+            envelope, (version, request, _domain, ip, _identity, mechanism, *credentials) = frames[:2], frames[2:]
+            key = credentials[0] if credentials else b""
+            ok = mechanism == b"CURVE" and len(key) == 32 and knock(canonical(ip.decode()), key)
+            verdict = (b"200", b"OK", key.hex().encode()) if ok else (b"400", b"refused", b"")
+            self.socket.send_multipart([*envelope, version, request, *verdict, b""], NOBLOCK)

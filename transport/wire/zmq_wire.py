@@ -1,0 +1,429 @@
+"""ZeroMQ as a wire: one ROUTER socket that is CURVE server for its bind and CURVE client for each connect.
+
+What libzmq does at the edges, and what follows here (each has a contract test):
+
+* A connect with a routing id that is known, or that somebody claims, aborts the process: each has 16 random bytes.
+* A disconnect and a failed connect act on every route with the same endpoint, and events name only that: an endpoint
+  belongs to at most one outbound route at a time.
+* With reconnection off a failed connect leaves a route behind that accepts sends: every end is followed by a
+  disconnect, and nothing is sent before the handshake succeeded.
+* A routing id is a claim. Who an inbound route belongs to comes from the `User-Id` that our own ZAP answer set, read
+  from the first message; the descriptor is duplicated then, so that the route can be shut. A duplicate is the same
+  socket for as long as we hold it, whatever becomes of the number.
+* A first message may be read when its socket is gone and its number another's. A second message proves that the
+  duplicate was taken while the socket lived. Before that, a number that was announced as ended lately is not trusted:
+  such a route is ignored, not shut.
+* An inbound route's end is announced by a descriptor number only, which another socket may have by then. So the number
+  is a hint: a route is down when its own duplicate is hung up, or when libzmq has no route of its name any more.
+* An inbound connection has no route before its first message: `Unspoken` ends those that never send one.
+* libzmq aborts where it cannot make its own descriptors, and accepts for ever where it has none for a connection that
+  waits: it begins only with enough of them, connections near the limit are ended at once, who waits is turned away.
+* libzmq's thread waits for room in the monitor's queue with a lock that ending the monitor needs: the context's end
+  unblocks it.
+* libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
+  socket has been read empty.
+* A process that this one forks has copies of every socket. What listens and what is inbound is shut for it as well, by
+  our duplicates. Outbound sockets are libzmq's alone, and a duplicate of each would cost a descriptor: the copies stay
+  open in it until the far end, which is told `Bye` or misses the heartbeats, ends the connection. They hold no port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket as sockets
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import zmq
+
+from ..address import Endpoint
+from ..errors import BindError
+from ..identity import Identity
+from ..reasons import Reason
+from . import Route, Sent, Source, WireEvents
+from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, limit, shut
+from .socket_waiter import SocketWaiter
+from .unspoken import Ended, Unspoken
+from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, remember, router
+
+_GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
+_LOOK_EVERY = 16  # polls
+_MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer than this
+_LINGER = 200  # milliseconds
+_MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
+_MOST_EVENTS = 1024  # of the monitor, in a poll
+_TRUST_NUMBER_AFTER = 2.0  # seconds
+_LEAVES_WITHIN = 1.0  # seconds until the end of a connect that was given up is announced at the latest
+
+
+@dataclass(slots=True)
+class _Outbound:
+    """One of our connects. up: encrypted, and the far end has the right key. over: to be handed up as down."""
+
+    route: Route
+    endpoint: str
+    connected: bool = False
+    up: bool = False
+    over: bool = False
+
+
+@dataclass(slots=True)
+class _Inbound:
+    """Somebody's connect. number: of its descriptor, a hint. duplicate: our own descriptor of the same socket."""
+
+    route: Route
+    number: int
+    duplicate: sockets.socket
+    mark: Mark
+    proven: bool = False
+
+
+class ZmqWire:
+    """The production wire. One zmq Context each, because the ZAP address is per Context."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        max_frame: int,
+        max_frames: int,
+        high_water: int,
+        handshake_timeout: float,
+        max_silent: int,
+    ) -> None:
+        """max_frame: bytes of a frame, and of a message. max_frames: of one message.
+
+        high_water: messages queued per route and direction.
+        handshake_timeout: seconds until an inbound connection's first message. max_silent: connections that have sent
+        none yet. Raises NoDescriptors.
+        """
+        check_free()
+        self._max_frames, self._max_bytes = max_frames, max_frame
+        self._context = zmq.Context()
+        self._zap = Zap(self._context)
+        self._router = router(
+            self._context,
+            identity,
+            max_frame=max_frame,
+            high_water=high_water,
+            handshake_timeout=handshake_timeout,
+        )
+        self._full_at = limit() - KEPT_FREE  # the number of a connection for which there is no room
+        self._listener: Listener | None = None
+        self._monitor = self._router.get_monitor_socket(MONITORED)
+        self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
+        self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
+        self._outbound: dict[Route, _Outbound] = {}
+        self._by_endpoint: dict[str, _Outbound] = {}
+        self._leaving: dict[str, float] = {}  # endpoints whose connect was given up and not yet announced as ended
+        self._inbound: dict[Route, _Inbound] = {}
+        self._by_number: dict[int, _Inbound] = {}
+        self._over: OrderedDict[Route, None] = OrderedDict()  # inbound routes of which libzmq may still have data
+        self._freed: OrderedDict[int, float] = OrderedDict()  # descriptor numbers announced as ended, and when
+        self._suspects: dict[Route, int] = {}  # inbound, announced as ended, and how often it was looked at since
+        self._unspoken = Unspoken(patience=handshake_timeout, most=max_silent)
+        self._polls = 0
+        self._busy_polls = 0  # in a row, each with more to read afterwards
+        self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
+
+    def bind(self, endpoint: Endpoint) -> Endpoint:
+        """See `Wire`."""
+        self._router.curve_server = 1
+        try:
+            self._router.bind(str(endpoint).replace(":0", ":*") if endpoint.port == 0 else str(endpoint))
+        except zmq.ZMQError as error:
+            why = os.strerror(error.errno or 0)
+            raise BindError(
+                f"cannot listen on {endpoint}: {why} (allowed: an address of this machine with a free port)"
+            ) from error
+        bound = Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
+        self._unspoken.port = bound.port
+        return bound
+
+    def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
+        """See `Wire`."""
+        text = str(endpoint)
+        if text in self._by_endpoint or self._is_leaving(text):
+            return None
+        outbound = _Outbound(self._fresh_route(), text)
+        self._router.curve_server = 0
+        self._router.curve_serverkey = curve_key
+        self._router.setsockopt(zmq.CONNECT_ROUTING_ID, outbound.route)
+        self._router.connect(text)
+        self._outbound[outbound.route] = self._by_endpoint[text] = outbound
+        return outbound.route
+
+    def _is_leaving(self, endpoint: str) -> bool:
+        """Events name an endpoint, not a connect: what is announced of the one before would end its successor."""
+        if self._leaving.get(endpoint, 0.0) > time.monotonic():
+            return True
+        self._leaving.pop(endpoint, None)
+        return False
+
+    def _fresh_route(self) -> Route:
+        """Nobody's, claims that we know of included; who claims without a word cannot have guessed it."""
+        while True:
+            route = os.urandom(16)
+            if not (route in self._outbound or route in self._inbound or route in self._over):
+                return route
+
+    def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
+        """See `Wire`. Only the first part can be refused."""
+        send = self._send
+        try:
+            send(route, MORE)
+        except zmq.Again:
+            return Sent.FULL
+        except zmq.ZMQError as error:
+            if error.errno in _GONE:
+                return Sent.GONE
+            raise
+        for frame in frames[:-1]:
+            send(frame, MORE)
+        send(frames[-1], NOBLOCK)
+        return Sent.OK
+
+    def sever(self, route: Route) -> None:
+        """See `Wire`."""
+        if route in self._outbound:
+            self._forget_outbound(self._outbound[route])
+        elif route in self._inbound:
+            self._end_inbound(self._inbound[route])
+        self._ending = [entry for entry in self._ending if entry[0] != route]
+
+    def poll(self, events: WireEvents, budget: int) -> bool:
+        """See `Wire`. Beginnings and ends are looked for when a wait says so, and now and then without one."""
+        self._polls += 1
+        if self._waiter.stirred or self._polls % _LOOK_EVERY == 0:
+            self._waiter.stirred = False
+            self._read_monitor(events)
+            self._zap.answer(events.knock)
+        if self._waiter.usual_stirred:
+            self._waiter.usual_stirred = False
+            more = self._read_one(events)
+        else:
+            more = self._read_messages(events, budget)
+        self._busy_polls = self._busy_polls + 1 if more else 0
+        if (self._ending or self._suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
+            self._busy_polls = 0
+            more = self._hand_up_endings(events) or more
+        if self._unspoken:
+            for ended in self._unspoken.end(self._speakers, time.monotonic()):
+                _hand_up_unspoken(events, ended)
+        return more or self._waiter.stirred
+
+    def waiter(self) -> SocketWaiter:
+        """Waits on the sockets; while a route's end is uncertain, briefly."""
+        self._waiter.at_most = 0.005 if self._suspects else self._unspoken.next_look(time.monotonic())
+        return self._waiter
+
+    def close(self) -> None:
+        """See `Wire`. What was sent last has `_LINGER` to leave. Sockets end for a forked process as well."""
+        self._monitor.close(linger=0)
+        self._zap.socket.close(linger=0)
+        self._router.close(linger=_LINGER)
+        self._waiter.close()
+        self._context.term()
+        for inbound in self._inbound.values():
+            shut(inbound.duplicate)
+        if self._listener is not None:
+            self._listener.close()
+
+    def _hand_up_endings(self, events: WireEvents) -> bool:
+        """Whether there were any: what a disconnect does to the socket may swallow the signal of a message."""
+        self._look_at_suspects()
+        ending, self._ending = self._ending, []
+        for route, reason in ending:
+            if route in self._outbound:
+                self._forget_outbound(self._outbound[route])
+            events.route_down(route, reason)
+        return bool(ending)
+
+    # Endings ---------------------------------------------------------------------------------------------------------
+
+    def _read_monitor(self, events: WireEvents) -> None:
+        for _ in range(_MOST_EVENTS):
+            if not readable(self._monitor):
+                return
+            head, endpoint = self._monitor.recv_multipart(NOBLOCK)
+            event, value = _MONITOR_HEAD.unpack(head)
+            outbound = self._by_endpoint.get(endpoint.decode())
+            if event == zmq.EVENT_ACCEPTED:
+                self._unspoken.accepted(value, time.monotonic())
+                if value >= self._full_at or not (self._listener is None or self._listener.regain()):
+                    self._refuse(value, events)
+            elif event == zmq.EVENT_ACCEPT_FAILED:
+                self._turn_away(events)
+            elif event == zmq.EVENT_LISTENING:
+                with contextlib.suppress(OSError):  # no descriptor for it
+                    self._listener = Listener(value)
+            elif outbound is not None:
+                self._outbound_event(outbound, event, events)
+            elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECTED):
+                self._leaving.pop(endpoint.decode(), None)
+            elif event == zmq.EVENT_DISCONNECTED:
+                self._inbound_ended(value, events)
+
+        self._waiter.stirred = True  # there are more, and libzmq may signal them no more
+
+    def _refuse(self, number: int, events: WireEvents) -> None:
+        ended = self._unspoken.refuse(number, self._speakers)
+        if ended is not None:
+            _hand_up_unspoken(events, ended)
+
+    def _turn_away(self, events: WireEvents) -> None:
+        for ip in [] if self._listener is None else self._listener.turn_away():
+            _hand_up_unspoken(events, self._unspoken.turned_away(ip, self._speakers))
+
+    def _inbound_ended(self, number: int, events: WireEvents) -> None:
+        remember(self._freed, number, time.monotonic())
+        inbound, unspoken = self._by_number.get(number), self._unspoken.ended(number, self._speakers)
+        if inbound is not None:
+            self._suspects[inbound.route] = 0
+        elif unspoken is not None:
+            _hand_up_unspoken(events, unspoken)
+
+    def _speakers(self) -> set[Mark]:
+        return {inbound.mark for inbound in self._inbound.values()}
+
+    def _outbound_event(self, outbound: _Outbound, event: int, events: WireEvents) -> None:
+        if event == zmq.EVENT_CONNECTED:
+            outbound.connected = True
+        elif not outbound.connected and event != zmq.EVENT_CLOSED:
+            pass  # of the connect before to that endpoint
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            outbound.up = True
+            events.route_up(outbound.route)
+        elif event in FAILED_HANDSHAKES:
+            self._end_outbound(outbound, Reason.AUTHENTICATION)
+        elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
+            self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
+
+    def _end_outbound(self, outbound: _Outbound, reason: Reason) -> None:
+        """It is over; forgetting it now would throw away what came before the end."""
+        if not outbound.over:
+            outbound.over = True
+            self._ending.append((outbound.route, reason))
+
+    def _forget_outbound(self, outbound: _Outbound) -> None:
+        del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
+        if not (outbound.connected or outbound.over):
+            self._leaving[outbound.endpoint] = time.monotonic() + _LEAVES_WITHIN
+        try:
+            self._router.disconnect(outbound.endpoint)
+        except zmq.ZMQError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+    def _look_at_suspects(self) -> None:
+        """A suspect is down if its own socket hung up, or libzmq has no route for it; cleared after some looks."""
+        for route, looks in list(self._suspects.items()):
+            inbound = self._inbound.get(route)
+            if inbound is None:
+                del self._suspects[route]
+            elif hung_up(inbound.duplicate) or self._no_route(route):
+                self._end_inbound(inbound)
+                self._ending.append((route, Reason.LOST))
+            elif looks >= 10:
+                del self._suspects[route]  # the event was of an earlier socket with that number
+            else:
+                self._suspects[route] = looks + 1
+
+    def _no_route(self, route: Route) -> bool:
+        """Ask libzmq by an empty message, which every dialling side ignores."""
+        return self.send(route, [b""]) is Sent.GONE
+
+    def _end_inbound(self, inbound: _Inbound) -> None:
+        del self._inbound[inbound.route]
+        self._suspects.pop(inbound.route, None)
+        if self._by_number.get(inbound.number) is inbound:
+            del self._by_number[inbound.number]
+        remember(self._over, inbound.route, None)
+        freed_at = self._freed.get(inbound.number)
+        if inbound.proven or freed_at is None or time.monotonic() - freed_at > _TRUST_NUMBER_AFTER:
+            shut(inbound.duplicate)
+            self._unspoken.spoke(inbound.number, inbound.mark)
+        else:
+            inbound.duplicate.close()
+
+    # Beginnings ------------------------------------------------------------------------------------------------------
+
+    def _read_messages(self, events: WireEvents, budget: int) -> bool:
+        for _ in range(budget):
+            if not readable(self._router):
+                return False
+            self._read(events, self._router.recv(NOBLOCK))
+        return True
+
+    def _read_one(self, events: WireEvents) -> bool:
+        """The message that ended a wait, if one did; whether to look for more. Asking before costs as much again."""
+        try:
+            route: Route = self._router.recv(NOBLOCK)
+        except zmq.Again:
+            return False
+        self._read(events, route)
+        return True
+
+    def _read(self, events: WireEvents, route: Route) -> None:
+        inbound = self._inbound.get(route)
+        if inbound is not None:
+            inbound.proven = True
+            self._hand_up(events, route, self._rest(), None)
+        elif route in self._outbound:
+            frames = self._rest()
+            if frames != [b""]:  # how the listening side asks its libzmq whether there is a route
+                self._hand_up(events, route, frames, None)
+        elif route in self._over:
+            self._rest()
+        else:
+            self._first_message(events, route)
+
+    def _rest(self) -> list[bytes]:
+        """The frames behind a routing id. A `Frame` knows whether more follow; asking the socket costs as much."""
+        recv = self._router.recv
+        frame = recv(NOBLOCK, False)
+        frames = [frame.bytes]
+        while frame.more:
+            frame = recv(NOBLOCK, False)
+            frames.append(frame.bytes)
+        return frames
+
+    def _first_message(self, events: WireEvents, route: Route) -> None:
+        """Ends first, so that a new user of a descriptor number is not mistaken for the old."""
+        self._read_monitor(events)
+        parts = self._router.recv_multipart(copy=False)
+        head = parts[0]
+        try:
+            key, ip = bytes.fromhex(str(head.get("User-Id"))), canonical(str(head.get("Peer-Address")))
+            number = int(head.get(zmq.SRCFD))
+            duplicate = duplicate_of(number)
+        except (zmq.ZMQError, OSError, ValueError) as error:
+            if is_full(error):
+                self._refuse(number, events)
+            return  # of a route that has ended already: without a descriptor it cannot be ours
+        try:
+            mark = Mark.of(duplicate)
+        except OSError:
+            duplicate.close()
+            return  # likewise
+        inbound = self._inbound[route] = self._by_number[number] = _Inbound(route, number, duplicate, mark)
+        if hung_up(duplicate):
+            self._suspects[inbound.route] = 0
+        self._hand_up(events, route, [part.bytes for part in parts], Source(key, ip))
+
+    def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
+        count = len(frames)
+        if count > 1 and (count > self._max_frames or sum(map(len, frames)) > self._max_bytes):
+            events.oversize(route, count, source)
+        else:
+            events.frames(route, frames, source)
+
+
+def _hand_up_unspoken(events: WireEvents, ended: Ended) -> None:
+    ip = None if ended.ip is None else canonical(ended.ip)
+    events.unspoken(ip, ended.reason, ended.left)
