@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ from ..config.plugins import installed, load_plugin, with_sections
 from ..config.schema import json_schema
 from ..config.source import Scalar, read
 from ..runtime.settings import Section, show_path
-from .node import obstacles
+from . import node
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 HIDDEN = "(hidden)"
@@ -37,7 +38,7 @@ def load_runnable(file: Path) -> NodeConfig:
     That somebody else uses its port, folder or socket is not looked at.
     """
     config = load(file)
-    if problems := list(obstacles(config)):
+    if problems := list(node.obstacles(config)):
         raise located(file, problems)
     return config
 
@@ -61,8 +62,14 @@ def complete(config: NodeConfig) -> dict[str, Json]:
     return settings
 
 
-def exposed(file: Path) -> str | None:
-    """What to tell the operator of a file in which a secret stands, and which others may read. The file is valid."""
+def warnings(file: Path, config: NodeConfig) -> Iterator[str]:
+    """Everything that `run` warns of before the node listens. config: what is in the file."""
+    yield from exposed(file)
+    yield from node.warnings(config)
+
+
+def exposed(file: Path) -> Iterator[str]:
+    """What to tell the operator of a file in which secrets stand, and which others may read. The file is valid."""
     path = config_file(file)
     mode = stat.S_IMODE(path.stat().st_mode)
     for keys in SECRETS:
@@ -73,8 +80,7 @@ def exposed(file: Path) -> str | None:
             isinstance(tree, Scalar) and not tree.is_null and tree.text and "${" not in tree.text.replace("$${", "")
         )
         if literal and mode & 0o077:
-            return f"{path} holds {show_path(keys)} and is open to others (mode {mode:04o}): chmod 600 {path}"
-    return None
+            yield f"{path} holds {show_path(keys)} and is open to others (mode {mode:04o}): chmod 600 {path}"
 
 
 def as_yaml(settings: dict[str, Json]) -> str:

@@ -98,6 +98,8 @@ class Node(Actors):
         tell = self.log.info if config is self._asked else self.log.warning
         tell("limits of connections, by the file descriptors that there may be", limits=self._limits)
         self._make_data_folder(config.data)
+        for words in warnings(config):
+            self.log.warning(words)
         store = self._disk.enter_context(contextlib.closing(FileStore(config.data / BLOBS)))
         book = None
         if config.tracker.book is not None:
@@ -122,17 +124,11 @@ class Node(Actors):
         """For nobody else; one that is there already is left as it is."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            mode = stat.S_IMODE(folder.stat().st_mode)
         except OSError as error:
             raise CannotStart(f"data: {folder} cannot be made: {error.strerror}") from error
-        if mode & 0o077:
-            words = f"the data folder is open to others (mode {mode:04o}): chmod 700"
-            self.log.warning(words, folder=str(folder))
 
     def _about(self) -> control.About:
         config = self.config
-        if config.transport.listen == transport.Config().listen:
-            self.log.warning("only this machine can reach the node: set transport.listen", listen=str(self.address))
         return control.About(
             peer=self.peer,
             address=str(self.address),
@@ -237,6 +233,16 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
             look()
         except tuple(_KEYS) as error:
             yield Problem(_key_of(error), _words(error))
+
+
+def warnings(config: NodeConfig) -> Iterator[str]:
+    """What an operator should know of a node that can run all the same: `config check` says it, a start logs it."""
+    with contextlib.suppress(OSError):  # it is yet to be made
+        mode = stat.S_IMODE(config.data.stat().st_mode)
+        if mode & 0o077:
+            yield f"the data folder is open to others (mode {mode:04o}): chmod 700 {config.data}"
+    if config.transport.listen == transport.Config().listen:
+        yield "only this machine can reach the node: set transport.listen"
 
 
 @contextlib.contextmanager

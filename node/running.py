@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..config import NodeConfig
 from ..runtime import EngineFailed
@@ -27,19 +27,19 @@ def run(
     *,
     while_stdin: bool,
     make: Callable[[NodeConfig], Node] = Node,
-    warning: str | None = None,
+    warnings: Iterable[str] = (),
 ) -> PeerId:
     """Run a node to its end; its id. while_stdin: the end of standard input ends it too. make: a node of your own.
 
-    warning: of its configuration, for its log. The process allows itself the file descriptors that the settings need,
-    where the system lets it.
+    warnings: of its configuration file, for its log. The process allows itself the file descriptors that the settings
+    need, where the system lets it.
     Raises CannotStart before anything runs, NodeFailed after everything has stopped.
     """
     descriptors.raise_limit(descriptors.needed(config.transport))
     node = make(config)
     handler = logs.configure(config.log, sys.stderr)
-    if warning is not None:
-        node.log.warning(warning)
+    for words in warnings:
+        node.log.warning(words)
     try:
         with collector.short_pauses(), _ended_by_signals(node, while_stdin):
             try:

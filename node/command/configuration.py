@@ -10,6 +10,7 @@ import click
 from ...config import load
 from ...config.node import FILE_NAME, config_file
 from .. import configfiles, screen
+from ..logs import printable
 from .base import FILE, json_option, main
 
 
@@ -22,11 +23,10 @@ def config() -> None:
 @click.argument("file", default=FILE_NAME, type=FILE)
 @json_option
 def check(file: Path, as_json: bool) -> None:
-    """Say everything that is wrong with FILE, and what else `run` would refuse: of the key, the folder, the socket."""
-    configfiles.load_runnable(file)
-    warning = configfiles.exposed(file)
-    if warning is not None:
-        click.echo(f"warning: {warning}", err=True)
+    """Say everything that is wrong with FILE, and what else `run` would refuse or warn of: key, folder, socket."""
+    found = configfiles.load_runnable(file)
+    for words in configfiles.warnings(file, found):
+        click.echo(f"warning: {printable(words)}", err=True)
     screen.show({"file": str(config_file(file)), "mistakes": []}, as_json, f"{config_file(file)}: no mistakes")
 
 

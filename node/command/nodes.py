@@ -36,7 +36,7 @@ def run(file: Path, while_stdin: bool, as_json: bool) -> None:
     """Run the node of FILE until Ctrl-C, SIGTERM or SIGHUP. Its events go to standard error."""
     config = configfiles.load_runnable(file)
     try:
-        peer = running.run(config, while_stdin=while_stdin, warning=configfiles.exposed(file))
+        peer = running.run(config, while_stdin=while_stdin, warnings=configfiles.exposed(file))
     except CannotStart as error:
         raise CannotStart(f"{file}: {error}") from error
     if as_json:

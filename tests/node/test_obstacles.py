@@ -9,16 +9,18 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 from click.testing import CliRunner, Result
 
 from rookery.actors.tracker import SqliteStorage
 from rookery.config import load
-from rookery.node import CannotStart, Node
+from rookery.node import CannotStart, Node, configfiles, new, running
 from rookery.node import node as node_module
 from rookery.node.command import main
 from rookery.runtime.files import check_file, check_folder
+from rookery.transport import keyfile
 
 MakeFolder = Callable[..., Path]
 Spoil = Callable[[Path], object]
@@ -154,6 +156,56 @@ def test_node_made_in_code_is_told_of_every_obstacle_at_once(make_folder: MakeFo
         Node(load(folder))
     keys = [line.partition(":")[0] for line in str(raised.value).splitlines()]
     assert keys == ["data", "key", "discovery.lan", "control.socket"]
+
+
+class Brief(Node):
+    """Ends as soon as it has begun."""
+
+    def start(self) -> Self:
+        super().start()
+        self.stop(wait=False)
+        return self
+
+
+def open_file(folder: Path) -> None:
+    (folder / "node.yaml").chmod(0o644)
+
+
+def open_data(folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data").chmod(0o777)
+
+
+HERE = "transport: {listen: 'tcp://127.0.0.1:PORT'}\n"
+
+
+@pytest.mark.parametrize(
+    ("yaml", "spoil", "told"),
+    [
+        ("", [open_file, open_data], ["data folder is open to others (mode 0777): chmod 700 ", "set transport.listen"]),
+        ("key_passphrase: hidden", [open_file], ["key_passphrase and is open to others", "set transport.listen"]),
+        (f"transport: {{network_key: '{'ab' * 32}'}}", [open_file], ["transport.network_key and is", "set transport"]),
+        (HERE, [], []),
+    ],
+)
+def test_check_warns_of_what_run_warns_of(
+    make_folder: MakeFolder, yaml: str, spoil: list[Spoil], told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_folder(yaml=f"tracker: {{source: static}}\n{yaml}".replace("PORT", str(new.free_ports(1)[0])))
+    if "key_passphrase" in yaml:
+        keyfile.save(keyfile.load(folder / "node.key"), folder / "node.key", "hidden")
+    for each in spoil:
+        each(folder)
+    checked = rookery("config", "check", folder)
+    warned = [line.removeprefix("warning: ") for line in checked.stderr.splitlines()]
+    running.run(load(folder), while_stdin=False, make=Brief, warnings=configfiles.exposed(folder))
+    lines = capsys.readouterr().err.splitlines()
+    logged = [" ".join(line.split()[4:]) for line in lines if " WARNING " in line]
+    assert checked.exit_code == 0
+    assert logged == warned
+    assert len(warned) == len(told)
+    for words, line in zip(told, warned, strict=True):
+        assert words in line
 
 
 def test_node_that_runs_is_no_obstacle_to_itself(make_folder: MakeFolder) -> None:
