@@ -31,6 +31,14 @@ def simulated(request: pytest.FixtureRequest) -> Iterator[SimulatedWorld]:
 
 
 @pytest.fixture
+def real(no_leaks: None) -> Iterator[RealWorld]:
+    """ZeroMQ only, for what peers made of pyzmq or other processes do."""
+    made = RealWorld()
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], list[tuple[Any, ...]]]]:
     """What the resolver says of a name."""
     known: dict[str, Callable[[], list[tuple[Any, ...]]]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgpack
 import pytest
@@ -30,13 +30,6 @@ from tests.transport.worlds import RealWorld
 
 Frames = list[bytes]
 HI = encode_batch([(16, b"hi")])
-
-
-@pytest.fixture
-def real(no_leaks: None) -> Iterator[RealWorld]:
-    made = RealWorld()
-    yield made
-    made.close()
 
 
 @pytest.fixture

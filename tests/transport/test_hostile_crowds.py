@@ -24,13 +24,6 @@ MANY = 10_000
 DESCRIPTORS = Path("/proc/self/fd")
 
 
-@pytest.fixture
-def real(no_leaks: None) -> Iterator[RealWorld]:
-    made = RealWorld()
-    yield made
-    made.close()
-
-
 def door_open_to_crowds(real: RealWorld, handshake_timeout: float) -> Scene:
     """No limit of rates, and few silent connections at once."""
     return Scene(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from rookery import transport
@@ -12,13 +10,6 @@ from rookery.transport import Address, Direction, Endpoint, PeerId, PeerRecord, 
 from rookery.transport.core.codec import MAX_ALTERNATIVES, Welcome
 from tests.transport.raw import RawPeer
 from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
-
-
-@pytest.fixture
-def real(no_leaks: None) -> Iterator[RealWorld]:
-    made = RealWorld()
-    yield made
-    made.close()
 
 
 def refused(world: World, dialler: Node, listener: Node) -> Reason:

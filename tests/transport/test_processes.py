@@ -61,13 +61,6 @@ def child(name: str, **settings: Any) -> Iterator[Child]:
         started.process.communicate()
 
 
-@pytest.fixture
-def real(no_leaks: None) -> Iterator[RealWorld]:
-    made = RealWorld()
-    yield made
-    made.close()
-
-
 def connect(real: RealWorld, node: Node, other: Child, name: str) -> int:
     """Dial the child; the link's id."""
     peer = real.known.identity(name).peer

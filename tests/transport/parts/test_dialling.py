@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -351,13 +351,6 @@ def on_engine(world: World, node: Node, function: Callable[[], object]) -> None:
     done: list[object] = []
     node.engine.on_reply(Reply.of(None), lambda _none: done.append(function()), within=1)
     world.until(lambda: done)
-
-
-@pytest.fixture
-def real(no_leaks: None) -> Iterator[RealWorld]:
-    made = RealWorld()
-    yield made
-    made.close()
 
 
 def test_first_connections_made_while_packets_begin_to_flow_all_stay(real: RealWorld) -> None:

@@ -9,7 +9,6 @@ import gc
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,6 @@ from rookery.transport import Address, Identity, Reason
 from rookery.transport.core.codec import Hello, Ready, Reject, Welcome
 from tests.transport.raw import RawPeer
 from tests.transport.worlds import Node, RealWorld
-
-
-@pytest.fixture
-def real(no_leaks: None) -> Iterator[RealWorld]:
-    made = RealWorld()
-    yield made
-    made.close()
 
 
 class Block(Message):

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,14 +21,6 @@ from rookery.transport.wire.zmq_sockets import canonical
 from tests.transport.raw import RawPeer
 from tests.transport.wire.test_zmq_edges import hold
 from tests.transport.worlds import RealWorld
-
-
-@pytest.fixture
-def real(no_leaks: None) -> Iterator[RealWorld]:
-    made = RealWorld()
-    yield made
-    made.close()
-
 
 # Routing ids ---------------------------------------------------------------------------------------------------------
 
