@@ -3,6 +3,7 @@
 * A process may have so many (RLIMIT_NOFILE), and strangers take some: `fitted` leaves `RESERVED` to the node.
 * The system always gives the lowest free number. So the number of a new connection tells how full the table is.
 * Where it is full, libzmq's thread tries to accept again and again: `Listener.turn_away` ends that.
+* What libzmq announces is read later: whether the table is full is asked anew before anybody is turned away.
 * Where it is full, a socket cannot be duplicated: `held` then works on libzmq's own number.
 """
 
@@ -119,10 +120,14 @@ class Listener:
         self._spare: sockets.socket | None = self._socket.dup()
 
     def turn_away(self) -> list[str]:
-        """Accept who waits, only to close; the IPs. For when there is no descriptor but the spare one.
+        """Accept who waits, only to close; the IPs. Nobody while there is a descriptor beside the spare one.
 
-        libzmq's thread may be quicker and take that for a connection, which is announced: see `regain`.
+        The failure that it follows may be long past: libzmq announces thousands of them while the table is full, and
+        who comes after that is for libzmq to accept. Its thread may also be quicker and take the spare descriptor for a
+        connection, which is announced: see `regain`.
         """
+        if self.regain() and self._is_another_left():
+            return []
         if self._spare is not None:
             self._spare.close()
             self._spare = None
@@ -141,6 +146,13 @@ class Listener:
             with contextlib.suppress(OSError):
                 self._spare = self._socket.dup()
         return self._spare is not None
+
+    def _is_another_left(self) -> bool:
+        try:
+            self._socket.dup().close()
+        except OSError as error:
+            return not is_full(error)
+        return True
 
     def close(self) -> None:
         """End it, also for a forked process that has it. Only once libzmq has let go: it would abort."""
