@@ -20,7 +20,7 @@ from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
 from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, PeerSetUpdate, Refused
 from .config import Config
-from .core.actions import Ask, Dial, DialOutcome, Done, Motive, Pacing, Search, Trim, Wait
+from .core.actions import Ask, Dial, DialOutcome, Done, Motive, Pacing, Search, Trim, Wait, Withhold
 from .core.exchange_rules import ExchangeLimits
 from .core.goal import Goal
 from .core.planner import Planner
@@ -272,6 +272,8 @@ class Engine(runtime.Engine[Mailbox]):
                     self._trim(action)
                 case Done():
                     self._report(action)
+                case Withhold():
+                    pass  # it was announced
                 case Wait():
                     self._set_timer(action.until)
                     break

@@ -56,6 +56,16 @@ class CannotTrim(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class RoomWithheld(Message):
+    """At the maximum, no peer of the set gets the place of another for so many seconds: others did not stay.
+
+    Once per wait, and only if there is somebody who needs the place.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BootstrapSent(Message):
     """A peer was asked for others."""
 
@@ -239,6 +249,7 @@ class Mailbox(runtime.EventMailbox):
         TooFewConnections,
         TooManyConnections,
         CannotTrim,
+        RoomWithheld,
         BootstrapSent,
         BootstrapReceived,
         AdvertiseSent,

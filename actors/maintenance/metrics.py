@@ -19,6 +19,10 @@ class Metrics:
             "maintenance_checks_total", "Checks that ended, by what they found.", labels=("situation",)
         )
         self.cannot_trim = registry.counter("maintenance_cannot_trim_total", "Trims that did not meet their target.")
+        self.room_withheld = registry.counter(
+            "maintenance_room_withheld_total",
+            "Waits in which peers of the set got no place, as others had not stayed.",
+        )
         self.unanswered = registry.counter(
             "maintenance_unanswered_total", "Questions to other actors that failed or timed out.", labels=("question",)
         )

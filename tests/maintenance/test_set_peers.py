@@ -98,6 +98,36 @@ def test_maintenance_that_seeks_or_makes_room_with_the_right_number_tells_no_eve
     assert around.events() == []
 
 
+def test_maintenance_that_withholds_room_says_so_once_per_wait(
+    simulation: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """bob, for whom dave's place was made, cannot be dialled, and the resolver goes on to want him."""
+    caplog.set_level("INFO", "rookery")
+    around = Around(simulation, maintenance.Config(min_connections=0, expected_connections=0, max_connections=1))
+    bob, carol, dave = simulation.peers("bob", "carol", "dave")
+    trims = around.conns.control.hold(connections.Trim)
+    around.connect(dave)
+    around.upkeep.activate()
+    around.set_changed(bob)
+    around.upkeep.want(bob)
+    simulation.settle()
+    around.upkeep.tell(connections.PeerDisconnected(dave, Reason.TRIMMED))
+    around.count(0)
+    trims.pop(target=0).set(connections.TrimReport(closed=(dave,), short_by=0))
+    simulation.settle()
+    around.dials.pop(peer=bob).set(tracker.Failed(Reason.UNREACHABLE))
+    around.connect(carol)
+    for _ in range(20):
+        around.upkeep.want(bob)
+        simulation.run(for_=0.2)
+    (told,) = [event for event in around.events() if isinstance(event, maintenance.RoomWithheld)]
+    assert 0 < told.seconds <= 5
+    assert simulation.registry.value("maintenance_room_withheld_total") == 1
+    assert [record.message for record in caplog.records if "no place" in record.message] == [
+        "no place for a peer of the set yet, as others did not stay"
+    ]
+
+
 def test_maintenance_told_the_same_set_again_does_nothing(simulation: Any) -> None:
     around = Around(simulation, NARROW)
     bob, carol = simulation.peers("bob", "carol")

@@ -90,4 +90,11 @@ class Wait:
     until: float | None
 
 
-Action = Ask | Dial | Search | Trim | Done | Wait
+@dataclass(frozen=True, slots=True)
+class Withhold:
+    """Say that for a peer of the set no connection with another is closed before this time. Once per wait."""
+
+    until: float
+
+
+Action = Ask | Dial | Search | Trim | Done | Wait | Withhold

@@ -41,7 +41,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from ....transport.identity import PeerId
-from .actions import Action, Ask, Dial, DialOutcome, Done, Motive, Pacing, Trim, Wait
+from .actions import Action, Ask, Dial, DialOutcome, Done, Motive, Pacing, Trim, Wait, Withhold
 from .goal import Goal
 from .retries import LostPeers, Room, SearchTimes, SetPeers
 
@@ -71,6 +71,7 @@ class Planner:
         self._question: Ask | Trim | None = None  # that is under way
         self._set = SetPeers(pacing)
         self._room = Room(pacing)
+        self._withhold: Withhold | None = None  # to be said
         self._seeking = False  # in this round
         self._repairing_listed = False
         self._seeks_now = False  # this round goes on with an Ask
@@ -141,7 +142,7 @@ class Planner:
         known = self._excluded()
         self._queue.extend(peer for peer in peers if peer not in known)
         if self._seeking:
-            if not (self._queue and self._may_have_room(now)) and self._set.peers.isdisjoint(self.dials):
+            if not (self._queue and self._may_have_room(now, needed=True)) and self._set.peers.isdisjoint(self.dials):
                 self._stop_seeking(now)
             return
         self._searches.wanted = self._repairing and self._goal.searches(self._expected() + len(self._queue))
@@ -203,6 +204,12 @@ class Planner:
 
     def next(self, now: float) -> Action:
         """The next action. Call again until it is `Wait`."""
+        action = self._decide(now)
+        if isinstance(action, Wait) and self._withhold is not None:
+            action, self._withhold = self._withhold, None
+        return action
+
+    def _decide(self, now: float) -> Action:
         search = self._searches.due(now)
         if search is not None:
             return search
@@ -309,7 +316,7 @@ class Planner:
         self._checked()
         self._searches.start_over()
         self._end(now, in_band=True, check_at=now + self._pacing.idle)
-        return self.next(now)
+        return self._decide(now)
 
     def _exhausted(self, now: float, *, check_at: float) -> None:
         """The repair ends, inside the band or not: nothing more can be done now."""
@@ -360,17 +367,24 @@ class Planner:
     def _has_room(self) -> bool:
         return self.open + len(self.dials) < self._goal.maximum
 
-    def _may_have_room(self, now: float) -> bool:
-        can_trim = self._set.others > 0 and not self._is_cramped
-        return self._has_room() or (can_trim and self._room.is_due(now))
+    def _may_have_room(self, now: float, *, needed: bool) -> bool:
+        """Whether there is room, or it may be made. needed: for somebody of the set."""
+        if self._has_room() or self._set.others == 0 or self._is_cramped:
+            return self._has_room()
+        due = self._room.is_due(now)
+        until = self._room.withhold() if needed and not due else None
+        if until is not None:
+            self._withhold = Withhold(until)
+        return due
 
     def _make_room(self, now: float) -> Trim | None:
         """Room for one peer of the set, where it needs some and there can be."""
         full = self._question is None and len(self.dials) < self._pacing.dials and not self._has_room()
-        if not (full and self._goal.seeks and self._may_have_room(now)):
+        if not (full and self._goal.seeks):
             return None
         wanted = bool(self._wanted) and self._wanted[0] in self._set.peers and self._wanted[0] not in self.dials
-        if not wanted and not (self._seeking and self._queue and self._expected() < self._goal.dial_to):
+        needed = wanted or (self._seeking and bool(self._queue) and self._expected() < self._goal.dial_to)
+        if not (self._may_have_room(now, needed=needed) and needed):
             return None
         self._making_room = True
         self._question = Trim(max(0, self._goal.maximum - 1 - len(self.dials)), spare=True)

@@ -153,6 +153,7 @@ class Room:
         self._since: dict[PeerId, float | None] = {}  # who has such a place, and since when connected
         self._gap = 0.0  # between two; 0 where nobody disappointed
         self._wasted_at = self._next_at = -math.inf
+        self._is_withheld = False  # somebody needed room in this wait
 
     def is_due(self, now: float) -> bool:
         """Whether another connection may be closed."""
@@ -161,10 +162,15 @@ class Room:
                 self._stayed(peer)
         return now >= self._next_at
 
+    def withhold(self) -> float | None:
+        """Somebody needs room, and none is due: until when, for the first in this wait; None for the others."""
+        told, self._is_withheld = self._is_withheld, True
+        return None if told else self._next_at
+
     def made(self, now: float) -> None:
         """A connection with another was closed."""
         self._free += 1
-        self._next_at = now + self._gap
+        self._wait(now + self._gap, now)
 
     def dialled(self, peer: PeerId, now: float) -> None:
         """This peer is dialled, into the place that is free, if one is."""
@@ -212,7 +218,12 @@ class Room:
         if now - self._wasted_at >= self._pacing.looking:
             self._gap = max(self._gap, min(2 * self._gap or self._pacing.looking, self._pacing.idle))
             self._wasted_at = now
-        self._next_at = max(self._next_at, now + self._gap)
+        self._wait(max(self._next_at, now + self._gap), now)
+
+    def _wait(self, until: float, now: float) -> None:
+        if now >= self._next_at:
+            self._is_withheld = False  # the wait before is over
+        self._next_at = until
 
 
 class SearchTimes:

@@ -2,6 +2,7 @@
 
 * Once per departure from the bounds, not in every round: `MaintenanceStarted` with `TooFewConnections` or
   `TooManyConnections` when work begins, `CannotTrim` if it gets stuck, `MaintenanceEnded` when it is over.
+* Once per wait: `RoomWithheld` when a peer of the set could have the place of another, and has to wait for it.
 * An operator reads a warning when nothing can be done about it, and a line when it is over.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from ....runtime import Subscribers
 from ....runtime.log import Log
-from ..core.actions import Action, Ask, Dial, Done, Trim, Wait
+from ..core.actions import Action, Ask, Dial, Done, Trim, Wait, Withhold
 from ..core.goal import Goal
 from ..core.planner import Planner
 from ..mailbox import (
@@ -18,6 +19,7 @@ from ..mailbox import (
     Level,
     MaintenanceEnded,
     MaintenanceStarted,
+    RoomWithheld,
     Standing,
     TooFewConnections,
     TooManyConnections,
@@ -70,6 +72,8 @@ class Announcements:
                 self._satisfied = action.in_band
                 self._metrics.checks.inc(self._level())
                 self._end(now) if action.in_band else self._warn()
+            case Withhold():
+                self._withheld(action.until - now)
             case Wait():
                 self._trimming = self._trimming and action.until is None
 
@@ -103,6 +107,11 @@ class Announcements:
         if standing != self._last_standing:
             self._last_standing = standing
             self._subscribers.tell(standing)
+
+    def _withheld(self, seconds: float) -> None:
+        self._metrics.room_withheld.inc()
+        self._log.info("no place for a peer of the set yet, as others did not stay", seconds=round(seconds, 3))
+        self._subscribers.tell(RoomWithheld(seconds))
 
     # Events ----------------------------------------------------------------------------------------------------------
 

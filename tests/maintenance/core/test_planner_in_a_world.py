@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.maintenance import Bounds
-from rookery.actors.maintenance.core.actions import Action, Ask, Dial, DialOutcome, Done, Motive, Search, Trim, Wait
+from rookery.actors.maintenance.core.actions import (
+    Action,
+    Ask,
+    Dial,
+    DialOutcome,
+    Done,
+    Motive,
+    Search,
+    Trim,
+    Wait,
+    Withhold,
+)
 from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
 from rookery.transport.identity import PeerId
@@ -59,6 +70,8 @@ class World:
                 assert len(self.dialling) <= PACING.dials
                 room = self.goal.maximum if peer in self.listed else self.goal.want_to
                 assert len(self.connected) + len(self.dialling) <= room
+            case Withhold(until):
+                assert until > self.now
             case Search():
                 self.plan.searched(len(self.connected), self.now)
 

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from rookery.actors.maintenance import Bounds
-from rookery.actors.maintenance.core.actions import Action, Ask, Dial, Done, Trim, Wait
+from rookery.actors.maintenance.core.actions import Action, Ask, Dial, Done, Trim, Wait, Withhold
 from rookery.actors.maintenance.core.goal import Goal
 from rookery.actors.maintenance.core.planner import Planner
 
@@ -214,6 +214,56 @@ def test_planner_at_the_maximum_makes_room_ever_more_rarely_for_wanted_peers_tha
     waits = [5.0, 10.0, 20.0, 40.0, 80.0] + [120.0] * len(gaps)
     assert [gap for gap, wait in zip(gaps, waits, strict=False) if gap < wait] == []
     assert 10 <= len(trims) <= 15  # it never gives up
+
+
+def let_in_and_lost(least: int = 0) -> Planner:
+    """At the maximum of one, a stranger has the place again in which A was for a second, since 0.0."""
+    plan = Planner(Goal(Bounds(least, least, 1, 1), maximum=1, dial_all=False), PACING, random.Random(1))
+    plan.set_changed(SET)
+    plan.counted(1, listed=0, others=1, absent=3)
+    plan.wanted(A)
+    if least:
+        assert Ask(1, NOBODY, urgent=True, listed=True) in actions(plan, 0.0)
+        plan.candidates((A,), None, 0.0)
+    assert Trim(0, spare=True) in actions(plan, 0.0)
+    plan.counted(0, absent=3)
+    plan.trimmed(1, short=False, now=0.0)
+    assert actions(plan, 0.0)[0] == Dial(A)
+    plan.dial_ended(A, OPENED, 0.0)
+    plan.found(A, 0.0)
+    plan.counted(1, listed=1, absent=2)
+    actions(plan, 0.0)
+    plan.lost(A, 1.0, broken=False)
+    plan.counted(1, listed=0, others=1, absent=3)
+    return plan
+
+
+def test_planner_that_withholds_room_from_a_wanted_peer_says_so_once_per_wait() -> None:
+    plan = let_in_and_lost()
+    found: list[Action] = []
+    for tenths in range(15, 60):
+        plan.wanted(A)
+        found += actions(plan, tenths / 10)
+    assert [action for action in found if isinstance(action, Withhold)] == [Withhold(6.0)]
+    plan.wanted(A)
+    assert Trim(0, spare=True) in actions(plan, 7.5)
+
+
+def test_planner_that_withholds_room_from_candidates_of_the_set_says_so() -> None:
+    plan = let_in_and_lost(least=1)
+    plan.set_changed(SET | {D})  # they are sought anew
+    asked = actions(plan, 2.0)
+    assert Ask(1, NOBODY, urgent=True, listed=True) in asked
+    assert not any(isinstance(action, Withhold) for action in asked)
+    plan.candidates((D,), None, 2.0)
+    assert Withhold(6.0) in actions(plan, 2.0)
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_planner_withholds_room_only_from_somebody_who_needs_it(needed: bool) -> None:
+    plan = let_in_and_lost()
+    plan.wanted(A if needed else E)
+    assert any(isinstance(action, Withhold) for action in actions(plan, 2.0)) is needed
 
 
 def trims_for_wanted_peers(liar: str) -> list[float]:

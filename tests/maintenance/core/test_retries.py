@@ -167,6 +167,30 @@ def test_room_that_nobody_was_dialled_into_or_whose_link_was_never_told_of_is_wa
     assert (room.is_due(14.9), room.is_due(15.0)) == (False, True)
 
 
+def test_room_is_withheld_once_per_wait_however_often_it_is_needed_and_however_many_prolong_it() -> None:
+    room = Room(PACING)
+    for peer in (A, B):
+        let_in(room, peer, 0.0)
+    room.lost(A, 0.0)
+    assert [room.withhold(), room.withhold()] == [5.0, None]
+    room.lost(B, 1.0)
+    assert (room.is_due(5.9), room.withhold()) == (False, None)
+    assert room.is_due(6.0)
+    let_in(room, C, 6.0)
+    room.lost(C, 6.0)
+    assert [room.withhold(), room.withhold()] == [16.0, None]
+
+
+def test_room_is_withheld_again_in_a_wait_that_follows_one_after_which_nobody_needed_any() -> None:
+    room = Room(PACING)
+    for peer in (A, B):
+        let_in(room, peer, 0.0)
+    room.lost(A, 0.0)
+    assert room.withhold() == 5.0
+    room.lost(B, 50.0)
+    assert room.withhold() == 60.0
+
+
 def test_room_remembers_a_limited_number_of_peers() -> None:
     room = Room(PACING)
     for number in range(MAX_ROOMS + 1):
