@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeVar
+
+import msgpack
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    R = TypeVar("R", bound=DataclassInstance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +113,20 @@ class MemberRow:
     generation: int
     incarnation: int
     tags: dict[str, str]
+
+
+def pack(rows: tuple[DataclassInstance, ...]) -> bytes:
+    """Many rows as bytes, which the pool makes, so that the node has nothing to do but send them.
+
+    They are of one kind, with fields of plain values: each becomes a list, in order of the fields.
+    """
+    if not rows:
+        return b"\x90"
+    values = attrgetter(*(field.name for field in fields(rows[0])))
+    packed: bytes = msgpack.packb([values(row) for row in rows])
+    return packed
+
+
+def unpack(kind: type[R], packed: bytes) -> tuple[R, ...]:
+    """The rows again."""
+    return tuple(kind(*values) for values in msgpack.unpackb(packed))

@@ -21,7 +21,7 @@ from typing import Any, Self, cast
 
 from ...config import load
 from ...runtime import arguments
-from ..status import MemberRow, PeerRow, Status
+from ..status import MemberRow, PeerRow, Status, unpack
 from . import socket_path
 from .command import seconds
 from .commands.connections import Connections
@@ -39,7 +39,6 @@ from .protocol import (
     decode_answer,
     encode_call,
     framed,
-    unpack,
 )
 
 _LONGEST = 7 * 86_400.0

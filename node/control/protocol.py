@@ -22,18 +22,12 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard, TypeVar
+from dataclasses import dataclass
+from typing import TypeAlias, TypeGuard
 
 import msgpack
 
 from ...runtime.arguments import shortened
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    R = TypeVar("R", bound=DataclassInstance)
 
 VERSION = 1
 MAX_CALL = 8 * 1024 * 1024  # a peer set of the default limit, whose peers have names
@@ -169,20 +163,3 @@ def _parts(frame: bytes | bytearray, limit: int) -> tuple[int, Plain, Plain]:
     if version != VERSION or isinstance(version, bool):
         raise ProtocolError(f"version {shortened(version)}: this node speaks version {VERSION}", number)
     return number, word, content
-
-
-def pack(rows: tuple[DataclassInstance, ...]) -> bytes:
-    """Many rows as bytes, which the pool makes, so that the node has nothing to do but send them.
-
-    They are of one kind, with fields of plain values: each becomes a list, in order of the fields.
-    """
-    if not rows:
-        return b"\x90"
-    values = attrgetter(*(field.name for field in fields(rows[0])))
-    packed: bytes = msgpack.packb([values(row) for row in rows])
-    return packed
-
-
-def unpack(kind: type[R], packed: bytes) -> tuple[R, ...]:
-    """The rows again."""
-    return tuple(kind(*values) for values in msgpack.unpackb(packed))
