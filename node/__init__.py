@@ -13,11 +13,8 @@
 neither click nor rich, and the rest at the first use of a name: the command `rookery` has to catch signals before.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+# Nothing is imported here, not even what is small: the command `rookery` has to handle Ctrl-C before.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .cluster import Cluster, ClusterError
     from .control import CallTimeout, Client, CommandFailed, ControlError, NoNode
@@ -52,6 +49,8 @@ _HOMES = {
 if not TYPE_CHECKING:  # or any name would be one for the type checker
 
     def __getattr__(name: str) -> object:
+        from importlib import import_module
+
         for home, names in _HOMES.items():
             if name in names:
                 return getattr(import_module(f".{home}", __name__), name)

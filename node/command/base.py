@@ -55,6 +55,8 @@ class Group(click.Group):
             if not ctx.meta.get("json"):
                 raise
             raise SystemExit(_say(error, error.exit_code)) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None  # click would say "Aborted!" and 1
         except BrokenPipeError:
             raise  # whoever read has enough: click knows
         except _FAILED as error:

@@ -42,6 +42,32 @@ sys.meta_path.insert(0, Interrupting())
 entry.main()
 """
 
+AT_AN_IMPORT = """
+import atexit, os, signal, sys
+moment = sys.argv.pop()
+
+def interrupt(name):
+    if name == moment:
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(lambda event, arguments: event == "import" and interrupt(arguments[0]))
+atexit.register(interrupt, "the end")
+from rookery.node.__main__ import main
+sys.exit(main())
+"""
+BEFORE_THE_HANDLER = """
+import signal, sys
+names = []
+
+def note(event, arguments):
+    if event == "import" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        names.append(arguments[0])
+
+sys.addaudithook(note)
+import rookery.node.__main__
+print(*names)
+"""
+
 
 def python(*arguments: str | bytes) -> subprocess.CompletedProcess[str]:
     """A Python process, to its end."""
@@ -67,6 +93,43 @@ def test_signal_while_a_node_still_loads_ends_it_in_order(folder: Path, number: 
 def test_interrupt_while_a_command_still_loads_is_no_traceback(folder: Path) -> None:
     ended = python("-c", INTERRUPTED, "status", "--node", str(folder))
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "rookery.node.command",
+        "rookery.node.command.base",
+        "click",
+        "cryptography",
+        "zmq",
+        "yaml",
+        "rookery.node.node",
+        "rookery.node.screen",
+        "rookery.node.command.weights",
+        "the end",
+    ],
+)
+def test_interrupt_at_any_moment_of_a_command_ends_it_with_130_and_no_traceback(folder: Path, moment: str) -> None:
+    ended = python("-c", AT_AN_IMPORT, "config", "show", str(folder), moment)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_interrupt_before_a_node_catches_signals_ends_it_with_130_and_no_traceback(folder: Path) -> None:
+    ended = python("-c", AT_AN_IMPORT, "run", str(folder), "rookery.node.signals")
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_interrupt_while_a_command_works_ends_it_with_130_and_no_traceback(folder: Path) -> None:
+    program = INTERRUPTED.replace('name == "rookery.node.command"', 'name == "importlib.resources"')
+    ended = python("-c", program, "init", str(folder.with_name("other")))
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_nothing_but_the_entry_point_is_imported_before_it_handles_an_interrupt() -> None:
+    ended = python("-c", BEFORE_THE_HANDLER)
+    assert ended.stderr == ""
+    assert sorted(ended.stdout.split()) == ["rookery", "rookery.node", "rookery.node.__main__"]
 
 
 def test_hangup_that_is_ignored_stays_ignored_and_others_end_a_node(folder: Path) -> None:
