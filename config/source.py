@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import yaml
 
+from ..runtime.files import read_file
 from ..runtime.settings import KeyPath
 from .errors import ConfigError, Mistake, shown
 
@@ -63,13 +64,12 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """The YAML file at `path`. Raises ConfigError."""
+    """The YAML file at `path`, a regular one. Raises ConfigError."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        content, folder = read_file(path, LARGEST, follow=True), path.absolute().parent
     except OSError as error:
         raise _refusal(str(path), f"cannot be read: {error.strerror or error}") from error
-    return parse(content, name=str(path), folder=path.absolute().parent)
+    return parse(content, name=str(path), folder=folder)
 
 
 def parse(content: bytes | str, *, name: str, folder: Path) -> Source:

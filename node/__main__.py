@@ -24,10 +24,7 @@ import sys  # noqa: E402
 def main() -> None:
     """Carry out the command line."""
     if sys.argv[1:] == ["--version"]:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"rookery, version {version('rookery')}\n")
-        return
+        return _say_version()
     runs = sys.argv[1:2] == ["run"]
     if runs:
         from . import signals
@@ -45,6 +42,20 @@ def main() -> None:
                 _signal.signal(_signal.SIGINT, _quit)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _say_version() -> None:
+    """Without click."""
+    from importlib.metadata import version
+
+    if sys.stdout is None:  # closed
+        return
+    try:
+        sys.stdout.write(f"rookery, version {version('rookery')}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        del sys.stdout  # an end in order would try again
+        sys.exit(f"standard output: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from math import isfinite, isinf
+from typing import TextIO
 
 import click
 from rich.cells import cell_len
@@ -95,7 +96,12 @@ def _stacked(told: dict[str, str], width: int) -> None:
 
 def _width() -> int | None:
     """Columns of the terminal; None if the output is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody watches; nobody does where it is closed."""
+    return stream is not None and stream.isatty()
 
 
 def peers(known: Sequence[PeerRow], as_json: bool) -> None:
@@ -182,7 +188,7 @@ def progress(name: str, *, hidden: bool) -> Iterator[Callable[[BlobProgress], ob
     """A bar on standard error while something is fetched; nothing if that is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
-    disable = hidden or not sys.stderr.isatty()
+    disable = hidden or not _is_terminal(sys.stderr)
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=disable) as bar:
         task = bar.add_task(Text(name).markup, total=None)
         yield lambda done: bar.update(task, completed=done.done, total=done.total)
@@ -192,7 +198,7 @@ def progress(name: str, *, hidden: bool) -> Iterator[Callable[[BlobProgress], ob
 def steps(name: str, total: int, *, hidden: bool) -> Iterator[Callable[[], object]]:
     """A bar on standard error while something is done in `total` steps; call what is yielded after each."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    disable = hidden or not sys.stderr.isatty()
+    disable = hidden or not _is_terminal(sys.stderr)
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=disable) as bar:
         task = bar.add_task(Text(name).markup, total=total)
         yield lambda: bar.advance(task)

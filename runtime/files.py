@@ -1,6 +1,6 @@
 """A node's own files: written whole or not at all, for their owner alone, never through a link.
 
-Also whether they could be.
+Also whether they could be, and reading what users name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LINK = "it is a symbolic link"
-_IRREGULAR = "it is not a regular file"
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -34,7 +39,9 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(descriptor)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = error.filename or os.fspath(path)  # a full disk names none
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
@@ -65,10 +72,7 @@ def check_file(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         check_folder(path)  # which looks at what is there of the way to it
         return
-    if not stat.S_ISREG(status.st_mode):
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        raise OSError(errno.EINVAL, _IRREGULAR, str(path))
+    _check_regular(path, status)
     if not os.access(path, os.R_OK | os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
@@ -81,18 +85,36 @@ def _check_names(names: Iterable[str], place: Path) -> None:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(place / name))
 
 
-def read_file(path: Path, most: int) -> bytes:
+def read_file(path: Path, most: int, *, follow: bool = False) -> bytes:
     """What is in a regular file; of one that is too long the first `most` + 1 bytes. Raises OSError.
 
-    A symbolic link is not followed, and a pipe is not waited for.
+    A pipe is not waited for, and nothing is opened that is no file. follow: links too, as in what users name.
     """
-    if path.is_symlink():
+    if not follow and path.is_symlink():
         raise OSError(errno.ELOOP, _LINK, os.fspath(path))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, _IRREGULAR, os.fspath(path))
-        return file.read(most + 1)
+    _check_regular(path, path.stat())  # of a device, opening it may already do something
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    with open(os.open(path, flags), "rb") as file:
+        _check_regular(path, os.fstat(file.fileno()))
+        try:
+            return file.read(most + 1)
+        except OSError as error:
+            error.filename = error.filename or os.fspath(path)
+            raise
+
+
+def check_regular(path: Path) -> None:
+    """Raise an OSError if there is something at `path`, links followed, that is no regular file."""
+    with contextlib.suppress(FileNotFoundError):
+        _check_regular(path, path.stat())
+
+
+def _check_regular(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((words for is_it, words in _KINDS if is_it(status.st_mode)), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", os.fspath(path))
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 import click
 
@@ -19,6 +19,7 @@ from ...config import ConfigError, parse_duration
 from ...config.node import FILE_NAME
 from ...config.plugins import PluginError
 from ...runtime import arguments
+from ...runtime.files import read_file
 from ...transport.identity import PeerId
 from ...transport.identity.keyfile import KeyFileError
 from .. import configfiles, new, running
@@ -35,14 +36,54 @@ FILE = click.Path(readable=False, path_type=Path)
 _LONGEST_LINE = 1000  # characters; more of what was typed is not repeated
 
 
+class _Output:
+    """Standard output whose errors name it, once: what waits in it is not tried again at the end."""
+
+    NAME = "standard output"
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._naming():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        if not self._failed:
+            with self._naming():
+                self._stream.flush()
+
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename, self._failed = self.NAME, True
+            raise
+
+
 class Group(click.Group):
     """Errors become a message and an exit code."""
 
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Read the group's own arguments. What cannot be written in the terminal's encoding is escaped from here on."""
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Carry out a command line. What cannot be written in the terminal's encoding is escaped from here on."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
+        if sys.stdout is not None:
+            sys.stdout = cast(TextIO, _Output(sys.stdout))
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:  # of what is printed, by click too: all others end in `invoke`
+            complain(_words(error))
+            raise SystemExit(1) from None
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the group's own arguments."""
         with _short_usage():
             return super().make_context(*args, **extra)
 
@@ -63,6 +104,8 @@ class Group(click.Group):
             wrong = isinstance(error, CommandFailed) and error.kind in _WRONG_KINDS
             raise SystemExit(_say(error, 2 if wrong else 1)) from None
         except _WRONG as error:
+            if isinstance(error, OSError) and error.filename is _Output.NAME:
+                raise  # for `main`: nothing more can be printed there, JSON neither
             raise SystemExit(_say(error, 2)) from None
 
 
@@ -90,15 +133,57 @@ def _say(error: Exception, code: int) -> int:
             described["more"] = error.more
         click.echo(json.dumps({"error": described}))
     else:
-        click.echo("\n".join(map(printable, _words(error).splitlines())), err=True)
+        complain("\n".join(map(printable, _words(error).splitlines())))
     return code
+
+
+def complain(words: str) -> None:
+    """Say it on standard error. Where that cannot be done, the exit code still tells."""
+    with contextlib.suppress(OSError):
+        click.echo(words, err=True)
 
 
 def _words(error: Exception) -> str:
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror is not None:
         text = f"{_short(os.fsdecode(error.filename))}: {error.strerror}"
+    elif isinstance(error, FileNotFoundError) and error.filename is None and not _is_somewhere():
+        text = "the working folder is gone, so a relative path leads nowhere (allowed: absolute ones)"
     return "\n".join(_short(line) for line in text.splitlines()) or type(error).__name__
+
+
+def read_text(file: Path, most: int) -> str:
+    """UTF-8, with or without a byte order mark, of at most so many bytes: a regular file, or `-` for standard input."""
+    content = _standard_input(most) if str(file) == "-" else read_file(file, most, follow=True)
+    if len(content) > most:
+        raise click.BadParameter(f"{file}: more than {most} bytes, which is the most")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise click.BadParameter(f"{file}: line {line}: the file is not text in UTF-8") from None
+
+
+def _standard_input(most: int) -> bytes:
+    """For one option of a command: the next one would find it empty."""
+    meta = click.get_current_context().meta
+    if meta.get("stdin"):
+        raise click.BadParameter("-: standard input is given for two lists (allowed: for one of them)")
+    meta["stdin"] = True
+    if sys.stdin is None:
+        raise click.BadParameter("-: standard input is closed")
+    try:
+        return sys.stdin.buffer.read(most + 1)
+    except OSError as error:
+        raise click.BadParameter(f"-: standard input cannot be read: {error.strerror}") from error
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

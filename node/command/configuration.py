@@ -11,7 +11,7 @@ from ...config import load
 from ...config.node import FILE_NAME, config_file
 from .. import configfiles, screen
 from ..logs import printable
-from .base import FILE, json_option, main
+from .base import FILE, complain, json_option, main
 
 
 @main.group()
@@ -26,7 +26,7 @@ def check(file: Path, as_json: bool) -> None:
     """Say everything that is wrong with FILE, and what else `run` would refuse or warn of: key, folder, socket."""
     found = configfiles.load_runnable(file)
     for words in configfiles.warnings(file, found):
-        click.echo(f"warning: {printable(words)}", err=True)
+        complain(f"warning: {printable(words)}")
     screen.show({"file": str(config_file(file)), "mistakes": []}, as_json, f"{config_file(file)}: no mistakes")
 
 

@@ -16,7 +16,7 @@ from .. import screen
 from ..control import Client, CommandFailed
 from ..control.protocol import MAX_CALL
 from ..peerlist import read_peers
-from .base import as_duration, as_peer, as_target, json_option, main, node_option
+from .base import as_duration, as_peer, as_target, json_option, main, node_option, read_text
 
 _LIST = click.Path(readable=False, allow_dash=True, path_type=Path)
 
@@ -161,7 +161,7 @@ def peer_set(id: int, node: Path, as_json: bool) -> None:
 def _peers(name: str, given: tuple[str, ...], file: Path | None) -> dict[PeerId, Address | None]:
     """The peers that were given one by one, and those in a file."""
     listed: dict[PeerId, Address | None] = {}
-    for where, text in ((name, "\n".join(given)), (str(file), "" if file is None else _text(file))):
+    for where, text in ((name, "\n".join(given)), (str(file), "" if file is None else read_text(file, MAX_CALL))):
         try:
             found = read_peers(text)
         except ValueError as error:
@@ -170,19 +170,6 @@ def _peers(name: str, given: tuple[str, ...], file: Path | None) -> dict[PeerId,
             raise click.BadParameter(f"{where}: {peer} is given beside the file too")
         listed |= found
     return listed
-
-
-def _text(file: Path) -> str:
-    """UTF-8, with or without a byte order mark, of at most as much as a call can carry."""
-    with click.open_file(str(file), "rb") as opened:
-        content: bytes = opened.read(MAX_CALL + 1)
-    if len(content) > MAX_CALL:
-        raise click.BadParameter(f"{file}: more than {MAX_CALL} bytes, which is the most")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise click.BadParameter(f"{file}: line {line}: the file is not text in UTF-8") from None
 
 
 def _short(target: Target) -> str:

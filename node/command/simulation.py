@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ...runtime.files import check_regular
 from ...simulate import Outcome, Scenario, Summary, chart_of, figures, load_scenario, simulate
 from .. import screen
 from .base import FILE, json_option, main
@@ -27,8 +28,10 @@ _PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)
 def simulate_command(scenario: Path, seeds: int, svg: Path | None, jobs: int | None, as_json: bool) -> None:
     """Play the SCENARIO of a YAML file in virtual time: how soon deaths are noticed, the load, the false alarms."""
     played = load_scenario(scenario)
-    if svg is not None and not svg.exists() and not os.access(svg.parent, os.W_OK | os.X_OK):
-        raise click.BadParameter(f"{svg}: files may not be made in {svg.parent}")  # now, not after all the runs
+    if svg is not None:  # now, not after all the runs
+        check_regular(svg)
+        if not svg.exists() and not os.access(svg.parent, os.W_OK | os.X_OK):
+            raise click.BadParameter(f"{svg}: files may not be made in {svg.parent}")
     outcomes = []
     with screen.steps(scenario.name, seeds, hidden=as_json) as advance:
         for outcome in _runs(played, seeds, min(jobs or os.cpu_count() or 1, seeds)):
@@ -37,7 +40,7 @@ def simulate_command(scenario: Path, seeds: int, svg: Path | None, jobs: int | N
     summary = Summary(tuple(outcomes))
     rows = figures(summary)
     if svg is not None:
-        svg.write_text(chart_of(played, summary).svg(), encoding="utf-8")
+        _write(svg, chart_of(played, summary).svg())
     if as_json:
         said = {"scenario": str(scenario), "seeds": seeds, "figures": rows, "svg": None if svg is None else str(svg)}
         click.echo(json.dumps(said))
@@ -45,6 +48,14 @@ def simulate_command(scenario: Path, seeds: int, svg: Path | None, jobs: int | N
     screen.rows("figures", [_readable(row) for row in rows], as_json=False)
     if svg is not None:
         click.echo(f"drawn: {svg}")
+
+
+def _write(svg: Path, text: str) -> None:
+    try:
+        svg.write_text(text, encoding="utf-8")
+    except OSError as error:
+        error.filename = error.filename or str(svg)  # a full disk names none
+        raise
 
 
 def _runs(scenario: Scenario, seeds: int, jobs: int) -> Iterator[Outcome]:

@@ -102,12 +102,13 @@ def _pem(identity: Identity, secret: bytes | None) -> bytes:
 
 def _read(path: Path, what: str = "key file") -> bytes:
     """Judge kind and mode on the open descriptor, so that what was judged is what is read."""
-    # Without O_NONBLOCK a named pipe would hold the start of the node for ever.
+    # Looked at before too: a socket cannot be opened, and of a device that alone can do something. Without O_NONBLOCK a
+    # named pipe would hold the start of the node for ever.
+    _check_regular(path, os.stat(path), what)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyFileError(path, "is not a regular file", what)
+        _check_regular(path, status, what)
         mode = stat.S_IMODE(status.st_mode)
         if mode & 0o077 and (mode & ~0o440 or status.st_uid != 0):
             raise KeyFileError(
@@ -121,6 +122,11 @@ def _read(path: Path, what: str = "key file") -> bytes:
         return os.read(descriptor, _MAX_FILE_BYTES)
     finally:
         os.close(descriptor)
+
+
+def _check_regular(path: Path, status: os.stat_result, what: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(path, "is not a regular file", what)
 
 
 def _parse(path: Path, pem: bytes, secret: bytes | None) -> Ed25519PrivateKey:
