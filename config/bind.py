@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..runtime.settings import (
     Maybe,
     One,
     Option,
+    Problem,
     Section,
     Setting,
     Settings,
@@ -34,7 +36,7 @@ from ..runtime.settings import (
     ones,
 )
 from .errors import ConfigError, Mistake, shown
-from .scalars import Parsers, Unreadable, leaf, limits, read, suggestion
+from .scalars import Parsers, Unreadable, leaf, limits, read, suggestion, variables
 from .source import Scalar, Source, Tree
 
 S = TypeVar("S", bound=Settings)
@@ -73,6 +75,8 @@ class _Reader:
     words: tuple[str, ...]
     found: list[Mistake] = field(default_factory=list)
     more: int = 0
+    secrets: dict[str, str] = field(default_factory=dict)
+    """What the values of variables look like, and the variables."""
 
     def value(self, shape: Shape, rule: Option, node: Tree, path: KeyPath) -> Any:
         """The value that stands at `path`, or _WRONG."""
@@ -99,6 +103,10 @@ class _Reader:
             value = read(node, shape, rule, kind, None if is_key else self.environ)
         except Unreadable as error:
             return self.wrong(path, error.message, error.allowed, near=(error.text, shape.choices))
+        if not is_key and (names := variables(node.text)):
+            value_texts = {str(value), f"{value:g}" if isinstance(value, int | float) else ""}
+            texts = {*value_texts, *re.findall(r"\w{8,}", str(value))} - {""}
+            self.secrets.update(dict.fromkeys(texts, names))
         return self.source.folder / value if isinstance(value, Path) else value
 
     def items(self, item: Shape, rule: Option, node: Tree, path: KeyPath) -> Any:
@@ -150,8 +158,25 @@ class _Reader:
             return kind(**values)
         except SettingsError as error:
             for problem in error.problems:
-                self.wrong((*path, *problem.path), problem.message, problem.allowed)
+                message = problem.message + self.unwritten(problem, path, values)
+                self.wrong((*path, *problem.path), self.hidden(message), self.hidden(problem.allowed))
             return _WRONG
+
+    def unwritten(self, problem: Problem, path: KeyPath, values: Mapping[str, Any]) -> str:
+        """That the value which a problem begins with is one that nobody wrote, as the end of a sentence."""
+        value: Any = values.get(str(problem.path[0])) if problem.path else None
+        for part in problem.path[1:]:
+            value = getattr(value, str(part), None)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        written = (*path, *problem.path) in self.source.positions
+        begins = is_number and problem.message.startswith((f"{value} ", f"{value:g} "))
+        return "; it is the default" if begins and not written else ""
+
+    def hidden(self, text: str) -> str:
+        """A sentence about values, with variables in the place of what they say."""
+        for secret, names in self.secrets.items():
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", names, text)
+        return text
 
     def absent(self, setting: Setting, path: KeyPath) -> Any:
         """The default of a key that is not written."""

@@ -115,6 +115,11 @@ def suggestion(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def variables(text: str) -> str:
+    """The variables that stand in a text, as written; "" if there are none."""
+    return "".join(match[0] for match in _VARIABLE.finditer(text) if match[1])
+
+
 def _expand(text: str, environ: Mapping[str, str] | None) -> tuple[str, bool]:
     """The text with its variables replaced, and whether there were any."""
     if environ is None:

@@ -296,3 +296,41 @@ def test_address_of_records_that_is_none_is_a_mistake(tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path, "discovery: {dns: [peers.example]}")
     assert mistake.startswith("node.yaml:1: discovery.dns[0]:")
     assert "http://HOST:PORT" in mistake
+
+
+@pytest.mark.parametrize(
+    ("yaml", "told"),
+    [
+        (
+            "transport: {max_connections: 10}",
+            "50 is not between min_connections and max_connections; it is the default",
+        ),
+        (
+            "maintenance: {expected_connections: 50, max_connections: 10}",
+            "50 is not between min_connections and max_conn",
+        ),
+    ],
+)
+def test_number_that_nobody_wrote_is_told_as_the_default(tmp_path: Path, yaml: str, told: str) -> None:
+    (tmp_path / "node.yaml").write_text(yaml)
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path)
+    (mistake,) = raised.value.mistakes
+    assert told in str(mistake)
+    assert ("default" in str(mistake)) == ("default" in told)
+
+
+def test_rule_between_fields_tells_a_variable_and_never_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text(
+        "tracker: {book: '${BOOK}'}\nmaintenance: {expected_connections: '${MANY}'}\ntransport: {max_connections: 10}"
+    )
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, environ={"BOOK": "generation", "MANY": "4711"})
+    (first,) = raised.value.mistakes
+    assert "${MANY} is not between" in str(first)
+    assert "4711" not in str(first)
+    (tmp_path / "node.yaml").write_text("tracker: {book: '${BOOK}'}")
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, environ={"BOOK": "generation"})
+    assert "${BOOK} is something else in the data folder" in str(raised.value)
+    assert "generation" not in str(raised.value)
