@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -220,6 +221,7 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
             lambda: None if book is None else tracker.SqliteStorage.check(data / book),
         ]
     looks += [
+        lambda: _check_listen(config.transport.listen),
         lambda: lan.packages() if config.discovery.lan else None,
         lambda: control.socket_path.check(config.control.socket),
     ]
@@ -257,12 +259,28 @@ def _named() -> Iterator[None]:
 
 
 def _key_of(error: Exception) -> KeyPath:
+    if isinstance(error, keyfile.KeyFileError) and error.what == keyfile.PASSPHRASE_FILE:
+        return ("key_passphrase_file",)
     return next(key for kind, key in _KEYS.items() if isinstance(error, kind))
 
 
 def _words(error: Exception) -> str:
-    """Behind the name of the key it need not be said that it is a key file."""
-    return str(error).removeprefix("key file ")
+    """Behind the name of the key it need not be said what file it is."""
+    return str(error).removeprefix("key file ").removeprefix(f"{keyfile.PASSPHRASE_FILE} ")
+
+
+def _check_listen(endpoint: transport.Endpoint) -> None:
+    """See that its address is of this machine, by a port that nobody uses. Raises BindError."""
+    if endpoint.ip is None:
+        return  # a name: who it is may change
+    family = socket.AF_INET if endpoint.ip.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(endpoint.ip), 0))
+    except OSError as error:
+        raise transport.BindError(
+            f"cannot listen on {endpoint}: {error.strerror} (allowed: an address of this machine with a free port)"
+        ) from error
 
 
 def _identity(config: NodeConfig) -> Identity:

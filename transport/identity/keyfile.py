@@ -25,6 +25,7 @@ from ...runtime.files import replace_file
 from .keys import Identity
 
 MODE = 0o600
+PASSPHRASE_FILE = "passphrase file"  # noqa: S105  # what it is, in words
 MAX_PASSPHRASE_BYTES = 1023  # OpenSSL's limit
 _MAX_FILE_BYTES = 16 * 1024
 _PLAIN = b"-----BEGIN PRIVATE KEY-----"
@@ -39,6 +40,7 @@ class KeyFileError(Exception):
         super().__init__(f"{what} {path}: {problem}")
         self.path = path
         self.problem = problem
+        self.what = what
 
 
 def save(identity: Identity, path: str | os.PathLike[str], passphrase: str | None = None) -> None:
@@ -67,7 +69,7 @@ def load(path: str | os.PathLike[str], passphrase: str | None = None) -> Identit
 
 def read_passphrase(path: str | os.PathLike[str]) -> str:
     """The passphrase in a file, which is as private as a key: UTF-8, without the end of its line. `KeyFileError`."""
-    path, what = Path(path), "passphrase file"
+    path, what = Path(path), PASSPHRASE_FILE
     try:
         text = _read(path, what).decode()
     except OSError as error:
