@@ -38,13 +38,13 @@ _SPEAKING = frozenset({"role", "state", "address", "trust", "way", "ip", "direct
 
 def show(said: Mapping[str, object], as_json: bool, words: str) -> None:
     """One object, or the sentence that says the same."""
-    click.echo(_json(said) if as_json else words)
+    click.echo(json_text(said) if as_json else words)
 
 
 def facts(said: Mapping[str, object], as_json: bool) -> None:
     """One object, or a line for each name and its value."""
     if as_json:
-        click.echo(_json(said))
+        click.echo(json_text(said))
         return
     longest = max(map(len, said), default=0)
     for name, value in said.items():
@@ -54,9 +54,12 @@ def facts(said: Mapping[str, object], as_json: bool) -> None:
 def rows(title: str, said: Sequence[Mapping[str, object]], as_json: bool) -> None:
     """A list of objects, or a table of them."""
     if as_json:
-        click.echo(_json(said))
+        click.echo(json_text(said))
     else:
         table(title, [{name: _cell(name, value) for name, value in row.items()} for row in said])
+
+
+_ENDLESS = "1000 years and more"
 
 
 def table(title: str, cells: Sequence[Mapping[str, str]]) -> None:
@@ -157,13 +160,14 @@ def ahead(moment: float | None, now: float) -> str:
     """How long something still takes."""
     if moment is None:
         return ""
-    return "for good" if isinf(moment) else f"{span(max(0.0, moment - now))} more"
+    left = "for good" if isinf(moment) else span(max(0.0, moment - now))
+    return left if left in ("for good", _ENDLESS) else f"{left} more"
 
 
 def span(seconds: float) -> str:
     """A length of time by its largest unit and the next one, as `2h 5m`."""
     if not abs(seconds) < _LONGEST:
-        return "1000 years and more"
+        return _ENDLESS
     left, units = round(seconds), (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
     first = next((index for index, (_, size) in enumerate(units) if left >= size), len(units) - 1)
     words = []
@@ -204,8 +208,8 @@ def steps(name: str, total: int, *, hidden: bool) -> Iterator[Callable[[], objec
         yield lambda: bar.advance(task)
 
 
-def _json(said: object) -> str:
-    """Valid JSON: it has no infinity and no NaN, so what has no end is null."""
+def json_text(said: object) -> str:
+    """Valid JSON: it has no infinity and no NaN, so what has no end is null; texts are what UTF-8 can say."""
     return json.dumps(_finite(said))
 
 
@@ -213,8 +217,10 @@ def _finite(value: object) -> object:
     match value:
         case float() if not isfinite(value):
             return None
+        case str():  # bytes of a name that are no UTF-8: half a surrogate pair, which JSON's readers refuse
+            return value.encode("utf-8", "backslashreplace").decode()
         case Mapping():
-            return {name: _finite(inner) for name, inner in value.items()}
+            return {_finite(name): _finite(inner) for name, inner in value.items()}
         case list() | tuple():
             return [_finite(inner) for inner in value]
         case _:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from ...runtime import arguments
 from ...runtime.files import read_file
 from ...transport.identity import PeerId
 from ...transport.identity.keyfile import KeyFileError
-from .. import configfiles, new, running
+from .. import configfiles, new, running, screen
 from ..control import CommandFailed, ControlError
 from ..errors import CannotStart
 from ..logs import printable
@@ -31,7 +30,19 @@ F = TypeVar("F", bound=Callable[..., object])
 _WRONG = (ConfigError, PluginError, CannotStart, KeyFileError, new.AlreadyThere, OSError, UnicodeError)
 _FAILED = (ControlError, running.NodeFailed)
 _WRONG_KINDS = ("BadArguments", "SourceError", "DestinationError")
-FILE = click.Path(readable=False, path_type=Path)
+
+
+class NamedPath(click.Path):
+    """A path. One without a name would be the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # as click has it
+        """See `click.Path`."""
+        if not value:
+            self.fail("a name is missing (allowed: a path; . is the working folder)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = NamedPath(readable=False, path_type=Path)
 """Whether it is there and can be used is found out by using it, and said by whoever does."""
 _LONGEST_LINE = 1000  # characters; more of what was typed is not repeated
 
@@ -131,7 +142,7 @@ def _say(error: Exception, code: int) -> int:
         if isinstance(error, ConfigError):
             described["mistakes"] = [configfiles.described(mistake) for mistake in error.mistakes]
             described["more"] = error.more
-        click.echo(json.dumps({"error": described}))
+        click.echo(screen.json_text({"error": described}))
     else:
         complain("\n".join(map(printable, _words(error).splitlines())))
     return code

@@ -11,11 +11,17 @@ import click
 from ...actors.blobs import BlobKey
 from .. import screen
 from ..control import Client
-from .base import as_duration, as_key, json_option, main, node_option
+from .base import NamedPath, as_duration, as_key, json_option, main, node_option
+
+
+def as_file(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    if text == "-":
+        raise click.BadParameter("-: no stream is taken (allowed: a file; ./- for one of that name)")
+    return text
 
 
 @main.command()
-@click.argument("file", type=click.Path(readable=False))
+@click.argument("file", type=NamedPath(readable=False), callback=as_file)
 @node_option
 @json_option
 def put(file: str, node: Path, as_json: bool) -> None:
@@ -27,7 +33,14 @@ def put(file: str, node: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("key", callback=as_key)
-@click.option("-o", "--output", required=True, type=click.Path(readable=False), help="The file to write; no folder.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=NamedPath(readable=False),
+    callback=as_file,
+    help="The file to write; no folder.",
+)
 @click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m.")
 @node_option
 @json_option

@@ -11,11 +11,11 @@ from ...config.node import FILE_NAME
 from .. import configfiles, new, running, screen
 from ..control import Client
 from ..errors import CannotStart
-from .base import FILE, json_option, main, node_option
+from .base import FILE, NamedPath, json_option, main, node_option
 
 
 @main.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=NamedPath(file_okay=False, path_type=Path))
 @click.option(
     "--passphrase-file",
     type=click.Path(dir_okay=False, path_type=Path),

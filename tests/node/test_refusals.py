@@ -234,3 +234,22 @@ def test_every_command_is_tried_with_wrong_input() -> None:
     without_input = {"blocks", "connections", "members", "peers", "record", "stop"}
     assert isinstance(main, click.Group)
     assert tried | without_input >= main.commands.keys()
+
+
+@pytest.mark.parametrize("command", [("init", ""), ("config", "check", ""), ("status", "--node", ""), ("put", "")])
+def test_path_without_a_name_is_refused(command: tuple[str, ...]) -> None:
+    refused = rookery(*command)
+    assert refused.exit_code == 2
+    assert "a name is missing (allowed: a path; . is the working folder)" in refused.stderr
+
+
+@pytest.mark.parametrize("command", [("put", "-"), ("get", "0" * 64, "-o", "-")])
+def test_stream_is_refused_where_a_file_is_wanted(command: tuple[str, ...]) -> None:
+    refused = rookery(*command)
+    assert refused.exit_code == 2
+    assert "-: no stream is taken (allowed: a file; ./- for one of that name)" in refused.stderr
+
+
+def test_json_of_a_name_that_is_no_utf8_has_no_half_of_a_surrogate_pair(tmp_path: Path) -> None:
+    refused = rookery("config", "check", f"{tmp_path}/\udcff", "--json")
+    assert json.loads(refused.stdout)["error"]["mistakes"][0]["file"] == f"{tmp_path}/\\udcff"

@@ -144,3 +144,8 @@ def test_peer_that_is_connected_is_seen_now(capsys: pytest.CaptureFixture[str]) 
     _header, connected, other = capsys.readouterr().out.splitlines()
     assert " now " in connected
     assert "1m 1s ago" in other
+
+
+def test_time_without_an_end_is_not_said_to_be_more_twice() -> None:
+    assert screen.ahead(1e12, 0.0) == "1000 years and more"
+    assert screen.ahead(60.0, 0.0) == "1m more"
