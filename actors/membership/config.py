@@ -1,4 +1,4 @@
-"""What can be configured of the membership."""
+"""The settings of the membership."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_SWIM_BYTES = 16_384
 
 
 class Seed(NamedTuple):
-    """A member to begin with, and where it is; written `PEERID@tcp://HOST:PORT`."""
+    """A member to announce to first, and its address; written `PEERID@tcp://HOST:PORT`."""
 
     peer: PeerId
     address: Address
@@ -33,15 +33,15 @@ class Seed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Config(Settings):
-    """Times are in seconds. A member's timing comes from `preset`; what is set beside it takes its place.
+    """Times are in seconds. The timing comes from `preset`; each field that is set overrides the preset's value.
 
     All members of a cluster should have the same timing.
     """
 
     seeds: tuple[Seed, ...] = option(
         (),
-        "Members to begin with, and to try again until each has answered, and while isolated: PEERID@tcp://HOST:PORT. "
-        "This node itself may be one.",
+        "Members to announce to: until each has answered, and again while isolated. PEERID@tcp://HOST:PORT. "
+        "This node itself may be among them.",
     )
     feeds_tracker: bool = option(True, "Make the members the tracked peers (the tracker's source is membership).")
     peer_set_delay: Seconds = option(
@@ -52,14 +52,14 @@ class Config(Settings):
     )
 
     tags: Mapping[str, str] = section(
-        dict, "Texts by name that other members are told of this one. `role: secondary`: do not dial me."
+        dict, "Short texts by name that the other members see of this one. `role: secondary`: do not dial me."
     )
     snapshot: bool = option(True, "Keep the members in a file of the data folder, and begin with them after a restart.")
     snapshot_every: Seconds = option(
-        10.0, "A change of the members is in that file after this time.", minimum=MILLISECOND
+        10.0, "A change of the members is written to that file within this time.", minimum=MILLISECOND
     )
     snapshot_age: Seconds = option(
-        3600.0, "The members of an older file are only announced to, not taken for alive.", minimum=0
+        3600.0, "Members from a file older than this are only announced to, not taken for alive.", minimum=0
     )
 
     preset: Literal["lan", "wan", "simple"] = option(
@@ -67,51 +67,51 @@ class Config(Settings):
     )
     cluster_size: int | None = option(
         None,
-        "How many members to reckon with: lan and wan give suspects and news more time in larger clusters. "
-        "By default as many as there are.",
+        "Size of the cluster to plan for: lan and wan give suspects and updates more time in larger clusters. "
+        "By default the present size.",
         minimum=1,
     )
-    probe_period: Seconds | None = option(None, "One member is probed in each.", minimum=MILLISECOND)
+    probe_period: Seconds | None = option(None, "Time between two probes, each of one member.", minimum=MILLISECOND)
     probe_rtt: Seconds | None = option(
-        None, "Wait for a direct answer before helpers are asked; below probe_period.", minimum=MILLISECOND
+        None, "How long to wait for a direct answer before helpers are asked; below probe_period.", minimum=MILLISECOND
     )
-    num_indirect_probes: int | None = option(None, "Helpers asked about a silent member.", minimum=1)
+    num_indirect_probes: int | None = option(None, "How many helpers are asked to probe a silent member.", minimum=1)
     max_transmissions: int | None = option(
-        None, "Copies sent of each piece of news; below 10 lost packets bring false deaths.", minimum=1, maximum=255
+        None, "How often each update is sent; below 10, lost packets bring false deaths.", minimum=1, maximum=255
     )
     suspect_to_down_after: Seconds | None = option(
         None,
-        "Shortest time that a suspected member has to object; who is alone in suspecting it waits longer.",
+        "Shortest time that a suspected member has to refute; longer while only one member suspects it.",
         minimum=MILLISECOND,
     )
     suspicion_mult: float | None = option(
-        None, "That time in probe periods, where it is not set; more in clusters beyond ten.", minimum=1
+        None, "That time in probe periods, where it is not set; it grows in clusters beyond ten members.", minimum=1
     )
     suspicion_confirmations: int | None = option(
-        None, "So many others must suspect a member too before it has only the shortest time.", minimum=0, maximum=7
+        None, "How many others must suspect a member too before it has only the shortest time.", minimum=0, maximum=7
     )
     suspicion_max_factor: float | None = option(
-        None, "So many times the shortest time has a member that only one suspects.", minimum=1
+        None, "A member that only one other suspects has this many times the shortest time.", minimum=1
     )
     awareness_max_multiplier: int | None = option(
-        None, "A member that notices that it is slow itself probes up to so many times slower.", minimum=1, maximum=8
+        None, "A member that notices its own slowness probes up to this many times slower.", minimum=1, maximum=8
     )
-    nack: bool | None = option(None, "Helpers say so if a probed member does not answer. The same for all members.")
-    buddy: bool | None = option(None, "Tell a suspected member so first of all, whatever it is sent.")
-    distrust_late_timers: bool | None = option(None, "After standing still, give the others time to answer.")
+    nack: bool | None = option(None, "Helpers report a probed member that does not answer. The same for all members.")
+    buddy: bool | None = option(None, "Each packet to a suspected member begins with the suspicion, so it can refute.")
+    distrust_late_timers: bool | None = option(None, "After this process has stalled, give the others time to answer.")
     sync: Seconds | None = option(
-        None, "Compare everything with one other member each so often, rarer in large clusters; 0 for never.", minimum=0
+        None, "How often to compare the whole state with one member, less in large clusters; 0 for never.", minimum=0
     )
     remove_down_after: Seconds | None = option(None, "How long a dead member is remembered.", minimum=MILLISECOND)
     max_packet_size: Bytes | None = option(
-        None, "Bytes of one packet, the records in it apart.", minimum=512, maximum=MAX_SWIM_BYTES
+        None, "Bytes of one packet, not counting the records in it.", minimum=512, maximum=MAX_SWIM_BYTES
     )
     notify_down_members: bool | None = option(
-        None, "Tell a member that is held dead so; it then comes back under a new generation."
+        None, "Tell a member that is held Down that it is; it then comes back under a new generation."
     )
     announce_to_seeds: Seconds | None = option(
         None,
-        "First wait before seeds that have not answered are tried again; it doubles up to eight times.",
+        "First wait before seeds that have not answered are tried again; it doubles, up to eight times this.",
         minimum=MILLISECOND,
     )
 
@@ -138,7 +138,7 @@ class Config(Settings):
 
     @property
     def protocol(self) -> swim.Config:
-        """What `Swim` takes: the preset with what is set beside it."""
+        """The configuration of `Swim`: the preset with the fields that are set here."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         mine = {name: named[name] for name in _OVERRIDES if named[name] is not None}
         if self.sync == 0:

@@ -1,4 +1,4 @@
-"""The membership's engine: messages in, this node's `Session` and the tracker's `TrackerFeed` do the rest."""
+"""The membership's engine: passes each message to the `Session`, `TrackerFeed` or `Persistence` that handles it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from .tags import encode_tags
 from .tracker_feed import PeerSetDue, TrackerFeed
 
 _ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
-_FAREWELLS = 3  # rounds of gossip, each to `num_indirect_probes` members
+_FAREWELLS = 3  # rounds of gossip that say that this node leaves, each to `num_indirect_probes` members
 _FAREWELL_EVERY = 0.1  # seconds
 
 _Seeds = tuple[tuple[PeerId, Address], ...]
@@ -48,18 +48,18 @@ _Seeds = tuple[tuple[PeerId, Address], ...]
 
 @dataclass(frozen=True, slots=True)
 class Farewell(Message):
-    """Timer: say once more that this node has left. rounds: how often yet."""
+    """Timer: say once more that this node has left. rounds: how many are still to come, this one included."""
 
     rounds: int
 
 
 class Engine(runtime.Engine[Mailbox]):
-    """Who is alive."""
+    """Creates the session at the first `join`, and holds what outlives it: blocks, tags, seeds and subscribers."""
 
     def __init__(self, config: Config, *, transport: Transport, tracker: Tracker, snapshot: Path | None = None) -> None:
         """transport: carries the packets; this engine's mailbox should be among its observers.
 
-        snapshot: the file in which the members outlive this engine; None for none.
+        snapshot: the file that keeps the members over a restart; None for no file.
         """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
@@ -110,7 +110,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._seeds: _Seeds = config.seeds
 
     def on_start(self) -> None:
-        """Packets and blocks; taking part begins with `join`."""
+        """Subscribe to packets and blocks. The node becomes a member only with `join`."""
         self.runtime.registry.collect(self._observe)
         self._tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self.on_reply(self._transport.receive_packets(self.mailbox), self._on_receiving, within=_ANSWER_TIMEOUT)
@@ -123,12 +123,12 @@ class Engine(runtime.Engine[Mailbox]):
         if answer is not None:
             raise RuntimeError("transport does not give its packets to the membership") from answer
 
-    # From below ------------------------------------------------------------------------------------------------------
+    # From transport ---------------------------------------------------------------------------------------------------
 
     def on_packet(self, packet: Packet) -> None:
         if self._session is None:
             self._metrics.packets.inc("not_joined")
-        elif self._blocks.is_blocked(packet.peer, None):  # it waited here when the block overtook it
+        elif self._blocks.is_blocked(packet.peer, None):  # the packet was already in this mailbox when the block came
             self._metrics.packets.inc("blocked")
         else:
             self._session.on_packet(packet)
@@ -149,10 +149,10 @@ class Engine(runtime.Engine[Mailbox]):
         if self._session is not None:
             self._session.request_missing_again()
 
-    # Coming and going ------------------------------------------------------------------------------------------------
+    # Joining and leaving ----------------------------------------------------------------------------------------------
 
     def on_join(self, message: Join) -> Reply[None] | None:
-        """The record is asked for only now: it gets its address when transport listens."""
+        """This node's record is asked for only now: it has an address once transport listens."""
         if message.seeds is not None:
             self._seeds = message.seeds
         seeds = self._seeds
@@ -171,7 +171,7 @@ class Engine(runtime.Engine[Mailbox]):
         return reply
 
     def _prepare_record(self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
-        """The first time: with our tags, and with those who were there when this node ended."""
+        """Before the first session: put our tags into the record, and read the members that the file remembers."""
         if isinstance(own, Exception) or own.address is None:
             self._start_session(own, seeds, reply)
         elif own.metadata != self._metadata:
@@ -200,7 +200,7 @@ class Engine(runtime.Engine[Mailbox]):
                 self._persistence.restore(known, session).forward_to(reply)
 
     def _session_under(self, own: PeerRecord) -> Session:
-        """This node as a member under its own record."""
+        """The session under this record: a new one, or the one that has left, under its new generation."""
         session = self._session
         if session is None:
             session = self._session = Session(
@@ -225,7 +225,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._discovered = (*self._discovered, *message.records)[-MAX_DISCOVERED:]
 
     def on_set_tags(self, message: SetTags) -> Reply[None] | None:
-        """Our record has tags, so it takes a new one, and with that a new generation."""
+        """The tags are part of our record, so other tags need a new record, and that a new generation."""
         self._metadata = message.metadata
         session = self._session
         if session is None or session.own.metadata == message.metadata:
@@ -245,7 +245,7 @@ class Engine(runtime.Engine[Mailbox]):
         reply.set(None)
 
     def on_leave(self, _message: Leave) -> Reply[None] | None:
-        """The news is repeated a few times, as packets may be lost and nobody acknowledges it."""
+        """Repeated a few times, as packets may be lost and nobody acknowledges them."""
         session = self._session
         if session is None or session.has_left:
             return self._farewell
@@ -270,7 +270,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._farewell = None
 
     def _on_rejoin(self, member: MemberId) -> None:
-        """`Swim` goes on as `member`, whose record only transport can sign."""
+        """`Swim` goes on as `member`: ask transport to sign the record for it."""
         self.log.warning("held dead by others, going on under a new generation", generation=member.generation)
         self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, within=_ANSWER_TIMEOUT)
 
@@ -280,7 +280,7 @@ class Engine(runtime.Engine[Mailbox]):
         elif self._session is not None and self._session.use_record(own):
             self._emit(Rejoined(own))
 
-    # To others -------------------------------------------------------------------------------------------------------
+    # Queries and events -----------------------------------------------------------------------------------------------
 
     def on_get_members(self, _message: GetMembers) -> Members | Reply[Members]:
         return Members() if self._session is None else self._session.members()
@@ -292,7 +292,7 @@ class Engine(runtime.Engine[Mailbox]):
                 message.subscriber.tell(MemberUp(record.peer, record))
 
     def _emit(self, event: Message) -> None:
-        """An event goes to those who want it; a change of the members also to the tracker."""
+        """Give an event to its subscribers; a change of the members also starts a peer set and a write of the file."""
         kind = type(event)
         self._metrics.changes.inc(kind.__name__)
         if isinstance(event, MemberUp | MemberUpdated):

@@ -1,12 +1,12 @@
-"""What one packet carries: a SWIM packet, signed records beside it, and whose records the sender would like.
+"""The content of one packet: a SWIM packet, signed records beside it, and the peers whose records the sender asks for.
 
     envelope = [1, swim, [record, ...], [peer, ...]]
 
 * Each of the three parts may be empty; `swim` is then zero bytes.
-* At most 32 records of at most 1,024 bytes, and 32 peers of 32 bytes: so many signatures are checked in a few
-  milliseconds. Who wants more asks again.
-* What breaks a rule raises DecodeError and nothing else, and no memory is taken by a length that the packet claims.
-  Whether a record is one, and true, is looked at by `records`.
+* At most 32 records of at most 1,024 bytes, and 32 peers of 32 bytes, as 32 signatures are checked in a few
+  milliseconds. A peer that wants more asks again.
+* Input that breaks a rule raises DecodeError and nothing else, and a length that the packet claims allocates nothing.
+  The records themselves are checked by `records`.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _ANNOUNCE_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, Announce()))[:3]
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One packet's content. records: encoded, as they came or will go."""
+    """One packet's content. records: encoded. wanted: the peers whose records the sender asks for."""
 
     swim: bytes = b""
     records: tuple[bytes, ...] = ()
     wanted: tuple[PeerId, ...] = ()
 
     def encode(self) -> bytes:
-        """At most 50,000 bytes."""
+        """The bytes of the packet, at most 50,000."""
         packed: bytes = msgpack.packb((_VERSION, self.swim, self.records, self.wanted))
         return packed
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read a packet's content; DecodeError says what is wrong."""
+        """Decode a packet. Raises DecodeError, which says what is wrong."""
         match _unpack(data):
             case [version, *_] if type(version) is not int or version != _VERSION:
                 raise DecodeError(f"envelope of version {shortened(version)}: allowed is {_VERSION}")
@@ -65,14 +65,14 @@ class Envelope:
 
 
 def named_in_feed(packet: bytes) -> list[PeerId] | None:
-    """The members that a SWIM packet of ours names if it is a Feed; None if it is anything else."""
+    """The members that a Feed of ours names; None if the SWIM packet is anything else."""
     if not packet.startswith(_FEED_HEAD):
         return None
     return [PeerId(update.id.key) for update in decode_packet(packet).updates]
 
 
 def is_turn_undead(packet: bytes) -> bool:
-    """Whether a SWIM packet of ours tells its receiver that we hold it dead."""
+    """Whether a SWIM packet of ours tells its receiver that we hold it Down."""
     return packet.startswith(_TURN_UNDEAD_HEAD)
 
 

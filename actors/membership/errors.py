@@ -1,4 +1,4 @@
-"""What the membership answers instead of doing what it was asked."""
+"""The errors that requests to the membership fail with."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from ... import runtime
 
 
 class NoAddress(runtime.Declined):
-    """This node advertises no address, so nobody could ask it whether it is alive; it cannot be a member."""
+    """This node advertises no address, so nobody could probe it: it cannot be a member."""

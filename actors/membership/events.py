@@ -1,4 +1,4 @@
-"""From what SWIM notices to the events that others hear, by way of the view."""
+"""Turns what SWIM notices into the events that subscribers get; `view` decides what a subscriber may see."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .view import View
 
 
 class Events:
-    """Part of the participant."""
+    """Part of the session."""
 
     def __init__(
         self,
@@ -30,7 +30,10 @@ class Events:
         rejoined: Callable[[MemberId], object],
         isolated: Callable[[], object],
     ) -> None:
-        """emit: where events go. rejoined: this node goes on under another generation. isolated: nobody is left."""
+        """emit: takes each event. isolated: called when the last other member is gone.
+
+        rejoined: called with the identity under which this node goes on after the others declared it Down.
+        """
         self._engine = engine
         self._view = view
         self._outgoing = outgoing
@@ -40,7 +43,7 @@ class Events:
         self._isolated = isolated
 
     def on_notification(self, notification: swim.Notification) -> None:
-        """SWIM has noticed something."""
+        """Handle one notification of SWIM: update the view, the metrics and the log, and emit events."""
         match notification:
             case swim.MemberUp(member):
                 self.publish(self._view.up(member, self._engine.wall()))
@@ -82,7 +85,7 @@ class Events:
                 self._engine.log.info("left the cluster")
 
     def publish(self, events: Iterable[Message]) -> None:
-        """Tell of a change of the view."""
+        """Emit the events of a change of the view, and bring the gauges of its size up to date."""
         for event in events:
             self._emit(event)
         self._metrics.members.set(self._view.num_visible)

@@ -1,4 +1,6 @@
-"""Everybody that is known, for others to see and to be kept in a file: of many in slices, so that nobody waits long."""
+"""Lists every known member, for `members()` and for the snapshot: of many in slices, so that other messages do not
+wait.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,14 @@ from .swim import Swim
 from .view import View
 
 T = TypeVar("T")
-_SLICE = 500  # members that are looked at in one turn
+_SLICE = 500  # members per turn of the engine
 
 
 class KnownMembers:
-    """Part of the participant."""
+    """Part of the session: lists the known members."""
 
     def __init__(self, engine: runtime.Engine[Any], swim: Swim, records: Records, view: View) -> None:
-        """Where what is known of members stands."""
+        """swim, records, view: what is known of the members."""
         self._engine = engine
         self._slices = Slices(engine, _SLICE)
         self._swim = swim
@@ -31,13 +33,13 @@ class KnownMembers:
         self._view = view
 
     def members(self, own: PeerRecord) -> Reply[Members]:
-        """Everybody that has a record, Down ones too, in the order of their ids."""
+        """Every member whose record is known, Down ones too, in the order of their ids."""
         return self._collect(
             lambda infos: Members(own, tuple(sorted(infos, key=lambda info: info.peer)), self._swim.health)
         )
 
     def snapshot(self, own: PeerRecord) -> Reply[Snapshot]:
-        """The same for the file; the active ones first."""
+        """The same members for the file; the active ones first."""
 
         def make(infos: list[MemberInfo]) -> Snapshot:
             infos.sort(key=lambda info: info.state)

@@ -1,4 +1,4 @@
-"""What the membership can be asked and told, and the events it emits."""
+"""The messages that the membership handles, and the events that it emits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .tags import encode_tags, tags_of
 
 @dataclass(frozen=True, slots=True)
 class MemberUp(Message):
-    """A member is there, by its own signed record."""
+    """A peer is a visible member now: SWIM holds it alive, and its own signed record is known."""
 
     peer: PeerId
     record: PeerRecord
@@ -28,14 +28,14 @@ class MemberUp(Message):
 
 @dataclass(frozen=True, slots=True)
 class MemberDown(Message):
-    """A member has died, or has left."""
+    """A visible member has been declared Down, or has left."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class MemberUpdated(Message):
-    """A member has a newer record: it was restarted, has moved, or came back after it was held dead."""
+    """A member has a newer record: it restarted, moved, changed its tags, or came back after it was declared Down."""
 
     peer: PeerId
     record: PeerRecord
@@ -43,43 +43,46 @@ class MemberUpdated(Message):
 
 @dataclass(frozen=True, slots=True)
 class MemberSuspected(Message):
-    """A member does not answer; it is still a member, and has some time to show that it lives."""
+    """A member does not answer. It is still a member, and has some time to refute the suspicion."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class MemberRefuted(Message):
-    """A suspected member has shown that it lives."""
+    """A suspected member has refuted the suspicion."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class Joined(Message):
-    """The first other member is there."""
+    """The first other member is known: this node is not alone any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Isolated(Message):
-    """The last other member is gone. The seeds, and members held dead, are tried again until somebody answers."""
+    """The last other member is gone. Seeds and members held Down are announced to until one answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejoined(Message):
-    """The others held this node dead; it goes on under this newer record of its own."""
+    """The others had declared this node Down; it goes on under this newer record."""
 
     record: PeerRecord
 
 
 @dataclass(frozen=True, slots=True)
 class KeyInUse(Message):
-    """The others hold this node dead again and again: another process seems to run with its key."""
+    """The others declare this node Down again and again: another process seems to run with its key."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerSetRefused(Message):
-    """The members are too many for the tracker, which keeps the set before. listed: this node included."""
+    """The tracker refused a peer set as too large and keeps the one before.
+
+    listed: peers in the refused set, this node included. limit: what the tracker allows.
+    """
 
     listed: int
     limit: int
@@ -96,36 +99,36 @@ _PAIR = 2
 
 @dataclass(frozen=True, slots=True)
 class Join(Request[None]):
-    """Take part. seeds: peers and where they are; None for those of the configuration."""
+    """Join the cluster. seeds: peers and their addresses; None for those given last, at first the configuration's."""
 
     seeds: tuple[tuple[PeerId, Address], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Discovered(Message):
-    """Others may be there."""
+    """Discovery has found these peers, by their own signed records."""
 
     records: tuple[PeerRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SetTags(Request[None]):
-    """Other tags. metadata: as `tags.encode_tags` makes them."""
+    """Replace this node's tags. metadata: encoded by `tags.encode_tags`."""
 
     metadata: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Leave(Request[None]):
-    """Say goodbye."""
+    """Leave the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
     """One other member.
 
-    since: unix seconds at which it came up or went down. rtt: seconds that its answers to our probes take, as a moving
-    average; None before the first.
+    since: unix seconds at which it became active, or Down. rtt: moving average of the round trip time of our probes, in
+    seconds; None before the first answer.
     """
 
     peer: PeerId
@@ -137,16 +140,16 @@ class MemberInfo:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """What the member says of itself."""
+        """The tags in the member's record."""
         return tags_of(self.record)
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Who is known, by a signed record, at one moment; in the order of their ids, Down ones too.
+    """The members whose records are known, at one moment; in the order of their ids, Down ones too.
 
-    own: this node's record; None before the first `join`. health: 0 if this node keeps up with its own probes; more is
-    how much slower than it should be it holds itself to be (Lifeguard).
+    own: this node's record; None before the first `join`. health: Lifeguard's score of this node: 0 if it
+    keeps up with its probes, more the slower it is.
     """
 
     own: PeerRecord | None = None
@@ -155,19 +158,19 @@ class Members:
 
     @property
     def active(self) -> tuple[MemberInfo, ...]:
-        """Those that are not Down."""
+        """The members that are Alive or Suspect."""
         return tuple(member for member in self.others if member.state.is_active)
 
 
 @dataclass(frozen=True, slots=True)
 class GetMembers(Request[Members]):
-    """Who is there."""
+    """List the members."""
 
 
 class Mailbox(runtime.EventMailbox):
-    """How others reach the membership. It is one of transport's observers, and takes its packets.
+    """The interface of the membership. It is one of transport's observers, and receives its packets.
 
-    Who subscribes to MemberUp is told one of each present member at once.
+    A subscriber to MemberUp gets one event for each present member at once.
     """
 
     events: ClassVar = (
@@ -185,38 +188,38 @@ class Mailbox(runtime.EventMailbox):
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 
     def join(self, seeds: AnySeeds | AnySeed | None = None) -> Reply[None]:
-        """Take part from now on, also again after `leave`; call it once transport listens.
+        """Join the cluster, also again after `leave`; call it once transport listens.
 
         seeds: one or many to announce this node to, now and while it is isolated: PEERID@tcp://HOST:PORT, a peer with
-        its address, or its signed record; None for those of the last `join`, at first of the configuration. A later
-        `join` only replaces them. This node itself among them is ignored. Resolves when the announcements are on their
-        way. Fails with NoAddress if this node cannot be dialled. Raises ValueError for a text that is no seed, and for
-        a record that is forged or without an address.
+        its address, or its signed record; None for those of the last `join`, at first of the configuration. While
+        joined, another `join` only replaces the seeds. This node itself is skipped. Resolves when the announcements
+        have been sent. Fails with NoAddress if this node cannot be dialled. Raises ValueError for a text that is no
+        seed, and for a record that is forged or without an address.
         """
         if seeds is None:
             return self.ask(Join())
         return self.ask(Join(tuple(map(_seed, _many(seeds)))))
 
     def discovered(self, records: Iterable[PeerRecord]) -> Feedback:
-        """Others may be there, by their own signed records, of which the newest 64 are remembered.
+        """Treat the owners of these signed records as seeds; the newest 64 are remembered.
 
         They are announced to while this node is isolated, at once if it is now. Forged records are refused and counted.
         """
         return self.tell(Discovered(tuple(records)))
 
     def set_tags(self, tags: Mapping[str, str]) -> Reply[None]:
-        """Tell the others these tags in place of the present ones; resolves when our record has them.
+        """Replace this node's tags, which all members see; resolves when its record has them.
 
         This node goes on under a new generation. Raises ValueError for tags of more than 512 bytes.
         """
         return self.ask(SetTags(encode_tags(tags)))
 
     def leave(self) -> Reply[None]:
-        """Tell the others that this node goes, so that nobody has to find out. Resolves when that has been said."""
+        """Leave: tell the others, so that nobody has to find out by probing. Resolves when they have been sent that."""
         return self.ask(Leave())
 
     def members(self) -> Reply[Members]:
-        """Who is there."""
+        """The known members, and this node's own record and health."""
         return self.ask(GetMembers())
 
 

@@ -1,10 +1,9 @@
 """What goes out: SWIM's packets, and the records that go along.
 
-* Our own record goes along until the receiver has been heard since it was sent, and always in a Feed, with an announce,
-  and with the word that the receiver is held dead: it may have been started again without a memory, and hears nobody it
-  cannot see.
-* A Feed also carries the records of those it names, as far as they are held and fit.
-* Who has no known address is not sent to; that is counted.
+* Our own record goes along until the receiver has been heard from. It always goes along with a Feed, an Announce and a
+  TurnUndead: the receiver may have restarted without its data, and drops packets of peers whose record it has not.
+* A Feed also carries the records of the members that it names, as far as they are known and fit.
+* Nothing is sent to a peer without a known address; that is counted.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from .records import Records
 
 
 class Outgoing:
-    """The way out. own: this node's record."""
+    """Part of the session: sends packets and records. own: this node's record."""
 
     def __init__(self, own: PeerRecord, records: Records, transport: Transport, metrics: Metrics) -> None:
-        """records: where addresses, and what to send along, come from."""
+        """records: where addresses, and the records of others, come from."""
         self.own = own
         self._records = records
         self._transport = transport
@@ -31,19 +30,19 @@ class Outgoing:
         self._introduced: set[PeerId] = set()
 
     def mark_introduced(self, peer: PeerId) -> None:
-        """The peer has sent something, so it has our record, or can ask for it."""
+        """The peer has sent something, so it has our record, or can ask for it: stop sending it along."""
         self._introduced.add(peer)
 
     def introduce_again(self, peer: PeerId) -> None:
-        """The peer may have lost our record: it is another life of it."""
+        """The peer may not have our record, as it is in another life: send it along again."""
         self._introduced.discard(peer)
 
     def introduce_to_all(self) -> None:
-        """Nobody may have our record: it is a new one, or they have lost sight of us."""
+        """Our record is new, or all others may have lost it: send it along to each again."""
         self._introduced.clear()
 
     def send_swim_packet(self, to: PeerId, packet: bytes) -> None:
-        """Send a packet of SWIM."""
+        """Send a packet of SWIM with the records that belong to it."""
         named = named_in_feed(packet)
         if named is None:
             anew = is_announce(packet) or is_turn_undead(packet)
@@ -53,11 +52,11 @@ class Outgoing:
             self._send(to, Envelope(packet, (self.own.encode(), *self._records.encoded(named, MAX_RECORDS - 1))))
 
     def request_records(self, peer: PeerId, wanted: tuple[PeerId, ...]) -> None:
-        """Ask for records."""
+        """Ask a peer for the records of the wanted ones."""
         self._send(peer, Envelope(records=self._introduction(peer), wanted=wanted))
 
     def send_records(self, peer: PeerId, wanted: Iterable[PeerId]) -> None:
-        """Send the records that a peer has asked for, as far as they are held; nothing if none is."""
+        """Send the records that a peer has asked for, as far as they are known; nothing if none is."""
         found = self._records.encoded(wanted, MAX_RECORDS - 1)
         if self.own.peer in wanted:
             found.insert(0, self.own.encode())

@@ -1,8 +1,8 @@
-"""From a change of the members to the file, and from the file to the first members.
+"""Writes the members to a file after changes, and reads them when the node starts again.
 
-* A change is written `snapshot_every` after it at the latest, together with all that changed meanwhile.
-* One write is under way at a time. One that fails is logged and counted, and tried again after the next change.
-* Reading and writing are a worker's, so a slow disk delays nobody.
+* A change is written at the latest `snapshot_every` after it, together with everything that changed meanwhile.
+* One write is under way at a time. A write that fails is logged and counted, and tried again after the next change.
+* The pool reads and writes the file, so a slow disk delays no message.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from .snapshot import Snapshot, UnusableSnapshot, load, save
 
 _DISK_TIMEOUT = 30.0  # seconds
 _SERIES = "membership-snapshot"
-_SLICE = 100  # members taken from the file in one turn
+_SLICE = 100  # members restored per turn of the engine
 
 
 @dataclass(frozen=True, slots=True)
 class Save(Message):
-    """Timer: the members are to be written."""
+    """Timer: write the members to the file."""
 
 
 class Persistence:
-    """Part of the engine. Without a path it does nothing."""
+    """Part of the engine: reads and writes the file. Without a path it does nothing."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Persistence:
         *,
         members: Callable[[], Reply[Snapshot] | None],
     ) -> None:
-        """members: as they are, or None before this node takes part."""
+        """members: called for the snapshot to write; gives None before the first `join`."""
         self._engine = engine
         self._slices = Slices(engine, _SLICE)
         self._config = config
@@ -53,7 +53,7 @@ class Persistence:
         self._due = self._under_way = False
 
     def load(self, own: PeerRecord, then: Callable[[Snapshot | None], object]) -> None:
-        """Call `then` with who was there when this node ended, or None."""
+        """Read the file and call `then` with the snapshot in it, or with None if there is none for this node."""
         if self._path is None:
             then(None)
             return
@@ -68,7 +68,7 @@ class Persistence:
         self._engine.on_reply(read, loaded, within=_DISK_TIMEOUT)
 
     def restore(self, known: Snapshot, session: Session) -> Reply[None]:
-        """Some of them are seeds from now on; all are members again, if they were so a short time ago."""
+        """Make some of the members seeds; unless the snapshot is older than `snapshot_age`, restore all of them too."""
         engine, members = self._engine, known.members
         age = engine.wall() - known.at
         active = [each.record for each in members if each.state.is_active]
@@ -87,13 +87,13 @@ class Persistence:
         return self._slices.run(restore(), lambda _none: session.announce_to_some())
 
     def changed(self) -> None:
-        """The members are others now."""
+        """The visible members have changed: write them `snapshot_every` from now, unless that is due already."""
         if self._path is not None and not self._due:
             self._due = True
             self._engine.after(self._config.snapshot_every, Save())
 
     def on_save(self, _message: Save) -> None:
-        """Write, or as soon as the present write is over."""
+        """Begin a write; while another is under way, try again after `snapshot_every`."""
         if self._under_way:
             self._engine.after(self._config.snapshot_every, Save())
             return

@@ -1,13 +1,13 @@
-"""Where members are, by their own signed word (design: records and updates).
+"""The newest signed record of each peer, and the addresses to send to (design: records and updates).
 
-* Of each peer the newest record is kept; only one that its peer signed, for our network, comes in.
+* Only records that their peer signed, for this node's network, are kept: the newest of each peer.
 * A record without an address is refused: nobody could probe such a member.
-* A seed's address counts until there is a record of it.
-* A peer that itself presents an older record than the one that is held is answered where that one says: it was started
-  again with its clock set back, and can only be told so there. One of the same generation takes the place of the one
-  that is held: it was started again within the second, and lives where it says now.
-* Those that were *found* (by discovery, or in the file of members) are seeds with a record; the newest 64 stay.
-* Signatures are looked at last, after whether a record would change anything.
+* A seed's configured address counts until its record is known.
+* A peer may present an older record than the one held: it restarted with its clock set back. It is answered at the
+  address in that record, as it can only learn there that it is held to be in a later life. If the record that it
+  presents has the same generation as the one held, it replaces that: the peer restarted, and is at the new address.
+* *Discovered* peers (by discovery, or from the file of members) are seeds with a record; the newest 64 are kept.
+* Signatures are verified last, and only of records that would change anything.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ MAX_DISCOVERED = 64
 
 
 class Records:
-    """The records of other peers. This node's own is never among them."""
+    """The records of other peers, never this node's own."""
 
     def __init__(self, network: str, me: PeerId) -> None:
-        """network: whose records are taken. me: this node."""
+        """network: the only one whose records are kept. me: this node."""
         self._network = network
         self._me = me
         self._records: dict[PeerId, PeerRecord] = {}
@@ -46,27 +46,27 @@ class Records:
         return self._records.get(peer)
 
     def address(self, peer: PeerId) -> Address | None:
-        """Where to send to a peer."""
+        """The address at which to reach a peer; None if none is known."""
         record = self._records.get(peer)
         if record is None:
             return self._seeds.get(peer)
         return self._presented.get(peer, record.address)
 
     def set_seeds(self, seeds: dict[PeerId, Address]) -> None:
-        """The seeds from now on; this node itself must not be one."""
+        """Replace the seeds; this node itself must not be one."""
         self._seeds = seeds
 
     def is_seed(self, peer: PeerId) -> bool:
-        """Whether the peer is a seed, or was found."""
+        """Whether the peer is a seed, or was discovered."""
         return peer in self._seeds or peer in self._discovered
 
     @property
     def seeds(self) -> tuple[PeerId, ...]:
-        """Whom to announce to: the seeds, then those that were found."""
+        """The peers to announce to: the seeds, then the discovered ones."""
         return tuple({**dict.fromkeys(self._seeds), **self._discovered})
 
     def add_discovered(self, peer: PeerId) -> PeerId | None:
-        """The peer, whose record is held, is a seed from now on; who is none any more in its place."""
+        """Treat the peer, whose record is held, as a seed; returns the oldest discovered one if that is dropped."""
         self._discovered.pop(peer, None)
         self._discovered[peer] = None
         if len(self._discovered) <= MAX_DISCOVERED:
@@ -76,11 +76,11 @@ class Records:
         return oldest
 
     def read(self, data: bytes) -> PeerRecord:
-        """Read a record, its signature not yet looked at. Raises DecodeError; `add` decides whether to believe it."""
+        """Decode a record without verifying its signature, which `add` does. Raises DecodeError."""
         return PeerRecord.decode(data, network=self._network, verify=False)
 
     def add(self, record: PeerRecord) -> bool:
-        """Keep a record if it is newer than what is held; says whether it was.
+        """Keep a record if it is newer than the one held; returns whether it was kept.
 
         Raises DecodeError for a record that no member can have: forged, without an address, of too high a generation.
         """
@@ -97,7 +97,7 @@ class Records:
         return True
 
     def add_presented(self, record: PeerRecord) -> bool:
-        """The peer itself has shown this record, which was read and, if newer, added; says whether it is kept only now.
+        """Note that the peer itself has shown this record, after `add`; returns whether it replaced another.
 
         Raises DecodeError if it is forged.
         """
@@ -115,12 +115,12 @@ class Records:
         return False
 
     def forget(self, peer: PeerId) -> None:
-        """The record is not needed any more."""
+        """Drop the record of a peer, and the address that it presented."""
         self._records.pop(peer, None)
         self._presented.pop(peer, None)
 
     def encoded(self, peers: Iterable[PeerId], limit: int) -> list[bytes]:
-        """The records of these peers as far as they are held, at most `limit`."""
+        """The encoded records of these peers as far as they are held, at most `limit`."""
         encoded: list[bytes] = []
         for peer in peers:
             if len(encoded) >= limit:

@@ -1,16 +1,17 @@
 """This node as a member, from the first `join` on: `Swim`, records and view, and the packets between them.
 
-A packet that comes in:
+How a packet that comes in is handled:
 
-1. What is no envelope, or comes from a peer whose record neither stands in it nor is held: dropped and counted. So
-   whoever is heard first-hand can be seen, and answered.
-2. Its SWIM packet goes to `Swim`, under the name that transport has authenticated.
-3. Records of members are kept, others ignored; records that the sender wants are sent to it. A false record ends the
-   packet: nobody honest passes one on.
-4. If it named members whose records are missing, or brought some of them, the sender is asked for (more of) those.
+1. It is dropped and counted if it is no envelope, or if the sender's record is neither in it nor held: every peer
+   that is heard first-hand can be shown to others, and answered.
+2. Its SWIM packet goes to `Swim`, with the sender that transport has authenticated.
+3. Records of members are kept, others ignored; the records that the sender wants are sent to it. A false record ends
+   the handling of the packet: no honest peer passes one on.
+4. If it named members whose records are missing, or brought some of these records, the sender is asked for more of
+   them.
 
-Who has no known address is neither probed nor accused; nor is a peer that this node blocks (design: local blocks). What
-goes along with packets that go out is said in `outgoing`.
+A peer without a known address is neither probed nor accused; nor is a peer that this node blocks (design: local
+blocks). What goes along with outgoing packets is `outgoing`'s matter.
 """
 
 from __future__ import annotations
@@ -45,23 +46,23 @@ from .swim.timers import RemoveDown
 from .view import View
 
 REQUEST_INTERVAL = 1.0
-"""Seconds between two rounds of asking for missing records."""
+"""Seconds until missing records are asked for again, at another member."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwimTimer(Message):
-    """A timer of the protocol has run down."""
+    """A timer of SWIM is due."""
 
     timer: swim.Timer
 
 
 @dataclass(frozen=True, slots=True)
 class RequestMissing(Message):
-    """Timer: somebody else may have the records that are still missing."""
+    """Timer: ask another member for the records that are still missing."""
 
 
 class Session:
-    """Part of the engine."""
+    """Part of the engine: everything that exists only while this node is a member, or after it has left."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Session:
         emit: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
     ) -> None:
-        """blocks: what this node blocks, kept by the engine. emit: where events go.
+        """blocks: the blocks in force, kept by the engine. emit: takes each event.
 
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         """
@@ -99,27 +100,27 @@ class Session:
         self._outbox = Outbox()
         self._request_timer: Timer | None = None
 
-    # Commands --------------------------------------------------------------------------------------------------------
+    # Commands ---------------------------------------------------------------------------------------------------------
 
     @property
     def own(self) -> PeerRecord:
-        """This node's record."""
+        """This node's newest record."""
         return self._outgoing.own
 
     @property
     def has_left(self) -> bool:
-        """Whether this node said goodbye and has not joined since."""
+        """Whether this node has left and not joined since."""
         return self.swim.connection_state is ConnectionState.UNDEAD
 
     def join(self, seeds: Iterable[tuple[PeerId, Address]]) -> None:
-        """Announce this node to the seeds, now and while it is isolated."""
+        """Replace the seeds, and announce this node to them, now and while it is isolated."""
         others = {peer: address for peer, address in seeds if peer != self.own.peer}
         self.records.set_seeds(others)
         self._announce_to_seeds()
         self.perform_effects()
 
     def add_discovered(self, records: Iterable[PeerRecord]) -> None:
-        """Others may be there: seeds from now on."""
+        """Treat the owners of these records as seeds; announce to all seeds if this node is isolated."""
         before = self.records.seeds
         for record in records:
             with contextlib.suppress(DecodeError):
@@ -133,13 +134,13 @@ class Session:
             self.perform_effects()
 
     def restore(self, members: Iterable[SavedMember]) -> None:
-        """These were there before this node was started again."""
+        """Take these members over from before the restart, with their states."""
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
         self.swim.apply_many([each.member for each in held], False, self._engine.now(), self._outbox)
         self.perform_effects()
 
     def announce_to_some(self) -> None:
-        """Announce to some members, as one does that has been away."""
+        """Announce this node to some members, after a restart."""
         for member in islice(self.swim.iter_members(), self.swim.config.num_indirect_probes):
             self.swim.announce(member.id, self._outbox)
         self.perform_effects()
@@ -148,7 +149,7 @@ class Session:
         self.swim.join([MemberId(peer, 0) for peer in self.records.seeds], self._engine.now(), self._outbox)
 
     def use_record(self, own: PeerRecord) -> bool:
-        """There is a newer record of this node; says whether it is newer than the one in use."""
+        """Go over to this record of this node if it is newer than the present one; returns whether it was."""
         if not own.newer_than(self.own):
             return False
         self._outgoing.own = own
@@ -156,33 +157,33 @@ class Session:
         return True
 
     def resume(self) -> None:
-        """After `leave`, and with other tags: go on under the generation of our newest record."""
+        """Go on under the generation of our newest record, after `leave` or a change of the tags."""
         own = MemberId(self.own.peer, self.own.generation)
         self.swim.change_identity(own, self._engine.now(), self._outbox)
         self.perform_effects()
 
     def leave(self) -> None:
-        """Tell some members that this node is gone."""
+        """Tell some members that this node has left."""
         self.swim.leave_cluster(self._outbox)
         self.perform_effects()
 
     def gossip(self) -> None:
-        """Pass the news on."""
+        """Send waiting updates to some members."""
         self.swim.gossip(self._outbox)
         self.perform_effects()
 
     def members(self) -> Reply[Members]:
-        """Everybody that has a record, Down ones too."""
+        """Every member whose record is known, Down ones too."""
         return self._known_members.members(self.own)
 
     def snapshot(self) -> Reply[Snapshot]:
-        """The same for the file."""
+        """The same members for the file."""
         return self._known_members.snapshot(self.own)
 
-    # What happens ----------------------------------------------------------------------------------------------------
+    # Packets, timers and connections ----------------------------------------------------------------------------------
 
     def on_timer(self, timer: swim.Timer) -> None:
-        """A timer of the protocol has run down."""
+        """Pass a due timer to SWIM; RemoveDown also drops what else is known of that member."""
         self.swim.handle_timer(timer, self._engine.now(), self._outbox)
         self.perform_effects()
         if isinstance(timer, RemoveDown):
@@ -190,7 +191,7 @@ class Session:
             self._drop_if_unused(PeerId(timer.member.key))
 
     def on_opened(self, record: PeerRecord) -> None:
-        """Somebody is connected: who is no member yet is announced to, which ends isolation without waiting."""
+        """A connection opened: announce to the peer if it is no member yet, which ends isolation without a wait."""
         try:
             self._add_record(record, presented=True)
         except DecodeError:
@@ -200,12 +201,12 @@ class Session:
             self.perform_effects()
 
     def on_closed(self, peer: PeerId) -> None:
-        """A connection is gone: no evidence of death, only a reason to look (flows: end of a link 6)."""
+        """A connection closed: no evidence of death, but a reason to probe that peer next (flows: end of a link 6)."""
         self.swim.probe_next(peer)
         self._drop_if_unused(peer)
 
     def on_packet(self, packet: Packet) -> None:
-        """A packet has come."""
+        """Handle a packet as the module's docstring says."""
         try:
             self._on_envelope(packet.peer, Envelope.decode(packet.payload))
         except DecodeError as error:
@@ -243,10 +244,10 @@ class Session:
         self._metrics.packets.inc(why)
         self._engine.log.debug("packet dropped", why=why, peer=sender.short, error=str(error or ""))
 
-    # Records ---------------------------------------------------------------------------------------------------------
+    # Records ----------------------------------------------------------------------------------------------------------
 
     def _add_record(self, record: PeerRecord, *, presented: bool = False) -> bool:
-        """Keep a record if it is newer; says whether it was. Raises DecodeError if no member can have it.
+        """Keep a record if it is newer; returns whether it was. Raises DecodeError if no member can have it.
 
         presented: the peer itself has shown it.
         """
@@ -264,7 +265,7 @@ class Session:
         return is_new
 
     def _drop_if_unused(self, peer: PeerId) -> None:
-        """A record of somebody who is neither a member nor a seed is of no use."""
+        """Drop the record of a peer that is neither a member nor a seed."""
         if peer not in self.view and not self.records.is_seed(peer):
             self.records.forget(peer)
             self._outgoing.introduce_again(peer)
@@ -278,7 +279,7 @@ class Session:
             self._request_timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
 
     def request_missing_again(self) -> None:
-        """Records are still missing: ask somebody."""
+        """Ask a random member for the records that are still missing; without any member, wait for one."""
         self._request_timer = None
         others = [record.peer for record in self.view.visible if self._is_probeable(record.peer)]
         if self.view.num_missing and others:
@@ -286,10 +287,10 @@ class Session:
         elif self.view.num_missing:
             self._request_timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
 
-    # What SWIM wants done --------------------------------------------------------------------------------------------
+    # Effects of SWIM --------------------------------------------------------------------------------------------------
 
     def perform_effects(self) -> None:
-        """Empty the outbox, in order of emission."""
+        """Send, schedule and notify what SWIM left in its outbox, in that order, until it is empty."""
         while effects := self._outbox.drain():  # handling a notification may add more
             for effect in effects:
                 self._perform(effect)

@@ -1,12 +1,12 @@
-"""The members in a file, so that a node that starts again knows them at once.
+"""The members in a file, so that a node that restarts knows them at once.
 
     file = SHA-256 of the rest, [1, network, own peer, unix seconds, [[record, incarnation, state], ...]] as msgpack
 
-* Written whole or not at all (`runtime.files`), by a worker, at most 16,384 members: a crash leaves the last one.
-* A file that is damaged, of another version or with a false record is set aside as `NAME.corrupt`, with a reason; the
-  node then starts as if there were none. One of another network or node is left to be overwritten.
-* Nothing in it is believed that a stranger could not have told: each record is its peer's own signed word, and who is
-  alive is found out as ever.
+* The file is replaced as a whole (`runtime.files`), on the pool, with at most 16,384 members: a crash leaves the
+  previous one.
+* A file that is corrupt, of another version or with a false record is quarantined as `NAME.corrupt`, with the reason
+  logged; the node then starts as if there were none. A file of another network or node stays until it is overwritten.
+* The file is trusted no more than a stranger: each record is signed by its own peer, and SWIM finds out who is alive.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class UnusableSnapshot(Exception):
-    """A file that cannot be a snapshot; the text says why."""
+    """The file is not a usable snapshot; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedMember:
-    """A member as it was."""
+    """A member in the file, as it was when the file was written."""
 
     record: PeerRecord
     incarnation: int
@@ -45,13 +45,13 @@ class SavedMember:
 
     @property
     def member(self) -> Member:
-        """The same for `Swim`."""
+        """This member as `Swim` takes it."""
         return Member(MemberId(self.record.peer, self.record.generation), self.incarnation, self.state)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Who was there. at: unix seconds."""
+    """The content of the file. own: the node that wrote it. at: unix seconds at which it did."""
 
     network: str
     own: PeerId
@@ -59,14 +59,14 @@ class Snapshot:
     members: tuple[SavedMember, ...] = ()
 
     def encode(self) -> bytes:
-        """The file's content; of too many members the first ones."""
+        """The bytes of the file, with the first 16,384 members."""
         members = [(each.record.encode(), each.incarnation, int(each.state)) for each in self.members[:MAX_MEMBERS]]
         packed = bytes(msgpack.packb((_VERSION, self.network, self.own, self.at, members)))
         return hashlib.sha256(packed).digest() + packed
 
     @classmethod
     def decode(cls, data: bytes, *, network: str, own: PeerId) -> Self | None:
-        """Read a file's content; None if it is of another network or node. Raises UnusableSnapshot."""
+        """Decode a file; None if another network's or node's. Raises UnusableSnapshot."""
         if len(data) > MAX_BYTES:
             raise UnusableSnapshot(f"it has more than {MAX_BYTES} bytes")
         if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
@@ -104,7 +104,7 @@ def _saved_member(item: object, network: str) -> SavedMember:
 
 
 def save(path: Path, snapshot: Snapshot) -> int:
-    """Write the file; how many bytes. Raises OSError."""
+    """Write the file; returns its size in bytes. Raises OSError."""
     data = snapshot.encode()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(path, data)
@@ -112,7 +112,7 @@ def save(path: Path, snapshot: Snapshot) -> int:
 
 
 def load(path: Path, *, network: str, own: PeerId) -> Snapshot | UnusableSnapshot | None:
-    """Read the file; None if there is none for this node. What is unusable is set aside. Raises OSError."""
+    """Read the file; None if there is none for this node. An unusable file is quarantined. Raises OSError."""
     try:
         return Snapshot.decode(read_file(path, MAX_BYTES), network=network, own=own)
     except FileNotFoundError:

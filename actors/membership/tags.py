@@ -1,9 +1,9 @@
-"""What a member says of itself beside its address: a few short texts by name, in the metadata of its signed record.
+"""Tags: short texts by name that a member publishes in the metadata of its signed record.
 
-* At most 512 bytes in all, as msgpack, names in order: equal tags are equal bytes.
-* Metadata that are no such thing have no tags; nothing is raised for what came from others.
-* `role: secondary` makes a member a secondary peer of the tracker: accepted and served, never dialled. Whatever else
-  it says, or none, makes it a primary.
+* At most 512 bytes in all, as msgpack with the names in order, so that equal tags are equal bytes.
+* Metadata that cannot be read as tags count as no tags; nothing is raised for what other peers wrote.
+* `role: secondary` makes a member a secondary peer of the tracker: accepted and served, never dialled. Any other
+  role, or none, makes it a primary.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def encode_tags(tags: Mapping[str, str]) -> bytes:
-    """The metadata of a record; none for no tags. Raises ValueError if they do not fit."""
+    """The metadata for a record; empty for no tags. Raises ValueError if they do not fit."""
     if not tags:
         return b""
     if not all(isinstance(text, str) for pair in tags.items() for text in pair):
@@ -36,7 +36,7 @@ def encode_tags(tags: Mapping[str, str]) -> bytes:
 
 
 def tags_of(record: PeerRecord) -> Mapping[str, str]:
-    """What a member says of itself; empty for metadata that are no tags."""
+    """The tags in a record; empty for metadata that cannot be read as tags."""
     if not record.metadata:
         return _NONE
     try:

@@ -3,11 +3,11 @@
 * A change starts, or restarts, a timer; the set is due `peer_set_delay` after the last change, and at the latest
   `max_peer_set_delay` after the first.
 * The next set lists every visible member by its signed record: as secondary if its tags say so, else as primary. So
-  the address in it is the member's own word, never an operator's, and a link that lives is not closed for it.
-* One set is under way at a time; what changes meanwhile makes another one. One that lists the same
-  members in the same roles at the same addresses as the last is not sent; the tracker is told the new records.
+  the address in it is the member's own claim, never an operator's, and no open link is closed for it.
+* One set is under way at a time; changes meanwhile lead to another one. A set with the same members in the same roles
+  at the same addresses as the last is not sent; the tracker gets only the new records, as a hint.
 * After StaleSetId the set is sent again with the newest id + 1. After PeerSetTooLarge the old set stays until the
-  next change, and the tracker is only told the new records. Without an answer in time the set is sent again.
+  next change, and the tracker gets only the new records. Without an answer in time the set is sent again.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _Content = dict[PeerId, tuple[Address | None, bool]]  # where each member is, an
 
 @dataclass(frozen=True, slots=True)
 class PeerSetDue(Message):
-    """Timer: the list of members has come to rest, or has been restless long enough."""
+    """Timer: the members have not changed for `peer_set_delay`, or the longest delay is over."""
 
 
 class TrackerFeed:
-    """Part of the engine: gives the tracker its peer sets."""
+    """Part of the engine: sends the tracker its peer sets."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class TrackerFeed:
         members: Callable[[], Iterable[PeerRecord]],
         emit: Callable[[PeerSetRefused], object],
     ) -> None:
-        """members: who is visible. emit: where the event goes."""
+        """members: called for the records of the visible members. emit: takes the event."""
         self._engine = engine
         self._config = config
         self._tracker = tracker
@@ -67,7 +67,7 @@ class TrackerFeed:
         self._last: _Content | None = None  # of the set that was tracked
 
     def changed(self, record: PeerRecord | None = None) -> None:
-        """The list of visible members is another one now; `record` is new in it."""
+        """The visible members have changed. record: the one that is new, if any."""
         if not self._config.feeds_tracker:
             return
         if record is not None:
@@ -81,7 +81,7 @@ class TrackerFeed:
         self._timer = self._engine.after(due - now, PeerSetDue())
 
     def on_peer_set_due(self, _message: PeerSetDue) -> None:
-        """The next peer set is due."""
+        """Send the next peer set, or wait for the answer about the present one."""
         self._first_change = self._timer = None
         if self._under_way:
             self._again = True
@@ -103,7 +103,7 @@ class TrackerFeed:
         self._engine.on_reply(reply, lambda answer: self._on_tracked(content, answer), within=_ANSWER_TIMEOUT)
 
     def _hint_new_records(self) -> None:
-        """No set brings them."""
+        """Hint the new records to the tracker, as no set brings them."""
         if self._new_records:
             self._tracker.hint(self._new_records.values())
             self._new_records = {}

@@ -1,10 +1,10 @@
-"""Who is a member, as others may see it: alive by SWIM's word, and known by a signed record.
+"""The members as others may see them: alive according to SWIM, and known by a signed record.
 
 * A member becomes visible when it is active and its record is at least of the generation that SWIM names. So nobody
-  can make up a member, or bring a dead one back, by hearsay.
+  can invent a member, or revive a dead one, by hearsay.
 * A visible member stays visible until it is Down, also under a new generation whose record is still to come.
 * An active member without such a record is *missing*: its record is asked for.
-* Every change is an event, in order; none comes twice.
+* Every change of the visible members is one event, in order.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .records import Records
 from .swim import MemberId
 
 _RTT_GAIN = 0.125
-"""Weight of the newest time; that of TCP (RFC 6298)."""
+"""Weight of the newest round trip time in the average; TCP's (RFC 6298)."""
 
 
 @dataclass(slots=True)
 class _Life:
-    """What SWIM says of a peer. since: unix seconds at which it became active, or Down. rtt: see MemberInfo."""
+    """A peer according to SWIM. since: unix seconds at which it became active, or Down. rtt: in seconds."""
 
     generation: int
     active: bool
@@ -34,17 +34,17 @@ class _Life:
 
 
 class View:
-    """The members, fed with SWIM's notifications and with records; answers the events that follow."""
+    """The members, from SWIM's notifications and from records; each method returns the events that follow."""
 
     def __init__(self, records: Records) -> None:
-        """records: where they are looked up."""
+        """records: the records of other peers."""
         self._records = records
         self._lives: dict[PeerId, _Life] = {}
         self._visible: dict[PeerId, None] = {}
         self._missing: dict[PeerId, None] = {}
 
     def __contains__(self, peer: PeerId) -> bool:
-        """Whether SWIM has told of this peer, active or Down."""
+        """Whether SWIM knows this peer, active or Down."""
         return peer in self._lives
 
     @property
@@ -61,38 +61,38 @@ class View:
         return len(self._missing)
 
     def is_active(self, peer: PeerId) -> bool:
-        """Whether the peer is active by SWIM's word."""
+        """Whether the peer is active according to SWIM."""
         life = self._lives.get(peer)
         return life is not None and life.active
 
     def is_visible(self, peer: PeerId) -> bool:
-        """Whether others may see the peer as a member."""
+        """Whether the peer is a visible member."""
         return peer in self._visible
 
     def since(self, peer: PeerId) -> float | None:
-        """When the peer became what it is, in unix seconds."""
+        """When the peer became active, or Down, in unix seconds; None if SWIM does not know it."""
         life = self._lives.get(peer)
         return None if life is None else life.since
 
     def rtt(self, peer: PeerId) -> float | None:
-        """How long its answers take, in seconds."""
+        """The average round trip time of our probes of the peer, in seconds; None before the first."""
         life = self._lives.get(peer)
         return None if life is None else life.rtt
 
     def add_round_trip(self, member: MemberId, seconds: float) -> None:
-        """SWIM: a probe was answered directly."""
+        """SWIM: the member answered a probe directly, after so many seconds."""
         life = self._lives.get(PeerId(member.key))
         if life is not None:
             life.rtt = seconds if life.rtt is None else life.rtt + _RTT_GAIN * (seconds - life.rtt)
 
     def up(self, member: MemberId, wall: float) -> list[Message]:
-        """SWIM: the active set gained a member."""
+        """SWIM: the member is active now. wall: unix seconds."""
         peer = PeerId(member.key)
         self._lives[peer] = _Life(member.generation, True, wall)
         return self._update_visibility(peer)
 
     def down(self, member: MemberId, wall: float) -> list[Message]:
-        """SWIM: a member that was active is Down."""
+        """SWIM: the member, which was active, is Down now. wall: unix seconds."""
         peer = PeerId(member.key)
         self._lives[peer] = _Life(member.generation, False, wall)
         self._missing.pop(peer, None)
@@ -102,7 +102,7 @@ class View:
         return [MemberDown(peer)]
 
     def rename(self, new: MemberId) -> None:
-        """SWIM: a member has a new generation."""
+        """SWIM: the member has a new generation."""
         peer = PeerId(new.key)
         life = self._lives.get(peer)
         if life is not None:
@@ -110,7 +110,7 @@ class View:
             self._update_visibility(peer)
 
     def record_added(self, record: PeerRecord) -> list[Message]:
-        """There is a newer record of this peer."""
+        """A newer record of a peer has been added to `Records`."""
         peer = record.peer
         if peer in self._visible:
             self._update_visibility(peer)
@@ -118,14 +118,14 @@ class View:
         return self._update_visibility(peer) if self.is_active(peer) else []
 
     def forget(self, member: MemberId) -> None:
-        """SWIM does not remember this Down member any more."""
+        """SWIM has forgotten this Down member."""
         peer = PeerId(member.key)
         life = self._lives.get(peer)
         if life is not None and not life.active and life.generation == member.generation:
             del self._lives[peer]
 
     def take_missing(self, limit: int) -> tuple[PeerId, ...]:
-        """Whose records to ask for now: the next ones in turn."""
+        """The next peers, in turn, whose records are missing; at most `limit`."""
         chosen = tuple(self._missing)[:limit]
         for peer in chosen:
             del self._missing[peer]
@@ -133,7 +133,7 @@ class View:
         return chosen
 
     def _update_visibility(self, peer: PeerId) -> list[Message]:
-        """Is the record of an active member there, and current?"""
+        """Make the peer visible, or missing, by whether its record is known and new enough."""
         life, record = self._lives[peer], self._records.get(peer)
         if record is None or record.generation < life.generation:
             if life.active:
