@@ -1,20 +1,22 @@
 """SWIM as a pure state machine: who in a cluster is alive, without clock, socket or thread.
 
-Every member probes one other per period; a silent one is probed through helpers, then suspected, then declared Down
-unless it refutes. News travels on the probes themselves. The rules stand at the head of each module:
+In each period every member probes one other. A member that does not answer is probed through helpers, then suspected,
+and declared Down unless it refutes that. Updates travel on the probes themselves. The rules stand at the head of each
+module:
 
-    precedence     which word about a member replaces which
-    probing        probe, helpers, Down; how well we are ourselves
-    suspicion      how long a suspect has
-    sync           exchange of all we know
-    applying       what an update does to others, to ourselves, to our connection
+    precedence     which update about a member replaces which
+    probing        probes, helpers, Down; this member's own health
+    suspicion      how long a suspect has to refute
+    sync           exchange of the whole state
+    applying       what an update does to other members, to this one, to its connection state
     receiving      what happens to a packet
     periodic       tasks that repeat
     backlog        what is passed on, and how often
-    broadcasts     the application's own news; by name: `named`
+    broadcasts     the application's broadcasts; by name: `named`
     codec          the bytes
 
-The package imports nothing of Rookery and can be used alone; `swim` shows how.
+The package imports nothing of Rookery and can be used alone; `swim` shows how. Throughout, "we" is the member that
+runs this code.
 """
 
 from .broadcasts import BroadcastHandler, BroadcastKey

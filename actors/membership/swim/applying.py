@@ -1,10 +1,11 @@
-"""What an update does: to what we hold of others, to ourselves, and to our connection.
+"""What an update does: to what we hold about other members, to ourselves, and to our connection state.
 
-* About another: stored or refused by precedence; what is stored is passed on and told once.
+* About another member: stored or refused by precedence. What is stored is passed on and notified once.
 * About ourselves, Suspect: we raise our incarnation above the accusation and gossip (once per packet).
-* About ourselves, Down: we renew our identity, or become Undead when we cannot. Who is Undead, as after leaving, never
-  renews by itself (defects: D3).
-* The connection is judged again after each operation that could change it, never only on the next packet (defects: D4).
+* About ourselves, Down: we renew our identity, or become Undead when we cannot. An Undead member, as after leaving,
+  never renews by itself (defects: D3).
+* The connection state is updated after each operation that could change it, never only with the next packet (defects:
+  D4).
 """
 
 from collections.abc import Iterable
@@ -47,12 +48,12 @@ __all__ = [
 
 _MINUTE = 60.0
 _MAX_GENERATION_JUMP = 1 << 42
-"""In one rejoin; 139 years of milliseconds. More is no clock set back, but somebody who wants us to run out of
-generations."""
+"""The most by which a rejoin may raise the generation: 139 years of milliseconds. No clock that was set back needs
+more; a larger jump is an attempt to make us run out of generations."""
 
 
 def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
-    """Apply in order, then gossip once if we were accused, then judge the connection."""
+    """Apply in order, then gossip once if we were accused, then update the connection state."""
     accused = False
     own_key, held_of = core.identity.key, core.members.by_key.get
     for update in updates:
@@ -60,7 +61,7 @@ def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: f
         if key == own_key:
             accused |= _apply_to_ourselves(core, update, now, outbox)
         elif held_of(key) is update and update.state is not State.SUSPECT:
-            pass  # most of what is heard is known already, and `codec` gives the same object for the same word
+            pass  # most updates are known already, and `codec` gives the same object for equal ones
         elif not _is_refused_jump(core, update):
             store(core, update, do_broadcast, now, outbox)
     if accused:
@@ -69,9 +70,9 @@ def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: f
 
 
 def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Outbox, *, ours: bool = False) -> bool:
-    """Store an update about another member unless precedence refuses it; says whether it was stored.
+    """Store an update about another member unless precedence refuses it; returns whether it was stored.
 
-    `ours`: a suspicion of our own.
+    `ours`: it is a suspicion because our own probe failed.
     """
     known = core.members.by_key
     if update.id.key not in known and len(known) >= core.config.max_members:
@@ -118,7 +119,7 @@ def _is_refused_jump(core: Core, update: Member) -> bool:
 
 
 def _apply_to_ourselves(core: Core, update: Member, now: float, outbox: Outbox) -> bool:
-    """Says whether we were accused and should gossip."""
+    """Apply an update about ourselves; returns whether we were accused and should gossip."""
     if update.id != core.identity:
         core.counters.foreign_generations += 1
     elif not update.is_active:
@@ -143,10 +144,10 @@ def _refute(core: Core, accused_at: int, now: float, outbox: Outbox) -> bool:
 
 
 def rejoin_or_become_undead(core: Core, now: float, outbox: Outbox, later: int = 0) -> None:
-    """We are held Down. `later`: the generation of a later life of ours that somebody holds, which we must surpass.
+    """Renew our identity after we were declared Down, or become Undead.
 
-    So a node whose clock was set back, and with it its generation, comes back by one renewal. The caller judges the
-    connection afterwards.
+    `later`: the generation of a later life of ours that another member holds, and that we must surpass: a node whose
+    clock, and so its generation, was set back comes back by one renewal. The caller updates the connection state.
     """
     if core.is_undead:
         return
@@ -177,9 +178,9 @@ def _may_rejoin(core: Core, now: float) -> bool:
 
 
 def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
-    """Live on as `new`: the old identity is reported Down in one gossip round, members are kept.
+    """Go on as `new`: the old identity is reported Down in one gossip round, members are kept.
 
-    We never stay in our own list or backlog (defects: D8, D10). The caller judges the connection afterwards.
+    We never stay in our own list or backlog (defects: D8, D10). The caller updates the connection state.
     """
     was_undead, last = core.is_undead, Member(core.identity, core.incarnation, State.DOWN)
     core.identity, core.incarnation = new, 0
@@ -194,7 +195,7 @@ def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
 
 
 def become_undead(core: Core, outbox: Outbox) -> None:
-    """Down for good; told on the transition only (defects: D9)."""
+    """Become Undead: Down for good. Notified on the transition only (defects: D9)."""
     if not core.is_undead:
         core.connection_state = ConnectionState.UNDEAD
         core.new_epoch()
@@ -202,7 +203,7 @@ def become_undead(core: Core, outbox: Outbox) -> None:
 
 
 def update_connection_state(core: Core, now: float, outbox: Outbox) -> None:
-    """Connected with an active member, Disconnected without; Undead stays Undead."""
+    """Become Connected if an active member is known, else Disconnected; Undead stays Undead."""
     if core.is_undead:
         return
     if core.members.num_active and not core.is_connected:

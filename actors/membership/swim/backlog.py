@@ -1,9 +1,9 @@
-"""What is still to be sent, each item a bounded number of times: one for updates, one for the application's broadcasts.
+"""What is still to be sent, each item a limited number of times; one for updates, one for the application's broadcasts.
 
-* One item per key: a newer one replaces the older and starts with all its copies.
-* What has most copies left goes first, then what has waited longest.
-* Being put in a packet costs one copy; at none the item is gone. What does not fit is kept and costs nothing, and does
-  not hold up what does.
+* There is one item per key: a newer one replaces the older and starts with all its copies.
+* The item with most copies left goes first, then the one that has waited longest.
+* Each packet that carries an item costs it one copy; without copies left it is gone. An item that does not fit is kept
+  and costs nothing, and does not hold up items that do fit.
 """
 
 from collections.abc import Hashable, Iterator
@@ -14,7 +14,7 @@ __all__ = ["Backlog"]
 K = TypeVar("K", bound=Hashable)
 
 _MISSES = 8
-"""Items that did not fit before a packet counts as full; so a full packet never costs a walk through a long queue."""
+"""A packet counts as full after so many items that did not fit, so that it never costs a walk through a long queue."""
 
 
 class Backlog(Generic[K]):
@@ -26,7 +26,7 @@ class Backlog(Generic[K]):
         self._copies: dict[K, int] = {}
         self._shelves: dict[int, dict[K, bytes]] = {}
         self.size = 0
-        """Bytes of one copy of everything."""
+        """Bytes of all items together, one copy of each."""
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -44,11 +44,11 @@ class Backlog(Generic[K]):
             self._take(key, copies)
 
     def most_sent(self) -> K:
-        """What has fewest copies left, the oldest of those. Raises ValueError if there is nothing."""
+        """The key of the item with fewest copies left, the oldest of those. Raises ValueError if there is none."""
         return next(iter(self._shelves[min(self._shelves)]))
 
     def cut(self, max_bytes: int, limit: int) -> int:
-        """Discard what has more than `max_bytes` bytes, then the most sent beyond `limit` items; how many that were."""
+        """Discard items longer than `max_bytes`, then the most sent beyond `limit` items; returns how many."""
         before = len(self)
         for key, copies in tuple(self._copies.items()):
             if len(self._shelves[copies][key]) > max_bytes:
@@ -58,7 +58,7 @@ class Backlog(Generic[K]):
         return before - len(self)
 
     def fill(self, room: int, max_items: int) -> list[bytes]:
-        """Encoded items of at most `room` bytes together; one copy of each is spent."""
+        """At most `max_items` encoded items of at most `room` bytes together; each loses one copy."""
         if not self._copies:
             return []
         chosen: list[tuple[K, int]] = []
@@ -75,7 +75,7 @@ class Backlog(Generic[K]):
         return self._spend(chosen)
 
     def _spend(self, chosen: list[tuple[K, int]]) -> list[bytes]:
-        """What is chosen goes one shelf down, to the end of it; written out, as every packet does it many times."""
+        """Move the chosen items to the end of the next lower shelf. Written out, as each packet does it many times."""
         result, shelves, copies_of = [], self._shelves, self._copies
         for key, copies in chosen:
             shelf = shelves[copies]

@@ -1,12 +1,14 @@
-"""The application's own news, which travels beside the updates (membership: how news travels).
+"""The application's broadcasts, which travel beside the updates (membership: how news travels).
 
-* The handler says of each item, own or received, whether it is news: its key if so, None if it is stale. News is passed
-  on; so a handler that always answers a key makes items circulate for ever.
-* A newer item replaces a queued one with its key, and discards those that its key invalidates.
-* Items have a part of each packet to themselves (`Config.broadcast_share`), so neither they nor updates starve. One
-  that outgrows it is refused at once, or it would never leave the queue (defects: D5); one that does so by a change of
-  the configuration goes with that.
-* The queue is bounded: beyond `Config.max_broadcasts` the most sent item goes.
+Only a program that uses `Swim` itself can broadcast: neither the mailbox of the membership nor a node offers it.
+
+* The handler decides about each item, own or received, whether it is new: it returns its key if so, None if it is
+  stale. New items are passed on, so with a handler that always returns a key items circulate for ever.
+* A newer item replaces the queued one with its key, and discards those whose keys it invalidates.
+* Items have a part of each packet to themselves (`Config.broadcast_share`), so that neither they nor updates starve.
+  An item that is longer than this part is refused at once, or it would never leave the queue (defects: D5); an item
+  that is longer than it after a change of the configuration is dropped then.
+* The queue is bounded: beyond `Config.max_broadcasts` the most sent item is dropped.
 * The sender of an item is the last hop, not its origin. Order and delivery are not promised.
 """
 
@@ -28,16 +30,16 @@ class BroadcastKey(Protocol):
     def __hash__(self) -> int: ...
 
     def invalidates(self, other: "BroadcastKey", /) -> bool:
-        """Whether a queued item with the key `other` is outdated by an item with this one."""
+        """Whether an item with this key outdates a queued item with the key `other`."""
 
 
 class BroadcastHandler(Protocol):
-    """The application's side; see the head of this module."""
+    """What the application provides; see the head of this module."""
 
     def receive_item(self, data: bytes, sender: MemberId | None, /) -> BroadcastKey | None:
-        """Take an item. `sender` passed it to us, None for our own `add_broadcast`.
+        """Take an item, which `sender` passed to us; None for our own `add_broadcast`.
 
-        Answers its key if it is news and to be passed on, None if it is stale; raises if it is invalid.
+        Returns its key if it is new and to be passed on, None if it is stale. Raises anything if it is invalid.
         """
 
     def should_add_broadcast_data(self, member: MemberId, /) -> bool:
@@ -55,7 +57,7 @@ class NoBroadcasts:
 
 
 class Broadcasts:
-    """The handler and what it let through, still to be sent."""
+    """The handler, and the queue of the items that it accepted."""
 
     __slots__ = ("_counters", "_handler", "_queue")
 
@@ -68,7 +70,10 @@ class Broadcasts:
         return len(self._queue)
 
     def take(self, data: bytes, sender: MemberId | None, config: Config, copies: int) -> bool:
-        """Ask the handler about an item; says whether it was news. Raises CustomBroadcastError if that raised."""
+        """Pass an item to the handler and queue it if it is new; returns whether it was.
+
+        Raises CustomBroadcastError if the handler raised.
+        """
         try:
             key = self._handler.receive_item(data, sender)
         except Exception as error:  # the application's code, whatever it raises
@@ -89,11 +94,11 @@ class Broadcasts:
         return True
 
     def cut(self, config: Config) -> None:
-        """Drop what no packet under this configuration has room for, and the most sent of too many."""
+        """Drop items that do not fit into a packet of this configuration, then the most sent of too many."""
         self._counters.dropped_broadcasts += self._queue.cut(config.broadcast_room, config.max_broadcasts)
 
     def accepts(self, member: MemberId) -> bool:
-        """Whether there is anything to be sent, and this member is to have it. A filter that raises says no."""
+        """Whether any item waits and the handler lets this member have items; no if the handler raises."""
         if not len(self._queue):
             return False
         try:

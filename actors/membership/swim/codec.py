@@ -11,9 +11,9 @@
 * A packet is exactly one such array, with nothing before or behind it.
 * Keys are 32-byte `bin`; numbers are whole, within the bounds of `member`; the number of a message is below 2**63.
 * No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
-* What breaks a rule raises DecodeError and nothing else, and no memory is taken by a length that the packet claims.
+* Input that breaks a rule raises DecodeError and nothing else, and a length that the packet claims allocates nothing.
 
-The same members are named again and again, so what was read or written lately is kept, in caches of a fixed size.
+The same members are named again and again, so recently decoded and encoded updates are kept in caches of a fixed size.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ def encode_header(header: Header) -> bytes:
 
 
 def encode_update(update: Member) -> bytes:
-    """One update."""
+    """Encode an update."""
     identity = update.id
     if update.accusers and update.state is State.SUSPECT:
         fields = (identity.key, identity.generation, update.incarnation, int(update.state), update.accusers)
@@ -121,7 +121,7 @@ def _encode_member(key: bytes, generation: int, incarnation: int, state: int) ->
 
 
 def digest(member: Member) -> int:
-    """63 bits that stand for what is held about a member, in every process alike; they are combined by XOR."""
+    """A 63-bit hash of what is held about a member, the same in every process. Those of several are combined by XOR."""
     identity = member.id
     return _digest(identity.key, identity.generation, member.incarnation, member.state)
 
@@ -133,7 +133,7 @@ def _digest(key: bytes, generation: int, incarnation: int, state: int) -> int:
 
 
 def encode_item(item: bytes) -> bytes:
-    """One broadcast: up to 5 bytes longer than it is."""
+    """Encode a broadcast, which gets up to 5 bytes longer."""
     return bytes(msgpack.packb(item))
 
 
@@ -155,7 +155,7 @@ def decode_packet(data: bytes) -> DecodedPacket:
         packet = DecodedPacket(header, _read_updates(updates), _read_items(items))
     except DecodeError:
         raise
-    except TypeError as error:  # a value that no cache can look up
+    except TypeError as error:  # an unhashable value, which no cache can look up
         raise DecodeError(f"an array where a key or a number belongs: {error}") from error
     except ValueError as error:  # a bound of MemberId or Member
         raise DecodeError(str(error)) from error

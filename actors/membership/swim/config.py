@@ -72,91 +72,93 @@ class Config:
     """Field names are Foca's (membership: numbers); those from `announce_to_seeds` on are ours."""
 
     probe_period: float
-    """One probe each; the verdict about it falls at the end of the period."""
+    """One probe begins in each period; at its end it has succeeded or failed."""
 
     probe_rtt: float
-    """Wait for the direct answer before helpers are asked; below `probe_period`, best a third of it."""
+    """How long to wait for the direct answer before helpers are asked; below `probe_period`, best a third of it."""
 
     num_indirect_probes: int = 3
-    """Helpers asked per probe; also how many members one `gossip` reaches."""
+    """Helpers that a probe asks; also the members that one `gossip` reaches."""
 
     max_transmissions: int | None = None
     """Copies sent of each update, 1 to 255; None: by the present size of the cluster, with a floor of 10. Fewer bring
     false deaths under loss."""
 
     suspect_to_down_after: float | None = None
-    """Shortest time that a suspect has to refute; None: `suspicion_mult` periods, more by the present size."""
+    """Shortest time that a suspect has to refute; None: `suspicion_mult` periods, more for a larger present size."""
 
     remove_down_after: float = _DAY
-    """How long a Down identity stays barred. Short values cause endless update backlogs."""
+    """How long a Down identity is remembered, and refused. Short values cause endless backlogs of updates."""
 
     max_packet_size: int = 8_192
     """Bytes, for producing and for accepting; 512 to 65,536."""
 
     notify_down_members: bool = True
-    """Whether a member that we hold Down is told so, which makes it rejoin."""
+    """Whether we send TurnUndead to a member that we hold Down, which makes it rejoin."""
 
     periodic_announce: Periodic | None = None
     """Ask active members for their view: repairs what gossip missed."""
 
     periodic_announce_to_down_members: Periodic | None = None
-    """Heals partitions; goes on while we are isolated (defects: D11). Tries a seed that is not with us, too."""
+    """Announce to Down members, and to a seed that is not an active member: heals partitions. Goes on while we are
+    isolated (defects: D11)."""
 
     periodic_gossip: Periodic | None = None
-    """Pushes waiting updates independently of probing."""
+    """Send waiting updates, independently of probes."""
 
     announce_to_seeds: float | None = 2.0
     """Announce again to the seeds of `join` after this time, doubling up to eight times it: to all while isolated, else
     to those of which nothing was ever heard."""
 
     jitter: bool = True
-    """The first probe, and the first of each periodic task, come at any time within their period, so that members that
-    were started together do not stay in lock-step."""
+    """The first probe, and the first of each periodic task, come at a random time within their period, so that members
+    that were started together do not stay in lock-step."""
 
     max_members: int = 100_000
     """Members held, Down ones included. Beyond it, whoever is not known yet is refused: anybody can invent members."""
 
     max_incarnation_jump: int = 1_000
-    """A third party's word that raises a known incarnation by more than this is refused (defects: D12)."""
+    """An update from a third party that raises a known incarnation by more than this is refused (defects: D12)."""
 
     max_rejoins_per_minute: int = 6
-    """Beyond this somebody else lives under our key: say so, and renew no more (membership: states of a member)."""
+    """More often than this only another process with our key can have us declared Down: notify that, and renew no more
+    until the minute is over (membership: states of a member)."""
 
     suspicion_mult: float = 4.0
-    """Where `suspect_to_down_after` is None: a suspicion lasts at least so many probe periods, times log10 of the size
-    of the cluster from ten members on."""
+    """Where `suspect_to_down_after` is None: a suspicion lasts at least this many probe periods, times log10 of the
+    size of the cluster from ten members on."""
 
     suspicion_confirmations: int = 0
-    """Lifeguard: so many members besides the first must accuse a suspect before it has only the shortest time. With 0
-    that is all it ever has, and only those whose own probe failed let it run."""
+    """Lifeguard: how many members besides the first must accuse a suspect before it has only the shortest time. With 0
+    it always has the shortest time, which runs only at members whose own probe failed."""
 
     suspicion_max_factor: float = 6.0
-    """Lifeguard: a suspect with one accuser has so many times the shortest time; 1 or more."""
+    """Lifeguard: a suspect with one accuser has this many times the shortest time; 1 or more."""
 
     awareness_max_multiplier: int = 1
     """Lifeguard: a member that notices its own slowness (failed probes, missing Nacks, refutations, late timers) probes
-    up to so many times slower and waits longer for answers. 1: never."""
+    up to this many times slower and waits longer for answers. 1: never."""
 
     nack: bool = False
-    """Lifeguard: helpers say so if the target does not answer them. All or none of a cluster."""
+    """Lifeguard: helpers send a Nack if the target does not answer them. The same for all members of a cluster."""
 
     buddy: bool = False
-    """Lifeguard: whatever a suspect is sent begins with the word that it is suspected."""
+    """Lifeguard: each packet to a suspect begins with the suspicion, so that it can refute."""
 
     distrust_late_timers: bool = False
-    """A timer that comes later than `probe_rtt` shows that we stood still, and answers may be waiting: then no verdict
-    is passed on a probe, and a suspect gets one more period."""
+    """A timer that is more than `probe_rtt` late shows that this process stalled, and answers may be waiting unread:
+    then no probe fails, and a suspect gets one more period."""
 
     sync: float | None = None
     """Exchange the whole state with a random member after this time, doubled, tripled and so on for clusters beyond 32,
-    64 and so on; sooner while that still teaches us something."""
+    64 and so on; sooner while syncs still bring us updates."""
 
     max_broadcasts: int = 128
-    """The application's broadcasts in the queue; beyond it the most sent one goes."""
+    """Most broadcasts of the application in the queue; beyond it the most sent one is dropped."""
 
     broadcast_share: float = 0.25
-    """Part of a packet, above 0 and at most 1, that is the broadcasts' if there are any: neither they nor updates
-    starve. One broadcast must fit into it. What one kind leaves free is the other's."""
+    """Part of a packet, above 0 and at most 1, that is reserved for broadcasts if there are any, so that neither they
+    nor updates starve. Each broadcast must fit into it. Either kind may use what the other leaves free."""
 
     def __post_init__(self) -> None:
         for field in ("probe_period", "probe_rtt", "remove_down_after"):
@@ -180,11 +182,11 @@ class Config:
         _require_count("max_packet_size", self.max_packet_size, *_PACKET_RANGE)
 
     def copies(self, size: int) -> int:
-        """Copies sent of each piece of news in a cluster of this size."""
+        """How often each update is sent in a cluster of this size."""
         return self.max_transmissions or copies_for(size)
 
     def shortest_suspicion(self, size: int) -> float:
-        """Seconds that a suspect has at least in a cluster of this size."""
+        """Seconds that a suspect has at least to refute in a cluster of this size."""
         return self.suspect_to_down_after or self.suspicion_mult * _scale(size) * self.probe_period
 
     def sync_period(self, size: int) -> float | None:
@@ -193,12 +195,12 @@ class Config:
 
     @property
     def broadcast_room(self) -> int:
-        """Bytes that broadcasts have in every packet, each with up to 3 bytes of framing."""
+        """Bytes that are reserved for broadcasts in every packet; each has up to 3 bytes of framing."""
         return int(self.broadcast_share * (self.max_packet_size - MAX_HEADER))
 
     @classmethod
     def simple(cls) -> Self:
-        """Plain SWIM without a periodic task: load does not grow, news travels on probes alone."""
+        """Plain SWIM without a periodic task: load does not grow, updates travel on probes alone."""
         return cls(
             probe_period=1.5,
             probe_rtt=0.5,
@@ -274,6 +276,6 @@ def _scale(cluster_size: int) -> float:
 
 
 def copies_for(cluster_size: int) -> int:
-    """Copies for a cluster of this size: rounded up, and with a floor; Foca's rounding down is defect D2."""
+    """How often each update is sent in a cluster of this size: at least 10; Foca rounds down (defects: D2)."""
     _require_count("cluster_size", cluster_size, 1)
     return min(255, max(_MIN_COPIES, 4 * math.ceil(math.log10(cluster_size + 1))))

@@ -1,4 +1,4 @@
-"""The state of one member and the few moves that every part of the protocol makes: send, queue, arm."""
+"""The state of this member, and the operations that every part of the protocol uses: send, queue, arm a timer."""
 
 import random
 from collections import deque
@@ -26,7 +26,7 @@ UpdateSource = Callable[[int], list[bytes]]
 
 
 class ConnectionState(Enum):
-    """Where we stand: nobody active known, taking part, or Down for good (membership: states of a member)."""
+    """No active member known, at least one known, or Down for good (membership: states of a member)."""
 
     DISCONNECTED = auto()
     CONNECTED = auto()
@@ -35,6 +35,8 @@ class ConnectionState(Enum):
 
 @dataclass(slots=True)
 class Core:
+    """The state of this member, which the functions of the other modules change."""
+
     identity: MemberId
     config: Config
     rng: random.Random
@@ -46,7 +48,7 @@ class Core:
     connection_state: ConnectionState = ConnectionState.DISCONNECTED
     seeds: tuple[MemberId, ...] = ()
     unheard_seeds: dict[bytes, MemberId] = field(default_factory=dict)
-    """The seeds of which nothing was ever heard, also not from others; who is known is probed, or looked for."""
+    """The seeds, by key, that nothing was ever heard of, directly or from others."""
 
     seed_attempts: int = 0
     rejoins: deque[float] = field(default_factory=deque)
@@ -56,20 +58,20 @@ class Core:
     probe: Probe = field(default_factory=Probe)
     suspicions: dict[bytes, Suspicion] = field(default_factory=dict)
     relays: dict[SendNack, None] = field(default_factory=dict)
-    """Nacks that are due unless the target answers in time."""
+    """Pings for others whose target has not answered yet: the Nacks that become due."""
 
     transfers: dict[bytes, Transfer] = field(default_factory=dict)
-    """What we are telling others, by whom."""
+    """Members that are being sent our state in SyncParts, by key."""
 
     sync_wait: float = 0.0
-    """From the next sync to the one after it."""
+    """Seconds from the next sync to the one after it."""
 
     has_left: bool = False
     stored: int = 0
-    """Updates about others that were news."""
+    """How many updates about others were stored."""
 
     health: int = 0
-    """Lifeguard's score: 0 is well; more is how much slower we are than we should be."""
+    """Lifeguard's score: 0 if we keep up with our probes, more the slower we are."""
 
     awaited_timers: dict[type, tuple[int, float]] = field(default_factory=dict)
     _last_token: int = 0
@@ -84,36 +86,36 @@ class Core:
 
     @property
     def cluster_size(self) -> int:
-        """Active members, and we."""
+        """The number of active members, ourselves included."""
         return self.members.num_active + 1
 
     @property
     def copies(self) -> int:
-        """How often each piece of news is sent."""
+        """How often each update is sent at the present size of the cluster."""
         return self.config.copies(self.cluster_size)
 
     @property
     def slowness(self) -> int:
-        """By how much the times of a probe are multiplied."""
+        """The factor by which our health lengthens the times of a probe."""
         return self.health + 1
 
     def set_seeds(self, seeds: Iterable[MemberId]) -> None:
-        """In place of those before. Who was one of these and has answered need not do so again."""
+        """Replace the seeds. A seed that was one before and has answered counts as heard."""
         heard = {seed.key for seed in self.seeds} - set(self.unheard_seeds)
         heard |= set(self.members.by_key) | {self.identity.key}
         self.seeds, self.seed_attempts = tuple(seeds), 0
         self.unheard_seeds = {seed.key: seed for seed in self.seeds if seed.key not in heard}
 
     def silent_seeds(self) -> list[MemberId]:
-        """Those of whom nothing was ever heard, and that may be asked."""
+        """The seeds that nothing was ever heard of and that we may probe."""
         return [seed for key, seed in self.unheard_seeds.items() if self.probeable(key)]
 
     def adjust_health(self, worse: int) -> None:
-        """The score rises by so much; it falls by -1."""
+        """Add `worse` to the score, within its bounds."""
         self.health = min(max(0, self.health + worse), self.config.awareness_max_multiplier - 1)
 
     def clock_stalled(self, late: float) -> bool:
-        """Whether a timer that comes so many seconds late is no base for a verdict; counted if so."""
+        """Whether a timer that is so many seconds late shows that this process stalled; counted if so."""
         if not self.config.distrust_late_timers or late <= self.config.probe_rtt:
             return False
         self.counters.late_timers += 1
@@ -124,28 +126,28 @@ class Core:
         return self._last_token
 
     def new_epoch(self) -> None:
-        """Every timer with a token that is out now will be ignored, and what is under way is forgotten."""
+        """Ignore each timer with a token scheduled so far; forget the probe, suspicions and transfers under way."""
         self.awaited_timers.clear()
         self.suspicions.clear()
         self.transfers.clear()
         self.probe.clear()
 
     def arm(self, kind: type[Repeating], delay: float, now: float, outbox: Outbox) -> None:
-        """Await the next timer of this kind, in place of any earlier one."""
+        """Schedule the next timer of this kind, in place of any earlier one."""
         outbox.schedule(kind(self.expect_timer(kind, delay, now)), delay)
 
     def first_delay(self, period: float) -> float:
-        """When the first of a repeating task comes, in seconds from now."""
+        """Seconds until the first run of a task with this period."""
         return self.rng.uniform(0.0, period) if self.config.jitter else period
 
     def expect_timer(self, kind: type, delay: float, now: float) -> int:
-        """The token by which the awaited timer of this kind will be known."""
+        """Expect a timer of this kind, in place of any earlier one; returns the token that it must have."""
         token = self.next_token()
         self.awaited_timers[kind] = (token, now + delay)
         return token
 
     def take_awaited_timer(self, timer: Repeating | SendIndirectProbe, now: float) -> float | None:
-        """How many seconds late the awaited timer of its kind comes; it is awaited no more. None for any other."""
+        """How many seconds late the timer is if it is the awaited one of its kind, which it ends; None if it is not."""
         token, due = self.awaited_timers.get(type(timer), (0, 0.0))
         if token != timer.token:
             return None
@@ -156,12 +158,15 @@ class Core:
         self.backlog.add(update.id.key, encode_update(update), self.copies)
 
     def forget_down(self) -> None:
-        """Whom we hold Down, and what we still had to say about them."""
+        """Forget all members that we hold Down, and the waiting updates about them."""
         for key in self.members.forget_down():
             self.backlog.discard(key)
 
     def send(self, dst: MemberId, message: Message, outbox: Outbox, source: UpdateSource | None = None) -> None:
-        """source: gives the updates for so many bytes, in place of the backlog."""
+        """Send a message with the updates and items that it may carry.
+
+        source: gives the encoded updates for a number of bytes, in place of the backlog.
+        """
         header = encode_header(Header(self.identity, self.incarnation, dst, message))
         room = self.config.max_packet_size - len(header) - LIST_HEADS_BYTES
         items = self._items_for(dst, message, room)
@@ -177,12 +182,12 @@ class Core:
             self.send(member.id, Gossip(), outbox)
 
     def gossip_broadcasts(self, fan_out: int, outbox: Outbox) -> None:
-        """As `gossip`, where only broadcasts wait: to those that are to have them."""
+        """As `gossip`, but only to members that the handler lets have items; for when no update waits."""
         for member in self.members.choose_active(fan_out, self.rng, self._takes_broadcasts):
             self.send(member.id, Gossip(), outbox)
 
     def broadcast(self, fan_out: int, outbox: Outbox) -> None:
-        """The application's items to some members that are to have them, until none is left."""
+        """Send items to some members that the handler lets have them, until none is left."""
         for member in self.members.choose_active(fan_out, self.rng, self._takes_broadcasts):
             if len(self.broadcasts):
                 self.send(member.id, Broadcast(), outbox)
@@ -192,15 +197,15 @@ class Core:
         return member is not None and self.probeable(key) and self.broadcasts.accepts(member.id)
 
     def _items_for(self, dst: MemberId, message: Message, room: int) -> list[bytes]:
-        """Their own part of the packet, and what the updates leave free."""
+        """Items for the part of the packet that is reserved for them, and for what the updates leave free."""
         if not (message.items and self.broadcasts.accepts(dst)):
             return []
         return self.broadcasts.fill(max(self.config.broadcast_room, room - self.backlog.size))
 
     def _updates_for(self, dst: MemberId, room: int) -> list[bytes]:
-        """From the backlog; a suspect is told first that it is one (Lifeguard's buddy)."""
+        """Updates from the backlog; for a suspect its suspicion comes first (Lifeguard's buddy)."""
         held = self.members.get(dst.key)
         if held is None or held.state is not State.SUSPECT or not self.config.buddy:
             return self.backlog.fill(room, MAX_UPDATES)
-        word = encode_update(held)
-        return [word, *self.backlog.fill(room - len(word), MAX_UPDATES - 1)]
+        suspicion = encode_update(held)
+        return [suspicion, *self.backlog.fill(room - len(suspicion), MAX_UPDATES - 1)]

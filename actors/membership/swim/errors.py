@@ -1,7 +1,7 @@
-"""What can go wrong, and whether anything had changed by then.
+"""The errors of the package.
 
-`touched` says it: with False the call had no effect at all; with True what came before the fault stays done, and
-the outbox holds its effects.
+`touched` says whether anything had changed: with False the call had no effect at all; with True everything before the
+error stays done, and the outbox holds its effects.
 """
 
 __all__ = [
@@ -41,7 +41,7 @@ class CustomBroadcastError(SwimError):
     """The application's handler raised; its error is the `__cause__`.
 
     In `add_broadcast` nothing had changed. In `handle_data` the sender, the updates and the items before were applied,
-    the items behind are taken too, and the message is answered all the same.
+    the items after it are taken too, and the message is answered all the same.
     """
 
     def __init__(self, message: str, *, touched: bool) -> None:

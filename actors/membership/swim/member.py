@@ -1,4 +1,6 @@
-"""A member as the protocol sees it: who (key and generation), how it is, and by which word of its own (incarnation)."""
+"""A member as the protocol sees it: its identity (key and generation), its state, and the incarnation that the state
+is of.
+"""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -21,19 +23,19 @@ GENERATION_LIMIT = 1 << 63
 """Generations stay below this, so that every language reads them as a signed 64-bit number."""
 
 MAX_INCARNATION = 65_535
-"""Nobody refutes beyond this: who is accused at it must rejoin under a new generation (membership: members)."""
+"""The last incarnation: a member that is accused at it must rejoin under a new generation (membership: members)."""
 
 ACCUSER_BYTES = 8
-"""An accuser is named by the last bytes of its key: enough to tell a few of them apart."""
+"""An accuser is named by the last bytes of its key, which are enough to distinguish a few of them."""
 
 MAX_ACCUSERS = 8
-"""More are of no use: the time of a suspicion is at its shortest before."""
+"""More have no effect: fewer already make the time of a suspicion the shortest."""
 
 
 class State(IntEnum):
     """Alive and Suspect are both *active*; Down and Left are terminal for that identity.
 
-    Left is Down by the member's own word: nobody looks for it any more. The numbers are those on the wire.
+    Left is Down as announced by the member itself: nobody announces to it any more. The numbers are those on the wire.
     """
 
     ALIVE = 0
@@ -48,7 +50,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class MemberId:
-    """One life of one peer. `key` is the place (at most one member per key), `generation` tells its lives apart.
+    """One life of one peer. At most one member is held per `key`; `generation` distinguishes its lives.
 
     Between two identities with one key the higher generation is the one to keep.
     Raises ValueError unless the key has 32 bytes and 0 <= generation < 2**63.
@@ -69,11 +71,10 @@ class MemberId:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What is said about an identity; also the unit that is gossiped (design: records and updates).
+    """What is known about an identity; also the unit of gossip, an update (design: records and updates).
 
     Only the owner raises `incarnation`, to refute a suspicion; a new identity starts at 0. `accusers` of a Suspect are
-    those whose own probe failed, each the last 8 bytes of its key; who says it is no part of what is said, so they do
-    not count for equality.
+    the members whose own probe failed, each the last 8 bytes of its key; two suspicions are equal whoever the accusers.
     Raises ValueError unless 0 <= incarnation <= 65,535.
     """
 

@@ -1,8 +1,9 @@
-"""Everybody we know but ourselves, by key, and whom to probe next.
+"""All members that we know, ourselves not included, by key; and which one to probe next.
 
-* An update is stored or refused whole, by `precedence`.
-* Each active member is probed once per round, in random order; who joins during a round is probed in it.
-* A requested member (its link closed) is probed next, but never two requested ones in a row, so requests starve nobody.
+* An update is stored or refused as a whole, by `precedence`.
+* Each active member is probed once per round, in random order; a member that joins during a round is probed in it.
+* A requested member (its link closed) is probed next, but never two requested ones in a row, so that requests starve no
+  other member.
 """
 
 import random
@@ -21,7 +22,7 @@ Accept = Callable[[bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What storing an update did: `previous` is what was held of its key before."""
+    """A stored update, and `previous`: what was held about its key before."""
 
     previous: Member | None
     update: Member
@@ -32,26 +33,26 @@ class Change:
 
     @property
     def replaced(self) -> MemberId | None:
-        """The identity that made way for another generation of its key."""
+        """The identity that was replaced by another generation of its key; None if none was."""
         return self.previous.id if self.previous is not None and self.previous.id != self.update.id else None
 
     @property
     def was_suspect(self) -> bool:
-        """Whether this very identity was suspected."""
+        """Whether exactly this identity was suspected before."""
         previous = self.previous
         return previous is not None and previous.state is State.SUSPECT and previous.id == self.update.id
 
 
 class MemberList:
-    """No operation walks through all members, a new round of probes and the two iterators apart."""
+    """No operation walks through all members, except a new round of probes, `active_keys` and iteration."""
 
     __slots__ = ("_active", "_down", "_requested", "_took_requested", "_unprobed", "by_key", "digest")
 
     def __init__(self) -> None:
         self.by_key: dict[bytes, Member] = {}
-        """To read from; `apply` and `forget` alone change it."""
+        """The members by key. Read only: `apply` and `forget` change it."""
         self.digest = 0
-        """Of all active members together: equal for equal lists, in any order."""
+        """The combined digest of all active members: equal for equal lists, in any order."""
 
         self._active = Pool()
         self._down = Pool()
@@ -80,7 +81,7 @@ class MemberList:
         return held if held is not None and held.id == identity else None
 
     def apply(self, update: Member) -> Change | None:
-        """Store what supersedes; None if it was refused."""
+        """Store an update if it supersedes what is held; None if it was refused."""
         key = update.id.key
         held = self.by_key.get(key)
         if held is not None and not supersedes(held, update):
@@ -96,7 +97,7 @@ class MemberList:
             if update.state is State.DOWN:
                 self._down.add(key)
             else:
-                self._down.discard(key)  # who has left is not looked for
+                self._down.discard(key)  # a member that has left is not announced to
         elif not was_active:
             self._down.discard(key)
             self._active.add(key)
@@ -104,7 +105,7 @@ class MemberList:
         return Change(held, update)
 
     def remove_if_down(self, identity: MemberId) -> bool:
-        """Forget exactly this identity if it is Down; says whether it was."""
+        """Forget exactly this identity if it is Down; returns whether it was."""
         held = self.holds(identity)
         if held is None or held.is_active:
             return False
@@ -119,7 +120,7 @@ class MemberList:
         self._down.discard(key)
 
     def forget_down(self) -> list[bytes]:
-        """Forget every Down member; says which these were."""
+        """Forget every Down member; returns their keys."""
         down = list(self._down)
         for key in down:
             self.forget(key)
@@ -137,7 +138,7 @@ class MemberList:
             self._requested[key] = None
 
     def next_target(self, rng: random.Random, probeable: Accept) -> Member | None:
-        """Whom to probe now; None if there is nobody to probe."""
+        """The member to probe now; None if there is none to probe."""
         key = self._take_requested(probeable) or self._draw(rng, probeable)
         if key is None:
             self._unprobed = self._active.copy()

@@ -1,12 +1,12 @@
 """The messages of the protocol and the header that every packet has (membership: how news travels).
 
-What helpers of an indirect probe need travels in the message; all they keep is whether a Nack is still due.
+Everything that helpers of an indirect probe need travels in the messages; they only remember whether a Nack is due.
 
     prober --Ping--> target --Ack--> prober
     prober --PingReq--> helper --IndirectPing--> target --IndirectAck--> helper --ForwardedAck--> prober
                                (no answer in time)                              --Nack----------> prober
 
-What a kind may carry stands on its class: `updates` about members, and `items`, the application's broadcasts.
+Each class says what its messages may carry: `updates` about members, and `items`, the application's broadcasts.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class IndirectPing(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class IndirectAck(_Carrier):
-    """The answer to an IndirectPing, for `target`, who asked first."""
+    """The answer to an IndirectPing, for `target`, which began the probe."""
 
     target: MemberId
     number: int
@@ -88,7 +88,7 @@ class IndirectAck(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class ForwardedAck(_Carrier):
-    """`origin`, whom you asked me to ping, has answered."""
+    """`origin`, which you asked me to ping, has answered."""
 
     origin: MemberId
     number: int
@@ -96,7 +96,7 @@ class ForwardedAck(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class Nack(_Carrier):
-    """`target`, whom you asked me to ping, has not answered yet; but I am well, and have heard you."""
+    """`target`, which you asked me to ping, has not answered yet; but I am alive and have received your request."""
 
     target: MemberId
     number: int
@@ -104,7 +104,7 @@ class Nack(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class Announce(_Bare):
-    """I join; whom do you know?"""
+    """I am joining: send me a Feed with the members that you know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Feed(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class Gossip(_Carrier):
-    """Only carries updates."""
+    """Has no meaning but the updates and items that it carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +126,23 @@ class TurnUndead(_Bare):
 
 @dataclass(frozen=True, slots=True)
 class Broadcast(_Carrier):
-    """Only carries the application's broadcasts."""
+    """Has no meaning but the items that it carries."""
 
     updates: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest(_Bare):
-    """This is the digest of whom I hold active; if yours is another, tell me yours, and let me tell you mine."""
+    """The digest of the members that I hold active. If yours differs, send me yours in SyncParts and ask for mine."""
 
     digest: int
 
 
 @dataclass(frozen=True, slots=True)
 class SyncPart(_Carrier):
-    """Carries active members, or such as the other wrongly holds active, in place of the backlog.
+    """Carries active members, or Down ones that the receiver holds active, in place of the backlog.
 
-    `asks` is 1 if the sender wants to be told the receiver's members too, else 0.
+    `asks` is 1 if the sender wants the receiver's members too, else 0.
     """
 
     asks: int = 0
@@ -154,7 +154,7 @@ Message = Probing | Announce | Feed | Gossip | TurnUndead | Broadcast | SyncRequ
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Who speaks to whom. The sender's incarnation makes every packet the freshest word about its sender."""
+    """Sender, receiver and message. With the sender's incarnation every packet is also the newest update about it."""
 
     src: MemberId
     src_incarnation: int
@@ -164,7 +164,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class DecodedPacket:
-    """A decoded packet."""
+    """A packet as `codec.decode_packet` returns it."""
 
     header: Header
     updates: tuple[Member, ...] = ()

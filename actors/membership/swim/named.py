@@ -1,4 +1,6 @@
-"""Broadcasts by name: of each name only the newest of its origin travels, and everybody is told it once.
+"""Broadcasts by name: of each name only the newest item of its origin travels, and each member delivers it once.
+
+Only a program that uses `Swim` itself can broadcast (see `broadcasts`).
 
     named = NamedBroadcasts(print)
     swim = Swim.with_custom_broadcast(identity, config, rng, named)
@@ -6,12 +8,12 @@
 
     item = [origin_key, origin_generation, serial, name, payload]     in msgpack
 
-* A name belongs to its origin: "weather" of two members are two things.
-* (generation, serial) orders what one origin says of one name. A later life has a higher generation, so what a
-  member says after a restart is newer than what it said before.
-* What arrives twice, or late, is neither told nor passed on. The last `remember` names are remembered; an item of a
-  forgotten one is news again, so `remember` should be well above the number of names in use.
-* The origin is what the item says. Whoever must be sure of it puts a signature into the payload.
+* A name belongs to its origin: "weather" of two members are two names.
+* Of two items of one origin and name the one with the greater (generation, serial) is newer. A later life has a higher
+  generation, so items from after a restart are newer than those from before it.
+* An item that arrives twice, or late, is neither delivered nor passed on. The last `remember` names are remembered; an
+  item of a forgotten name counts as new again, so `remember` should be well above the number of names in use.
+* The origin is only what the item claims. An application that must be sure of it signs the payload.
 """
 
 from collections import OrderedDict
@@ -27,7 +29,7 @@ from .member import MemberId
 __all__ = ["MAX_NAME_BYTES", "NamedBroadcast", "NamedBroadcasts"]
 
 MAX_NAME_BYTES = 64
-"""Of a name in UTF-8."""
+"""The longest name, as UTF-8."""
 
 _SERIAL_LIMIT = 1 << 63
 _FIELDS = 5
@@ -35,7 +37,7 @@ _FIELDS = 5
 
 @dataclass(frozen=True, slots=True)
 class NamedBroadcast:
-    """What `origin` said of `name`."""
+    """One item: the payload that `origin` broadcast under `name`."""
 
     origin: MemberId
     serial: int
@@ -44,7 +46,7 @@ class NamedBroadcast:
 
     @property
     def version(self) -> tuple[int, int]:
-        """Orders what one origin says of one name."""
+        """Orders the items of one origin and name: the greatest is the newest."""
         return self.origin.generation, self.serial
 
 
@@ -60,10 +62,10 @@ class _Key:
 
 
 class NamedBroadcasts:
-    """A broadcast handler that tells each news once."""
+    """A `BroadcastHandler` that delivers each new item once."""
 
     def __init__(self, deliver: Callable[[NamedBroadcast], object], *, remember: int = 4_096) -> None:
-        """deliver: called with each news from others. Raises ValueError unless remember is above 0."""
+        """deliver: called with each new item from others. Raises ValueError unless remember is above 0."""
         if remember < 1:
             raise ValueError(f"remember must be 1 or more, not {remember}")
         self._deliver = deliver
@@ -72,31 +74,31 @@ class NamedBroadcasts:
         self._serial = 0
 
     def item(self, origin: MemberId, name: str, payload: bytes) -> bytes:
-        """The bytes for `Swim.add_broadcast`, by which `origin`, who is ourselves, says something new of `name`.
+        """Encode an item for `Swim.add_broadcast`. origin: our own identity.
 
-        Raises ValueError for a name of no or more than 64 bytes.
+        Raises ValueError for a name that is empty or longer than 64 bytes.
         """
         _check_name(name)
         self._serial += 1
         return bytes(msgpack.packb((origin.key, origin.generation, self._serial, name, payload)))
 
     def receive_item(self, data: bytes, sender: MemberId | None) -> BroadcastKey | None:
-        """As `BroadcastHandler`. Raises DecodeError for bytes that are no such item."""
-        news = _decode(data)
-        key = _Key(news.origin.key, news.name)
+        """As in `BroadcastHandler`. Raises DecodeError for bytes that are not a named broadcast."""
+        broadcast = _decode(data)
+        key = _Key(broadcast.origin.key, broadcast.name)
         newest = self._newest.get(key)
-        if newest is not None and news.version <= newest:
+        if newest is not None and broadcast.version <= newest:
             return None
-        self._newest[key] = news.version
+        self._newest[key] = broadcast.version
         self._newest.move_to_end(key)
         if len(self._newest) > self._remember:
             self._newest.popitem(last=False)
         if sender is not None:
-            self._deliver(news)
+            self._deliver(broadcast)
         return key
 
     def should_add_broadcast_data(self, member: MemberId) -> bool:
-        """Everybody gets everything."""
+        """True: every member gets every item."""
         return True
 
 

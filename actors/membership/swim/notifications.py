@@ -1,4 +1,4 @@
-"""What the embedding program is told (membership: swim without rookery).
+"""Notifications: what the program that runs `Swim` learns from it (membership: swim without rookery).
 
 Within one packet: MemberUp of the sender first, then what each update causes, in its order; Active or Idle last.
 """
@@ -33,7 +33,7 @@ class MemberUp:
 
 @dataclass(frozen=True, slots=True)
 class MemberDown:
-    """A member that was active is Down now; never for one first heard of as Down. `left`: by its own word."""
+    """A member that was active is Down now; never for one first heard of as Down. `left`: it announced that itself."""
 
     member: MemberId
     left: bool = False
@@ -49,22 +49,22 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """We went from Disconnected to Connected."""
+    """The first other active member is known: we went from Disconnected to Connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The last active member went away."""
+    """No active member is left: we went from Connected to Disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defunct:
-    """We are Undead; told once, on the transition (defects: D9)."""
+    """We have become Undead. Notified once, on the transition (defects: D9)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejoin:
-    """We were declared Down and renewed our identity."""
+    """We were declared Down and have renewed our identity, which is `member` now."""
 
     member: MemberId
 
@@ -73,7 +73,7 @@ class Rejoin:
 class AddressInUse:
     """We are declared Down more often than `max_rejoins_per_minute`: another process seems to live under our key.
 
-    We keep the present identity and renew again when a minute has room for it. Told once until then.
+    We keep the present identity and renew again when a minute has room for it. Notified once until then.
     """
 
     member: MemberId
@@ -88,7 +88,7 @@ class Suspected:
 
 @dataclass(frozen=True, slots=True)
 class Refuted:
-    """A suspected member has shown that it lives."""
+    """A suspected member has refuted the suspicion."""
 
     member: MemberId
 

@@ -1,4 +1,4 @@
-"""What an operation wants done, in the order it wanted it: packets, timers and notifications in one list."""
+"""The effects of an operation, in order: packets to send, timers to schedule and notifications, in one list."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell the embedding program."""
+    """Pass `notification` to the rest of the program."""
 
     notification: Notification
 

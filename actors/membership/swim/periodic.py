@@ -1,4 +1,6 @@
-"""Tasks that repeat: each arms itself again first, then works. One that the configuration has ended stays ended."""
+"""Tasks that repeat: each first schedules its next run, then works. A task that a new configuration has ended stays
+ended.
+"""
 
 from collections.abc import Iterable
 
@@ -31,7 +33,7 @@ def announce_to_down(core: Core, now: float, outbox: Outbox) -> None:
 
 
 def _absent_seed(core: Core, announced_to: set[bytes]) -> list[MemberId]:
-    """One of the seeds that are not with us: it may have left and come back knowing nobody, or lead another island."""
+    """A random seed that is no active member: it may have come back knowing nobody, or be in another partition."""
     active = set(core.members.active_keys)
     absent = [seed for seed in core.seeds if seed.key not in active | announced_to and core.probeable(seed.key)]
     return [core.rng.choice(absent)] if absent else []
@@ -48,9 +50,9 @@ def push_gossip(core: Core, now: float, outbox: Outbox) -> None:
 
 
 def announce_to_seeds_again(core: Core, now: float, outbox: Outbox) -> None:
-    """Still isolated, or a seed is still to answer: the wait doubles up to eight times the first.
+    """Announce again while we are isolated or nothing was heard of a seed; the wait doubles, up to eight times.
 
-    Who is isolated tries all of them; who is not, a few, as those may be gone for good.
+    While isolated we announce to all seeds, else to a few of the silent ones, as those may be gone for good.
     """
     wait = core.config.announce_to_seeds
     silent = core.silent_seeds()

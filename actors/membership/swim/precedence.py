@@ -1,10 +1,10 @@
-"""Which word about a member replaces which.
+"""Which update about a member replaces which.
 
 * Another generation of the same key: the higher one wins, whatever its state.
 * Down and Left are terminal: nothing of the same generation replaces them.
 * Down and Left replace Alive and Suspect at any incarnation.
 * Suspect replaces Alive at the same incarnation or a higher one.
-* Everything else needs a higher incarnation: only the accused itself can raise it, so only it can clear its name.
+* Everything else needs a higher incarnation: only the accused itself can raise it, so only it can refute.
 """
 
 from .member import Member, State
@@ -13,7 +13,7 @@ __all__ = ["is_implausible", "supersedes"]
 
 
 def supersedes(held: Member, incoming: Member) -> bool:
-    """Whether `incoming` replaces `held`; both speak of one key (membership: how a death is noticed)."""
+    """Whether `incoming` replaces `held`; both are about one key (membership: how a death is noticed)."""
     if incoming.id.generation != held.id.generation:
         return incoming.id.generation > held.id.generation
     if not held.is_active:

@@ -1,4 +1,4 @@
-"""The probe under way: one target, the answers that count, and the helpers that were asked.
+"""The present probe: its target, the answers that count, and the helpers that were asked.
 
              Ack of the target                         period over
 begun ---------------------------> succeeded ------------------------> judged: fine
@@ -6,8 +6,8 @@ begun ---------------------------> succeeded ------------------------> judged: f
   v                ForwardedAck        |               period over
 helpers asked -------------------------+    otherwise -----------------> judged: suspect
 
-A helper that neither forwards an answer nor sends a Nack was not reached, or does not reach us: that tells of us, not
-of the target (membership: lifeguard).
+A helper that neither forwards an answer nor sends a Nack was not reached, or does not reach us: a sign of our own
+health, not of the target's (membership: lifeguard).
 """
 
 from .member import Member, MemberId
@@ -16,7 +16,7 @@ __all__ = ["Probe"]
 
 
 class Probe:
-    """Numbers only grow, so an answer to an earlier probe never counts for this one."""
+    """The probe of this period. Numbers only grow, so an answer to an earlier probe never counts for this one."""
 
     __slots__ = ("_helpers", "_silent", "began", "number", "stage_two_reached", "succeeded", "target")
 
@@ -40,12 +40,12 @@ class Probe:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the indirect stage had its turn (or there was nothing to probe)."""
+        """Whether the indirect stage has run, or there was nothing to probe."""
         return self.target is None or self.stage_two_reached
 
     @property
     def silent_helpers(self) -> int | None:
-        """How many helpers have sent nothing; None if none was asked."""
+        """How many helpers have not sent a Nack; None if none was asked."""
         return len(self._silent) if self._helpers else None
 
     def ask(self, helper: MemberId) -> None:
@@ -53,7 +53,7 @@ class Probe:
         self._silent.add(helper)
 
     def ack(self, sender: MemberId, number: int) -> bool:
-        """The target itself answers; says whether that counts, and is the first answer."""
+        """The target itself answers; returns whether that is the first answer, and to this probe."""
         if self.succeeded or self.target is None or (sender, number) != (self.target.id, self.number):
             return False
         self.succeeded = True

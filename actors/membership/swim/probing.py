@@ -1,16 +1,17 @@
-"""Failure detection: one probe per period, helpers for a silent target, suspicion, and at last Down.
+"""Failure detection: one probe per period, helpers for a target that does not answer, suspicion, and at last Down.
 
-* The verdict about a probe falls when its period ends, not when an answer is overdue.
-* A probe whose indirect stage never had its turn gives no verdict; it is counted (defects: D7).
-* A verdict after our clock stood still is none: the answer may be waiting in our inbox.
-* A suspect that answers a probe is told again, by way of others, as it may never have heard that it is suspected: those
-  who spoke of it may have been cut off from it, or be blocked by it.
-* How long a suspicion lasts is `suspicion`'s.
-* How well we are ourselves shows in our probes (Lifeguard): one that succeeds makes the score better by one, one that
-  fails worse by the helpers that did not even send a Nack, or by one without helpers. The worse, the slower we probe,
+* A probe fails when its period ends, not when the answer is overdue.
+* A probe whose indirect stage never ran is not judged; it is counted (defects: D7).
+* A probe is not judged after this process has stalled: the answer may be waiting unread.
+* When a suspect answers a probe its suspicion is passed on once more, so that it reaches the suspect by way of
+  others: it may never have heard of it, as it may be cut off from its accusers, or block them.
+* `suspicion` says how long a suspicion lasts.
+* Our probes show our own health (Lifeguard): a probe that succeeds lowers the score by one, one that fails raises it
+  by the number of helpers that sent no Nack, or by one without helpers. The higher the score, the slower we probe,
   and the longer we wait for answers.
-* Down is declared if the suspect neither refuted nor renewed, and only then is it told (defects: D1).
-* Whom we may not probe (a peer that we block) we neither probe, nor ask for help, nor accuse (design: local blocks).
+* A suspect that has neither refuted nor renewed is declared Down, and only then sent TurnUndead (defects: D1).
+* A member that we may not probe (a peer that this node blocks) is neither probed, nor asked for help, nor accused
+  (design: local blocks).
 """
 
 from .applying import store, update_connection_state
@@ -26,11 +27,11 @@ __all__ = ["ask_helpers", "declare_down", "probe_random_member", "relay_ack", "r
 
 _MAX_RELAYS = 256
 _NACK_SHARE = 0.8
-"""Of the time that the helper has before the prober's verdict; so does the Lifeguard paper."""
+"""A Nack is sent after this part of the time from the PingReq to the end of the prober's period (Lifeguard paper)."""
 
 
 def probe_random_member(core: Core, late: float, now: float, outbox: Outbox) -> None:
-    """End of a period, so many seconds after it was due: judge the last probe, begin the next."""
+    """End a period: judge the last probe, begin the next. late: seconds by which this timer was overdue."""
     _judge(core, late, now, outbox)
     target = core.members.next_target(core.rng, core.probeable)
     core.probe.clear()
@@ -63,20 +64,20 @@ def _judge(core: Core, late: float, now: float, outbox: Outbox) -> None:
 
 
 def _repeat_suspicion(core: Core, target: Member) -> None:
-    """A suspect that answers us has not heard that it is one, or its refutation has not come: pass it on once more."""
+    """A suspect that answers has not heard of the suspicion, or its refutation is on its way: pass that on again."""
     held = core.members.holds(target.id)
     if held is not None and held.state is State.SUSPECT:
         core.queue(held)
 
 
 def _suspect(core: Core, target: Member, now: float, outbox: Outbox) -> None:
-    """Accuse the target as it was when the probe began; one that refuted or renewed since is left alone."""
+    """Accuse the target as it was when the probe began, unless it has refuted or renewed since."""
     if core.members.holds(target.id) is not None and core.probeable(target.id.key):
         store(core, accusation(core, target), True, now, outbox, ours=True)
 
 
 def ask_helpers(core: Core, outbox: Outbox) -> None:
-    """The direct answer is overdue."""
+    """The direct answer is overdue: ask helpers to ping the target, if it is still an active member."""
     probe = core.probe
     probe.stage_two_reached = True
     if probe.target is None or probe.succeeded:
@@ -93,7 +94,7 @@ def ask_helpers(core: Core, outbox: Outbox) -> None:
 
 
 def relay_ping(core: Core, origin: MemberId, target: MemberId, number: int, outbox: Outbox) -> None:
-    """`origin` asks us to ping the target for it."""
+    """Ping the target for `origin`, and remember that a Nack is due if it does not answer in time."""
     if core.probeable(target.key):
         core.send(target, IndirectPing(origin, number), outbox)
     if not core.config.nack:
@@ -107,14 +108,14 @@ def relay_ping(core: Core, origin: MemberId, target: MemberId, number: int, outb
 
 
 def relay_ack(core: Core, origin: MemberId, target: MemberId, number: int, outbox: Outbox) -> None:
-    """The target has answered, so no Nack is due."""
+    """The target has answered: forward that to `origin`, to which no Nack is due now."""
     core.relays.pop(SendNack(origin, target, number), None)
     if core.probeable(origin.key):
         core.send(origin, ForwardedAck(target, number), outbox)
 
 
 def send_nack(core: Core, nack: SendNack, outbox: Outbox) -> None:
-    """The target has not answered in time."""
+    """The target has not answered in time: send the Nack."""
     if nack in core.relays:
         del core.relays[nack]
         if core.is_connected and core.probeable(nack.origin.key):
@@ -122,7 +123,7 @@ def send_nack(core: Core, nack: SendNack, outbox: Outbox) -> None:
 
 
 def declare_down(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) -> None:
-    """The time to refute is over."""
+    """The time to refute may be over: then declare the suspect Down."""
     if not is_over(core, timer, now, outbox) or not core.probeable(timer.member.key):
         return
     if store(core, Member(timer.member, timer.incarnation, State.DOWN), True, now, outbox):

@@ -1,7 +1,7 @@
-"""What a message makes a Connected member do: from its kind to the answer (membership: how news travels).
+"""What a Connected member does on each kind of message, up to the answer (membership: how news travels).
 
-A message that is not in the table only brings something. A third party that is ourselves is an error, after everything
-that came along was applied.
+A message without an entry in `_REACTIONS` has no meaning beside the updates and items that it carries. A message that
+names ourselves as its third party is an error, raised after everything that it carries was applied.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ __all__ = ["PacketContext", "react"]
 
 @dataclass(slots=True)
 class PacketContext:
-    """What a message came with. `learned`: some of its updates were news. `now` in seconds."""
+    """Sender and updates of the packet that a message came in. `learned`: it taught us something. `now`: in seconds."""
 
     src: MemberId
     updates: tuple[Member, ...]
@@ -45,7 +45,7 @@ class PacketContext:
 
 
 def react(core: Core, message: Message, context: PacketContext, outbox: Outbox) -> None:
-    """Raises IndirectForOurselvesError."""
+    """Do what the message asks for. Raises IndirectForOurselvesError."""
     reaction = _REACTIONS.get(type(message))
     if reaction is not None:
         reaction(core, message, context, outbox)

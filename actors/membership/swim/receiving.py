@@ -1,14 +1,16 @@
-"""The receive path: refuse, learn, answer, in this order (membership: states of a member).
+"""How a packet is received: refuse, learn, answer, in this order (membership: states of a member).
 
-1. Too big, undecodable, forged, or from ourselves: an error, nothing has changed.
-2. Not for us: ignored. What is for an earlier life of ours is listened to, and answered with who we are now: or we
-   would be looked for under the old name until somebody else brings the news. An Announce is for any life of ours.
+1. Too long, undecodable, forged, or from ourselves: an error, and nothing has changed.
+2. Not for us: ignored. A packet for an earlier life of ours is handled, and answered with our present identity:
+   otherwise we would be probed under the old one until somebody else spreads the new one. An Announce is for any life
+   of ours.
 3. The sender is alive: every packet is a join.
-4. A sender that we hold Down, or under a newer generation, is told so (if configured) and not listened to.
-5. Two members that hold each other Down were out of touch, and who hears of it first gives way: it renews, forgets whom
-   else it holds Down (they may all be on the other side), and announces itself.
-6. The updates, the application's items, then the answer to the message; only a Connected member answers. An item that
-   the application's handler refuses is an error after all this, and none of it is lost.
+4. A sender that we hold Down, or of which we hold a later life, gets a TurnUndead (if configured), and its packet is
+   ignored.
+5. Two members that hold each other Down were out of touch, and the first to learn of it gives way: it renews, forgets
+   all members that it holds Down (they may all have been cut off from it), and announces itself.
+6. The updates, then the items, then the answer to the message; only a Connected member answers. An item that the
+   application's handler refuses raises an error after all this, and nothing else is lost.
 """
 
 from .applying import apply_many, rejoin_or_become_undead, store, update_connection_state
@@ -34,11 +36,11 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
         return
     held = core.members.holds(header.src)
     if held is None or header.src_incarnation > held.incarnation:
-        # The owner's own word: no bound on how far its incarnation may have moved.
+        # From the owner itself, so its incarnation may have risen by any amount.
         store(core, Member(header.src, header.src_incarnation), True, now, outbox)
         held = core.members.holds(header.src)
     if held is None or not held.is_active:
-        if header.src.key in core.members.by_key:  # else it was one too many
+        if header.src.key in core.members.by_key:  # else `max_members` are held
             _answer_down_sender(core, header, now, outbox)
         return
     known = core.stored
@@ -55,7 +57,7 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
 
 
 def _take_items(core: Core, packet: DecodedPacket) -> CustomBroadcastError | None:
-    """The first refusal; what comes behind it is taken all the same."""
+    """Pass all items to the handler; returns the first refusal."""
     first = None
     for item in packet.items:
         try:

@@ -1,13 +1,13 @@
 """How long a suspect has to refute: the more members accuse it, the shorter (membership: lifeguard).
 
-* An accuser is a member whose own probe failed. Everybody who hears of a suspicion lets its time run, so an accuser
-  that dies itself does not save the suspect.
-* One accuser alone may be the sick one: it waits `suspicion_max_factor` times as long as the shortest time. Each
-  further accuser shortens the wait, and `suspicion_confirmations` of them bring it down to the shortest.
-* Who its accusers are travels with the suspicion, as the last bytes of their keys; a new one is news, and passed on.
-* A clock that comes late means that we stood still, and a refutation may be waiting in our inbox: the suspect gets one
-  more period.
-* Without confirmations (`Config.simple`) it is Foca's rule: a fixed time, and only for those whose own probe failed.
+* An accuser is a member whose own probe failed. The time runs at every member that hears of the suspicion, so the
+  suspect is not saved if an accuser dies itself.
+* A single accuser may be the sick one: then the suspect has `suspicion_max_factor` times the shortest time. Each
+  further accuser shortens the time, and with `suspicion_confirmations` of them it is the shortest.
+* The accusers travel with the suspicion, as the last bytes of their keys. A new accuser is passed on like an update.
+* A timer that comes late shows that this process stalled, and a refutation may be waiting unread: the suspect gets
+  one more period.
+* Without confirmations (`Config.simple`) Foca's rule holds: a fixed time, which runs only where the own probe failed.
 """
 
 import math
@@ -23,7 +23,10 @@ __all__ = ["accusation", "is_over", "on_suspect", "suspicion_timeout"]
 
 
 def suspicion_timeout(confirmations: int, expected: int, shortest: float, longest: float) -> float:
-    """Seconds from the beginning of a suspicion with so many confirmations, its first accuser not counted."""
+    """Seconds that a suspicion lasts from its beginning. confirmations: its accusers without the first.
+
+    expected: with so many it lasts `shortest`, with none of them `longest`. With 0 expected it always lasts `shortest`.
+    """
     if expected < 1:
         return shortest
     share = math.log(confirmations + 1) / math.log(expected + 1)
@@ -31,12 +34,12 @@ def suspicion_timeout(confirmations: int, expected: int, shortest: float, longes
 
 
 def accusation(core: Core, target: Member) -> Member:
-    """Our own word that the target, as it was when its probe began, did not answer."""
+    """Our own suspicion of the target, as it was when its probe began."""
     return Member(target.id, target.incarnation, State.SUSPECT, (core.identity.key[-ACCUSER_BYTES:],))
 
 
 def on_suspect(core: Core, update: Member, ours: bool, now: float, outbox: Outbox) -> None:
-    """The member is Suspect here by `word`, a new one or one that adds accusers. `ours`: our own probe failed."""
+    """Begin or shorten the time of a suspect, by an update that is new or may add accusers. ours: our probe failed."""
     running = core.suspicions.get(update.id.key)
     if running is not None and running.incarnation == update.incarnation and running.member == update.id:
         _confirm(core, running, update.accusers, now, outbox)
@@ -45,7 +48,7 @@ def on_suspect(core: Core, update: Member, ours: bool, now: float, outbox: Outbo
 
 
 def is_over(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) -> bool:
-    """Whether the time of this suspect has run down, by a clock that did not stand still."""
+    """Whether the time of this suspect is over; if this process has stalled it gets one more period."""
     running = core.suspicions.get(timer.member.key)
     if running is None or running.token != timer.token:
         return False
@@ -58,7 +61,7 @@ def is_over(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) 
 
 def _begin(core: Core, update: Member, now: float, outbox: Outbox) -> None:
     config, size = core.config, core.cluster_size
-    # With too few others to confirm, nobody waits for them.
+    # With too few others to confirm, the shortest time holds at once.
     expected = config.suspicion_confirmations if size - 2 >= config.suspicion_confirmations else 0
     accusers = dict.fromkeys(update.accusers[: expected + 1])
     running = Suspicion(update.id, update.incarnation, now, expected, accusers)

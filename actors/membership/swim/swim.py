@@ -1,6 +1,7 @@
 """`Swim`: who is alive, as a state machine without clock, socket or thread.
 
-The caller brings packets, timers and time, and carries out what an operation leaves in the outbox, in its order:
+The caller passes in packets, due timers and the time, and performs the effects that an operation leaves in the
+outbox, in order:
 
     outbox = Outbox()
     swim = Swim.new(MemberId(key, generation), Config.new_lan(50), random.Random(), renew=renew)
@@ -12,7 +13,8 @@ The caller brings packets, timers and time, and carries out what an operation le
             case Notify(notification): ...              # MemberUp, MemberDown, ...
     swim.handle_data(datagram, now, outbox)             # then drain again
 
-Operations have Foca's names (membership: beside foca); `join` and `probe_next` are ours. `now` is in monotonic seconds.
+Operations have Foca's names (membership: beside foca); `join` and `probe_next` are ours. `now` is in monotonic
+seconds.
 """
 
 import random
@@ -78,7 +80,8 @@ class Swim:
         """A member that knows nobody; nothing is sent or scheduled.
 
         `renew` gives the identity to go on with after being declared Down, of the same key and a higher generation,
-        or None for none. `probeable(key)` is false for whom we must neither probe nor accuse (design: local blocks).
+        or None for none. `probeable(key)` is false for a member that we must neither probe nor accuse (design: local
+        blocks).
         """
         return cls.with_custom_broadcast(identity, config, rng, NoBroadcasts(), renew=renew, probeable=probeable)
 
@@ -99,7 +102,7 @@ class Swim:
 
     @property
     def identity(self) -> MemberId:
-        """Who we are now; changes with a rejoin."""
+        """Our present identity; changes with a rejoin."""
         return self._core.identity
 
     @property
@@ -120,12 +123,12 @@ class Swim:
 
     @property
     def health(self) -> int:
-        """Lifeguard's score: 0 is well; the times of our probes are longer by so many times."""
+        """Lifeguard's score: 0 if we keep up with our probes; their times are score + 1 times as long."""
         return self._core.health
 
     @property
     def has_left(self) -> bool:
-        """Whether we are Undead because of `leave_cluster`."""
+        """Whether `leave_cluster` made us Undead."""
         return self._core.has_left
 
     @property
@@ -138,7 +141,7 @@ class Swim:
         return (member for member in self._core.members if member.is_active)
 
     def iter_membership_state(self) -> Iterator[Member]:
-        """Every stored member as of now, Down ones included: for replication or for saving."""
+        """Every member that we hold now, Down ones included: to save or replicate them."""
         return iter(self._core.members)
 
     def updates_backlog(self) -> int:
@@ -152,32 +155,32 @@ class Swim:
     def apply_many(self, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
         """Apply updates as if they had been gossiped to us; without `do_broadcast` they are not passed on.
 
-        For a start from a saved or well-known state, and for synchronisation.
+        For members from a saved state or another source.
         """
         applying.apply_many(self._core, updates, do_broadcast, now, outbox)
 
     def announce(self, dst: MemberId, outbox: Outbox) -> None:
-        """Ask `dst` (any generation of its key) for its view. Allowed in every state; our list does not change."""
+        """Announce to `dst` (any generation of its key), which answers with a Feed. Allowed in every state."""
         self._core.send(dst, Announce(), outbox)
 
     def join(self, seeds: Iterable[MemberId], now: float, outbox: Outbox) -> None:
-        """Announce to the seeds now, and again with back-off: to all whenever we are isolated (defects: D11), else to
-        those that have never answered.
+        """Announce to the seeds now, and again with back-off: to all while we are isolated (defects: D11), else to
+        those that nothing was ever heard of.
 
-        Replaces the seeds given before. After `leave_cluster` it takes `change_identity` first.
+        Replaces the seeds given before. After `leave_cluster` call `change_identity` first.
         """
         self._core.set_seeds(seeds)
         periodic.announce_to_seeds(self._core, outbox)
         applying.update_connection_state(self._core, now, outbox)
 
     def gossip(self, outbox: Outbox) -> None:
-        """Send waiting updates to `num_indirect_probes` random active members; useful without any, for its header."""
+        """Send waiting updates to `num_indirect_probes` random active members; without any, to show our incarnation."""
         self._core.gossip(self._core.config.num_indirect_probes, outbox)
 
     def add_broadcast(self, data: bytes) -> bool:
-        """Spread `data` with the packets to come, or now with `broadcast`; False if the handler holds it for stale.
+        """Spread `data` with the next packets, or now with `broadcast`; False if the handler calls it stale.
 
-        Raises EmptyBroadcastError, DataTooBigError for more bytes than every packet has room for (defects: D5), and
+        Raises EmptyBroadcastError, DataTooBigError for more bytes than packets have room for (defects: D5), and
         CustomBroadcastError if the handler raised; nothing is queued then.
         """
         core = self._core
@@ -189,15 +192,15 @@ class Swim:
         return core.broadcasts.take(data, None, core.config, core.copies)
 
     def broadcast(self, outbox: Outbox) -> None:
-        """Send the application's broadcasts now, to `num_indirect_probes` random members that its handler accepts."""
+        """Send the application's broadcasts now, to `num_indirect_probes` random members that the handler accepts."""
         self._core.broadcast(self._core.config.num_indirect_probes, outbox)
 
     def probe_next(self, key: bytes) -> None:
-        """Probe this member next: something happened that is no evidence of death (flows: end of a link 6)."""
+        """Probe this member next, if it is active; for what is no evidence of death (flows: end of a link 6)."""
         self._core.members.probe_next(key)
 
     def leave_cluster(self, outbox: Outbox) -> None:
-        """Say that we are gone and become Undead; no echo of it makes us rejoin (defects: D3)."""
+        """Announce that we have left, and become Undead; no echo of that makes us rejoin (defects: D3)."""
         core = self._core
         core.queue(Member(core.identity, core.incarnation, State.LEFT))
         self.gossip(outbox)
@@ -216,7 +219,7 @@ class Swim:
         applying.update_connection_state(self._core, now, outbox)
 
     def reuse_down_identity(self, now: float, outbox: Outbox) -> None:
-        """Leave Undead with the same identity, which everybody must have forgotten: after `remove_down_after`.
+        """End Undead with the same identity, which all others must have forgotten: wait for `remove_down_after`.
 
         Raises NotUndeadError in any other state.
         """
@@ -230,17 +233,17 @@ class Swim:
     def set_config(self, config: Config) -> None:
         """Go over to another configuration, from the next use of each value on.
 
-        Broadcasts that wait and do not fit any more are dropped and counted. Raises InvalidConfigError if a probe timer
+        Waiting broadcasts that do not fit any more are dropped and counted. Raises InvalidConfigError if a probe timer
         differs or a periodic task would begin; nothing has changed then.
         """
         core = self._core
         core.config.check_change(config)
         core.config = config
         core.broadcasts.cut(config)
-        core.adjust_health(0)  # the score has a bound of its own
+        core.adjust_health(0)  # brings the score below the new bound
 
     def handle_timer(self, timer: Timer, now: float, outbox: Outbox) -> None:
-        """Take back a timer whose delay is over. A stale or doubled one does nothing (defects: D6)."""
+        """Handle a timer that is due. A stale or repeated one does nothing (defects: D6)."""
         core = self._core
         match timer:
             case RemoveDown(member):
@@ -276,7 +279,7 @@ class Swim:
                 sync.send_next_part(core, now, outbox)
 
     def handle_data(self, data: bytes, now: float, outbox: Outbox, *, sender: bytes | None = None) -> None:
-        """Take a packet. `sender` is the key that the transport has authenticated, if it does (defects: D12).
+        """Handle a packet. `sender` is the key that the transport has authenticated, if it does (defects: D12).
 
         Raises DataTooBigError, DecodeError, ForgedSenderError and DataFromOurselvesError with nothing changed,
         and IndirectForOurselvesError with the sender and its updates applied.

@@ -1,17 +1,18 @@
-"""Anti-entropy: now and then two members exchange all they know, which repairs what gossip has missed.
+"""Anti-entropy: now and then two members exchange their whole state, which repairs what gossip has missed.
 
-    asker --SyncRequest(digest)--> other                        equal digests: that is all
-          <--SyncPart(asks=1), SyncPart, ...--                  everybody that the other holds active
-          --SyncPart, ...-->                                    everybody that the asker holds active
+    asker --SyncRequest(digest)--> other                        equal digests: nothing else is sent
+          <--SyncPart(asks=1), SyncPart, ...--                  all members that the other holds active
+          --SyncPart, ...-->                                    all members that the asker holds active
 
 * The digest covers the active members and the sender itself, with incarnations and states. Mostly it is the same on
   both sides, and a sync costs one small packet.
-* Parts are sent a few milliseconds apart, so that nobody is flooded.
-* Down members are not listed, or those long forgotten would come back again and again. Instead, whoever lists as active
-  what the other holds Down is told so.
-* The wait before the first one is short, then doubles up to `Config.sync`, longer in large clusters. A sync that taught
-  us something means that we may lack more: the wait is short again.
-* Sending is bounded: few transfers wait at a time, one per member; a request beyond that is not answered, and counted.
+* Parts are sent a few milliseconds apart, so that no receiver is flooded.
+* Down members are not listed, or long forgotten ones would come back again and again. Instead, a member that lists as
+  active what the other holds Down is sent that.
+* The first sync comes soon, then the wait doubles up to `Config.sync`, longer in large clusters. If a sync taught us
+  something we may lack more, so the wait is short again.
+* Sending is bounded: few transfers wait at a time, one per member. A request beyond that is not answered, and
+  counted.
 """
 
 from collections.abc import Iterable
@@ -40,14 +41,14 @@ _FIRST_SHARE = 8  # the first wait is this part of `Config.sync`
 
 
 def begin_syncing(core: Core, now: float, outbox: Outbox) -> None:
-    """We are Connected: the first sync comes soon, and not at once for all that start together."""
+    """We have become Connected: schedule the first sync soon, but not for all members that start together at once."""
     if core.config.sync is not None:
         core.sync_wait = core.config.sync / _FIRST_SHARE
         core.arm(PeriodicSync, core.first_delay(core.sync_wait), now, outbox)
 
 
 def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
-    """The wait is over."""
+    """Send a SyncRequest to a random member, and schedule the next one."""
     longest = core.config.sync_period(core.cluster_size)
     if longest is None:
         return
@@ -58,13 +59,13 @@ def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
 
 
 def on_sync_request(core: Core, src: MemberId, theirs: int, now: float, outbox: Outbox) -> None:
-    """Another member asks whether it knows what we know."""
+    """Begin to send our state unless the digests are equal."""
     if theirs != _digest(core) and _may_begin(core, src):
         _begin(core, Transfer(src, _actives_but(core, src), 1), now, outbox)
 
 
 def on_sync_part(core: Core, src: MemberId, listed: Iterable[Member], asks: int, now: float, outbox: Outbox) -> None:
-    """Some of what another member knows; if it asks for ours, that too."""
+    """After its updates were applied: send deaths that the sender missed, and our state if it asks for that."""
     deaths = _deaths_among(core, listed)
     if (asks or deaths) and _may_begin(core, src):
         ours = _actives_but(core, src) if asks else []
@@ -72,7 +73,7 @@ def on_sync_part(core: Core, src: MemberId, listed: Iterable[Member], asks: int,
 
 
 def sync_soon(core: Core, now: float, outbox: Outbox) -> None:
-    """A sync has taught us something, so we may lack more: the next one comes soon."""
+    """Schedule the next sync soon, as this one has taught us something and we may lack more."""
     sync = core.config.sync
     if sync is not None and core.sync_wait > sync / _FIRST_SHARE:
         core.sync_wait = sync / _FIRST_SHARE
@@ -80,7 +81,7 @@ def sync_soon(core: Core, now: float, outbox: Outbox) -> None:
 
 
 def send_next_part(core: Core, now: float, outbox: Outbox) -> None:
-    """One packet of the transfer that waits longest; then it is the next one's turn."""
+    """Send one packet of the transfer that has waited longest, then let the others have their turns."""
     transfer = core.transfers.pop(next(iter(core.transfers)))
     core.send(transfer.to, SyncPart(transfer.asks), outbox, lambda room: _encode_next(core, transfer.keys, room))
     transfer.asks = 0
@@ -91,14 +92,14 @@ def send_next_part(core: Core, now: float, outbox: Outbox) -> None:
 
 
 def feed_updates(core: Core, asking: MemberId, room: int) -> list[bytes]:
-    """The answer to Announce: as many random active members as fit; random, so that repeated asking finds all."""
+    """The updates of a Feed: random active members, as many as fit; random, so that repeated announces find all."""
     limit = min(MAX_UPDATES, room // MIN_UPDATE_BYTES)
     chosen = core.members.choose_active(limit, core.rng, lambda key: key != asking.key)
     return _encode_next(core, [member.id.key for member in chosen], room)
 
 
 def _may_begin(core: Core, to: MemberId) -> bool:
-    """Asked before anything is listed, as whoever asks too often should cost us nothing."""
+    """Whether there is room for a transfer; checked before listing anything, so that frequent requests cost nothing."""
     free = to.key not in core.transfers and len(core.transfers) < _MAX_TRANSFERS
     core.counters.refused_syncs += not free
     return free
@@ -119,7 +120,7 @@ def _actives_but(core: Core, other: MemberId) -> list[bytes]:
 
 
 def _deaths_among(core: Core, listed: Iterable[Member]) -> list[bytes]:
-    """Those that are listed as active, and that we hold Down."""
+    """The keys of members that are listed as active but that we hold Down."""
     held_of = core.members.by_key.get
     deaths = []
     for member in listed:
@@ -132,7 +133,7 @@ def _deaths_among(core: Core, listed: Iterable[Member]) -> list[bytes]:
 
 
 def _encode_next(core: Core, keys: list[bytes], room: int) -> list[bytes]:
-    """As many members as fit, off the list."""
+    """Remove keys from the end of the list and encode their members, as many as fit."""
     taken: list[bytes] = []
     while keys and len(taken) < MAX_UPDATES:
         member = core.members.by_key.get(keys[-1])

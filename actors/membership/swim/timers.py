@@ -1,7 +1,7 @@
 """Timers as values: the caller hands each back, once, after its delay.
 
 Order by (deadline, rank): when the process stalls and both probe timers are overdue, the indirect stage must run first.
-A timer whose token is no longer the awaited one is ignored, so a late or doubled one does no harm (defects: D6).
+A timer whose token is no longer the awaited one is ignored, so a late or repeated one does no harm (defects: D6).
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class SendIndirectProbe:
 
 
 class ProbeRandomMember(Repeating):
-    """The period is over: judge the probe and begin the next."""
+    """The period is over: judge the last probe and begin the next."""
 
     __slots__ = ()
     rank = 1
@@ -68,7 +68,7 @@ class PeriodicAnnounce(Repeating):
 
 
 class PeriodicGossip(Repeating):
-    """Push waiting updates."""
+    """Send waiting updates to some members."""
 
     __slots__ = ()
     rank = 4
@@ -83,28 +83,28 @@ class RemoveDown:
 
 
 class PeriodicAnnounceDown(Repeating):
-    """Try members we hold Down: a partition may have healed."""
+    """Announce to members that we hold Down: a partition may have healed."""
 
     __slots__ = ()
     rank = 6
 
 
 class AnnounceToSeeds(Repeating):
-    """Still isolated: try the seeds again."""
+    """Announce to the seeds again, if we are still isolated or nothing was heard of some."""
 
     __slots__ = ()
     rank = 7
 
 
 class PeriodicSync(Repeating):
-    """Exchange all we know with some member."""
+    """Begin a sync with a random member."""
 
     __slots__ = ()
     rank = 8
 
 
 class SendSyncPart(Repeating):
-    """Go on with telling others what we know."""
+    """Send the next part of a transfer."""
 
     __slots__ = ()
     rank = 9
@@ -112,7 +112,7 @@ class SendSyncPart(Repeating):
 
 @dataclass(frozen=True, slots=True)
 class SendNack:
-    """`target` did not answer us in time, whom `origin` asked us to ping."""
+    """`target`, which `origin` asked us to ping, has not answered in time: send `origin` a Nack."""
 
     rank: ClassVar[int] = 10
     origin: MemberId

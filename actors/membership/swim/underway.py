@@ -1,4 +1,4 @@
-"""What takes more than one step: a suspicion whose time runs, and a transfer to another member."""
+"""Operations that last: a suspicion whose time runs, and a transfer of our state to another member."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ __all__ = ["Suspicion", "Transfer"]
 
 @dataclass(slots=True)
 class Suspicion:
-    """The time of one suspect runs; `suspicion` has the rules.
+    """A suspicion whose time runs; `suspicion` has the rules.
 
-    `expected`: confirmations that make it shortest. `accusers`: in order. `began`, `deadline`: in seconds. `token`: of
-    the timer that counts.
+    `expected`: confirmations with which the time is shortest. `accusers`: in the order in which they were heard of.
+    `began`, `deadline`: in monotonic seconds. `token`: of the timer that is awaited.
     """
 
     member: MemberId
@@ -26,9 +26,9 @@ class Suspicion:
 
 @dataclass(slots=True)
 class Transfer:
-    """What `to` is still to be told; `sync` has the rules.
+    """Members that are still to be sent to `to`; `sync` has the rules.
 
-    `keys`: of members, the next one last. `asks`: 1 to ask for theirs with the first packet.
+    `keys`: of these members, the next one last. `asks`: 1 to ask for the state of `to` with the first packet.
     """
 
     to: MemberId
