@@ -23,7 +23,7 @@ from ..config import NodeConfig
 from ..runtime import Engine, Mailbox, Runtime
 from ..runtime.log import Log
 from ..transport import Address, Identity, zmq_wire
-from ..transport.parts.base import WireFactory
+from ..transport.engine import WireFactory
 
 M = TypeVar("M", bound=Mailbox)
 BLOBS_CHANNEL = 1

@@ -11,7 +11,7 @@ Rules:
 
 * Nothing connects without a `Ticket` of the gatekeeper, packet links aside; each ticket is released exactly once.
 * Each connection is `Opened` once and `Closed` once, and nothing is delivered before the one or after the other.
-* At most one connection per peer; which of two survives, `links.settle` says.
+* At most one connection per peer; which of two survives, `handshake.settle` says.
 * Before the gatekeeper has pushed a `Gate` everybody is refused.
 * What comes from the network is bounded, validated and counted; who misbehaves is closed, with the reason.
 * `Feedback.OK` of a send means queued here. A message that is then not sent, or not confirmed when its link ends, is
@@ -21,7 +21,7 @@ Rules:
 
 Here are what transport can be asked and told, and the values that others name: addresses, records, reasons, gates.
 `identity/` has a node's keys and their files, `core/` what decides, `parts/` how a link begins, what it carries and how
-it ends, `wire/` the seam below with ZeroMQ and the simulated network. Start with `mailbox.py`, then `parts/base.py`.
+it ends, `wire/` the seam below with ZeroMQ and the simulated network. Start with `mailbox.py`, then `parts/inbound.py`.
 """
 
 from .address import Address, Endpoint, format_peer, parse_peer

@@ -1,11 +1,8 @@
-"""Transport's engine: which message, timer and event of the wire goes to which part.
-
-The parts are `DiallingPart`, `AcceptingPart`, `StreamsPart` and `PacketsPart`; what they share is in `Core`.
-"""
+"""Transport's engine: which message and timer goes to which part. What happens on the wire goes to `Inbound`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,10 +11,10 @@ from ..runtime import Message, Overflow, Reply, Waiter
 from .address import Address
 from .config import Config
 from .core.buckets import TokenBuckets
-from .core.codec import PACKET_HEAD, Bye, Control, Hello, decode_control, is_control
-from .errors import AlreadyListening, ChannelsClosed, ChannelTaken, DecodeError
+from .core.codec import Bye
+from .errors import AlreadyListening, ChannelsClosed, ChannelTaken
 from .gatekeeper import Gate, Ticket
-from .identity import Identity, PeerId, curve_key
+from .identity import Identity, PeerId
 from .identity.generation import Generations
 from .mailbox import (
     Close,
@@ -34,20 +31,21 @@ from .mailbox import (
     SendPacket,
     SetGate,
 )
-from .parts.accepting import AcceptingPart, ProbeOver
-from .parts.base import Core, Late, Receiver, SayBye, Shut, WireFactory
 from .parts.dialling import AttemptOver, DiallingPart, TryConnect
-from .parts.links import Dialling, Joining, Live, PacketLink
-from .parts.packets import MAX_PACKET, PacketsPart
+from .parts.handshake import Handshakes, ProbeOver
+from .parts.inbound import Inbound
+from .parts.links import Dialling, Joining, PacketLink
+from .parts.packets import PacketsPart
+from .parts.shared import Late, Receiver, SayBye, Shared, Shut
 from .parts.streams import Flush, FlushFirst, Retry, StreamsPart
 from .reasons import Reason
 from .record import PeerRecord
-from .wire import Route, Source
+from .wire import Wire
 from .wire.zmq_wire import ZmqWire
 
 _POLL_BUDGET = 256  # messages of the wire between two looks at the inbox
 _DISK_WITHIN = 5.0  # seconds
-_SAY_EVERY = 60.0  # seconds between two warnings of one kind
+WireFactory = Callable[[Identity, Config, Callable[[], object]], Wire]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def zmq_wire(identity: Identity, config: Config, _announce: Callable[[], object]
     )
 
 
-class Engine(Core):
+class Engine(Shared):
     """Owns the socket, every link, and the hard limits."""
 
     def __init__(
@@ -93,10 +91,11 @@ class Engine(Core):
         outlives it; None for nowhere. Raises GenerationError.
         """
         super().__init__(config, identity=identity, gatekeeper=gatekeeper, observers=observers, generations=generations)
-        self.dialling = DiallingPart(self)
-        self.packets = PacketsPart(self)
-        self.accepting = AcceptingPart(self, self.dialling, self.packets)
-        self.streams = StreamsPart(self)
+        self.handshakes = Handshakes(self)
+        self.dialling = DiallingPart(self, self.handshakes)
+        self.packets = PacketsPart(self, self.dialling)
+        self.streams = StreamsPart(self, self.handshakes)
+        self.inbound = Inbound(self, self.handshakes, self.dialling, self.packets, self.streams)
         self.handlers = {
             Send: self.streams.send,
             SendFirst: self.streams.send,
@@ -117,16 +116,12 @@ class Engine(Core):
             Renew: self.on_renew,
             Beat: lambda _message: self.streams.beat(),
             Late: self.on_late,
-            ProbeOver: self.on_probe_over,
+            ProbeOver: self.handshakes.probe_over,
             Shut: lambda message: self.shut(message.route),
             SayBye: self.say_bye,
             WireReady: lambda _message: self.on_wire_ready(),
         }
-        self.packets_judged = self.dialling.packets_judged
-        self.dial_ended = self.accepting.dial_ended
-        self.link_judged = self.accepting.link_judged
         self.listening: Address | None = None
-        self._crowded_until = 0.0
         self._make_wire = wire
         self._renewed = 0  # the newest generation that was asked for
 
@@ -140,14 +135,14 @@ class Engine(Core):
         if not hasattr(self, "wire"):
             return
         try:
-            self.accepting.stop()
+            self.handshakes.stop()
             for live in list(self.links.by_id.values()):
                 self.streams.drain(live, last=True)
-                self.close(live, Reason.SHUTDOWN)
+                self.handshakes.close(live, Reason.SHUTDOWN)
             for link in list(self.links.packet_routes.values()):
                 self.send_control(link.route, Bye(Reason.SHUTDOWN))
             for dial in list(self.links.dials.values()):
-                self.dialling.fail(dial, Reason.SHUTDOWN)
+                self.handshakes.fail(dial, Reason.SHUTDOWN)
         finally:
             self.wire.close()
 
@@ -199,7 +194,7 @@ class Engine(Core):
         if message.disconnect:
             self._end_blocked(gate, before or Gate(0))
         self.packets.gate_changed(gate)
-        self.gate_changed()
+        self.handshakes.gate_changed()
         return gate.version
 
     def _end_blocked(self, gate: Gate, before: Gate) -> None:
@@ -217,11 +212,11 @@ class Engine(Core):
     def _end(self, peer: PeerId, reason: Reason) -> None:
         live, dial = self.links.live.get(peer), self.links.dials.get(peer)
         for joining in self.links.joinings(peer):
-            self.drop(joining, reason)
+            self.handshakes.drop(joining, reason)
         if dial is not None:
-            self.dialling.fail(dial, reason)
+            self.handshakes.fail(dial, reason)
         if live is not None:
-            self.close(live, reason)
+            self.handshakes.close(live, reason)
         self.packets.end_all(peer)
 
     def on_close_link(self, message: CloseLink) -> None:
@@ -231,7 +226,7 @@ class Engine(Core):
             self.metrics.ignored.inc()
             return
         self.streams.drain(live, last=True)
-        self.close(live, message.reason)
+        self.handshakes.close(live, message.reason)
 
     def on_renew(self, message: Renew) -> PeerRecord | Reply[PeerRecord]:
         """Sign a newer record of ourselves, once its generation is stored."""
@@ -266,18 +261,13 @@ class Engine(Core):
         """A handshake or dial took too long."""
         match message.what:
             case Dialling() as dial:
-                self.dialling.fail(dial, Reason.TIMEOUT)
+                self.handshakes.fail(dial, Reason.TIMEOUT)
             case Joining() as joining:
-                self.drop(joining, Reason.TIMEOUT)
+                self.handshakes.drop(joining, Reason.TIMEOUT)
             case PacketLink() as link:
                 self.packets.end(link)
 
-    def on_probe_over(self, message: ProbeOver) -> None:
-        """A live link that had to give a sign of life did not."""
-        if message.live.probe is message.claim:
-            self.link_judged(message.live, False)
-
-    # Events of the wire ----------------------------------------------------------------------------------------------
+    # The wire --------------------------------------------------------------------------------------------------------
 
     def waiter(self) -> Waiter | None:
         """The wire's sockets, where it has any."""
@@ -285,121 +275,9 @@ class Engine(Core):
 
     def poll(self) -> bool:
         """Take what the wire has."""
-        return self.wire.poll(self, _POLL_BUDGET)
+        return self.wire.poll(self.inbound, _POLL_BUDGET)
 
     def on_wire_ready(self) -> None:
         """As `poll`, for wires that announce themselves."""
         if self.poll():
             self.mailbox.tell(WireReady())
-
-    def knock(self, ip: str, curve_key: bytes) -> bool:
-        """See `WireEvents`."""
-        now = self.now()
-        reason = self.admission.knock(self.gate, ip, curve_key, now, now + self.config.handshake_timeout)
-        if reason is not None:
-            self.metrics.refused.inc(reason)
-            self.log.info("handshake refused", reason=reason.value, ip=ip)
-        return reason is None
-
-    def route_up(self, route: Route) -> None:
-        """See `WireEvents`."""
-        match self.links.by_route.get(route):
-            case Dialling() as dial:
-                self.dialling.up(dial)
-            case PacketLink() as link:
-                self.packets.up(link)
-
-    def route_down(self, route: Route, reason: Reason) -> None:
-        """See `WireEvents`."""
-        match self.links.by_route.get(route):
-            case Live() as live:
-                self.close(live, reason, words=False)
-            case Dialling() as dial:
-                self.dialling.ended(dial, reason)
-            case Joining() as joining:
-                self.drop(joining, reason)
-            case PacketLink() as link:
-                self.packets.end(link)
-
-    def frames(self, route: Route, frames: Sequence[bytes], source: Source | None) -> None:
-        """See `WireEvents`. The usual case first."""
-        what = self.links.by_route.get(route)
-        if isinstance(what, Live):
-            if len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET:
-                if not self.packets.deliver(what.link.peer, frames[1]):
-                    self.close(what, Reason.FLOODING)
-            else:
-                self.streams.frames(what, frames)
-        elif isinstance(what, PacketLink):
-            hello = self.packets.frames(what, frames)
-            if hello is not None:
-                self._promote(route, what, hello, source)
-        elif route not in self.links.closing:
-            self._handshake(route, frames, source, what)
-
-    def _handshake(
-        self, route: Route, frames: Sequence[bytes], source: Source | None, what: Dialling | Joining | None
-    ) -> None:
-        if what is None:
-            self._arrived(source)
-        elif isinstance(what, Dialling) and what.adopted and not what.judged and _is_packet(frames):
-            self.packets.deliver(what.ticket.peer, frames[1])  # sent before the far end read our second Hello
-            return
-        message = self._control(frames)
-        match what:
-            case Dialling() if message is not None:
-                self.dialling.said(what, message)
-            case Dialling():
-                self.dialling.fail(what, Reason.PROTOCOL)
-            case Joining() if message is not None:
-                self.accepting.said(what, message)
-            case Joining():
-                self.drop(what, Reason.PROTOCOL)
-            case None if isinstance(message, Hello) and source is not None:
-                self.accepting.hello(route, message, source)
-            case None:
-                self.metrics.invalid.inc("handshake")
-                self.refuse(route, Reason.PROTOCOL)
-
-    def _control(self, frames: Sequence[bytes]) -> Control | None:
-        try:
-            return decode_control(frames[0]) if len(frames) == 1 and is_control(frames[0]) else None
-        except DecodeError as error:
-            self.metrics.invalid.inc("handshake")
-            self.log.debug("invalid handshake", error=str(error))
-            return None
-
-    def _promote(self, route: Route, link: PacketLink, hello: Hello, source: Source | None) -> None:
-        """An inbound packet link wants to be a connection: the same handshake, with what is known of its source."""
-        self.accepting.hello(route, hello, source or Source(curve_key(link.peer), link.ip))
-
-    def _arrived(self, source: Source | None) -> None:
-        """A first message, whatever it is: its handshake is pending no more."""
-        if source is not None:
-            self.admission.arrived(source.curve_key)
-
-    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
-        """See `WireEvents`: no honest peer does this."""
-        self._arrived(source)
-        self.metrics.invalid.inc("frames")
-        self.log.warning("message too large", frames=frames)
-        match self.links.by_route.get(route):
-            case Live() as live:
-                self.close(live, Reason.PROTOCOL)
-            case _:
-                self.route_down(route, Reason.PROTOCOL)
-                self.shut(route)
-
-    def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
-        """See `WireEvents`."""
-        if ip is not None:
-            self.admission.silent(ip, left)
-        self.metrics.unspoken.inc(reason)
-        self.log.debug("connection without a word ended", reason=reason.value, ip=ip)
-        if reason is Reason.TOO_MANY and self.now() >= self._crowded_until:
-            self._crowded_until = self.now() + _SAY_EVERY
-            self.log.warning("near the limit of file descriptors: new connections are refused", ip=ip)
-
-
-def _is_packet(frames: Sequence[bytes]) -> bool:
-    return len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET

@@ -1,49 +1,18 @@
-"""Links and what becomes links, as plain state, with the rule for two links to one peer.
-
-At most one connection per peer. When two want to be it (flows: ties), seen from the side that is dialled:
-
-* our own dial to the peer is under way: the dial of the peer with the lower id goes on, the other one waits or ends;
-* a connection lives: a newer generation of the peer, or the same side dialling again, replaces it (the peer restarted,
-  or knows that the old one is dead); otherwise the old link is asked for a sign of life and wins if it gives one.
-"""
+"""Links and what becomes links, as plain state."""
 
 from __future__ import annotations
 
-import enum
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from ...runtime import Reply, Timer
-from ..address import Address, Endpoint, subnet
+from ..address import Address, Endpoint
 from ..core.window import Window
-from ..gatekeeper import Direction, Link, Ticket, Verdict
+from ..gatekeeper import Link, Ticket, Verdict
 from ..identity import PeerId
-from ..reasons import Reason
 from ..record import PeerRecord
 from ..wire import Route, Source
-
-
-class Tie(enum.Enum):
-    """What an inbound claim to a peer does about our other business with that peer."""
-
-    NONE = "none"  # there is none
-    SUPERSEDE_DIAL = "supersede our dial"
-    WAIT_FOR_DIAL = "wait for our dial"
-    REPLACE_LINK = "replace the live link"
-    PROBE_LINK = "ask the live link for a sign of life"
-
-
-def settle(me: PeerId, record: PeerRecord, live: Live | None, *, dialling: bool) -> Tie:
-    """The rule above, for a peer that has dialled us and proved to be `record.peer`."""
-    if live is not None:
-        again = live.link.direction is Direction.IN
-        newer = record.generation > live.link.record.generation
-        return Tie.REPLACE_LINK if newer or again else Tie.PROBE_LINK
-    if dialling:
-        return Tie.SUPERSEDE_DIAL if record.peer < me else Tie.WAIT_FOR_DIAL
-    return Tie.NONE
 
 
 @dataclass(slots=True, eq=False)
@@ -133,54 +102,6 @@ class PacketLink:
     deadline: Timer | None = None
 
 
-class Slots:
-    """The hard limits, counted in one place: each link and handshake holds a slot from its first cost to its end."""
-
-    def __init__(self, *, total: int, inbound: int, per_ip: int, per_subnet: int) -> None:
-        """Most slots of each kind."""
-        self._most = {"total": total, "inbound": inbound}
-        self._per_ip, self._per_subnet = per_ip, per_subnet
-        self._used: Counter[object] = Counter()
-
-    @property
-    def used(self) -> int:
-        """Slots taken now."""
-        return self._used["total"]
-
-    def take_outbound(self) -> Reason | None:
-        """Take a slot for a dial, or say why not. Its IP is not known yet and does not count."""
-        if self.used >= self._most["total"]:
-            return Reason.LIMIT
-        self._used["total"] += 1
-        return None
-
-    def take_inbound(self, ip: str, *, rival: Direction | None = None) -> Reason | None:
-        """Take a slot for an inbound handshake.
-
-        rival: of the peer's link, or of our dial to it, when there is one; only one of the two will stay, so where the
-        other has its place there is one for this.
-        """
-        net = subnet(ip_address(ip))
-        full = rival is None and self.used >= self._most["total"]
-        full_inbound = rival is not Direction.IN and (
-            self._used["inbound"] >= self._most["inbound"]
-            or self._used[ip] >= self._per_ip
-            or self._used[net] >= self._per_subnet
-        )
-        if full or full_inbound:
-            return Reason.TOO_MANY
-        self._used.update(("total", "inbound", ip, net))
-        return None
-
-    def give_back(self, direction: Direction, ip: str) -> None:
-        """A dial, handshake or link is over."""
-        keys = ["total"] if direction is Direction.OUT else ["total", "inbound", ip, subnet(ip_address(ip))]
-        for key in keys:
-            self._used[key] -= 1
-            if not self._used[key]:
-                del self._used[key]
-
-
 class Table:
     """Every link and handshake of one node, by route and by peer."""
 
@@ -205,6 +126,10 @@ class Table:
             yield live.link.peer, live.curve_key, live.link.ip
         for link in self.packet_routes.values():
             yield link.peer, link.curve_key, link.ip
+
+    def is_dialling(self, dial: Dialling) -> bool:
+        """Whether this dial of ours is under way still."""
+        return self.dials.get(dial.ticket.peer) is dial
 
     def joinings(self, peer: PeerId) -> list[Joining]:
         """The peer's handshakes that are under way."""

@@ -22,15 +22,14 @@ from ...runtime import Feedback
 from ..address import Endpoint, is_global
 from ..core.buckets import TokenBuckets
 from ..core.codec import (
+    NONCE_BYTES,
     PACKET_HEAD,
-    VERSION,
     Bye,
     Control,
     Hello,
     Reject,
     Welcome,
     decode_control,
-    encode_control,
     is_control,
 )
 from ..errors import DecodeError
@@ -40,9 +39,10 @@ from ..mailbox import Packet, SendPacket
 from ..reasons import Reason
 from ..record import PeerRecord
 from ..wire import Route, Sent, Source
-from .base import Core, cancel
-from .dialling import MAX_ADDRESSES, Resolved, look_up
+from .dialling import DiallingPart
 from .links import PacketLink
+from .name_lookup import MAX_ADDRESSES, Resolved, look_up
+from .shared import Shared, cancel
 
 MAX_PACKET = 64 * 1024  # bytes
 _QUEUE = 16  # packets that wait while their link opens, or while a name is looked up
@@ -70,24 +70,25 @@ def _resolve(name: _Name) -> Resolved:
 class PacketsPart:
     """Packets and their links. The links are in the table."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, shared: Shared, dialling: DiallingPart) -> None:
         """Part of one engine."""
-        self._core = core
-        self._inbound = TokenBuckets(core.config.packet_rate, core.config.packet_burst)
+        self._shared = shared
+        self._dialling = dialling
+        self._inbound = TokenBuckets(shared.config.packet_rate, shared.config.packet_burst)
         self._names: OrderedDict[Endpoint, _Name] = OrderedDict()  # the one looked up last at the end
         self._look_ups = 0  # under way
 
     def send(self, message: SendPacket) -> None:
         """Send over the connection, or over a packet link."""
-        core = self._core
-        if len(message.payload) > MAX_PACKET or message.peer == core.me:
+        shared = self._shared
+        if len(message.payload) > MAX_PACKET or message.peer == shared.me:
             self._count("refused")
             return
-        live = core.links.live.get(message.peer)
+        live = shared.links.live.get(message.peer)
         if live is not None:
             self._put(live.route, message.payload)
             return
-        link = core.links.packets.get(message.peer)
+        link = shared.links.packets.get(message.peer)
         if link is not None and message.address.endpoint not in (link.asked, link.endpoint):
             self.end(link)
             link = None
@@ -126,13 +127,13 @@ class PacketsPart:
     def _look_up_again(self, endpoint: Endpoint) -> _Name | None:
         """What is known of a name, or will be; None if that is nothing, and too many look-ups are under way."""
         name = self._names.get(endpoint)
-        if name is None or (name.until <= self._core.now() and not name.looking):
+        if name is None or (name.until <= self._shared.now() and not name.looking):
             return self._look_up(endpoint)
         return name
 
     def _look_up(self, endpoint: Endpoint) -> _Name | None:
         """Begin to; None if too many are under way."""
-        core = self._core
+        shared = self._shared
         if self._look_ups >= _MOST_LOOK_UPS:
             return None
         self._names.pop(endpoint, None)
@@ -141,22 +142,22 @@ class PacketsPart:
         name = self._names[endpoint] = _Name(endpoint)
         self._look_ups += 1
         thread = f"names for packets {self._look_ups % _NAME_THREADS}"
-        core.on_reply(
-            core.work(_resolve, name, serial=thread),
+        shared.on_reply(
+            shared.work(_resolve, name, serial=thread),
             lambda resolved: self._looked_up(name, resolved),
-            within=core.config.dial_timeout,
+            within=shared.config.dial_timeout,
         )
         return name
 
     def _looked_up(self, name: _Name, resolved: Resolved | Exception) -> None:
-        core, self._look_ups, name.looking = self._core, self._look_ups - 1, False
+        shared, self._look_ups, name.looking = self._shared, self._look_ups - 1, False
         if isinstance(resolved, Exception):
             resolved = Resolved(refused=(f"{type(resolved).__name__}: {resolved}"[:200],))
         if resolved.refused:
-            core.log.debug("name not resolved", name=str(name.endpoint), refused="; ".join(resolved.refused[:3]))
+            shared.log.debug("name not resolved", name=str(name.endpoint), refused="; ".join(resolved.refused[:3]))
         name.endpoints.extend(islice(resolved.endpoints, MAX_ADDRESSES))
-        name.until = core.now() + (_NAME_COUNTS if name.endpoints else _FAILURE_COUNTS)
-        for link in list(core.links.packets.values()) if name.endpoints else ():
+        name.until = shared.now() + (_NAME_COUNTS if name.endpoints else _FAILURE_COUNTS)
+        for link in list(shared.links.packets.values()) if name.endpoints else ():
             if link.asked == name.endpoint and link.endpoint not in name.endpoints:
                 self.end(link)
         waiting, name.waiting = name.waiting, []
@@ -165,31 +166,31 @@ class PacketsPart:
 
     def _open(self, message: SendPacket, endpoints: Sequence[Endpoint]) -> None:
         """Dial the first of these that may be dialled, for a packet that waits; it is dropped if that cannot be now."""
-        core, key = self._core, possible_curve_key(message.peer)
+        shared, key = self._shared, possible_curve_key(message.peer)
         endpoint = None if key is None else next((each for each in endpoints if self._may_dial(key, each)), None)
         if key is None or endpoint is None:
             self._count("dropped")
             return
         self._make_room()
-        route = core.wire.connect(endpoint, key)
+        route = shared.wire.connect(endpoint, key)
         if route is None:
             self._count("dropped")
             return
         asked = message.address.endpoint
         link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False, asked=asked)
         link.queue.append(message.payload)
-        link.deadline = core.deadline(core.config.handshake_timeout, link)
-        core.links.by_route[route] = core.links.packet_routes[route] = core.links.packets[message.peer] = link
+        link.deadline = shared.deadline(shared.config.handshake_timeout, link)
+        shared.links.by_route[route] = shared.links.packet_routes[route] = shared.links.packets[message.peer] = link
 
     def _may_dial(self, key: bytes, endpoint: Endpoint) -> bool:
-        core = self._core
-        if core.gate is None or endpoint.ip is None:
+        shared = self._shared
+        if shared.gate is None or endpoint.ip is None:
             return False
-        if not (core.config.allow_private_ips or is_global(endpoint.ip)):
+        if not (shared.config.allow_private_ips or is_global(endpoint.ip)):
             return False
-        if any(live.endpoint == endpoint for live in core.links.by_id.values()):
+        if any(live.endpoint == endpoint for live in shared.links.by_id.values()):
             return False
-        return core.gate.check_packets(endpoint.host, key) is None
+        return shared.gate.check_packets(endpoint.host, key) is None
 
     def _failed(self, link: PacketLink) -> None:
         """Of a name's addresses this one did not lead to the peer. After the last the name is looked up anew, soon."""
@@ -197,26 +198,26 @@ class PacketsPart:
         if name is not None and link.endpoint is not None and link.endpoint in name.endpoints:
             name.endpoints.remove(link.endpoint)
             if not name.endpoints:
-                name.until = self._core.now() + _FAILURE_COUNTS
+                name.until = self._shared.now() + _FAILURE_COUNTS
 
     def up(self, link: PacketLink) -> None:
         """Encrypted: introduce ourselves."""
-        core = self._core
-        hello = Hello((VERSION,), core.config.network, core.record.encode(), packets=True, proof=core.proof(core.me))
-        if core.send_control(link.route, hello) is not Sent.OK:
+        shared = self._shared
+        hello = shared.hello(packets=True)
+        if shared.send_control(link.route, hello) is not Sent.OK:
             self.end(link)
 
     def accept(self, route: Route, record: PeerRecord, source: Source) -> None:
         """A peer of our network wants a packet link: the gate's packet policy decides."""
-        core = self._core
-        reason = core.gate.check_packets(source.ip, source.curve_key) if core.gate is not None else Reason.NO_GATE
+        shared = self._shared
+        reason = shared.gate.check_packets(source.ip, source.curve_key) if shared.gate is not None else Reason.NO_GATE
         if reason is not None:
-            core.refuse(route, reason)
+            shared.refuse(route, reason)
             return
         self._make_room()
         link = PacketLink(route, record.peer, source.curve_key, source.ip, None, up=True)
-        core.links.by_route[route] = core.links.packet_routes[route] = link
-        core.wire.send(route, [encode_control(Welcome(VERSION, bytes(16), core.record.encode(), core.proof(core.me)))])
+        shared.links.by_route[route] = shared.links.packet_routes[route] = link
+        shared.send_control(route, shared.welcome(bytes(NONCE_BYTES)))
 
     def frames(self, link: PacketLink, frames: Sequence[bytes]) -> Hello | None:
         """A message on a packet link; a Hello is handed back, because it asks for promotion to a connection."""
@@ -225,8 +226,8 @@ class PacketsPart:
             self._touch(link)
             if not self.deliver(link.peer, frames[1]):
                 self._forget(link)
-                self._core.send_control(link.route, Bye(Reason.FLOODING))
-                self._core.shut_later(link.route)
+                self._shared.send_control(link.route, Bye(Reason.FLOODING))
+                self._shared.shut_later(link.route)
             return None
         try:
             message = decode_control(head) if len(frames) == 1 and is_control(head) else None
@@ -245,29 +246,29 @@ class PacketsPart:
             case Reject() | Bye():
                 self.end(link)
             case _:
-                self._core.metrics.invalid.inc("packet_link")
+                self._shared.metrics.invalid.inc("packet_link")
                 self.end(link)
 
     def _welcomed(self, link: PacketLink, welcome: Welcome) -> None:
-        core = self._core
-        record = core.judge_record(welcome.record, welcome.proof)
+        shared = self._shared
+        record = shared.judge_record(welcome.record, welcome.proof)
         if not isinstance(record, PeerRecord) or record.peer != link.peer:
-            core.metrics.invalid.inc("packet_link")
+            shared.metrics.invalid.inc("packet_link")
             self.end(link)
             return
         cancel(link.deadline)
         link.up = True
         while link.queue:
             self._put(link.route, link.queue.popleft())
-        core.packets_judged(link.peer)
+        self._dialling.packet_link_settled(link.peer)
 
     def deliver(self, peer: PeerId, payload: bytes) -> bool:
         """A packet came, over a packet link or a connection; False if its sender keeps on over its quota."""
-        core, now = self._core, self._core.now()
+        shared, now = self._shared, self._shared.now()
         if not self._inbound.take(peer, now):
             self._count("quota")
-            return not core.floods.dropped(peer, 1, now)
-        receiver = core.packet_receiver
+            return not shared.floods.dropped(peer, 1, now)
+        receiver = shared.packet_receiver
         if receiver is None or receiver.tell(Packet(peer, payload)) is Feedback.REJECTED:
             self._count("dropped")
         else:
@@ -277,25 +278,25 @@ class PacketsPart:
     def end(self, link: PacketLink) -> None:
         """Close a packet link; what waits for it is dropped."""
         self._forget(link)
-        self._core.shut(link.route)
+        self._shared.shut(link.route)
         if not link.up:
             self._failed(link)
         if link.endpoint is not None:
-            self._core.packets_judged(link.peer)
+            self._dialling.packet_link_settled(link.peer)
 
     def end_all(self, peer: PeerId) -> None:
         """Close every packet link with a peer."""
-        for link in [link for link in self._core.links.packet_routes.values() if link.peer == peer]:
+        for link in [link for link in self._shared.links.packet_routes.values() if link.peer == peer]:
             self.end(link)
 
     def gate_changed(self, gate: Gate) -> None:
         """Close the packet links that the new gate does not allow."""
-        for link in list(self._core.links.packet_routes.values()):
+        for link in list(self._shared.links.packet_routes.values()):
             if gate.check_packets(link.ip, link.curve_key) is not None:
                 self.end(link)
 
     def _forget(self, link: PacketLink) -> None:
-        links = self._core.links
+        links = self._shared.links
         links.packet_routes.pop(link.route, None)
         links.by_route.pop(link.route, None)
         if links.packets.get(link.peer) is link:
@@ -304,20 +305,20 @@ class PacketsPart:
         self._count("dropped", by=len(link.queue))
 
     def _make_room(self) -> None:
-        links = self._core.links.packet_routes
-        while len(links) >= self._core.config.max_packet_links:
+        links = self._shared.links.packet_routes
+        while len(links) >= self._shared.config.max_packet_links:
             self.end(next(iter(links.values())))
 
     def _touch(self, link: PacketLink) -> None:
         """The most recently used stands last."""
-        links = self._core.links.packet_routes
+        links = self._shared.links.packet_routes
         if link.route in links:
             links[link.route] = links.pop(link.route)
 
     def _put(self, route: Route, payload: bytes) -> None:
-        sent = self._core.wire.send(route, [PACKET_HEAD, payload])
+        sent = self._shared.wire.send(route, [PACKET_HEAD, payload])
         self._count("sent" if sent is Sent.OK else "dropped")
 
     def _count(self, outcome: str, by: int = 1) -> None:
         if by:
-            self._core.metrics.packets.inc(outcome, by=by)
+            self._shared.metrics.packets.inc(outcome, by=by)

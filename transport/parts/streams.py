@@ -43,8 +43,9 @@ from ..errors import DecodeError
 from ..mailbox import Quota, Received, Send
 from ..reasons import Reason
 from ..wire import Sent
-from .base import Core, cancel
+from .handshake import Handshakes
 from .links import Live, Outbox
+from .shared import Shared, cancel
 
 _FIRST_RETRY, _LAST_RETRY = 0.001, 0.05  # seconds
 _OVERTAKE = 256 * 1024  # bytes that may overtake in a row, as a window counts them
@@ -77,15 +78,16 @@ class Retry(Message):
 class StreamsPart:
     """The data path of live connections. Their state is in the table."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, shared: Shared, handshakes: Handshakes) -> None:
         """Part of one engine."""
-        self._core = core
-        self._now = core.runtime.now
-        self._links = core.links.by_id
-        config = core.config  # what each message is measured by
+        self._shared = shared
+        self._handshakes = handshakes
+        self._now = shared.runtime.now
+        self._links = shared.links.by_id
+        config = shared.config  # what each message is measured by
         self._max_message, self._backlog_messages = config.max_message, config.backlog_messages
         self._backlog_bytes = config.backlog_bytes
-        self._inbox = core.mailbox.inbox
+        self._inbox = shared.mailbox.inbox
         unknown = Quota()
         self._unknown = TokenBuckets(unknown.rate, unknown.burst)
         self._dirty: list[Live] = []
@@ -99,7 +101,7 @@ class StreamsPart:
         payload = message.payload
         size = len(payload)
         if live is None:
-            self._core.metrics.lost.inc("closed")
+            self._shared.metrics.lost.inc("closed")
             return
         outbox = live.first if message.priority else live.outbox
         waiting = len(outbox.messages)
@@ -124,16 +126,16 @@ class StreamsPart:
 
     def _lose(self, live: Live, cause: str, words: str, **facts: int) -> None:
         """Count a message that cannot wait. A link's first is logged; how many it were is told when the link ends."""
-        self._core.metrics.lost.inc(cause)
+        self._shared.metrics.lost.inc(cause)
         live.lost += 1
         if live.lost == 1:
-            self._core.log.warning(words, peer=live.link.peer.short, **facts)
+            self._shared.log.warning(words, peer=live.link.peer.short, **facts)
 
     def _flush_soon(self) -> None:
         """Now if nothing else waits for this engine, else behind it, so that what follows shares a batch."""
         if self._inbox:
             self._flushing = True
-            self._core.mailbox.tell(Flush())
+            self._shared.mailbox.tell(Flush())
         else:
             self.flush()
 
@@ -147,7 +149,7 @@ class StreamsPart:
             self._dirty.append(live)
         if not self._flushing_first:
             self._flushing_first = True
-            self._core.mailbox.tell(FlushFirst())
+            self._shared.mailbox.tell(FlushFirst())
 
     def flush(self) -> None:
         """Send what the outboxes hold, in batches."""
@@ -160,7 +162,7 @@ class StreamsPart:
 
     def drain(self, live: Live, *, last: bool = False) -> None:
         """Send until the outboxes are empty, the window is full, or the wire is. last: whatever the window says."""
-        core, window = self._core, live.window
+        shared, window = self._shared, live.window
         cancel(live.retry)
         live.retry, live.blocked = None, False
         self._answer(live)
@@ -178,12 +180,12 @@ class StreamsPart:
                 if not window.asked:
                     self._ask(live)
                 return
-            sent = core.wire.send(live.route, encode_batch(batch))
+            sent = shared.wire.send(live.route, encode_batch(batch))
             if sent is Sent.FULL:
                 self._again(live)
                 return
             if sent is Sent.GONE:
-                core.close(live, Reason.LOST, words=False)
+                self._handshakes.close(live, Reason.LOST, say_why=False)
                 return
             self._left(live, outbox, len(batch), size)
             overtaking = priority and live.outbox.messages
@@ -202,13 +204,13 @@ class StreamsPart:
         live.retry_delay = 0.0
         live.sent += count
         live.window.send(counted(size, count), self._now())
-        self._core.metrics.sent.inc(by=count)
+        self._shared.metrics.sent.inc(by=count)
 
     def _again(self, live: Live) -> None:
         """The wire is full: try again soon."""
         if live.retry is None:
             live.retry_delay = min(max(2 * live.retry_delay, _FIRST_RETRY), _LAST_RETRY)
-            live.retry = self._core.after(live.retry_delay, Retry(live))
+            live.retry = self._shared.after(live.retry_delay, Retry(live))
 
     # In --------------------------------------------------------------------------------------------------------------
 
@@ -223,9 +225,9 @@ class StreamsPart:
             else:
                 self._deliver(live, decode_batch(frames))
         except DecodeError as error:
-            self._core.metrics.invalid.inc("frame")
-            self._core.log.warning("invalid frames", peer=live.link.peer.short, error=str(error))
-            self._core.close(live, Reason.PROTOCOL)
+            self._shared.metrics.invalid.inc("frame")
+            self._shared.log.warning("invalid frames", peer=live.link.peer.short, error=str(error))
+            self._handshakes.close(live, Reason.PROTOCOL)
 
     def _deliver(self, live: Live, messages: list[tuple[int, bytes]]) -> None:
         """Messages in a row on one channel share the look-up and the arithmetic of their quota."""
@@ -235,11 +237,11 @@ class StreamsPart:
 
     def _deliver_row(self, live: Live, channel: int, payloads: list[bytes]) -> bool:
         """False if the link was closed for it."""
-        core, link = self._core, live.link
-        receiver = core.receivers.get(channel)
+        shared, link = self._shared, live.link
+        receiver = shared.receivers.get(channel)
         if max(map(len, payloads)) > (self._max_message if receiver is None else receiver.max_message):
-            core.metrics.invalid.inc("oversize")
-            core.close(live, Reason.PROTOCOL)
+            shared.metrics.invalid.inc("oversize")
+            self._handshakes.close(live, Reason.PROTOCOL)
             return False
         live.received += len(payloads)
         if receiver is None:
@@ -250,33 +252,33 @@ class StreamsPart:
         for payload in payloads[:allowed] if allowed < len(payloads) else payloads:
             if tell(Received(link_id, peer, channel, payload)) is rejected:
                 delivered -= 1
-        core.metrics.received.inc(by=delivered)
+        shared.metrics.received.inc(by=delivered)
         if delivered < allowed:
-            core.metrics.dropped.inc("inbox", by=allowed - delivered)
+            shared.metrics.dropped.inc("inbox", by=allowed - delivered)
         return allowed == len(payloads) or self._dropped(live, len(payloads) - allowed, "quota")
 
     def _unclaimed(self, live: Live, channel: int, count: int) -> bool:
         """Drop messages on a channel that nobody takes; False if the link was closed for being over their quota."""
-        core, peer = self._core, live.link.peer
+        shared, peer = self._shared, live.link.peer
         if not live.unclaimed:
-            core.log.warning("message on an unknown channel dropped", peer=peer.short, channel=channel)
+            shared.log.warning("message on an unknown channel dropped", peer=peer.short, channel=channel)
         live.unclaimed += count
         allowed = self._unknown.take_many(peer, count, live.heard_at)
-        core.metrics.dropped.inc("no_receiver", by=allowed)
+        shared.metrics.dropped.inc("no_receiver", by=allowed)
         return allowed == count or self._dropped(live, count - allowed, "quota")
 
     def _dropped(self, live: Live, count: int, why: str) -> bool:
         """Count messages that are over quota; False if the link was closed for it."""
-        core = self._core
-        core.metrics.dropped.inc(why, by=count)
-        if not core.floods.dropped(live.link.peer, count, live.heard_at):
+        shared = self._shared
+        shared.metrics.dropped.inc(why, by=count)
+        if not shared.floods.dropped(live.link.peer, count, live.heard_at):
             return True
-        core.log.warning("flooding", peer=live.link.peer.short)
-        core.close(live, Reason.FLOODING)
+        shared.log.warning("flooding", peer=live.link.peer.short)
+        self._handshakes.close(live, Reason.FLOODING)
         return False
 
     def _control(self, live: Live, message: Control) -> None:
-        core = self._core
+        shared = self._shared
         match message:
             case Ping(received=received):
                 live.owed += 1
@@ -285,13 +287,13 @@ class StreamsPart:
             case Pong(received=received):
                 live.answered = min(live.answered + 1, live.asked)
                 if live.probe is not None and live.answered >= live.probe_ping:
-                    core.link_judged(live, True)
+                    self._handshakes.alive(live)
                 self._confirmed(live, received, answer=True)
             case Bye(reason=reason):
-                core.close(live, reason if reason in _SHARED_REASONS else Reason.REMOTE, words=False)
+                self._handshakes.close(live, reason if reason in _SHARED_REASONS else Reason.REMOTE, say_why=False)
             case _:
-                core.metrics.invalid.inc("out_of_order")
-                core.close(live, Reason.PROTOCOL)
+                shared.metrics.invalid.inc("out_of_order")
+                self._handshakes.close(live, Reason.PROTOCOL)
 
     def _confirmed(self, live: Live, received: int, *, answer: bool) -> None:
         if not live.confirmed <= received <= live.sent:
@@ -305,11 +307,11 @@ class StreamsPart:
 
     def beat(self) -> None:
         """Ask the silent links for a sign of life, and end those that stayed silent."""
-        core, config, now = self._core, self._core.config, self._core.now()
-        for live in list(core.links.by_id.values()):
+        shared, config, now = self._shared, self._shared.config, self._shared.now()
+        for live in list(shared.links.by_id.values()):
             silent = now - live.heard_at
             if silent >= config.heartbeat_timeout:
-                core.close(live, Reason.DEAD)
+                self._handshakes.close(live, Reason.DEAD)
                 continue
             self._answer(live)
             if silent >= config.heartbeat_interval or live.sent > live.confirmed or live.received > live.told:
@@ -317,12 +319,12 @@ class StreamsPart:
 
     def _ask(self, live: Live) -> None:
         """A Ping: are you there, and what have you taken?"""
-        if self._told(live, self._core.ping(live)):
+        if self._told(live, self._shared.ping(live)):
             live.window.ask(live.sent, self._now())
 
     def _answer(self, live: Live) -> None:
         """Send the Pongs that are due, as each Ping has one."""
-        while live.owed and self._told(live, self._core.send_control(live.route, Pong(live.received))):
+        while live.owed and self._told(live, self._shared.send_control(live.route, Pong(live.received))):
             live.owed -= 1
 
     def _told(self, live: Live, sent: Sent) -> bool:
@@ -330,7 +332,7 @@ class StreamsPart:
         if sent is Sent.OK:
             live.told = live.received
         elif sent is Sent.GONE:
-            self._core.close(live, Reason.LOST, words=False)
+            self._handshakes.close(live, Reason.LOST, say_why=False)
         else:
             self._again(live)
         return sent is Sent.OK

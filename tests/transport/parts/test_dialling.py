@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rookery import transport
 from rookery.runtime import Reply
 from rookery.transport import Address, Endpoint, Reason
-from rookery.transport.parts.dialling import MAX_ADDRESSES, read_answers
+from rookery.transport.parts.name_lookup import MAX_ADDRESSES, read_answers
 from rookery.transport.wire import Route
 from tests.transport.test_schedules import check_tickets
 from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
@@ -310,10 +310,10 @@ def test_dial_opens_a_route_of_its_own_when_the_packet_link_it_took_over_ends(wo
     alice, bob = world.node("alice"), world.node("bob")
     linked(world, alice, bob)
     held: list[tuple[Any, ...]] = []
-    hello, bob.engine.accepting.hello = bob.engine.accepting.hello, lambda *args: held.append(args)
+    hello, bob.engine.handshakes.hello = bob.engine.handshakes.hello, lambda *args: held.append(args)
     alice.dial(bob)
     world.until(lambda: held)
-    bob.engine.accepting.hello = hello
+    bob.engine.handshakes.hello = hello
     on_engine(world, bob, lambda: bob.engine.shut(held[0][0]))
     world.until(lambda: alice.links() and bob.links())
     assert alice.door.releases == []

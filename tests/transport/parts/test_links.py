@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from rookery.testing import Peers
 from rookery.transport import Direction, Link, Reason, Role, Ticket
-from rookery.transport.parts.links import Live, Slots, Tie, settle
+from rookery.transport.core.slots import Slots
+from rookery.transport.parts.handshake import Tie, settle
+from rookery.transport.parts.links import Live
 
 KNOWN = Peers()
 LOW, HIGH = sorted(("alice", "bob"), key=lambda name: KNOWN.identity(name).peer)

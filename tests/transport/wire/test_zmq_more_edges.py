@@ -117,7 +117,7 @@ def test_ip_is_handed_up_without_its_zone() -> None:
 def test_nothing_is_sent_on_a_dial_before_its_encrypted_handshake(real: RealWorld) -> None:
     alice, bob = real.node("alice", dial_timeout=0.3), real.node("bob")
     wire, sent = alice.engine.wire, []
-    send, up = wire.send, alice.engine.route_up
+    send, up = wire.send, alice.engine.inbound.route_up
 
     def recorded(route: bytes, frames: Sequence[bytes]) -> Sent:
         sent.append("send")
@@ -127,7 +127,7 @@ def test_nothing_is_sent_on_a_dial_before_its_encrypted_handshake(real: RealWorl
         sent.append("up")
         up(route)
 
-    wire.send, alice.engine.route_up = recorded, recorded_up
+    wire.send, alice.engine.inbound.route_up = recorded, recorded_up
     with socket.create_server(("127.0.0.1", 0)) as silent:
         alice.dial(bob, address=Address.parse(f"tcp://127.0.0.1:{silent.getsockname()[1]}"))
         real.until(lambda: alice.door.releases)

@@ -1,10 +1,6 @@
 """What the parts of transport's engine share: the wire, the table of links, and how a link begins and ends.
 
-::
-
-    Dialling ─┐                      ┌─ Streams   what a connection carries
-    Accepting ┴──▶ opened / closed ──┤
-                   (here)            └─ Packets   best-effort datagrams
+It knows none of the parts, and calls none.
 
 Order on open: slot, verdict, handshake done, `Opened` to observers and receivers, then the first data.
 Order on close: delivery stops, `Closed` to the same, `released` to the gatekeeper. Exactly one of each.
@@ -14,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
@@ -23,8 +18,9 @@ from ...runtime import Message, Timer
 from ..config import Config
 from ..core.admission import Admission
 from ..core.buckets import TokenBuckets
-from ..core.codec import MAX_ALTERNATIVES, Bye, Control, Ping, Reject, encode_control
+from ..core.codec import MAX_ALTERNATIVES, VERSION, Bye, Control, Hello, Ping, Reject, Welcome, encode_control
 from ..core.floods import Floods
+from ..core.slots import Slots
 from ..errors import DecodeError
 from ..gatekeeper import Direction, Gate, Link, Role, Ticket
 from ..identity import Identity, PeerId
@@ -34,10 +30,9 @@ from ..metrics import Metrics
 from ..reasons import Reason
 from ..record import PeerRecord
 from ..wire import Route, Sent, Wire
-from .links import Joining, Live, Slots, Table
+from .links import Live, Table
 
 _SAY_AGAIN = 0.005  # seconds
-WireFactory = Callable[[Identity, Config, Callable[[], object]], Wire]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class Receiver:
     max_message: int  # bytes
 
 
-class Core(runtime.Engine[Mailbox]):
+class Shared(runtime.Engine[Mailbox]):
     """State and verbs of the engine that its parts use. The parts hold no state that is here."""
 
     def __init__(
@@ -111,12 +106,7 @@ class Core(runtime.Engine[Mailbox]):
             identity, network=config.network, address=config.advertise, generation=self._first_generation()
         )
         self.wire: Wire
-        # Set by the engine, which knows the flows: what waited for a packet link, our dial, or a link's sign of life.
-        self.packets_judged: Callable[[PeerId], None]
-        self.dial_ended: Callable[[Joining], None]
-        self.link_judged: Callable[[Live, bool], None]
         self._link_ids = count(1)
-        self._awaiting_gate: list[tuple[int, Callable[[], object]]] = []
 
     # Begin -----------------------------------------------------------------------------------------------------------
 
@@ -151,11 +141,14 @@ class Core(runtime.Engine[Mailbox]):
 
     # End -------------------------------------------------------------------------------------------------------------
 
-    def close(self, live: Live, reason: Reason, *, words: bool = True) -> None:
-        """End a connection. words: tell the other side why."""
+    def closed(self, live: Live, reason: Reason, *, say_why: bool) -> bool:
+        """The connection is over: take it out, then tell everybody; False if it was before. For `Handshakes.close`.
+
+        say_why: tell the other side.
+        """
         link = live.link
         if self.links.by_id.pop(link.id, None) is None:
-            return
+            return False
         del self.links.live[link.peer]
         cancel(live.retry)
         unconfirmed = self._count_loss(live)
@@ -170,7 +163,7 @@ class Core(runtime.Engine[Mailbox]):
             unconfirmed=unconfirmed,
             unclaimed=live.unclaimed,
         )
-        if words:
+        if say_why:
             sent = self.send_control(live.route, Bye(reason))
             self.shut_later(live.route)
             if sent is Sent.FULL:
@@ -180,7 +173,7 @@ class Core(runtime.Engine[Mailbox]):
         self.emit(Closed(link.id, link.peer, reason, live.lost, unconfirmed))
         self.slots.give_back(link.direction, link.ip)
         self.release(live.ticket, reason)
-        self.link_judged(live, False)
+        return True
 
     def shut(self, route: Route) -> None:
         """Nothing of this route is handed up from now on."""
@@ -215,17 +208,6 @@ class Core(runtime.Engine[Mailbox]):
         known = [each for each in records.values() if each.peer != peer and each.may_be_told(ip)]
         return tuple(self.rng.sample(known, min(len(known), MAX_ALTERNATIVES)))
 
-    def drop(self, joining: Joining, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:
-        """End a peer's handshake: refuse it, give its slot back, and its ticket if it has one."""
-        if not self.links.drop_joining(joining):
-            return
-        cancel(joining.deadline)
-        peer = joining.record.peer
-        self.log.info("inbound refused", peer=peer.short, reason=reason.value, ip=joining.source.ip)
-        self.refuse(joining.route, reason, alternatives)
-        self.slots.give_back(Direction.IN, joining.source.ip)
-        self.release(joining.ticket, reason)
-
     def release(self, ticket: Ticket | None, reason: Reason) -> None:
         """The gatekeeper's reservation is over."""
         if ticket is not None:
@@ -251,20 +233,15 @@ class Core(runtime.Engine[Mailbox]):
         live.asked += sent is Sent.OK
         return sent
 
-    # Check -----------------------------------------------------------------------------------------------------------
+    # Introduce and check ---------------------------------------------------------------------------------------------
 
-    def when_gate(self, version: int, action: Callable[[], object]) -> None:
-        """Run `action` once the gate is at least this new: a verdict may overtake the gate it was made under."""
-        if self.gate is not None and self.gate.version >= version:
-            action()
-        else:
-            self._awaiting_gate.append((version, action))
+    def hello(self, *, packets: bool) -> Hello:
+        """Ours. packets: for a packet link, not a connection."""
+        return Hello((VERSION,), self.config.network, self.record.encode(), packets, self.proof(self.me))
 
-    def gate_changed(self) -> None:
-        """Run what waited for this gate."""
-        waiting, self._awaiting_gate = self._awaiting_gate, []
-        for version, action in waiting:
-            self.when_gate(version, action)
+    def welcome(self, nonce: bytes) -> Welcome:
+        """Ours. nonce: what Ready has to repeat; of a packet link nothing is."""
+        return Welcome(VERSION, nonce, self.record.encode(), self.proof(self.me))
 
     def proof(self, prover: PeerId) -> bytes | None:
         """That `prover` holds the network key; CURVE has proven already that it speaks, and to whom."""

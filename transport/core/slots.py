@@ -1,0 +1,58 @@
+"""The hard limits of connections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import ip_address
+
+from ..address import subnet
+from ..gatekeeper import Direction
+from ..reasons import Reason
+
+
+class Slots:
+    """The hard limits, counted in one place: each link and handshake holds a slot from its first cost to its end."""
+
+    def __init__(self, *, total: int, inbound: int, per_ip: int, per_subnet: int) -> None:
+        """Most slots of each kind."""
+        self._most = {"total": total, "inbound": inbound}
+        self._per_ip, self._per_subnet = per_ip, per_subnet
+        self._used: Counter[object] = Counter()
+
+    @property
+    def used(self) -> int:
+        """Slots taken now."""
+        return self._used["total"]
+
+    def take_outbound(self) -> Reason | None:
+        """Take a slot for a dial, or say why not. Its IP is not known yet and does not count."""
+        if self.used >= self._most["total"]:
+            return Reason.LIMIT
+        self._used["total"] += 1
+        return None
+
+    def take_inbound(self, ip: str, *, rival: Direction | None = None) -> Reason | None:
+        """Take a slot for an inbound handshake.
+
+        rival: of the peer's link, or of our dial to it, when there is one; only one of the two will stay, so where the
+        other has its place there is one for this.
+        """
+        net = subnet(ip_address(ip))
+        full = rival is None and self.used >= self._most["total"]
+        full_inbound = rival is not Direction.IN and (
+            self._used["inbound"] >= self._most["inbound"]
+            or self._used[ip] >= self._per_ip
+            or self._used[net] >= self._per_subnet
+        )
+        if full or full_inbound:
+            return Reason.TOO_MANY
+        self._used.update(("total", "inbound", ip, net))
+        return None
+
+    def give_back(self, direction: Direction, ip: str) -> None:
+        """A dial, handshake or link is over."""
+        keys = ["total"] if direction is Direction.OUT else ["total", "inbound", ip, subnet(ip_address(ip))]
+        for key in keys:
+            self._used[key] -= 1
+            if not self._used[key]:
+                del self._used[key]

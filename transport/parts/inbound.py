@@ -1,0 +1,167 @@
+"""From the wire to whom it concerns: what each route is says who reads what comes by it.
+
+::
+
+    wire ──▶ Inbound ─┬─▶ Streams ──▶ mailboxes of the channels' receivers
+                      ├─▶ Packets ──▶ mailbox of the packets' receiver
+                      ├─▶ Dialling ──▶ Handshakes ──▶ Opened
+                      └─▶ Handshakes
+
+Each knows only what stands to its right and what all share. What a wire hands up comes here and not to the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.codec import PACKET_HEAD, Control, Hello, decode_control, is_control
+from ..errors import DecodeError
+from ..identity import curve_key
+from ..reasons import Reason
+from ..wire import Route, Source
+from .dialling import DiallingPart
+from .handshake import Handshakes
+from .links import Dialling, Joining, Live, PacketLink
+from .packets import MAX_PACKET, PacketsPart
+from .shared import Shared
+from .streams import StreamsPart
+
+_SAY_EVERY = 60.0  # seconds between two warnings of one kind
+
+
+class Inbound:
+    """What happens on the wire, as `WireEvents` has it."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        handshakes: Handshakes,
+        dialling: DiallingPart,
+        packets: PacketsPart,
+        streams: StreamsPart,
+    ) -> None:
+        """Part of one engine."""
+        self._shared = shared
+        self._handshakes = handshakes
+        self._dialling = dialling
+        self._packets = packets
+        self._streams = streams
+        self._by_route = shared.links.by_route
+        self._crowded_until = 0.0
+
+    def knock(self, ip: str, curve_key: bytes) -> bool:
+        """See `WireEvents`."""
+        now = self._shared.now()
+        reason = self._shared.admission.knock(
+            self._shared.gate, ip, curve_key, now, now + self._shared.config.handshake_timeout
+        )
+        if reason is not None:
+            self._shared.metrics.refused.inc(reason)
+            self._shared.log.info("handshake refused", reason=reason.value, ip=ip)
+        return reason is None
+
+    def route_up(self, route: Route) -> None:
+        """See `WireEvents`."""
+        match self._by_route.get(route):
+            case Dialling() as dial:
+                self._dialling.up(dial)
+            case PacketLink() as link:
+                self._packets.up(link)
+
+    def route_down(self, route: Route, reason: Reason) -> None:
+        """See `WireEvents`."""
+        match self._by_route.get(route):
+            case Live() as live:
+                self._handshakes.close(live, reason, say_why=False)
+            case Dialling() as dial:
+                self._dialling.ended(dial, reason)
+            case Joining() as joining:
+                self._handshakes.drop(joining, reason)
+            case PacketLink() as link:
+                self._packets.end(link)
+
+    def frames(self, route: Route, frames: Sequence[bytes], source: Source | None) -> None:
+        """See `WireEvents`. The usual case first."""
+        what = self._by_route.get(route)
+        if isinstance(what, Live):
+            if len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET:
+                if not self._packets.deliver(what.link.peer, frames[1]):
+                    self._handshakes.close(what, Reason.FLOODING)
+            else:
+                self._streams.frames(what, frames)
+        elif isinstance(what, PacketLink):
+            hello = self._packets.frames(what, frames)
+            if hello is not None:
+                # it wants to be a connection: the same handshake, with what is known of its source
+                self._hello(route, hello, source or Source(curve_key(what.peer), what.ip))
+        elif route not in self._shared.links.closing:
+            self._handshake(route, frames, source, what)
+
+    def _handshake(
+        self, route: Route, frames: Sequence[bytes], source: Source | None, what: Dialling | Joining | None
+    ) -> None:
+        if what is None:
+            self._arrived(source)
+        elif isinstance(what, Dialling) and what.adopted and not what.judged and _is_packet(frames):
+            self._packets.deliver(what.ticket.peer, frames[1])  # sent before the far end read our second Hello
+            return
+        message = self._control(frames)
+        match what:
+            case Dialling() if message is not None:
+                self._dialling.said(what, message)
+            case Dialling():
+                self._handshakes.fail(what, Reason.PROTOCOL)
+            case Joining() if message is not None:
+                self._handshakes.answered(what, message)
+            case Joining():
+                self._handshakes.drop(what, Reason.PROTOCOL)
+            case None if isinstance(message, Hello) and source is not None:
+                self._hello(route, message, source)
+            case None:
+                self._shared.metrics.invalid.inc("handshake")
+                self._shared.refuse(route, Reason.PROTOCOL)
+
+    def _control(self, frames: Sequence[bytes]) -> Control | None:
+        try:
+            return decode_control(frames[0]) if len(frames) == 1 and is_control(frames[0]) else None
+        except DecodeError as error:
+            self._shared.metrics.invalid.inc("handshake")
+            self._shared.log.debug("invalid handshake", error=str(error))
+            return None
+
+    def _hello(self, route: Route, hello: Hello, source: Source) -> None:
+        """Somebody wants a connection, which is the handshake's business, or a packet link."""
+        record = self._handshakes.hello(route, hello, source)
+        if record is not None:
+            self._packets.accept(route, record, source)
+
+    def _arrived(self, source: Source | None) -> None:
+        """A first message, whatever it is: its handshake is pending no more."""
+        if source is not None:
+            self._shared.admission.arrived(source.curve_key)
+
+    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
+        """See `WireEvents`: no honest peer does this."""
+        self._arrived(source)
+        self._shared.metrics.invalid.inc("frames")
+        self._shared.log.warning("message too large", frames=frames)
+        match self._by_route.get(route):
+            case Live() as live:
+                self._handshakes.close(live, Reason.PROTOCOL)
+            case _:
+                self.route_down(route, Reason.PROTOCOL)
+                self._shared.shut(route)
+
+    def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
+        """See `WireEvents`."""
+        if ip is not None:
+            self._shared.admission.silent(ip, left)
+        self._shared.metrics.unspoken.inc(reason)
+        self._shared.log.debug("connection without a word ended", reason=reason.value, ip=ip)
+        if reason is Reason.TOO_MANY and self._shared.now() >= self._crowded_until:
+            self._crowded_until = self._shared.now() + _SAY_EVERY
+            self._shared.log.warning("near the limit of file descriptors: new connections are refused", ip=ip)
+
+
+def _is_packet(frames: Sequence[bytes]) -> bool:
+    return len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET
