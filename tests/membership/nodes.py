@@ -72,11 +72,11 @@ class Node:
         self.mailbox.join([(seed.peer, seed.address) for seed in seeds]).get(timeout=1)
 
     def sees(self) -> set[PeerId]:
-        """Who is up by the events so far: what a subscriber believes."""
+        """The members that are up according to the events so far: what a subscriber knows."""
         seen: set[PeerId] = set()
         for event in self.listener.control.received():
             if isinstance(event, membership.MemberUp):
-                assert event.peer not in seen, "told twice that a member is up"
+                assert event.peer not in seen, "two events that a member is up"
                 seen.add(event.peer)
             elif isinstance(event, membership.MemberDown):
                 seen.remove(event.peer)
@@ -123,7 +123,7 @@ class Cluster:
         del self.nodes[node.name]
 
     def is_full(self) -> bool:
-        """Whether everybody sees everybody, and has told the tracker."""
+        """Whether each member sees all others, and its tracker has them as the peer set."""
         everybody = {node.peer for node in self.nodes.values()}
         return all(
             node.sees() == everybody - {node.peer} and node.sets[-1:] == [node.sees()] for node in self.nodes.values()
@@ -133,7 +133,7 @@ class Cluster:
         self.simulation.run_until(condition, within=timeout)
 
     def until_seldom(self, condition: Callable[[], object], timeout: float) -> None:
-        """The same for conditions that take long: looked at twice a second."""
+        """As `until`, for conditions that are slow to evaluate: checked twice per virtual second."""
         end = self.now + timeout
         while not condition():
             assert self.now < end, f"not within {timeout} s"
@@ -148,7 +148,7 @@ class Cluster:
 
 
 def notice_bound(size: int, config: membership.Config) -> float:
-    """The longest until everybody knows of a death (as in swim/test_cluster.py), and the tracker was told."""
+    """The longest time until all members know of a death (as in swim/test_cluster.py), and the tracker has the set."""
     timing = config.protocol
     own_verdict = 2 * (size - 1) * timing.probe_period + timing.probe_period + timing.shortest_suspicion(size)
     return own_verdict + config.max_peer_set_delay

@@ -223,13 +223,13 @@ def test_wanting_unknown_records_is_not_answered(world: World) -> None:
     assert len(world.sent("bob")) == before
 
 
-def test_record_of_somebody_who_is_no_member_is_not_kept(world: World) -> None:
+def test_record_of_a_peer_that_is_no_member_is_not_kept(world: World) -> None:
     world.join().packet("bob", Gossip(), records=[world.record("bob"), world.record("carol")])
     world.packet("bob", Gossip(), Member(world.id("carol")))
     assert world.visible() == [world.peer("bob")]
 
 
-def test_newer_record_of_a_member_is_told(world: World) -> None:
+def test_newer_record_of_a_member_is_an_event(world: World) -> None:
     world.join().meet("bob").packet("bob", Gossip(), generation=2)
     assert world.heard()[-1] == MemberUpdated(world.peer("bob"), world.record("bob", 2))
     assert [info.record.generation for info in world.members.members().get(timeout=1).others] == [2]

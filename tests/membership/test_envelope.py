@@ -44,7 +44,7 @@ def test_any_bytes_give_an_envelope_or_a_decode_error(data: bytes) -> None:
 
 @settings(max_examples=150)
 @given(envelopes, st.data())
-def test_damaged_envelope_gives_an_envelope_or_a_decode_error(envelope: Envelope, data: st.DataObject) -> None:
+def test_corrupt_envelope_gives_an_envelope_or_a_decode_error(envelope: Envelope, data: st.DataObject) -> None:
     damaged = bytearray(envelope.encode())
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
@@ -92,7 +92,7 @@ def test_decode_refuses_what_comes_after_the_envelope() -> None:
         Envelope.decode(Envelope().encode() + b"\x00")
 
 
-def test_decode_refuses_a_claimed_length_without_taking_memory_for_it() -> None:
+def test_decode_refuses_a_claimed_length_without_allocating_it() -> None:
     with pytest.raises(DecodeError):
         Envelope.decode(b"\xdd\xff\xff\xff\xff")
 

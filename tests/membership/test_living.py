@@ -1,4 +1,4 @@
-"""One member: how others come and go, who is told, and what hostile input does."""
+"""One member: how others come and go, which events follow, and what hostile input does."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_silent_member_is_down_after_probe_and_suspicion_and_still_listed(world:
     assert info.since == pytest.approx(world.simulation.wall(), abs=timing.probe_period)
 
 
-def test_suspected_member_that_shows_that_it_lives_is_told_of_and_stays_visible(world: World) -> None:
+def test_refutation_of_a_suspected_member_is_an_event_and_it_stays_visible(world: World) -> None:
     world.join().meet("bob", "carol")
     bob = world.id("bob")
     world.packet("carol", Gossip(), Member(bob, 0, State.SUSPECT))
@@ -52,7 +52,7 @@ def test_suspected_member_that_shows_that_it_lives_is_told_of_and_stays_visible(
     assert world.heard()[-1] == MemberRefuted(world.peer("bob"))
 
 
-def test_suspicion_of_a_member_whose_record_is_missing_is_not_told(world: World) -> None:
+def test_suspicion_of_a_member_whose_record_is_missing_is_no_event(world: World) -> None:
     world.join().meet("bob")
     world.packet("bob", Gossip(), Member(world.id("carol")))
     world.packet("bob", Gossip(), Member(world.id("carol"), 0, State.SUSPECT))
@@ -213,7 +213,7 @@ def test_join_during_a_leave_resolves_the_leave(world: World) -> None:
 # Subscribers -----------------------------------------------------------------------------------------------------
 
 
-def test_late_subscriber_is_told_of_the_present_members(world: World) -> None:
+def test_late_subscriber_gets_events_of_the_present_members(world: World) -> None:
     world.join().meet("bob", "carol")
     late = world.simulation.mock(runtime.Mailbox, "late")
     world.members.subscribe(late, MemberUp)
@@ -257,7 +257,7 @@ def test_packet_that_transport_does_not_take_is_counted(world: World) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6), st.booleans())
-def test_damaged_packets_are_dropped_and_harm_nobody(
+def test_corrupt_packets_are_dropped_and_harm_nobody(
     simulation: Any, damage: list[tuple[int, int]], inside: bool
 ) -> None:
     world = World(type(simulation)(repr(damage))).join().meet("bob")

@@ -1,4 +1,4 @@
-"""Whom this node blocks: by peer, by IP, by network."""
+"""The peers, IPs and networks that this node blocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ANN, BOB = Peers().identity("ann").peer, Peers().identity("bob").peer
 HERE = Address.parse("tcp://10.0.0.1:7000")
 
 
-def test_blocked_peer_is_barred_wherever_it_is_until_the_block_ends() -> None:
+def test_blocked_peer_is_blocked_at_any_address_until_the_block_ends() -> None:
     blocks = LocalBlocks()
     blocks.add(ANN)
     assert blocks.is_blocked(ANN, HERE)
@@ -22,7 +22,7 @@ def test_blocked_peer_is_barred_wherever_it_is_until_the_block_ends() -> None:
     assert not blocks.is_blocked(ANN, HERE)
 
 
-def test_blocked_ip_and_network_bar_those_who_live_there() -> None:
+def test_blocked_ip_or_network_blocks_the_peers_at_its_addresses() -> None:
     for target in (ip_address("10.0.0.1"), ip_network("10.0.0.0/24")):
         blocks = LocalBlocks()
         blocks.add(target)

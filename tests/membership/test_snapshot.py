@@ -1,4 +1,4 @@
-"""The file of members: written whole, read whole, or set aside; and a node that begins with it."""
+"""The file of members: written and read as a whole, or quarantined; and a node that starts with it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_snapshot_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monk
         (lambda data: hashlib.sha256(b"\xc1").digest() + b"\xc1", "not msgpack"),
     ],
 )
-def test_snapshot_that_is_damaged_is_set_aside_with_a_reason(tmp_path: Path, damage: Change, why: str) -> None:
+def test_corrupt_snapshot_is_quarantined_with_a_reason(tmp_path: Path, damage: Change, why: str) -> None:
     file = tmp_path / "members"
     save(file, FULL)
     file.write_bytes(damage(file.read_bytes()))
@@ -121,7 +121,7 @@ def test_no_bytes_raise_anything_but_unusable(data: bytes, right_checksum: bool)
 
 
 def again(simulation: Any, file: Path, **settings: Any) -> World:
-    """The engine once more, over the same file."""
+    """A second engine with the same file."""
     settings = {"snapshot_every": 1.0} | settings
     return World(simulation, membership.Config(cluster_size=5, **settings), snapshot=file)
 
@@ -196,7 +196,9 @@ def test_down_member_of_the_file_stays_down(simulation: Any, tmp_path: Path) -> 
     assert world.visible() == [world.peer("carol")]
 
 
-def test_damaged_file_is_set_aside_counted_and_the_engine_starts_without(simulation: Any, tmp_path: Path) -> None:
+def test_corrupt_file_is_quarantined_and_counted_and_the_engine_starts_without_it(
+    simulation: Any, tmp_path: Path
+) -> None:
     file = tmp_path / "members"
     file.write_bytes(b"nonsense")
     world = again(simulation, file).join("bob")

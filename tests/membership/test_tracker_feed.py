@@ -154,7 +154,7 @@ def test_stale_set_id_is_answered_with_the_newest_and_one(world: World) -> None:
     assert asked == [1, 42, 43]
 
 
-def test_too_large_set_is_told_and_not_sent_again_before_the_next_change(world: World) -> None:
+def test_too_large_set_is_an_event_and_not_sent_again_before_the_next_change(world: World) -> None:
     asked = answer(world, [PeerSetTooLarge(3, 2)] * 2)
     world.join().meet("bob", "carol")
     world.simulation.run(for_=0.5)

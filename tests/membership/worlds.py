@@ -49,7 +49,7 @@ class World:
         return record
 
     def tagged(self, name: str, tags: Mapping[str, str], generation: int = 1) -> PeerRecord:
-        """The same with tags."""
+        """As `record`, with these tags."""
         plain = self.record(name, generation)
         return PeerRecord.sign(
             self.simulation.known.identity(name),
@@ -93,7 +93,7 @@ class World:
         self.simulation.settle()
 
     def meet(self, *names: str) -> World:
-        """These are members, by their own word."""
+        """Let each of these announce itself with a packet, so that they are members."""
         for name in names:
             self.packet(name, Gossip())
         return self
@@ -102,7 +102,7 @@ class World:
         return Member(self.id(name, generation), 0, State.DOWN)
 
     def sent(self, to: str) -> list[Envelope]:
-        """What went to a member so far."""
+        """The envelopes that were sent to a member so far."""
         self.simulation.settle()
         peer = self.peer(to)
         return [
@@ -116,7 +116,7 @@ class World:
         return [packet for packet in packets if isinstance(packet.header.message, kind)]
 
     def heard(self) -> list[runtime.Message]:
-        """The events so far."""
+        """The events that a subscriber got so far."""
         self.simulation.settle()
         received: list[runtime.Message] = self.listener.control.received()
         return received

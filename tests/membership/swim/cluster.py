@@ -83,7 +83,7 @@ class Cluster:
         return all(self.active(number) == running - {number} for number in running)
 
     def held_down(self) -> set[tuple[int, int]]:
-        """(who holds, who is held Down) between running members, by the identity that the held one has now."""
+        """Pairs of running members of which the first holds the second, by its present identity, Down."""
         return {
             (number, self._numbers[held.id.key])
             for number, peer in enumerate(self.peers)
@@ -97,7 +97,7 @@ class Cluster:
         return peer.running and peer.swim.identity == member
 
     def deaths_told(self, number: int) -> dict[int, float]:
-        """When each member told that this one is Down, first time each."""
+        """When each member first notified that this one is Down."""
         key, told = self.peers[number].swim.identity.key, dict[int, float]()
         for time, observer, note in self.log:
             if isinstance(note, MemberDown) and note.member.key == key:

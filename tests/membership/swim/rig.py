@@ -157,7 +157,7 @@ class Rig:
 
 
 def probing(rig: Rig) -> tuple[MemberId, int]:
-    """Begin a probe; whom and under which number."""
+    """Begin a probe; returns its target and number."""
     rig.packets.clear()
     rig.fire(ProbeRandomMember)
     ((target, ping),) = [(to, message) for to, message in rig.take_messages() if isinstance(message, Ping)]

@@ -212,7 +212,7 @@ def test_D5_broadcast_is_accepted_only_if_every_packet_has_room_for_it(size: int
     assert rig.swim.custom_broadcast_backlog() == 0
 
 
-def test_D5_broadcast_from_others_that_is_too_big_for_our_packets_is_told_but_not_queued() -> None:
+def test_D5_broadcast_from_others_that_is_too_big_for_our_packets_is_delivered_but_not_queued() -> None:
     words = Words()
     rig = Rig(replace(QUIET, broadcast_share=0.01), handler=words)
     rig.receive(ANN, items=[bytes(200)])
@@ -328,7 +328,7 @@ def named() -> tuple[Rig, NamedBroadcasts, list[NamedBroadcast]]:
     return Rig(knows=[ANN, BOB], handler=handler), handler, told
 
 
-def test_named_broadcast_is_told_once_whoever_passes_it_on() -> None:
+def test_named_broadcast_is_delivered_once_whichever_member_passes_it_on() -> None:
     rig, _, told = named()
     theirs = NamedBroadcasts(print)
     rain = theirs.item(CAROL, "weather", b"rain")
@@ -345,7 +345,7 @@ def test_named_broadcast_gives_way_to_a_newer_one_of_its_name_and_origin_only() 
     assert rig.swim.custom_broadcast_backlog() == 3
 
 
-def test_named_broadcast_that_arrives_after_a_newer_one_is_neither_told_nor_passed_on() -> None:
+def test_named_broadcast_that_arrives_after_a_newer_one_is_neither_delivered_nor_passed_on() -> None:
     rig, _, told = named()
     theirs = NamedBroadcasts(print)
     old, new = theirs.item(ANN, "weather", b"rain"), theirs.item(ANN, "weather", b"sun")
@@ -364,7 +364,7 @@ def test_named_broadcast_of_a_restarted_member_is_newer_than_what_it_said_before
     assert told[-1].payload == b"sun"
 
 
-def test_named_broadcast_of_our_own_is_not_told_to_ourselves_also_when_it_comes_back() -> None:
+def test_named_broadcast_of_our_own_is_not_delivered_to_us_even_when_it_comes_back() -> None:
     rig, handler, told = named()
     item = handler.item(US, "weather", b"rain")
     rig.swim.add_broadcast(item)

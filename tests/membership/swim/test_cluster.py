@@ -25,7 +25,7 @@ def own_verdict_bound(size: int, config: Config) -> float:
 
 
 def spread_bound(size: int, config: Config) -> float:
-    """The first verdict, then gossip: each round reaches at least half as many again."""
+    """Longest time that gossip takes after the first verdict: each round reaches at least half as many again."""
     assert config.periodic_gossip is not None
     rounds = 2 * math.ceil(math.log2(size))
     return config.periodic_gossip.frequency * rounds

@@ -166,7 +166,7 @@ def test_decode_with_one_field_replaced_gives_a_packet_or_decode_error(place: in
 
 @settings(max_examples=50)
 @given(st.sampled_from(GOLDEN), st.data())
-def test_decode_of_a_damaged_packet_gives_a_packet_or_decode_error(
+def test_decode_of_a_corrupt_packet_gives_a_packet_or_decode_error(
     golden: tuple[Message, list[Member], str], data: st.DataObject
 ) -> None:
     damaged = bytearray.fromhex(golden[2].replace(" ", ""))

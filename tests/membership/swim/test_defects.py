@@ -40,7 +40,7 @@ def suspecting_ann() -> Rig:
 
 
 @pytest.mark.parametrize("answer", ["refuted", "renewed"])
-def test_D1_healthy_member_is_not_told_it_is_down_when_its_suspicion_runs_out(answer: str) -> None:
+def test_D1_healthy_member_gets_no_turn_undead_when_its_suspicion_ends(answer: str) -> None:
     rig = suspecting_ann()
     rig.receive(*(ANN, Gossip(), (), 1) if answer == "refuted" else (next_life(ANN),))
     rig.take_packets()
@@ -49,7 +49,7 @@ def test_D1_healthy_member_is_not_told_it_is_down_when_its_suspicion_runs_out(an
     assert rig.is_active(ANN if answer == "refuted" else next_life(ANN))
 
 
-def test_D1_member_already_known_down_is_not_told_again_when_its_suspicion_runs_out() -> None:
+def test_D1_member_already_held_down_gets_no_turn_undead_when_its_suspicion_ends() -> None:
     rig = suspecting_ann()
     rig.receive(BOB, updates=[down(ANN)])
     rig.take_packets()
@@ -82,7 +82,7 @@ def test_D4_rejoin_after_turn_undead_probes_at_once() -> None:
     assert rig.take_messages() == [(ANN, Ping(1))]
 
 
-def test_D4_rejoin_told_by_a_dead_sender_probes_at_once() -> None:
+def test_D4_rejoin_after_a_turn_undead_of_a_dead_sender_probes_at_once() -> None:
     rig = Rig(knows=[ANN])
     rig.learn(down(BOB))
     rig.timers.clear()
@@ -142,7 +142,7 @@ def test_D8_key_that_becomes_ours_leaves_the_member_list() -> None:
     assert {to for to, _ in rig.take_packets()} == {ANN}
 
 
-def test_D9_defunct_is_told_once() -> None:
+def test_D9_defunct_is_notified_once() -> None:
     rig = Rig(knows=[ANN], renew=lambda identity: None)
     for _ in range(3):
         rig.receive(ANN, TurnUndead(), updates=[])

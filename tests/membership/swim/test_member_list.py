@@ -58,7 +58,7 @@ def test_round_probes_each_member_once_before_any_again() -> None:
     assert order[0] != order[1]
 
 
-def test_round_takes_in_who_joins_during_it_and_skips_who_goes_down() -> None:
+def test_round_includes_members_that_join_during_it_and_skips_those_that_go_down() -> None:
     members, rng = members_of(4), random.Random(3)
     first = members.next_target(rng, everybody)
     gone = next(member for member in members if first is not None and member.id != first.id)
@@ -151,7 +151,7 @@ def test_choice_of_active_and_down_members_keeps_them_apart() -> None:
     assert len(members.choose_active(2, rng, everybody)) == 2
 
 
-def test_choice_of_down_members_leaves_out_who_has_left_also_in_a_later_life() -> None:
+def test_choice_of_down_members_leaves_out_those_that_left_even_in_a_later_life() -> None:
     members, rng = members_of(3), random.Random(0)
     for update in (left(name(1)), down(name(2)), left(next_life(name(2))), down(name(3))):
         members.apply(update)

@@ -237,7 +237,7 @@ def test_member_started_with_well_known_peers_as_down_finds_them_by_announcing()
 
 
 def test_timers_due_together_have_the_ranks_of_the_table() -> None:
-    """The indirect stage before the next probe: the other way round a stall would cost a verdict."""
+    """The indirect stage comes before the next probe: in the other order a stall would leave the probe unjudged."""
     order: list[type[Timer]] = [
         SendIndirectProbe,
         ProbeRandomMember,

@@ -133,7 +133,7 @@ def test_suspicion_heard_from_others_starts_no_timer_but_our_own_failed_probe_do
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_suspect_that_answers_a_probe_is_told_again_by_way_of_others(answers: bool) -> None:
+def test_suspicion_of_a_member_that_answers_a_probe_is_passed_on_again(answers: bool) -> None:
     rig = Rig(replace(QUIET, max_transmissions=1), knows=[ANN, BOB])
     rig.learn(suspect(ANN))  # as if all copies were spent
     number = probing_only(rig, ANN)

@@ -87,7 +87,7 @@ def test_packet_for_another_member_or_a_later_life_of_ours_is_ignored(dst: Membe
 
 
 @pytest.mark.parametrize("message", [Ping(1), TurnUndead(), Gossip()])
-def test_packet_for_an_earlier_life_of_ours_is_answered_with_who_we_are_now(message: Message) -> None:
+def test_packet_for_an_earlier_life_of_ours_is_answered_with_our_present_identity(message: Message) -> None:
     rig = Rig(knows=[ANN])
     rig.receive(ANN, message, dst=EARLIER)
     assert rig.take_messages() == [(ANN, Gossip())]
@@ -109,7 +109,7 @@ def test_announce_to_any_life_of_our_key_is_answered(dst: MemberId, answered: bo
     assert rig.take_messages() == ([(ANN, Feed())] if answered else [])
 
 
-def test_members_beyond_the_bound_are_refused_and_counted_and_not_told_that_they_are_dead() -> None:
+def test_members_beyond_the_limit_are_refused_and_counted_and_get_no_turn_undead() -> None:
     rig = Rig(replace(QUIET, max_members=2), knows=[ANN, BOB])
     rig.receive(ANN, updates=[alive(CAROL), down(name(7)), suspect(BOB)])
     rig.receive(CAROL, Ping(1))
@@ -192,7 +192,7 @@ def test_packet_fills_the_limit_but_never_exceeds_it(limit: int) -> None:
 
 
 @pytest.mark.parametrize(("sender", "later"), [(BOB, 0), (ANN, 7)], ids=["down", "superseded"])
-def test_dead_sender_is_told_and_not_listened_to(sender: MemberId, later: int) -> None:
+def test_dead_sender_gets_a_turn_undead_and_its_packet_is_ignored(sender: MemberId, later: int) -> None:
     rig = Rig()
     rig.learn(alive(MemberId(ANN.key, 7)), down(BOB))
     rig.take_notes()
@@ -202,7 +202,7 @@ def test_dead_sender_is_told_and_not_listened_to(sender: MemberId, later: int) -
     assert rig.held(CAROL) is None
 
 
-def test_dead_sender_is_not_told_when_that_is_off() -> None:
+def test_dead_sender_gets_no_turn_undead_when_that_is_off() -> None:
     rig = Rig(replace(QUIET, notify_down_members=False), knows=[ANN])
     rig.learn(down(BOB))
     rig.receive(BOB, Ping(1))
@@ -227,7 +227,7 @@ def test_dead_sender_that_tells_us_we_are_down_is_obeyed_believed_to_live_and_he
     assert [(header.src, header.message) for header in told] == [(next_life(US), Announce())]
 
 
-def test_member_told_down_by_one_that_it_holds_down_forgets_whom_else_it_holds_down_and_says_no_more_of_them() -> None:
+def test_member_that_is_held_down_by_one_that_it_holds_down_forgets_all_down_members_and_their_updates() -> None:
     rig = Rig(knows=[ANN])
     rig.receive(ANN, updates=[down(BOB), down(CAROL)])
     rig.receive(BOB, TurnUndead())
@@ -248,7 +248,7 @@ def test_member_whose_clock_was_set_back_surpasses_the_later_life_that_others_ho
     assert rig.swim.identity == MemberId(US.key, 3_601)
 
 
-def test_member_told_of_a_later_life_beyond_any_clock_counts_that_and_renews_as_ever() -> None:
+def test_report_of_a_later_life_beyond_any_clock_is_counted_and_the_member_renews_as_usual() -> None:
     rig = Rig(knows=[ANN])
     rig.receive(ANN, TurnUndead(US.generation + 2**42 + 1))
     assert rig.swim.identity == next_life(US)

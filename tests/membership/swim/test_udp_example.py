@@ -1,4 +1,4 @@
-"""examples/swim_udp.py runs as it stands: three members on loopback find each other, and notice who goes."""
+"""examples/swim_udp.py runs as it stands: three members on loopback find each other, and notice when one goes."""
 
 import runpy
 import time

@@ -1,4 +1,4 @@
-"""Whole walks: two members meet, a member lives through everything it can be told, timers of lives that are over."""
+"""Long sequences: two members meet, one receives every kind of update, timers of ended lives come."""
 
 import pickle
 from dataclasses import replace
@@ -59,7 +59,7 @@ def test_announce_and_feed_make_two_members_know_each_other_and_begin_to_probe()
         assert rig.take_messages() == [(other, Ping(1))]
 
 
-def test_member_is_told_each_change_once_and_in_order_from_first_word_to_last() -> None:
+def test_each_change_of_a_member_is_notified_once_and_in_order() -> None:
     rig = Rig(renew=lambda identity: None)
     told = []
     for update in (
