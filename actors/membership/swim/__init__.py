@@ -15,8 +15,9 @@ module:
     broadcasts     the application's broadcasts; by name: `named`
     codec          the bytes
 
-The package imports nothing of Rookery and can be used alone; `swim` shows how. Throughout, "we" is the member that
-runs this code.
+The package imports nothing of Rookery and can be used alone; `swim` shows how. Its names are Foca's where Foca has
+one: so `MemberUp` here says that SWIM holds a member alive, and that of the membership's mailbox that its record is
+known too. Throughout, "we" is the member that runs this code.
 """
 
 from .broadcasts import BroadcastHandler, BroadcastKey
