@@ -169,7 +169,7 @@ class Heard:
         self.up = False
         self.messages = 0
 
-    def knock(self, _ip: str, _curve_key: bytes) -> bool:
+    def accept_connection(self, _ip: str, _curve_key: bytes) -> bool:
         return True
 
     def route_up(self, _route: Route) -> None:

@@ -11,7 +11,7 @@ Rules:
 
 * Nothing connects without a `Ticket` of the gatekeeper, packet links aside; each ticket is released exactly once.
 * Each connection is `Opened` once and `Closed` once, and nothing is delivered before the one or after the other.
-* At most one connection per peer; which of two survives, `handshake.settle` says.
+* At most one connection per peer; which of two survives, `handshake.decide_tie` says.
 * Before the gatekeeper has pushed a `Gate` everybody is refused.
 * What comes from the network is bounded, validated and counted; who misbehaves is closed, with the reason.
 * `Feedback.OK` of a send means queued here. A message that is then not sent, or not confirmed when its link ends, is

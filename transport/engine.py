@@ -126,7 +126,7 @@ class Engine(Shared):
         self._renewed = 0  # the newest generation that was asked for
 
     def on_start(self) -> None:
-        """Make the wire; nobody can knock before `listen`."""
+        """Make the wire; nobody can connect before `listen`."""
         self.wire = self._make_wire(self.identity, self.config, lambda: self.mailbox.tell(WireReady()))
         self.every(self.config.heartbeat_interval / 2, Beat())
 

@@ -151,7 +151,7 @@ class Gate:
         )
 
     def admits_ip(self, ip: str) -> bool:
-        """Whether the application's gater lets anybody knock from this IP."""
+        """Whether the application's gater lets anybody connect from this IP."""
         return self.gater is None or self.gater.intercept_accept(ip)
 
     def admits_dial(self, peer: PeerId, endpoint: Endpoint) -> bool:
@@ -177,7 +177,7 @@ class Gate:
     def check_connection(self, peer: PeerId, now: float) -> Reason | None:
         """Why a peer that says Hello gets no connection now, or None.
 
-        Looked at before its signature, a slot and a verdict are paid for (flows: accept 3). Not at the knock: that
-        cannot tell a connection from packets, which have no cooldown, and could not tell the peer to come back later.
+        Looked at before its signature, a slot and a verdict are paid for (flows: accept 3). Not before the handshake:
+        that would tell no connection from packets, which have no cooldown, nor the peer to come back later.
         """
         return Reason.COOLDOWN if self.cooling.get(peer, now) > now else None

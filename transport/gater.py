@@ -5,7 +5,7 @@ point          when                                           knows             
 =============  =============================================  ============================  =======================
 peer dial      before an address of the peer is looked up     peer                          the tracker's directory
 address dial   after resolution, for each address             peer, IP and port             transport
-accept         a connection comes in, before any handshake    IP                            transport, at the knock
+accept         a connection comes in, before any handshake    IP                            transport, at once
 secured        the peer has proved who it is; both directions direction, peer, IP           the tracker's directory
 upgraded       the connection is there; both directions       the link                      the tracker's directory
 =============  =============================================  ============================  =======================
@@ -41,7 +41,7 @@ class Gater(Protocol):
         """Whether it may be dialled at this address; its host is an IP."""
 
     def intercept_accept(self, ip: str) -> bool:
-        """Whether anybody may connect from this IP, canonical text. Packet links knock at the same door."""
+        """Whether anybody may connect from this IP, canonical text. Packet links too."""
 
     def intercept_secured(self, direction: Direction, peer: PeerId, ip: str) -> bool:
         """Whether this peer, whose key is proved, may have a connection."""

@@ -14,7 +14,7 @@ class Metrics:
         self.refused = registry.counter(
             "transport_refused_total", "Inbound handshakes refused, by reason.", labels=("reason",)
         )
-        self.unspoken = registry.counter(
+        self.silent_connections = registry.counter(
             "transport_unspoken_total",
             "Inbound connections that ended before their first message: late, one too many, or lost (also if refused).",
             labels=("reason",),

@@ -151,8 +151,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 def released(world: World, dialler: Any, listener: Any) -> Reason:
     dialler.dial(listener)
-    world.until(lambda: dialler.door.releases)
-    reason: Reason = dialler.door.releases[-1][1]
+    world.until(lambda: dialler.gatekeeper.releases)
+    reason: Reason = dialler.gatekeeper.releases[-1][1]
     return reason
 
 
@@ -160,9 +160,9 @@ def test_C26_accept_is_denied_before_any_handshake_and_not_by_a_time_out(world: 
     alice, bob = world.node("alice", dial_timeout=60.0), world.node("bob")
     denier = Denier("accept")
     bob.open_gate(gater=Gaters(denier))
-    assert released(world, alice, bob) is Reason.AUTHENTICATION  # all that a refused knock tells
+    assert released(world, alice, bob) is Reason.AUTHENTICATION  # all that a refused connection tells
     assert bob.counted("refused", Reason.GATED) == 1
-    assert (bob.door.claims, [asked[0] for asked in denier.asked]) == ([], ["accept"])
+    assert (bob.gatekeeper.claims, [asked[0] for asked in denier.asked]) == ([], ["accept"])
 
 
 def test_address_that_is_denied_is_not_dialled_and_not_by_a_time_out(world: World) -> None:
@@ -171,7 +171,7 @@ def test_address_that_is_denied_is_not_dialled_and_not_by_a_time_out(world: Worl
     alice.open_gate(gater=Gaters(denier))
     assert released(world, alice, bob) is Reason.GATED
     assert denier.asked == [("addr_dial", bob.peer, bob.address.endpoint)]
-    assert bob.door.claims == []
+    assert bob.gatekeeper.claims == []
 
 
 def test_gate_with_a_gater_that_allows_lets_everything_through(world: World) -> None:

@@ -71,7 +71,7 @@ def test_node_full_of_strangers_closes_one_for_a_peer_of_its_set_and_keeps_that(
     world.track(alice, bob)
     world.nodes.run_until(lambda: alice.is_connected_to(bob), within=20)
     opened = alice.counted("maintenance_dials_total", "opened")
-    world.nodes.run(300)  # the stranger knocks all the time
+    world.nodes.run(300)  # the stranger connects all the time
     assert alice.connected() == {bob.peer}
     assert alice.counted("maintenance_dials_total", "opened") == opened
 

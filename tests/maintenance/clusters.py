@@ -19,7 +19,7 @@ from rookery.transport.core.codec import Hello, Ready, Welcome, decode_control, 
 from rookery.transport.identity import curve_key
 from rookery.transport.wire import Route, Source
 from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
-from tests.transport.worlds import Doorkeeper
+from tests.transport.worlds import FakeGatekeeper
 
 NUMBERS: dict[str, Any] = {"min_connections": 4, "expected_connections": 8, "max_connections": 16}
 LOW, HIGH, HARD = 5, 14, 16  # thresholds of these numbers, and the hard limit
@@ -139,7 +139,7 @@ class Intruder:
         )
         self._target = target
 
-    def knock_at(self) -> None:
+    def connect_to(self) -> None:
         assert self._wire.connect(self._target.address.endpoint, curve_key(self._target.peer)) is not None
 
     def _poll(self) -> None:
@@ -158,14 +158,14 @@ class Intruder:
     def route_down(self, route: Route, reason: Reason) -> None:
         """Refused, or ended."""
 
-    def knock(self, ip: str, key: bytes) -> bool:
+    def accept_connection(self, ip: str, key: bytes) -> bool:
         """Nobody is let in."""
         return False
 
     def oversize(self, route: Route, frames: int, source: Source | None) -> None:
         """Nobody sends any."""
 
-    def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
+    def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:
         """Nobody is let in."""
 
 
@@ -217,7 +217,7 @@ class Den:
 
         identity = cluster.nodes.known.identity(name)
         config = transport.Config(network=NETWORK, max_connections=10_000, max_per_ip=10_000, max_per_subnet=10_000)
-        host.start(net, transport.Engine, config, identity=identity, gatekeeper=Doorkeeper(), wire=wire)
+        host.start(net, transport.Engine, config, identity=identity, gatekeeper=FakeGatekeeper(), wire=wire)
         mailbox = host.mailbox(maintenance.Mailbox)
         host.start(mailbox, Liar, net, fakes)
         self.engines.append(host.engines[-1])  # type: ignore[arg-type]  # it is the Liar

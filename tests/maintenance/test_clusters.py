@@ -85,7 +85,7 @@ def test_flood_of_a_thousand_connections_exceeds_no_limit_and_closes_no_protecte
             victim.connections.protect(peer, "friend")
         intruders = [Intruder(cluster.nodes.internet, number, victim) for number in range(1000)]
         for number, intruder in enumerate(intruders):
-            intruder.knock_at()
+            intruder.connect_to()
             if number % 25 == 24:
                 cluster.nodes.run(0.2)  # the watch looks at every change on the way
         cluster.nodes.run(2)

@@ -22,7 +22,7 @@ def test_gate_that_blocks_a_connected_peer_ends_its_connection(world: World) -> 
     world.connected(alice, bob)
     bob.open_gate(blocked=frozenset({alice.identity.curve_public}))
     assert bob.closed() == [Reason.BLOCKED]
-    assert [reason for _, reason in bob.door.releases] == [Reason.BLOCKED]
+    assert [reason for _, reason in bob.gatekeeper.releases] == [Reason.BLOCKED]
     world.until(lambda: alice.closed() == [Reason.REMOTE])
 
 
@@ -45,7 +45,7 @@ def test_gate_that_blocks_more_leaves_alone_what_the_one_before_left_open(world:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
     blocked = frozenset({alice.identity.curve_public})
-    world.get(bob.net.set_gate(transport.Gate(bob.door.gate_version, blocked=blocked), disconnect=False))
+    world.get(bob.net.set_gate(transport.Gate(bob.gatekeeper.gate_version, blocked=blocked), disconnect=False))
     bob.open_gate(blocked=blocked | {bytes(32)})
     assert bob.closed() == []
     alice.net.send(alice.link_to(bob).id, 16, b"still here")
@@ -55,7 +55,7 @@ def test_gate_that_blocks_more_leaves_alone_what_the_one_before_left_open(world:
 def test_gate_older_than_the_present_one_changes_nothing(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
-    bob.door.gate_version = 2
+    bob.gatekeeper.gate_version = 2
     bob.open_gate()
     old = transport.Gate(1, blocked=frozenset({alice.identity.curve_public}))
     assert world.get(bob.net.set_gate(old)) == 2
@@ -66,51 +66,51 @@ def test_dial_of_a_blocked_peer_is_released_without_a_connect(world: World) -> N
     alice, bob = world.node("alice"), world.node("bob")
     alice.open_gate(blocked=frozenset({bob.identity.curve_public}))
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases == [(ticket, Reason.BLOCKED)])
-    assert bob.door.claims == []
+    world.until(lambda: alice.gatekeeper.releases == [(ticket, Reason.BLOCKED)])
+    assert bob.gatekeeper.claims == []
 
 
 def test_dial_to_a_blocked_ip_is_released_without_a_connect(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     alice.open_gate(blocked_ips=frozenset({bob.address.endpoint.host}))
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases == [(ticket, Reason.UNRESOLVED)])
-    assert bob.door.claims == []
+    world.until(lambda: alice.gatekeeper.releases == [(ticket, Reason.UNRESOLVED)])
+    assert bob.gatekeeper.claims == []
 
 
 def test_dial_to_a_private_ip_where_those_are_not_allowed_is_released_without_a_connect(world: World) -> None:
     alice, bob = world.node("alice", allow_private_ips=False), world.node("bob")
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases == [(ticket, Reason.UNRESOLVED)])
-    assert bob.door.claims == []
+    world.until(lambda: alice.gatekeeper.releases == [(ticket, Reason.UNRESOLVED)])
+    assert bob.gatekeeper.claims == []
 
 
 @pytest.mark.parametrize("by", ["gate", "close"])
 def test_block_of_a_dial_that_waits_for_its_verdict_releases_it_once(world: World, by: str) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    alice.door.held = []
+    alice.gatekeeper.held = []
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.held)
+    world.until(lambda: alice.gatekeeper.held)
     block(world, alice, bob, by)
-    assert alice.door.releases == [(ticket, Reason.BLOCKED)]
-    alice.door.held[0].set(alice.door.verdict(alice.door.claims[0]))
+    assert alice.gatekeeper.releases == [(ticket, Reason.BLOCKED)]
+    alice.gatekeeper.held[0].set(alice.gatekeeper.verdict(alice.gatekeeper.claims[0]))
     world.get(alice.net.record())
     assert alice.links() == []
-    assert alice.door.releases == [(ticket, Reason.BLOCKED)]
+    assert alice.gatekeeper.releases == [(ticket, Reason.BLOCKED)]
 
 
 @pytest.mark.parametrize("by", ["gate", "close"])
 def test_block_of_a_claim_that_waits_for_its_verdict_gives_the_ticket_back(world: World, by: str) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.held = []
+    bob.gatekeeper.held = []
     alice.dial(bob)
-    world.until(lambda: bob.door.held)
+    world.until(lambda: bob.gatekeeper.held)
     block(world, bob, alice, by)
-    verdict = bob.door.verdict(bob.door.claims[0])
+    verdict = bob.gatekeeper.verdict(bob.gatekeeper.claims[0])
     assert isinstance(verdict, transport.Admitted)
-    bob.door.held[0].set(verdict)
-    world.until(lambda: bob.door.releases)
-    assert [ticket for ticket, _ in bob.door.releases] == [verdict.ticket]
+    bob.gatekeeper.held[0].set(verdict)
+    world.until(lambda: bob.gatekeeper.releases)
+    assert [ticket for ticket, _ in bob.gatekeeper.releases] == [verdict.ticket]
     assert bob.links() == []
     check_tickets(bob)
 
@@ -121,7 +121,7 @@ def test_block_of_a_claim_that_is_parked_behind_our_dial_ends_both(simulated: Si
     block(simulated, low, high, by)
     assert low.counted_slots() == 0
     simulated.pass_time(20)
-    assert low.door.claims == []
+    assert low.gatekeeper.claims == []
     assert low.links() == high.links() == []
     check_tickets(low)
     check_tickets(high)
@@ -136,7 +136,7 @@ def parked(world: SimulatedWorld) -> tuple[Node, Node]:
     high.dial(low)
     world.pass_time(0.5)
     assert low.counted_slots() == 2
-    assert low.door.claims == []
+    assert low.gatekeeper.claims == []
     return low, high
 
 
@@ -155,7 +155,7 @@ def test_claim_parked_behind_a_dial_into_the_void_is_let_in_before_its_own_time_
     low, high = parked(simulated)
     simulated.until(lambda: low.links() and high.links(), within=10)
     assert low.link_to(high).direction is Direction.IN
-    assert [reason for _, reason in low.door.releases] == [Reason.TIMEOUT]
+    assert [reason for _, reason in low.gatekeeper.releases] == [Reason.TIMEOUT]
 
 
 def test_claim_beside_a_link_that_lives_is_refused_as_duplicate(world: World) -> None:
@@ -164,7 +164,7 @@ def test_claim_beside_a_link_that_lives_is_refused_as_duplicate(world: World) ->
     twin.engine.record = bob.engine.record  # no newer
     world.connected(alice, bob)
     ticket = twin.dial(alice)
-    world.until(lambda: twin.door.releases == [(ticket, Reason.DUPLICATE)])
+    world.until(lambda: twin.gatekeeper.releases == [(ticket, Reason.DUPLICATE)])
     alice.net.send(alice.link_to(bob).id, 16, b"still here")
     world.until(lambda: bob.payloads() == [b"still here"])
 
@@ -187,11 +187,11 @@ def test_time_of_an_earlier_probe_does_not_end_the_link_during_a_later_one(simul
     twin.engine.record = bob.engine.record
     simulated.connected(alice, bob)
     twin.dial(alice)
-    simulated.until(lambda: len(twin.door.releases) == 1)  # 0.3 s after the probe
+    simulated.until(lambda: len(twin.gatekeeper.releases) == 1)  # 0.3 s after the probe
     simulated.pass_time(0.3)
     twin.dial(alice)  # probes at 0.9 s, and the sign of life is there at 1.1 s
-    simulated.until(lambda: len(twin.door.releases) == 2)
-    assert [reason for _, reason in twin.door.releases] == [Reason.DUPLICATE] * 2
+    simulated.until(lambda: len(twin.gatekeeper.releases) == 2)
+    assert [reason for _, reason in twin.gatekeeper.releases] == [Reason.DUPLICATE] * 2
     assert alice.closed() == []
 
 
@@ -221,7 +221,7 @@ def test_answer_to_an_earlier_ping_is_no_sign_of_life(
     twin.dial(alice)
     simulated.until(lambda: alice.closed() == [Reason.REPLACED], within=3)
     assert twin.links()
-    assert twin.door.releases == []
+    assert twin.gatekeeper.releases == []
 
 
 def test_every_ping_is_answered_although_the_wire_was_full(
@@ -279,9 +279,9 @@ def test_packet_of_a_blocked_peer_is_not_delivered_and_none_is_sent_to_it(world:
 
 def test_stranger_that_may_not_connect_may_send_packets(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
     alice.dial(bob)
-    world.until(lambda: alice.door.releases)
+    world.until(lambda: alice.gatekeeper.releases)
     alice.net.send_packet(bob.peer, bob.address, b"hello")
     world.until(lambda: packets(bob) == [b"hello"])
 
@@ -332,9 +332,9 @@ def test_hello_with_the_record_of_another_key_is_refused(simulated: SimulatedWor
     alice, bob, carol = simulated.node("alice"), simulated.node("bob"), simulated.node("carol")
     alice.engine.record = carol.engine.record
     ticket = alice.dial(bob)
-    simulated.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.RECORD)]
-    assert bob.door.claims == []
+    simulated.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.RECORD)]
+    assert bob.gatekeeper.claims == []
 
 
 def test_block_of_an_identity_ends_the_connection_of_the_one_that_shares_its_curve_key(world: World) -> None:

@@ -16,7 +16,7 @@ def test_dial_when_both_sides_admit_opens_one_connection_on_each(world: World) -
     world.until(lambda: alice.links() and bob.links())
     assert alice.link_to(bob).direction is transport.Direction.OUT
     assert bob.link_to(alice).direction is transport.Direction.IN
-    assert alice.door.releases == []
+    assert alice.gatekeeper.releases == []
 
 
 def test_send_on_a_connection_arrives_in_order_and_whole(world: World) -> None:
@@ -37,31 +37,31 @@ def test_send_on_a_connection_arrives_in_order_and_whole(world: World) -> None:
 def test_dial_when_nobody_listens_is_released_as_unreachable(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     ticket = alice.dial(bob, address=Address.parse("tcp://127.0.0.1:1"))
-    world.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.UNREACHABLE)]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.UNREACHABLE)]
 
 
 def test_dial_of_another_key_at_that_address_is_released_as_authentication(world: World) -> None:
     alice, bob, carol = world.node("alice"), world.node("bob"), world.node("carol")
     ticket = alice.dial(carol, address=bob.address)
-    world.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.AUTHENTICATION)]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.AUTHENTICATION)]
     assert bob.links() == []
 
 
 def test_dial_of_another_network_is_refused_and_told_why(world: World) -> None:
     alice, bob = world.node("alice", network="one"), world.node("bob", network="two")
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.NETWORK)]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.NETWORK)]
     assert bob.counted("refused", Reason.NETWORK) == 1
 
 
 def test_dial_without_the_network_key_is_refused(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob", network_key="ab" * 32)
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.NETWORK)]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.NETWORK)]
 
 
 def test_dial_with_the_same_network_key_connects(world: World) -> None:
@@ -71,31 +71,31 @@ def test_dial_with_the_same_network_key_connects(world: World) -> None:
 
 def test_dial_refused_by_the_other_gatekeeper_learns_its_reason(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.NOT_TRACKED)]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.NOT_TRACKED)]
     assert bob.counted("refused", Reason.NOT_TRACKED) == 1
-    assert bob.door.releases == []
+    assert bob.gatekeeper.releases == []
 
 
-def test_knock_before_the_first_gate_is_refused(world: World) -> None:
+def test_connection_before_the_first_gate_is_refused(world: World) -> None:
     alice = world.node("alice")
     bob = Node(world, "bob")
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.AUTHENTICATION)]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.AUTHENTICATION)]
     assert bob.counted("refused", Reason.NO_GATE) == 1
 
 
-def test_knock_of_a_blocked_key_is_refused_before_the_handshake(world: World) -> None:
+def test_connection_of_a_blocked_key_is_refused_before_the_handshake(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     bob.open_gate(blocked=frozenset({alice.identity.curve_public}))
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases)
-    assert alice.door.releases == [(ticket, Reason.AUTHENTICATION)]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert alice.gatekeeper.releases == [(ticket, Reason.AUTHENTICATION)]
     assert bob.counted("refused", Reason.BLOCKED) == 1
-    assert bob.door.claims == []
+    assert bob.gatekeeper.claims == []
 
 
 @pytest.mark.parametrize("closer", ["dialler", "listener"])
@@ -107,8 +107,8 @@ def test_close_from_either_side_ends_the_connection_on_both(world: World, closer
     assert one.closed() == [Reason.REQUESTED]
     world.until(lambda: other.closed())
     assert other.closed() == [Reason.REMOTE]
-    assert [reason for _, reason in one.door.releases] == [Reason.REQUESTED]
-    assert [reason for _, reason in other.door.releases] == [Reason.REMOTE]
+    assert [reason for _, reason in one.gatekeeper.releases] == [Reason.REQUESTED]
+    assert [reason for _, reason in other.gatekeeper.releases] == [Reason.REMOTE]
     assert one.links() == other.links() == []
 
 
@@ -133,44 +133,44 @@ def test_stopped_node_is_noticed_by_its_peer(world: World) -> None:
 
 def test_node_that_stops_refuses_who_is_about_to_join_and_gives_a_late_ticket_back(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.held = []
+    bob.gatekeeper.held = []
     alice.dial(bob)
-    world.until(lambda: bob.door.claims)
+    world.until(lambda: bob.gatekeeper.claims)
     bob.runtime.stop()
     assert bob.counted_slots() == 0
-    world.until(lambda: alice.door.releases, within=2)
-    assert [reason for _, reason in alice.door.releases] == [Reason.SHUTDOWN]
+    world.until(lambda: alice.gatekeeper.releases, within=2)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.SHUTDOWN]
     late = Ticket(1, alice.peer, Direction.IN)
-    bob.door.held[0].set(Admitted(late, Role.PRIMARY, 1))
-    assert [ticket for ticket, _ in bob.door.releases] == [late]
+    bob.gatekeeper.held[0].set(Admitted(late, Role.PRIMARY, 1))
+    assert [ticket for ticket, _ in bob.gatekeeper.releases] == [late]
 
 
 def test_node_that_stops_gives_back_the_ticket_of_a_handshake_that_is_not_over(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.gate_version = 2  # which bob never gets: the handshake waits for it
+    bob.gatekeeper.gate_version = 2  # which bob never gets: the handshake waits for it
     alice.dial(bob)
     world.until(lambda: bob.engine.tickets)
     (ticket,) = bob.engine.tickets
     bob.runtime.stop()
-    world.until(lambda: alice.door.releases, within=2)
-    assert [reason for _, reason in alice.door.releases] == [Reason.SHUTDOWN]
-    assert bob.door.releases == [(ticket, Reason.SHUTDOWN)]
+    world.until(lambda: alice.gatekeeper.releases, within=2)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.SHUTDOWN]
+    assert bob.gatekeeper.releases == [(ticket, Reason.SHUTDOWN)]
     assert bob.engine.tickets == ()
 
 
 def test_node_that_stops_asks_for_nobody_who_waited_for_its_own_dial(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     low, high = sorted((alice, bob), key=lambda node: node.peer)
-    high.door.held = []
-    low.door.held = []
+    high.gatekeeper.held = []
+    low.gatekeeper.held = []
     low.dial(high)
     high.dial(low)
     world.until(
         lambda: any(joining.asked is None for each in list(low.engine.links.joining.values()) for joining in each)
     )
-    asked = len(low.door.claims)
+    asked = len(low.gatekeeper.claims)
     low.runtime.stop()
-    assert len(low.door.claims) == asked
+    assert len(low.gatekeeper.claims) == asked
     assert low.engine.tickets == ()
 
 
@@ -221,7 +221,7 @@ def test_packet_with_a_connection_goes_over_it(world: World) -> None:
     world.connected(alice, bob)
     alice.net.send_packet(bob.peer, bob.address, b"ping")
     world.until(lambda: bob.receiver.control.received(transport.Packet))
-    assert len(bob.door.claims) == 1
+    assert len(bob.gatekeeper.claims) == 1
 
 
 def test_dial_promotes_the_packet_link_to_the_same_peer(world: World) -> None:
@@ -248,9 +248,9 @@ def test_listen_on_a_port_in_use_names_it(world: World) -> None:
 
 def test_gate_older_than_the_verdict_delays_the_opening(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.gate_version = 2
+    bob.gatekeeper.gate_version = 2
     alice.dial(bob)
-    world.until(lambda: bob.door.claims)
+    world.until(lambda: bob.gatekeeper.claims)
     world.get(alice.net.record())
     assert bob.links() == []
     world.get(bob.net.set_gate(Gate(2)))
@@ -259,12 +259,12 @@ def test_gate_older_than_the_verdict_delays_the_opening(world: World) -> None:
 
 def test_verdict_that_comes_too_late_releases_its_ticket(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob", verdict_timeout=0.1)
-    bob.door.held = []
+    bob.gatekeeper.held = []
     alice.dial(bob)
-    world.until(lambda: alice.door.releases)
-    assert [reason for _, reason in alice.door.releases] == [Reason.TIMEOUT]
-    late = bob.door.verdict(bob.door.claims[0])
-    bob.door.held[0].set(late)
-    world.until(lambda: bob.door.releases)
+    world.until(lambda: alice.gatekeeper.releases)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.TIMEOUT]
+    late = bob.gatekeeper.verdict(bob.gatekeeper.claims[0])
+    bob.gatekeeper.held[0].set(late)
+    world.until(lambda: bob.gatekeeper.releases)
     assert isinstance(late, transport.Admitted)
-    assert bob.door.releases == [(late.ticket, Reason.TIMEOUT)]
+    assert bob.gatekeeper.releases == [(late.ticket, Reason.TIMEOUT)]

@@ -81,8 +81,8 @@ def test_T10_claim_within_the_cooldown_is_refused_before_a_slot_and_a_verdict_ar
     alice, bob = world.node("alice"), world.node("bob")
     bob.open_gate(cooling={alice.peer: bob.runtime.now() + 3600.0})
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases == [(ticket, Reason.COOLDOWN)])
-    assert (bob.door.claims, bob.counted_slots()) == ([], 0)
+    world.until(lambda: alice.gatekeeper.releases == [(ticket, Reason.COOLDOWN)])
+    assert (bob.gatekeeper.claims, bob.counted_slots()) == ([], 0)
     assert bob.counted("refused", "cooldown") == 1
 
 
@@ -99,11 +99,11 @@ def test_record_with_a_bad_signature_is_refused_whatever_it_is_for(world: World,
     alice.engine.record = transport.PeerRecord(alice.peer, alice.address, 9, b"", alice.config.network, bytes(64))
     if purpose == "connection":
         ticket = alice.dial(bob)
-        world.until(lambda: alice.door.releases == [(ticket, Reason.RECORD)])
+        world.until(lambda: alice.gatekeeper.releases == [(ticket, Reason.RECORD)])
     else:
         alice.net.send_packet(bob.peer, bob.address, b"alive?")
         world.until(lambda: bob.counted("refused", "record") == 1)
-    assert bob.door.claims == []
+    assert bob.gatekeeper.claims == []
 
 
 @pytest.mark.parametrize("reason", [Reason.COOLDOWN, Reason.TOO_MANY])
@@ -114,8 +114,8 @@ def test_peer_that_is_turned_away_for_now_is_told_whom_the_gate_names(world: Wor
     waiting = {alice.peer: bob.runtime.now() + 3600.0} if reason is Reason.COOLDOWN else {}
     bob.open_gate(alternatives=named, cooling=waiting)
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases == [(ticket, reason)])
-    assert {record.peer for record in alice.door.hints} == {record.peer for record in named}
+    world.until(lambda: alice.gatekeeper.releases == [(ticket, reason)])
+    assert {record.peer for record in alice.gatekeeper.hints} == {record.peer for record in named}
 
 
 def test_private_node_names_nobody_to_a_peer_that_it_turns_away(world: World) -> None:
@@ -123,5 +123,5 @@ def test_private_node_names_nobody_to_a_peer_that_it_turns_away(world: World) ->
     named = world.known.record("carol", "tcp://198.18.0.3:7000")
     bob.open_gate(alternatives=(named,), packets=frozenset({alice.identity.curve_public}))
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases == [(ticket, Reason.TOO_MANY)])
-    assert alice.door.hints == []
+    world.until(lambda: alice.gatekeeper.releases == [(ticket, Reason.TOO_MANY)])
+    assert alice.gatekeeper.hints == []

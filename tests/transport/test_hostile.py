@@ -70,7 +70,7 @@ def test_first_words_that_are_no_hello_are_refused_and_counted(scene: Scene, fra
     with scene.raw() as raw:
         raw.send(*frames)
         assert raw.hear() == Reject(Reason.PROTOCOL)
-    assert scene.bob.engine.admission.pending == 0
+    assert scene.bob.engine.handshake_limits.pending == 0
     assert scene.bob.counted("invalid", "handshake") >= 1
     assert scene.bob.counted("refused", Reason.PROTOCOL) == 1
     scene.assert_unharmed()
@@ -80,7 +80,7 @@ def test_first_word_of_too_many_frames_is_not_answered_but_ended_and_counted(sce
     with scene.raw() as raw:
         raw.send(*[b""] * 3000)
         raw.gone()
-    assert scene.bob.engine.admission.pending == 0
+    assert scene.bob.engine.handshake_limits.pending == 0
     assert scene.bob.counted("invalid", "frames") == 1
     scene.assert_unharmed()
 
@@ -123,19 +123,19 @@ WRONG_SECOND_WORDS: dict[str, Frames] = {
 def test_second_words_that_are_no_ready_end_the_handshake(scene: Scene, frames: Frames, held: bool) -> None:
     bob = scene.bob
     if held:
-        bob.door.held = []
+        bob.gatekeeper.held = []
     with scene.raw() as raw:
         raw.hello()
         if held:
-            scene.real.until(lambda: bob.door.held)
+            scene.real.until(lambda: bob.gatekeeper.held)
         else:
             assert isinstance(raw.hear(), Welcome)
         raw.send(*frames)
         assert raw.hear() == Reject(Reason.PROTOCOL)
-    for reply in bob.door.held or []:
-        reply.set(bob.door.verdict(bob.door.claims[-1]))
-    bob.door.held = None
-    scene.real.until(lambda: [ticket.peer for ticket, _ in bob.door.releases] == [scene.mallory.peer])
+    for reply in bob.gatekeeper.held or []:
+        reply.set(bob.gatekeeper.verdict(bob.gatekeeper.claims[-1]))
+    bob.gatekeeper.held = None
+    scene.real.until(lambda: [ticket.peer for ticket, _ in bob.gatekeeper.releases] == [scene.mallory.peer])
     assert bob.counted("refused", Reason.PROTOCOL) == 1
     scene.assert_unharmed()
 
@@ -324,13 +324,13 @@ def test_hello_again_on_a_packet_link_ends_it(scene: Scene) -> None:
 def test_handshake_that_goes_no_further_is_ended(real: RealWorld, said: bool) -> None:
     scene = Scene(real, handshake_timeout=0.3, verdict_timeout=9.0)
     if not said:
-        scene.bob.door.held = []
+        scene.bob.gatekeeper.held = []
     with scene.raw() as raw:
         raw.hello()
         if said:
             assert isinstance(raw.hear(), Welcome)
         assert raw.hear() == Reject(Reason.TIMEOUT)
-    for reply in scene.bob.door.held or []:
-        reply.set(scene.bob.door.verdict(scene.bob.door.claims[-1]))
-    scene.bob.door.held = None
+    for reply in scene.bob.gatekeeper.held or []:
+        reply.set(scene.bob.gatekeeper.verdict(scene.bob.gatekeeper.claims[-1]))
+    scene.bob.gatekeeper.held = None
     scene.assert_unharmed()

@@ -68,7 +68,7 @@ def silent_encrypted(scene: Scene, number: int) -> None:
         scene.real.until(lambda: turned_away(scene) >= before + number, within=30)
         scene.real.until(lambda: len(poller.poll(0)) == number, within=30)
     scene.real.until(lambda: turned_away(scene) == before + number)
-    scene.real.pass_time(0.5)  # a knock that is answered when its connection has gone already counts for so long
+    scene.real.pass_time(0.5)  # a handshake that is answered when its connection has gone already counts for so long
 
 
 @contextmanager
@@ -129,8 +129,8 @@ def test_encrypted_connections_that_never_say_hello_are_bounded_and_ended_in_tim
 def test_encrypted_connections_that_leave_without_a_hello_are_pending_no_more(real: RealWorld) -> None:
     scene = door_open_to_crowds(real, handshake_timeout=60.0)
     with crowd(scene, PENDING):
-        real.until(lambda: scene.bob.engine.admission.pending == PENDING)
-    real.until(lambda: scene.bob.engine.admission.pending == 0)
+        real.until(lambda: scene.bob.engine.handshake_limits.pending == PENDING)
+    real.until(lambda: scene.bob.engine.handshake_limits.pending == 0)
     scene.assert_unharmed()
 
 

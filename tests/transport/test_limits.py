@@ -14,24 +14,24 @@ from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
 
 def refused(world: World, dialler: Node, listener: Node) -> Reason:
     """Dial, and say why it failed."""
-    known = len(dialler.door.releases)
+    known = len(dialler.gatekeeper.releases)
     dialler.dial(listener)
-    world.until(lambda: len(dialler.door.releases) > known)
-    return dialler.door.releases[-1][1]
+    world.until(lambda: len(dialler.gatekeeper.releases) > known)
+    return dialler.gatekeeper.releases[-1][1]
 
 
 def test_handshakes_over_the_rate_of_an_ip_are_refused_before_they_cost_more(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob", handshake_burst=2, handshakes_per_ip=0.001)
-    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
     told = [refused(world, alice, bob) for _ in range(3)]
     assert told == [Reason.NOT_TRACKED, Reason.NOT_TRACKED, Reason.AUTHENTICATION]
     assert bob.counted("refused", Reason.RATE) == 1
-    assert len(bob.door.claims) == 2
+    assert len(bob.gatekeeper.claims) == 2
 
 
 def test_handshakes_over_the_rate_of_a_subnet_are_refused_whatever_their_ip(simulated: SimulatedWorld) -> None:
     bob = simulated.node("bob", handshake_burst=2, handshakes_per_subnet=0.001)
-    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
     told = [refused(simulated, simulated.node(name), bob) for name in ("alice", "carol", "dave")]
     assert told == [Reason.NOT_TRACKED, Reason.NOT_TRACKED, Reason.AUTHENTICATION]
     assert bob.counted("refused", Reason.RATE) == 1
@@ -45,7 +45,7 @@ def test_handshakes_of_several_ips_count_for_their_subnet(real: RealWorld) -> No
             assert isinstance(raw.hear(), Welcome)
     with RawPeer(bob, real.known.identity("third"), ip="127.0.0.4"):
         real.until(lambda: bob.counted("refused", Reason.RATE) == 1)
-    assert {claim.ip for claim in bob.door.claims} == {"127.0.0.2", "127.0.0.3"}
+    assert {claim.ip for claim in bob.gatekeeper.claims} == {"127.0.0.2", "127.0.0.3"}
 
 
 def test_handshake_over_the_pending_limit_is_refused_until_another_says_hello(real: RealWorld) -> None:
@@ -98,8 +98,10 @@ def test_connection_over_a_hard_limit_is_refused_and_told_of_those_that_are_conn
     alice = world.node("alice")
     assert refused(world, alice, bob) is Reason.TOO_MANY
     assert bob.counted("refused", Reason.TOO_MANY) == 1
-    world.until(lambda: alice.door.hints)
-    assert {(hint.peer, hint.address) for hint in alice.door.hints} == {(each.peer, each.address) for each in others}
+    world.until(lambda: alice.gatekeeper.hints)
+    assert {(hint.peer, hint.address) for hint in alice.gatekeeper.hints} == {
+        (each.peer, each.address) for each in others
+    }
     assert len(bob.links()) == 2
 
 
@@ -117,7 +119,7 @@ def test_dial_over_the_hard_total_is_released_without_a_connect(world: World) ->
     alice, bob, carol = world.node("alice", max_connections=1), world.node("bob"), world.node("carol")
     world.connected(alice, bob)
     assert refused(world, alice, carol) is Reason.LIMIT
-    assert carol.door.claims == []
+    assert carol.gatekeeper.claims == []
 
 
 def test_dial_and_packet_to_an_id_that_nobody_can_have_end_at_once_and_the_node_lives(world: World) -> None:
@@ -125,7 +127,7 @@ def test_dial_and_packet_to_an_id_that_nobody_can_have_end_at_once_and_the_node_
     for nobody in (PeerId(bytes(32)), PeerId((2).to_bytes(32, "little"))):  # of small order; not on the curve
         ticket = Ticket(99, nobody, Direction.OUT)
         alice.net.dial(ticket, bob.address)
-        world.until(lambda: alice.door.releases[-1:] == [(ticket, Reason.AUTHENTICATION)])  # noqa: B023
+        world.until(lambda: alice.gatekeeper.releases[-1:] == [(ticket, Reason.AUTHENTICATION)])  # noqa: B023
         alice.net.send_packet(nobody, bob.address, b"x")
     world.connected(alice, bob)
     world.until(lambda: alice.counted("packets", "dropped") == 2)
@@ -177,34 +179,34 @@ def test_alternatives_are_at_most_eight_and_only_of_those_that_can_be_dialled(si
     simulated.until(lambda: len(bob.links()) == 12)
     alice = simulated.node("alice")
     assert refused(simulated, alice, bob) is Reason.TOO_MANY
-    assert len(alice.door.hints) == len(set(alice.door.hints)) == MAX_ALTERNATIVES
-    assert {hint.peer for hint in alice.door.hints} <= {other.peer for other in others}
+    assert len(alice.gatekeeper.hints) == len(set(alice.gatekeeper.hints)) == MAX_ALTERNATIVES
+    assert {hint.peer for hint in alice.gatekeeper.hints} <= {other.peer for other in others}
 
 
 def test_alternatives_of_the_gatekeepers_refusal_reach_the_dialling_gatekeeper(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.refuse_with = Reason.NOT_TRACKED
-    bob.door.alternatives = (record := world.known.record("carol"),)
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.alternatives = (record := world.known.record("carol"),)
     assert refused(world, alice, bob) is Reason.NOT_TRACKED
-    world.until(lambda: alice.door.hints == [record])
+    world.until(lambda: alice.gatekeeper.hints == [record])
 
 
 def test_alternatives_of_the_gatekeeper_beyond_eight_are_left_out(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    bob.door.refuse_with = Reason.NOT_TRACKED
-    bob.door.alternatives = records = tuple(world.known.record(f"peer {number}") for number in range(9))
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.alternatives = records = tuple(world.known.record(f"peer {number}") for number in range(9))
     assert refused(world, alice, bob) is Reason.NOT_TRACKED
-    world.until(lambda: alice.door.hints == list(records[:MAX_ALTERNATIVES]))
+    world.until(lambda: alice.gatekeeper.hints == list(records[:MAX_ALTERNATIVES]))
 
 
 def test_alternatives_that_are_false_are_counted_and_not_passed_on(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     true = world.known.record("carol")
     false = PeerRecord.sign(world.known.identity("dave"), network="another", address=true.address, generation=1)
-    bob.door.refuse_with = Reason.NOT_TRACKED
-    bob.door.alternatives = (false, true)
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.alternatives = (false, true)
     assert refused(world, alice, bob) is Reason.NOT_TRACKED
-    world.until(lambda: alice.door.hints == [true])
+    world.until(lambda: alice.gatekeeper.hints == [true])
     assert alice.counted("invalid", "alternative") == 1
 
 
@@ -213,10 +215,10 @@ def test_private_node_tells_nobody_of_others(world: World) -> None:
     bob.open_gate(packets=frozenset({carol.identity.curve_public}))
     world.connected(carol, bob)
     assert refused(world, alice, bob) is Reason.TOO_MANY
-    bob.door.refuse_with, bob.door.alternatives = Reason.PRIVATE, (world.known.record("dave"),)
+    bob.gatekeeper.refuse_with, bob.gatekeeper.alternatives = Reason.PRIVATE, (world.known.record("dave"),)
     world.get(bob.net.close(carol.peer, Reason.REQUESTED))
     assert refused(world, alice, bob) is Reason.PRIVATE
-    assert alice.door.hints == []
+    assert alice.gatekeeper.hints == []
 
 
 def test_loopback_address_is_told_to_nobody_elsewhere(simulated: SimulatedWorld) -> None:
@@ -225,7 +227,7 @@ def test_loopback_address_is_told_to_nobody_elsewhere(simulated: SimulatedWorld)
     simulated.connected(carol, bob)
     alice = simulated.node("alice")
     assert refused(simulated, alice, bob) is Reason.TOO_MANY
-    assert alice.door.hints == []
+    assert alice.gatekeeper.hints == []
 
 
 def test_dial_ends_with_the_answer_that_ends_it_and_not_at_a_timer(simulated: SimulatedWorld) -> None:
@@ -235,12 +237,12 @@ def test_dial_ends_with_the_answer_that_ends_it_and_not_at_a_timer(simulated: Si
     alice.dial(bob)
     simulated.until(lambda: alice.links())
     assert alice.links()[0].opened_at == pytest.approx(0.04)
-    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
     assert refused(simulated, carol, bob) is Reason.NOT_TRACKED
     assert simulated.simulation.now() == pytest.approx(0.08)
     bob.dial(carol, address=alice.address)
-    simulated.until(lambda: bob.door.releases)
-    assert bob.door.releases[0][1] is Reason.AUTHENTICATION
+    simulated.until(lambda: bob.gatekeeper.releases)
+    assert bob.gatekeeper.releases[0][1] is Reason.AUTHENTICATION
     assert simulated.simulation.now() == pytest.approx(0.10)
 
 

@@ -40,7 +40,7 @@ class Recorder:
         self.log: list[Heard] = []
         for who, mailbox in (("observer", node.observer), ("receiver", node.receiver)):
             mailbox.tell = self._telling(who, mailbox.tell)
-        admit, released = node.door.admit, node.door.released
+        admit, released = node.gatekeeper.admit, node.gatekeeper.released
 
         def recorded_admit(claim: Claim) -> runtime.Reply[Verdict]:
             self._write("gatekeeper", claim)
@@ -50,7 +50,7 @@ class Recorder:
             self._write("gatekeeper", (ticket, reason))
             return released(ticket, reason)
 
-        node.door.admit, node.door.released = recorded_admit, recorded_released  # type: ignore[method-assign]
+        node.gatekeeper.admit, node.gatekeeper.released = recorded_admit, recorded_released  # type: ignore[method-assign]
 
     def _telling(self, who: str, tell: Callable[[Message], Feedback]) -> Callable[[Message], Feedback]:
         def recorded(message: Message) -> Feedback:

@@ -32,7 +32,7 @@ def check_events(node: Node, other: Node) -> None:
 
 def check_tickets(node: Node) -> None:
     """Each ticket is released once, or is the one of a live connection."""
-    released = Counter(ticket.id for ticket, _ in node.door.releases)
+    released = Counter(ticket.id for ticket, _ in node.gatekeeper.releases)
     assert all(times == 1 for times in released.values()), f"{node.name}: {released}"
     assert node.counted_slots() == len(node.links())
 
@@ -213,8 +213,8 @@ def test_dial_into_a_partition_times_out_and_gives_everything_back() -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.simulation.network.partition(["alice"], ["bob"])
     ticket = alice.dial(bob)
-    world.until(lambda: alice.door.releases, within=20)
-    assert alice.door.releases == [(ticket, Reason.TIMEOUT)]
+    world.until(lambda: alice.gatekeeper.releases, within=20)
+    assert alice.gatekeeper.releases == [(ticket, Reason.TIMEOUT)]
     check_tickets(alice)
     world.close()
 

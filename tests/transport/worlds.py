@@ -29,7 +29,7 @@ from rookery.transport import (
 from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
 
 
-class Doorkeeper:
+class FakeGatekeeper:
     """A gatekeeper that admits everybody, or answers what the test says, and records what it hears."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Receiver(runtime.Mailbox):
 
 
 class Node:
-    """One transport with its doorkeeper, an observer, and a receiver of channel 16 and of packets."""
+    """One transport with a fake gatekeeper, an observer, and a receiver of channel 16 and of packets."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Node:
         self.name = name
         self.identity = world.known.identity(name)
         self.peer: PeerId = self.identity.peer
-        self.door = Doorkeeper()
+        self.gatekeeper = FakeGatekeeper()
         self.observer: Any = mock(Receiver, f"observer-{name}")
         self.receiver: Any = mock(Receiver, f"receiver-{name}")
         settings.setdefault("network", "test")
@@ -99,7 +99,7 @@ class Node:
             transport.Engine,
             self.config,
             identity=self.identity,
-            gatekeeper=self.door,
+            gatekeeper=self.gatekeeper,
             observers=(self.observer,),
             **options,
         )
@@ -113,7 +113,7 @@ class Node:
             self.address: Address = world.get(self.net.listen())
 
     def open_gate(self, **changes: Any) -> None:
-        self.world.get(self.net.set_gate(Gate(self.door.gate_version, **changes)))
+        self.world.get(self.net.set_gate(Gate(self.gatekeeper.gate_version, **changes)))
 
     def dial(self, other: Node, *, address: Address | None = None) -> Ticket:
         ticket = Ticket(next(self.tickets), other.peer, Direction.OUT)

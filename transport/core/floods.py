@@ -15,11 +15,11 @@ _WINDOW = 10.0  # seconds
 class Floods:
     """Counts drops. All peers share the window, so it costs nothing while nobody is over a quota."""
 
-    __slots__ = ("_drops", "_most", "_window_ends")
+    __slots__ = ("_drops", "_limit", "_window_ends")
 
-    def __init__(self, most: int) -> None:
-        """most: drops in a window that make a peer a flooder."""
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        """limit: drops in a window that make a peer a flooder."""
+        self._limit = limit
         self._drops: Counter[PeerId] = Counter()
         self._window_ends = 0.0
 
@@ -29,4 +29,4 @@ class Floods:
             self._window_ends = now + _WINDOW
             self._drops.clear()
         self._drops[peer] += count
-        return self._drops[peer] >= self._most
+        return self._drops[peer] >= self._limit

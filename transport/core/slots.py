@@ -15,7 +15,7 @@ class Slots:
 
     def __init__(self, *, total: int, inbound: int, per_ip: int, per_subnet: int) -> None:
         """Most slots of each kind."""
-        self._most = {"total": total, "inbound": inbound}
+        self._limits = {"total": total, "inbound": inbound}
         self._per_ip, self._per_subnet = per_ip, per_subnet
         self._used: Counter[object] = Counter()
 
@@ -26,7 +26,7 @@ class Slots:
 
     def take_outbound(self) -> Reason | None:
         """Take a slot for a dial, or say why not. Its IP is not known yet and does not count."""
-        if self.used >= self._most["total"]:
+        if self.used >= self._limits["total"]:
             return Reason.LIMIT
         self._used["total"] += 1
         return None
@@ -38,9 +38,9 @@ class Slots:
         other has its place there is one for this.
         """
         net = subnet(ip_address(ip))
-        full = rival is None and self.used >= self._most["total"]
+        full = rival is None and self.used >= self._limits["total"]
         full_inbound = rival is not Direction.IN and (
-            self._used["inbound"] >= self._most["inbound"]
+            self._used["inbound"] >= self._limits["inbound"]
             or self._used[ip] >= self._per_ip
             or self._used[net] >= self._per_subnet
         )

@@ -163,14 +163,14 @@ class DiallingPart:
         if packets is not None and packets.endpoint == dial.endpoint:
             if packets.up:
                 self._promote(dial, packets)
-            return  # else `packet_link_settled` goes on
+            return  # else `packet_link_changed` goes on
         dial.route = shared.wire.connect(dial.endpoint, dial.curve_key)
         if dial.route is None:
             shared.after(_RETRY_ENDPOINT, TryConnect(dial))
         else:
             shared.links.by_route[dial.route] = dial
 
-    def packet_link_settled(self, peer: PeerId) -> None:
+    def packet_link_changed(self, peer: PeerId) -> None:
         """Our packet link to this peer is up, or over: a dial may wait for that."""
         dial = self._shared.links.dials.get(peer)
         if dial is not None:

@@ -41,7 +41,7 @@ class Tie(enum.Enum):
     PROBE_LINK = "ask the live link for a sign of life"
 
 
-def settle(me: PeerId, record: PeerRecord, live: Live | None, *, dialling: bool) -> Tie:
+def decide_tie(me: PeerId, record: PeerRecord, live: Live | None, *, dialling: bool) -> Tie:
     """The rule above, for a peer that has dialled us and proved to be `record.peer`."""
     if live is not None:
         again = live.link.direction is Direction.IN
@@ -104,10 +104,10 @@ class Handshakes:
         return record
 
     def _claim(self, route: Route, record: PeerRecord, source: Source) -> None:
-        """Take a slot, then settle with whatever else goes on with this peer."""
+        """Take a slot, then decide between this and whatever else goes on with the peer."""
         shared, peer = self._shared, record.peer
         dial, live = shared.links.dials.get(peer), shared.links.live.get(peer)
-        tie = settle(shared.me, record, live, dialling=dial is not None)
+        tie = decide_tie(shared.me, record, live, dialling=dial is not None)
         for earlier in shared.links.joinings(peer):  # the same side dials again: its earlier try is dead
             self.drop(earlier, Reason.REPLACED)
         rival = live.link.direction if live is not None else Direction.OUT if dial is not None else None

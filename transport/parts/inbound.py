@@ -49,10 +49,10 @@ class Inbound:
         self._by_route = shared.links.by_route
         self._crowded_until = 0.0
 
-    def knock(self, ip: str, curve_key: bytes) -> bool:
+    def accept_connection(self, ip: str, curve_key: bytes) -> bool:
         """See `WireEvents`."""
         now = self._shared.now()
-        reason = self._shared.admission.knock(
+        reason = self._shared.handshake_limits.check(
             self._shared.gate, ip, curve_key, now, now + self._shared.config.handshake_timeout
         )
         if reason is not None:
@@ -138,7 +138,7 @@ class Inbound:
     def _arrived(self, source: Source | None) -> None:
         """A first message, whatever it is: its handshake is pending no more."""
         if source is not None:
-            self._shared.admission.arrived(source.curve_key)
+            self._shared.handshake_limits.arrived(source.curve_key)
 
     def oversize(self, route: Route, frames: int, source: Source | None) -> None:
         """See `WireEvents`: no honest peer does this."""
@@ -152,12 +152,12 @@ class Inbound:
                 self.route_down(route, Reason.PROTOCOL)
                 self._shared.shut(route)
 
-    def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
+    def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:
         """See `WireEvents`."""
         if ip is not None:
-            self._shared.admission.silent(ip, left)
-        self._shared.metrics.unspoken.inc(reason)
-        self._shared.log.debug("connection without a word ended", reason=reason.value, ip=ip)
+            self._shared.handshake_limits.silent(ip, left)
+        self._shared.metrics.silent_connections.inc(reason)
+        self._shared.log.debug("silent connection ended", reason=reason.value, ip=ip)
         if reason is Reason.TOO_MANY and self._shared.now() >= self._crowded_until:
             self._crowded_until = self._shared.now() + _SAY_EVERY
             self._shared.log.warning("near the limit of file descriptors: new connections are refused", ip=ip)

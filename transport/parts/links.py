@@ -77,7 +77,7 @@ class Live:
     sent: int = 0
     confirmed: int = 0  # of those sent, what the other side says it has taken
     received: int = 0
-    told: int = 0  # of those received, what the other side has been told of
+    reported: int = 0  # of those received, what the other side knows of
     lost: int = 0  # accepted for this link and never sent
     unclaimed: int = 0  # of those received, on channels that nobody takes here
     asked: int = 0  # Pings sent

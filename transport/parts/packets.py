@@ -260,7 +260,7 @@ class PacketsPart:
         link.up = True
         while link.queue:
             self._put(link.route, link.queue.popleft())
-        self._dialling.packet_link_settled(link.peer)
+        self._dialling.packet_link_changed(link.peer)
 
     def deliver(self, peer: PeerId, payload: bytes) -> bool:
         """A packet came, over a packet link or a connection; False if its sender keeps on over its quota."""
@@ -282,7 +282,7 @@ class PacketsPart:
         if not link.up:
             self._failed(link)
         if link.endpoint is not None:
-            self._dialling.packet_link_settled(link.peer)
+            self._dialling.packet_link_changed(link.peer)
 
     def end_all(self, peer: PeerId) -> None:
         """Close every packet link with a peer."""

@@ -16,10 +16,10 @@ from itertools import count
 from ... import runtime
 from ...runtime import Message, Timer
 from ..config import Config
-from ..core.admission import Admission
 from ..core.buckets import TokenBuckets
 from ..core.codec import MAX_ALTERNATIVES, VERSION, Bye, Control, Hello, Ping, Reject, Welcome, encode_control
 from ..core.floods import Floods
+from ..core.handshake_limits import HandshakeLimits
 from ..core.slots import Slots
 from ..errors import DecodeError
 from ..gatekeeper import Direction, Gate, Link, Role, Ticket
@@ -93,7 +93,7 @@ class Shared(runtime.Engine[Mailbox]):
             per_ip=config.max_per_ip,
             per_subnet=config.max_per_subnet,
         )
-        self.admission = Admission(
+        self.handshake_limits = HandshakeLimits(
             per_ip=(config.handshakes_per_ip, config.handshake_burst),
             per_subnet=(config.handshakes_per_subnet, config.handshake_burst),
             max_pending=config.max_pending_handshakes,
@@ -197,8 +197,8 @@ class Shared(runtime.Engine[Mailbox]):
     def refuse(self, route: Route, reason: Reason, alternatives: tuple[PeerRecord, ...] = ()) -> None:
         """Tell who said Hello why not, and from a node that is not private who may be asked instead; then shut."""
         self.metrics.refused.inc(reason)
-        told = () if self.gate is None or self.gate.is_private else alternatives[:MAX_ALTERNATIVES]
-        self.send_control(route, Reject(reason, tuple(record.encode() for record in told)))
+        named = () if self.gate is None or self.gate.is_private else alternatives[:MAX_ALTERNATIVES]
+        self.send_control(route, Reject(reason, tuple(record.encode() for record in named)))
         self.shut_later(route)
 
     def alternatives_for(self, peer: PeerId | None, ip: str) -> tuple[PeerRecord, ...]:
@@ -217,10 +217,10 @@ class Shared(runtime.Engine[Mailbox]):
 
     def emit(self, event: Opened | Closed) -> None:
         """Observers first, in their order, then the receivers of channels in the order of their numbers."""
-        told: list[runtime.Mailbox] = []
+        reached: list[runtime.Mailbox] = []
         for mailbox in (*self.observers, *(self.receivers[number].mailbox for number in sorted(self.receivers))):
-            if mailbox not in told:
-                told.append(mailbox)
+            if mailbox not in reached:
+                reached.append(mailbox)
                 mailbox.tell(event)
 
     def send_control(self, route: Route, message: Control) -> Sent:

@@ -124,12 +124,12 @@ class StreamsPart:
             elif not live.blocked and (waiting + 1 >= MAX_BATCH_MESSAGES or outbox.bytes >= MAX_BATCH_BYTES):
                 self.drain(live)  # a whole batch gains nothing by waiting for what was told behind it
 
-    def _lose(self, live: Live, cause: str, words: str, **facts: int) -> None:
+    def _lose(self, live: Live, cause: str, event: str, **facts: int) -> None:
         """Count a message that cannot wait. A link's first is logged; how many it were is told when the link ends."""
         self._shared.metrics.lost.inc(cause)
         live.lost += 1
         if live.lost == 1:
-            self._shared.log.warning(words, peer=live.link.peer.short, **facts)
+            self._shared.log.warning(event, peer=live.link.peer.short, **facts)
 
     def _flush_soon(self) -> None:
         """Now if nothing else waits for this engine, else behind it, so that what follows shares a batch."""
@@ -314,23 +314,23 @@ class StreamsPart:
                 self._handshakes.close(live, Reason.DEAD)
                 continue
             self._answer(live)
-            if silent >= config.heartbeat_interval or live.sent > live.confirmed or live.received > live.told:
+            if silent >= config.heartbeat_interval or live.sent > live.confirmed or live.received > live.reported:
                 self._ask(live)
 
     def _ask(self, live: Live) -> None:
         """A Ping: are you there, and what have you taken?"""
-        if self._told(live, self._shared.ping(live)):
+        if self._reported(live, self._shared.ping(live)):
             live.window.ask(live.sent, self._now())
 
     def _answer(self, live: Live) -> None:
         """Send the Pongs that are due, as each Ping has one."""
-        while live.owed and self._told(live, self._shared.send_control(live.route, Pong(live.received))):
+        while live.owed and self._reported(live, self._shared.send_control(live.route, Pong(live.received))):
             live.owed -= 1
 
-    def _told(self, live: Live, sent: Sent) -> bool:
+    def _reported(self, live: Live, sent: Sent) -> bool:
         """Whether a heartbeat, which says what we received, is on its way. A full wire is tried again soon."""
         if sent is Sent.OK:
-            live.told = live.received
+            live.reported = live.received
         elif sent is Sent.GONE:
             self._handshakes.close(live, Reason.LOST, say_why=False)
         else:
@@ -338,15 +338,15 @@ class StreamsPart:
         return sent is Sent.OK
 
 
-def next_batch(outbox: Outbox, most: int) -> tuple[list[tuple[int, bytes]], int]:
-    """The first messages of the outbox that fit a batch of `most` bytes, at least one, and their bytes."""
+def next_batch(outbox: Outbox, limit: int) -> tuple[list[tuple[int, bytes]], int]:
+    """The first messages of the outbox that fit a batch of `limit` bytes, at least one, and their bytes."""
     messages = outbox.messages
-    if len(messages) == 1 or (len(messages) <= MAX_BATCH_MESSAGES and outbox.bytes <= most):
+    if len(messages) == 1 or (len(messages) <= MAX_BATCH_MESSAGES and outbox.bytes <= limit):
         return list(messages), outbox.bytes
     batch: list[tuple[int, bytes]] = []
     size = 0
     for message in messages:
-        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > most):
+        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message[1]) > limit):
             break
         batch.append(message)
         size += len(message[1])

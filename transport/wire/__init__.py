@@ -41,7 +41,7 @@ class Source:
 class WireEvents(Protocol):
     """What a wire hands up, in the order in which it happens. Called only from `Wire.poll`."""
 
-    def knock(self, ip: str, curve_key: bytes) -> bool:
+    def accept_connection(self, ip: str, curve_key: bytes) -> bool:
         """Somebody wants to start an encrypted handshake; False refuses at the lowest cost."""
 
     def route_up(self, route: Route) -> None:
@@ -56,7 +56,7 @@ class WireEvents(Protocol):
     def oversize(self, route: Route, frames: int, source: Source | None) -> None:
         """The far end sent a message of more frames or bytes than any honest one has; it was thrown away."""
 
-    def unspoken(self, ip: str | None, reason: Reason, left: int) -> None:
+    def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:
         """An inbound connection ended before its first message.
 
         reason: LOST, or by us: TIMEOUT, PENDING (too many silent ones), TOO_MANY (hardly a file descriptor left).

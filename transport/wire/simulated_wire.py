@@ -124,15 +124,15 @@ class SimulatedWire:
             self._answer(dialler, lambda: dialler.wire.fail(dialler, Reason.AUTHENTICATION))
             return
 
-        def knocked(events: WireEvents) -> None:
-            if events.knock(dialler.wire.ip, dialler.wire.identity.curve_public):
+        def asked(events: WireEvents) -> None:
+            if events.accept_connection(dialler.wire.ip, dialler.wire.identity.curve_public):
                 stream = self._open(None)
                 stream.peer, dialler.peer, stream.up = dialler, stream, True
                 self._answer(dialler, lambda: dialler.wire.connected(dialler))
             else:
                 self._answer(dialler, lambda: dialler.wire.fail(dialler, Reason.AUTHENTICATION))
 
-        self._happen(None, knocked)
+        self._happen(None, asked)
 
     def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
         """See `Wire`."""

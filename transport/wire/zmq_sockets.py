@@ -90,8 +90,8 @@ class Zap:
         self.socket.linger = 0
         self.socket.bind(_ZAP)
 
-    def answer(self, knock: Callable[[str, bytes], bool]) -> None:
-        """Answer all that ask, by `knock(ip, curve_key)`; what names no CURVE key is refused.
+    def answer(self, accepts: Callable[[str, bytes], bool]) -> None:
+        """Answer all that ask, by `accepts(ip, curve_key)`; what names no CURVE key is refused.
 
         Who is let in has its key in hexadecimal as `User-Id`.
         """
@@ -100,6 +100,6 @@ class Zap:
             # version, request id, domain, address, routing id, mechanism, key
             envelope, (version, request, _domain, ip, _identity, mechanism, *credentials) = frames[:2], frames[2:]
             key = credentials[0] if credentials else b""
-            ok = mechanism == b"CURVE" and len(key) == 32 and knock(canonical(ip.decode()), key)
+            ok = mechanism == b"CURVE" and len(key) == 32 and accepts(canonical(ip.decode()), key)
             verdict = (b"200", b"OK", key.hex().encode()) if ok else (b"400", b"refused", b"")
             self.socket.send_multipart([*envelope, version, request, *verdict, b""], NOBLOCK)

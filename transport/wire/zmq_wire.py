@@ -15,7 +15,7 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   such a route is ignored, not shut.
 * An inbound route's end is announced by a descriptor number only, which another socket may have by then. So the number
   is a hint: a route is down when its own duplicate is hung up, or when libzmq has no route of its name any more.
-* An inbound connection has no route before its first message: `Unspoken` ends those that never send one.
+* An inbound connection has no route before its first message: `SilentConnections` ends those that never send one.
 * libzmq aborts where it cannot make its own descriptors, and accepts for ever where it has none for a connection that
   waits: it begins only with enough of them, connections near the limit are ended at once, who waits is turned away.
 * libzmq's thread waits for room in the monitor's queue with a lock that ending the monitor needs: the context's end
@@ -47,8 +47,8 @@ from ..identity import Identity
 from ..reasons import Reason
 from . import Route, Sent, Source, WireEvents
 from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, limit, shut
+from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
-from .unspoken import Ended, Unspoken
 from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, remember, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
@@ -126,7 +126,7 @@ class ZmqWire:
         self._over: OrderedDict[Route, None] = OrderedDict()  # inbound routes of which libzmq may still have data
         self._freed: OrderedDict[int, float] = OrderedDict()  # descriptor numbers announced as ended, and when
         self._suspects: dict[Route, int] = {}  # inbound, announced as ended, and how often it was looked at since
-        self._unspoken = Unspoken(patience=handshake_timeout, most=max_silent)
+        self._silent = SilentConnections(timeout=handshake_timeout, limit=max_silent)
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
@@ -142,7 +142,7 @@ class ZmqWire:
                 f"cannot listen on {endpoint}: {why} (allowed: an address of this machine with a free port)"
             ) from error
         bound = Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
-        self._unspoken.port = bound.port
+        self._silent.watch(bound.port)
         return bound
 
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
@@ -202,7 +202,7 @@ class ZmqWire:
         if self._waiter.stirred or self._polls % _LOOK_EVERY == 0:
             self._waiter.stirred = False
             self._read_monitor(events)
-            self._zap.answer(events.knock)
+            self._zap.answer(events.accept_connection)
         if self._waiter.usual_stirred:
             self._waiter.usual_stirred = False
             more = self._read_one(events)
@@ -212,14 +212,14 @@ class ZmqWire:
         if (self._ending or self._suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
             self._busy_polls = 0
             more = self._hand_up_endings(events) or more
-        if self._unspoken:
-            for ended in self._unspoken.end(self._speakers, time.monotonic()):
-                _hand_up_unspoken(events, ended)
+        if self._silent:
+            for ended in self._silent.end(self._speakers, time.monotonic()):
+                _hand_up_silent(events, ended)
         return more or self._waiter.stirred
 
     def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
-        self._waiter.at_most = 0.005 if self._suspects else self._unspoken.next_look(time.monotonic())
+        self._waiter.at_most = 0.005 if self._suspects else self._silent.next_check(time.monotonic())
         return self._waiter
 
     def close(self) -> None:
@@ -254,7 +254,7 @@ class ZmqWire:
             event, value = _MONITOR_HEAD.unpack(head)
             outbound = self._by_endpoint.get(endpoint.decode())
             if event == zmq.EVENT_ACCEPTED:
-                self._unspoken.accepted(value, time.monotonic())
+                self._silent.accepted(value, time.monotonic())
                 if value >= self._full_at or not (self._listener is None or self._listener.regain()):
                     self._refuse(value, events)
             elif event == zmq.EVENT_ACCEPT_FAILED:
@@ -272,21 +272,21 @@ class ZmqWire:
         self._waiter.stirred = True  # there are more, and libzmq may signal them no more
 
     def _refuse(self, number: int, events: WireEvents) -> None:
-        ended = self._unspoken.refuse(number, self._speakers)
+        ended = self._silent.refuse(number, self._speakers)
         if ended is not None:
-            _hand_up_unspoken(events, ended)
+            _hand_up_silent(events, ended)
 
     def _turn_away(self, events: WireEvents) -> None:
         for ip in [] if self._listener is None else self._listener.turn_away():
-            _hand_up_unspoken(events, self._unspoken.turned_away(ip, self._speakers))
+            _hand_up_silent(events, self._silent.turned_away(ip, self._speakers))
 
     def _inbound_ended(self, number: int, events: WireEvents) -> None:
         remember(self._freed, number, time.monotonic())
-        inbound, unspoken = self._by_number.get(number), self._unspoken.ended(number, self._speakers)
+        inbound, silent = self._by_number.get(number), self._silent.ended(number, self._speakers)
         if inbound is not None:
             self._suspects[inbound.route] = 0
-        elif unspoken is not None:
-            _hand_up_unspoken(events, unspoken)
+        elif silent is not None:
+            _hand_up_silent(events, silent)
 
     def _speakers(self) -> set[Mark]:
         return {inbound.mark for inbound in self._inbound.values()}
@@ -347,7 +347,7 @@ class ZmqWire:
         freed_at = self._freed.get(inbound.number)
         if inbound.proven or freed_at is None or time.monotonic() - freed_at > _TRUST_NUMBER_AFTER:
             shut(inbound.duplicate)
-            self._unspoken.spoke(inbound.number, inbound.mark)
+            self._silent.spoke(inbound.number, inbound.mark)
         else:
             inbound.duplicate.close()
 
@@ -424,6 +424,6 @@ class ZmqWire:
             events.frames(route, frames, source)
 
 
-def _hand_up_unspoken(events: WireEvents, ended: Ended) -> None:
+def _hand_up_silent(events: WireEvents, ended: Ended) -> None:
     ip = None if ended.ip is None else canonical(ended.ip)
-    events.unspoken(ip, ended.reason, ended.left)
+    events.silent_connection_ended(ip, ended.reason, ended.left)

@@ -10,7 +10,7 @@ from rookery import transport
 from rookery.runtime import Feedback
 from rookery.testing import SimulatedNodes
 from rookery.transport import Channel, Gate, Quota, Reason, Ticket
-from rookery.transport.core.admission import Admission
+from rookery.transport.core.handshake_limits import HandshakeLimits
 from tests.tracker.core.kit import BOB, CAROL, A, B, admit, tracking
 
 KEY = b"k" * 32
@@ -18,9 +18,9 @@ KEY = b"k" * 32
 
 @pytest.mark.parametrize(("rate", "burst"), [(1.0, 1), (100.0, 100)])
 def test_T3_inbound_limiter_under_saturation_passes_its_quota_and_not_twice_that(rate: float, burst: int) -> None:
-    door = Admission(per_ip=(rate, burst), per_subnet=(1e6, 10**6), max_pending=10**6)
+    limits = HandshakeLimits(per_ip=(rate, burst), per_subnet=(1e6, 10**6), max_pending=10**6)
     seconds, tries = 100, int(100 * rate * 4)
-    let_in = sum(door.knock(Gate(1), "10.0.0.1", KEY, at * seconds / tries, 1e9) is None for at in range(tries))
+    let_in = sum(limits.check(Gate(1), "10.0.0.1", KEY, at * seconds / tries, 1e9) is None for at in range(tries))
     assert let_in <= seconds * rate + burst
     assert let_in >= seconds * rate * 0.99
 
@@ -34,8 +34,8 @@ def test_T9_ip_of_one_tracked_peer_does_not_let_in_the_key_of_another() -> None:
 
 
 def test_T9_nobody_is_let_in_before_the_first_gate() -> None:
-    door = Admission(per_ip=(1.0, 1), per_subnet=(1.0, 1), max_pending=1)
-    assert door.knock(None, "10.0.0.1", KEY, 0.0, 1.0) is Reason.NO_GATE
+    limits = HandshakeLimits(per_ip=(1.0, 1), per_subnet=(1.0, 1), max_pending=1)
+    assert limits.check(None, "10.0.0.1", KEY, 0.0, 1.0) is Reason.NO_GATE
 
 
 def test_T12_send_to_a_peer_that_is_gone_is_told_and_counted_and_a_refused_one_spends_no_token(simulation: Any) -> None:

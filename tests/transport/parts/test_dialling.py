@@ -64,8 +64,8 @@ def test_dial_of_a_name_with_a_strange_address_ends_as_unresolved_and_the_node_g
     alice, bob = simulated.node("alice"), simulated.node("bob")
     names["bob.example"] = lambda: [STRANGE[kind]]
     alice.dial(bob, address=named(bob))
-    simulated.until(lambda: alice.door.releases)
-    assert [reason for _, reason in alice.door.releases] == [Reason.UNRESOLVED]
+    simulated.until(lambda: alice.gatekeeper.releases)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.UNRESOLVED]
     simulated.connected(alice, bob)
 
 
@@ -101,8 +101,8 @@ def test_dial_of_a_name_whose_look_up_raises_anything_ends_as_unresolved_and_the
     alice, bob = world.node("alice"), world.node("bob")
     names["bob.example"] = fails
     alice.dial(bob, address=named(bob))
-    world.until(lambda: alice.door.releases)
-    assert [reason for _, reason in alice.door.releases] == [Reason.UNRESOLVED]
+    world.until(lambda: alice.gatekeeper.releases)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.UNRESOLVED]
     world.connected(alice, bob)
 
 
@@ -149,7 +149,7 @@ def test_dial_of_a_name_tries_each_address_in_turn(
     ticket = alice.dial(bob, address=named(bob))
     simulated.until(lambda: alice.links(), within=alice.config.dial_timeout)
     assert alice.link_to(bob).ip == bob.address.endpoint.host
-    assert alice.door.releases == []
+    assert alice.gatekeeper.releases == []
     assert alice.engine.tickets == (ticket,)
 
 
@@ -161,7 +161,7 @@ def test_dial_of_a_name_of_which_no_address_answers_ends_once_within_its_time(
     names["void.example"] = lambda: [answer(f"10.0.9.{n}") for n in range(3)] + [answer(void.address.endpoint.host)]
     ticket = alice.dial(void, address=named(void, "void.example"))
     simulated.pass_time(alice.config.dial_timeout + 0.1)
-    assert alice.door.releases == [(ticket, Reason.TIMEOUT)]
+    assert alice.gatekeeper.releases == [(ticket, Reason.TIMEOUT)]
     check_tickets(alice)
 
 
@@ -180,27 +180,27 @@ def test_dial_of_a_name_tries_a_bounded_number_of_addresses(
 
     monkeypatch.setattr(alice.engine.wire, "connect", counting)
     alice.dial(bob, address=named(bob))
-    simulated.until(lambda: alice.door.releases)
+    simulated.until(lambda: alice.gatekeeper.releases)
     assert tried == [f"10.0.1.{n}" for n in range(MAX_ADDRESSES)]
-    assert [reason for _, reason in alice.door.releases] == [Reason.UNREACHABLE]
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.UNREACHABLE]
 
 
 def test_dial_of_a_name_that_the_peer_itself_refuses_is_over(
     simulated: SimulatedWorld, names: dict[str, Callable[[], Answers]]
 ) -> None:
     alice, bob = simulated.node("alice"), simulated.node("bob")
-    bob.door.refuse_with = Reason.TOO_MANY
+    bob.gatekeeper.refuse_with = Reason.TOO_MANY
     names["bob.example"] = lambda: [answer(ip) for ip in (bob.address.endpoint.host, "10.0.9.9")]
     alice.dial(bob, address=named(bob))
-    simulated.until(lambda: alice.door.releases)
-    assert [reason for _, reason in alice.door.releases] == [Reason.TOO_MANY]
+    simulated.until(lambda: alice.gatekeeper.releases)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.TOO_MANY]
 
 
 def test_dial_of_a_name_skips_addresses_that_may_not_be_dialled(
     simulated: SimulatedWorld, names: dict[str, Callable[[], Answers]]
 ) -> None:
     alice, bob = simulated.node("alice"), simulated.node("bob")
-    alice.door.gate_version = 2
+    alice.gatekeeper.gate_version = 2
     alice.open_gate(blocked_ips=frozenset({"10.0.9.9"}))
     names["bob.example"] = lambda: [answer("::ffff:10.0.9.9", scope=0), answer(bob.address.endpoint.host)]
     alice.dial(bob, address=named(bob))
@@ -216,10 +216,10 @@ def test_address_blocked_while_others_of_its_name_are_tried_is_not_tried(
     names["bob.example"] = lambda: [answer(each.address.endpoint.host) for each in (void, bob)]
     alice.dial(bob, address=named(bob))
     simulated.pass_time(0.1)
-    alice.door.gate_version = 2
+    alice.gatekeeper.gate_version = 2
     alice.open_gate(blocked_ips=frozenset({bob.address.endpoint.host}))
-    simulated.until(lambda: alice.door.releases, within=alice.config.dial_timeout + 1)
-    assert bob.door.claims == []
+    simulated.until(lambda: alice.gatekeeper.releases, within=alice.config.dial_timeout + 1)
+    assert bob.gatekeeper.claims == []
 
 
 def test_names_that_hang_hold_up_neither_the_pool_nor_their_dials(names: dict[str, Callable[[], Answers]]) -> None:
@@ -238,8 +238,8 @@ def test_names_that_hang_hold_up_neither_the_pool_nor_their_dials(names: dict[st
             other = real.known.identity(f"slow{number}").peer
             ticket = transport.Ticket(1000 + number, other, transport.Direction.OUT)
             alice.net.dial(ticket, Address.parse(f"tcp://slow{number}.example:7000"))
-        real.until(lambda: len(alice.door.releases) == 12)
-        assert {reason for _, reason in alice.door.releases} == {Reason.TIMEOUT}
+        real.until(lambda: len(alice.gatekeeper.releases) == 12)
+        assert {reason for _, reason in alice.gatekeeper.releases} == {Reason.TIMEOUT}
         assert real.get(alice.runtime.work(lambda: "served")) == "served"
         real.connected(alice, bob)
     finally:
@@ -296,13 +296,13 @@ def test_dial_opens_a_route_of_its_own_when_the_packet_link_is_refused(simulated
     """Packets are not exchanged with everybody; that says nothing of a connection."""
     simulated.simulation.network.set_default(latency=0.1)
     alice, bob = simulated.node("alice"), simulated.node("bob")
-    bob.door.gate_version = 2
+    bob.gatekeeper.gate_version = 2
     bob.open_gate(packets=frozenset())
     alice.net.send_packet(bob.peer, bob.address, b"hello")
     simulated.pass_time(0.3)
     alice.dial(bob)
     simulated.until(lambda: alice.links() and bob.links())
-    assert alice.door.releases == []
+    assert alice.gatekeeper.releases == []
 
 
 def test_dial_opens_a_route_of_its_own_when_the_packet_link_it_took_over_ends(world: World) -> None:
@@ -316,7 +316,7 @@ def test_dial_opens_a_route_of_its_own_when_the_packet_link_it_took_over_ends(wo
     bob.engine.handshakes.hello = hello
     on_engine(world, bob, lambda: bob.engine.shut(held[0][0]))
     world.until(lambda: alice.links() and bob.links())
-    assert alice.door.releases == []
+    assert alice.gatekeeper.releases == []
     assert alice.closed() == []
 
 
@@ -329,7 +329,7 @@ def test_dial_opens_a_route_of_its_own_when_the_packet_link_it_took_over_is_dead
         wire._forget(stream)  # as a router does that has lost its table: neither side is told
     alice.dial(bob)
     simulated.until(lambda: alice.links() and bob.links(), within=alice.config.dial_timeout)
-    assert alice.door.releases == []
+    assert alice.gatekeeper.releases == []
 
 
 def test_packet_of_the_far_end_that_crosses_the_dials_hello_is_delivered(simulated: SimulatedWorld) -> None:
@@ -343,7 +343,7 @@ def test_packet_of_the_far_end_that_crosses_the_dials_hello_is_delivered(simulat
     assert bob.engine.wire.send(route, [b"\x02", b"crossing"])
     simulated.until(lambda: alice.links() and bob.links())
     assert [packet.payload for packet in alice.receiver.control.received(transport.Packet)] == [b"crossing"]
-    assert alice.door.releases == []
+    assert alice.gatekeeper.releases == []
 
 
 def on_engine(world: World, node: Node, function: Callable[[], object]) -> None:

@@ -70,13 +70,13 @@ class Heard:
     """Remembers what a wire hands up."""
 
     def __init__(self) -> None:
-        self.unspoken_of: list[Reason] = []
+        self.silent_ended: list[Reason] = []
 
-    def knock(self, _ip: str, _curve_key: bytes) -> bool:
+    def accept_connection(self, _ip: str, _curve_key: bytes) -> bool:
         return True
 
-    def unspoken(self, _ip: str | None, reason: Reason, _left: int) -> None:
-        self.unspoken_of.append(reason)
+    def silent_connection_ended(self, _ip: str | None, reason: Reason, _left: int) -> None:
+        self.silent_ended.append(reason)
 
     def __getattr__(self, _name: str) -> Callable[..., None]:
         return lambda *_arguments: None
@@ -198,17 +198,17 @@ def test_connections_for_which_there_is_no_descriptor_are_closed_and_a_later_one
         listening = Listening()
         for client in clients:
             client.connect_ex(listening.where)
-        listening.until(lambda: len(listening.heard.unspoken_of) + len(listening.wire._unspoken) == len(clients))
-        assert set(listening.heard.unspoken_of) == {Reason.TOO_MANY}
-        silent = len(listening.wire._unspoken)
+        listening.until(lambda: len(listening.heard.silent_ended) + len(listening.wire._silent) == len(clients))
+        assert set(listening.heard.silent_ended) == {Reason.TOO_MANY}
+        silent = len(listening.wire._silent)
         assert silent <= 80 - KEPT_FREE
         listening.until(lambda: sum(map(is_over, clients)) == len(clients) - silent)
         for client in clients:
             client.close()
-        listening.until(lambda: len(listening.wire._unspoken) == 0)
+        listening.until(lambda: len(listening.wire._silent) == 0)
     with socket.create_connection(listening.where) as late:
         late.setblocking(False)
-        listening.until(lambda: len(listening.wire._unspoken) == 1)
+        listening.until(lambda: len(listening.wire._silent) == 1)
         assert not is_over(late)
     listening.wire.close()
 
@@ -220,9 +220,9 @@ def test_connections_are_closed_when_the_table_is_full_of_something_else(
         for client in clients:
             client.connect_ex(listening.where)
         listening.until(lambda: all(map(is_over, clients)))
-        listening.until(lambda: listening.heard.unspoken_of == [Reason.TOO_MANY] * len(clients))
+        listening.until(lambda: listening.heard.silent_ended == [Reason.TOO_MANY] * len(clients))
     with socket.create_connection(listening.where):
-        listening.until(lambda: len(listening.wire._unspoken) == 1)
+        listening.until(lambda: len(listening.wire._silent) == 1)
 
 
 def test_connection_close_to_the_limit_is_closed_at_once_though_there_are_descriptors(
@@ -231,7 +231,7 @@ def test_connection_close_to_the_limit_is_closed_at_once_though_there_are_descri
     listening.wire._full_at = 0
     clients[0].connect_ex(listening.where)
     listening.until(lambda: is_over(clients[0]))
-    assert listening.heard.unspoken_of == [Reason.TOO_MANY]
+    assert listening.heard.silent_ended == [Reason.TOO_MANY]
 
 
 def test_dial_for_which_there_is_no_descriptor_harms_nobody(listening: Listening) -> None:
@@ -243,7 +243,7 @@ def test_dial_for_which_there_is_no_descriptor_harms_nobody(listening: Listening
             listening.poll()
     listening.wire.sever(route)
     with socket.create_connection(listening.where):
-        listening.until(lambda: len(listening.wire._unspoken) == 1)
+        listening.until(lambda: len(listening.wire._silent) == 1)
 
 
 def test_poll_that_leaves_events_of_connections_unread_says_that_there_are_more(
@@ -274,8 +274,8 @@ def test_connection_that_waits_is_kept_once_there_are_descriptors_though_failure
         while time.process_time() - used > 0.005:  # it still does
             used = time.process_time()
             threading.Event().wait(0.05)
-    listening.until(lambda: len(listening.wire._unspoken) or listening.heard.unspoken_of)
-    assert listening.heard.unspoken_of == []
+    listening.until(lambda: len(listening.wire._silent) or listening.heard.silent_ended)
+    assert listening.heard.silent_ended == []
     assert not is_over(clients[0])
 
 

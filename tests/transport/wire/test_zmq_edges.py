@@ -78,22 +78,22 @@ def test_redial_after_each_kind_of_failure_connects(real: RealWorld, failure: st
     elif failure == "authentication":
         alice.dial(real.node("carol"), address=bob.address)
     elif failure == "rejected":
-        bob.door.refuse_with = Reason.NOT_TRACKED
+        bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
         alice.dial(bob)
     else:
         silent = socket.create_server(("127.0.0.1", 0))
         alice.dial(bob, address=Address.parse(f"tcp://127.0.0.1:{silent.getsockname()[1]}"))
-    real.until(lambda: alice.door.releases)
+    real.until(lambda: alice.gatekeeper.releases)
     expected = {
         "unreachable": Reason.UNREACHABLE,
         "authentication": Reason.AUTHENTICATION,
         "rejected": Reason.NOT_TRACKED,
         "silent": Reason.TIMEOUT,
     }
-    assert [reason for _, reason in alice.door.releases] == [expected[failure]]
+    assert [reason for _, reason in alice.gatekeeper.releases] == [expected[failure]]
     if failure == "silent":
         silent.close()
-    bob.door.refuse_with = None
+    bob.gatekeeper.refuse_with = None
     real.connected(alice, bob)
 
 
@@ -106,11 +106,11 @@ def failed_dials(real: RealWorld, times: int) -> tuple[int, int]:
     seen: list[tuple[int, int]] = []
     for number in range(1, times + 1):
         alice.dial(bob, address=address)
-        real.until(lambda: len(alice.door.releases) == number)  # noqa: B023
+        real.until(lambda: len(alice.gatekeeper.releases) == number)  # noqa: B023
         if number in (times // 3, times):
             gc.collect()
             seen.append((resident(), len(os.listdir("/proc/self/fd"))))
-    assert {reason for _, reason in alice.door.releases} == {Reason.UNREACHABLE}
+    assert {reason for _, reason in alice.gatekeeper.releases} == {Reason.UNREACHABLE}
     (memory, descriptors), (memory_after, descriptors_after) = seen
     return memory_after - memory, descriptors_after - descriptors
 
@@ -138,8 +138,8 @@ def test_dial_to_an_address_that_is_a_live_links_is_refused_and_the_link_stays(r
     alice, bob, carol = real.node("alice"), real.node("bob"), real.node("carol")
     real.connected(alice, bob)
     alice.dial(carol, address=bob.address)
-    real.until(lambda: alice.door.releases)
-    assert [reason for _, reason in alice.door.releases] == [Reason.ADDRESS_IN_USE]
+    real.until(lambda: alice.gatekeeper.releases)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.ADDRESS_IN_USE]
     alice.net.send(alice.link_to(bob).id, 16, b"still here")
     real.until(lambda: bob.payloads() == [b"still here"])
 
@@ -191,8 +191,8 @@ def test_severed_inbound_link_delivers_nothing_more_although_frames_are_queued(r
 def test_name_that_does_not_resolve_ends_the_dial(real: RealWorld) -> None:
     alice, bob = real.node("alice"), real.node("bob")
     alice.dial(bob, address=Address.parse("tcp://does-not-exist.invalid:7000"))
-    real.until(lambda: alice.door.releases)
-    assert [reason for _, reason in alice.door.releases] == [Reason.UNRESOLVED]
+    real.until(lambda: alice.gatekeeper.releases)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.UNRESOLVED]
 
 
 def test_two_identities_with_one_curve_key_are_blocked_together(real: RealWorld) -> None:

@@ -64,7 +64,7 @@ def test_hello_with_the_record_of_another_key_is_refused_whatever_it_claims(real
     with RawPeer(bob, real.known.identity("raw")) as raw:
         raw.hello(record=alice.engine.record.encode())
         assert raw.hear() == Reject(Reason.RECORD)
-    assert bob.door.claims == []
+    assert bob.gatekeeper.claims == []
 
 
 # Endpoints -----------------------------------------------------------------------------------------------------------
@@ -74,18 +74,22 @@ def test_second_dial_of_an_endpoint_waits_and_is_refused_if_the_first_becomes_a_
     alice, bob, carol = real.node("alice"), real.node("bob"), real.node("carol")
     alice.dial(bob)
     alice.dial(carol, address=bob.address)
-    real.until(lambda: alice.links() and alice.door.releases)
+    real.until(lambda: alice.links() and alice.gatekeeper.releases)
     assert alice.link_to(bob)
-    assert [(ticket.peer, reason) for ticket, reason in alice.door.releases] == [(carol.peer, Reason.ADDRESS_IN_USE)]
+    assert [(ticket.peer, reason) for ticket, reason in alice.gatekeeper.releases] == [
+        (carol.peer, Reason.ADDRESS_IN_USE)
+    ]
 
 
 def test_second_dial_of_an_endpoint_goes_on_when_the_first_has_failed(real: RealWorld) -> None:
     alice, bob, carol = real.node("alice"), real.node("bob"), real.node("carol")
     alice.dial(carol, address=bob.address)
     alice.dial(bob)
-    real.until(lambda: alice.links() and alice.door.releases)
+    real.until(lambda: alice.links() and alice.gatekeeper.releases)
     assert alice.link_to(bob)
-    assert [(ticket.peer, reason) for ticket, reason in alice.door.releases] == [(carol.peer, Reason.AUTHENTICATION)]
+    assert [(ticket.peer, reason) for ticket, reason in alice.gatekeeper.releases] == [
+        (carol.peer, Reason.AUTHENTICATION)
+    ]
 
 
 def test_end_of_a_dial_that_was_given_up_is_not_taken_for_its_successors(real: RealWorld) -> None:
@@ -103,8 +107,8 @@ def test_end_of_a_dial_that_was_given_up_is_not_taken_for_its_successors(real: R
             real.pass_time(0.1)
             real.get(alice.net.close(bob.peer, Reason.REQUESTED))
         alice.dial(bob, address=address)
-        real.until(lambda: len(alice.door.releases) == 4)
-    assert [reason for _, reason in alice.door.releases] == [Reason.REQUESTED] * 3 + [Reason.TIMEOUT]
+        real.until(lambda: len(alice.gatekeeper.releases) == 4)
+    assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.REQUESTED] * 3 + [Reason.TIMEOUT]
 
 
 def test_ip_is_handed_up_without_its_zone() -> None:
@@ -130,7 +134,7 @@ def test_nothing_is_sent_on_a_dial_before_its_encrypted_handshake(real: RealWorl
     wire.send, alice.engine.inbound.route_up = recorded, recorded_up
     with socket.create_server(("127.0.0.1", 0)) as silent:
         alice.dial(bob, address=Address.parse(f"tcp://127.0.0.1:{silent.getsockname()[1]}"))
-        real.until(lambda: alice.door.releases)
+        real.until(lambda: alice.gatekeeper.releases)
     assert sent == []
     real.connected(alice, bob)
     assert sent[:2] == ["up", "send"]
@@ -155,11 +159,11 @@ def test_nothing_connects_without_a_dial_or_again_after_one(real: RealWorld) -> 
         counting = threading.Thread(target=accept)
         counting.start()
         alice.dial(bob, address=address)
-        real.until(lambda: alice.door.releases)
+        real.until(lambda: alice.gatekeeper.releases)
         real.pass_time(0.4)
         assert comers == ["came"]
         alice.dial(bob, address=address)
-        real.until(lambda: len(alice.door.releases) == 2)
+        real.until(lambda: len(alice.gatekeeper.releases) == 2)
         assert comers == ["came"] * 2
         server.shutdown(socket.SHUT_RDWR)
         counting.join()
@@ -180,7 +184,7 @@ def test_closed_inbound_connection_is_told_why_and_then_its_socket_ends(real: Re
 
 def test_refused_inbound_handshake_is_told_why_and_then_its_socket_ends(real: RealWorld) -> None:
     bob = real.node("bob")
-    bob.door.refuse_with = Reason.NOT_TRACKED
+    bob.gatekeeper.refuse_with = Reason.NOT_TRACKED
     with RawPeer(bob, real.known.identity("raw")) as raw:
         raw.hello()
         assert raw.hear() == Reject(Reason.NOT_TRACKED)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rookery.testing import Peers
 from rookery.transport import Direction, Link, Reason, Role, Ticket
 from rookery.transport.core.slots import Slots
-from rookery.transport.parts.handshake import Tie, settle
+from rookery.transport.parts.handshake import Tie, decide_tie
 from rookery.transport.parts.links import Live
 
 KNOWN = Peers()
@@ -37,14 +37,14 @@ def test_tie_is_settled_by_ids_generations_and_who_dialled(
 ) -> None:
     link = live(peer, *old) if old is not None else None
     record = KNOWN.record(peer, generation=generation)
-    assert settle(KNOWN.identity(me).peer, record, link, dialling=dialling) is tie
+    assert decide_tie(KNOWN.identity(me).peer, record, link, dialling=dialling) is tie
 
 
 @given(st.booleans())
 def test_simultaneous_dials_are_settled_alike_on_both_sides(swap: bool) -> None:
     one, other = (LOW, HIGH) if swap else (HIGH, LOW)
-    here = settle(KNOWN.identity(one).peer, KNOWN.record(other), None, dialling=True)
-    there = settle(KNOWN.identity(other).peer, KNOWN.record(one), None, dialling=True)
+    here = decide_tie(KNOWN.identity(one).peer, KNOWN.record(other), None, dialling=True)
+    there = decide_tie(KNOWN.identity(other).peer, KNOWN.record(one), None, dialling=True)
     assert {here, there} == {Tie.SUPERSEDE_DIAL, Tie.WAIT_FOR_DIAL}
 
 

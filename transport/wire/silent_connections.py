@@ -32,32 +32,36 @@ class _Silent:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A connection that ended without a word. ip: of its far end, if known. left: silent ones of that IP."""
+    """A connection that ended silent. ip: of its far end, if known. left: silent ones of that IP."""
 
     ip: str | None
     reason: Reason
     left: int
 
 
-class Unspoken:
+class SilentConnections:
     """Watches the inbound connections of one listening port. Times are monotonic seconds."""
 
-    def __init__(self, *, patience: float, most: int) -> None:
-        """patience: seconds until the first message. most: connections that may be silent at once."""
-        self.port = 0  # nothing is watched before there is one
-        self._patience, self._most = patience, most
+    def __init__(self, *, timeout: float, limit: int) -> None:
+        """timeout: seconds until the first message. limit: connections that may be silent at once."""
+        self._port = 0  # nothing is watched before there is one
+        self._timeout, self._limit = timeout, limit
         self._silent: dict[int, _Silent] = {}  # by descriptor number, longest silent first
 
     def __len__(self) -> int:
         """Connections watched."""
         return len(self._silent)
 
+    def watch(self, port: int) -> None:
+        """Watch what ends at this listening port from now on."""
+        self._port = port
+
     def accepted(self, number: int, now: float) -> None:
         """A connection was announced under this number."""
         self._silent.pop(number, None)
         mark = _mark(number)
-        ours = mark is not None and mark.here[1] == self.port
-        self._silent[number] = _Silent(mark if ours else None, now + self._patience)
+        ours = mark is not None and mark.here[1] == self._port
+        self._silent[number] = _Silent(mark if ours else None, now + self._timeout)
 
     def ended(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
         """The connection with this number has ended; None if it was not announced, `spoke` or was shut by us."""
@@ -82,7 +86,7 @@ class Unspoken:
         if silent is not None and silent.mark == mark:
             del self._silent[number]
 
-    def next_look(self, now: float) -> float | None:
+    def next_check(self, now: float) -> float | None:
         """Seconds until `end` has something to do; None if there is nothing to wait for."""
         first = next(iter(self._silent.values()), None)
         return None if first is None else max(0.0, first.until - now)
@@ -90,11 +94,11 @@ class Unspoken:
     def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[Ended]:
         """Shut what was silent for too long, and the oldest of too many; with the reason LOST if already over."""
         first = next(iter(self._silent.values()), None)
-        if first is None or (first.until > now and len(self._silent) <= self._most):
+        if first is None or (first.until > now and len(self._silent) <= self._limit):
             return []
         spoken = speakers()
         excess = sum(silent.mark is not None and silent.mark not in spoken for silent in self._silent.values())
-        excess -= self._most
+        excess -= self._limit
         ended: list[Ended] = []
         for number, silent in list(self._silent.items()):
             late = silent.until <= now

@@ -20,27 +20,27 @@ K = TypeVar("K")
 
 
 @dataclass(slots=True, eq=False)
-class _Knock:
+class _Pending:
     ip: str
     curve_key: bytes
     until: float
     over: bool = False
 
 
-class Admission:
-    """Counts knocks and pending handshakes of one node."""
+class HandshakeLimits:
+    """Counts the handshakes of one node that begin, and those that are pending."""
 
     def __init__(self, *, per_ip: tuple[float, int], per_subnet: tuple[float, int], max_pending: int) -> None:
-        """per_ip, per_subnet: handshakes per second and at once. max_pending: between knock and first message."""
+        """per_ip, per_subnet: handshakes per second and at once. max_pending: of which no message came yet."""
         self._per_ip = TokenBuckets(*per_ip)
         self._per_subnet = TokenBuckets(*per_subnet)
         self._max_pending = max_pending
-        self._queue: deque[_Knock] = deque()
-        self._by_key: dict[bytes, deque[_Knock]] = {}
-        self._by_ip: dict[str, deque[_Knock]] = {}
-        self.pending = 0  # handshakes that knocked and have not said a word
+        self._queue: deque[_Pending] = deque()
+        self._by_key: dict[bytes, deque[_Pending]] = {}
+        self._by_ip: dict[str, deque[_Pending]] = {}
+        self.pending = 0  # handshakes begun by whom nothing was heard since
 
-    def knock(self, gate: Gate | None, ip: str, curve_key: bytes, now: float, until: float) -> Reason | None:
+    def check(self, gate: Gate | None, ip: str, curve_key: bytes, now: float, until: float) -> Reason | None:
         """Why this source is refused, or None: it then is pending until its first message or the time `until`."""
         if gate is None:
             return Reason.NO_GATE
@@ -56,10 +56,10 @@ class Admission:
             return Reason.PENDING
         if not gate.admits_ip(ip):
             return Reason.GATED
-        knock = _Knock(ip, curve_key, until)
-        self._queue.append(knock)
-        self._by_key.setdefault(curve_key, deque()).append(knock)
-        self._by_ip.setdefault(ip, deque()).append(knock)
+        pending = _Pending(ip, curve_key, until)
+        self._queue.append(pending)
+        self._by_key.setdefault(curve_key, deque()).append(pending)
+        self._by_ip.setdefault(ip, deque()).append(pending)
         self.pending += 1
         return None
 
@@ -70,25 +70,25 @@ class Admission:
             self._done(waiting[0])
 
     def silent(self, ip: str, connections: int) -> None:
-        """So many connections of this IP have not said a word: no more of its handshakes are pending. The oldest go."""
-        for knock in list(self._by_ip.get(ip, ()))[: -connections or None]:
-            self._done(knock)
+        """So many connections of this IP are silent: no more of its handshakes are pending. The oldest go."""
+        for pending in list(self._by_ip.get(ip, ()))[: -connections or None]:
+            self._done(pending)
 
     def _expire(self, now: float) -> None:
         """Give up on those that never said anything."""
         while self._queue and (self._queue[0].over or self._queue[0].until <= now):
-            knock = self._queue.popleft()
-            if not knock.over:
-                self._done(knock)
+            pending = self._queue.popleft()
+            if not pending.over:
+                self._done(pending)
 
-    def _done(self, knock: _Knock) -> None:
-        knock.over = True
+    def _done(self, pending: _Pending) -> None:
+        pending.over = True
         self.pending -= 1
-        _take_out(knock, self._by_key, knock.curve_key)
-        _take_out(knock, self._by_ip, knock.ip)
+        _take_out(pending, self._by_key, pending.curve_key)
+        _take_out(pending, self._by_ip, pending.ip)
 
 
-def _take_out(knock: _Knock, waiting: dict[K, deque[_Knock]], key: K) -> None:
-    waiting[key].remove(knock)
+def _take_out(pending: _Pending, waiting: dict[K, deque[_Pending]], key: K) -> None:
+    waiting[key].remove(pending)
     if not waiting[key]:
         del waiting[key]
