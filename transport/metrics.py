@@ -15,7 +15,7 @@ class Metrics:
             "transport_refused_total", "Inbound handshakes refused, by reason.", labels=("reason",)
         )
         self.silent_connections = registry.counter(
-            "transport_unspoken_total",
+            "transport_silent_connections_total",
             "Inbound connections that ended before their first message: late, one too many, or lost (also if refused).",
             labels=("reason",),
         )

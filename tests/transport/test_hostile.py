@@ -262,7 +262,7 @@ def test_message_that_does_not_end_costs_no_more_than_comes_in_the_time_for_a_si
         if joined:
             scene.real.until(lambda: scene.bob.closed() == [Reason.DEAD])
         else:
-            scene.real.until(lambda: scene.bob.counted("unspoken", Reason.TIMEOUT) == 1)
+            scene.real.until(lambda: scene.bob.counted("silent_connections", Reason.TIMEOUT) == 1)
         raw.gone()
     scene.assert_unharmed()
     gc.collect()
@@ -276,7 +276,7 @@ def test_claim_to_the_routing_id_of_a_link_gets_nothing_of_it_and_is_ended_and_c
         scene.real.until(lambda: len(scene.bob.links()) == 2)
         with RawPeer(scene.bob, Identity.from_seed(b"t" * 32), routing_id=b"claimed") as thief:
             thief.hello()
-            scene.real.until(lambda: scene.bob.counted("unspoken", Reason.TIMEOUT) == 1)
+            scene.real.until(lambda: scene.bob.counted("silent_connections", Reason.TIMEOUT) == 1)
             thief.gone()
             assert not thief.socket.poll(0)
         first.send(*HI)

@@ -42,8 +42,9 @@ def scene(real: RealWorld) -> Scene:
 
 
 def turned_away(scene: Scene) -> int:
-    """Connections without a word that were ended, for whatever reason."""
-    return int(sum(scene.bob.counted("unspoken", reason) for reason in (Reason.TIMEOUT, Reason.PENDING, Reason.LOST)))
+    """Silent connections that were ended, for whatever reason."""
+    reasons = (Reason.TIMEOUT, Reason.PENDING, Reason.LOST)
+    return int(sum(scene.bob.counted("silent_connections", reason) for reason in reasons))
 
 
 def silent_tcp(scene: Scene, number: int, first: bytes = b"") -> None:
@@ -109,7 +110,7 @@ def test_tcp_connections_that_say_nothing_are_few_at_any_time(real: RealWorld) -
     with ExitStack() as stack:
         for _ in range(WAVE):
             stack.enter_context(socket.create_connection((endpoint.host, endpoint.port)))
-        real.until(lambda: scene.bob.counted("unspoken", Reason.PENDING) == WAVE - PENDING)
+        real.until(lambda: scene.bob.counted("silent_connections", Reason.PENDING) == WAVE - PENDING)
         scene.assert_others_are_served()
         assert turned_away(scene) <= WAVE - PENDING + 1
 
@@ -117,7 +118,7 @@ def test_tcp_connections_that_say_nothing_are_few_at_any_time(real: RealWorld) -
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", random.Random(1).randbytes(300)], ids=["http", "garbage"])
 def test_connections_that_speak_something_else_are_ended_and_counted(scene: Scene, first: bytes) -> None:
     silent_tcp(scene, 20, first)
-    assert scene.bob.counted("unspoken", Reason.LOST) == 20
+    assert scene.bob.counted("silent_connections", Reason.LOST) == 20
     scene.assert_unharmed()
 
 
@@ -137,7 +138,7 @@ def test_encrypted_connections_that_leave_without_a_hello_are_pending_no_more(re
 def test_one_encrypted_connection_that_never_says_hello_is_ended_after_its_time(scene: Scene) -> None:
     with scene.raw() as raw:
         raw.encrypted()
-        scene.real.until(lambda: scene.bob.counted("unspoken", Reason.TIMEOUT) == 1)
+        scene.real.until(lambda: scene.bob.counted("silent_connections", Reason.TIMEOUT) == 1)
         raw._wait_for(zmq.EVENT_DISCONNECTED)
     scene.assert_unharmed()
 
