@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
 
 import zmq
 
@@ -31,7 +29,6 @@ FAILED_HANDSHAKES = (
 )
 _ZAP = "inproc://zeromq.zap.01"
 _ZAP_DOMAIN = b"rookery"
-_REMEMBERED = 8192
 _LATER_THAN_OURS = 1000  # milliseconds: libzmq's own handshake timer, should ours not find the socket
 
 
@@ -67,18 +64,6 @@ def canonical(ip: str) -> str:
     """IPv4-mapped IPv6 as IPv4, IPv6 without its zone (a block or limit of an IP is one on every interface)."""
     ip = ip.partition("%")[0]
     return ip.removeprefix("::ffff:") if ip.startswith("::ffff:") and "." in ip else ip
-
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-def remember(entries: OrderedDict[K, V], key: K, value: V) -> None:
-    """Keep the newest `_REMEMBERED` entries: of ended routes, and of their numbers."""
-    entries[key] = value
-    entries.move_to_end(key)
-    if len(entries) > _REMEMBERED:
-        entries.popitem(last=False)
 
 
 class Zap:

@@ -7,14 +7,8 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   belongs to at most one outbound route at a time.
 * With reconnection off a failed connect leaves a route behind that accepts sends: every end is followed by a
   disconnect, and nothing is sent before the handshake succeeded.
-* A routing id is a claim. Who an inbound route belongs to comes from the `User-Id` that our own ZAP answer set, read
-  from the first message; the descriptor is duplicated then, so that the route can be shut. A duplicate is the same
-  socket for as long as we hold it, whatever becomes of the number.
-* A first message may be read when its socket is gone and its number another's. A second message proves that the
-  duplicate was taken while the socket lived. Before that, a number that was announced as ended lately is not trusted:
-  such a route is ignored, not shut.
-* An inbound route's end is announced by a descriptor number only, which another socket may have by then. So the number
-  is a hint: a route is down when its own duplicate is hung up, or when libzmq has no route of its name any more.
+* A routing id is a claim, and an end is announced by a number that another socket may have by then: see
+  `InboundRoutes`.
 * An inbound connection has no route before its first message: `SilentConnections` ends those that never send one.
 * libzmq aborts where it cannot make its own descriptors, and accepts for ever where it has none for a connection that
   waits: it begins only with enough of them, connections near the limit are ended at once, who waits is turned away.
@@ -32,10 +26,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import socket as sockets
 import struct
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,10 +38,11 @@ from ..errors import BindError
 from ..identity import Identity
 from ..reasons import Reason
 from . import Route, Sent, Source, WireEvents
-from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, limit, shut
+from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, limit
+from .inbound_routes import InboundRoute, InboundRoutes
 from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
-from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, remember, router
+from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
 _LOOK_EVERY = 16  # polls
@@ -57,7 +50,6 @@ _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer
 _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _MOST_EVENTS = 1024  # of the monitor, in a poll
-_TRUST_NUMBER_AFTER = 2.0  # seconds
 _LEAVES_WITHIN = 1.0  # seconds until the end of a connect that was given up is announced at the latest
 
 
@@ -70,17 +62,6 @@ class _Outbound:
     connected: bool = False
     up: bool = False
     over: bool = False
-
-
-@dataclass(slots=True)
-class _Inbound:
-    """Somebody's connect. number: of its descriptor, a hint. duplicate: our own descriptor of the same socket."""
-
-    route: Route
-    number: int
-    duplicate: sockets.socket
-    mark: Mark
-    proven: bool = False
 
 
 class ZmqWire:
@@ -121,11 +102,7 @@ class ZmqWire:
         self._outbound: dict[Route, _Outbound] = {}
         self._by_endpoint: dict[str, _Outbound] = {}
         self._leaving: dict[str, float] = {}  # endpoints whose connect was given up and not yet announced as ended
-        self._inbound: dict[Route, _Inbound] = {}
-        self._by_number: dict[int, _Inbound] = {}
-        self._over: OrderedDict[Route, None] = OrderedDict()  # inbound routes of which libzmq may still have data
-        self._freed: OrderedDict[int, float] = OrderedDict()  # descriptor numbers announced as ended, and when
-        self._suspects: dict[Route, int] = {}  # inbound, announced as ended, and how often it was looked at since
+        self._inbound = InboundRoutes()
         self._silent = SilentConnections(timeout=handshake_timeout, limit=max_silent)
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
@@ -169,7 +146,7 @@ class ZmqWire:
         """Nobody's, claims that we know of included; who claims without a word cannot have guessed it."""
         while True:
             route = os.urandom(16)
-            if not (route in self._outbound or route in self._inbound or route in self._over):
+            if not (route in self._outbound or self._inbound.has_seen(route)):
                 return route
 
     def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
@@ -192,8 +169,8 @@ class ZmqWire:
         """See `Wire`."""
         if route in self._outbound:
             self._forget_outbound(self._outbound[route])
-        elif route in self._inbound:
-            self._end_inbound(self._inbound[route])
+        elif route in self._inbound.by_route:
+            self._end_inbound(self._inbound.by_route[route])
         self._ending = [entry for entry in self._ending if entry[0] != route]
 
     def poll(self, events: WireEvents, budget: int) -> bool:
@@ -209,17 +186,17 @@ class ZmqWire:
         else:
             more = self._read_messages(events, budget)
         self._busy_polls = self._busy_polls + 1 if more else 0
-        if (self._ending or self._suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
+        if (self._ending or self._inbound.suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
             self._busy_polls = 0
             more = self._hand_up_endings(events) or more
         if self._silent:
-            for ended in self._silent.end(self._speakers, time.monotonic()):
+            for ended in self._silent.end(self._inbound.marks, time.monotonic()):
                 _hand_up_silent(events, ended)
         return more or self._waiter.stirred
 
     def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
-        self._waiter.at_most = 0.005 if self._suspects else self._silent.next_check(time.monotonic())
+        self._waiter.at_most = 0.005 if self._inbound.suspects else self._silent.next_check(time.monotonic())
         return self._waiter
 
     def close(self) -> None:
@@ -229,8 +206,7 @@ class ZmqWire:
         self._router.close(linger=_LINGER)
         self._waiter.close()
         self._context.term()
-        for inbound in self._inbound.values():
-            shut(inbound.duplicate)
+        self._inbound.close()
         if self._listener is not None:
             self._listener.close()
 
@@ -272,24 +248,19 @@ class ZmqWire:
         self._waiter.stirred = True  # there are more, and libzmq may signal them no more
 
     def _refuse(self, number: int, events: WireEvents) -> None:
-        ended = self._silent.refuse(number, self._speakers)
+        ended = self._silent.refuse(number, self._inbound.marks)
         if ended is not None:
             _hand_up_silent(events, ended)
 
     def _turn_away(self, events: WireEvents) -> None:
         for ip in [] if self._listener is None else self._listener.turn_away():
-            _hand_up_silent(events, self._silent.turned_away(ip, self._speakers))
+            _hand_up_silent(events, self._silent.turned_away(ip, self._inbound.marks))
 
     def _inbound_ended(self, number: int, events: WireEvents) -> None:
-        remember(self._freed, number, time.monotonic())
-        inbound, silent = self._by_number.get(number), self._silent.ended(number, self._speakers)
-        if inbound is not None:
-            self._suspects[inbound.route] = 0
-        elif silent is not None:
+        is_known = self._inbound.announced_ended(number, time.monotonic())
+        silent = self._silent.ended(number, self._inbound.marks)
+        if silent is not None and not is_known:
             _hand_up_silent(events, silent)
-
-    def _speakers(self) -> set[Mark]:
-        return {inbound.mark for inbound in self._inbound.values()}
 
     def _outbound_event(self, outbound: _Outbound, event: int, events: WireEvents) -> None:
         if event == zmq.EVENT_CONNECTED:
@@ -321,35 +292,21 @@ class ZmqWire:
                 raise
 
     def _look_at_suspects(self) -> None:
-        """A suspect is down if its own socket hung up, or libzmq has no route for it; cleared after some looks."""
-        for route, looks in list(self._suspects.items()):
-            inbound = self._inbound.get(route)
-            if inbound is None:
-                del self._suspects[route]
-            elif hung_up(inbound.duplicate) or self._no_route(route):
+        """A suspect is down if its own socket hung up, or libzmq has no route for it."""
+        for inbound in self._inbound.suspected():
+            if hung_up(inbound.duplicate) or self._no_route(inbound.route):
                 self._end_inbound(inbound)
-                self._ending.append((route, Reason.LOST))
-            elif looks >= 10:
-                del self._suspects[route]  # the event was of an earlier socket with that number
+                self._ending.append((inbound.route, Reason.LOST))
             else:
-                self._suspects[route] = looks + 1
+                self._inbound.looked_at(inbound)
 
     def _no_route(self, route: Route) -> bool:
         """Ask libzmq by an empty message, which every dialling side ignores."""
         return self.send(route, [b""]) is Sent.GONE
 
-    def _end_inbound(self, inbound: _Inbound) -> None:
-        del self._inbound[inbound.route]
-        self._suspects.pop(inbound.route, None)
-        if self._by_number.get(inbound.number) is inbound:
-            del self._by_number[inbound.number]
-        remember(self._over, inbound.route, None)
-        freed_at = self._freed.get(inbound.number)
-        if inbound.proven or freed_at is None or time.monotonic() - freed_at > _TRUST_NUMBER_AFTER:
-            shut(inbound.duplicate)
+    def _end_inbound(self, inbound: InboundRoute) -> None:
+        if self._inbound.end(inbound, time.monotonic()):
             self._silent.spoke(inbound.number, inbound.mark)
-        else:
-            inbound.duplicate.close()
 
     # Beginnings ------------------------------------------------------------------------------------------------------
 
@@ -370,7 +327,7 @@ class ZmqWire:
         return True
 
     def _read(self, events: WireEvents, route: Route) -> None:
-        inbound = self._inbound.get(route)
+        inbound = self._inbound.by_route.get(route)
         if inbound is not None:
             inbound.proven = True
             self._hand_up(events, route, self._rest(), None)
@@ -378,7 +335,7 @@ class ZmqWire:
             frames = self._rest()
             if frames != [b""]:  # how the listening side asks its libzmq whether there is a route
                 self._hand_up(events, route, frames, None)
-        elif route in self._over:
+        elif self._inbound.has_seen(route):
             self._rest()
         else:
             self._first_message(events, route)
@@ -411,9 +368,7 @@ class ZmqWire:
         except OSError:
             duplicate.close()
             return  # likewise
-        inbound = self._inbound[route] = self._by_number[number] = _Inbound(route, number, duplicate, mark)
-        if hung_up(duplicate):
-            self._suspects[inbound.route] = 0
+        self._inbound.begin(InboundRoute(route, number, duplicate, mark))
         self._hand_up(events, route, [part.bytes for part in parts], Source(key, ip))
 
     def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
