@@ -37,14 +37,14 @@ def rate(seed: int, *, holders: int, getters: int, size: int) -> float:
         }
         first = nodes.start("0", **settings)
         everybody = [first, *(nodes.start(str(number), seeds=[first], **settings) for number in range(1, count))]
-        nodes.run_until(lambda: all(len(node.connected()) == count - 1 for node in everybody), within=60)
+        nodes.run_until(lambda: all(len(node.connected()) == count - 1 for node in everybody), timeout=60)
         source = Path(folder) / "file"
         source.write_bytes(random.Random(seed).randbytes(size))
         keys = {node.files.put(source).get(timeout=60) for node in everybody[:holders]}
         (key,) = keys
         started = simulation.time
         gets = [node.files.get(key, Path(folder) / node.name) for node in everybody[holders:]]
-        nodes.run_until(lambda: all(get.done for get in gets), within=3600, every=0.01)
+        nodes.run_until(lambda: all(get.done for get in gets), timeout=3600, every=0.01)
         for get in gets:
             get.get(timeout=0)
         return getters * size / 1e6 / (simulation.time - started)

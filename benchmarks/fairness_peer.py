@@ -81,10 +81,10 @@ class Peer:
         self.address = self.net.listen().get(timeout=5)
         self.net.set_gate(Gate(1)).get(timeout=5)
 
-    def connect(self, address: Address, within: float = 10.0) -> bool:
+    def connect(self, address: Address, timeout: float = 10.0) -> bool:
         """Dial the server; whether there is a link in time."""
         self.net.dial(Ticket(1, SERVER.peer, Direction.OUT), address)
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while SERVER.peer not in self.counter.links and time.monotonic() < deadline:
             time.sleep(0.001)
         return SERVER.peer in self.counter.links
@@ -119,7 +119,7 @@ def flood(peer: Peer, address: Address) -> None:
     while True:
         link = peer.counter.links.get(SERVER.peer)
         if link is None:
-            peer.connect(address, within=0.1)
+            peer.connect(address, timeout=0.1)
         elif not peer.net.send(link, NARROW, PAYLOAD).accepted:
             time.sleep(0.001)
 

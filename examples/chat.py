@@ -135,7 +135,7 @@ def main(folder: Path) -> None:
         alice.tracker.track(1, {bob.peer: bob.address}).get(timeout=5)
         bob.tracker.track(1, {alice.peer: alice.address}).get(timeout=5)
         for node in (alice, bob):
-            node.wait(connected=1, within=20)
+            node.wait(connected=1, timeout=20)
         alice.chat.say("is anybody there?")
         print("bob hears", bob.chat.next_line().get(timeout=20))
 

@@ -92,11 +92,11 @@ class Database:
         """Every epoch so far, oldest first."""
         return self._runtime.work(self._epochs, serial="database").get(timeout=5)
 
-    def wait(self, keys: list[bytes], within: float) -> None:
-        """Return when these rows have come. Raises `queue.Empty` if none comes for `within` seconds."""
+    def wait(self, keys: list[bytes], timeout: float) -> None:
+        """Return when these rows have come. Raises `queue.Empty` if none comes for `timeout` seconds."""
         left = set(keys)
         while left:
-            left.discard(self._stored.get(timeout=within))
+            left.discard(self._stored.get(timeout=timeout))
 
     def close(self) -> None:
         """Close the file."""
@@ -203,7 +203,7 @@ def main(folder: Path) -> None:
             node.database.begin(1, addresses, expected=rows)
             node.follow_epochs()
         for name, node in (("alice", alice), ("bob", bob)):
-            node.database.wait(rows, within=20)
+            node.database.wait(rows, timeout=20)
             print(name, "has", [node.database.get(key) for key in rows])
 
 

@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     Cluster.make(folder / "cluster", 5)
 
     with Cluster.launch(f"{folder}/cluster/*/node.yaml") as cluster:
-        cluster.wait(connected=4, within=20)
+        cluster.wait(connected=4, timeout=20)
         key = cluster["a"].blobs.put(model)
         cluster["e"].blobs.get(key, copy, timeout=60)
 

@@ -76,7 +76,7 @@ class Quiz(Engine[QuizMailbox]):
     def on_start(self) -> None:
         self.transport.register(CHANNEL, self.mailbox)
         tag = self.connections.register_decaying_tag("useful", 600.0, decay.fixed(1), bump.sum_bounded(0, 15))
-        self.on_reply(tag, self.on_tag, within=5)
+        self.on_reply(tag, self.on_tag, timeout=5)
 
     def on_tag(self, tag: DecayingTag | Exception) -> None:
         self.useful = tag if isinstance(tag, DecayingTag) else None

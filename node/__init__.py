@@ -6,7 +6,7 @@
         key = node.blobs.put("model.bin")
 
     with Cluster.launch("cluster/*/node.yaml") as cluster:      # each node a process of its own
-        cluster.wait(connected=4, within=20)
+        cluster.wait(connected=4, timeout=20)
         cluster["e"].blobs.get(key, "copy.bin", timeout=60)
 
 `composition.py` is the text to copy for a node of your own; `testing.py` runs it in a simulation. Importing this loads

@@ -4,12 +4,12 @@
 
     Cluster.make("cluster", 5)                                  # folders a to e, each with its key and node.yaml
     with Cluster.launch("cluster/*/node.yaml") as cluster:
-        cluster.wait(connected=4, within=20)
+        cluster.wait(connected=4, timeout=20)
         key = cluster["a"].blobs.put("model.bin")
         cluster["e"].blobs.get(key, "copy.bin", timeout=60)
 
 * A node's name is the name of its folder. What it writes goes to `node.log` there.
-* Leaving stops every node, whatever happened; a node that does not stop in `STOP_WITHIN` seconds is killed.
+* Leaving stops every node, whatever happened; a node that does not stop in `STOP_TIMEOUT` seconds is killed.
 * A node that ends although nobody stopped or killed it is an error, with the end of its log.
 * Each node holds a pipe from this process: if this process dies, also by SIGKILL, the nodes stop by themselves.
 """
@@ -35,7 +35,7 @@ from .control import Client, NoNode, socket_path
 from .status import Status
 
 LOG_NAME = "node.log"
-STOP_WITHIN = 20.0
+STOP_TIMEOUT = 20.0
 _LOOK_EVERY = 0.02
 _TAIL_LINES = 20
 
@@ -108,13 +108,13 @@ class Cluster(Mapping[str, Client]):
         cls,
         nodes: str | Iterable[str | os.PathLike[str]],
         *,
-        within: float = 20.0,
+        timeout: float = 20.0,
         programs: Programs = MappingProxyType({}),
     ) -> Self:
         """Start the nodes whose YAML files match the pattern, or are listed, and wait until each answers.
 
         programs: for nodes that are programs of your own, by name: what Python runs instead of `-m rookery.node`, with
-        the same arguments. Raises ConfigError; ClusterError, also if that takes longer than `within` seconds. Then
+        the same arguments. Raises ConfigError; ClusterError, also if that takes longer than `timeout` seconds. Then
         nothing is left running.
         """
         files = sorted(glob.glob(nodes)) if isinstance(nodes, str) else list(nodes)
@@ -122,7 +122,7 @@ class Cluster(Mapping[str, Client]):
             raise ClusterError(f"no node: {nodes} names no file")
         cluster = cls((Path(file).absolute() for file in files), programs)
         try:
-            cluster._until_listening(within)
+            cluster._until_listening(timeout)
         except BaseException as error:
             cluster.__exit__(type(error), error, None)
             raise
@@ -145,13 +145,13 @@ class Cluster(Mapping[str, Client]):
             )
         self._members[name] = Member(name, folder, process, client)
 
-    def _until_listening(self, within: float) -> None:
-        deadline = time.monotonic() + within
+    def _until_listening(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
         for member in self._members.values():
             while not socket_path.somebody_listens(socket_path.find(member.client.socket)):
                 self.check()
                 if time.monotonic() > deadline:
-                    raise ClusterError(f"node {member.name} does not answer after {within:g} s\n{member.tail()}")
+                    raise ClusterError(f"node {member.name} does not answer after {timeout:g} s\n{member.tail()}")
                 threading.Event().wait(_LOOK_EVERY)
 
     # Mapping ---------------------------------------------------------------------------------------------------------
@@ -167,18 +167,18 @@ class Cluster(Mapping[str, Client]):
 
     # What one does with it -------------------------------------------------------------------------------------------
 
-    def wait(self, *, connected: int = 0, members: int = 0, within: float = 20.0) -> dict[str, Status]:
+    def wait(self, *, connected: int = 0, members: int = 0, timeout: float = 20.0) -> dict[str, Status]:
         """Return when every running node has at least so many connections, and knows so many nodes, itself included.
 
-        Raises CommandFailed of kind `NotReached` after `within` seconds, ClusterError if a node has ended.
+        Raises CommandFailed of kind `NotReached` after `timeout` seconds, ClusterError if a node has ended.
         """
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         found: dict[str, Status] = {}
         for member in self._members.values():
             if member.wanted:
                 left = max(0.001, deadline - time.monotonic())
                 try:
-                    found[member.name] = member.client.wait(connected=connected, members=members, within=left)
+                    found[member.name] = member.client.wait(connected=connected, members=members, timeout=left)
                 except NoNode:
                     self.check()
                     raise
@@ -210,7 +210,7 @@ class Cluster(Mapping[str, Client]):
         asked = [member for member in self._members.values() if member.wanted and member.running]
         for member in asked:
             member.process.terminate()
-        deadline = time.monotonic() + STOP_WITHIN
+        deadline = time.monotonic() + STOP_TIMEOUT
         for member in asked:
             try:
                 member.process.wait(max(0.0, deadline - time.monotonic()))

@@ -29,7 +29,7 @@ M = TypeVar("M", bound=Mailbox)
 BLOBS_CHANNEL = 1
 MAILBOXES = ("transport", "tracker", "connections", "maintenance", "discovery", "membership", "resolver")
 """The actors that another may ask for by these names; `blobs` is one more."""
-ANSWER_WITHIN = 5.0
+ANSWER_TIMEOUT = 5.0
 
 
 class Actors:
@@ -126,7 +126,7 @@ class Actors:
         start(self.files, blobs.Engine, config.blobs, store=store, resolver=self.resolver)
         self._start_plugins()
         self.add_actors()
-        self.address = net.listen().get(timeout=ANSWER_WITHIN)
+        self.address = net.listen().get(timeout=ANSWER_TIMEOUT)
         start(self.discovery, discovery.Engine, config.discovery, transport=net, tracker=peers, membership=members)
         return self.address
 
@@ -182,7 +182,7 @@ class Actors:
         Only a node whose tracker the membership feeds must be one; there it raises NoAddress.
         """
         try:
-            self.membership.join().get(timeout=ANSWER_WITHIN)
+            self.membership.join().get(timeout=ANSWER_TIMEOUT)
         except membership.NoAddress:
             if self.config.membership.feeds_tracker:
                 raise

@@ -4,11 +4,11 @@
 
     with Node(load("node.yaml")) as node:
         key = node.blobs.put("model.bin")
-        node.wait(connected=4, within=20)
+        node.wait(connected=4, timeout=20)
 
 * What is wrong with the configuration's key, data folder, port or socket is a CannotStart that names the key.
 * An engine that fails ends the node: all others are stopped in order, `stopped` is set, and leaving raises the failure.
-* Stopping says goodbye to the membership, then stops the engines, newest first, within `STOP_WITHIN` seconds in all.
+* Stopping says goodbye to the membership, then stops the engines, newest first, within `STOP_TIMEOUT` seconds in all.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from ..runtime.settings import KeyPath, Problem, SettingsError, show_path
 from ..transport import Identity, descriptors, keyfile
 from . import control
 from .blobs import Blobs
-from .composition import ANSWER_WITHIN, Actors, check_parts
+from .composition import ANSWER_TIMEOUT, Actors, check_parts
 from .errors import CannotStart
 from .status import Status
 
 RUNTIMES = {"loop": LoopRuntime, "threads": ThreadRuntime}
-GOODBYE_WITHIN = 0.5
-STOP_WITHIN = 2.5
+GOODBYE_TIMEOUT = 0.5
+STOP_TIMEOUT = 2.5
 
 
 class Node(Actors):
@@ -143,14 +143,14 @@ class Node(Actors):
 
     def status(self) -> Status:
         """How the node is at this moment."""
-        return self.control.status().get(timeout=ANSWER_WITHIN)
+        return self.control.status().get(timeout=ANSWER_TIMEOUT)
 
-    def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Status:
+    def wait(self, *, connected: int = 0, members: int = 0, timeout: float | None = None) -> Status:
         """Return when at least so many connections are open and so many nodes, this one too, alive.
 
-        Raises `control.NotReached` (a TimeoutError) after `within` seconds, or an error if the node ends meanwhile.
+        Raises `control.NotReached` (a TimeoutError) after `timeout` seconds, or an error if the node ends meanwhile.
         """
-        return self.control.wait(connected=connected, members=members, within=within).get()
+        return self.control.wait(connected=connected, members=members, timeout=timeout).get()
 
     @property
     def failure(self) -> BaseException | None:
@@ -169,8 +169,8 @@ class Node(Actors):
         try:
             if self.failure is None:
                 with contextlib.suppress(Exception):  # nobody may be left to say goodbye to
-                    self.membership.leave().get(timeout=GOODBYE_WITHIN)
-            self.runtime.stop(STOP_WITHIN - GOODBYE_WITHIN)
+                    self.membership.leave().get(timeout=GOODBYE_TIMEOUT)
+            self.runtime.stop(STOP_TIMEOUT - GOODBYE_TIMEOUT)
             self._disk.close()  # again, for an engine that failed at it
         except runtime.StopTimeout as error:
             self.log.error("the node did not stop in time", error=error)

@@ -33,7 +33,7 @@ from rookery.node.cluster import Cluster
 NODES = 5
 SERVE_RATE = "10MiB"
 ENOUGH = 34 * 2**20  # bytes of the tree that are packed
-NOTICED_WITHIN = 30.0  # seconds
+NOTICED_TIMEOUT = 30.0  # seconds
 console = Console()
 
 
@@ -63,9 +63,9 @@ def run(folder: Path, *, with_liar: bool) -> bool:
     programs = {"d": [str(liar)]} if with_liar else {}
     started = time.monotonic()
     with Cluster.launch(files, programs=programs) as cluster:
-        cluster.wait(connected=NODES - 1, members=NODES, within=20)
+        cluster.wait(connected=NODES - 1, members=NODES, timeout=20)
         console.print(f"{NODES} processes, joined through a, all connected after {time.monotonic() - started:.1f} s")
-        names = {status.peer: name for name, status in cluster.wait(within=5).items()}
+        names = {status.peer: name for name, status in cluster.wait(timeout=5).items()}
         key = cluster["a"].blobs.put(source)
         console.print(f"put on a: {key}")
         copies = {name: folder / f"copy-{name}.tar" for name in "bcde"}
@@ -156,12 +156,12 @@ class Killed:
     def show_noticed(self, names: dict[str, str]) -> None:
         """Wait until the membership of every survivor holds the node for down, and print when that was."""
         noticed: dict[str, float] = {}
-        deadline = time.monotonic() + NOTICED_WITHIN
+        deadline = time.monotonic() + NOTICED_TIMEOUT
         survivors = sorted(set(names.values()) - {self.name})
         pause = threading.Event()
         while len(noticed) < len(survivors):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"only {sorted(noticed)} noticed the death of {self.name} in {NOTICED_WITHIN} s")
+                raise RuntimeError(f"only {sorted(noticed)} noticed the death of {self.name} in {NOTICED_TIMEOUT} s")
             for name in survivors:
                 for member in self.cluster[name].members():
                     if name not in noticed and member.peer == self.peer and member.state == "down":

@@ -26,12 +26,12 @@ LOOK_EVERY = 0.2
 @click.command()
 @click.argument("count", type=click.IntRange(min=1))
 @click.option("--folder", default="cluster", show_default=True, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--within", default=20.0, show_default=True, help="Seconds until all must be connected.")
-def main(count: int, folder: Path, within: float) -> None:
+@click.option("--timeout", default=20.0, show_default=True, help="Seconds until all must be connected.")
+def main(count: int, folder: Path, timeout: float) -> None:
     """Start COUNT nodes and keep them running."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        run(nodes(folder, count), within)
+        run(nodes(folder, count), timeout)
     except KeyboardInterrupt:
         click.echo("stopped")
     except (ClusterError, ConfigError, ControlError) as error:
@@ -49,10 +49,10 @@ def nodes(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def run(files: list[Path], within: float) -> None:
+def run(files: list[Path], timeout: float) -> None:
     """Run the nodes until Ctrl-C, or until one of them fails."""
     with Cluster.launch(files) as cluster:
-        found = cluster.wait(connected=len(files) - 1, within=within)
+        found = cluster.wait(connected=len(files) - 1, timeout=timeout)
         rows = [
             {"node": name, "peer": status.peer[:8], "address": status.address, "pid": status.pid,
              "connections": status.connected}

@@ -4,7 +4,7 @@
     cluster.start(50, every=0.1)                # one after the other, each joins through the first
     cluster.run(30)
     cluster.crash(7)
-    cluster.run_until(lambda: cluster.views.is_exact, within=60)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=60)
 
 * Each member is a real `Swim` and its packets are real bytes; only clock, chance and network are simulated.
 * Equal seeds give equal runs, in any process.
@@ -105,12 +105,12 @@ class Cluster:
                 self._hand(process, what)
         self.now = end
 
-    def run_until(self, condition: Callable[[], object], *, within: float) -> float:
+    def run_until(self, condition: Callable[[], object], *, timeout: float) -> float:
         """The virtual seconds until the condition held, to 50 ms. Raises ConditionTimeout."""
         started = self.now
         while not condition():
-            if self.now - started >= within:
-                raise ConditionTimeout(f"not within {within:g} virtual seconds (seed {self.seed})")
+            if self.now - started >= timeout:
+                raise ConditionTimeout(f"not within {timeout:g} virtual seconds (seed {self.seed})")
             self.run(_STEP)
         return self.now - started
 

@@ -118,8 +118,8 @@ class Invariants:
 
     # At the end ------------------------------------------------------------------------------------------------------
 
-    def check_answered(self, nodes: Iterable[SimulatedNode], within: float) -> None:
-        """Nobody waits for an answer in these nodes that was asked for `within` seconds ago or before.
+    def check_answered(self, nodes: Iterable[SimulatedNode], timeout: float) -> None:
+        """Nobody waits for an answer in these nodes that was asked for `timeout` seconds ago or before.
 
         Lets those seconds pass, unless nobody waits at all.
         """
@@ -127,7 +127,7 @@ class Invariants:
         owed = {id(message) for engine in engines for message in engine.dispatch.owed}
         if not owed:
             return
-        self._simulation.run(for_=within)
+        self._simulation.run(for_=timeout)
         for engine in engines:
             late = [message for message in engine.dispatch.owed if id(message) in owed]
             if late:

@@ -6,7 +6,7 @@
         nodes = SimulatedNodes(simulation)
         alice = nodes.start("alice")
         bob = nodes.start("bob", seeds=[alice], maintenance={"min_connections": 1})
-        nodes.run_until(lambda: bob.is_connected_to(alice), within=10)
+        nodes.run_until(lambda: bob.is_connected_to(alice), timeout=10)
 
 * The engines are those of `Node`; only the control socket is missing, and blobs are in memory.
 * A node's mailboxes are its attributes: `bob.tracker.block(alice.peer).get(timeout=5)`, outside engines.
@@ -31,7 +31,7 @@ from ..actors.tracker import MemoryStorage
 from ..actors.tracker.config import StaticPeer
 from ..config import NodeConfig
 from ..config.node import SHARED_KEYS
-from ..node.composition import ANSWER_WITHIN, Actors
+from ..node.composition import ANSWER_TIMEOUT, Actors
 from ..runtime import SimulatedNode, Simulation
 from ..runtime.settings import Settings
 from ..transport import Config as TransportConfig
@@ -110,12 +110,12 @@ class WholeNode(Actors):
 
     def stop(self) -> None:
         """Say goodbye to the membership, then stop, as `Node` does."""
-        self.membership.leave().get(timeout=ANSWER_WITHIN)
+        self.membership.leave().get(timeout=ANSWER_TIMEOUT)
         self.runtime.stop()
 
     def connected(self) -> frozenset[PeerId]:
         """Who has an open connection with this node."""
-        return frozenset(each.link.peer for each in self.connections.connections().get(timeout=ANSWER_WITHIN))
+        return frozenset(each.link.peer for each in self.connections.connections().get(timeout=ANSWER_TIMEOUT))
 
     def is_connected_to(self, *others: WholeNode) -> bool:
         """Whether all of these are among `connected()`."""
@@ -205,18 +205,18 @@ class SimulatedNodes:
         self.simulation.settle()
         self.invariants.check_settled(node.runtime for node in self.running)
 
-    def run_until(self, condition: Callable[[], object], *, within: float, every: float = 0.05) -> None:
+    def run_until(self, condition: Callable[[], object], *, timeout: float, every: float = 0.05) -> None:
         """Look at `condition` every so many virtual seconds until it is true. Raises SimulationStuck.
 
         Unlike `Simulation.run_until`, which looks after each message, it suits many nodes, and conditions that ask.
         """
-        end = self.simulation.time + within
+        end = self.simulation.time + timeout
         while self.simulation.time < end:
             if condition():
                 self.check()
                 return
             self.simulation.run(for_=min(every, end - self.simulation.time))
-        self.simulation.run_until(condition, within=0)
+        self.simulation.run_until(condition, timeout=0)
 
 
 def settings(*, seeds: Iterable[StaticPeer] = (), **sections: Mapping[str, Any]) -> NodeConfig:

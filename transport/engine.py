@@ -44,7 +44,7 @@ from .wire import Wire
 from .wire.zmq_wire import ZmqWire
 
 _POLL_BUDGET = 256  # messages of the wire between two looks at the inbox
-_DISK_WITHIN = 5.0  # seconds
+_DISK_TIMEOUT = 5.0  # seconds
 WireFactory = Callable[[Identity, Config, Callable[[], object]], Wire]
 
 
@@ -243,7 +243,7 @@ class Engine(Shared):
             stored(None)
         else:
             written = self.work(self.generations.store, generation, serial="generation")
-            self.on_reply(written, stored, within=_DISK_WITHIN)
+            self.on_reply(written, stored, timeout=_DISK_TIMEOUT)
         return reply
 
     def _sign_record(self, address: Address | None, generation: int, metadata: bytes | None = None) -> None:

@@ -15,7 +15,7 @@ from .metrics import Metrics
 from .parts import work
 from .parts.getting import Again, Expired, Getting
 from .parts.serving import Give, Serving
-from .parts.work import WORK_WITHIN, ending
+from .parts.work import WORK_TIMEOUT, ending
 from .stores import Store
 
 
@@ -69,7 +69,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics.puts.inc(ending(result))
             counted.resolve(result)
 
-        self.on_reply(put, count, within=WORK_WITHIN)
+        self.on_reply(put, count, timeout=WORK_TIMEOUT)
         return counted
 
     def on_get(self, message: Get) -> Reply[GetReport]:

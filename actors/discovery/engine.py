@@ -134,7 +134,7 @@ class Engine(runtime.Engine[Mailbox]):
     def start_lookup(self, watched: Watched) -> None:
         """Ask for our record first, which a source may publish and which tells us from others."""
         watched.schedule.begin()
-        self.on_reply(self._transport.record(), lambda own: self._lookup_as(watched, own), within=ANSWER_TIMEOUT)
+        self.on_reply(self._transport.record(), lambda own: self._lookup_as(watched, own), timeout=ANSWER_TIMEOUT)
 
     def _lookup_as(self, watched: Watched, own: PeerRecord | Exception) -> None:
         if isinstance(own, Exception):
@@ -143,7 +143,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._own = own
         source = watched.source
         work = self.work(source.lookup, own, serial=f"discovery {source.name}")
-        self.on_reply(work, lambda result: self._end_lookup(watched, result), within=LOOKUP_TIMEOUT)
+        self.on_reply(work, lambda result: self._end_lookup(watched, result), timeout=LOOKUP_TIMEOUT)
 
     def _end_lookup(self, watched: Watched, result: LookupResult | Exception) -> None:
         name = watched.source.name

@@ -288,7 +288,7 @@ class Engine(runtime.Engine[Mailbox]):
         among = self._set if action.listed else None
         avoid = self._crowded_subnets(among)
         reply = self._tracker.dialable(action.limit, action.exclude, urgent=action.urgent, avoid=avoid, among=among)
-        self.on_reply(reply, self._on_candidates, within=ANSWER_TIMEOUT)
+        self.on_reply(reply, self._on_candidates, timeout=ANSWER_TIMEOUT)
 
     def _on_candidates(self, answer: Candidates | Exception) -> None:
         """The tracker answered. No answer means no candidates."""
@@ -314,7 +314,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _dial(self, peer: PeerId) -> None:
         """Have the tracker dial this peer, which knows where it is and whether it may be dialled."""
-        self.on_reply(self._tracker.dial(peer), lambda result: self._on_dialled(peer, result), within=DIAL_TIMEOUT)
+        self.on_reply(self._tracker.dial(peer), lambda result: self._on_dialled(peer, result), timeout=DIAL_TIMEOUT)
 
     def _on_dialled(self, peer: PeerId, result: DialResult | Exception) -> None:
         """A dial ended. No answer counts as a failure."""
@@ -342,7 +342,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Let connections choose whom to give up."""
         spare = self._set if action.spare else frozenset()
         reply = self._connections.trim_open_connections(action.target, spare=spare)
-        self.on_reply(reply, lambda answer: self._on_trimmed(action, answer), within=TRIM_TIMEOUT)
+        self.on_reply(reply, lambda answer: self._on_trimmed(action, answer), timeout=TRIM_TIMEOUT)
 
     def _on_trimmed(self, action: Trim, answer: TrimReport | Exception) -> None:
         """Connections trimmed. No answer counts as nobody closed."""

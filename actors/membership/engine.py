@@ -113,7 +113,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Subscribe to packets and blocks. The node becomes a member only with `join`."""
         self.runtime.registry.collect(self._observe)
         self._tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
-        self.on_reply(self._transport.receive_packets(self.mailbox), self._on_receiving, within=_ANSWER_TIMEOUT)
+        self.on_reply(self._transport.receive_packets(self.mailbox), self._on_receiving, timeout=_ANSWER_TIMEOUT)
 
     def _observe(self) -> None:
         if self._session is not None:
@@ -163,11 +163,11 @@ class Engine(runtime.Engine[Mailbox]):
         reply: Reply[None] = Reply()
         if session is None:
             self.on_reply(
-                self._transport.record(), lambda own: self._prepare_record(own, seeds, reply), within=_ANSWER_TIMEOUT
+                self._transport.record(), lambda own: self._prepare_record(own, seeds, reply), timeout=_ANSWER_TIMEOUT
             )
         else:
             record = self._transport.renew(session.swim.identity.generation)
-            self.on_reply(record, lambda own: self._start_session(own, seeds, reply), within=_ANSWER_TIMEOUT)
+            self.on_reply(record, lambda own: self._start_session(own, seeds, reply), timeout=_ANSWER_TIMEOUT)
         return reply
 
     def _prepare_record(self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
@@ -176,7 +176,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._start_session(own, seeds, reply)
         elif own.metadata != self._metadata:
             record = self._transport.renew(own.generation, self._metadata)
-            self.on_reply(record, lambda own: self._prepare_record(own, seeds, reply), within=_ANSWER_TIMEOUT)
+            self.on_reply(record, lambda own: self._prepare_record(own, seeds, reply), timeout=_ANSWER_TIMEOUT)
         else:
             self._persistence.load(own, lambda known: self._start_session(own, seeds, reply, known))
 
@@ -232,7 +232,7 @@ class Engine(runtime.Engine[Mailbox]):
             return None
         reply: Reply[None] = Reply()
         renewed = self._transport.renew(session.swim.identity.generation, message.metadata)
-        self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), within=_ANSWER_TIMEOUT)
+        self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), timeout=_ANSWER_TIMEOUT)
         return reply
 
     def _on_new_tags(self, own: PeerRecord | Exception, reply: Reply[None]) -> None:
@@ -272,7 +272,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _on_rejoin(self, member: MemberId) -> None:
         """`Swim` goes on as `member`: ask transport to sign the record for it."""
         self.log.warning("held dead by others, going on under a new generation", generation=member.generation)
-        self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, within=_ANSWER_TIMEOUT)
+        self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, timeout=_ANSWER_TIMEOUT)
 
     def _on_renewed(self, own: PeerRecord | Exception) -> None:
         if isinstance(own, Exception):

@@ -65,7 +65,7 @@ class Persistence:
             then(answer if isinstance(answer, Snapshot) else None)
 
         read = self._engine.work(_load, self._path, own, serial=_SERIES)
-        self._engine.on_reply(read, loaded, within=_DISK_TIMEOUT)
+        self._engine.on_reply(read, loaded, timeout=_DISK_TIMEOUT)
 
     def restore(self, known: Snapshot, session: Session) -> Reply[None]:
         """Make some of the members seeds; unless the snapshot is older than `snapshot_age`, restore all of them too."""
@@ -101,14 +101,14 @@ class Persistence:
         members = self._members()
         if members is not None:
             self._under_way = True
-            self._engine.on_reply(members, self._write, within=_DISK_TIMEOUT)
+            self._engine.on_reply(members, self._write, timeout=_DISK_TIMEOUT)
 
     def _write(self, snapshot: Snapshot | Exception) -> None:
         if isinstance(snapshot, Exception) or self._path is None:
             self._under_way = False
             return
         written: Reply[int] = self._engine.work(save, self._path, snapshot, serial=_SERIES)
-        self._engine.on_reply(written, self._on_saved, within=_DISK_TIMEOUT)
+        self._engine.on_reply(written, self._on_saved, timeout=_DISK_TIMEOUT)
 
     def _on_saved(self, answer: int | Exception) -> None:
         self._under_way = False

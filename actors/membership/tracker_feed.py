@@ -100,7 +100,7 @@ class TrackerFeed:
             return
         self._set_id, self._under_way, self._again = id, True, False
         reply = self._tracker.track(id, TrackedPeers(primary, secondary))
-        self._engine.on_reply(reply, lambda answer: self._on_tracked(content, answer), within=_ANSWER_TIMEOUT)
+        self._engine.on_reply(reply, lambda answer: self._on_tracked(content, answer), timeout=_ANSWER_TIMEOUT)
 
     def _hint_new_records(self) -> None:
         """Hint the new records to the tracker, as no set brings them."""

@@ -123,7 +123,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Take the channel, and hear of peer sets."""
         quota = Quota(self.config.inbound_rate, self.config.inbound_burst)
         registered = self.transport.register(self.channel, self.mailbox, quota)
-        self.on_reply(registered, self.on_registered, within=REGISTER_TIMEOUT)
+        self.on_reply(registered, self.on_registered, timeout=REGISTER_TIMEOUT)
         self.tracker.subscribe(self.mailbox, PeerSetUpdate)
         self.runtime.registry.collect(self.client.observe)
 

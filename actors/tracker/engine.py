@@ -269,7 +269,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.on_reply(
             self.work(_verified, message.records),
             lambda records: self._on_verified(records, message.source),
-            within=self._config.effect_timeout,
+            timeout=self._config.effect_timeout,
         )
 
     def on_expire_blocks(self, _message: ExpireBlocks) -> None:

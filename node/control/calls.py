@@ -82,7 +82,7 @@ class Calls:
             return
         underway = _Underway(client, number, command, pending, self._engine.now())
         self._underway.append(underway)
-        self._engine.on_reply(pending.reply, lambda result: self._end(underway, result), within=pending.within)
+        self._engine.on_reply(pending.reply, lambda result: self._end(underway, result), timeout=pending.timeout)
 
     def _check_limit(self, client: bytes) -> None:
         """A place for the client, by a dynamic threshold as switches share a buffer (Choudhury and Hahne 1998)."""

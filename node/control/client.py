@@ -88,14 +88,14 @@ class Client:
         """The sum of a metric over its labels. Raises CommandFailed of kind `NoSuchMetric`."""
         return cast("float", self.call("metric", {"name": name}))
 
-    def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Status:
+    def wait(self, *, connected: int = 0, members: int = 0, timeout: float | None = None) -> Status:
         """Return when at least so many connections are open and so many nodes, this one too, alive.
 
-        Raises CommandFailed of kind `NotReached` after `within` seconds.
+        Raises CommandFailed of kind `NotReached` after `timeout` seconds.
         """
-        within = seconds(within, "a wait")
-        told: dict[str, Plain] = {"connected": connected, "members": members, "within": within}
-        return _status(self.call("wait", told, timeout=None if within is None else within + GRACE))
+        timeout = seconds(timeout, "a wait")
+        told: dict[str, Plain] = {"connected": connected, "members": members, "timeout": timeout}
+        return _status(self.call("wait", told, timeout=None if timeout is None else timeout + GRACE))
 
     def stop(self) -> None:
         """Ask the node to stop, and return when nobody listens any more, or raise CallTimeout."""

@@ -46,12 +46,12 @@ class Context:
 class Pending:
     """A command under way.
 
-    within: seconds until the caller is told that nobody answered. watch: whose progress it is told. answered: called
+    timeout: seconds until the caller is told that nobody answered. watch: whose progress it is told. answered: called
     once the answer has left.
     """
 
     reply: Reply[Plain]
-    within: float = SHORT
+    timeout: float = SHORT
     watch: BlobKey | None = None
     answered: Callable[[], object] = lambda: None
 

@@ -79,7 +79,7 @@ class Waiting:
             wanted = waiter.wanted
             waiter.reply.fail(
                 NotReached(
-                    f"not within {wanted.within:g} s: {status.connected} of {wanted.connected} connections and "
+                    f"not within {wanted.timeout:g} s: {status.connected} of {wanted.connected} connections and "
                     f"{status.members} of {wanted.members} members"
                 )
             )
@@ -194,9 +194,9 @@ class Engine(runtime.Engine[Mailbox]):
             if isinstance(known, Exception):
                 reply.fail(known)
             else:
-                self.on_reply(self.work(peer_rows, known), reply.resolve, within=SHORT)
+                self.on_reply(self.work(peer_rows, known), reply.resolve, timeout=SHORT)
 
-        self.on_reply(self._actors.tracker.known(), told, within=SHORT)
+        self.on_reply(self._actors.tracker.known(), told, timeout=SHORT)
         return reply
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[ConnectionRow, ...]]:
@@ -211,8 +211,8 @@ class Engine(runtime.Engine[Mailbox]):
         """Now, or when the numbers are there."""
         waiter = _Waiter(message, Reply())
         number = self._waiting.add(waiter)
-        if message.within is not None:
-            waiter.timer = self.after(message.within, WaitOver(number))
+        if message.timeout is not None:
+            waiter.timer = self.after(message.timeout, WaitOver(number))
         self._changed()
         return waiter.reply
 
@@ -245,5 +245,5 @@ class Engine(runtime.Engine[Mailbox]):
     def _then(self, asked: Reply[T], rows: Callable[[T], U]) -> Reply[U]:
         """What `rows` makes of the answer, on this engine's thread. What it raises fails the question, not the node."""
         answered: Reply[T] = Reply()
-        self.on_reply(asked, answered.resolve, within=SHORT)
+        self.on_reply(asked, answered.resolve, timeout=SHORT)
         return answered.map(rows)

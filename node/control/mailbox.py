@@ -31,11 +31,11 @@ class GetMembers(Request[tuple[MemberRow, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class WaitFor(Request[Status]):
-    """Answer when at least `connected` connections are open and `members` nodes alive. within: seconds, None: ever."""
+    """Answer when at least `connected` connections are open and `members` nodes alive. timeout: seconds, None: ever."""
 
     connected: int = 0
     members: int = 0
-    within: float | None = None
+    timeout: float | None = None
 
 
 class Mailbox(runtime.Mailbox):
@@ -57,13 +57,13 @@ class Mailbox(runtime.Mailbox):
         """Every node that the membership knows, by id."""
         return self.ask(GetMembers())
 
-    def wait(self, *, connected: int = 0, members: int = 0, within: float | None = None) -> Reply[Status]:
+    def wait(self, *, connected: int = 0, members: int = 0, timeout: float | None = None) -> Reply[Status]:
         """Answered as soon as at least `connected` connections are open and `members` nodes, this one too, alive.
 
-        Fails with NotReached after `within` seconds. Raises ValueError unless that is above 0, the numbers at least 0.
+        Fails with NotReached after `timeout` seconds. Raises ValueError unless that is above 0, the numbers at least 0.
         """
         connected = arguments.whole(connected, "the number of connections", 0)
         members = arguments.whole(members, "the number of members", 0)
-        if within is not None:
-            within = arguments.seconds(within, "a wait")
-        return self.ask(WaitFor(connected, members, within))
+        if timeout is not None:
+            timeout = arguments.seconds(timeout, "a wait")
+        return self.ask(WaitFor(connected, members, timeout))

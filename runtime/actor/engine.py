@@ -164,10 +164,10 @@ class Engine(pykka.ThreadingActor, Generic[M]):
             raise ValueError(f"a repeated timer needs an interval above 0 s, not {seconds}")
         return self._schedule(seconds if first is None else first, message, rank, seconds)
 
-    def on_reply(self, reply: Reply[T], handler: Callable[[T | Exception], object], *, within: float) -> None:
+    def on_reply(self, reply: Reply[T], handler: Callable[[T | Exception], object], *, timeout: float) -> None:
         """Run `handler` with the answer, or the error as a value, on this engine.
 
-        within: seconds after which the handler gets `ReplyTimeout` instead; a later answer is ignored.
+        timeout: seconds after which the handler gets `ReplyTimeout` instead; a later answer is ignored.
         """
         inbox = self.mailbox.inbox
         if reply.done:
@@ -176,7 +176,7 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         outcome: Reply[T] = Reply()
         outcome.then(lambda resolved: inbox.urgent(Resolved(handler, resolved)))
         timer = self.runtime.call_after(
-            within, lambda: outcome.fail(ReplyTimeout(f"no answer to {self.name} within {within} s"))
+            timeout, lambda: outcome.fail(ReplyTimeout(f"no answer to {self.name} within {timeout} s"))
         )
 
         def forward(resolved: Reply[T]) -> None:

@@ -133,8 +133,8 @@ class Runtime(abc.ABC):
         self._dead_letter_hooks.append(hook)
 
     @abc.abstractmethod
-    def drain(self, within: float) -> bool:
-        """Wait until no message waits anywhere, at most `within` seconds; True if it came to that.
+    def drain(self, timeout: float) -> bool:
+        """Wait until no message waits anywhere, at most `timeout` seconds; True if it came to that.
 
         For an orderly end: stop what brings in work, drain, then `stop()`, which itself waits for nothing queued.
         """

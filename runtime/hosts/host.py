@@ -74,11 +74,11 @@ class HostRuntime(Runtime):
         """See `Runtime`. `cost` is for simulations. Fails with `EngineGone` once the runtime has stopped."""
         return self._workers.submit(serial, function, args)
 
-    def drain(self, within: float) -> bool:
+    def drain(self, timeout: float) -> bool:
         """See `Runtime`. Work on the pool counts as waiting; timers that are not due do not."""
         if context.current() is not None:
             raise WouldDeadlock("drain() inside an engine would wait for itself")
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         idle = 0
         while idle < 2:  # twice, since a message may hop from an engine not yet looked at to one already seen idle
             idle = idle + 1 if self._idle() else 0

@@ -27,8 +27,8 @@ class World(Protocol):
     timers: TimerHeap
     network: Network
 
-    def step_until(self, condition: Callable[[], object], within: float) -> bool:
-        """Step until `condition()` is true, at most `within` seconds; whether it is."""
+    def step_until(self, condition: Callable[[], object], timeout: float) -> bool:
+        """Step until `condition()` is true, at most `timeout` seconds; whether it is."""
 
     def wait_for(self, reply: Reply[Any], timeout: float | None) -> None:
         """Step until the reply is resolved or `timeout` seconds are over."""
@@ -95,10 +95,10 @@ class SimulatedNode(Runtime):
         self.call_at(finished, run)
         return reply
 
-    def drain(self, within: float) -> bool:
+    def drain(self, timeout: float) -> bool:
         """See `Runtime`: steps virtual time until none of this node's engines has a message."""
         _outside("drain()")
-        return self.world.step_until(lambda: not any(engine.mailbox.inbox for engine in self.engines), within)
+        return self.world.step_until(lambda: not any(engine.mailbox.inbox for engine in self.engines), timeout)
 
     def stop(self) -> None:
         """Stop every engine of this node, newest first, and run their `on_stop`."""

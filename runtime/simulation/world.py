@@ -91,14 +91,14 @@ class Simulation(SimulatedNode):
         self._drive(end)
         self.time = max(self.time, end)
 
-    def run_until(self, condition: Callable[[], object], *, within: float) -> None:
-        """Step until `condition()` is true. Raises SimulationStuck, with the last messages, after `within` seconds."""
-        if not self.step_until(condition, within):
-            raise SimulationStuck(f"not true within {within} s (seed {self.seed!r})\n{self.trace()}")
+    def run_until(self, condition: Callable[[], object], *, timeout: float) -> None:
+        """Step until `condition()` is true. Raises SimulationStuck, with the last messages, after `timeout` seconds."""
+        if not self.step_until(condition, timeout):
+            raise SimulationStuck(f"not true within {timeout} s (seed {self.seed!r})\n{self.trace()}")
 
-    def step_until(self, condition: Callable[[], object], within: float) -> bool:
-        """Step until `condition()` is true, at most `within` seconds; whether it is."""
-        end = self.time + within
+    def step_until(self, condition: Callable[[], object], timeout: float) -> bool:
+        """Step until `condition()` is true, at most `timeout` seconds; whether it is."""
+        end = self.time + timeout
         if self._drive(end, condition):
             return True
         self.time = max(self.time, end)

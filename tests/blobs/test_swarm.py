@@ -79,7 +79,7 @@ def test_file_arrives_although_a_serving_node_is_killed_in_the_middle(swarm: Swa
     def quarter() -> bool:
         return bool(carol.blobs.progress(key).get(timeout=1).done > len(DATA) / 4)
 
-    swarm.simulation.run_until(quarter, within=60)
+    swarm.simulation.run_until(quarter, timeout=60)
     assert not reply.done
     swarm.kill("alice")
     report = reply.get(timeout=60)

@@ -86,11 +86,11 @@ def test_blocked_peer_is_disconnected_unless_told_otherwise_and_does_not_come_ba
     settings: Any = {"tracker": {"source": "static"}}
     bob = nodes.start("bob", member=False, **settings)
     alice = nodes.start("alice", seeds=[bob], member=False, **settings)
-    nodes.run_until(lambda: bob.is_connected_to(alice), within=10)
+    nodes.run_until(lambda: bob.is_connected_to(alice), timeout=10)
     bob.connections.block_peer(alice.peer, 100.0, disconnect=disconnect).get(timeout=5)
     nodes.run(5.0)
     assert bob.is_connected_to(alice) != disconnect
     nodes.run(90.0)
     assert bob.is_connected_to(alice) != disconnect
     if disconnect:
-        nodes.run_until(lambda: bob.is_connected_to(alice), within=700)  # expired: it may come back
+        nodes.run_until(lambda: bob.is_connected_to(alice), timeout=700)  # expired: it may come back

@@ -216,7 +216,7 @@ def gated(simulation: Any) -> Iterator[Any]:
 def test_gaters_of_both_sides_are_asked_at_every_point_in_order(gated: Any) -> None:
     dialler, listener = Denier(), Denier()
     nodes, alice, bob = gated(alice=dialler, bob=listener)
-    nodes.run_until(lambda: alice.is_connected_to(bob), within=10)
+    nodes.run_until(lambda: alice.is_connected_to(bob), timeout=10)
     nodes.run(1.0)
     assert [asked[0] for asked in dialler.asked] == ["peer_dial", "addr_dial", "secured", "upgraded"]
     assert [asked[0] for asked in listener.asked] == ["accept", "secured", "upgraded"]

@@ -27,7 +27,7 @@ def nodes(simulation: Any) -> SimulatedNodes:
 def dialling(nodes: SimulatedNodes, listener: WholeNode, *names: str) -> list[WholeNode]:
     """Nodes of these names, connected to the listener."""
     started = [nodes.start(name, seeds=[listener], member=False, **STATIC) for name in names]
-    nodes.run_until(lambda: listener.is_connected_to(*started), within=20)
+    nodes.run_until(lambda: listener.is_connected_to(*started), timeout=20)
     return started
 
 
@@ -70,7 +70,7 @@ def test_node_at_its_hard_limit_refuses_with_others_to_try_and_protected_ones_st
     alice, carol = dialling(nodes, bob, "alice", "carol")
     bob.connections.protect(alice.peer, "friend")
     dave = nodes.start("dave", seeds=[bob], member=False, **STATIC)
-    nodes.run_until(lambda: dave.counted("tracker_dials_total", "too_many") >= 1, within=10)
+    nodes.run_until(lambda: dave.counted("tracker_dials_total", "too_many") >= 1, timeout=10)
     assert bob.counted("transport_refused_total", "too_many") >= 1
     assert bob.is_connected_to(alice, carol)
     assert bob.connections.get_info().get(timeout=5).open == 2
@@ -139,7 +139,7 @@ def test_real_node_at_its_hard_limit_refuses_with_others_to_try(start: Any) -> N
         "maintenance: {min_connections: 0, expected_connections: 1}\n",
     )
     others = [start(name, seeded(bob)) for name in ("alice", "carol")]
-    bob.wait(connected=2, within=20)
+    bob.wait(connected=2, timeout=20)
     dave = start("dave", seeded(bob))
     wait(dave, lambda: value(dave, "tracker_dials_total", "too_many") >= 1)
     wait(dave, lambda: len(dave.tracker.known().get(timeout=5)) >= 3)
@@ -152,7 +152,7 @@ def test_real_connection_that_is_trimmed_is_told_so(start: Any) -> None:
     bob = start("bob", "tracker: {source: static}\nconnections: {grace_period: 0s}\n")
     alice = start("alice", seeded(bob))
     for node in (alice, bob):
-        node.wait(connected=1, within=20)
+        node.wait(connected=1, timeout=20)
     report = bob.connections.trim_open_connections(0).get(timeout=10)
     assert [link.peer for link in report.closed] == [alice.peer]
     wait(alice, lambda: value(alice, "connections_closed_total", "trimmed") == 1)

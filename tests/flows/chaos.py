@@ -218,7 +218,7 @@ def run(seed: int) -> str:
             world.act(ACTIONS)
             world.nodes.run(world.rng.uniform(0.0, 0.4))
         calm(world)
-        world.nodes.run_until(lambda: is_at_peace(world), within=PEACE, every=2.0)
+        world.nodes.run_until(lambda: is_at_peace(world), timeout=PEACE, every=2.0)
         world.nodes.run(30)
         assert is_at_peace(world), "the peace did not last"
         world.nodes.invariants.check_answered([node.runtime for node in world.nodes.running], LONGEST_ASK)
@@ -273,5 +273,5 @@ def assert_fetched(world: World) -> None:
     everybody = world.nodes.all
     seconds = 3 * FETCHING if world.is_tight else FETCHING
     gets = {name: everybody[name].resolver.get(KEY, timeout=seconds) for name in everybody}
-    world.nodes.run_until(lambda: all(get.done for get in gets.values()), within=seconds + 10, every=1.0)
+    world.nodes.run_until(lambda: all(get.done for get in gets.values()), timeout=seconds + 10, every=1.0)
     assert {name: get.result() for name, get in gets.items()} == dict.fromkeys(everybody, VALUE)

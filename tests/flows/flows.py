@@ -75,7 +75,7 @@ def pair(nodes: Nodes, **options: Any) -> None:
     start(nodes, "alice", **options)
     start(nodes, "bob")
     track(nodes, "bob", "alice")
-    nodes.run_until(lambda: connected(nodes, ("alice", "bob")), within=10)
+    nodes.run_until(lambda: connected(nodes, ("alice", "bob")), timeout=10)
 
 
 # (flows: dial) --------------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def prepare_trim(nodes: Nodes) -> None:
     start(nodes, "bob", "carol")
     for name in ("bob", "carol"):
         track(nodes, name, "alice")
-    nodes.run_until(lambda: connected(nodes, ("alice", "bob"), ("alice", "carol")), within=10)
+    nodes.run_until(lambda: connected(nodes, ("alice", "bob"), ("alice", "carol")), timeout=10)
 
 
 TRIM = Flow(
@@ -159,7 +159,7 @@ TRIM = Flow(
 def prepare_members(nodes: Nodes) -> None:
     alice = nodes.start("alice", maintenance=CALM)
     nodes.start("bob", seeds=[alice], maintenance=CALM)
-    nodes.run_until(lambda: connected(nodes, ("alice", "bob")), within=30)
+    nodes.run_until(lambda: connected(nodes, ("alice", "bob")), timeout=30)
 
 
 def join(nodes: Nodes) -> list[Reply[Any]]:

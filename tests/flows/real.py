@@ -122,12 +122,12 @@ class RealNodes:
     def heal(self) -> None:
         """Nothing is cut here."""
 
-    def run_until(self, condition: Callable[[], object], *, within: float, every: float = 0.05) -> None:
-        """Wait for a condition; AssertionError after `within` seconds. every: for simulated nodes, not heeded here."""
+    def run_until(self, condition: Callable[[], object], *, timeout: float, every: float = 0.05) -> None:
+        """Wait for a condition; AssertionError after `timeout` seconds. every: for simulated nodes, not heeded here."""
         del every
-        deadline, pause = time.monotonic() + within, threading.Event()
+        deadline, pause = time.monotonic() + timeout, threading.Event()
         while not condition():
-            assert time.monotonic() < deadline, f"not true within {within} s"
+            assert time.monotonic() < deadline, f"not true within {timeout} s"
             pause.wait(0.05)
 
     def agree(self) -> bool:

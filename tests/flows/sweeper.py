@@ -95,7 +95,7 @@ def steps_of(flow: Flow) -> list[str]:
         nodes = _prepared(flow, simulation)
         simulation.observe(lambda engine, _item: turns.append(str(engine.actor_urn)))
         replies = flow.act(nodes)
-        nodes.run_until(lambda: _is_over(flow, nodes, replies), within=30)
+        nodes.run_until(lambda: _is_over(flow, nodes, replies), timeout=30)
     return turns
 
 
@@ -105,13 +105,13 @@ def run(flow: Flow, step: int, whose: str, fault: Fault) -> None:
         nodes = _prepared(flow, simulation)
         begun = simulation.handled
         replies = flow.act(nodes)
-        simulation.step_until(lambda: simulation.handled - begun >= step, within=30)
+        simulation.step_until(lambda: simulation.handled - begun >= step, timeout=30)
         fault.strike(nodes, whose)
         simulation.run(for_=fault.lasts)
         fault.mend(nodes, whose)
         nodes.run(1)
         flow.again(nodes)
-        nodes.run_until(lambda: flow.is_recovered(nodes), within=240, every=1.0)
+        nodes.run_until(lambda: flow.is_recovered(nodes), timeout=240, every=1.0)
         nodes.run(LONGEST_ASK)
         nodes.invariants.check_answered([node.runtime for node in nodes.running], LONGEST_ASK)
         assert all(reply.done for reply in replies), "whoever began the flow still waits"

@@ -34,7 +34,7 @@ class Stage:
 
     def play(self) -> Recording:
         """Until the flow is over."""
-        self.nodes.run_until(lambda: self.flow.done(self.nodes) and all(r.done for r in self.replies), within=30)
+        self.nodes.run_until(lambda: self.flow.done(self.nodes) and all(r.done for r in self.replies), timeout=30)
         return self.recording
 
     def peer(self, name: str) -> Any:
@@ -114,7 +114,7 @@ def test_block_of_a_live_peer(stage: Any) -> None:
     (reply,) = play.replies
     assert reply.get(timeout=0).until == pytest.approx(play.nodes.all["alice"].runtime.wall() + 20, abs=1)
     play.recording.clear()
-    play.nodes.run_until(lambda: flows.connected(play.nodes, ("alice", "bob")), within=60)
+    play.nodes.run_until(lambda: flows.connected(play.nodes, ("alice", "bob")), timeout=60)
     for at_once in (  # of two actors that are told at once, either may be first
         Step("alice/membership", tracker.PeerUnblocked, peer=bob),
         Step("alice/transport", transport.SetGate),
@@ -136,12 +136,12 @@ def test_overwrite_of_an_address(stage: Any) -> None:
     (reply,) = play.replies
     assert reply.get(timeout=0).changed == (alice,)
     told.clear()
-    play.nodes.run_until(lambda: told.count(Step("bob/transport", transport.Dial)), within=30)
+    play.nodes.run_until(lambda: told.count(Step("bob/transport", transport.Dial)), timeout=30)
     assert not any(isinstance(message, tracker.PeerSetUpdate) for _, message in told.handled)
     dials = [message for who, message in told.handled if who == "bob/transport" and isinstance(message, transport.Dial)]
     assert {dial.address for dial in dials} == {flows.NOWHERE}
     flows.overwrite_back(play.nodes)
-    play.nodes.run_until(lambda: flows.connected(play.nodes, ("alice", "bob")), within=60)
+    play.nodes.run_until(lambda: flows.connected(play.nodes, ("alice", "bob")), timeout=60)
 
 
 def test_trim(stage: Any) -> None:

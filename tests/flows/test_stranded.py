@@ -43,7 +43,7 @@ class World:
         found = [self.start(f"stranger-{each}") for each in range(number)]
         for stranger in found:
             self.track(stranger, alice)
-        self.nodes.run_until(lambda: alice.is_connected_to(*found), within=20)
+        self.nodes.run_until(lambda: alice.is_connected_to(*found), timeout=20)
         return found
 
 
@@ -57,7 +57,7 @@ def test_node_in_its_band_with_strangers_alone_dials_a_peer_of_its_set(simulatio
     alice, bob = world.start("alice"), world.start("bob", producer=Larder())
     world.strangers(3, alice)
     world.track(alice, bob)
-    world.nodes.run_until(lambda: alice.is_connected_to(bob), within=10)
+    world.nodes.run_until(lambda: alice.is_connected_to(bob), timeout=10)
     assert alice.resolver.get(KEY, timeout=5).get(timeout=10) == VALUE
 
 
@@ -69,7 +69,7 @@ def test_node_full_of_strangers_closes_one_for_a_peer_of_its_set_and_keeps_that(
     alice, bob = world.start("alice", FULL), world.start("bob", producer=Larder())
     world.strangers(1, alice)
     world.track(alice, bob)
-    world.nodes.run_until(lambda: alice.is_connected_to(bob), within=20)
+    world.nodes.run_until(lambda: alice.is_connected_to(bob), timeout=20)
     opened = alice.counted("maintenance_dials_total", "opened")
     world.nodes.run(300)  # the stranger connects all the time
     assert alice.connected() == {bob.peer}
@@ -82,7 +82,7 @@ def test_node_at_its_upper_threshold_trims_strangers_for_peers_of_its_set_and_co
     world.strangers(6, alice)  # 6 is the upper threshold of 1, 1, 8
     world.nodes.run(2)
     world.track(alice, bob)
-    world.nodes.run_until(lambda: alice.is_connected_to(bob), within=20)
+    world.nodes.run_until(lambda: alice.is_connected_to(bob), timeout=20)
     world.nodes.run(60)
     before = dials(alice)
     for _ in range(60):
@@ -121,13 +121,13 @@ def test_key_that_no_neighbour_has_is_found_with_the_only_peer_of_the_set_that_h
     alice = world.start("alice")
     others = [world.start(f"n{number}") for number in range(3)]
     world.track(alice, *others)
-    world.nodes.run_until(alice.connected, within=10)
+    world.nodes.run_until(alice.connected, timeout=10)
     holder = world.start("holder", producer=Larder())
     world.track(alice, *others, holder, number=2)
     world.nodes.run(30)
     assert not alice.is_connected_to(holder)
     reply = alice.resolver.get(KEY, timeout=100)
-    world.nodes.run_until(lambda: reply.done, within=60)
+    world.nodes.run_until(lambda: reply.done, timeout=60)
     assert reply.result() == VALUE
 
 
@@ -148,5 +148,5 @@ def test_key_comes_to_every_node_of_a_line_of_sets_with_strangers_in_between(see
 
 def get_all(nodes: SimulatedNodes, whose: Sequence[WholeNode]) -> None:
     replies = [node.resolver.get(KEY, timeout=120) for node in whose]
-    nodes.run_until(lambda: all(reply.done for reply in replies), within=130, every=1.0)
+    nodes.run_until(lambda: all(reply.done for reply in replies), timeout=130, every=1.0)
     assert [reply.result() for reply in replies] == [VALUE] * len(replies)

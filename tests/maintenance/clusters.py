@@ -90,8 +90,8 @@ class Cluster:
     def all_inside(self) -> bool:
         return all(LOW <= degree <= HIGH for degree in self.degrees())
 
-    def until_inside(self, within: float) -> None:
-        self.nodes.run_until(self.all_inside, within=within, every=1.0)
+    def until_inside(self, timeout: float) -> None:
+        self.nodes.run_until(self.all_inside, timeout=timeout, every=1.0)
 
     def parts(self, among: Iterable[WholeNode] | None = None) -> list[set[PeerId]]:
         """The connected parts of the graph of open connections."""

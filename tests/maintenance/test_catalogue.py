@@ -43,7 +43,7 @@ def test_node_that_loses_connections_is_told_too_few_and_repairs_at_once(simulat
     nodes = SimulatedNodes(simulation)
     others = [node(nodes, f"n{number}", least=0, expected=0, most=8) for number in range(20)]
     target = node(nodes, "target", *others, least=6, expected=12, most=16)
-    nodes.run_until(lambda: len(target.connected()) >= 8, within=20)
+    nodes.run_until(lambda: len(target.connected()) >= 8, timeout=20)
     nodes.run(2)
     listener = listen(simulation, target)
     gone = [other for other in others if other.peer in target.connected()][:-5]
@@ -63,8 +63,8 @@ def test_node_that_many_dial_at_once_is_told_too_many_and_trims_to_the_target(si
     listener = listen(simulation, target)
     for number in range(24):
         node(nodes, f"n{number}", target, least=1, expected=1, most=1)
-    nodes.run_until(lambda: TooManyConnections in map(type, listener.control.received()), within=5)
-    nodes.run_until(lambda: len(target.connected()) <= 10, within=5)
+    nodes.run_until(lambda: TooManyConnections in map(type, listener.control.received()), timeout=5)
+    nodes.run_until(lambda: len(target.connected()) <= 10, timeout=5)
 
 
 def test_clique_of_nine_reaches_the_lower_target_and_stays_below_the_upper_threshold(simulation: Any) -> None:
@@ -72,7 +72,7 @@ def test_clique_of_nine_reaches_the_lower_target_and_stays_below_the_upper_thres
     nodes = SimulatedNodes(simulation)
     hub = node(nodes, "n0", least=3, expected=6, most=9)
     everybody = [hub, *(node(nodes, f"n{number}", hub, least=3, expected=6, most=9) for number in range(1, 9))]
-    nodes.run_until(lambda: all(4 <= len(each.connected()) <= 8 for each in everybody), within=30)
+    nodes.run_until(lambda: all(4 <= len(each.connected()) <= 8 for each in everybody), timeout=30)
     nodes.run(30)
     assert all(4 <= len(each.connected()) <= 8 for each in everybody)
 
@@ -83,7 +83,7 @@ def test_peer_is_found_through_a_common_neighbour(simulation: Any) -> None:
     hub = node(nodes, "hub", least=0, expected=0, most=8)
     alice = node(nodes, "alice", hub, least=2, expected=2, most=8)
     bob = node(nodes, "bob", hub, least=2, expected=2, most=8)
-    nodes.run_until(lambda: alice.is_connected_to(hub, bob), within=15)
+    nodes.run_until(lambda: alice.is_connected_to(hub, bob), timeout=15)
 
 
 def test_node_that_wants_a_single_connection_has_it(simulation: Any) -> None:
@@ -91,7 +91,7 @@ def test_node_that_wants_a_single_connection_has_it(simulation: Any) -> None:
     nodes = SimulatedNodes(simulation)
     hub = node(nodes, "hub", least=0, expected=0, most=8)
     alice = node(nodes, "alice", hub, least=1, expected=1, most=1)
-    nodes.run_until(lambda: alice.connected() == {hub.peer}, within=5)
+    nodes.run_until(lambda: alice.connected() == {hub.peer}, timeout=5)
 
 
 def test_trusted_ring_is_closed(simulation: Any) -> None:
@@ -101,6 +101,6 @@ def test_trusted_ring_is_closed(simulation: Any) -> None:
     for number in range(5):
         ring.append(node(nodes, f"n{number}", *ring[-1:], least=2, expected=2, most=8))
     ring[-1].tracker.hint([ring[0].transport.record().get(timeout=1)])
-    nodes.run_until(lambda: all(len(each.connected()) >= 2 for each in ring), within=30)
+    nodes.run_until(lambda: all(len(each.connected()) >= 2 for each in ring), timeout=30)
     for each in ring:
         assert each.peer not in each.connected()

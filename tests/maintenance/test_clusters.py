@@ -70,7 +70,7 @@ def test_partition_of_a_cluster_heals(seed: int) -> None:
         assert len(cluster.parts(few)) == len(cluster.parts(many)) == 1
         assert len(cluster.parts()) == 2
         cluster.nodes.heal()
-        cluster.nodes.run_until(lambda: len(cluster.parts()) == 1 and cluster.all_inside(), within=150, every=0.5)
+        cluster.nodes.run_until(lambda: len(cluster.parts()) == 1 and cluster.all_inside(), timeout=150, every=0.5)
 
 
 @pytest.mark.parametrize("seed", QUICK + FULL)
@@ -79,7 +79,7 @@ def test_flood_of_a_thousand_connections_exceeds_no_limit_and_closes_no_protecte
         cluster = Cluster(simulation)
         cluster.grow(6)
         victim, watch = cluster.running[0], cluster.watches["n0"]
-        cluster.nodes.run_until(lambda: watch.open >= LOW, within=20, every=0.5)
+        cluster.nodes.run_until(lambda: watch.open >= LOW, timeout=20, every=0.5)
         protected = set(list(watch.peers.values())[:3])
         for peer in protected:
             victim.connections.protect(peer, "friend")

@@ -38,7 +38,7 @@ def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any)
     report = upkeep.maintain()
     simulation.settle()  # every message that needs no time
     dials.pop(peer=bob).set(tracker.Failed("timeout"))  # type: ignore[arg-type]  # a Reason is its word
-    simulation.run_until(lambda: dials.waiting == [tracker.Dial(carol)], within=10)
+    simulation.run_until(lambda: dials.waiting == [tracker.Dial(carol)], timeout=10)
     dials.pop(peer=carol).set(tracker.Opened(carol))
     upkeep.tell(connections.Counts(open=1, closing=0))
     assert report.get(timeout=5).in_band  # outside an engine get() steps virtual time
@@ -153,7 +153,7 @@ def test_P16_maintenance_whose_neighbours_fail_goes_on(simulation: Any) -> None:
     assert simulation.registry.value("maintenance_unanswered_total", "candidates") == 3
     around.peers.control.answer(tracker.Dialable, around.candidates)
     around.dialable = simulation.peers("bob")
-    simulation.run_until(lambda: around.dials.waiting, within=6)
+    simulation.run_until(lambda: around.dials.waiting, timeout=6)
 
 
 def test_P16_maintenance_whose_trim_fails_goes_on(simulation: Any) -> None:
@@ -170,7 +170,7 @@ def test_maintenance_without_an_answer_to_a_dial_counts_it_as_failed(simulation:
     around = Neighbours(simulation, ONE)
     around.dialable = _bob, carol = simulation.peers("bob", "carol")
     around.upkeep.activate()
-    simulation.run_until(lambda: tracker.Dial(carol) in around.dials.waiting, within=120)
+    simulation.run_until(lambda: tracker.Dial(carol) in around.dials.waiting, timeout=120)
     assert simulation.registry.value("maintenance_dials_total", "failed") == 1
 
 
@@ -249,7 +249,7 @@ def test_maintenance_of_policy_all_redials_a_lost_peer_when_the_tracker_lets_it(
     simulation.run(for_=3)
     assert len(around.asked) == asked  # it waits
     around.dialable, around.next_at = (bob,), None
-    simulation.run_until(lambda: around.dials.waiting, within=10)
+    simulation.run_until(lambda: around.dials.waiting, timeout=10)
     assert simulation.time - lost_at > 3
 
 

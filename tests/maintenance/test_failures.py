@@ -102,7 +102,7 @@ def bob_is_full(world: World) -> Callable[[], object]:
         transport={"max_connections": 1, "reserved_outbound": 0}, maintenance={"max_connections": 1, **FEW}
     )
     carol = world.nodes.start("carol", seeds=[bob], member=False, tracker={"source": "static"})
-    world.nodes.run_until(lambda: carol.is_connected_to(bob), within=5)
+    world.nodes.run_until(lambda: carol.is_connected_to(bob), timeout=5)
     world.start_alice()
     return carol.crash
 
@@ -180,11 +180,11 @@ def test_P5_peer_whose_dial_failed_is_dialled_again_when_the_cause_is_gone(name:
     world = World(simulation, SimulatedNodes(simulation))
     mend = case(world)
     nodes = world.nodes
-    nodes.run_until(lambda: world.alice.counted("tracker_dials_total", reason) > 0, within=40)
+    nodes.run_until(lambda: world.alice.counted("tracker_dials_total", reason) > 0, timeout=40)
     nodes.run(20)  # and fails again and again; nor is she content with carol, of whom she is told where bob is full
     assert not world.alice.connected()
     mend()
-    nodes.run_until(lambda: world.alice.connected() == {world.bobs_peer.peer}, within=40)
+    nodes.run_until(lambda: world.alice.connected() == {world.bobs_peer.peer}, timeout=40)
     nodes.run(2)
     all_is_accounted_for(world.alice)
 
@@ -199,7 +199,7 @@ def test_P5_name_that_does_not_resolve_is_tried_again(simulation: Any, monkeypat
     world = World(simulation, SimulatedNodes(simulation))
     world.start_bob()
     world.start_alice(Address.parse("tcp://bob.example:20000"))
-    world.nodes.run_until(lambda: world.alice.connected() == {world.bobs_peer.peer}, within=60)
+    world.nodes.run_until(lambda: world.alice.connected() == {world.bobs_peer.peer}, timeout=60)
     assert simulation.time > 30
     assert world.alice.counted("tracker_dials_total", Reason.UNRESOLVED) > 1
     all_is_accounted_for(world.alice)
@@ -209,12 +209,12 @@ def test_P5_peer_that_does_not_fit_is_dialled_when_there_is_room(simulation: Any
     world = World(simulation, SimulatedNodes(simulation))
     world.start_alice(max_connections=1, reserved_outbound=0)
     carol = world.nodes.start("carol", seeds=[world.alice], member=False, tracker={"source": "static"})
-    world.nodes.run_until(lambda: carol.is_connected_to(world.alice), within=10)
+    world.nodes.run_until(lambda: carol.is_connected_to(world.alice), timeout=10)
     world.start_bob()
     world.nodes.run(20)
     assert world.alice.connected() == {carol.peer}
     carol.crash()
-    world.nodes.run_until(lambda: world.alice.connected() == {world.bobs_peer.peer}, within=20)
+    world.nodes.run_until(lambda: world.alice.connected() == {world.bobs_peer.peer}, timeout=20)
     all_is_accounted_for(world.alice)
 
 
@@ -236,37 +236,37 @@ def test_lost_peer_rests_a_minute_unless_connections_are_short(simulation: Any) 
     others = [nodes.start(f"n{number}", member=False, tracker={"source": "application"}) for number in range(3)]
     band = {"policy": "band", "min_connections": 1, "expected_connections": 1, "max_connections": 4}
     alice = nodes.start("alice", seeds=others, member=False, tracker={"source": "static"}, maintenance=band)
-    nodes.run_until(lambda: len(alice.connected()) == 1, within=10)
+    nodes.run_until(lambda: len(alice.connected()) == 1, timeout=10)
     (first,) = [other for other in others if other.peer in alice.connected()]
     for other in others:
         if other is not first:
             other.crash()
     nodes.partition([alice], [first])
-    nodes.run_until(lambda: not alice.connected(), within=20)
+    nodes.run_until(lambda: not alice.connected(), timeout=20)
     nodes.heal()
-    nodes.run_until(lambda: alice.is_connected_to(first), within=20)
+    nodes.run_until(lambda: alice.is_connected_to(first), timeout=20)
 
 
 def test_trimmed_peer_is_not_dialled_within_the_cooldown(simulation: Any) -> None:
     nodes = SimulatedNodes(simulation)
     bob = nodes.start("bob", member=False, tracker={"source": "application", "cooldown": 10.0})
     alice = nodes.start("alice", seeds=[bob], member=False, tracker={"source": "static", "cooldown": 10.0})
-    nodes.run_until(lambda: alice.is_connected_to(bob), within=5)
+    nodes.run_until(lambda: alice.is_connected_to(bob), timeout=5)
     nodes.run(11)
     bob.connections.force_trim(0).get(timeout=10)
     nodes.run(9)
     assert not alice.connected()
-    nodes.run_until(lambda: alice.is_connected_to(bob), within=10)
+    nodes.run_until(lambda: alice.is_connected_to(bob), timeout=10)
 
 
 def test_banned_candidate_is_not_dialled_until_the_ban_is_over(simulation: Any) -> None:
     world = World(simulation, SimulatedNodes(simulation))
     bob = world.start_bob()
     world.start_alice()
-    world.nodes.run_until(lambda: world.alice.is_connected_to(bob), within=5)
+    world.nodes.run_until(lambda: world.alice.is_connected_to(bob), timeout=5)
     world.alice.tracker.block(bob.peer, 30.0).get(timeout=5)
     dials = world.alice.counted("maintenance_dials_total", "opened")
     world.nodes.run(29)
     assert not world.alice.connected()
     assert sum(world.alice.counted("maintenance_dials_total", end) for end in ("opened", "failed", "refused")) == dials
-    world.nodes.run_until(lambda: world.alice.is_connected_to(bob), within=10)
+    world.nodes.run_until(lambda: world.alice.is_connected_to(bob), timeout=10)

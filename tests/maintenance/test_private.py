@@ -42,7 +42,7 @@ def test_private_node_refuses_whom_it_does_not_trust_and_names_no_alternatives(s
     nodes = SimulatedNodes(simulation)
     friend = public(nodes, "friend")
     hermit = nodes.start("hermit", seeds=[friend], member=False, **SWITCHES[0])
-    nodes.run_until(lambda: hermit.is_connected_to(friend), within=10)
+    nodes.run_until(lambda: hermit.is_connected_to(friend), timeout=10)
     stranger = public(nodes, "stranger", hermit)  # somebody has told it where
     nodes.run(30)
     assert stranger.connected() == frozenset()
@@ -73,7 +73,7 @@ def test_private_node_does_not_answer_who_asks_all_the_same(simulation: Any) -> 
     nodes = SimulatedNodes(simulation)
     hub, friend = public(nodes, "hub"), public(nodes, "friend")
     hermit = nodes.start("hermit", seeds=[hub, friend], member=False, **SWITCHES[0])
-    nodes.run_until(lambda: len(hermit.connected()) == 2, within=10)
+    nodes.run_until(lambda: len(hermit.connected()) == 2, timeout=10)
     told: Any = simulation.mock(type(hermit.maintenance))
     hub.maintenance.subscribe(told, BootstrapSent, BootstrapReceived)
     nodes.run(60)
@@ -87,7 +87,7 @@ def test_steady_state_costs_no_message_of_maintenance(simulation: Any) -> None:
     nodes = SimulatedNodes(simulation)
     hub = public(nodes, "hub")
     everybody = [hub, *(public(nodes, f"n{number}", hub) for number in range(7))]
-    nodes.run_until(lambda: all(4 <= len(node.connected()) <= 8 for node in everybody), within=30)
+    nodes.run_until(lambda: all(4 <= len(node.connected()) <= 8 for node in everybody), timeout=30)
     nodes.run(600)  # past every search, every first look, and every try to reach a hub that is full
     before, seen = [dict(traffic(node)) for node in everybody], simulation.mock(type(hub.maintenance))
     for node in everybody:

@@ -130,7 +130,7 @@ class Cluster:
         )
 
     def until(self, condition: Callable[[], object], timeout: float) -> None:
-        self.simulation.run_until(condition, within=timeout)
+        self.simulation.run_until(condition, timeout=timeout)
 
     def until_seldom(self, condition: Callable[[], object], timeout: float) -> None:
         """As `until`, for conditions that are slow to evaluate: checked twice per virtual second."""

@@ -80,7 +80,7 @@ def test_discovered_peers_of_a_connected_member_are_tried_when_it_is_isolated(wo
     world.simulation.run(for_=1)
     assert announced(world, "carol") == [0]
     world.packet("bob", Gossip(), world.down("bob"))
-    world.simulation.run_until(lambda: announced(world, "carol") == [1], within=30)
+    world.simulation.run_until(lambda: announced(world, "carol") == [1], timeout=30)
     assert isinstance(world.heard()[-1], membership.Isolated)
 
 
@@ -174,7 +174,7 @@ def test_member_at_a_blocked_ip_is_neither_probed_nor_accused_until_the_block_en
     assert len(world.sent("bob")) == before
     assert world.peer("bob") in world.visible()
     world.members.tell(tracker.IpUnblocked(ip_address(str(address.endpoint.ip))))
-    world.simulation.run_until(lambda: world.peer("bob") not in world.visible(), within=60)
+    world.simulation.run_until(lambda: world.peer("bob") not in world.visible(), timeout=60)
 
 
 def test_join_after_leave_without_seeds_takes_those_of_the_last_join(world: World) -> None:

@@ -62,7 +62,7 @@ def test_suspicion_of_a_member_whose_record_is_missing_is_no_event(world: World)
 def test_time_of_direct_answers_is_in_the_members_info_and_counted(world: World) -> None:
     world.join().meet("bob")
     assert world.members.members().get(timeout=1).active[0].rtt is None
-    world.simulation.run_until(lambda: world.said("bob", Ping), within=2)
+    world.simulation.run_until(lambda: world.said("bob", Ping), timeout=2)
     ping = world.said("bob", Ping)[-1].header.message
     assert isinstance(ping, Ping)
     world.simulation.run(for_=0.1)
@@ -121,7 +121,7 @@ def test_closed_connection_makes_that_member_the_next_to_be_probed(world: World)
     assert not any(isinstance(event, MemberDown) for event in world.heard())
     others = [name for name in names if name != last]
     before = sum(len(world.said(name, Ping)) for name in others)
-    world.simulation.run_until(lambda: world.said(last, Ping), within=9)  # none answers, so probes are slow
+    world.simulation.run_until(lambda: world.said(last, Ping), timeout=9)  # none answers, so probes are slow
     assert sum(len(world.said(name, Ping)) for name in others) == before
 
 

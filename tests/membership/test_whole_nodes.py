@@ -30,7 +30,7 @@ def nodes(simulation: Any) -> SimulatedNodes:
     first = world.start(NAMES[0])
     others = [world.start(name, seeds=[first]) for name in NAMES[1:]]
     everybody = {node.peer for node in (first, *others)}
-    world.run_until(lambda: all(alive(node) == everybody - {node.peer} for node in world.running), within=30)
+    world.run_until(lambda: all(alive(node) == everybody - {node.peer} for node in world.running), timeout=30)
     return world
 
 
@@ -64,10 +64,10 @@ def test_peer_whose_ip_one_node_blocks_stays_alive_for_the_others(simulation: An
 def test_node_that_leaves_and_joins_again_is_found_and_tracked_again(nodes: SimulatedNodes) -> None:
     alice, bob, carol, _ = (nodes.all[name] for name in NAMES)
     bob.membership.leave().get(timeout=1)
-    nodes.run_until(lambda: bob.peer not in alive(alice) | alive(carol), within=5)
+    nodes.run_until(lambda: bob.peer not in alive(alice) | alive(carol), timeout=5)
     bob.membership.join().get(timeout=1)
-    nodes.run_until(lambda: bob.peer in alive(alice) & alive(carol), within=30)
-    nodes.run_until(lambda: bob.is_connected_to(alice, carol), within=60)
+    nodes.run_until(lambda: bob.peer in alive(alice) & alive(carol), timeout=30)
+    nodes.run_until(lambda: bob.is_connected_to(alice, carol), timeout=60)
 
 
 # Restarts at another port --------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_member_that_is_back_at_another_port_is_connected_and_known_there_and_no
     disk = nodes.generations["bob"]
     disk.stored = 2 * 10**12  # ahead of the clock, so that the test says which life comes next
     bob = nodes.restart(nodes.all["bob"])
-    nodes.run_until(lambda: bob.is_connected_to(*others), within=120)
+    nodes.run_until(lambda: bob.is_connected_to(*others), timeout=120)
     simulation.network.set_default(latency=latency)
     bob.crash()
     nodes.run(away)
@@ -105,8 +105,8 @@ def test_member_that_is_back_at_another_port_is_connected_and_known_there_and_no
     disk.stored -= {"next": 0, "same": 1, "earlier": 2}[life]
     again = nodes.restart(bob, elsewhere=True)
     assert again.address != bob.address
-    nodes.run_until(lambda: again.is_connected_to(*others), within=120)
-    nodes.run_until(lambda: all(known(node)[bob.peer].record.address == again.address for node in others), within=60)
+    nodes.run_until(lambda: again.is_connected_to(*others), timeout=120)
+    nodes.run_until(lambda: all(known(node)[bob.peer].record.address == again.address for node in others), timeout=60)
     nodes.run(30)
     assert again.is_connected_to(*others)
     assert closed_for(nodes, Reason.ADDRESS_CHANGED) == 0
@@ -134,8 +134,8 @@ def test_seed_that_starts_a_minute_later_over_a_slow_network_is_found_within_hal
     seed = world.start("late", ip="10.9.9.1")
     assert seed.address == late.address
     everybody = {each.peer for each in (node, seed, *others)}
-    world.run_until(lambda: all(alive(each) == everybody - {each.peer} for each in world.running), within=30)
-    world.run_until(lambda: node.is_connected_to(seed), within=60)
+    world.run_until(lambda: all(alive(each) == everybody - {each.peer} for each in world.running), timeout=30)
+    world.run_until(lambda: node.is_connected_to(seed), timeout=60)
 
 
 def test_seed_whose_first_announcement_is_lost_is_found_by_the_next(simulation: Any) -> None:
@@ -147,4 +147,4 @@ def test_seed_whose_first_announcement_is_lost_is_found_by_the_next(simulation: 
     world.run(5)
     assert alive(node) == {other.peer}
     world.heal()
-    world.run_until(lambda: alive(seed) == {node.peer, other.peer}, within=35)
+    world.run_until(lambda: alive(seed) == {node.peer, other.peer}, timeout=35)

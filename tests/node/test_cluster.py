@@ -43,10 +43,10 @@ def started(folder: Path, *more: str, program: Sequence[str] = ("-m", "rookery.n
     return process
 
 
-def ended(process: subprocess.Popen[bytes], within: float) -> int:
+def ended(process: subprocess.Popen[bytes], timeout: float) -> int:
     """The exit code, in time; a process that does not end is killed, and the test fails."""
     try:
-        return process.wait(within)
+        return process.wait(timeout)
     finally:
         process.kill()
         process.wait()
@@ -57,9 +57,9 @@ def ended(process: subprocess.Popen[bytes], within: float) -> int:
 def test_five_nodes_share_a_file_and_notice_a_killed_one(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(os.urandom(3_000_000))
     files = Cluster.make(tmp_path / "cluster", 5, {"membership": {"probe_period": "1s", "probe_rtt": "300ms"}})
-    with Cluster.launch(str(tmp_path / "cluster" / "*" / "node.yaml"), within=WITHIN) as cluster:
+    with Cluster.launch(str(tmp_path / "cluster" / "*" / "node.yaml"), timeout=WITHIN) as cluster:
         assert list(cluster) == ["a", "b", "c", "d", "e"]
-        found = cluster.wait(connected=4, members=5, within=WITHIN)
+        found = cluster.wait(connected=4, members=5, timeout=WITHIN)
         assert len({status.peer for status in found.values()}) == 5
         key = cluster["a"].blobs.put(tmp_path / "source")
         cluster["b"].blobs.get(key, tmp_path / "copy-b", timeout=WITHIN)
@@ -81,7 +81,7 @@ def test_signal_ends_a_node_in_order_with_exit_code_0(tmp_path: Path, number: si
     new.make_node(tmp_path / "node")
     process = started(tmp_path / "node")
     process.send_signal(number)
-    assert ended(process, within=30.0) == 0
+    assert ended(process, timeout=30.0) == 0
     assert {path.name for path in (tmp_path / "node").iterdir()} == {"node.key", "node.yaml", "node.log", "data"}
     assert "Traceback" not in (tmp_path / "node" / "node.log").read_text()
 
@@ -98,7 +98,7 @@ def test_node_with_an_engine_that_fails_stops_in_order_with_exit_code_1(tmp_path
     process = started(tmp_path / "node", program=[str(broken)])
     with Client.of(tmp_path / "node") as client, pytest.raises(ControlError):
         client.status()
-    assert ended(process, within=30.0) == 1
+    assert ended(process, timeout=30.0) == 1
     log = (tmp_path / "node" / "node.log").read_text()
     assert "the node failed and has stopped" in log.splitlines()[-1]
     assert not (tmp_path / "node" / "node.sock").exists()
@@ -116,7 +116,7 @@ def test_node_of_a_launcher_that_dies_stops_by_itself(tmp_path: Path) -> None:
     assert launcher.stdout is not None
     assert launcher.stdout.readline() == b"up\n"
     launcher.kill()
-    assert ended(launcher, within=30.0) == -signal.SIGKILL
+    assert ended(launcher, timeout=30.0) == -signal.SIGKILL
     launcher.stdout.close()
     until(lambda: "stopped" in (file.parent / "node.log").read_text(), "the node stops")
     assert not is_listening(file.parent)
@@ -130,14 +130,14 @@ def test_node_goes_on_while_its_standard_input_is_open(tmp_path: Path) -> None:
     process.stdin.flush()
     assert is_listening(tmp_path / "node")
     process.stdin.close()
-    assert ended(process, within=30.0) == 0
+    assert ended(process, timeout=30.0) == 0
 
 
 def test_node_that_cannot_start_is_an_error_with_its_log(tmp_path: Path) -> None:
     files = Cluster.make(tmp_path, 2)
     (tmp_path / "b" / "node.key").chmod(0o644)
     with pytest.raises(ClusterError, match=r"(?s)node b ended with 2; its log:.*has mode 0644"):
-        Cluster.launch(files, within=WITHIN)
+        Cluster.launch(files, timeout=WITHIN)
     assert not is_listening(tmp_path / "a")
 
 
@@ -145,7 +145,7 @@ def test_node_that_ends_by_itself_is_an_error_when_the_cluster_ends(tmp_path: Pa
     files = Cluster.make(tmp_path, 2)
 
     def run() -> None:
-        with Cluster.launch(files, within=WITHIN) as cluster:
+        with Cluster.launch(files, timeout=WITHIN) as cluster:
             os.kill(cluster.pid("b"), signal.SIGKILL)
             until(lambda: not is_listening(tmp_path / "b"), "b is dead")
 
@@ -156,8 +156,8 @@ def test_node_that_ends_by_itself_is_an_error_when_the_cluster_ends(tmp_path: Pa
 
 def test_error_in_the_program_stops_the_cluster_and_is_the_error(tmp_path: Path) -> None:
     files = Cluster.make(tmp_path, 2)
-    with pytest.raises(CommandFailed, match="of 5 connections"), Cluster.launch(files, within=WITHIN) as cluster:
-        cluster.wait(connected=5, within=0.1)
+    with pytest.raises(CommandFailed, match="of 5 connections"), Cluster.launch(files, timeout=WITHIN) as cluster:
+        cluster.wait(connected=5, timeout=0.1)
     assert not any(is_listening(file.parent) for file in files)
 
 
@@ -165,7 +165,7 @@ def test_program_of_ones_own_can_be_a_node(tmp_path: Path) -> None:
     files = Cluster.make(tmp_path, 1)
     own = tmp_path / "own.py"
     own.write_text("import sys\nfrom rookery.node.command import main\nprint('own', file=sys.stderr)\nmain()\n")
-    with Cluster.launch(files, within=WITHIN, programs={"a": [str(own)]}) as cluster:
+    with Cluster.launch(files, timeout=WITHIN, programs={"a": [str(own)]}) as cluster:
         assert cluster["a"].status().pid == cluster.pid("a")
     assert (tmp_path / "a" / "node.log").read_text().startswith("own\n")
 

@@ -154,7 +154,7 @@ def test_file_and_folder_that_the_client_sees_otherwise_are_refused_by_the_node(
         (lambda client, folder: client.blobs.put(folder / "missing"), "SourceError"),
         (lambda client, folder: client.blobs.get(NOWHERE, folder / "copy", timeout=0.05), "GetTimedOut"),
         (lambda client, folder: client.blobs.get(NOWHERE, folder, timeout=5), "DestinationError"),
-        (lambda client, _folder: client.wait(connected=1, within=0.05), "NotReached"),
+        (lambda client, _folder: client.wait(connected=1, timeout=0.05), "NotReached"),
         (lambda client, _folder: client.tracker.block("abc"), "BadArguments"),
         (lambda client, _folder: client.tracker.block(PEER, duration=-1.0), "BadArguments"),
         (lambda client, _folder: client.tracker.block(client.status().peer), "CannotBlock"),
@@ -175,11 +175,11 @@ def test_command_that_fails_says_why_and_of_what_kind(
 
 def test_wait_that_is_not_fulfilled_says_how_far_it_came(client: Client) -> None:
     with pytest.raises(CommandFailed, match=r"not within 0\.05 s: 0 of 3 connections and 1 of 2 members"):
-        client.wait(connected=3, members=2, within=0.05)
+        client.wait(connected=3, members=2, timeout=0.05)
 
 
 def test_wait_for_what_is_there_is_answered_at_once(client: Client) -> None:
-    assert client.wait(members=1, within=30).members == 1
+    assert client.wait(members=1, timeout=30).members == 1
 
 
 def test_block_is_seen_among_the_peers_until_it_ends(client: Client) -> None:
@@ -310,15 +310,15 @@ def test_client_with_as_many_commands_under_way_as_it_may_leaves_a_place_to_othe
 def test_commands_that_are_over_leave_their_places_to_the_same_client(raw: Raw) -> None:
     for _ in range(3):
         for number in range(2):
-            raw.say(encode_call(Call(number, "wait", {"connected": 1, "within": 0.05})))
+            raw.say(encode_call(Call(number, "wait", {"connected": 1, "timeout": 0.05})))
         assert [raw.error()["kind"] for _ in range(2)] == ["NotReached"] * 2
 
 
 def test_client_that_leaves_before_its_answer_harms_nobody(raw: Raw, client: Client) -> None:
-    raw.say(encode_call(Call(1, "wait", {"connected": 1, "within": 0.1})))
+    raw.say(encode_call(Call(1, "wait", {"connected": 1, "timeout": 0.1})))
     raw.socket.close()
     with pytest.raises(CommandFailed):
-        client.wait(connected=1, within=0.2)
+        client.wait(connected=1, timeout=0.2)
     assert client.status().pid == os.getpid()
 
 

@@ -37,8 +37,8 @@ def pair(make_folder: MakeFolder) -> Iterator[tuple[Node, Node]]:
     with Node(load(make_folder("bob", ALONE))) as bob:
         seeds = f"tracker: {{source: static, peers: ['{bob.peer}@{bob.address}']}}\n"
         with Node(load(make_folder("alice", seeds))) as alice:
-            alice.wait(connected=1, within=20)
-            bob.wait(connected=1, within=20)
+            alice.wait(connected=1, timeout=20)
+            bob.wait(connected=1, timeout=20)
             yield alice, bob
 
 

@@ -40,7 +40,7 @@ WEIRD: list[Any] = [
 ]  # fmt: skip
 NEVER_LONG = [value for value in WEIRD if value not in (None, 1, 2**31, 2**63, 2**64 - 1, 1e300, math.inf, True)]
 """For what is waited for: what is no time, or a very short one."""
-TIMES = ("within", "timeout")
+TIMES = ("timeout", "timeout")
 
 
 def values(name: str, folder: Path) -> st.SearchStrategy[Any]:
@@ -191,10 +191,10 @@ SAME: dict[str, tuple[Callable[[Node], Any], Callable[[Client], Any]]] = {
         lambda client: client.tracker.block(ADA, 10**400),
     ),
     "wait of no number": (
-        lambda node: node.control.wait(within=math.nan),
-        lambda client: client.wait(within=math.nan),
+        lambda node: node.control.wait(timeout=math.nan),
+        lambda client: client.wait(timeout=math.nan),
     ),
-    "wait of no time": (lambda node: node.control.wait(within=0), lambda client: client.wait(within=0)),
+    "wait of no time": (lambda node: node.control.wait(timeout=0), lambda client: client.wait(timeout=0)),
     "peers as a list": (
         lambda node: node.tracker.track(4, NO_MAPPING),
         lambda client: client.tracker.track(4, NO_MAPPING),
@@ -245,12 +245,12 @@ def test_node_itself_is_neither_trusted_tagged_nor_protected(node: Node, client:
 
 
 @pytest.mark.parametrize("runtime", ["loop", "threads"])
-@pytest.mark.parametrize("within", [1e300, math.inf, 2.6e11])
-def test_node_goes_on_while_somebody_waits_for_very_long(tmp_path: Path, runtime: str, within: float) -> None:
+@pytest.mark.parametrize("timeout", [1e300, math.inf, 2.6e11])
+def test_node_goes_on_while_somebody_waits_for_very_long(tmp_path: Path, runtime: str, timeout: float) -> None:
     new.make_node(tmp_path, f"runtime: {runtime}\ntracker: {{source: static}}\n")
     with Node(load(tmp_path)) as node, Client(node.config.control.socket) as client:
-        assert client.wait(members=1, within=within).members == 1
-        waits = node.control.wait(connected=1, within=within)
+        assert client.wait(members=1, timeout=timeout).members == 1
+        waits = node.control.wait(connected=1, timeout=timeout)
         client.tracker.block(ADA, 2.6e11)
         for _ in range(3):
             assert client.status().connected == 0

@@ -34,10 +34,10 @@ def same_limit() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def until(condition: Callable[[], object], within: float = 30.0) -> None:
-    deadline, pause = time.monotonic() + within, threading.Event()
+def until(condition: Callable[[], object], timeout: float = 30.0) -> None:
+    deadline, pause = time.monotonic() + timeout, threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, f"not within {within} s"
+        assert time.monotonic() < deadline, f"not within {timeout} s"
         pause.wait(0.02)
 
 
@@ -80,10 +80,10 @@ def test_node_with_few_descriptors_outlives_a_crowd_of_strangers_and_serves_othe
         assert burnt < 0.5, f"{burnt:.0%} of a core without anything to do"
         good = make_folder("good", f"tracker: {{source: static, peers: ['{status.peer}@{status.address}']}}\n")
         with Node(load(good)) as node:
-            node.wait(connected=1, within=20)
+            node.wait(connected=1, timeout=20)
         strangers.close()
         with Node(load(good)) as node:
-            node.wait(connected=1, within=20)
+            node.wait(connected=1, timeout=20)
         assert process.poll() is None
 
 

@@ -31,8 +31,8 @@ def test_node_that_has_nothing_but_a_record_connects_to_the_peer_that_signed_it(
     alice = nodes.start("alice")
     record = StaticRecord.of(alice.transport.record().get(timeout=5))
     bob = nodes.start("bob", discovery={"records": (record,)}, maintenance=FEW)
-    nodes.run_until(lambda: bob.is_connected_to(alice), within=10)
-    nodes.run_until(lambda: (names(alice), names(bob)) == ({bob.peer}, {alice.peer}), within=10)
+    nodes.run_until(lambda: bob.is_connected_to(alice), timeout=10)
+    nodes.run_until(lambda: (names(alice), names(bob)) == ({bob.peer}, {alice.peer}), timeout=10)
 
 
 def test_record_command_prints_what_another_nodes_configuration_takes(make_folder: MakeFolder) -> None:
@@ -42,7 +42,7 @@ def test_record_command_prints_what_another_nodes_configuration_takes(make_folde
         with Client(alice.config.control.socket) as client:
             assert client.record() == printed
         with Node(load(make_folder("bob", f"discovery: {{records: [{printed}]}}"))) as bob:
-            bob.wait(connected=1, within=20)
+            bob.wait(connected=1, timeout=20)
 
 
 def test_node_serves_its_record_and_another_finds_it_by_a_name(make_folder: MakeFolder) -> None:
@@ -53,7 +53,7 @@ def test_node_serves_its_record_and_another_finds_it_by_a_name(make_folder: Make
             served = StaticRecord.parse(answer.read().decode().strip())
         assert served.decode("default") == alice.transport.record().get(timeout=5)
         with Node(load(make_folder("bob", f"discovery: {{dns: ['{address}']}}"))) as bob:
-            bob.wait(connected=1, within=20)
+            bob.wait(connected=1, timeout=20)
 
 
 def test_record_address_in_use_is_an_error_that_names_the_key(make_folder: MakeFolder) -> None:

@@ -76,8 +76,8 @@ def test_two_nodes_find_each_other_by_a_seed_and_share_a_file(
         bob_folder = make_folder("bob", f"{yaml}tracker: {{peers: ['{seed}']}}")
         with Node(load(bob_folder)) as bob:
             assert (type(alice.runtime), type(bob.runtime)) == (kind, kind)
-            bob.wait(connected=1, members=2, within=10)
-            alice.wait(connected=1, members=2, within=10)
+            bob.wait(connected=1, members=2, timeout=10)
+            alice.wait(connected=1, members=2, timeout=10)
             report = bob.blobs.get(alice.blobs.put(tmp_path / "source"), tmp_path / "copy", timeout=20)
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "source").read_bytes()
     assert [peer for peer, _bytes in report.served] == [alice.peer]
@@ -88,7 +88,7 @@ def test_application_tracks_peers_by_the_nodes_mailbox(make_folder: MakeFolder) 
     with Node(load(make_folder("alice", yaml))) as alice, Node(load(make_folder("bob", yaml))) as bob:
         alice.tracker.track(1, TrackedPeers({bob.peer: bob.address})).get(timeout=5)
         bob.tracker.track(1, TrackedPeers({alice.peer: alice.address})).get(timeout=5)
-        assert alice.wait(connected=1, within=10).connected == 1
+        assert alice.wait(connected=1, timeout=10).connected == 1
 
 
 def test_static_peers_cannot_be_replaced_by_the_application(make_folder: MakeFolder) -> None:
@@ -98,7 +98,7 @@ def test_static_peers_cannot_be_replaced_by_the_application(make_folder: MakeFol
 
 def test_wait_that_is_not_fulfilled_is_a_timeout(make_folder: MakeFolder) -> None:
     with Node(load(make_folder())) as node, pytest.raises(NotReached):
-        node.wait(connected=1, within=0.05)
+        node.wait(connected=1, timeout=0.05)
 
 
 def test_stopping_leaves_neither_socket_nor_file(make_folder: MakeFolder) -> None:

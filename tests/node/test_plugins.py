@@ -88,7 +88,7 @@ def test_plugin_that_the_file_names_runs_in_the_node(install: Install, make_fold
         alice.tracker.track(1, {bob.peer: bob.address}).get(timeout=5)
         bob.tracker.track(1, {alice.peer: alice.address}).get(timeout=5)
         for node in (alice, bob):
-            node.wait(connected=1, within=20)
+            node.wait(connected=1, timeout=20)
         speaker: Any = alice.plugins["chat"]
         hearer: Any = bob.plugins["chat"]
         speaker.say("hello")
@@ -234,7 +234,7 @@ def test_actors_of_ones_own_run_in_a_simulation(simulation: Simulation, chat: An
     nodes = SimulatedNodes(simulation, kind=ChatNode)
     alice: Any = nodes.start("alice")
     bob: Any = nodes.start("bob", seeds=[alice])
-    nodes.run_until(lambda: bob.is_connected_to(alice), within=10)
+    nodes.run_until(lambda: bob.is_connected_to(alice), timeout=10)
     bob.chat.say("hello")
     nodes.run(1)
     assert alice.chat.next_line().get(timeout=5) == "bob: hello"

@@ -275,7 +275,7 @@ def test_liar_that_comes_back_under_new_names_costs_one_attempt_each_and_is_not_
         net.simulation.start(net.simulation.mailbox(VillainMailbox, name), Villain, net, name, lies)
         net.peer_set("alice", name)
         net.connect("alice", name)
-        net.simulation.run_until(lambda name=name: ("alice", name) in net.blocks, within=2)
+        net.simulation.run_until(lambda name=name: ("alice", name) in net.blocks, timeout=2)
     assert len(net.consumers["alice"].values) == 50
     net.peer_set("alice")
     net.simulation.settle()

@@ -65,7 +65,7 @@ def connected(simulation: Simulation, *names: str, kind: type[WholeNode] = Whole
     nodes = SimulatedNodes(simulation, kind=kind)
     first = nodes.start(names[0])
     others = [nodes.start(name, seeds=[first]) for name in names[1:]]
-    nodes.run_until(lambda: all(len(node.connected()) == len(others) for node in nodes.running), within=30)
+    nodes.run_until(lambda: all(len(node.connected()) == len(others) for node in nodes.running), timeout=30)
     return [first, *others]
 
 
@@ -105,11 +105,11 @@ def test_false_block_for_a_script_blocks_its_sender_and_another_is_asked(simulat
     nodes = SimulatedNodes(simulation)
     alice = nodes.start("alice")
     mallory = nodes.start("mallory", seeds=[alice], producer=Liar())
-    nodes.run_until(lambda: alice.is_connected_to(mallory), within=30)
+    nodes.run_until(lambda: alice.is_connected_to(mallory), timeout=30)
     content = b"the truth"
     (tmp_path / "file").write_bytes(content)
     reply = alice.resolver.get(hashlib.sha256(content).digest(), timeout=60)
-    nodes.run_until(lambda: not alice.is_connected_to(mallory), within=5)
+    nodes.run_until(lambda: not alice.is_connected_to(mallory), timeout=5)
     bob = nodes.start("bob", seeds=[alice])
     bob.files.put(tmp_path / "file").get(timeout=5)
     assert reply.get() == content

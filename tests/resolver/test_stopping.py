@@ -181,7 +181,7 @@ def test_retain_of_very_many_keys_goes_in_slices_between_which_answers_are_handl
     _, request = rig.asked()
     data.retain(lambda key, _subscriber: key == keys[0])
     rig.receive("bob", codec.Response(request.id, VALUE))
-    rig.simulation.run_until(lambda: rig.consumer.deliveries, within=0)
+    rig.simulation.run_until(lambda: rig.consumer.deliveries, timeout=0)
     assert rig.count("keys") == 2 * SLICE - 1
     rig.simulation.settle()
     assert rig.count("keys") == 0
@@ -193,7 +193,7 @@ def test_clear_of_very_many_keys_goes_in_slices(rig: Any) -> None:
     data.clear()
     left = [rig.count("keys")]
     while left[-1]:
-        rig.simulation.run_until(lambda: rig.count("keys") < left[-1], within=0)
+        rig.simulation.run_until(lambda: rig.count("keys") < left[-1], timeout=0)
         left.append(rig.count("keys"))
     assert left == [3 * SLICE, 2 * SLICE, SLICE, 0]
 

@@ -50,7 +50,7 @@ def test_two_keys_of_two_holders_arrive_over_a_network_that_loses_half(world: An
         net.simulation.run(for_=1)
         net.connect_all()
         got = net.consumers["alice"]
-        net.simulation.run_until(lambda got=got: len(got.deliveries) == 2, within=120)
+        net.simulation.run_until(lambda got=got: len(got.deliveries) == 2, timeout=120)
         assert net.got("alice") == {KEY: value_of(KEY), OTHER: value_of(OTHER)}
 
 
@@ -78,9 +78,9 @@ def test_liar_among_the_targets_is_blocked_and_the_other_target_serves(world: An
     net.add("dave", {KEY: value_of(KEY)})
     net.connect_all()
     net.nodes["alice"].fetch_targeted(KEY, [net.peer("bob")])
-    net.simulation.run_until(lambda: net.blocks, within=1)
+    net.simulation.run_until(lambda: net.blocks, timeout=1)
     net.nodes["alice"].fetch_targeted(KEY, [net.peer("carol")])
-    net.simulation.run_until(lambda: (KEY, value_of(KEY)) in net.consumers["alice"].values, within=2)
+    net.simulation.run_until(lambda: (KEY, value_of(KEY)) in net.consumers["alice"].values, timeout=2)
     assert net.producers["dave"].asked == []
 
 
@@ -94,7 +94,7 @@ def test_holder_that_is_no_target_is_never_asked(world: Any) -> None:
     net.simulation.run(for_=3)
     assert net.producers["carol"].asked == []
     net.nodes["alice"].fetch(KEY)
-    net.simulation.run_until(lambda: net.got("alice"), within=1)
+    net.simulation.run_until(lambda: net.got("alice"), timeout=1)
 
 
 def test_node_that_joins_later_serves_what_was_waited_for(world: Any) -> None:
@@ -141,7 +141,7 @@ def test_two_keys_spill_over_to_two_peers_whose_quota_is_one_per_second(world: A
     net.add("carol", both)
     net.connect_all()
     net.nodes["alice"].fetch_all([KEY, OTHER])
-    net.simulation.run_until(lambda: net.got("alice") == both, within=0.5)
+    net.simulation.run_until(lambda: net.got("alice") == both, timeout=0.5)
 
 
 def test_three_keys_from_one_peer_at_one_per_second_take_two_seconds(world: Any) -> None:
@@ -151,7 +151,7 @@ def test_three_keys_from_one_peer_at_one_per_second_take_two_seconds(world: Any)
     net.add("bob", held)
     net.connect_all()
     net.nodes["alice"].fetch_all(held)
-    net.simulation.run_until(lambda: net.got("alice") == held, within=5)
+    net.simulation.run_until(lambda: net.got("alice") == held, timeout=5)
     assert 2 < net.simulation.time < 2.1
 
 
@@ -163,9 +163,9 @@ def test_killed_server_is_replaced_at_once_by_another(world: Any) -> None:
     net.add("carol", keys)
     net.connect_all()
     net.nodes["alice"].fetch_all(keys)
-    net.simulation.run_until(lambda: len(net.got("alice")) == 10, within=5)
+    net.simulation.run_until(lambda: len(net.got("alice")) == 10, timeout=5)
     net.cut("alice", "bob")
-    net.simulation.run_until(lambda: net.got("alice") == keys, within=10)
+    net.simulation.run_until(lambda: net.got("alice") == keys, timeout=10)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -177,7 +177,7 @@ def test_shutdown_in_the_middle_of_everything_is_clean(world: Any, seed: int) ->
     net.connect_all()
     net.nodes["alice"].fetch_all([KEY, OTHER])
     waiting = net.nodes["alice"].get(b"x")
-    net.simulation.run_until(lambda: net.consumers["alice"].deliveries, within=1)
+    net.simulation.run_until(lambda: net.consumers["alice"].deliveries, timeout=1)
     net.simulation.close()
     assert (verdict.done, waiting.done) == (True, True)
     before = list(net.consumers["alice"].deliveries)

@@ -186,7 +186,7 @@ class Host:
 
     def settle(self) -> None:
         """Every message is handled."""
-        assert self.runtime.drain(within=10)
+        assert self.runtime.drain(timeout=10)
 
     def pass_time(self, seconds: float) -> None:
         raise NotImplementedError
@@ -219,7 +219,7 @@ class SimulatedHost(Host):
         self.runtime.run(for_=seconds)
 
     def until(self, condition: Callable[[], object]) -> None:
-        self.runtime.run_until(condition, within=10)
+        self.runtime.run_until(condition, timeout=10)
 
     def end_by_failure(self) -> None:
         self.runtime.settle()

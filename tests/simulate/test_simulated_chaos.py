@@ -54,8 +54,8 @@ class Chaos:
         cluster.run(8.0)  # the longest stall
         for number in sorted(self.absent):
             cluster.restart(number, seeds=self.seeds(number))
-        cluster.run_until(lambda: cluster.views.is_exact, within=150)
-        cluster.run_until(lambda: not any(each.swim.updates_backlog() for each in cluster.processes), within=30)
+        cluster.run_until(lambda: cluster.views.is_exact, timeout=150)
+        cluster.run_until(lambda: not any(each.swim.updates_backlog() for each in cluster.processes), timeout=30)
         cluster.run(20)
         assert cluster.views.is_exact
 

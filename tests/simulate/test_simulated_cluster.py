@@ -22,7 +22,7 @@ def formed(count: int = 5, seed: int = 1, **changes: Any) -> Cluster:
     cluster = Cluster(LAN, seed=seed, link=replace(LAN_LINK, **changes))
     cluster.start(count, every=0.1)
     cluster.run(count * 0.1)
-    cluster.run_until(lambda: cluster.views.is_exact, within=60)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=60)
     return cluster
 
 
@@ -73,7 +73,7 @@ def test_views_stay_right_through_crash_restart_leave_partition_and_stall() -> N
             cluster.run(1.7)
             assert cluster.views.is_exact is really_exact(cluster)
         step()
-    cluster.run_until(lambda: cluster.views.is_exact, within=120)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=120)
     assert really_exact(cluster)
 
 
@@ -81,7 +81,7 @@ def test_crashed_member_is_told_by_each_of_the_others_and_is_no_false_down() -> 
     cluster = formed()
     cluster.crash(2)
     assert not cluster.views.is_exact
-    cluster.run_until(lambda: cluster.views.is_exact, within=30)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=30)
     assert sorted(down.observer for down in cluster.views.downs) == [0, 1, 3, 4]
     assert {(down.subject, down.is_false) for down in cluster.views.downs} == {(2, False)}
 
@@ -92,7 +92,7 @@ def test_crashed_member_started_again_is_another_life_and_the_old_ones_timers_ar
     cluster.crash(2)
     cluster.restart(2)
     sent = before.packets_sent
-    cluster.run_until(lambda: cluster.views.is_exact, within=60)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=60)
     assert before.packets_sent == sent
     assert cluster.processes[2].swim.identity.generation == before.swim.identity.generation + 1
     assert cluster.sent[0] > sum(process.packets_sent for process in cluster.processes)
@@ -101,7 +101,7 @@ def test_crashed_member_started_again_is_another_life_and_the_old_ones_timers_ar
 def test_member_started_again_under_the_same_generation_comes_back_too() -> None:
     cluster = formed()
     cluster.restart(2, same_generation=True)
-    cluster.run_until(lambda: cluster.views.is_exact, within=60)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=60)
 
 
 def test_stalled_member_does_nothing_and_then_reads_its_overdue_timers_before_its_packets(
@@ -134,7 +134,7 @@ def test_member_that_is_stalled_for_long_is_down_but_not_falsely() -> None:
     cluster.run(25.0)
     assert {down.subject for down in cluster.views.downs} == {3}
     assert not any(down.is_false for down in cluster.views.downs)
-    cluster.run_until(lambda: cluster.views.is_exact, within=90)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=90)
     assert cluster.views.rejoins == []  # it had to come back, and rightly so
 
 
@@ -144,14 +144,14 @@ def test_crash_during_a_stall_ends_the_member_for_good() -> None:
     cluster.run(1.0)
     cluster.crash(3)
     sent = cluster.processes[3].packets_sent
-    cluster.run_until(lambda: cluster.views.is_exact, within=60)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=60)
     assert cluster.processes[3].packets_sent == sent
 
 
 def test_leaving_member_is_known_gone_at_once_and_its_process_ends() -> None:
     cluster = formed()
     cluster.leave(4)
-    cluster.run_until(lambda: cluster.views.is_exact, within=2)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=2)
     cluster.run(1.0)
     assert not cluster.processes[4].is_running
 
@@ -163,7 +163,7 @@ def test_partition_cuts_the_sides_and_its_downs_are_not_false() -> None:
     assert held(cluster, 0, 4) is held(cluster, 4, 0) is State.DOWN
     assert held(cluster, 0, 1) is held(cluster, 4, 5) is State.ALIVE
     cluster.heal()
-    cluster.run_until(lambda: cluster.views.is_exact, within=200)
+    cluster.run_until(lambda: cluster.views.is_exact, timeout=200)
     assert not any(down.is_false for down in cluster.views.downs)
 
 
@@ -196,7 +196,7 @@ def test_lost_packets_are_sent_and_counted_but_nothing_arrives() -> None:
     assert size > packets
     assert held(cluster, 0, 1) is None
     with pytest.raises(ConditionTimeout, match="not within 3 virtual seconds"):
-        cluster.run_until(lambda: cluster.views.is_exact, within=3)
+        cluster.run_until(lambda: cluster.views.is_exact, timeout=3)
 
 
 @pytest.mark.parametrize("wrong", [{"latency": -0.1}, {"jitter": -0.1}, {"loss": 1.5}, {"loss": -0.1}])

@@ -17,7 +17,7 @@ def five(simulation: Simulation) -> SimulatedNodes:
     first = nodes.start("n0")
     for number in range(1, 5):
         nodes.start(f"n{number}", seeds=[first])
-    nodes.run_until(lambda: all(len(node.connected()) == 4 for node in nodes.running), within=30)
+    nodes.run_until(lambda: all(len(node.connected()) == 4 for node in nodes.running), timeout=30)
     return nodes
 
 
@@ -41,11 +41,11 @@ def test_whole_node_after_a_crash_is_noticed_and_after_a_restart_comes_back(simu
     gone = nodes.all["n3"]
     gone.crash()
     assert gone not in nodes.running
-    nodes.run_until(lambda: all(gone.peer not in node.connected() for node in nodes.running), within=30)
+    nodes.run_until(lambda: all(gone.peer not in node.connected() for node in nodes.running), timeout=30)
     back = nodes.restart(gone, elsewhere=elsewhere)
     assert (back.peer, back.ip) == (gone.peer, gone.ip)
     assert (back.address == gone.address) is not elsewhere
-    nodes.run_until(lambda: len(back.connected()) == 4, within=30)
+    nodes.run_until(lambda: len(back.connected()) == 4, timeout=30)
 
 
 def test_whole_node_that_stops_says_goodbye(simulation: Any) -> None:
@@ -62,9 +62,9 @@ def test_whole_nodes_parted_lose_their_links_and_heal(simulation: Any) -> None:
     nodes = five(simulation)
     everybody = nodes.running
     nodes.partition(everybody[:2], everybody[2:])
-    nodes.run_until(lambda: [len(node.connected()) for node in everybody] == [1, 1, 2, 2, 2], within=30)
+    nodes.run_until(lambda: [len(node.connected()) for node in everybody] == [1, 1, 2, 2, 2], timeout=30)
     nodes.heal()
-    nodes.run_until(lambda: all(len(node.connected()) == 4 for node in everybody), within=120)
+    nodes.run_until(lambda: all(len(node.connected()) == 4 for node in everybody), timeout=120)
 
 
 def test_whole_nodes_share_blobs(simulation: Any, tmp_path: Any) -> None:
@@ -87,7 +87,7 @@ def test_whole_nodes_may_be_static(simulation: Any) -> None:
     nodes = SimulatedNodes(simulation)
     alice = nodes.start("alice", tracker={"source": "static"})
     bob = nodes.start("bob", seeds=[alice], tracker={"source": "static"})
-    nodes.run_until(lambda: bob.is_connected_to(alice), within=5)
+    nodes.run_until(lambda: bob.is_connected_to(alice), timeout=5)
 
 
 def test_whole_node_of_a_name_that_runs_is_refused(simulation: Any) -> None:
@@ -116,5 +116,5 @@ def test_whole_node_after_a_restart_has_its_address_book_and_needs_no_seed(simul
     lonely.crash()
     nodes.all["n0"].crash()  # its only seed
     back = nodes.restart(lonely, elsewhere=elsewhere)
-    nodes.run_until(lambda: len(back.connected()) == 2, within=60)
+    nodes.run_until(lambda: len(back.connected()) == 2, timeout=60)
     assert back.connected() == {nodes.all["n2"].peer, nodes.all["n3"].peer}

@@ -77,7 +77,7 @@ def sets_move_at_different_times(simulation: Simulation, rng: random.Random) -> 
     last = {all_of_them[number].peer for epoch in epochs[-2:] for number in epoch}
     for node in all_of_them:
         wanted = [other for other in all_of_them if node.peer in last and other.peer in last]
-        nodes.run_until(lambda node=node, wanted=wanted: settled(node, wanted), within=30)  # type: ignore[misc]
+        nodes.run_until(lambda node=node, wanted=wanted: settled(node, wanted), timeout=30)  # type: ignore[misc]
 
 
 def addresses_move_under_load(simulation: Simulation, rng: random.Random) -> None:
@@ -85,7 +85,7 @@ def addresses_move_under_load(simulation: Simulation, rng: random.Random) -> Non
     nodes, all_of_them, shelf = cluster(simulation, rng, 4)
     for node in all_of_them:
         node.tracker.track(1, book(all_of_them)).get(timeout=5)
-    nodes.run_until(lambda: all(settled(node, all_of_them) for node in all_of_them), within=30)
+    nodes.run_until(lambda: all(settled(node, all_of_them) for node in all_of_them), timeout=30)
     fetches: list[Reply[bytes]] = []
     for round in range(2):
         fetches += [all_of_them[number].resolver.get(key, timeout=60) for number in (2, 3) for key in some(shelf, rng)]
@@ -100,7 +100,7 @@ def addresses_move_under_load(simulation: Simulation, rng: random.Random) -> Non
                 other.tracker.overwrite({moved.peer: moved.address}).get(timeout=5)
             else:
                 other.tracker.track(round + 2, book(all_of_them)).get(timeout=5)
-        nodes.run_until(lambda: all(settled(node, all_of_them) for node in all_of_them), within=60)
+        nodes.run_until(lambda: all(settled(node, all_of_them) for node in all_of_them), timeout=60)
     for fetch in fetches:
         assert hashlib.sha256(fetch.get(timeout=60)).digest() in shelf.values
 
@@ -110,9 +110,9 @@ def a_peer_is_blocked_while_sending(simulation: Simulation, rng: random.Random) 
     nodes, (blocker, sender, other), shelf = cluster(simulation, rng, 3)
     for node in (blocker, sender, other):
         node.tracker.track(1, book([blocker, sender] if node is blocker else [blocker, sender, other])).get(timeout=5)
-    nodes.run_until(lambda: settled(sender, [blocker, other]), within=30)
+    nodes.run_until(lambda: settled(sender, [blocker, other]), timeout=30)
     fetches = [sender.resolver.get(key, timeout=60) for key in shelf.values]
-    nodes.run_until(lambda: blocker.counted("transport_received_total") > 0, within=5, every=0.002)
+    nodes.run_until(lambda: blocker.counted("transport_received_total") > 0, timeout=5, every=0.002)
     assert not all(fetch.done for fetch in fetches)
     by_ip = rng.random() < 0.5
     target: tracker.Target = sender.address.endpoint.ip if by_ip and sender.address.endpoint.ip else sender.peer
@@ -123,7 +123,7 @@ def a_peer_is_blocked_while_sending(simulation: Simulation, rng: random.Random) 
     assert blocker.counted("transport_received_total") == heard  # nobody but the sender is connected to it
     assert sender.connected() == {other.peer}
     assert [hashlib.sha256(fetch.get(timeout=60)).digest() for fetch in fetches] == list(shelf.values)
-    nodes.run_until(lambda: settled(sender, [blocker, other]), within=90)  # the block is over
+    nodes.run_until(lambda: settled(sender, [blocker, other]), timeout=90)  # the block is over
 
 
 def two_peers_share_an_egress_ip(simulation: Simulation, rng: random.Random) -> None:
@@ -133,7 +133,7 @@ def two_peers_share_an_egress_ip(simulation: Simulation, rng: random.Random) -> 
     for node in rng.sample([gate, one, two], 3):
         nodes.run(rng.uniform(0, 1))
         node.tracker.track(1, book([gate, one, two])).get(timeout=5)
-    nodes.run_until(lambda: settled(gate, [one, two]), within=30)
+    nodes.run_until(lambda: settled(gate, [one, two]), timeout=30)
     first, second = rng.sample([one, two], 2)
     gate.tracker.block(first.peer, 1000.0).get(timeout=5)
     assert gate.connected() == {second.peer}
@@ -143,14 +143,14 @@ def two_peers_share_an_egress_ip(simulation: Simulation, rng: random.Random) -> 
     assert gate.connected() == frozenset()
     nodes.run(2.0)
     assert gate.connected() == frozenset()
-    nodes.run_until(lambda: settled(gate, [second]), within=90)
+    nodes.run_until(lambda: settled(gate, [second]), timeout=90)
     gate.tracker.unblock(first.peer).get(timeout=5)
-    nodes.run_until(lambda: settled(gate, [one, two]), within=90)
+    nodes.run_until(lambda: settled(gate, [one, two]), timeout=90)
     assert one.address.endpoint.ip is not None
     gate.tracker.block(one.address.endpoint.ip, 2.0).get(timeout=5)
     assert gate.connected() == frozenset()
     assert gate.counted("transport_closed_total", Reason.BLOCKED) >= 4
-    nodes.run_until(lambda: settled(gate, [one, two]), within=90)
+    nodes.run_until(lambda: settled(gate, [one, two]), timeout=90)
 
 
 def two_peers_claim_one_address(simulation: Simulation, rng: random.Random) -> None:
@@ -164,13 +164,13 @@ def two_peers_claim_one_address(simulation: Simulation, rng: random.Random) -> N
     rightful.tracker.track(1, wrong).get(timeout=5)
     nodes.run(rng.uniform(1, 5))
     nodes.heal()
-    nodes.run_until(lambda: settled(asker, [rightful]), within=120)
+    nodes.run_until(lambda: settled(asker, [rightful]), timeout=120)
     nodes.run(rng.uniform(0, 5))
     assert settled(asker, [rightful])
     misplaced.tracker.track(1, book([asker, rightful, misplaced])).get(timeout=5)
     for node in (asker, rightful):
         node.tracker.overwrite({misplaced.peer: misplaced.address}).get(timeout=5)
-    nodes.run_until(lambda: settled(asker, [rightful, misplaced]), within=120)
+    nodes.run_until(lambda: settled(asker, [rightful, misplaced]), timeout=120)
 
 
 def some(shelf: Shelf, rng: random.Random) -> list[bytes]:

@@ -153,7 +153,7 @@ def test_claim_parked_behind_a_dial_into_the_void_is_let_in_before_its_own_time_
 ) -> None:
     """Either dial could have succeeded, so exactly one connection is there in the end."""
     low, high = parked(simulated)
-    simulated.until(lambda: low.links() and high.links(), within=10)
+    simulated.until(lambda: low.links() and high.links(), timeout=10)
     assert low.link_to(high).direction is Direction.IN
     assert [reason for _, reason in low.gatekeeper.releases] == [Reason.TIMEOUT]
 
@@ -219,7 +219,7 @@ def test_answer_to_an_earlier_ping_is_no_sign_of_life(
         bob.engine.wire._forget(stream)
     network.set_default(latency=0.001)
     twin.dial(alice)
-    simulated.until(lambda: alice.closed() == [Reason.REPLACED], within=3)
+    simulated.until(lambda: alice.closed() == [Reason.REPLACED], timeout=3)
     assert twin.links()
     assert twin.gatekeeper.releases == []
 

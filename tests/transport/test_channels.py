@@ -119,7 +119,7 @@ def test_full_receiver_of_one_peer_does_not_delay_another(world: World) -> None:
     send_many(flooder, bob, 17, 3000)
     send_many(honest, bob, 17, 100)
     world.until(
-        lambda: sum(m.peer == honest.peer for m in bob.receiver.control.received(transport.Received)) == 100, within=10
+        lambda: sum(m.peer == honest.peer for m in bob.receiver.control.received(transport.Received)) == 100, timeout=10
     )
     world.until(lambda: bob.counted("dropped", "quota") == 2900)
     assert bob.closed() == []
@@ -263,7 +263,7 @@ def test_bye_does_not_wait_behind_the_backlog(simulated: SimulatedWorld) -> None
     send_many(alice, bob, 16, 10_000)
     simulated.pass_time(0.5)
     alice.net.close(bob.peer, Reason.SHUTDOWN)
-    simulated.until(lambda: bob.closed() == [Reason.SHUTDOWN], within=0.1)
+    simulated.until(lambda: bob.closed() == [Reason.SHUTDOWN], timeout=0.1)
     assert alice.counted("lost", "closed") == 10_000
     assert alice.observer.control.received(transport.Closed)[0].lost == 10_000
     assert alice.counted("sent") == 0

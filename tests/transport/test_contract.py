@@ -138,7 +138,7 @@ def test_node_that_stops_refuses_who_is_about_to_join_and_gives_a_late_ticket_ba
     world.until(lambda: bob.gatekeeper.claims)
     bob.runtime.stop()
     assert bob.counted_slots() == 0
-    world.until(lambda: alice.gatekeeper.releases, within=2)
+    world.until(lambda: alice.gatekeeper.releases, timeout=2)
     assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.SHUTDOWN]
     late = Ticket(1, alice.peer, Direction.IN)
     bob.gatekeeper.held[0].set(Admitted(late, Role.PRIMARY, 1))
@@ -152,7 +152,7 @@ def test_node_that_stops_gives_back_the_ticket_of_a_handshake_that_is_not_over(w
     world.until(lambda: bob.engine.tickets)
     (ticket,) = bob.engine.tickets
     bob.runtime.stop()
-    world.until(lambda: alice.gatekeeper.releases, within=2)
+    world.until(lambda: alice.gatekeeper.releases, timeout=2)
     assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.SHUTDOWN]
     assert bob.gatekeeper.releases == [(ticket, Reason.SHUTDOWN)]
     assert bob.engine.tickets == ()

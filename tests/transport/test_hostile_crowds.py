@@ -66,8 +66,8 @@ def silent_encrypted(scene: Scene, number: int) -> None:
         for monitor in sockets:
             poller.register(monitor, zmq.POLLIN)
         scene.assert_link_carries()
-        scene.real.until(lambda: turned_away(scene) >= before + number, within=30)
-        scene.real.until(lambda: len(poller.poll(0)) == number, within=30)
+        scene.real.until(lambda: turned_away(scene) >= before + number, timeout=30)
+        scene.real.until(lambda: len(poller.poll(0)) == number, timeout=30)
     scene.real.until(lambda: turned_away(scene) == before + number)
     scene.real.pass_time(0.5)  # a handshake that is answered when its connection has gone already counts for so long
 

@@ -74,7 +74,7 @@ def test_killed_peer_is_lost_at_once(real: RealWorld) -> None:
     with child("bob") as bob:
         connect(real, alice, bob, "bob")
         bob.process.kill()
-        real.until(lambda: alice.closed(), within=30)
+        real.until(lambda: alice.closed(), timeout=30)
         assert alice.closed() == [Reason.LOST]
 
 
@@ -83,7 +83,7 @@ def test_stopped_peer_is_dead_within_the_heartbeat_timeout(real: RealWorld) -> N
     with child("bob") as bob:
         connect(real, alice, bob, "bob")
         bob.process.send_signal(signal.SIGSTOP)
-        real.until(lambda: alice.closed(), within=30)
+        real.until(lambda: alice.closed(), timeout=30)
         assert alice.closed() == [Reason.DEAD]
 
 
@@ -154,7 +154,7 @@ def test_interface_set_down_ends_the_connection_as_dead_on_both_hosts(
         alice.tell(f"dial bob {bob.address}")
         real.until(lambda: alice.counts()["links"] == bob.counts()["links"] == 1)
         two_hosts.unplug(unplugged)
-        real.until(lambda: alice.counts()["closed"] and bob.counts()["closed"], within=30)
+        real.until(lambda: alice.counts()["closed"] and bob.counts()["closed"], timeout=30)
         assert alice.counts()["closed"] == bob.counts()["closed"] == [Reason.DEAD.value]
 
 
@@ -167,9 +167,9 @@ def stalled(real: RealWorld, messages: int, stall: float, **limits: Any) -> None
         accepted = sum(alice.net.send(link, 16, number.to_bytes(8, "big")).accepted for number in range(messages))
         real.pass_time(stall)
         bob.process.send_signal(signal.SIGCONT)
-        real.until(lambda: alice.counted("sent") + alice.counted("lost", "backlog") == accepted, within=60)
+        real.until(lambda: alice.counted("sent") + alice.counted("lost", "backlog") == accepted, timeout=60)
         sent = alice.counted("sent")
-        real.until(lambda: bob.counts()["received"] + bob.counts()["dropped"] == sent, within=60)
+        real.until(lambda: bob.counts()["received"] + bob.counts()["dropped"] == sent, timeout=60)
         assert alice.links()
         assert accepted + alice.net.inbox.rejected == messages
 

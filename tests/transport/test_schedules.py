@@ -181,7 +181,7 @@ def test_partitioned_peer_is_dead_after_the_heartbeat_timeout() -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
     world.simulation.network.partition(["alice"], ["bob"])
-    world.until(lambda: alice.closed() and bob.closed(), within=10)
+    world.until(lambda: alice.closed() and bob.closed(), timeout=10)
     assert alice.closed() == bob.closed() == [Reason.DEAD]
     world.simulation.network.heal()
     world.connected(alice, bob)
@@ -193,7 +193,7 @@ def test_one_way_partition_ends_the_connection_on_both_sides() -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
     world.simulation.network.partition(["alice"], ["bob"], both=False)
-    world.until(lambda: alice.closed() and bob.closed(), within=10)
+    world.until(lambda: alice.closed() and bob.closed(), timeout=10)
     assert bob.closed() == [Reason.DEAD]
     world.close()
 
@@ -203,7 +203,7 @@ def test_crashed_peer_is_lost_at_once() -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.connected(alice, bob)
     world.simulation.node("bob").crash()
-    world.until(lambda: alice.closed(), within=0.1)
+    world.until(lambda: alice.closed(), timeout=0.1)
     assert alice.closed() == [Reason.LOST]
     world.close()
 
@@ -213,7 +213,7 @@ def test_dial_into_a_partition_times_out_and_gives_everything_back() -> None:
     alice, bob = world.node("alice"), world.node("bob")
     world.simulation.network.partition(["alice"], ["bob"])
     ticket = alice.dial(bob)
-    world.until(lambda: alice.gatekeeper.releases, within=20)
+    world.until(lambda: alice.gatekeeper.releases, timeout=20)
     assert alice.gatekeeper.releases == [(ticket, Reason.TIMEOUT)]
     check_tickets(alice)
     world.close()

@@ -170,7 +170,7 @@ class World:
     def get(self, reply: Reply[Any]) -> Any:
         return reply.get(timeout=10)
 
-    def until(self, condition: Callable[[], object], within: float = 10.0) -> None:
+    def until(self, condition: Callable[[], object], timeout: float = 10.0) -> None:
         raise NotImplementedError
 
     def pass_time(self, seconds: float) -> None:
@@ -197,8 +197,8 @@ class SimulatedWorld(World):
 
         return self.simulation.node(name), {"wire": wire}
 
-    def until(self, condition: Callable[[], object], within: float = 10.0) -> None:
-        self.simulation.run_until(condition, within=within)
+    def until(self, condition: Callable[[], object], timeout: float = 10.0) -> None:
+        self.simulation.run_until(condition, timeout=timeout)
 
     def pass_time(self, seconds: float) -> None:
         self.simulation.run(for_=seconds)
@@ -220,11 +220,11 @@ class RealWorld(World):
         self.runtimes.append(host)
         return host, {}
 
-    def until(self, condition: Callable[[], object], within: float = 10.0) -> None:
-        deadline = time.monotonic() + within
+    def until(self, condition: Callable[[], object], timeout: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout
         pause = threading.Event()
         while not condition():
-            assert time.monotonic() < deadline, f"not true within {within} s"
+            assert time.monotonic() < deadline, f"not true within {timeout} s"
             pause.wait(0.002)
 
     def pass_time(self, seconds: float) -> None:

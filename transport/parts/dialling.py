@@ -77,7 +77,7 @@ class DiallingPart:
             shared.on_reply(
                 shared.work(resolve, dial, serial=f"names {dial.ticket.id % _NAME_THREADS}"),
                 lambda resolved: self._resolved(dial, resolved),
-                within=shared.config.dial_timeout,
+                timeout=shared.config.dial_timeout,
             )
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> None:

@@ -156,7 +156,7 @@ class Handshakes:
         )
         reply = joining.asked = shared.gatekeeper.admit(claim)
         shared.on_reply(
-            reply, lambda verdict: self._verdict(joining, reply, verdict), within=shared.config.verdict_timeout
+            reply, lambda verdict: self._verdict(joining, reply, verdict), timeout=shared.config.verdict_timeout
         )
 
     def _moved(self, joining: Joining) -> Ticket | None:
@@ -257,7 +257,7 @@ class Handshakes:
             shared.on_reply(
                 shared.gatekeeper.admit(claim),
                 lambda verdict: self._dial_verdict(dial, welcome.nonce, record, verdict),
-                within=shared.config.verdict_timeout,
+                timeout=shared.config.verdict_timeout,
             )
 
     def _dial_verdict(self, dial: Dialling, nonce: bytes, record: PeerRecord, verdict: Verdict | Exception) -> None:
@@ -303,10 +303,10 @@ class Handshakes:
     def _hurry(self, dial: Dialling) -> None:
         """The peer's own dial waits for ours: ours gets no longer than a handshake, lest both run out of time."""
         shared = self._shared
-        within = shared.config.handshake_timeout
-        if dial.deadline is not None and dial.deadline.deadline > shared.now() + within:
+        timeout = shared.config.handshake_timeout
+        if dial.deadline is not None and dial.deadline.deadline > shared.now() + timeout:
             dial.deadline.cancel()
-            dial.deadline = shared.deadline(within, dial)
+            dial.deadline = shared.deadline(timeout, dial)
 
     def _abandon(self, dial: Dialling, reason: Reason, *, say_why: bool) -> None:
         shared = self._shared

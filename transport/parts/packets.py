@@ -145,7 +145,7 @@ class PacketsPart:
         shared.on_reply(
             shared.work(_resolve, name, serial=thread),
             lambda resolved: self._looked_up(name, resolved),
-            within=shared.config.dial_timeout,
+            timeout=shared.config.dial_timeout,
         )
         return name
 

@@ -50,7 +50,7 @@ _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer
 _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _MOST_EVENTS = 1024  # of the monitor, in a poll
-_LEAVES_WITHIN = 1.0  # seconds until the end of a connect that was given up is announced at the latest
+_LEAVES_TIMEOUT = 1.0  # seconds until the end of a connect that was given up is announced at the latest
 
 
 @dataclass(slots=True)
@@ -284,7 +284,7 @@ class ZmqWire:
     def _forget_outbound(self, outbound: _Outbound) -> None:
         del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
         if not (outbound.connected or outbound.over):
-            self._leaving[outbound.endpoint] = time.monotonic() + _LEAVES_WITHIN
+            self._leaving[outbound.endpoint] = time.monotonic() + _LEAVES_TIMEOUT
         try:
             self._router.disconnect(outbound.endpoint)
         except zmq.ZMQError as error:

@@ -29,7 +29,7 @@ from ..stores import Store
 from . import work
 from .jobs import Arrival, Job, Waiter, Wants, judge, verify
 from .paths import FileId
-from .work import WORK_WITHIN, Step, as_failure, ending
+from .work import WORK_TIMEOUT, Step, as_failure, ending
 
 REFETCH_DELAY = 1.0
 """Seconds before a block that the resolver gave up is asked for again."""
@@ -91,7 +91,7 @@ class Getting:
     def _check(self, job: Job, waiter: Waiter) -> None:
         """Gigabytes are not fetched for a place where they cannot be written, as far as is known by now."""
         checked = self._engine.work(work.check, waiter.destination, job.progress.total or 0, waiter.seen)
-        self._engine.on_reply(checked, lambda result: self._on_checked(job, waiter, result), within=WORK_WITHIN)
+        self._engine.on_reply(checked, lambda result: self._on_checked(job, waiter, result), timeout=WORK_TIMEOUT)
 
     def _download(self, root: BlobKey) -> Download:
         """A new one. It has a generator of its own, since it is used on the pool."""
@@ -155,7 +155,7 @@ class Getting:
         arrived, job.arrived = job.arrived, []
         blocks = [(arrival.key, arrival.value) for arrival in arrived]
         step = self._engine.work(work.advance, job.download, self._store, blocks, self._window)
-        self._engine.on_reply(step, lambda result: self._on_step(job, arrived, result), within=WORK_WITHIN)
+        self._engine.on_reply(step, lambda result: self._on_step(job, arrived, result), timeout=WORK_TIMEOUT)
 
     def _on_step(self, job: Job, arrived: list[Arrival], result: Step | Exception) -> None:
         """Continue `advance`. Verdicts go first, so that the resolver has them before it is asked for more."""
@@ -215,7 +215,7 @@ class Getting:
     def _write(self, job: Job, waiter: Waiter) -> None:
         waiter.writing = True
         written = self._engine.work(work.write, job.key, self._store, waiter.destination, waiter.seen)
-        self._engine.on_reply(written, lambda result: self._on_written(job, waiter, result), within=WORK_WITHIN)
+        self._engine.on_reply(written, lambda result: self._on_written(job, waiter, result), timeout=WORK_TIMEOUT)
 
     def _on_written(self, job: Job, waiter: Waiter, result: int | Exception) -> None:
         """Continue `write`, with the next get of this file if there is one."""

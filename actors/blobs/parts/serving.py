@@ -14,7 +14,7 @@ from ..mailbox import Mailbox
 from ..metrics import Metrics
 from ..stores import Store
 
-READ_WITHIN = 60.0
+READ_TIMEOUT = 60.0
 """Seconds; the resolver gives up long before."""
 BURST = 0.25
 """Seconds of `serve_rate` that a node may save up while nobody asks."""
@@ -46,7 +46,7 @@ class Serving:
             return Reply.of(None)
         reply: Reply[bytes | None] = Reply()
         read = self._engine.work(self._store.get, block)
-        self._engine.on_reply(read, lambda value: self._on_read(reply, value), within=READ_WITHIN)
+        self._engine.on_reply(read, lambda value: self._on_read(reply, value), timeout=READ_TIMEOUT)
         return reply
 
     def give(self, message: Give) -> None:

@@ -18,7 +18,7 @@ from .writing import assemble, check_destination
 
 Verdict = Accepted | Rejected
 
-WORK_WITHIN = 7 * 86_400.0
+WORK_TIMEOUT = 7 * 86_400.0
 """Seconds. Work on the pool has no limit of its own: a large file on a slow disk takes as long as it takes."""
 
 

@@ -65,7 +65,7 @@ class MemoryWatch:
 
     def check(self) -> None:
         """Find out how much is in use."""
-        self._engine.on_reply(self._engine.work(resident), self._on_read, within=READ_TIMEOUT)
+        self._engine.on_reply(self._engine.work(resident), self._on_read, timeout=READ_TIMEOUT)
 
     def _on_read(self, used: int | Exception) -> None:
         limit = self._config.memory_limit

@@ -59,7 +59,7 @@ class PeerExchange:
         if self._channel is not None:
             mailbox = self._engine.mailbox
             registered = self._transport.register(self._channel.number, mailbox, _QUOTA, codec.MAX_MESSAGE)
-            self._engine.on_reply(registered, self._on_registered, within=_REGISTER_TIMEOUT)
+            self._engine.on_reply(registered, self._on_registered, timeout=_REGISTER_TIMEOUT)
 
     def _on_registered(self, answer: Exception | None) -> None:
         """A channel that is taken is a mistake in composing the node, so the node stops."""
@@ -134,7 +134,7 @@ class PeerExchange:
         read: Reply[tuple[tuple[PeerRecord, ...], int]] = self._engine.work(
             read_records, said.records, link.record.network
         )
-        self._engine.on_reply(read, lambda result: self._on_read(link, result), within=_READ_TIMEOUT)
+        self._engine.on_reply(read, lambda result: self._on_read(link, result), timeout=_READ_TIMEOUT)
 
     def _on_read(self, link: Link, result: tuple[tuple[PeerRecord, ...], int] | Exception) -> None:
         """Pass on what is useful; the tracker checks the signatures."""

@@ -289,7 +289,7 @@ class Client:
         self._engine.log.warning("peer sent false data and is blocked", peer=peer.short, key=key.hex())
         self._emit(InvalidData(key, peer))
         reply = self._tracker.block(peer, self._config.block_duration, at_least=True)
-        self._engine.on_reply(reply, partial(self._on_blocked, peer), within=BLOCK_TIMEOUT)
+        self._engine.on_reply(reply, partial(self._on_blocked, peer), timeout=BLOCK_TIMEOUT)
 
     def _on_blocked(self, peer: PeerId, answer: object) -> None:
         if isinstance(answer, Exception):

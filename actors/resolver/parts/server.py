@@ -80,7 +80,7 @@ class Server:
         self._count(serve.peer, +1)
         reply: Reply[Any] = answer
         handler = partial(self._on_answer, serve, weakref.ref(reply))
-        self._engine.on_reply(reply, handler, within=self._config.serve_timeout)
+        self._engine.on_reply(reply, handler, timeout=self._config.serve_timeout)
 
     def _on_answer(self, serve: Serve, reference: weakref.ref[Reply[Any]], answer: object) -> None:
         self._count(serve.peer, -1)

@@ -58,7 +58,7 @@ class Verdicts:
             return self._outcome(asked.key, answer)
         reply: Reply[Any] = answer
         self._open[asked.key] = (asked.generation, weakref.ref(reply))
-        self._engine.on_reply(reply, partial(self._on_answer, asked), within=self._timeout)
+        self._engine.on_reply(reply, partial(self._on_answer, asked), timeout=self._timeout)
         return None
 
     def withdraw(self, key: bytes) -> None:

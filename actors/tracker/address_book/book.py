@@ -369,7 +369,7 @@ class AddressBook:
 
     def _ask(self, function: Callable[[], T], handler: Callable[[T | Exception], object], cost: float) -> None:
         """Have the storage do something, one call after the other. cost: virtual seconds."""
-        self._engine.on_reply(self._engine.work(function, cost=cost, serial="book"), handler, within=CALL_TIMEOUT)
+        self._engine.on_reply(self._engine.work(function, cost=cost, serial="book"), handler, timeout=CALL_TIMEOUT)
 
     def _show(self) -> None:
         unsaved = self._unsaved

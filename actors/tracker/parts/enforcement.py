@@ -98,9 +98,9 @@ class Enforcement:
             confirmed(NotStored("in force, but the disk does not answer") if silent else result)
 
         for reply in waiting:
-            self._engine.on_reply(reply, confirmed, within=self._timeout)
+            self._engine.on_reply(reply, confirmed, timeout=self._timeout)
         if stored:
-            self._engine.on_reply(self._book.stored(), written, within=self._timeout)
+            self._engine.on_reply(self._book.stored(), written, timeout=self._timeout)
         return done
 
     def update(self, *, disconnect: bool = True) -> None:

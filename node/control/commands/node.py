@@ -53,7 +53,7 @@ def record(node: Context, _arguments: Arguments) -> Pending:
 
 def wait(node: Context, arguments: Arguments) -> Pending:
     connected, members = arguments.count("connected"), arguments.count("members")
-    there = node.control.wait(connected=connected, members=members, within=arguments.seconds("within"))
+    there = node.control.wait(connected=connected, members=members, timeout=arguments.seconds("timeout"))
     return Pending(there.map(row), A_WEEK)
 
 
@@ -69,6 +69,6 @@ COMMANDS = {
     "metrics": Command(metrics),
     "metric": Command(metric, ("name",)),
     "record": Command(record),
-    "wait": Command(wait, ("connected", "members", "within")),
+    "wait": Command(wait, ("connected", "members", "timeout")),
     "stop": Command(stop),
 }

@@ -195,7 +195,7 @@ def test_one_turn_sends_a_bounded_burst_and_the_rest_follows_without_waiting(rig
     data.fetch_all(keys)
     sent = 0
     while sent < len(keys):
-        rig.simulation.run_until(lambda sent=sent: len(rig.net.control.received(transport.Send)) > sent, within=0)
+        rig.simulation.run_until(lambda sent=sent: len(rig.net.control.received(transport.Send)) > sent, timeout=0)
         now = len(rig.net.control.received(transport.Send))
         assert now - sent <= SENDS_PER_TURN
         sent = now
@@ -209,7 +209,7 @@ def test_waiting_answers_are_handled_between_the_bursts_of_a_large_fetch(rig: An
     _, request = rig.asked()
     data.fetch_all([number.to_bytes(1, "big") for number in range(3 * SENDS_PER_TURN)])
     rig.receive("bob", codec.Response(request.id, VALUE))
-    rig.simulation.run_until(lambda: rig.consumer.deliveries, within=0)
+    rig.simulation.run_until(lambda: rig.consumer.deliveries, timeout=0)
     assert len(rig.net.control.received(transport.Send)) < 1 + 3 * SENDS_PER_TURN
 
 

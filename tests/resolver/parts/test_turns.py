@@ -14,7 +14,7 @@ KEYS = [number.to_bytes(2, "big") for number in range(3 * TIME_OUTS_PER_TURN)]
 def steps(rig: Any, measure: Any) -> list[int]:
     """By how much a figure grew with each message, while no time passed."""
     figures = [measure()]
-    while rig.simulation.step_until(lambda: measure() > figures[-1], within=0):
+    while rig.simulation.step_until(lambda: measure() > figures[-1], timeout=0):
         figures.append(measure())
     return [after - before for before, after in itertools.pairwise(figures)]
 
@@ -23,7 +23,7 @@ def test_time_outs_of_very_many_requests_come_in_slices_at_the_same_moment(rig: 
     data = rig.start("bob", key_length=2, max_requests_per_peer=1000, fetch_retry_delay=60.0)
     data.fetch_all(KEYS)
     assert len(rig.sent()) == len(KEYS)
-    rig.simulation.run_until(lambda: rig.count("requests_total", "timed out"), within=1)
+    rig.simulation.run_until(lambda: rig.count("requests_total", "timed out"), timeout=1)
     first = rig.count("requests_total", "timed out")
     rest = steps(rig, lambda: rig.count("requests_total", "timed out"))
     assert [first, *rest] == [TIME_OUTS_PER_TURN] * 3

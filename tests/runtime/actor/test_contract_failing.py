@@ -89,7 +89,7 @@ def test_failure_in_a_reply_handler_is_the_engines(host: Host) -> None:
     def fails(result: object) -> None:
         raise BOOM
 
-    failure = host.fail(asking, Do(lambda engine: engine.on_reply(reply, fails, within=5)))
+    failure = host.fail(asking, Do(lambda engine: engine.on_reply(reply, fails, timeout=5)))
     assert "recorder failed" in str(failure)
 
 

@@ -109,8 +109,8 @@ def test_engine_that_fills_its_own_bounded_mailbox_is_refused_and_does_not_deadl
 def test_two_engines_that_ask_each_other_both_get_answers(host: Host) -> None:
     first, second = host.recorder(), host.recorder()
     answers: list[object] = []
-    first.do(lambda engine: engine.on_reply(second.run(lambda _: "second"), answers.append, within=10))
-    second.do(lambda engine: engine.on_reply(first.run(lambda _: "first"), answers.append, within=10))
+    first.do(lambda engine: engine.on_reply(second.run(lambda _: "second"), answers.append, timeout=10))
+    second.do(lambda engine: engine.on_reply(first.run(lambda _: "first"), answers.append, timeout=10))
     host.until(lambda: len(answers) == 2)
     assert sorted(map(str, answers)) == ["first", "second"]
 

@@ -22,10 +22,10 @@ from rookery.runtime import (
 from tests.runtime.runtime_kit import Ask, Host, Note, RealHost, Recorder, RecorderMailbox, Refused, raises
 
 
-def collect(host: Host, recorder: RecorderMailbox, make: Any, within: float = 10.0) -> object:
+def collect(host: Host, recorder: RecorderMailbox, make: Any, timeout: float = 10.0) -> object:
     """What `on_reply` hands to an engine for the reply that `make(engine)` gives."""
     results: list[object] = []
-    recorder.do(lambda engine: engine.on_reply(make(engine), results.append, within=within))
+    recorder.do(lambda engine: engine.on_reply(make(engine), results.append, timeout=timeout))
     host.until(lambda: results)
     assert len(results) == 1
     return results[0]
@@ -67,7 +67,7 @@ def test_on_reply_gives_the_answer_or_the_error_as_a_value(host: Host) -> None:
 def test_on_reply_after_its_time_gives_a_time_out_and_ignores_a_later_answer(host: Host) -> None:
     recorder = host.recorder()
     pending: Reply[int] = Reply()
-    assert isinstance(collect(host, recorder, lambda _: pending, within=0.005), ReplyTimeout)
+    assert isinstance(collect(host, recorder, lambda _: pending, timeout=0.005), ReplyTimeout)
     pending.set(1)
     host.settle()
     assert pending.get() == 1

@@ -137,14 +137,14 @@ def test_drain_handles_all_that_waits_then_says_so(host: Host) -> None:
     recorder = host.recorder()
     for number in range(500):
         recorder.do(lambda engine, number=number: other.tell(Data(number)))  # type: ignore[misc]
-    assert host.runtime.drain(within=10) is True
+    assert host.runtime.drain(timeout=10) is True
     assert len(journal) == 500
 
 
 def test_drain_gives_up_at_its_deadline(real: RealHost) -> None:
     release = threading.Event()
     real.recorder().do(lambda _engine: release.wait(10))
-    assert real.runtime.drain(within=0.01) is False
+    assert real.runtime.drain(timeout=0.01) is False
     release.set()
 
 
@@ -154,7 +154,7 @@ def test_drain_of_a_paused_node_gives_up_at_its_deadline() -> None:
     recorder = node.start(Recorder)
     node.pause()
     recorder.note("waits")
-    assert node.drain(within=5) is False
+    assert node.drain(timeout=5) is False
     assert world.time == 5
 
 

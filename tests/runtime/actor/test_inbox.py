@@ -92,7 +92,7 @@ def test_coalescing_messages_merge_into_one(simulated: Simulation) -> None:
 def handle_one(world: Simulation) -> None:
     """One message, if any waits."""
     before = world.handled
-    world.step_until(lambda: world.handled > before, within=0)
+    world.step_until(lambda: world.handled > before, timeout=0)
 
 
 @given(st.lists(st.one_of(st.integers(0, 120), st.none()), max_size=40))

@@ -58,7 +58,7 @@ def test_start_and_stop_are_guarded_as_handlers_are(hook: str) -> None:
 def test_tests_themselves_may_use_the_real_world(simulated: Simulation) -> None:
     recorder = simulated.start(Recorder)
     recorder.note("something to do")
-    simulated.run_until(lambda: time.time() > 0 and random.random() < 1, within=1)
+    simulated.run_until(lambda: time.time() > 0 and random.random() < 1, timeout=1)
     assert simulated.handled == 0
 
 
@@ -71,7 +71,7 @@ def test_work_and_other_threads_may_use_the_real_world(simulated: Simulation) ->
         thread.join()
         return True
 
-    simulated.run_until(condition, within=1)
+    simulated.run_until(condition, timeout=1)
     assert simulated.work(time.time).get(timeout=1) >= elsewhere[0]
 
 

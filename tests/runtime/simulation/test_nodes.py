@@ -49,7 +49,7 @@ def test_crash_of_one_engine_reaches_no_other_of_its_node(simulated: Simulation)
     asking, asked = node.start(Recorder), node.start(Recorder)
 
     def ask(engine: Any) -> None:
-        engine.on_reply(asked.run(lambda _engine: 1), journal.append, within=5)
+        engine.on_reply(asked.run(lambda _engine: 1), journal.append, timeout=5)
         node.crash()
 
     asking.do(ask)

@@ -34,7 +34,7 @@ def test_run_until_stops_as_soon_as_the_condition_holds(simulated: Simulation) -
     journal: list[object] = []
     recorder = simulated.start(Recorder, journal)
     recorder.do(lambda engine: [engine.after(n, Data(n)) for n in range(10)])
-    simulated.run_until(lambda: Data(3) in journal, within=60)
+    simulated.run_until(lambda: Data(3) in journal, timeout=60)
     assert (simulated.time, journal[-1]) == (3, Data(3))
 
 
@@ -42,7 +42,7 @@ def test_run_until_in_vain_raises_with_the_last_messages_and_the_seed() -> None:
     with Simulation("a seed") as world:
         world.start(Recorder).note("the last word")
         with pytest.raises(SimulationStuck, match=r"not true within 5 s .*'a seed'") as stuck:
-            world.run_until(lambda: False, within=5)
+            world.run_until(lambda: False, timeout=5)
         assert "Note(text='the last word')" in str(stuck.value)
         assert world.time == 5
 

@@ -42,7 +42,7 @@ def test_T12_send_to_a_peer_that_is_gone_is_told_and_counted_and_a_refused_one_s
     nodes = SimulatedNodes(simulation)
     alice = nodes.start("alice", tracker={"source": "static"})
     bob = nodes.start("bob", seeds=[alice], tracker={"source": "static"})
-    nodes.run_until(lambda: bob.is_connected_to(alice), within=5)
+    nodes.run_until(lambda: bob.is_connected_to(alice), timeout=5)
     (connection,) = bob.connections.connections().get(timeout=5)
     link: transport.Link = connection.link
     channel = Channel(bob.transport, 1, Quota(rate=1.0, burst=1))

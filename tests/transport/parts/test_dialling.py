@@ -147,7 +147,7 @@ def test_dial_of_a_name_tries_each_address_in_turn(
     ips = ["10.0.9.9", other.address.endpoint.host, void.address.endpoint.host, bob.address.endpoint.host]
     names["bob.example"] = lambda: [answer(ip) for ip in ips]
     ticket = alice.dial(bob, address=named(bob))
-    simulated.until(lambda: alice.links(), within=alice.config.dial_timeout)
+    simulated.until(lambda: alice.links(), timeout=alice.config.dial_timeout)
     assert alice.link_to(bob).ip == bob.address.endpoint.host
     assert alice.gatekeeper.releases == []
     assert alice.engine.tickets == (ticket,)
@@ -218,7 +218,7 @@ def test_address_blocked_while_others_of_its_name_are_tried_is_not_tried(
     simulated.pass_time(0.1)
     alice.gatekeeper.gate_version = 2
     alice.open_gate(blocked_ips=frozenset({bob.address.endpoint.host}))
-    simulated.until(lambda: alice.gatekeeper.releases, within=alice.config.dial_timeout + 1)
+    simulated.until(lambda: alice.gatekeeper.releases, timeout=alice.config.dial_timeout + 1)
     assert bob.gatekeeper.claims == []
 
 
@@ -328,7 +328,7 @@ def test_dial_opens_a_route_of_its_own_when_the_packet_link_it_took_over_is_dead
     for stream in list(wire._streams.values()):
         wire._forget(stream)  # as a router does that has lost its table: neither side is told
     alice.dial(bob)
-    simulated.until(lambda: alice.links() and bob.links(), within=alice.config.dial_timeout)
+    simulated.until(lambda: alice.links() and bob.links(), timeout=alice.config.dial_timeout)
     assert alice.gatekeeper.releases == []
 
 
@@ -349,7 +349,7 @@ def test_packet_of_the_far_end_that_crosses_the_dials_hello_is_delivered(simulat
 def on_engine(world: World, node: Node, function: Callable[[], object]) -> None:
     """Run something between two messages of the node's transport."""
     done: list[object] = []
-    node.engine.on_reply(Reply.of(None), lambda _none: done.append(function()), within=1)
+    node.engine.on_reply(Reply.of(None), lambda _none: done.append(function()), timeout=1)
     world.until(lambda: done)
 
 

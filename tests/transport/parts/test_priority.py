@@ -73,7 +73,7 @@ class Pair:
         self.gate.open = True
 
     def arrived(self, number: int) -> list[bytes]:
-        self.world.until(lambda: len(self.bob.payloads()) >= number, within=30.0)
+        self.world.until(lambda: len(self.bob.payloads()) >= number, timeout=30.0)
         return self.bob.payloads()
 
 
@@ -304,5 +304,5 @@ def test_link_lives_under_bulk_that_takes_far_longer_than_the_heartbeats_timeout
     simulated.simulation.network.set_default(bandwidth=HUNDRED_MBIT / 100)
     for _ in range(32):
         alice.net.send(alice.link_to(bob).id, 16, bytes(64 * 1024))
-    simulated.until(lambda: len(bob.payloads()) == 32, within=60)
+    simulated.until(lambda: len(bob.payloads()) == 32, timeout=60)
     assert alice.closed() == bob.closed() == []

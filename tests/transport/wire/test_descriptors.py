@@ -287,7 +287,7 @@ def test_peer_connects_after_strangers_have_taken_every_descriptor(
     with descriptors_left(10):
         for client in clients:
             client.connect_ex((endpoint.host, endpoint.port))
-        real.until(lambda: scene.bob.counted("silent_connections", Reason.TOO_MANY) >= len(clients) - 20, within=30)
+        real.until(lambda: scene.bob.counted("silent_connections", Reason.TOO_MANY) >= len(clients) - 20, timeout=30)
     scene.assert_others_are_served()
 
 

@@ -234,7 +234,7 @@ def test_flooder_with_large_messages_costs_other_peers_none_of_theirs(real: Real
                 for number in range(200):
                     other.net.send(other.link_to(bob).id, 16, number.to_bytes(2, "big"))
             heard = bob.receiver.control.received
-            real.until(lambda: sum(m.channel == 16 for m in heard(transport.Received)) == 1000, within=20)
+            real.until(lambda: sum(m.channel == 16 for m in heard(transport.Received)) == 1000, timeout=20)
         finally:
             stop.set()
             pouring.join()
