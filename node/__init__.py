@@ -18,9 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .cluster import Cluster, ClusterError
     from .control import CallTimeout, Client, CommandFailed, ControlError, NoNode
+    from .control.status import BlockRow, ConnectionRow, MemberRow, PeerRow, Status
     from .errors import CannotStart
     from .node import Node
-    from .status import BlockRow, ConnectionRow, MemberRow, PeerRow, Status
 
 __all__ = [
     "BlockRow",
@@ -43,7 +43,7 @@ _HOMES = {
     "control": ("CallTimeout", "Client", "CommandFailed", "ControlError", "NoNode"),
     "errors": ("CannotStart",),
     "node": ("Node",),
-    "status": ("BlockRow", "ConnectionRow", "MemberRow", "PeerRow", "Status"),
+    "control.status": ("BlockRow", "ConnectionRow", "MemberRow", "PeerRow", "Status"),
 }
 
 if not TYPE_CHECKING:  # or any name would be one for the type checker

@@ -32,7 +32,7 @@ from typing import Self
 
 from . import new
 from .control import Client, NoNode, socket_path
-from .status import Status
+from .control.status import Status
 
 LOG_NAME = "node.log"
 STOP_TIMEOUT = 20.0

@@ -40,8 +40,8 @@ from ..transport import Identity, descriptors, keyfile
 from . import control
 from .blobs import Blobs
 from .composition import ANSWER_TIMEOUT, Actors, check_parts
+from .control.status import Status
 from .errors import CannotStart
-from .status import Status
 
 RUNTIMES = {"loop": LoopRuntime, "threads": ThreadRuntime}
 GOODBYE_TIMEOUT = 0.5

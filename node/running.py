@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from ..config import NodeConfig
-from ..runtime import EngineFailed
+from ..runtime import EngineFailed, collector
 from ..transport import descriptors
 from ..transport.identity import PeerId
-from . import collector, logs, signals
+from . import logs, signals
 from .errors import CannotStart
 from .node import Node
 

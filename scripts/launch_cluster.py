@@ -18,7 +18,8 @@ from pathlib import Path
 import click
 
 from rookery.config import ConfigError
-from rookery.node import Cluster, ClusterError, ControlError, screen
+from rookery.node import Cluster, ClusterError, ControlError
+from rookery.node.command import screen
 
 LOOK_EVERY = 0.2
 

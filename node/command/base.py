@@ -21,10 +21,11 @@ from ...runtime import arguments
 from ...runtime.files import read_file
 from ...transport.identity import PeerId
 from ...transport.identity.keyfile import KeyFileError
-from .. import configfiles, new, running, screen
+from .. import new, running
 from ..control import CommandFailed, ControlError
 from ..errors import CannotStart
 from ..logs import printable
+from . import configfiles, screen
 
 F = TypeVar("F", bound=Callable[..., object])
 _WRONG = (ConfigError, PluginError, CannotStart, KeyFileError, new.AlreadyThere, OSError, UnicodeError)

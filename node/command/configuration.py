@@ -9,8 +9,8 @@ import click
 
 from ...config import load
 from ...config.node import FILE_NAME, config_file
-from .. import configfiles, screen
 from ..logs import printable
+from . import configfiles, screen
 from .base import FILE, complain, json_option, main
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from ...actors.blobs import BlobKey
-from .. import screen
 from ..control import Client
+from . import screen
 from .base import NamedPath, as_duration, as_key, json_option, main, node_option
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from ...config.node import FILE_NAME
-from .. import configfiles, new, running, screen
+from .. import new, running
 from ..control import Client
 from ..errors import CannotStart
+from . import configfiles, screen
 from .base import FILE, NamedPath, json_option, main, node_option
 
 

@@ -12,10 +12,10 @@ from ...actors.tracker import Target
 from ...actors.tracker.errors import MAX_SET_ID
 from ...transport.address import Address
 from ...transport.identity import PeerId
-from .. import screen
 from ..control import Client, CommandFailed
+from ..control.commands.peer_lists import read_peers
 from ..control.protocol import MAX_CALL
-from ..peerlist import read_peers
+from . import screen
 from .base import as_duration, as_peer, as_target, json_option, main, node_option, read_text
 
 _LIST = click.Path(readable=False, allow_dash=True, path_type=Path)

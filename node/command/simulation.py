@@ -13,7 +13,7 @@ import click
 
 from ...runtime.files import check_regular
 from ...simulate import Outcome, Scenario, Summary, chart_of, figures, load_scenario, simulate
-from .. import screen
+from . import screen
 from .base import FILE, json_option, main
 
 _PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)

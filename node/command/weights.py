@@ -9,8 +9,8 @@ import click
 
 from ...actors.connections import MAX_WEIGHT
 from ...transport.identity import PeerId
-from .. import screen
 from ..control import Client
+from . import screen
 from .base import as_name, as_peer, json_option, main, node_option
 
 OPERATOR = "operator"

@@ -21,7 +21,6 @@ from typing import Any, Self, cast
 
 from ...config import load
 from ...runtime import arguments
-from ..status import MemberRow, PeerRow, Status, unpack
 from . import socket_path
 from .command import seconds
 from .commands.connections import Connections
@@ -40,6 +39,7 @@ from .protocol import (
     encode_call,
     framed,
 )
+from .status import MemberRow, PeerRow, Status, unpack
 
 _LONGEST = 7 * 86_400.0
 """Seconds beyond which a limit is none: a node has given up by then, and sockets count to 24 days."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ...actors.blobs import BlobKey
 from ...runtime import Reply, arguments
-from ...transport.address import Address
-from ...transport.identity import PeerId
-from ..peerlist import write_peers
 from .arguments import Arguments
 from .errors import CommandFailed
 from .mailbox import Mailbox
@@ -115,13 +112,5 @@ def seconds(given: float | None, what: str) -> float | None:
     """A length of time as it is sent; None for none. Raises CommandFailed of kind `BadArguments`, as the node would."""
     try:
         return None if given is None else arguments.seconds(given, what)
-    except ValueError as error:
-        raise CommandFailed("BadArguments", str(error)) from None
-
-
-def listed(peers: Mapping[PeerId, Address | None] | Mapping[str, str | None]) -> str:
-    """Peers as they are sent. Raises CommandFailed of kind `BadArguments`."""
-    try:
-        return write_peers(peers)
     except ValueError as error:
         raise CommandFailed("BadArguments", str(error)) from None

@@ -15,12 +15,11 @@ from ...actors.tracker import IpBlocked, IpUnblocked, PeerBlocked, PeerInfo, Pee
 from ...config.sections import Control
 from ...runtime import Message, Reply, Timer, Waiter
 from ...transport.identity import PeerId
-from ..status import ConnectionRow, MemberRow, PeerRow, Status
 from .calls import Calls
 from .command import SHORT, Context
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
-from .rows import connection_rows, member_rows, peer_rows
 from .socket import ControlSocket
+from .status import ConnectionRow, MemberRow, PeerRow, Status, connection_rows, member_rows, peer_rows
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ... import runtime
 from ...runtime import Reply, Request, arguments
-from ..status import ConnectionRow, MemberRow, PeerRow, Status
+from .status import ConnectionRow, MemberRow, PeerRow, Status
 
 
 @dataclass(frozen=True, slots=True)

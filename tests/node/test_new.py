@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rookery.config import ConfigError, load
-from rookery.node import CannotStart, Cluster, Node, configfiles, new
+from rookery.node import CannotStart, Cluster, Node, new
+from rookery.node.command import configfiles
 from rookery.transport import Identity, keyfile
 
 

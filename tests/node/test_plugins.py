@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from rookery.config import ConfigError, NodeConfig, load
 from rookery.config.plugins import PluginError, load_plugin
-from rookery.node import CannotStart, Node, configfiles
-from rookery.node.command import main
+from rookery.node import CannotStart, Node
+from rookery.node.command import configfiles, main
 from rookery.runtime import Simulation
 from rookery.testing import SimulatedNodes, WholeNode
 

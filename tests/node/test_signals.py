@@ -105,7 +105,7 @@ def test_interrupt_while_a_command_still_loads_is_no_traceback(folder: Path) -> 
         "zmq",
         "yaml",
         "rookery.node.node",
-        "rookery.node.screen",
+        "rookery.node.command.screen",
         "rookery.node.command.weights",
         "the end",
     ],

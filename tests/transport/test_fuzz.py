@@ -26,7 +26,7 @@ from tests.transport.worlds import RealWorld
 
 MILLION = 1_000_000
 ROOT = Path(__file__).resolve().parents[2]
-TRUSTED = {(ROOT / "node/status.py", "unpack")}  # what the command line gets from the user's own node
+TRUSTED = {(ROOT / "node/control/status.py", "unpack")}  # what the command line gets from the user's own node
 UNPACKS = re.compile("'unpackb'|'Unpacker'")
 FUZZER = ROOT / "fuzz" / "decoders.py"
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from ....actors.connections import TagInfo, TrimReport
 from ....transport.identity import PeerId
-from ...status import ConnectionRow
 from ..arguments import Arguments
 from ..command import Caller, Command, Context, Pending, same, then
 from ..protocol import Plain
+from ..status import ConnectionRow
 
 # In the node ----------------------------------------------------------------------------------------------------------
 

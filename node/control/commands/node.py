@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ....actors.discovery import StaticRecord
 from ....runtime import Declined, Reply
-from ...status import pack
 from ..arguments import Arguments
 from ..command import A_WEEK, Command, Context, Pending, row, rows, same, then
 from ..protocol import Plain
+from ..status import pack
 
 
 class NoSuchMetric(Declined):

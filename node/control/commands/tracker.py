@@ -10,11 +10,12 @@ from ....runtime import Declined
 from ....transport.address import Address
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
-from ...peerlist import read_peers
-from ...status import BlockRow
 from ..arguments import Arguments, BadArguments
-from ..command import Caller, Command, Context, Pending, listed, same, seconds, then
+from ..command import Caller, Command, Context, Pending, same, seconds, then
+from ..errors import CommandFailed
 from ..protocol import Plain
+from ..status import BlockRow
+from .peer_lists import read_peers, write_peers
 
 # In the node ----------------------------------------------------------------------------------------------------------
 
@@ -132,15 +133,15 @@ class Tracker:
         `SourceIsStatic`, `SourceIsMembership` or `BadArguments`, with nothing changed, or `NotInEffect`.
         """
         if isinstance(peers, TrackedPeers):
-            primary, others = listed(_addresses(peers.primary)), listed(_addresses(peers.secondary))
+            primary, others = _listed(_addresses(peers.primary)), _listed(_addresses(peers.secondary))
         else:
-            primary, others = listed(peers), listed(secondary or {})
+            primary, others = _listed(peers), _listed(secondary or {})
         lists: dict[str, Plain] = {"primary": primary, "secondary": others}
         self._client.call("track", {"id": id, **lists})
 
     def overwrite(self, peers: Mapping[PeerId, Address] | Mapping[str, str]) -> Overwritten:
         """Change addresses of tracked peers in place; what became of each. Raises CommandFailed, see `track`."""
-        text = listed(cast("Mapping[PeerId, Address | None]", peers))
+        text = _listed(cast("Mapping[PeerId, Address | None]", peers))
         said = cast("dict[str, list[str]]", self._client.call("overwrite", {"peers": text}))
         return Overwritten(**{name: tuple(map(PeerId.fromhex, found)) for name, found in said.items()})
 
@@ -180,3 +181,11 @@ class Tracker:
 def _addresses(places: Mapping[PeerId, Address | PeerRecord | None]) -> Mapping[PeerId, Address | None]:
     """What an operator says of where peers are; of a record, its address."""
     return {peer: where.address if isinstance(where, PeerRecord) else where for peer, where in places.items()}
+
+
+def _listed(peers: Mapping[PeerId, Address | None] | Mapping[str, str | None]) -> str:
+    """Peers as they are sent. Raises CommandFailed of kind `BadArguments`."""
+    try:
+        return write_peers(peers)
+    except ValueError as error:
+        raise CommandFailed("BadArguments", str(error)) from None

@@ -28,9 +28,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ..actors.blobs import Progress as BlobProgress
-from .logs import printable
-from .status import ConnectionRow, PeerRow
+from ...actors.blobs import Progress as BlobProgress
+from ..control.status import ConnectionRow, PeerRow
+from ..logs import printable
 
 _LONGEST = 1000 * 365.25 * 86_400  # seconds that are told by their number
 _SPEAKING = frozenset({"role", "state", "address", "trust", "way", "ip", "direction"})  # need no name beside them

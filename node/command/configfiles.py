@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from ..config import Mistake, NodeConfig, load, written
-from ..config.node import PARSERS, config_file, located
-from ..config.plugins import installed, load_plugin, with_sections
-from ..config.schema import json_schema
-from ..config.source import Scalar, read
-from ..runtime.settings import Section, show_path
-from . import node
+from ...config import Mistake, NodeConfig, load, written
+from ...config.node import PARSERS, config_file, located
+from ...config.plugins import installed, load_plugin, with_sections
+from ...config.schema import json_schema
+from ...config.source import Scalar, read
+from ...runtime.settings import Section, show_path
+from .. import node
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 HIDDEN = "(hidden)"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..runtime.arguments import shortened
-from ..transport.address import Address, parse_peer
-from ..transport.identity import PeerId
+from ....runtime.arguments import shortened
+from ....transport.address import Address, parse_peer
+from ....transport.identity import PeerId
 
 Peers = Mapping[PeerId, Address | None]
 

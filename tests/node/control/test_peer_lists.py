@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rookery.node.peerlist import read_peers, write_peers
+from rookery.node.control.commands.peer_lists import read_peers, write_peers
 from rookery.testing import Peers
 from rookery.transport import Address
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from rookery.actors.membership import MemberInfo, Members, State
 from rookery.actors.membership.tags import encode_tags
-from rookery.node import screen
-from rookery.node.control.rows import member_rows
+from rookery.node.command import screen
+from rookery.node.control.status import member_rows
 from rookery.testing import NETWORK, Peers
 from rookery.transport import Address, PeerRecord
 

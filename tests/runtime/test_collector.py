@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rookery.node.collector import short_pauses
+from rookery.runtime.collector import short_pauses
 
 
 class Thing:

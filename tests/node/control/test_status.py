@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rookery.node import BlockRow
-from rookery.node.status import pack, unpack
+from rookery.node.control.status import pack, unpack
 
 
 def test_rows_that_are_packed_are_the_same_afterwards() -> None:

@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 
 from rookery.actors.tracker import SqliteStorage
 from rookery.config import load
-from rookery.node import CannotStart, Node, configfiles, new, running
+from rookery.node import CannotStart, Node, new, running
 from rookery.node import node as node_module
-from rookery.node.command import main
+from rookery.node.command import configfiles, main
 from rookery.runtime.files import check_file, check_folder
 from rookery.transport import keyfile
 

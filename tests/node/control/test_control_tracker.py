@@ -15,7 +15,7 @@ from rookery.actors.tracker import Overwritten, PeerSet, TrackedPeers
 from rookery.config import load
 from rookery.node import Client, Cluster, CommandFailed, Node, new
 from rookery.node.command import main
-from rookery.node.peerlist import write_peers
+from rookery.node.control.commands.peer_lists import write_peers
 from rookery.testing import Peers
 from rookery.transport import Address
 from tests.node.conftest import start_threads

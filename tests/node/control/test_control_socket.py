@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from rookery.actors.connections import IsThisNode
 from rookery.config import load
-from rookery.node import CallTimeout, Client, CommandFailed, Node, new, screen
+from rookery.node import CallTimeout, Client, CommandFailed, Node, new
+from rookery.node.command import screen
 from rookery.node.control import commands
 from rookery.node.control.command import Command, Pending
 from rookery.node.control.protocol import HEAD, MAX_CALL, Plain, framed

@@ -11,7 +11,8 @@ from dataclasses import asdict
 
 import pytest
 
-from rookery.node import BlockRow, ConnectionRow, MemberRow, PeerRow, screen
+from rookery.node import BlockRow, ConnectionRow, MemberRow, PeerRow
+from rookery.node.command import screen
 
 Lines = Callable[[int | None, Callable[[], object]], list[str]]
 
