@@ -31,13 +31,13 @@ from .mailbox import (
     SendPacket,
     SetGate,
 )
-from .parts.dialling import AttemptOver, DiallingPart, TryConnect
+from .parts.dialling import AttemptOver, Dials, TryConnect
 from .parts.handshake import Handshakes, ProbeOver
 from .parts.inbound import Inbound
 from .parts.links import Dialling, Joining, PacketLink
-from .parts.packets import PacketsPart
+from .parts.packets import Packets
 from .parts.shared import Late, Receiver, SayBye, Shared, Shut
-from .parts.streams import Flush, FlushFirst, Retry, StreamsPart
+from .parts.streams import Flush, FlushFirst, Retry, Streams
 from .reasons import Reason
 from .record import PeerRecord
 from .wire import Wire
@@ -92,9 +92,9 @@ class Engine(Shared):
         """
         super().__init__(config, identity=identity, gatekeeper=gatekeeper, observers=observers, generations=generations)
         self.handshakes = Handshakes(self)
-        self.dialling = DiallingPart(self, self.handshakes)
-        self.packets = PacketsPart(self, self.dialling)
-        self.streams = StreamsPart(self, self.handshakes)
+        self.dialling = Dials(self, self.handshakes)
+        self.packets = Packets(self, self.dialling)
+        self.streams = Streams(self, self.handshakes)
         self.inbound = Inbound(self, self.handshakes, self.dialling, self.packets, self.streams)
         self.handlers = {
             Send: self.streams.send,

@@ -160,49 +160,49 @@ def test_claim_parked_behind_a_dial_into_the_void_is_let_in_before_its_own_time_
 
 def test_claim_beside_a_link_that_lives_is_refused_as_duplicate(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    twin = world.twin_of("bob")
-    twin.engine.record = bob.engine.record  # no newer
+    again = world.node_again("bob")
+    again.engine.record = bob.engine.record  # no newer
     world.connected(alice, bob)
-    ticket = twin.dial(alice)
-    world.until(lambda: twin.gatekeeper.releases == [(ticket, Reason.DUPLICATE)])
+    ticket = again.dial(alice)
+    world.until(lambda: again.gatekeeper.releases == [(ticket, Reason.DUPLICATE)])
     alice.net.send(alice.link_to(bob).id, 16, b"still here")
     world.until(lambda: bob.payloads() == [b"still here"])
 
 
 def test_claim_of_a_newer_generation_replaces_the_link(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
-    twin = world.twin_of("bob")
-    world.get(twin.net.renew(bob.engine.record.generation + 1))
+    again = world.node_again("bob")
+    world.get(again.net.renew(bob.engine.record.generation + 1))
     world.connected(alice, bob)
-    twin.dial(alice)
+    again.dial(alice)
     world.until(lambda: alice.closed() == [Reason.REPLACED])
-    world.until(lambda: twin.links())
+    world.until(lambda: again.links())
     world.until(lambda: bob.closed() == [Reason.REPLACED])
 
 
 def test_time_of_an_earlier_probe_does_not_end_the_link_during_a_later_one(simulated: SimulatedWorld) -> None:
     simulated.simulation.network.set_default(latency=0.1)
     alice, bob = simulated.node("alice"), simulated.node("bob")
-    twin = simulated.twin_of("bob")
-    twin.engine.record = bob.engine.record
+    again = simulated.node_again("bob")
+    again.engine.record = bob.engine.record
     simulated.connected(alice, bob)
-    twin.dial(alice)
-    simulated.until(lambda: len(twin.gatekeeper.releases) == 1)  # 0.3 s after the probe
+    again.dial(alice)
+    simulated.until(lambda: len(again.gatekeeper.releases) == 1)  # 0.3 s after the probe
     simulated.pass_time(0.3)
-    twin.dial(alice)  # probes at 0.9 s, and the sign of life is there at 1.1 s
-    simulated.until(lambda: len(twin.gatekeeper.releases) == 2)
-    assert [reason for _, reason in twin.gatekeeper.releases] == [Reason.DUPLICATE] * 2
+    again.dial(alice)  # probes at 0.9 s, and the sign of life is there at 1.1 s
+    simulated.until(lambda: len(again.gatekeeper.releases) == 2)
+    assert [reason for _, reason in again.gatekeeper.releases] == [Reason.DUPLICATE] * 2
     assert alice.closed() == []
 
 
 def test_answer_to_an_earlier_ping_is_no_sign_of_life(
     simulated: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """bob's last Pong is on its way when his link is gone; the claim of his twin gets the place all the same."""
+    """bob's last Pong is on its way when his link is gone; the claim of his second node gets the place all the same."""
     network = simulated.simulation.network
     alice, bob = simulated.node("alice"), simulated.node("bob")
-    twin = simulated.twin_of("bob")
-    twin.engine.record = bob.engine.record
+    again = simulated.node_again("bob")
+    again.engine.record = bob.engine.record
     simulated.connected(alice, bob)
     said: list[Control] = []
     send = bob.engine.send_control
@@ -218,10 +218,10 @@ def test_answer_to_an_earlier_ping_is_no_sign_of_life(
     for stream in list(bob.engine.wire._streams.values()):
         bob.engine.wire._forget(stream)
     network.set_default(latency=0.001)
-    twin.dial(alice)
+    again.dial(alice)
     simulated.until(lambda: alice.closed() == [Reason.REPLACED], timeout=3)
-    assert twin.links()
-    assert twin.gatekeeper.releases == []
+    assert again.links()
+    assert again.gatekeeper.releases == []
 
 
 def test_every_ping_is_answered_although_the_wire_was_full(

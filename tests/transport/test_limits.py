@@ -153,7 +153,7 @@ def test_simultaneous_dials_of_full_nodes_leave_one_connection_and_one_slot(
 def test_restarted_peer_takes_the_place_of_its_old_link_in_a_full_node(world: World) -> None:
     bob, alice = world.node("bob", max_connections=1, reserved_outbound=0), world.node("alice")
     world.connected(alice, bob)
-    again = world.twin_of("alice")
+    again = world.node_again("alice")
     world.get(again.net.renew(alice.engine.record.generation + 1))
     again.dial(bob)
     world.until(lambda: again.links() and bob.closed() == [Reason.REPLACED])

@@ -154,7 +154,7 @@ class World:
         node.open_gate()
         return node
 
-    def twin_of(self, name: str) -> Node:
+    def node_again(self, name: str) -> Node:
         """A second node with the key of the first, as after a restart that the others have not noticed."""
         self.known.add(f"{name} again", self.known.identity(name))
         return self.node(f"{name} again")

@@ -49,7 +49,7 @@ def resolve(dial: Dialling) -> Resolved:
     return look_up(dial.address.endpoint)
 
 
-class DiallingPart:
+class Dials:
     """Our dials. Their state is in the table."""
 
     def __init__(self, shared: Shared, handshakes: Handshakes) -> None:

@@ -4,7 +4,7 @@
 
     wire ──▶ Inbound ─┬─▶ Streams ──▶ mailboxes of the channels' receivers
                       ├─▶ Packets ──▶ mailbox of the packets' receiver
-                      ├─▶ Dialling ──▶ Handshakes ──▶ Opened
+                      ├─▶ Dials ──▶ Handshakes ──▶ Opened
                       └─▶ Handshakes
 
 Each knows only what stands to its right and what all share. What a wire hands up comes here and not to the engine.
@@ -19,12 +19,12 @@ from ..errors import DecodeError
 from ..identity import curve_key
 from ..reasons import Reason
 from ..wire import Route, Source
-from .dialling import DiallingPart
+from .dialling import Dials
 from .handshake import Handshakes
 from .links import Dialling, Joining, Live, PacketLink
-from .packets import MAX_PACKET, PacketsPart
+from .packets import MAX_PACKET, Packets
 from .shared import Shared
-from .streams import StreamsPart
+from .streams import Streams
 
 _SAY_EVERY = 60.0  # seconds between two warnings of one kind
 
@@ -36,9 +36,9 @@ class Inbound:
         self,
         shared: Shared,
         handshakes: Handshakes,
-        dialling: DiallingPart,
-        packets: PacketsPart,
-        streams: StreamsPart,
+        dialling: Dials,
+        packets: Packets,
+        streams: Streams,
     ) -> None:
         """Part of one engine."""
         self._shared = shared

@@ -39,7 +39,7 @@ from ..mailbox import Packet, SendPacket
 from ..reasons import Reason
 from ..record import PeerRecord
 from ..wire import Route, Sent, Source
-from .dialling import DiallingPart
+from .dialling import Dials
 from .links import PacketLink
 from .name_lookup import MAX_ADDRESSES, Resolved, look_up
 from .shared import Shared, cancel
@@ -67,10 +67,10 @@ def _resolve(name: _Name) -> Resolved:
     return look_up(name.endpoint) if name.looking else Resolved()
 
 
-class PacketsPart:
+class Packets:
     """Packets and their links. The links are in the table."""
 
-    def __init__(self, shared: Shared, dialling: DiallingPart) -> None:
+    def __init__(self, shared: Shared, dialling: Dials) -> None:
         """Part of one engine."""
         self._shared = shared
         self._dialling = dialling

@@ -75,7 +75,7 @@ class Retry(Message):
     live: Live
 
 
-class StreamsPart:
+class Streams:
     """The data path of live connections. Their state is in the table."""
 
     def __init__(self, shared: Shared, handshakes: Handshakes) -> None:

@@ -111,7 +111,7 @@ def test_packets_to_a_name_go_to_the_first_of_its_addresses_that_is_the_peer(
 def test_packets_follow_a_name_to_where_it_leads_a_minute_later_though_the_old_link_seems_alive(
     simulated: SimulatedWorld, names: Names
 ) -> None:
-    alice, bob, again = simulated.node("alice"), simulated.node("bob"), simulated.twin_of("bob")
+    alice, bob, again = simulated.node("alice"), simulated.node("bob"), simulated.node_again("bob")
     ips = [bob.address.endpoint.host]
     names["bob.example"] = lambda: [answer(ip) for ip in ips]
     send_by_name(alice, bob)
