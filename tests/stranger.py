@@ -16,7 +16,7 @@ import zmq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-HELLO, WELCOME, READY, PING, PONG = 0, 1, 2, 5, 6
+HELLO, WELCOME, READY, REJECT, PING, PONG = 0, 1, 2, 3, 5, 6
 REQUEST, RESPONSE, MISSING = range(3)
 BLOBS = 1  # the channel
 PRIME = 2**255 - 19
@@ -24,8 +24,7 @@ PRIME = 2**255 - 19
 
 def curve_secret(seed: bytes) -> bytes:
     secret = bytearray(hashlib.sha512(seed).digest()[:32])
-    secret[0] &= 248
-    secret[31] = secret[31] & 127 | 64
+    secret[0], secret[31] = secret[0] & 248, secret[31] & 127 | 64
     return bytes(secret)
 
 
@@ -79,6 +78,7 @@ def main(node: str, network: str, seed: str, wanted: str, text: str) -> None:
         frames = socket.recv_multipart()
         if 0x90 <= frames[0][0] <= 0x9F:
             _, kind, *body = msgpack.unpackb(frames[0])
+            assert kind != REJECT, body
             if kind == WELCOME:
                 socket.send(msgpack.packb([1, READY, body[1]]))
                 send(socket, [1, REQUEST, 7, bytes.fromhex(wanted)])
