@@ -46,6 +46,7 @@ NAMED_SENDER = MemberId(bytes(32), 1)
 CONTROL = (
     codec.Hello((1, 2), "net", RECORD.encode(), packets=False, proof=bytes(32)),
     codec.Welcome(1, bytes(16), RECORD.encode(), None),
+    codec.Welcome(1, bytes(16), RECORD.encode(), bytes(32)),
     codec.Ready(bytes(16)),
     codec.Reject(Reason.TOO_MANY, (RECORD.encode(),)),
     codec.Bye(Reason.TRIMMED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -54,6 +55,25 @@ def test_page_names_every_message_of_a_mailbox_and_no_other(actor: str) -> None:
     assert len(named) == len(set(named))
     assert messages(f"{package}.mailbox", package) - set(named) == set(), "a message is not on the page"
     assert set(named) - there == set(), "the page names what is no message"
+
+
+def handled(engine: Path) -> set[str]:
+    """The names of the messages in the engine's table."""
+    tables = [
+        node.value
+        for node in ast.walk(ast.parse(engine.read_text()))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "self.handlers"
+    ]
+    return {
+        ast.unparse(key) for table in tables if isinstance(table, ast.Dict) for key in table.keys if key is not None
+    }
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_message_that_the_page_does_not_call_an_event_is_handled_by_the_engine(actor: str) -> None:
+    package = importlib.import_module(ACTORS[actor])
+    events = {name for name in told(actor) if f"*{name}*" in PAGE}
+    assert set(told(actor)) - events - handled(Path(package.__path__[0]) / "engine.py") == set()
 
 
 def test_page_links_to_files_that_exist() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -83,9 +84,15 @@ def test_every_message_about_peers_is_named_and_has_a_vector() -> None:
     assert shown("exchange") == [int(kind) for kind in exchange.Kind]
 
 
-def test_every_control_message_is_named() -> None:
-    named = [name for name, *_ in rows(section("Control messages")) if name[:1].isupper()]
-    assert named == [cls.__name__ for cls in get_args(codec.Control)]
+def test_every_control_message_is_named_with_its_fields_and_has_a_vector_with_all_of_them() -> None:
+    named = {name: array for name, array, _ in rows(section("Control messages"))}
+    assert list(named) == [cls.__name__ for cls in get_args(codec.Control)]
+    vectors = [json.loads(value) for value in re.findall(r"^```vector control\n(.+)\n", PAGE, re.MULTILINE)]
+    for kind, cls in enumerate(get_args(codec.Control)):
+        said = [item.strip(" `[]") for item in named[cls.__name__].split(",")]
+        fields = ["purpose" if field.name == "packets" else field.name for field in dataclasses.fields(cls)]
+        assert said == ["1", str(kind), *fields]
+        assert max(len(vector) for vector in vectors if vector[1] == kind) == len(said), cls.__name__
 
 
 def test_every_reason_is_named_and_no_other() -> None:

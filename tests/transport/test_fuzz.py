@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import gc
 import importlib.util
@@ -14,13 +15,14 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import FrameType
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.transport.core.codec import encode_batch
-from tests.fuzzing import DECODERS, damaged, reshaped
+from rookery.transport.core.codec import Control, encode_batch
+from tests.fuzzing import CONTROL, DECODERS, damaged, reshaped
 from tests.transport.scene import Scene, pour, resident
 from tests.transport.worlds import RealWorld
 
@@ -34,6 +36,17 @@ FUZZER = ROOT / "fuzz" / "decoders.py"
 @pytest.mark.parametrize("name", DECODERS)
 def test_decoder_takes_what_is_good(name: str) -> None:
     assert all(DECODERS[name].survives(good) for good in DECODERS[name].good)
+
+
+def test_decoder_of_control_messages_is_given_each_with_every_field_set() -> None:
+    every = {(cls, field.name) for cls in get_args(Control) for field in dataclasses.fields(cls)}
+    given = {
+        (type(message), field.name)
+        for message in CONTROL
+        for field in dataclasses.fields(message)
+        if getattr(message, field.name) not in (field.default, None)
+    }
+    assert every - given == set()
 
 
 def code_that_decodes() -> set[tuple[str, int]]:
