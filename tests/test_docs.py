@@ -67,6 +67,20 @@ def test_link_of_a_page_names_a_file(page_name: str) -> None:
     assert [link for link in links if not (DOCS / link).exists()] == []
 
 
+def test_file_test_and_folder_that_contributing_names_is_there() -> None:
+    root = DOCS.parent
+    page = (root / "CONTRIBUTING.md").read_text()
+    quoted = [path for path in re.findall(r"`([a-z_]+/[\w./]+)`", page) if (root / path.partition("/")[0]).is_dir()]
+    (chart,) = re.findall(r"^```\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    named, tests = {*quoted, *re.findall(r"^([a-z]+)/", chart, re.MULTILINE)}, set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 25
+    assert [path for path in sorted(named) if not (root / path).exists()] == []
+    written = {
+        name for path in (root / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert sorted(tests - written) == []
+
+
 @pytest.mark.parametrize("kind", [MockControl, Held, Peers])
 def test_testing_page_names_every_part_of_the_kit(kind: type) -> None:
     page = (DOCS / "testing.md").read_text()
