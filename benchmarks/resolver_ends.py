@@ -100,7 +100,7 @@ class End:
         """Connect."""
         self.peers.track(1, {peer: address}).get(timeout=5)
         opened = self.peers.dial(peer).get(timeout=10)
-        assert isinstance(opened, tracker.Opened), opened
+        assert isinstance(opened, tracker.Dialled), opened
 
     def fetch(self) -> float:
         """See the module."""

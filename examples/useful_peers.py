@@ -160,7 +160,7 @@ def main(folder: Path) -> None:
         name_of = dict(zip((node.peer for node in others), names[1:], strict=True))
         alice.peers.track(1, {node.peer: node.address for node in others}).get(timeout=5)
         for node in others:
-            assert isinstance(alice.peers.dial(node.peer).get(timeout=20), tracker.Opened)
+            assert isinstance(alice.peers.dial(node.peer).get(timeout=20), tracker.Dialled)
         alice.conns.protect(others[-1].peer, "friend")
         alice.quiz.squares((2, 3, 5), answers=9).get(timeout=20)  # bob, carol and dave answer three times each
         for each in alice.conns.connections().get(timeout=5):

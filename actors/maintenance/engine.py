@@ -11,14 +11,13 @@ from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
 from ...transport import mailbox as transport
 from ...transport.address import Subnet
 from ...transport.identity import PeerId
-from ...transport.mailbox import Closed, Received
-from ...transport.mailbox import Opened as LinkOpened
+from ...transport.mailbox import Closed, Opened, Received
 from ...transport.reasons import Reason
 from ..connections import mailbox as connections
 from ..connections.mailbox import Counts, PeerConnected, PeerDisconnected, TrimReport
 from ..discovery import mailbox as discovery
 from ..tracker import mailbox as tracker
-from ..tracker.mailbox import Candidates, DialableChanged, DialResult, Failed, Opened, PeerSetUpdate, Refused
+from ..tracker.mailbox import Candidates, DialableChanged, Dialled, DialResult, Failed, PeerSetUpdate, Refused
 from .config import Config
 from .core.actions import Ask, Dial, DialOutcome, Done, Motive, Pacing, Search, Trim, Wait, Withhold
 from .core.exchange_rules import ExchangeLimits
@@ -97,7 +96,7 @@ class Engine(runtime.Engine[Mailbox]):
             DialableChanged: self.on_dialable_changed,
             PeerSetUpdate: self.on_peer_set_update,
             # peer exchange
-            LinkOpened: self._exchange.on_opened,
+            Opened: self._exchange.on_opened,
             Closed: self._exchange.on_closed,
             Received: self._exchange.on_received,
             # from itself
@@ -319,7 +318,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _on_dialled(self, peer: PeerId, result: DialResult | Exception) -> None:
         """A dial ended. No answer counts as a failure."""
         match result:
-            case Opened():
+            case Dialled():
                 outcome = DialOutcome.OPENED
                 self._opened += 1
             case Refused():

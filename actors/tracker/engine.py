@@ -13,9 +13,8 @@ from ...transport.address import IP, canonical_ip
 from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
 from ...transport.identity import PeerId, possible_curve_key
-from ...transport.mailbox import Closed
+from ...transport.mailbox import Closed, Opened
 from ...transport.mailbox import Mailbox as Transport
-from ...transport.mailbox import Opened as LinkOpened
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .address_book.book import AddressBook, CheckClock, Flush, ReadOn
@@ -38,6 +37,7 @@ from .mailbox import (
     Candidates,
     Dial,
     Dialable,
+    Dialled,
     DialResult,
     Distrust,
     Failed,
@@ -49,7 +49,6 @@ from .mailbox import (
     IpBlocked,
     IpUnblocked,
     Mailbox,
-    Opened,
     Overwrite,
     Overwritten,
     PeerBlocked,
@@ -102,7 +101,7 @@ class Engine(runtime.Engine[Mailbox]):
             Dialable: self.on_dialable,
             Dial: self.on_dial,
             Admit: self.on_admit,
-            LinkOpened: self.on_opened,
+            Opened: self.on_opened,
             Closed: self.on_closed,
             Released: self.on_released,
             ExpireBlocks: self.on_expire_blocks,
@@ -315,14 +314,14 @@ class Engine(runtime.Engine[Mailbox]):
         self.log.info("claim refused", peer=claim.peer.short, reason=decided, direction=claim.direction, ip=claim.ip)
         return gatekeeper.Refused(decided, self._peers.alternatives(claim.peer) if decided in _NOT_NOW else ())
 
-    def on_opened(self, message: LinkOpened) -> None:
+    def on_opened(self, message: Opened) -> None:
         peer = message.link.peer
         self._links[message.link.id] = peer, canonical_ip(ip_address(message.link.ip))
         unwanted = self._directory.opened(peer, self.now(), message.link.record)
         unwanted = unwanted or self._directory.rules.upgraded_refusal(message.link)
         self._metrics.connected.add(1)
         self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)
-        self._answer_dial(peer, Opened(peer))
+        self._answer_dial(peer, Dialled(peer))
         if unwanted is None:
             self._enforcement.update()
         else:
@@ -355,11 +354,11 @@ class Engine(runtime.Engine[Mailbox]):
         self.log.info("dial refused", peer=peer.short, reason=reason)
         return Refused(reason)
 
-    def _answer_dial(self, peer: PeerId, result: Opened | Failed) -> None:
+    def _answer_dial(self, peer: PeerId, result: Dialled | Failed) -> None:
         reply = self._dials.pop(peer, None)
         if reply is None:
             return
-        self._metrics.dials.inc("opened" if isinstance(result, Opened) else result.reason)
+        self._metrics.dials.inc("opened" if isinstance(result, Dialled) else result.reason)
         if isinstance(result, Failed):
             self.log.info("dial failed", peer=peer.short, reason=result.reason)
         reply.set(result)

@@ -222,7 +222,7 @@ class Dialable(Request[Candidates]):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Dialled:
     """The peer is connected, by this dial or by its own that went first."""
 
     peer: PeerId
@@ -242,7 +242,7 @@ class Failed:
     reason: Reason
 
 
-DialResult = Opened | Refused | Failed
+DialResult = Dialled | Refused | Failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def test_maintenance_when_a_dial_fails_tries_the_next_candidate(simulation: Any)
     simulation.settle()  # every message that needs no time
     dials.pop(peer=bob).set(tracker.Failed("timeout"))  # type: ignore[arg-type]  # a Reason is its word
     simulation.run_until(lambda: dials.waiting == [tracker.Dial(carol)], timeout=10)
-    dials.pop(peer=carol).set(tracker.Opened(carol))
+    dials.pop(peer=carol).set(tracker.Dialled(carol))
     upkeep.tell(connections.Counts(open=1, closing=0))
     assert report.get(timeout=5).in_band  # outside an engine get() steps virtual time
     assert net.control.received() == []
@@ -85,7 +85,7 @@ def test_maintain_reports_what_was_really_dialled(simulation: Any) -> None:
     around.upkeep.activate()
     report = around.upkeep.maintain()
     simulation.settle()
-    around.dials.pop(peer=bob).set(tracker.Opened(bob))
+    around.dials.pop(peer=bob).set(tracker.Dialled(bob))
     around.dials.pop(peer=carol).set(tracker.Refused(Reason.COOLDOWN))
     around.dials.pop(peer=dave).set(tracker.Failed(Reason.UNREACHABLE))
     around.count(1)
@@ -237,7 +237,7 @@ def test_maintenance_of_policy_all_redials_a_lost_peer_when_the_tracker_lets_it(
     around.upkeep.activate()
     simulation.settle()
     around.dialable = ()
-    around.dials.pop(peer=bob).set(tracker.Opened(bob))
+    around.dials.pop(peer=bob).set(tracker.Dialled(bob))
     around.count(1)
     assert around.upkeep.maintain().get(timeout=5).in_band
     around.next_at = simulation.time + 9
@@ -266,7 +266,7 @@ def test_maintenance_of_policy_all_dials_all_candidates_but_only_so_many_at_once
         simulation.settle()
         assert 1 <= len(around.dials.waiting) <= 2
         peer = around.dials.waiting[0].peer
-        around.dials.pop(peer=peer).set(tracker.Opened(peer))
+        around.dials.pop(peer=peer).set(tracker.Dialled(peer))
         dialled.append(peer)
         around.count(len(dialled))
     assert sorted(dialled) == sorted(wanted)
@@ -338,7 +338,7 @@ class RealConnections:
             record=record,
         )
         self.conns.tell(transport.Opened(link))
-        return tracker.Opened(peer)
+        return tracker.Dialled(peer)
 
 
 def test_any_number_of_hints_is_one_look_and_one_more_for_those_that_came_meanwhile(simulation: Any) -> None:

@@ -164,7 +164,7 @@ def test_dial_reserves_tells_transport_where_to_and_answers_when_the_link_opens(
     admitted = world.claim("bob", "10.0.0.1", direction=Direction.OUT, ticket=ticket)
     assert admitted == Admitted(ticket, Role.PRIMARY, world.gates[-1].version)
     world.peers.tell(transport.Opened(world.link("bob")))
-    assert reply.get(timeout=1) == tracker.Opened(world.bob)
+    assert reply.get(timeout=1) == tracker.Dialled(world.bob)
     assert world.metric("tracker_connected") == world.metric("tracker_reserved") == 1
 
 
@@ -203,7 +203,7 @@ def test_dial_superseded_by_the_peers_own_is_answered_by_that_link(world: World)
     world.simulation.settle()
     assert not reply.done
     world.peers.tell(transport.Opened(world.link("bob", Direction.IN)))
-    assert reply.get(timeout=1) == tracker.Opened(world.bob)
+    assert reply.get(timeout=1) == tracker.Dialled(world.bob)
     assert world.metric("tracker_void_releases_total") == 1
 
 

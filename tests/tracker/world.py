@@ -94,7 +94,7 @@ class World:
         reply = self.peers.dial(peer)
         ticket = self.dialled()
         self.peers.tell(transport.Opened(self.link(name, **link)))
-        assert reply.get(timeout=1) == tracker.Opened(peer)
+        assert reply.get(timeout=1) == tracker.Dialled(peer)
         return ticket
 
     def candidates(self) -> tuple[PeerId, ...]:

@@ -105,7 +105,7 @@ def test_line_follows_what_happens(simulation: Any) -> None:
     assert explained(around) == "0 connections, 3 below 3: maintenance has not begun"
     around.upkeep.activate()
     assert explained(around) == "0 connections, 3 below 3: dialling 2 peers"
-    around.dials.pop(peer=bob).set(tracker.Opened(bob))
+    around.dials.pop(peer=bob).set(tracker.Dialled(bob))
     around.count(1)
     assert explained(around) == "1 connection, 2 below 3: dialling 1 peer"
     around.dials.pop(peer=carol).set(tracker.Failed(Reason.TIMEOUT))
