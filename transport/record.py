@@ -27,6 +27,7 @@ import msgpack
 
 from ..runtime.arguments import shortened
 from .address import MAX_ADDRESS_TEXT, Address
+from .core.untrusted import unpack
 from .errors import DecodeError
 from .identity import SIGNATURE_BYTES, Identity, PeerId
 from .identity import verify as verify_signature
@@ -138,7 +139,7 @@ def _read(data: bytes) -> PeerRecord:
     """Decode form and bounds, not the signature. The same records come again and again, from everybody."""
     if len(data) > MAX_RECORD_BYTES:
         raise DecodeError(f"record of {len(data)} bytes: allowed are {MAX_RECORD_BYTES}")
-    match _unpack(data):
+    match unpack(data, "record", items=_FIELDS, text=MAX_ADDRESS_TEXT, size=MAX_METADATA_BYTES):
         case [
             1,
             str(network),
@@ -165,19 +166,3 @@ def _read(data: bytes) -> PeerRecord:
 def _pack(items: list[object]) -> bytes:
     packed: bytes = msgpack.packb(items)
     return packed
-
-
-def _unpack(data: bytes) -> object:
-    """Unpack with every length bounded, so that what a length claims is never allocated."""
-    try:
-        unpacked: object = msgpack.unpackb(
-            data,
-            max_array_len=_FIELDS,
-            max_str_len=MAX_ADDRESS_TEXT,
-            max_bin_len=MAX_METADATA_BYTES,
-            max_map_len=0,
-            max_ext_len=0,
-        )
-    except (ValueError, msgpack.UnpackException) as error:
-        raise DecodeError(f"record: not msgpack within bounds ({type(error).__name__})") from None
-    return unpacked

@@ -17,6 +17,7 @@ from typing import Self
 import msgpack
 
 from ...runtime.arguments import shortened
+from ...transport.core.untrusted import unpack
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.record import MAX_RECORD_BYTES
@@ -51,7 +52,7 @@ class Envelope:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode a packet. Raises DecodeError, which says what is wrong."""
-        match _unpack(data):
+        match unpack(data, "envelope", items=max(MAX_RECORDS, MAX_WANTED), size=MAX_SWIM_BYTES):
             case [version, *_] if type(version) is not int or version != _VERSION:
                 raise DecodeError(f"envelope of version {shortened(version)}: allowed is {_VERSION}")
             case [_, bytes(swim), list(records), list(wanted)]:
@@ -79,17 +80,6 @@ def is_turn_undead(packet: bytes) -> bool:
 def is_announce(packet: bytes) -> bool:
     """Whether a SWIM packet of ours asks its receiver for the members."""
     return packet.startswith(_ANNOUNCE_HEAD)
-
-
-def _unpack(data: bytes) -> object:
-    limits = {"max_str_len": 0, "max_map_len": 0, "max_ext_len": 0}
-    try:
-        unpacked: object = msgpack.unpackb(
-            data, max_array_len=max(MAX_RECORDS, MAX_WANTED), max_bin_len=MAX_SWIM_BYTES, **limits
-        )
-    except (ValueError, msgpack.UnpackException) as error:
-        raise DecodeError(f"envelope: not msgpack within bounds ({type(error).__name__})") from None
-    return unpacked
 
 
 def _byte_strings(items: list[object], what: str, max_bytes: int) -> tuple[bytes, ...]:

@@ -20,6 +20,7 @@ from typing import Self
 import msgpack
 
 from ...runtime.files import read_file, replace_file
+from ...transport.core.untrusted import unpack
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.record import MAX_RECORD_BYTES, PeerRecord
@@ -71,7 +72,7 @@ class Snapshot:
             raise UnusableSnapshot(f"it has more than {MAX_BYTES} bytes")
         if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
             raise UnusableSnapshot("its checksum is wrong")
-        match _unpack(data[_DIGEST:]):
+        match unpack(data[_DIGEST:], "it", UnusableSnapshot, items=MAX_MEMBERS, text=-1, size=MAX_RECORD_BYTES):
             case [int(version), *_] if version != _VERSION:
                 raise UnusableSnapshot(f"it is of version {version}, not {_VERSION}")
             case [_, str(found), bytes(key), float(at), list(members)]:
@@ -80,14 +81,6 @@ class Snapshot:
                 return cls(network, own, at, tuple(_saved_member(each, network) for each in members))
             case _:
                 raise UnusableSnapshot("it is no list of members")
-
-
-def _unpack(data: bytes) -> object:
-    try:
-        unpacked: object = msgpack.unpackb(data, max_array_len=MAX_MEMBERS, max_bin_len=MAX_RECORD_BYTES)
-    except (ValueError, msgpack.UnpackException) as error:
-        raise UnusableSnapshot(f"it is not msgpack within bounds ({type(error).__name__})") from None
-    return unpacked
 
 
 def _saved_member(item: object, network: str) -> SavedMember:

@@ -24,6 +24,7 @@ import msgpack
 from ..errors import DecodeError
 from ..reasons import Reason
 from ..record import MAX_RECORD_BYTES
+from .untrusted import unpack
 
 VERSION: Final = 1
 NONCE_BYTES: Final = 16
@@ -138,12 +139,7 @@ def decode_control(frame: bytes) -> Control:
     """Read one control frame; `DecodeError` for anything else."""
     if len(frame) > MAX_CONTROL_BYTES:
         raise DecodeError(f"control frame of {len(frame)} bytes: allowed are {MAX_CONTROL_BYTES}")
-    try:
-        items: object = msgpack.unpackb(
-            frame, max_array_len=16, max_str_len=64, max_bin_len=MAX_RECORD_BYTES, max_map_len=0, max_ext_len=0
-        )
-    except (ValueError, msgpack.UnpackException) as error:
-        raise DecodeError(f"control frame: not msgpack within bounds ({type(error).__name__})") from None
+    items = unpack(frame, "control frame", items=16, text=64, size=MAX_RECORD_BYTES)
     message = _read_control(items) if isinstance(items, list) and VERSION in items[:1] else None
     if message is None:
         raise DecodeError(f"control frame: not a message of version {VERSION} with items of the right types")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import msgpack
 
+from ....transport.core.untrusted import unpack
 from ....transport.errors import DecodeError
 from ....transport.record import MAX_RECORD_BYTES
 
@@ -59,7 +60,7 @@ def encode(message: ExchangeMessage) -> bytes:
 
 def decode(data: bytes) -> ExchangeMessage:
     """One message out of exactly these bytes. Only ever raises `DecodeError`, which says what was wrong."""
-    match _unpack(data):
+    match unpack(data, "a message of peer exchange", items=MAX_RECORDS, size=MAX_RECORD_BYTES):
         case [version, *_] if type(version) is not int or version != VERSION:
             raise DecodeError(f"peer exchange of version {str(version)[:20]}: this node speaks {VERSION}")
         case [_, 0] as items if _is_number(items[1]):
@@ -69,17 +70,6 @@ def decode(data: bytes) -> ExchangeMessage:
         case [_, 1, [*records]] as items if _is_number(items[1]):
             return ExchangeMessage(Kind.ADVERTISE, tuple(map(_record, records)))
     raise DecodeError("peer exchange is [1, 0], [1, 1, records] or [1, 2]")
-
-
-def _unpack(data: bytes) -> object:
-    # No message holds text, maps or extensions: refuse them while parsing.
-    try:
-        unpacked: object = msgpack.unpackb(
-            data, max_array_len=MAX_RECORDS, max_bin_len=MAX_RECORD_BYTES, max_str_len=0, max_map_len=0, max_ext_len=0
-        )
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise DecodeError(f"not a message of peer exchange: {error or type(error).__name__}") from None
-    return unpacked
 
 
 def _is_number(item: object) -> bool:

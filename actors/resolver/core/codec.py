@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import msgpack
 
+from ....transport.core.untrusted import unpack
 from ....transport.errors import DecodeError
 
 VERSION = 1
@@ -83,21 +84,12 @@ def _bin_header(size: int) -> bytes:
 
 def decode(data: bytes | memoryview, key_length: int) -> Message:
     """One message out of exactly these bytes. Only ever raises `DecodeError`, which says what was wrong."""
-    match _unpack(data):
+    match unpack(data, "a resolver message", items=4):
         case [version, tag, request_id, *body] if type(version) is int and type(tag) is int:
             if version != VERSION:
                 raise DecodeError(f"resolver message of version {version}: this node speaks {VERSION}")
             return _message(tag, _checked_id(request_id), body, key_length)
     raise DecodeError("a resolver message is an array of version, tag, id and at most one body")
-
-
-def _unpack(data: bytes | memoryview) -> object:
-    # No message holds text, maps or extensions, and none has more than four items: refuse them while parsing.
-    try:
-        unpacked: object = msgpack.unpackb(data, max_array_len=4, max_str_len=0, max_map_len=0, max_ext_len=0)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise DecodeError(f"not a resolver message: {error or type(error).__name__}") from None
-    return unpacked
 
 
 def _checked_id(request_id: object) -> int:

@@ -35,7 +35,7 @@ _SWEPT_PER_EVENT = 8
 _SKIPPED_AT_ONCE = 256
 
 
-class Heap:
+class SweptHeap:
     """Entries in order, some of them leftovers."""
 
     __slots__ = ("_current", "_entries", "_is_current", "_swept")
@@ -96,8 +96,8 @@ class Queue:
     __slots__ = ("_fresh", "_retries")
 
     def __init__(self, is_current: IsCurrent) -> None:
-        self._fresh = Heap(is_current)
-        self._retries = Heap(is_current)
+        self._fresh = SweptHeap(is_current)
+        self._retries = SweptHeap(is_current)
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._retries)
@@ -127,7 +127,7 @@ class Queue:
         firsts = (self._fresh.first(), self._retries.first())
         return min((first[1] for first in firsts if first is not None), default=math.inf)
 
-    def _heap(self, entry: Entry) -> Heap:
+    def _heap(self, entry: Entry) -> SweptHeap:
         return self._retries if entry[0] else self._fresh
 
 

@@ -84,10 +84,10 @@ def test_encode_of_an_id_outside_64_bits_is_refused(request_id: int) -> None:
         ([], "an array of"),
         (7, "an array of"),
         (None, "an array of"),
-        ([1, 1, 1, "text"], "not a resolver message"),
-        ([1, 1, 1, {1: 2}], "not a resolver message"),
-        ([1, 1, 1, b"", b""], "not a resolver message"),
-        ([1, 1, 1, msgpack.ExtType(1, b"x")], "not a resolver message"),
+        ([1, 1, 1, "text"], "a resolver message: not msgpack within bounds"),
+        ([1, 1, 1, {1: 2}], "a resolver message: not msgpack within bounds"),
+        ([1, 1, 1, b"", b""], "a resolver message: not msgpack within bounds"),
+        ([1, 1, 1, msgpack.ExtType(1, b"x")], "a resolver message: not msgpack within bounds"),
     ],
 )
 def test_decode_of_a_wrong_message_says_what_was_wrong(items: object, reason: str) -> None:
