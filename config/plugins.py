@@ -16,10 +16,12 @@ it needs of a node (`rookery.node.Actors.start_actor`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import make_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from keyword import iskeyword
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +30,8 @@ from ..runtime.settings import Settings, declared, section
 
 S = TypeVar("S", bound=Settings)
 GROUP = "rookery.actors"
+_PLAIN = re.compile("[a-z][a-z0-9_]*")
+"""The name of a section: lower case as ours, and the same text for Python, which folds letters that look alike."""
 
 
 _ATTRIBUTES = (
@@ -68,10 +72,11 @@ def load_plugin(name: str) -> Plugin:
     (entry,) = entries.values()
     try:
         plugin = entry.load()
-    except Exception as error:  # code of others may do anything
+        kinds = {attribute: getattr(plugin, attribute, None) for attribute, _, _ in _ATTRIBUTES}
+    except (Exception, SystemExit) as error:  # code of others may do anything
         raise PluginError(name, f"{_source(entry)} cannot be imported: {type(error).__name__}: {error}") from error
     for attribute, base, base_name in _ATTRIBUTES:
-        kind = getattr(plugin, attribute, None)
+        kind = kinds[attribute]
         if not (isinstance(kind, type) and issubclass(kind, base)):
             raise PluginError(name, f"{_source(entry)} has no {attribute}, which must be a subclass of {base_name}")
     try:
@@ -92,7 +97,7 @@ def with_sections(
     sections = {**sections, **{name: plugin.Config for name, plugin in plugins.items()}}
     taken = set(dir(root)) | {each.name for each in declared(root)}
     for name in sections:
-        if not name.isidentifier() or name.startswith("_") or name in taken:
+        if not _PLAIN.fullmatch(name) or iskeyword(name) or name in taken:
             words = f"{name!r} cannot be the name of a section: it is taken, or no plain word"
             raise PluginError(name, words) if name in plugins else ValueError(words)
     if not sections:

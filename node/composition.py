@@ -20,6 +20,7 @@ from .. import transport
 from ..actors import blobs, connections, discovery, maintenance, membership, resolver, tracker
 from ..actors.blobs.stores import Store
 from ..config import NodeConfig
+from ..config.plugins import PluginError
 from ..runtime import Engine, Mailbox, Runtime
 from ..runtime.log import Log
 from ..transport import Address, Identity, zmq_wire
@@ -166,7 +167,11 @@ class Actors:
         loaded = self.config.plugins
         self.plugins |= {name: self.runtime.mailbox(plugin.Mailbox, name) for name, plugin in loaded.items()}
         for name, plugin in loaded.items():
-            self.start_actor(plugin.Engine, getattr(self.config, name), mailbox=self.plugins[name])
+            try:
+                self.start_actor(plugin.Engine, getattr(self.config, name), mailbox=self.plugins[name])
+            except Exception as error:  # code of others may do anything
+                words = f"{plugin.Engine.__module__}.Engine cannot start: {type(error).__name__}: {error}"
+                raise PluginError(name, words) from error
 
     def gater(self) -> transport.Gater | None:
         """The application's own say in who may connect; a subclass may have one."""

@@ -32,6 +32,7 @@ from ..actors.blobs.stores.files import FileStore
 from ..actors.discovery.parts import lan
 from ..config import NodeConfig
 from ..config.node import BLOBS, GENERATION, MEMBERS
+from ..config.plugins import PluginError
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
 from ..runtime.errors import fresh
 from ..runtime.files import check_folder
@@ -200,6 +201,7 @@ _KEYS: Mapping[type[Exception], KeyPath] = {
     discovery.NoZeroconf: ("discovery", "lan"),
     membership.NoAddress: ("transport", "advertise"),
     control.SocketTaken: ("control", "socket"),
+    PluginError: (),  # its own section
 }
 """Errors that the operator can mend, and the key of the configuration to look at."""
 
@@ -260,6 +262,8 @@ def _named() -> Iterator[None]:
 
 
 def _key_of(error: Exception) -> KeyPath:
+    if isinstance(error, PluginError):
+        return (error.name,)
     if isinstance(error, keyfile.KeyFileError) and error.what == keyfile.PASSPHRASE_FILE:
         return ("key_passphrase_file",)
     return next(key for kind, key in _KEYS.items() if isinstance(error, kind))

@@ -137,6 +137,8 @@ def test_section_of_no_package_is_an_unknown_key(make_folder: MakeFolder) -> Non
     ("text", "words"),
     [
         ("raise ValueError('broken')", "cannot be imported: ValueError: broken"),
+        ("raise SystemExit('enough')", "cannot be imported: SystemExit: enough"),
+        ("def __getattr__(name): raise RuntimeError('no ' + name)", "cannot be imported: RuntimeError: no Config"),
         (MODULE.replace("class Mailbox", "class Letterbox").replace("[Mailbox]", ""), "has no Mailbox"),
         (MODULE.replace('option(False, "Whether to shout.")', "False"), "Config.loud is not declared with option"),
         (
@@ -174,6 +176,16 @@ def test_plugin_that_asks_for_what_no_node_has_is_found_before_the_start(
     assert f"{folder}/node.yaml:3: shout: plugin_shout.Engine asks for orchestra" in result.stderr
 
 
+def test_plugin_that_cannot_start_is_named_and_nothing_is_left_running(
+    install: Install, make_folder: MakeFolder, no_leaks: None
+) -> None:
+    install(
+        "shout", MODULE.replace("PARTS", "me") + "\n    def on_start(self) -> None:\n        raise OSError('hoarse')\n"
+    )
+    with pytest.raises(CannotStart, match=r"shout: plugin_shout\.Engine cannot start: OSError: hoarse"):
+        Node(load(make_folder(yaml=ALONE + "shout: {}\n"))).start()
+
+
 def test_plugins_may_ask_for_one_another(install: Install, make_folder: MakeFolder, no_leaks: None) -> None:
     install("one", MODULE.replace("PARTS", "two").replace("super().__init__()", "super().__init__(); self.two = two"))
     install("two", MODULE.replace("PARTS", "one, blobs, identity, me"))
@@ -194,7 +206,9 @@ def test_schema_with_a_broken_package_names_it_and_is_no_traceback(install: Inst
     assert "'plugin_shout' of plugin_shout" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["tracker", "key", "changed", "plugins", "_hidden", "two words", ""])
+@pytest.mark.parametrize(
+    "name", ["tracker", "key", "changed", "plugins", "_hidden", "two words", "", "def", "\ufb01le", "A"]
+)
 def test_section_with_a_name_that_is_taken_is_refused(make_folder: MakeFolder, name: str, chat: Any) -> None:
     with pytest.raises(ValueError, match="cannot be the name of a section"):
         load(make_folder(yaml=ALONE), sections={name: chat.Config})
