@@ -21,6 +21,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -224,7 +225,12 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
             lambda: None if book is None else tracker.SqliteStorage.check(data / book),
         ]
     looks += [
-        lambda: _check_listen(config.transport.listen),
+        lambda: _check_listen(config.transport.listen, transport.BindError),
+        lambda: (
+            None
+            if config.discovery.record_listen is None
+            else _check_listen(config.discovery.record_listen, discovery.CannotServe)
+        ),
         lambda: lan.packages() if config.discovery.lan else None,
         lambda: control.socket_path.check(config.control.socket),
     ]
@@ -274,19 +280,21 @@ def _words(error: Exception) -> str:
     return str(error).removeprefix("key file ").removeprefix(f"{keyfile.PASSPHRASE_FILE} ")
 
 
-def _check_listen(endpoint: transport.Endpoint) -> None:
-    """See that its address is of this machine, by a port that nobody uses. Raises BindError."""
-    if endpoint.ip is None:
+def _check_listen(address: transport.Endpoint | discovery.HttpAddress, refusal: type[Exception]) -> None:
+    """See that its IP is of this machine, by a port that nobody uses. Raises the refusal."""
+    try:
+        ip = ip_address(address.host)
+    except ValueError:
         return  # a name: who it is may change
-    family = socket.AF_INET if endpoint.ip.version == 4 else socket.AF_INET6
+    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(endpoint.ip), 0))
+            probe.bind((str(ip), 0))
     except OSError as error:
         if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             return  # says nothing about the address: the start finds out
-        raise transport.BindError(
-            f"cannot listen on {endpoint}: {error.strerror} (allowed: an address of this machine with a free port)"
+        raise refusal(
+            f"cannot listen on {address}: {error.strerror} (allowed: an address of this machine with a free port)"
         ) from error
 
 

@@ -14,6 +14,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from ....runtime.arguments import shortened
+from ....transport.address import Endpoint
 from ....transport.errors import DecodeError
 from ....transport.record import MAX_RECORD_BYTES, PeerRecord
 
@@ -72,6 +73,10 @@ class HttpAddress:
         rest = parts.path.rstrip("/") or parts.query or parts.fragment or parts.username or parts.password
         if parts.scheme != "http" or not host or port is None or rest:
             raise ValueError(f"{shortened(text)} is no address of this kind; allowed is http://HOST:PORT")
+        try:
+            Endpoint.parse(f"tcp://{bracketed(host)}:{port}", listen=True)  # the same hosts and ports
+        except ValueError as error:
+            raise ValueError(f"{shortened(text)}: {error}") from None
         return cls(host, port)
 
     def __str__(self) -> str:

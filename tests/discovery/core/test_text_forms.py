@@ -52,3 +52,9 @@ def test_http_address_round_trips_through_its_text(text: str) -> None:
 def test_text_that_is_no_http_address_is_refused_and_says_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match="http://HOST:PORT"):
         HttpAddress.parse(text)
+
+
+@pytest.mark.parametrize("host", ["224.0.0.1", "255.255.255.255", "0.1.2.3", "[ff02::1]", "256.1.1.1"])
+def test_http_address_of_no_host_is_refused_as_other_addresses_are(host: str) -> None:
+    with pytest.raises(ValueError, match="allowed is the IP of one host|no IPv4 address"):
+        HttpAddress.parse(f"http://{host}:7080")

@@ -87,6 +87,11 @@ OBSTACLES: list[tuple[Spoil, str, str]] = [
     (open_key, "1: key", "has mode 0640"),
     (written("\nkey_passphrase_file: node.none"), "2: key_passphrase_file", "node.none: cannot be read: No such file"),
     (written("\ntransport: {listen: 'tcp://192.0.2.1:7000'}"), "2: transport.listen", "Cannot assign requested addr"),
+    (
+        written("\ndiscovery: {record_listen: 'http://192.0.2.1:7080'}"),
+        "2: discovery.record_listen",
+        "Cannot assign requested addr",
+    ),
     (key_is_a_folder, "1: key", "is not a regular file"),
     (in_a_file("key: IN"), "2: key", "cannot be read: Not a directory"),
     (file_as("data"), "1: data", "Not a directory"),
