@@ -16,6 +16,8 @@ MESSAGE_SHOWN = 500
 """Characters of an actor's message that an error or a log line repeats."""
 MAX_NAME = 256
 """Characters of a name that somebody gives to something, such as a tag."""
+MAX_COUNT = 2**31 - 1
+"""The largest number of things that can be asked for, as of settings (`int`): it can be compared, sent and shown."""
 
 
 class _Shortened(reprlib.Repr):

@@ -376,8 +376,8 @@ class Mailbox(runtime.EventMailbox):
         """Close connections until at most `target` are open; without a target, until low water is reached.
 
         Protected peers and those in grace are spared. The report comes when the connections are gone; who asks during a
-        trim that goes as far shares its report. Fails with NoLowWater. Raises ValueError for a negative target.
-        spare: peers that are not given up either, by this trim.
+        trim that goes as far shares its report. Fails with NoLowWater. Raises ValueError for a target that is not
+        from 0 to 2**31 - 1. spare: peers that are not given up either, by this trim.
         """
         return self.ask(Trim(_target(target), spare))
 
@@ -398,8 +398,11 @@ class Mailbox(runtime.EventMailbox):
         return self.ask(Close())
 
     def check_limit(self, limit: int) -> Reply[None]:
-        """Fails with LimitTooLow if so many connections are fewer than the high water mark; ValueError below 0."""
-        return self.ask(CheckLimit(arguments.whole(limit, "a limit of connections", 0)))
+        """Fails with LimitTooLow if so many connections are fewer than the high water mark.
+
+        Raises ValueError for a limit that is not from 0 to 2**31 - 1.
+        """
+        return self.ask(CheckLimit(arguments.whole(limit, "a limit of connections", 0, arguments.MAX_COUNT)))
 
     # Listeners and questions -----------------------------------------------------------------------------------------
 
@@ -432,7 +435,7 @@ def _name(tag: str) -> str:
 
 
 def _target(target: int | None) -> int | None:
-    return None if target is None else arguments.whole(target, "a target of connections", 0)
+    return None if target is None else arguments.whole(target, "a target of connections", 0, arguments.MAX_COUNT)
 
 
 def _ip(given: IP | str) -> IP:

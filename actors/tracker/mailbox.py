@@ -385,9 +385,10 @@ class Mailbox(runtime.EventMailbox):
     ) -> Reply[Candidates]:
         """Whom to dial; nothing is reserved. urgent: connections are short (below the minimum).
 
-        avoid, among: see `Dialable`. Raises ValueError for a network of another size, and for a limit below 0.
+        avoid, among: see `Dialable`. Raises ValueError for a network of another size, and for a limit that is not
+        from 0 to 2**31 - 1.
         """
-        limit = arguments.whole(limit, "the number of peers to dial", 0)
+        limit = arguments.whole(limit, "the number of peers to dial", 0, arguments.MAX_COUNT)
         subnets = frozenset(avoid)
         for each in subnets:
             network_number(each)

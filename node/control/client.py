@@ -14,13 +14,14 @@ import os
 import socket as sockets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 from ...config import load
 from ...runtime import arguments
+from ...runtime.arguments import shortened
 from . import socket_path
 from .command import seconds
 from .commands.connections import Connections
@@ -116,13 +117,18 @@ class Client:
     ) -> Plain:
         """Send a command and wait for its result. timeout: seconds; None for no limit, below 0 for the client's own.
 
-        progress: called with what the node says meanwhile. Raises NoNode, CallTimeout, CommandFailed.
+        progress: called with what the node says meanwhile. Raises NoNode, CallTimeout, CommandFailed: of kind
+        `BadArguments` for another timeout, and for arguments that are no mapping of names.
         """
-        limit = self.timeout if timeout is not None and timeout < 0 else timeout
+        own = isinstance(timeout, (int, float)) and timeout < 0
+        limit = self.timeout if own else seconds(timeout, "a call")
         if limit is not None and limit > _LONGEST:
             limit = None
+        told = {} if arguments is None else arguments
+        if not isinstance(told, Mapping) or not all(isinstance(name, str) for name in told):
+            raise CommandFailed("BadArguments", f"arguments are a mapping of names to values, not {shortened(told)}")
         try:
-            frame = encode_call(Call(next(self._numbers), command, arguments or {}))
+            frame = encode_call(Call(next(self._numbers), command, told))
         except ProtocolError as error:
             raise CommandFailed("BadArguments", str(error)) from None
         line = _Line(self, limit)

@@ -60,10 +60,11 @@ class Mailbox(runtime.Mailbox):
     def wait(self, *, connected: int = 0, members: int = 0, timeout: float | None = None) -> Reply[Status]:
         """Answered as soon as at least `connected` connections are open and `members` nodes, this one too, alive.
 
-        Fails with NotReached after `timeout` seconds. Raises ValueError unless that is above 0, the numbers at least 0.
+        Fails with NotReached after `timeout` seconds. Raises ValueError unless that is above 0, and the numbers from 0
+        to 2**31 - 1.
         """
-        connected = arguments.whole(connected, "the number of connections", 0)
-        members = arguments.whole(members, "the number of members", 0)
+        connected = arguments.whole(connected, "the number of connections", 0, arguments.MAX_COUNT)
+        members = arguments.whole(members, "the number of members", 0, arguments.MAX_COUNT)
         if timeout is not None:
             timeout = arguments.seconds(timeout, "a wait")
         return self.ask(WaitFor(connected, members, timeout))

@@ -73,10 +73,14 @@ class Files:
         self._client = client
 
     def put(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> BlobKey:
-        """Store a file for everybody to get; its key. Raises CommandFailed of kind `SourceError`, `StorageFailed`."""
+        """Store a file for everybody to get; its key. timeout: seconds.
+
+        Raises CommandFailed of kind `SourceError`, `StorageFailed`.
+        """
         source = absolute(path)
+        limit = seconds(timeout, "a put")
         arguments: dict[str, Plain] = {"path": source, "seen": _seen(check_source, source)}
-        return BlobKey.parse(str(self._client.call("put", arguments, timeout=timeout)))
+        return BlobKey.parse(str(self._client.call("put", arguments, timeout=limit)))
 
     def get(
         self,

@@ -171,6 +171,8 @@ def test_answer_that_is_too_large_is_an_error_of_its_caller(client: Client, monk
 # One answer from everywhere ------------------------------------------------------------------------------------------
 
 NO_MAPPING: Any = []
+HUGE = 10**5000
+"""A number that Python refuses to write."""
 SAME: dict[str, tuple[Callable[[Node], Any], Callable[[Client], Any]]] = {
     "set id below 0": (lambda node: node.tracker.track(-1, {}), lambda client: client.tracker.track(-1, {})),
     "set id of 65 bits": (lambda node: node.tracker.track(2**64, {}), lambda client: client.tracker.track(2**64, {})),
@@ -213,6 +215,18 @@ SAME: dict[str, tuple[Callable[[Node], Any], Callable[[Client], Any]]] = {
         lambda client: client.connections.trim_open_connections(-1),
     ),
     "wait": (lambda node: node.control.wait(connected=-1), lambda client: client.wait(connected=-1)),
+    "huge trim": (
+        lambda node: node.connections.trim_open_connections(HUGE),
+        lambda client: client.connections.trim_open_connections(HUGE),
+    ),
+    "wait for more connections than can be": (
+        lambda node: node.control.wait(connected=HUGE, timeout=0.05),
+        lambda client: client.wait(connected=HUGE, timeout=0.05),
+    ),
+    "wait for more members than can be": (
+        lambda node: node.control.wait(members=2**31, timeout=0.05),
+        lambda client: client.wait(members=2**31, timeout=0.05),
+    ),
 }
 
 
@@ -223,6 +237,56 @@ def test_argument_is_refused_in_code_as_it_is_through_the_socket(node: Node, cli
         in_code(node)
     with pytest.raises(CommandFailed) as refused:
         in_call(client)
+    assert refused.value.kind == "BadArguments"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda node: node.tracker.dialable(HUGE),
+        lambda node: node.connections.force_trim(HUGE),
+        lambda node: node.connections.check_limit(HUGE),
+    ],
+)
+def test_number_that_cannot_be_written_is_refused_in_code_and_the_node_goes_on(
+    node: Node, asked: Callable[[Node], object]
+) -> None:
+    with pytest.raises(ValueError, match=r"from 0 to 2147483647, not \(a number of 16610 bits\)"):
+        asked(node)
+    assert node.control.status().get(timeout=5).pid == os.getpid()
+
+
+NO_TIMES: list[Any] = [math.nan, "x", True, 0, [1]]
+
+
+@pytest.mark.parametrize("timeout", [*NO_TIMES, -1, -math.inf], ids=repr)
+def test_time_of_a_put_get_or_wait_that_is_none_is_refused_by_the_client(
+    client: Client, tmp_path: Path, timeout: Any
+) -> None:
+    (tmp_path / "source").write_bytes(b"data")
+    for action in (
+        lambda: client.blobs.put(tmp_path / "source", timeout=timeout),
+        lambda: client.blobs.get(NOWHERE, tmp_path / "copy", timeout=timeout),
+        lambda: client.wait(timeout=timeout),
+    ):
+        with pytest.raises(CommandFailed, match="lasts longer than 0 seconds") as refused:
+            action()
+        assert refused.value.kind == "BadArguments"
+
+
+@pytest.mark.parametrize("timeout", NO_TIMES, ids=repr)
+def test_time_of_a_call_that_is_none_is_refused_by_the_client(client: Client, timeout: Any) -> None:
+    with pytest.raises(CommandFailed, match="a call lasts longer than 0 seconds") as refused:
+        client.call("status", timeout=timeout)
+    assert refused.value.kind == "BadArguments"
+
+
+@pytest.mark.parametrize("arguments", [[1], [], "abc", 0, {1: 2}], ids=repr)
+def test_arguments_of_a_call_that_are_no_mapping_of_names_are_refused_by_the_client(
+    client: Client, arguments: Any
+) -> None:
+    with pytest.raises(CommandFailed, match="arguments are a mapping of names to values") as refused:
+        client.call("status", arguments)
     assert refused.value.kind == "BadArguments"
 
 
