@@ -49,6 +49,16 @@ def test_dial_of_another_key_at_that_address_is_released_as_authentication(world
     assert bob.links() == []
 
 
+def test_dial_of_another_key_at_the_own_address_is_released_and_others_still_get_in(world: World) -> None:
+    alice, bob, carol = world.node("alice"), world.node("bob"), world.node("carol")
+    for number in range(1, 4):
+        ticket = bob.dial(carol, address=bob.address)
+        world.until(lambda: len(bob.gatekeeper.releases) == number)  # noqa: B023
+        assert bob.gatekeeper.releases[-1] == (ticket, Reason.AUTHENTICATION)
+    world.connected(alice, bob)
+    assert len(bob.links()) == 1
+
+
 def test_dial_of_another_network_is_refused_and_told_why(world: World) -> None:
     alice, bob = world.node("alice", network="one"), world.node("bob", network="two")
     ticket = alice.dial(bob)
@@ -214,6 +224,16 @@ def test_packet_without_a_connection_opens_a_packet_link_that_no_observer_sees(w
     bob.net.send_packet(alice.peer, alice.address, b"pong")
     world.until(lambda: alice.receiver.control.received(transport.Packet))
     assert alice.observer.control.received() == bob.observer.control.received() == []
+
+
+def test_packet_for_another_key_at_the_own_address_is_dropped_and_others_still_get_in(world: World) -> None:
+    alice, bob, carol = world.node("alice"), world.node("bob"), world.node("carol")
+    bob.net.send_packet(carol.peer, bob.address, b"ping")
+    world.until(lambda: bob.counted("packets", "dropped") == 1)
+    assert bob.receiver.control.received(transport.Packet) == []
+    world.connected(alice, bob)
+    alice.net.send_packet(bob.peer, bob.address, b"ping")
+    world.until(lambda: bob.receiver.control.received(transport.Packet))
 
 
 def test_packet_with_a_connection_goes_over_it(world: World) -> None:

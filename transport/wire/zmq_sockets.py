@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket as sockets
 from collections.abc import Callable
 
 import zmq
 
+from ..address import IP, Endpoint
 from ..identity import Identity
 
 NOBLOCK, MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)  # as plain numbers: pyzmq's flags are slow to combine
@@ -64,6 +66,25 @@ def canonical(ip: str) -> str:
     """IPv4-mapped IPv6 as IPv4, IPv6 without its zone (a block or limit of an IP is one on every interface)."""
     ip = ip.partition("%")[0]
     return ip.removeprefix("::ffff:") if ip.startswith("::ffff:") and "." in ip else ip
+
+
+def leads_to(listening: Endpoint, endpoint: Endpoint) -> bool:
+    """Whether who connects to this numeric endpoint arrives at the socket that listens there, on this machine."""
+    if endpoint.port != listening.port or endpoint.ip is None or listening.ip is None:
+        return False
+    if not listening.ip.is_unspecified:
+        return endpoint == listening
+    return endpoint.ip.version == listening.ip.version and _is_of_this_machine(endpoint.ip)
+
+
+def _is_of_this_machine(ip: IP) -> bool:
+    """Only to an IP of an interface can a socket be bound."""
+    try:
+        with sockets.socket(sockets.AF_INET if ip.version == 4 else sockets.AF_INET6, sockets.SOCK_DGRAM) as probe:
+            probe.bind((str(ip), 0))
+    except OSError:
+        return False
+    return True
 
 
 class Zap:

@@ -5,6 +5,8 @@ What libzmq does at the edges, and what follows here (each has a contract test):
 * A connect with a routing id that is known, or that somebody claims, aborts the process: each has 16 random bytes.
 * A disconnect and a failed connect act on every route with the same endpoint, and events name only that: an endpoint
   belongs to at most one outbound route at a time.
+* Both also act on a listening socket of that address, which libzmq then closes without an error: the own address is
+  never connected to, whoever advertises it.
 * With reconnection off a failed connect leaves a route behind that accepts sends: every end is followed by a
   disconnect, and nothing is sent before the handshake succeeded.
 * A routing id is a claim, and an end is announced by a number that another socket may have by then: see
@@ -42,7 +44,7 @@ from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hu
 from .inbound_routes import InboundRoute, InboundRoutes
 from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
-from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, readable, router
+from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, leads_to, readable, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
 _LOOK_EVERY = 16  # polls
@@ -95,6 +97,7 @@ class ZmqWire:
             handshake_timeout=handshake_timeout,
         )
         self._full_at = limit() - KEPT_FREE  # the number of a connection for which there is no room
+        self._bound: Endpoint | None = None
         self._listener: Listener | None = None
         self._monitor = self._router.get_monitor_socket(MONITORED)
         self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
@@ -120,6 +123,7 @@ class ZmqWire:
             ) from error
         bound = Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
         self._silent.watch(bound.port)
+        self._bound = bound
         return bound
 
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
@@ -127,6 +131,10 @@ class ZmqWire:
         text = str(endpoint)
         if text in self._by_endpoint or self._is_leaving(text):
             return None
+        if self._bound is not None and leads_to(self._bound, endpoint):
+            route = self._fresh_route()
+            self._ending.append((route, Reason.AUTHENTICATION))  # who answers there is us, with another key
+            return route
         outbound = _Outbound(self._fresh_route(), text)
         self._router.curve_server = 0
         self._router.curve_serverkey = curve_key

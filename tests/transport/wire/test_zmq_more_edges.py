@@ -10,14 +10,15 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from rookery import transport
-from rookery.transport import Address, Quota, Reason
+from rookery.transport import Address, Endpoint, Quota, Reason
 from rookery.transport.core.codec import Bye, Reject, encode_batch
 from rookery.transport.wire import Sent
-from rookery.transport.wire.zmq_sockets import canonical
+from rookery.transport.wire.zmq_sockets import canonical, leads_to
 from tests.transport.raw import RawPeer
 from tests.transport.wire.test_zmq_edges import hold
 from tests.transport.worlds import RealWorld
@@ -109,6 +110,37 @@ def test_end_of_a_dial_that_was_given_up_is_not_taken_for_its_successors(real: R
         alice.dial(bob, address=address)
         real.until(lambda: len(alice.gatekeeper.releases) == 4)
     assert [reason for _, reason in alice.gatekeeper.releases] == [Reason.REQUESTED] * 3 + [Reason.TIMEOUT]
+
+
+@pytest.mark.parametrize(
+    ("listening", "endpoint", "leads"),
+    [
+        ("tcp://127.0.0.1:7000", "tcp://127.0.0.1:7000", True),
+        ("tcp://127.0.0.1:7000", "tcp://[::ffff:127.0.0.1]:7000", True),
+        ("tcp://127.0.0.1:7000", "tcp://127.0.0.1:7001", False),
+        ("tcp://127.0.0.1:7000", "tcp://127.0.0.2:7000", False),
+        ("tcp://0.0.0.0:7000", "tcp://127.0.0.1:7000", True),
+        ("tcp://0.0.0.0:7000", "tcp://127.0.0.1:7001", False),
+        ("tcp://0.0.0.0:7000", "tcp://192.0.2.1:7000", False),  # for documentation: no machine has it
+        ("tcp://0.0.0.0:7000", "tcp://[::1]:7000", False),
+        ("tcp://[::]:7000", "tcp://[2001:db8::1]:7000", False),  # likewise
+    ],
+)
+def test_endpoint_leads_to_the_own_socket_only_with_its_port_and_an_ip_it_listens_on(
+    listening: str, endpoint: str, leads: bool
+) -> None:
+    assert leads_to(Endpoint.parse(listening, listen=True), Endpoint.parse(endpoint)) is leads
+
+
+def test_dial_of_the_own_address_makes_no_connection(real: RealWorld) -> None:
+    """libzmq would take the disconnect that must follow for the end of the listening socket too."""
+    bob, carol = real.node("bob"), real.node("carol")
+    connects = Mock()
+    bob.engine.wire._router.__dict__["connect"] = connects
+    bob.dial(carol, address=bob.address)
+    real.until(lambda: bob.gatekeeper.releases)
+    assert [reason for _, reason in bob.gatekeeper.releases] == [Reason.AUTHENTICATION]
+    connects.assert_not_called()
 
 
 def test_ip_is_handed_up_without_its_zone() -> None:
