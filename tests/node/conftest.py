@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,16 +16,32 @@ from rookery.node import Client, Node, new
 MakeFolder = Callable[..., Path]
 WORKERS = 4
 ALONE = "tracker: {source: static}\n"
+DEFAULTS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_signal_is_ignored() -> Iterator[None]:
     """Processes inherit what is ignored: SIGINT where tests run in the background of a script, SIGHUP under `nohup`."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    before = {number: signal.getsignal(number) for number in DEFAULTS}
+    heed_signals()
     yield
     for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def no_signal_stays_ignored(no_signal_is_ignored: None) -> Iterator[None]:
+    """Nor after a test that runs a node here: a node that has ended in order ignores signals, as its process ends."""
+    yield
+    heed_signals()
+
+
+def heed_signals() -> None:
+    for number, handler in DEFAULTS.items():
         signal.signal(number, handler)
 
 
