@@ -269,7 +269,7 @@ def test_name_that_cannot_be_shown_or_sent_is_refused_at_the_door(around: Around
     ],
 )
 def test_number_of_connections_below_0_is_refused_at_the_door(around: Around, ask: Callable[[Any], object]) -> None:
-    with pytest.raises(ValueError, match="is at least 0, not -1"):
+    with pytest.raises(ValueError, match="is from 0 to 2147483647, not -1"):
         ask(around.conns)
 
 
