@@ -289,8 +289,9 @@ def load(
     """
     file = config_file(path)
     source, copied = _with_shared_keys(read(file))
-    there = installed() if _others(source, sections) else frozenset()
-    root = _with_plugins(source, sections, there.intersection(_others(source, sections)))
+    others = _others(source, sections)
+    there = installed() if others else frozenset()
+    root = _with_plugins(source, sections, there & others)
     try:
         return bind(
             root,
@@ -304,10 +305,10 @@ def load(
         raise ConfigError(told or error.mistakes, error.more) from None
 
 
-def _others(source: Source, sections: Mapping[str, type[Settings]]) -> tuple[str, ...]:
+def _others(source: Source, sections: Mapping[str, type[Settings]]) -> frozenset[str]:
     """The sections in a file that are neither ours nor among these."""
     ours = {each.name for each in declared(NodeConfig)}.union(sections)
-    return tuple(name for name in source.tree if name not in ours) if isinstance(source.tree, dict) else ()
+    return frozenset(source.tree) - ours if isinstance(source.tree, dict) else frozenset()
 
 
 def _with_plugins(source: Source, sections: Mapping[str, type[Settings]], names: Iterable[str]) -> type[NodeConfig]:

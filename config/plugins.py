@@ -32,8 +32,6 @@ S = TypeVar("S", bound=Settings)
 GROUP = "rookery.actors"
 _PLAIN = re.compile("[a-z][a-z0-9_]*")
 """The name of a section: lower case as ours, and the same text for Python, which folds letters that look alike."""
-
-
 _ATTRIBUTES = (
     ("Config", Settings, "rookery.runtime.settings.Settings"),
     ("Mailbox", Mailbox, "rookery.runtime.Mailbox"),
@@ -71,7 +69,7 @@ def load_plugin(name: str) -> Plugin:
         raise PluginError(name, f"is added by {sources}" if sources else "is added by no package")
     (entry,) = entries.values()
     try:
-        plugin = entry.load()
+        plugin: Plugin = entry.load()
         kinds = {attribute: getattr(plugin, attribute, None) for attribute, _, _ in _ATTRIBUTES}
     except (Exception, SystemExit) as error:  # code of others may do anything
         raise PluginError(name, f"{_source(entry)} cannot be imported: {type(error).__name__}: {error}") from error
@@ -83,8 +81,7 @@ def load_plugin(name: str) -> Plugin:
         declared(plugin.Config)
     except TypeError as error:
         raise PluginError(name, f"{_source(entry)}: {error}") from error
-    checked: Plugin = plugin
-    return checked
+    return plugin
 
 
 def with_sections(

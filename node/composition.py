@@ -21,7 +21,7 @@ from ..actors import blobs, connections, discovery, maintenance, membership, res
 from ..actors.blobs.stores import Store
 from ..config import NodeConfig
 from ..config.plugins import PluginError
-from ..runtime import Engine, Mailbox, Runtime
+from ..runtime import Engine, EngineGone, Mailbox, Runtime
 from ..runtime.log import Log
 from ..transport import Address, Identity, zmq_wire
 from ..transport.engine import WireFactory
@@ -169,6 +169,8 @@ class Actors:
         for name, plugin in loaded.items():
             try:
                 self.start_actor(plugin.Engine, getattr(self.config, name), mailbox=self.plugins[name])
+            except EngineGone:
+                raise  # the node is ending: no fault of the package
             except Exception as error:  # code of others may do anything
                 words = f"{plugin.Engine.__module__}.Engine cannot start: {type(error).__name__}: {error}"
                 raise PluginError(name, words) from error

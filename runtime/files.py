@@ -85,8 +85,8 @@ def _check_names(names: Iterable[str], place: Path) -> None:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(place / name))
 
 
-def read_file(path: Path, most: int, *, follow: bool = False) -> bytes:
-    """What is in a regular file; of one that is too long the first `most` + 1 bytes. Raises OSError.
+def read_file(path: Path, limit: int, *, follow: bool = False) -> bytes:
+    """What is in a regular file; of one that is too long the first `limit` + 1 bytes. Raises OSError.
 
     A pipe is not waited for, and nothing is opened that is no file. follow: links too, as in what users name.
     """
@@ -97,7 +97,7 @@ def read_file(path: Path, most: int, *, follow: bool = False) -> bytes:
     with open(os.open(path, flags), "rb") as file:
         _check_regular(path, os.fstat(file.fileno()))
         try:
-            return file.read(most + 1)
+            return file.read(limit + 1)
         except OSError as error:
             error.filename = error.filename or os.fspath(path)
             raise

@@ -49,13 +49,12 @@ _LONGEST_LINE = 1000  # characters; more of what was typed is not repeated
 
 
 class _Output:
-    """Standard output whose errors name it, once: what waits in it is not tried again at the end."""
+    """Standard output whose errors name it."""
 
     NAME = "standard output"
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._failed = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -65,16 +64,15 @@ class _Output:
             return self._stream.write(text)
 
     def flush(self) -> None:
-        if not self._failed:
-            with self._naming():
-                self._stream.flush()
+        with self._naming():
+            self._stream.flush()
 
     @contextlib.contextmanager
     def _naming(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            error.filename, self._failed = self.NAME, True
+            error.filename = self.NAME
             raise
 
 
@@ -164,11 +162,11 @@ def _words(error: Exception) -> str:
     return "\n".join(_short(line) for line in text.splitlines()) or type(error).__name__
 
 
-def read_text(file: Path, most: int) -> str:
+def read_text(file: Path, limit: int) -> str:
     """UTF-8, with or without a byte order mark, of at most so many bytes: a regular file, or `-` for standard input."""
-    content = _standard_input(most) if str(file) == "-" else read_file(file, most, follow=True)
-    if len(content) > most:
-        raise click.BadParameter(f"{file}: more than {most} bytes, which is the most")
+    content = _standard_input(limit) if str(file) == "-" else read_file(file, limit, follow=True)
+    if len(content) > limit:
+        raise click.BadParameter(f"{file}: more than {limit} bytes, which is the most")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -176,7 +174,7 @@ def read_text(file: Path, most: int) -> str:
         raise click.BadParameter(f"{file}: line {line}: the file is not text in UTF-8") from None
 
 
-def _standard_input(most: int) -> bytes:
+def _standard_input(limit: int) -> bytes:
     """For one option of a command: the next one would find it empty."""
     meta = click.get_current_context().meta
     if meta.get("stdin"):
@@ -185,7 +183,7 @@ def _standard_input(most: int) -> bytes:
     if sys.stdin is None:
         raise click.BadParameter("-: standard input is closed")
     try:
-        return sys.stdin.buffer.read(most + 1)
+        return sys.stdin.buffer.read(limit + 1)
     except OSError as error:
         raise click.BadParameter(f"-: standard input cannot be read: {error.strerror}") from error
 

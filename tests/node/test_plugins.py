@@ -258,3 +258,17 @@ def test_part_that_is_given_and_that_no_parameter_takes_is_an_error(simulation: 
     (node,) = [SimulatedNodes(simulation).start("alice")]
     with pytest.raises(TypeError, match=r"Engine takes no orchestra; it takes transport"):
         node.start_actor(chat.Engine, chat.Config(), orchestra=1)
+
+
+def test_node_that_is_ended_while_its_plugins_start_blames_no_package(
+    install: Install, make_folder: MakeFolder, no_leaks: None
+) -> None:
+    class Ending(Node):
+        def start_actor(self, *arguments: Any, **parts: Any) -> Any:
+            self.stop(wait=False)
+            self.runtime.stop()
+            return super().start_actor(*arguments, **parts)
+
+    install("shout", MODULE.replace("PARTS", "me"))
+    node = Ending(load(make_folder(yaml=ALONE + "shout: {}\n")))
+    assert node.start().stopped.is_set()
