@@ -13,7 +13,8 @@
   that part.
 * What a command cannot do is answered with the kind of error and a message; the node goes on.
 * A `get` is followed by its progress, at most 20 times a second.
-* At most `max_calls` commands are under way, of one client half of what others leave; more are refused.
+* At most `max_calls` commands are under way, of one client half of what others leave; more are refused. A `wait` ends
+  with its client, and a `status`, `stop` or `cancel` always has a place.
 * `stop` is answered, and then the node stops.
 """
 

@@ -3,8 +3,10 @@
 * Whatever a client sends, it gets an answer, and nobody else notices: the node cannot be made to fail from here. What
   no check foresaw, in a command or in its answer, is an `InternalError` for the client, a line with its traceback in
   the log and a count (`control_internal_errors_total`).
-* A client that is gone, or does not read, loses its answers; the command itself goes on.
+* A client that is gone, or does not read, loses its answers. A `wait` ends with its client. Other commands go on, and
+  take no place of those who are there, as long as they are not more than there are places.
 * A client has no more commands under way than there are places left: one alone has half of them, and others find one.
+* One `status`, `stop` or `cancel` of each client always has a place.
 * Progress is passed on at most every `PROGRESS_EVERY` seconds per call.
 """
 
@@ -44,6 +46,7 @@ class _Underway:
     command: str
     pending: Pending
     told_at: float
+    gone: bool = False  # its client
 
 
 class Calls:
@@ -68,7 +71,7 @@ class Calls:
         try:
             call = decode_call(frame)
             number, command = call.number, call.command
-            self._check_limit(client)
+            self._check_limit(client, command)
             pending = commands.begin(self._context, call.command, call.arguments)
         except ProtocolError as error:
             self._engine.log.warning("invalid call on the control socket", why=str(error))
@@ -84,10 +87,21 @@ class Calls:
         self._underway.append(underway)
         self._engine.on_reply(pending.reply, lambda result: self._end(underway, result), timeout=pending.timeout)
 
-    def _check_limit(self, client: bytes) -> None:
+    def left(self, client: bytes) -> None:
+        """A client is gone: nobody waits for its answers."""
+        for underway in self._underway:
+            if underway.client == client and not underway.gone:
+                underway.gone = True
+                if underway.pending.give_up is not None:
+                    underway.pending.give_up()
+
+    def _check_limit(self, client: bytes, command: str) -> None:
         """A place for the client, by a dynamic threshold as switches share a buffer (Choudhury and Hahne 1998)."""
-        under_way = len(self._underway)
-        own = sum(each.client == client for each in self._underway)
+        owned = [each for each in self._underway if each.client == client]
+        if commands.always(command) and not any(commands.always(each.command) for each in owned):
+            return
+        own, gone = len(owned), sum(each.gone for each in self._underway)
+        under_way = len(self._underway) - min(gone, self._limit)
         if under_way >= self._limit:
             raise TooManyCalls(f"{under_way} commands are under way, which is the limit")
         left = self._limit - under_way

@@ -44,24 +44,27 @@ class Pending:
     """A command under way.
 
     timeout: seconds until the caller is told that nobody answered. watch: whose progress it is told. answered: called
-    once the answer has left.
+    once the answer has left. give_up: called once its client is gone; None for a command that goes on.
     """
 
     reply: Reply[Plain]
     timeout: float = SHORT
     watch: BlobKey | None = None
     answered: Callable[[], object] = lambda: None
+    give_up: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """What is done, and the names of the arguments that may be given.
 
-    run: raises BadArguments, a ValueError that says what is wrong with an argument, or another `Declined`.
+    run: raises BadArguments, a ValueError that says what is wrong with an argument, or another `Declined`. always:
+    whether one for each client has a place whatever else is under way; it is answered soon.
     """
 
     run: Callable[[Context, Arguments], Pending]
     arguments: tuple[str, ...] = ()
+    always: bool = False
 
 
 def same(value: Plain) -> Plain:

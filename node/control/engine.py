@@ -71,6 +71,14 @@ class Waiting:
                     waiter.timer.cancel()
                 waiter.reply.set(status)
 
+    def given_up(self, number: int) -> None:
+        """Who waited has cancelled it."""
+        waiter = self._waiters.pop(number, None)
+        if waiter is not None:
+            waiter.reply.cancel()
+            if waiter.timer is not None:
+                waiter.timer.cancel()
+
     def over(self, number: int, status: Status) -> None:
         """The time of one is over."""
         waiter = self._waiters.pop(number, None)
@@ -146,7 +154,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._actors.tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self._actors.membership.subscribe(self.mailbox, MemberUp, MemberDown)
         self._actors.files.subscribe(self.mailbox)
-        self._socket = ControlSocket(self._config.socket, max_calls=self._config.max_calls)
+        self._socket = ControlSocket(self._config.socket, max_calls=self._config.max_calls, left=self._calls.left)
 
     def on_stop(self) -> None:
         """Close the socket; whoever waits for an answer finds out that the node is gone."""
@@ -210,6 +218,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Now, or when the numbers are there."""
         waiter = _Waiter(message, Reply())
         number = self._waiting.add(waiter)
+        self.on_abandoned(lambda: self._waiting.given_up(number))
         if message.timeout is not None:
             waiter.timer = self.after(message.timeout, WaitOver(number))
         self._changed()

@@ -61,7 +61,7 @@ class Mailbox(runtime.Mailbox):
         """Answered as soon as at least `connected` connections are open and `members` nodes, this one too, alive.
 
         Fails with NotReached after `timeout` seconds. Raises ValueError unless that is above 0, and the numbers from 0
-        to 2**31 - 1.
+        to 2**31 - 1. Who no longer waits cancels the reply.
         """
         connected = arguments.whole(connected, "the number of connections", 0, arguments.MAX_COUNT)
         members = arguments.whole(members, "the number of members", 0, arguments.MAX_COUNT)

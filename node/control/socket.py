@@ -60,10 +60,16 @@ class _Client:
 class ControlSocket:
     """Frames from clients and answers to them; also the `Waiter` of who uses it."""
 
-    def __init__(self, wanted: Path, *, max_calls: int = 256) -> None:
-        """wanted: the path; see `socket_path`. max_calls: under way at once. Raises SocketTaken."""
+    def __init__(
+        self, wanted: Path, *, max_calls: int = 256, left: Callable[[bytes], object] = lambda _client: None
+    ) -> None:
+        """wanted: the path; see `socket_path`. max_calls: under way at once. left: told once of a client that is gone.
+
+        Raises SocketTaken.
+        """
         self.wanted = wanted
         self._most = max_calls + SPARE_CLIENTS
+        self._left = left
         self.path = socket_path.take(wanted)
         self._log = Log("control")
         self._names = count(1)
@@ -260,6 +266,7 @@ class ControlSocket:
             del self._clients[client.socket.fileno()]
             self._poller.unregister(client.socket)
             client.socket.close()
+            self._left(client.name)
 
 
 def _refuse(connection: sockets.socket, why: str) -> None:

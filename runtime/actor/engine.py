@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast, ge
 
 import pykka
 
-from ..errors import ReplyTimeout
+from ..errors import ReplyCancelled, ReplyTimeout
 from ..log import Log
 from ..metrics import Registry
 from . import context
@@ -216,6 +216,17 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         """Whether the asker of the present request has cancelled it: a long handler may look, and skip the work."""
         item = self.mailbox.inbox.current
         return isinstance(item, Ask) and item.reply.done
+
+    def on_abandoned(self, handler: Callable[[], object]) -> None:
+        """Run `handler` on this engine if the asker of the present request cancels it before there is an answer."""
+        inbox, item = self.mailbox.inbox, self.mailbox.inbox.current
+
+        def over(reply: Reply[Any]) -> None:
+            if isinstance(reply.result(), ReplyCancelled):
+                inbox.urgent(Resolved(lambda _cancelled: handler(), reply))
+
+        if isinstance(item, Ask):
+            item.reply.then(over)
 
     def stop(self) -> None:
         """Stop this engine after the present message."""

@@ -24,6 +24,11 @@ TABLE: Mapping[str, Command] = {
 }
 
 
+def always(command: str) -> bool:
+    """Whether a place is kept for this command; see `Command`."""
+    return command in TABLE and TABLE[command].always
+
+
 def begin(context: Context, command: str, given: Mapping[str, Plain]) -> Pending:
     """Start a command. Raises BadArguments, or what the command itself refuses with."""
     entry = TABLE.get(command)

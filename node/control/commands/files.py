@@ -55,7 +55,7 @@ def _report_sent(report: GetReport) -> Plain:
 COMMANDS = {
     "put": Command(put, ("path", "seen")),
     "get": Command(get, ("key", "destination", "timeout", "seen")),
-    "cancel": Command(cancel, ("key",)),
+    "cancel": Command(cancel, ("key",), always=True),
 }
 
 

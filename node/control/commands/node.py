@@ -54,7 +54,7 @@ def record(node: Context, _arguments: Arguments) -> Pending:
 def wait(node: Context, arguments: Arguments) -> Pending:
     connected, members = arguments.count("connected"), arguments.count("members")
     there = node.control.wait(connected=connected, members=members, timeout=arguments.seconds("timeout"))
-    return Pending(there.map(row), A_WEEK)
+    return Pending(there.map(row), A_WEEK, give_up=there.cancel)
 
 
 def stop(node: Context, _arguments: Arguments) -> Pending:
@@ -62,7 +62,7 @@ def stop(node: Context, _arguments: Arguments) -> Pending:
 
 
 COMMANDS = {
-    "status": Command(status),
+    "status": Command(status, always=True),
     "peers": Command(peers),
     "members": Command(members),
     "connections": Command(connections),
@@ -70,5 +70,5 @@ COMMANDS = {
     "metric": Command(metric, ("name",)),
     "record": Command(record),
     "wait": Command(wait, ("connected", "members", "timeout")),
-    "stop": Command(stop),
+    "stop": Command(stop, always=True),
 }

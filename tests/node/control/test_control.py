@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import threading
@@ -16,7 +17,7 @@ import pytest
 from rookery.actors.blobs import Progress
 from rookery.config import load
 from rookery.node import CallTimeout, Client, CommandFailed, ControlError, Node, NoNode
-from rookery.node.control import socket_path
+from rookery.node.control import engine, socket_path
 from rookery.node.control.protocol import HEAD, MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call, framed
 from rookery.node.control.socket import SPARE_CLIENTS
 
@@ -59,7 +60,7 @@ def served_again(client: Client) -> bool:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with contextlib.suppress(CommandFailed):
-            return client.status().pid == os.getpid()
+            return bool(client.record())
     return False
 
 
@@ -302,7 +303,7 @@ def test_client_with_as_many_commands_under_way_as_it_may_leaves_a_place_to_othe
         for number in range(2):
             socket.sendall(framed(encode_call(Call(number, "get", get))))
         with pytest.raises(CommandFailed, match="3 commands are under way, which is the limit"):
-            client.status()
+            client.record()
     assert [raw.error()["kind"] for _ in range(2)] == ["GetCancelled"] * 2
     assert served_again(client)
 
@@ -312,6 +313,82 @@ def test_commands_that_are_over_leave_their_places_to_the_same_client(raw: Raw) 
         for number in range(2):
             raw.say(encode_call(Call(number, "wait", {"connected": 1, "timeout": 0.05})))
         assert [raw.error()["kind"] for _ in range(2)] == ["NotReached"] * 2
+
+
+def leave(node: Node, client: Client, command: str, arguments: dict[str, Plain]) -> None:
+    """As a client that asks for something and is gone before the answer."""
+    gone = Raw(node.config.control.socket)
+    gone.say(encode_call(Call(1, command, arguments)))
+    gone.socket.close()
+    for _ in range(2):
+        client.status()  # whatever is under way
+
+
+def test_wait_ends_with_its_client_and_leaves_its_place(node: Node, client: Client) -> None:
+    for _ in range(10 * MAX_CALLS):
+        leave(node, client, "wait", {"members": 1001})
+    assert served_again(client)
+    assert forgotten(1001)
+
+
+def test_wait_that_is_cancelled_in_code_is_forgotten(node: Node) -> None:
+    waits = [node.control.wait(members=1002, timeout=timeout) for timeout in (None, 3600.0)]
+    node.control.status().get(timeout=5)  # answered behind them
+    assert held(1002) == 2
+    for each in waits:
+        each.cancel()
+    assert forgotten(1002)
+
+
+def held(members: int) -> int:
+    """How many waits for so many members are kept, of whichever node of this process."""
+    return sum(type(each) is engine._Waiter and each.wanted.members == members for each in gc.get_objects())
+
+
+def forgotten(members: int) -> bool:
+    """Whether no wait for so many members is kept, within some seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not held(members):
+            return True
+    return False
+
+
+def test_get_whose_client_is_gone_goes_on_and_takes_no_place_of_the_others_up_to_the_limit(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    get: dict[str, Plain] = {"key": NOWHERE, "destination": str(tmp_path / "copy")}
+    for _ in range(MAX_CALLS):
+        leave(node, client, "get", get)
+    assert served_again(client)
+    for _ in range(MAX_CALLS + 1):  # the last is refused
+        leave(node, client, "get", get)
+    with pytest.raises(CommandFailed, match="3 commands are under way, which is the limit"):
+        client.record()
+    assert client.status().pid == os.getpid()
+    assert client.blobs.cancel(NOWHERE) == 2 * MAX_CALLS
+    assert served_again(client)
+
+
+def test_place_is_kept_for_one_status_cancel_or_stop_of_each_client(make_folder: MakeFolder, tmp_path: Path) -> None:
+    node = Node(load(make_folder(yaml="tracker: {source: static}\ncontrol: {max_calls: 1}\n"))).start()
+    get: dict[str, Plain] = {"key": NOWHERE, "destination": str(tmp_path / "copy")}
+    raw = Raw(node.config.control.socket)
+    with Client(node.config.control.socket) as client, contextlib.closing(raw.socket):
+        for _ in range(2):
+            raw.say(encode_call(Call(1, "get", get)))
+        assert raw.error()["kind"] == "TooManyCalls"
+        with pytest.raises(CommandFailed, match="1 commands are under way, which is the limit"):
+            client.record()
+        raw.say(encode_call(Call(2, "status", {})))  # also of who has all the places
+        assert raw.hear().kind is Kind.RESULT
+        assert client.status().pid == os.getpid()
+        assert client.blobs.cancel(NOWHERE) == 1
+        assert raw.error()["kind"] == "GetCancelled"
+        raw.say(encode_call(Call(1, "get", get)))
+        client.stop()
+    assert node.stopped.wait(5)
+    node.stop()
 
 
 def test_client_that_leaves_before_its_answer_harms_nobody(raw: Raw, client: Client) -> None:

@@ -129,6 +129,23 @@ def test_handler_can_see_that_its_asker_has_given_up(host: Host) -> None:
     assert journal == [False, True]
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_handler_is_told_later_if_its_asker_gives_up_and_only_then(host: Host, cancelled: bool) -> None:
+    journal: list[object] = []
+    recorder = host.recorder(journal)
+    later: Reply[str] = Reply()
+
+    def wait(engine: Any) -> Reply[str]:
+        engine.on_abandoned(lambda: engine.journal.append("given up"))
+        return later
+
+    asked = recorder.run(wait)
+    host.settle()
+    asked.cancel() if cancelled else later.set("answered")
+    host.settle()
+    assert journal == (["given up"] if cancelled else [])
+
+
 def test_work_comes_back_as_a_message_with_its_result_or_error(host: Host) -> None:
     recorder = host.recorder()
     assert collect(host, recorder, lambda engine: engine.work(divmod, 7, 2, cost=0.001)) == (3, 1)
