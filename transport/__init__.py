@@ -30,7 +30,7 @@ from .config import Config
 from .core.buckets import TokenBuckets
 from .engine import Engine, zmq_wire
 from .errors import AlreadyListening, BindError, ChannelsClosed, ChannelTaken, DecodeError
-from .gatekeeper import Admitted, Claim, Direction, Gate, Link, Refused, Role, Ticket, Verdict
+from .gatekeeper import Admitted, Claim, Direction, Gate, Link, NotAdmitted, Role, Ticket, Verdict
 from .gater import AllowAll, Gater, Gaters
 from .identity import Identity, PeerId, curve_key, keyfile
 from .identity.generation import GenerationError, GenerationFile, Generations, MemoryGenerations
@@ -91,6 +91,7 @@ __all__ = [
     "Listen",
     "Mailbox",
     "MemoryGenerations",
+    "NotAdmitted",
     "Opened",
     "Packet",
     "PeerId",
@@ -99,7 +100,6 @@ __all__ = [
     "Reason",
     "ReceivePackets",
     "Received",
-    "Refused",
     "Register",
     "Renew",
     "Role",

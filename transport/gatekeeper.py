@@ -85,14 +85,14 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class NotAdmitted:
     """The claim is not good. alternatives: other peers to try, told to who asked."""
 
     reason: Reason
     alternatives: tuple[PeerRecord, ...] = ()
 
 
-Verdict = Admitted | Refused
+Verdict = Admitted | NotAdmitted
 
 
 class EarlyGater(Protocol):

@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from ... import runtime
 from ...runtime import Reply, Slices, Subscribe, Subscribers
-from ...transport import gatekeeper
 from ...transport.address import IP, canonical_ip
-from ...transport.gatekeeper import Admitted, Direction, Ticket, Verdict
+from ...transport.gatekeeper import Admitted, Direction, NotAdmitted, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
 from ...transport.identity import PeerId, possible_curve_key
 from ...transport.mailbox import Closed, Opened
@@ -312,7 +311,7 @@ class Engine(runtime.Engine[Mailbox]):
             return Admitted(decided, self._directory.role(claim.peer), self._enforcement.gate_version)
         self._metrics.refusals.inc(claim.direction, decided)
         self.log.info("claim refused", peer=claim.peer.short, reason=decided, direction=claim.direction, ip=claim.ip)
-        return gatekeeper.Refused(decided, self._peers.alternatives(claim.peer) if decided in _NOT_NOW else ())
+        return NotAdmitted(decided, self._peers.alternatives(claim.peer) if decided in _NOT_NOW else ())
 
     def on_opened(self, message: Opened) -> None:
         peer = message.link.peer

@@ -16,7 +16,7 @@ from rookery.actors.tracker.core.peer_sets import PeerSet, Window, do
 from rookery.runtime import EngineGone
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
-from rookery.transport.gatekeeper import Admitted, Claim, Direction, Link, Refused, Role
+from rookery.transport.gatekeeper import Admitted, Claim, Direction, Link, NotAdmitted, Role
 from rookery.transport.identity import Identity, PeerId
 from rookery.transport.reasons import Reason
 from tests.tracker.core.kit import A, B, directory
@@ -68,7 +68,7 @@ def test_messages_sent_while_a_set_is_tracked_see_all_of_it_and_are_answered_in_
     world.simulation.settle()
     assert asked["track"].result() is None
     assert isinstance(asked["again"].result(), tracker.StaleSetId)
-    assert asked["carol"].result() == Refused(Reason.NOT_TRACKED)
+    assert asked["carol"].result() == NotAdmitted(Reason.NOT_TRACKED)
     assert asked["last"].result().role is Role.PRIMARY
     assert asked["overwrite"].result() == tracker.Overwritten((FIRST,), (), (world.carol,))
     assert isinstance(asked["moved"].result(), Admitted)

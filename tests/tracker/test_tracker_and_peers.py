@@ -13,8 +13,7 @@ from rookery.runtime import Feedback, ReplyTimeout
 from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
-from rookery.transport.gatekeeper import Admitted, Role
-from rookery.transport.gatekeeper import Refused as ClaimRefused
+from rookery.transport.gatekeeper import Admitted, NotAdmitted, Role
 from rookery.transport.identity import curve_key
 from rookery.transport.reasons import Reason
 from tests.tracker.world import CONFIG, A, B, C, World
@@ -29,7 +28,7 @@ def world(simulation: Any) -> World:
 
 
 def test_admit_of_a_stranger_is_refused_with_the_reason_and_counted(world: World) -> None:
-    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.NOT_TRACKED)
+    assert world.claim("bob", "10.0.0.1") == NotAdmitted(Reason.NOT_TRACKED)
     assert world.metric("tracker_refusals_total", "in", "not_tracked") == 1
 
 
@@ -41,9 +40,9 @@ def test_admit_of_a_secondary_gives_its_role(world: World) -> None:
 def test_admit_gives_one_ticket_until_it_is_released(world: World) -> None:
     world.track(1, {world.bob: A})
     ticket = world.claim("bob", "10.0.0.1").ticket
-    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.DUPLICATE)
+    assert world.claim("bob", "10.0.0.1") == NotAdmitted(Reason.DUPLICATE)
     world.peers.released(ticket, Reason.TIMEOUT)
-    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.COOLDOWN)
+    assert world.claim("bob", "10.0.0.1") == NotAdmitted(Reason.COOLDOWN)
     world.simulation.run(for_=1.0)
     assert isinstance(world.claim("bob", "10.0.0.1"), Admitted)
 
@@ -252,7 +251,7 @@ def test_block_without_disconnect_lets_open_connections_end_by_themselves(world:
     world.peers.block(world.bob, disconnect=False).get(timeout=1)
     assert world.closed == []
     assert [message.disconnect for message in world.set_gates if message.gate.blocked] == [False]
-    assert world.claim("bob", "10.0.0.1") == ClaimRefused(Reason.BLOCKED)
+    assert world.claim("bob", "10.0.0.1") == NotAdmitted(Reason.BLOCKED)
 
 
 @pytest.mark.parametrize("named", ["10.0.0.1", "10.0.0.0/30", "bob"])
@@ -294,7 +293,7 @@ def test_gate_names_who_was_connected_to_lately_to_those_that_are_turned_away(wo
     world.claim("carol", "10.0.0.2")
     world.peers.released(world.claim_ticket("carol"), Reason.TIMEOUT)
     refused = world.claim("carol", "10.0.0.2")
-    assert refused == ClaimRefused(Reason.COOLDOWN, (named,))
+    assert refused == NotAdmitted(Reason.COOLDOWN, (named,))
     world.peers.block(world.bob).get(timeout=1)
     assert world.gates[-1].alternatives == ()
 
@@ -306,7 +305,7 @@ def test_private_node_names_nobody_to_those_that_are_turned_away(simulation: Any
     world.connect("bob")
     world.claim("carol", "10.0.0.2")
     world.peers.released(world.claim_ticket("carol"), Reason.TIMEOUT)
-    assert world.claim("carol", "10.0.0.2") == ClaimRefused(Reason.COOLDOWN)
+    assert world.claim("carol", "10.0.0.2") == NotAdmitted(Reason.COOLDOWN)
     assert {gate.alternatives for gate in world.gates} == {()}
 
 

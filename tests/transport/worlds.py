@@ -18,10 +18,10 @@ from rookery.transport import (
     Claim,
     Direction,
     Gate,
+    NotAdmitted,
     PeerId,
     PeerRecord,
     Reason,
-    Refused,
     Role,
     Ticket,
     Verdict,
@@ -52,7 +52,7 @@ class FakeGatekeeper:
 
     def verdict(self, claim: Claim) -> Verdict:
         if self.refuse_with is not None:
-            return Refused(self.refuse_with, self.alternatives)
+            return NotAdmitted(self.refuse_with, self.alternatives)
         ticket = claim.ticket or Ticket(next(self._ids), claim.peer, Direction.IN)
         return Admitted(ticket, Role.PRIMARY, self.gate_version)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from ...runtime import Message, Reply
 from ..core.codec import NONCE_BYTES, VERSION, Control, Hello, Ready, Reject, Welcome
-from ..gatekeeper import Admitted, Claim, Direction, Refused, Ticket, Verdict
+from ..gatekeeper import Admitted, Claim, Direction, NotAdmitted, Ticket, Verdict
 from ..identity import PeerId, possible_curve_key
 from ..reasons import Reason
 from ..record import PeerRecord
@@ -174,7 +174,7 @@ class Handshakes:
                 self._when_gate(verdict.gate_version, lambda: self._welcome(joining, verdict))
             case Admitted():
                 shared.release(verdict.ticket, Reason.LOST)
-            case Refused():
+            case NotAdmitted():
                 self.drop(joining, verdict.reason, verdict.alternatives)
             case _:
                 self.drop(joining, Reason.TIMEOUT)
@@ -266,7 +266,7 @@ class Handshakes:
         match verdict:
             case Admitted():
                 self._when_gate(verdict.gate_version, lambda: self._open(dial, nonce, record, verdict))
-            case Refused():
+            case NotAdmitted():
                 self.fail(dial, verdict.reason)
             case _:
                 self.fail(dial, Reason.TIMEOUT)
