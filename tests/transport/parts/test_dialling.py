@@ -16,7 +16,7 @@ from rookery.runtime import Reply
 from rookery.transport import Address, Endpoint, Reason
 from rookery.transport.parts.name_lookup import MAX_ADDRESSES, read_answers
 from rookery.transport.wire import Route
-from tests.transport.test_schedules import check_tickets
+from tests.transport.parts.test_schedules import check_tickets
 from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
 
 LATENCIES = (0.001, 0.02, 0.1)

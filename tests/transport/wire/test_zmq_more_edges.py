@@ -29,7 +29,7 @@ from tests.transport.worlds import RealWorld
 @pytest.mark.processes
 def claims(of: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.transport.claims", of],
+        [sys.executable, "-m", "tests.transport.wire.claims", of],
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ import pytest
 from rookery import runtime, transport
 from rookery.runtime import Feedback, Message
 from rookery.transport import Claim, Reason, Ticket, Verdict
-from tests.transport.test_schedules import check_tickets
+from tests.transport.parts.test_schedules import check_tickets
 from tests.transport.worlds import Node, SimulatedWorld
 
 QUICK, FULL = range(60), range(60, 1000)

@@ -9,7 +9,7 @@ from rookery.transport import Direction, PeerId, Reason
 from rookery.transport.core.codec import Control, Pong
 from rookery.transport.parts.links import PacketLink
 from rookery.transport.wire import Sent
-from tests.transport.test_schedules import check_tickets
+from tests.transport.parts.test_schedules import check_tickets
 from tests.transport.worlds import Node, SimulatedWorld, World
 
 

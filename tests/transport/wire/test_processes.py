@@ -27,8 +27,8 @@ class Child:
     def __init__(self, name: str, *, run_in: Sequence[str] = (), **settings: Any) -> None:
         """run_in: the command that the child's own is given to."""
         self.process = subprocess.Popen(
-            [*run_in, sys.executable, "-m", "tests.transport.child", name, json.dumps(settings)],
-            cwd=Path(__file__).parents[2],
+            [*run_in, sys.executable, "-m", "tests.transport.wire.child", name, json.dumps(settings)],
+            cwd=Path(__file__).parents[3],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
