@@ -58,7 +58,13 @@ def links(count: int) -> list[Link]:
 def table(opened: list[Link]) -> PeerTable:
     """These links, of peers with different tags and ages."""
     made = PeerTable(
-        secret=b"secret", grace=0.0, temporary_age=60.0, max_temporary=1000, max_tags=32, max_protected=10**6
+        secret=b"secret",
+        grace=0.0,
+        temporary_age=60.0,
+        max_temporary=1000,
+        max_tags=32,
+        max_protected=10**6,
+        ended=lambda _peer: None,
     )
     for link in opened:
         made.opened(link, link.id / 1000)

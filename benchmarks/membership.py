@@ -96,7 +96,7 @@ def deaths(runs: Runs) -> Iterator[Result]:
     """One member crashes."""
     for size, first, spread in ((10, 5.6, 0.3), (50, 9.2, 0.6), (150, 10.5, 0.7)):
         found = runs.of(scenario(size, Event("crash", at=5.0), duration=40.0))
-        yield less_is_better(f"first-down-{size}", happened(found.first_told.median), "s", FOCA, first)
+        yield less_is_better(f"first-down-{size}", happened(found.first_heard.median), "s", FOCA, first)
         yield less_is_better(f"spread-{size}", happened(found.dissemination.median), "s", FOCA, spread)
 
 
@@ -117,11 +117,11 @@ def views(runs: Runs) -> Iterator[Result]:
     joining = 149 * JOIN_EVERY
     joined = runs.of(scenario(150, duration=1.0), long=True).joined
     yield less_is_better("join-150", joining + happened(joined.median), "s", FOCA, 6.4)
-    yield less_is_better("join-worst-150", joining + happened(joined.most), "s", FOCA, 34.1)
+    yield less_is_better("join-worst-150", joining + happened(joined.maximum), "s", FOCA, 34.1)
     cut = Event("partition", members=50, lasting=60.0)
     healed = runs.of(scenario(100, cut, duration=180.0), long=True).healed
     yield Result("heal-100", happened(healed.median), "s")
-    yield Result("heal-worst-100", happened(healed.most), "s")
+    yield Result("heal-worst-100", happened(healed.maximum), "s")
 
 
 def thousand() -> list[Result]:

@@ -313,23 +313,23 @@ def _fitted(config: NodeConfig) -> tuple[NodeConfig, str]:
     """
     there, asked = descriptors.limit(), config.transport
     fitting, upkeep = descriptors.fitted(asked, there), config.maintenance
-    most = fitting.max_connections
+    allowed = fitting.max_connections
     words = (
-        f"{most} connections, {fitting.max_packet_links} packet links and {fitting.max_pending_handshakes} silent "
+        f"{allowed} connections, {fitting.max_packet_links} packet links and {fitting.max_pending_handshakes} silent "
         f"connections, in {there} file descriptors"
     )
     if fitting == asked:
         return config, words
     upkeep = replace(
         upkeep,
-        max_connections=most,
-        expected_connections=min(upkeep.expected_connections, most),
-        min_connections=min(upkeep.min_connections, most),
+        max_connections=allowed,
+        expected_connections=min(upkeep.expected_connections, allowed),
+        min_connections=min(upkeep.min_connections, allowed),
     )
     wanted = descriptors.needed(asked)
     try:
         return config.changed(transport=fitting, maintenance=upkeep), f"{words}; as configured it would be {wanted}"
     except SettingsError as error:
         raise CannotStart(
-            f"file descriptors: {there} allow {most} connections: {error} (or {wanted} descriptors)"
+            f"file descriptors: {there} allow {allowed} connections: {error} (or {wanted} descriptors)"
         ) from error

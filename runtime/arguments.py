@@ -46,8 +46,8 @@ def shortened(given: object, limit: int = SHOWN) -> str:
     limit: characters of a text or of anything else, three times as many of a container.
     """
     shown = _Shortened(limit).repr(given)
-    most = 12 * limit  # a text may be quoted by 10 characters for each
-    return shown if len(shown) <= most else f"{shown[: 3 * limit]}..."
+    longest = 12 * limit  # a text may be quoted by 10 characters for each
+    return shown if len(shown) <= longest else f"{shown[: 3 * limit]}..."
 
 
 def seconds(given: float, what: str, *, infinite: bool = True) -> float:

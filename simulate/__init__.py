@@ -2,7 +2,7 @@
 
     scenario = Scenario(members=50, network=Network(loss=0.1), events=(Event("crash", at=10.0),))
     summary = Summary(tuple(simulate(scenario, seed) for seed in range(1, 21)))
-    print(summary.first_told.median, "s until a crash is noticed;", summary.false_downs.most, "false alarms at worst")
+    print(summary.first_heard.median, "s to notice a crash;", summary.false_downs.maximum, "false alarms at worst")
 
 * `Scenario` is declared as settings are, so `rookery simulate` reads it from YAML.
 * `figures` and `chart_of` make rows and a picture (SVG) of many runs.

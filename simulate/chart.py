@@ -148,12 +148,12 @@ class _Drawing:
             yield _text(place + 25, 32, line.label, size=11)
 
 
-def ticks(most: float) -> list[float]:
-    """From 0 to at least `most`, in about five round steps."""
-    rough = most / 5
+def ticks(maximum: float) -> list[float]:
+    """From 0 to at least `maximum`, in about five round steps."""
+    rough = maximum / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    return [round(place * step, 10) for place in range(math.ceil(most / step - 1e-9) + 1)]
+    return [round(place * step, 10) for place in range(math.ceil(maximum / step - 1e-9) + 1)]
 
 
 def _stepped(points: Points) -> Points:

@@ -54,7 +54,7 @@ class Spread:
     """Median and largest of what was measured. missing: how often there was nothing to measure: it never happened."""
 
     median: float | None
-    most: float | None
+    maximum: float | None
     count: int
     missing: int
 
@@ -86,12 +86,12 @@ class Summary:
         return (death for outcome in self.outcomes for death in outcome.deaths)
 
     @property
-    def first_told(self) -> Spread:
+    def first_heard(self) -> Spread:
         """From a death until the first one knew."""
         return Spread.of(death.first for death in self.deaths())
 
     @property
-    def last_told(self) -> Spread:
+    def last_heard(self) -> Spread:
         """From a death until everybody knew."""
         return Spread.of(death.last for death in self.deaths())
 

@@ -19,8 +19,8 @@ def figures(summary: Summary) -> Figures:
     """
     rows = (
         ("full view after the last start", "s", summary.joined),
-        ("a death is known to the first", "s", summary.first_told),
-        ("a death is known to all", "s", summary.last_told),
+        ("a death is known to the first", "s", summary.first_heard),
+        ("a death is known to all", "s", summary.last_heard),
         ("from the first to the last", "s", summary.dissemination),
         ("full view after a restart or a partition", "s", summary.healed),
         ("packets per member", "1/s", summary.packets_per_second),
@@ -36,7 +36,7 @@ def _row(name: str, unit: str, spread: Spread) -> Mapping[str, object]:
         "measure": name,
         "unit": unit,
         "median": spread.median,
-        "worst": spread.most,
+        "worst": spread.maximum,
         "never": spread.missing,
         "cases": spread.count,
     }

@@ -119,11 +119,11 @@ class _Trial:
 
     def _death(self, number: int, at: float) -> Death:
         views = self._cluster.views
-        told: dict[int, float] = {}
+        heard: dict[int, float] = {}
         for down in views.downs:
             if down.subject == number and down.time >= at:
-                told.setdefault(down.observer, down.time - at)
-        if not told:
+                heard.setdefault(down.observer, down.time - at)
+        if not heard:
             return Death(None, None)
         unaware = any(number in views.sees[observer] for observer in views.running)
-        return Death(min(told.values()), None if unaware else max(told.values()))
+        return Death(min(heard.values()), None if unaware else max(heard.values()))

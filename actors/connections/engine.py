@@ -96,6 +96,7 @@ class Engine(runtime.Engine[Mailbox]):
             max_temporary=config.max_temporary,
             max_tags=config.max_tags,
             max_protected=config.max_protected,
+            ended=self._entry_ended,
         )
         self._background: Timer | None = None
         self._last_counts = Counts(open=0, closing=0)
@@ -331,6 +332,10 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics.declined.inc(type(error).__name__)
             self.log.warning("a tag or protection was declined", peer=peer.short, tag=tag, why=str(error))
             raise
+
+    def _entry_ended(self, peer: PeerId) -> None:
+        """Called by the table; the decaying tags are made after it, and of it."""
+        self._tag_decay.forget(peer)
 
     def _blocks(self) -> tracker.Mailbox:
         if self._tracker is None:

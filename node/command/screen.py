@@ -76,18 +76,18 @@ def table(title: str, cells: Sequence[Mapping[str, str]]) -> None:
     shown = [name for name in cells[0] if width is None or any(row[name] for row in cells)] or list(cells[0])
     heads = [name.replace("_", " ") if width is not None else name for name in shown]
     lines = [[row[name] if width is not None else row[name] or "-" for name in shown] for row in cells]
-    wide = [max(cell_len(line[column]) for line in (heads, *lines)) for column in range(len(shown))]
-    if width is not None and sum(wide) + 2 * (len(wide) - 1) > width:
+    widths = [max(cell_len(line[column]) for line in (heads, *lines)) for column in range(len(shown))]
+    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
         for row in cells:
             _stacked({name: row[name] for name in shown if row[name]}, width)
         return
     for number, line in enumerate((heads, *lines)):
-        text = "  ".join(cell + " " * (most - cell_len(cell)) for cell, most in zip(line, wide, strict=True)).rstrip()
+        text = "  ".join(cell + " " * (wide - cell_len(cell)) for cell, wide in zip(line, widths, strict=True)).rstrip()
         click.echo(click.style(text, bold=True) if number == 0 else text)
 
 
-def _stacked(told: dict[str, str], width: int) -> None:
-    first, *others = told.items()
+def _stacked(row: dict[str, str], width: int) -> None:
+    first, *others = row.items()
     facts = (
         text if name in _SPEAKING or (name, text) == ("until", "for good") else f"{name.replace('_', ' ')} {text}"
         for name, text in others

@@ -95,8 +95,8 @@ class Client:
         Raises CommandFailed of kind `NotReached` after `timeout` seconds.
         """
         timeout = seconds(timeout, "a wait")
-        told: dict[str, Plain] = {"connected": connected, "members": members, "timeout": timeout}
-        return _status(self.call("wait", told, timeout=None if timeout is None else timeout + GRACE))
+        asked: dict[str, Plain] = {"connected": connected, "members": members, "timeout": timeout}
+        return _status(self.call("wait", asked, timeout=None if timeout is None else timeout + GRACE))
 
     def stop(self) -> None:
         """Ask the node to stop, and return when nobody listens any more, or raise CallTimeout."""
@@ -124,11 +124,11 @@ class Client:
         limit = self.timeout if own else seconds(timeout, "a call")
         if limit is not None and limit > _LONGEST:
             limit = None
-        told = {} if arguments is None else arguments
-        if not isinstance(told, Mapping) or not all(isinstance(name, str) for name in told):
-            raise CommandFailed("BadArguments", f"arguments are a mapping of names to values, not {shortened(told)}")
+        given = {} if arguments is None else arguments
+        if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+            raise CommandFailed("BadArguments", f"arguments are a mapping of names to values, not {shortened(given)}")
         try:
-            frame = encode_call(Call(next(self._numbers), command, told))
+            frame = encode_call(Call(next(self._numbers), command, given))
         except ProtocolError as error:
             raise CommandFailed("BadArguments", str(error)) from None
         line = _Line(self, limit)

@@ -197,13 +197,13 @@ class Engine(runtime.Engine[Mailbox]):
         """Ask who knows them. They may be many, so the pool makes the rows."""
         reply: Reply[tuple[PeerRow, ...]] = Reply()
 
-        def told(known: tuple[PeerInfo, ...] | Exception) -> None:
+        def answered(known: tuple[PeerInfo, ...] | Exception) -> None:
             if isinstance(known, Exception):
                 reply.fail(known)
             else:
                 self.on_reply(self.work(peer_rows, known), reply.resolve, timeout=SHORT)
 
-        self.on_reply(self._actors.tracker.known(), told, timeout=SHORT)
+        self.on_reply(self._actors.tracker.known(), answered, timeout=SHORT)
         return reply
 
     def on_get_connections(self, _message: GetConnections) -> Reply[tuple[ConnectionRow, ...]]:

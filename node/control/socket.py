@@ -207,12 +207,12 @@ class ControlSocket:
         self._log.warning("a client of the control socket was refused", why="no file descriptor left")
         return True
 
-    def _read(self, client: _Client, take: Callable[[bytes, bytes], None], most: int) -> int:
-        """Hand up `most` frames of a client at most; how many, and 1 where none is whole: reading is work as well."""
+    def _read(self, client: _Client, take: Callable[[bytes, bytes], None], limit: int) -> int:
+        """Hand up at most `limit` frames of a client; how many, and 1 where none is whole: reading is work as well."""
         if not client.has_frame():
             self._receive(client)
         frames = 0
-        while frames < most and client.has_frame() and client.name in self._by_name:
+        while frames < limit and client.has_frame() and client.name in self._by_name:
             (length,) = HEAD.unpack_from(client.read)
             if length > MAX_CALL:
                 self._log.warning("a call on the control socket is too long", length=length, allowed=MAX_CALL)

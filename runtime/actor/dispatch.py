@@ -145,4 +145,4 @@ def _accounted(rule: Rule, handler: Handler) -> Handler:
         rule.bytes_out += message.size()
         return handler(message)
 
-    return counted if rule.most_bytes is None else measured
+    return counted if rule.max_bytes is None else measured

@@ -51,7 +51,7 @@ class Slot:
         rule = self.rule
         with rule.lock:
             rule.slots.pop(self.key, None)
-            if rule.most_bytes is not None:
+            if rule.max_bytes is not None:
                 rule.bytes_out += self.content.size()
             return self.content
 
@@ -63,8 +63,8 @@ class Rule:
     """The rule for one type of message in one inbox, with its counts."""
 
     __slots__ = (
-        "accounted", "bytes_in", "bytes_out", "count_in", "count_out", "folds", "free", "limit", "lock", "most",
-        "most_bytes", "queue", "slots", "type",
+        "accounted", "bytes_in", "bytes_out", "count_in", "count_out", "folds", "free", "limit", "lock", "max_bytes",
+        "max_messages", "queue", "slots", "type",
     )  # fmt: skip
 
     def __init__(self, kind: type[Message], queue: deque[object], limit: Limit, *, named: bool) -> None:
@@ -72,7 +72,7 @@ class Rule:
         self.type = kind
         self.queue = queue
         self.limit = limit
-        self.most, self.most_bytes = limit.messages, limit.bytes  # looked at for every message
+        self.max_messages, self.max_bytes = limit.messages, limit.bytes  # looked at for every message
         self.folds = kind.overflow in (Overflow.LATEST, Overflow.COALESCE)
         self.free = kind.overflow is Overflow.RETAIN and not named
         self.accounted = not self.free and not self.folds
@@ -83,11 +83,11 @@ class Rule:
 
     def admit(self, message: Message) -> Feedback:
         """Count an accounted message in, or say `REJECTED`. The lock is held."""
-        over = self.count_in - self.count_out >= self.most
+        over = self.count_in - self.count_out >= self.max_messages
         size = 0
-        if self.most_bytes is not None:
+        if self.max_bytes is not None:
             size = message.size()
-            over = over or self.bytes_in - self.bytes_out + size > self.most_bytes
+            over = over or self.bytes_in - self.bytes_out + size > self.max_bytes
         if over and self.type.overflow is Overflow.REJECT:
             return REJECTED
         self.count_in += 1
@@ -97,7 +97,7 @@ class Rule:
     def counted_out(self, message: Message) -> None:
         """The engine took an accounted message. Only the engine writes the `out` counters."""
         self.count_out += 1
-        if self.most_bytes is not None:
+        if self.max_bytes is not None:
             self.bytes_out += message.size()
 
     def fold(self, message: Message) -> tuple[Feedback, Slot | None]:
@@ -112,10 +112,10 @@ class Rule:
             slot.content = content
         else:
             slot = self.slots[key] = Slot(key, content, self)
-        over = len(self.slots) > self.most
-        if self.most_bytes is not None:
+        over = len(self.slots) > self.max_messages
+        if self.max_bytes is not None:
             self.bytes_in += content.size() - (old.size() if old is not None else 0)
-            over = over or self.bytes_in - self.bytes_out > self.most_bytes
+            over = over or self.bytes_in - self.bytes_out > self.max_bytes
         return (BACKOFF if over else OK), (slot if old is None else None)
 
 
@@ -193,7 +193,7 @@ class Inbox:
         rule = self.rules.get(message.__class__) or self.rule(message.__class__)
         feedback = OK
         if rule.free:
-            if len(rule.queue) >= rule.most:
+            if len(rule.queue) >= rule.max_messages:
                 self.backoff += 1
                 feedback = BACKOFF
             rule.queue.append(message)
@@ -221,7 +221,7 @@ class Inbox:
             if self._offer_bound(item, message, rule) is REJECTED:
                 reply.fail(MailboxFull(f"{self.name} holds at most {rule.limit} of {rule.type.__name__}"))
             return
-        if len(rule.queue) >= rule.most:
+        if len(rule.queue) >= rule.max_messages:
             self.backoff += 1
         self._append(rule.queue, item)
 

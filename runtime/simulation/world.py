@@ -201,8 +201,8 @@ class Simulation(SimulatedNode):
                 if steps >= _LIVELOCK:
                     raise SimulationStuck(f"{steps} steps and no time has passed\n{self.trace()}")
 
-    def _steps(self, most: int, end: float, until: Callable[[], object] | None) -> bool | None:
-        """At most so many steps of `_drive`; None if there may be more.
+    def _steps(self, limit: int, end: float, until: Callable[[], object] | None) -> bool | None:
+        """At most `limit` steps of `_drive`; None if there may be more.
 
         The innermost loop of a simulation: each line here is paid per message. A step handles one message, or fires the
         next timer. Whoever is called outside a handler finds no engine running.
@@ -210,7 +210,7 @@ class Simulation(SimulatedNode):
         running, ready, draw, types = context.running, self._ready, self._order, self._types
         observers = self._observers
         remember, note = self._recent.append, self._undigested.append
-        for _ in range(most):
+        for _ in range(limit):
             if until is not None and self._holds(until):
                 return True
             if not ready:
@@ -300,5 +300,5 @@ def _nobody() -> None:
     """Whom a message to an engine that is gone wakes."""
 
 
-def _shorten(text: str, most: int = 160) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+def _shorten(text: str, limit: int = 160) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from rookery import runtime
@@ -41,6 +42,7 @@ def table(
     max_temporary: int = 1000,
     max_tags: int = 32,
     max_protected: int = 1000,
+    ended: Callable[[PeerId], object] = lambda _peer: None,
 ) -> PeerTable:
     """A table without grace, unless said."""
     return PeerTable(
@@ -50,6 +52,7 @@ def table(
         max_temporary=max_temporary,
         max_tags=max_tags,
         max_protected=max_protected,
+        ended=ended,
     )
 
 

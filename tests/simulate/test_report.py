@@ -194,5 +194,5 @@ def test_empty_chart_is_well_formed_too() -> None:
         (0.012, [0, 0.0025, 0.005, 0.0075, 0.01, 0.0125]),
     ],
 )
-def test_ticks_are_round_and_reach_the_largest(most: float, expected: list[float]) -> None:
-    assert ticks(most) == expected
+def test_ticks_are_round_and_reach_the_largest(maximum: float, expected: list[float]) -> None:
+    assert ticks(maximum) == expected

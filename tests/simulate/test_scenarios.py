@@ -131,10 +131,10 @@ def test_spread_holds_what_never_happened_for_larger_than_all_that_did(
 
 def test_summary_puts_the_runs_together() -> None:
     runs = Summary(tuple(play(Event("crash", at=2.0), seed=seed) for seed in (1, 2, 3)))
-    assert runs.first_told.count == runs.last_told.count == runs.dissemination.count == 3
-    assert runs.first_told.median is not None
-    assert runs.last_told.most is not None
-    assert runs.first_told.median <= runs.last_told.most
+    assert runs.first_heard.count == runs.last_heard.count == runs.dissemination.count == 3
+    assert runs.first_heard.median is not None
+    assert runs.last_heard.maximum is not None
+    assert runs.first_heard.median <= runs.last_heard.maximum
     assert runs.false_downs == Spread(0.0, 0.0, 3, 0)
     assert runs.rejoins == Spread(0.0, 0.0, 3, 0)
     assert runs.joined.missing == runs.healed.count == 0

@@ -42,21 +42,24 @@ class PeerTable:
         max_temporary: int,
         max_tags: int,
         max_protected: int,
+        ended: Callable[[PeerId], object],
     ) -> None:
-        """secret: at most 64 bytes that nobody else knows. max_tags: of one peer, and names that protect it."""
+        """secret: at most 64 bytes that nobody else knows. max_tags: of one peer, and names that protect it.
+
+        ended: called with each peer whose entry ends: its tags, decaying ones too, are gone.
+        """
         self.peers: dict[PeerId, Peer] = {}
         self.protections: dict[PeerId, set[str]] = {}
         self.busy: dict[PeerId, int] = {}
         self.open = 0
         self.closing = 0
-        self.forgotten: Callable[[PeerId], object] = lambda _peer: None
-        """Called with each peer whose entry ends: its tags, decaying ones too, are gone."""
         self._secret = secret
         self._grace = grace
         self._temporary_age = temporary_age
         self._max_temporary = max_temporary
         self._max_tags = max_tags
         self._max_protected = max_protected
+        self._ended = ended
         self._links: dict[int, Peer] = {}
         self._states = [0] * len(State)  # open links
         self._in_grace: OrderedDict[PeerId, Peer] = OrderedDict()  # connected, oldest first
@@ -267,7 +270,7 @@ class PeerTable:
         del self.peers[peer.id]
         self._in_grace.pop(peer.id, None)
         self._temporary.pop(peer.id, None)
-        self.forgotten(peer.id)
+        self._ended(peer.id)
 
 
 def _without(links: tuple[Link, ...], gone: Link) -> tuple[Link, ...]:

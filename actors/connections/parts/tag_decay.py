@@ -42,7 +42,6 @@ class TagDecay:
         self._tags = DecayingTags(table, resolution=config.decay_resolution, now=engine.now(), max_tags=config.max_tags)
         self._timer: Timer | None = None
         self._sweeping = False
-        table.forgotten = self._tags.forget
 
     def tags_of(self, peer: Peer) -> dict[str, int]:
         """All tags of a peer, decaying ones too, where both have one name their sum. Its value is their sum then."""
@@ -80,6 +79,10 @@ class TagDecay:
         self._tags.close(message.tag_id)
         self._sweep()
         self._follow_ticks()
+
+    def forget(self, peer: PeerId) -> None:
+        """The peer's entry in the table has ended."""
+        self._tags.forget(peer)
 
     def stop(self) -> None:
         """No weight changes any more."""

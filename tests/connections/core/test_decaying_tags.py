@@ -22,9 +22,8 @@ class Clockwork:
     """Decaying tags whose time the test moves, with a sweep at each tick."""
 
     def __init__(self, resolution: float = 0.05) -> None:
-        self.table: PeerTable = table()
+        self.table: PeerTable = table(ended=lambda peer: self.decaying.forget(peer))
         self.decaying = DecayingTags(self.table, resolution=resolution, now=0.0)
-        self.table.forgotten = self.decaying.forget
         self.resolution = resolution
         self.now = 0.0
 

@@ -50,9 +50,13 @@ class Manager(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.table = table(grace=GRACE, temporary_age=AGE, max_temporary=MOST_TEMPORARY)
+        self.table = table(
+            grace=GRACE,
+            temporary_age=AGE,
+            max_temporary=MOST_TEMPORARY,
+            ended=lambda peer: self.decaying.forget(peer),
+        )
         self.decaying = DecayingTags(self.table, resolution=1.0, now=0.0)
-        self.table.forgotten = self.decaying.forget
         self.tag_id, _ = self.decaying.register("d", INTERVAL, decay.fixed(1), bump.sum_bounded(0, 9), 0.0)
         self.known: dict[int, Known] = {}
         self.protections: dict[int, set[str]] = {}

@@ -141,9 +141,8 @@ def test_C12_entries_of_strangers_end_with_their_age_whatever_the_counts() -> No
 
 
 def test_entries_of_strangers_beyond_the_bound_push_out_the_oldest() -> None:
-    made = table(max_temporary=2)
     gone: list[PeerId] = []
-    made.forgotten = gone.append
+    made = table(max_temporary=2, ended=gone.append)
     for number in range(3):
         made.tag(peer_of(number), "a", 1, float(number))
     assert list(made.peers) == [peer_of(1), peer_of(2)]

@@ -46,6 +46,17 @@ def test_weights_decay_without_anybody_asking(around: Around) -> None:
     assert [link.id for link in around.trim(1).closed] == [2]  # worth 1, and the other 2
 
 
+def test_decaying_tags_end_with_the_last_connection_of_their_peer(around: Around) -> None:
+    tag = register(around, interval=10.0)
+    around.open(make_link(1))
+    tag.bump(peer_of(1), 5)
+    around.close(make_link(1))
+    around.open(make_link(2, peer=1))
+    assert tags(around) == {}
+    around.simulation.run(for_=20.5)
+    assert tags(around) == {}
+
+
 def test_node_that_was_paused_makes_up_for_it_exactly(simulation: Any) -> None:
     node = simulation.node("alice")
     around = Around(simulation, decay_resolution=1.0)
