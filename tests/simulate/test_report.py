@@ -186,7 +186,7 @@ def test_empty_chart_is_well_formed_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "expected"),
+    ("maximum", "expected"),
     [
         (100, [0, 20, 40, 60, 80, 100]),
         (1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
