@@ -42,7 +42,7 @@ WEIGHTS = (0, 0, 0, 1, 5, 10, 20)
 
 
 def peers(count: int) -> list[PeerId]:
-    """As many different ids, spread as keys are."""
+    """As many different ids, spread as keys are; nobody need be able to own them."""
     return [PeerId((number * 0x9E3779B97F4A7C15 % 2**256).to_bytes(32, "little")) for number in range(1, count + 1)]
 
 
@@ -159,7 +159,7 @@ def longest_handler(opened: list[Link], *, collecting: bool) -> float:
         next(engine for engine in simulation.engines if isinstance(engine, Sink)).observer = conns
         for link in opened:
             conns.tell(transport.Opened(link))
-            conns.tag_peer(link.peer, "useful", WEIGHTS[link.id % len(WEIGHTS)])
+            conns.ask(connections.TagPeer(link.peer, "useful", WEIGHTS[link.id % len(WEIGHTS)]))
         simulation.settle()
         timed.longest = 0.0
         gc.collect()

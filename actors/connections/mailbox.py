@@ -12,7 +12,7 @@ from ...runtime import Feedback, Message, Overflow, Reply, Request, arguments
 from ...runtime.arguments import SHOWN, shortened
 from ...transport.address import IP, Subnet
 from ...transport.gatekeeper import Link
-from ...transport.identity import PeerId
+from ...transport.identity import PeerId, check_owned
 from ...transport.reasons import Reason
 from ..tracker.mailbox import Blocked, BlockInForce
 from .core.bump import Bump
@@ -236,17 +236,17 @@ class DecayingTag:
         self._me = me
 
     def bump(self, peer: PeerId, delta: int) -> Feedback:
-        """Change a peer's weight by the tag's bump function. Raises TagClosed after `close`, IsThisNode.
+        """Change a peer's weight by the tag's bump function. Raises TagClosed after `close`, IsThisNode, ValueError.
 
         What was bumped before `close` is handled before it, so nothing of it is left behind.
         """
         self._check_open()
-        return self._mailbox.tell(BumpTag(self._id, check_other(PeerId(peer), self._me), weight_of(delta)))
+        return self._mailbox.tell(BumpTag(self._id, check_other(check_owned(peer), self._me), weight_of(delta)))
 
     def remove(self, peer: PeerId) -> Feedback:
-        """Take the tag from a peer; nothing happens if it has none. Raises TagClosed after `close`, IsThisNode."""
+        """Take the tag from a peer; nothing happens if it has none. Raises as `bump`."""
         self._check_open()
-        return self._mailbox.tell(RemoveTag(self._id, check_other(PeerId(peer), self._me)))
+        return self._mailbox.tell(RemoveTag(self._id, check_other(check_owned(peer), self._me)))
 
     def close(self) -> Reply[None]:
         """Take the tag from all peers and end it; its name is free again. A second time changes nothing."""
@@ -266,11 +266,11 @@ class DecayingTag:
 class Mailbox(runtime.EventMailbox):
     """How the others reach connections.
 
-    Wherever a peer or a tag is given, ValueError is raised for what is none: a tag is a text of 1 to 256 characters. A
-    weight is a whole number of 32 bits, so that whatever a peer is worth can be sent and shown: ValueError for a larger
-    one, TypeError for what is no whole number. This node has no connections to itself: what changes a tag or a
-    protection of it fails with `IsThisNode`, and with `TooMany` what would be one more than `max_tags` or
-    `max_protected` allow. Who does not read the reply finds it in the log.
+    Wherever a peer or a tag is given, ValueError is raised for what is none: an id that nobody can own is no peer, a
+    tag is a text of 1 to 256 characters. A weight is a whole number of 32 bits, so that whatever a peer is worth can be
+    sent and shown: ValueError for a larger one, TypeError for what is no whole number. This node has no connections to
+    itself: what changes a tag or a protection of it fails with `IsThisNode`, and with `TooMany` what would be one more
+    than `max_tags` or `max_protected` allow. Who does not read the reply finds it in the log.
 
     Who subscribes to Counts is told the present ones at once.
     """
@@ -281,11 +281,11 @@ class Mailbox(runtime.EventMailbox):
 
     def tag_peer(self, peer: PeerId, tag: str, weight: int) -> Reply[None]:
         """Give a peer this weight under this tag, in place of any other. The peer need not be connected."""
-        return self.ask(TagPeer(PeerId(peer), _name(tag), weight_of(weight)))
+        return self.ask(TagPeer(check_owned(peer), _name(tag), weight_of(weight)))
 
     def untag_peer(self, peer: PeerId, tag: str) -> Reply[bool]:
         """Take a tag away; False if there was none. Decaying tags are not touched."""
-        return self.ask(UntagPeer(PeerId(peer), _name(tag)))
+        return self.ask(UntagPeer(check_owned(peer), _name(tag)))
 
     def upsert_tag(self, peer: PeerId, tag: str, function: Callable[[int], int]) -> Reply[int]:
         """Set a tag to `function(weight)`; 0 where there is none. The new weight.
@@ -293,11 +293,11 @@ class Mailbox(runtime.EventMailbox):
         The function runs on the connections engine, so it is quick and does not wait; it may tell this mailbox more.
         What it raises is the reply's error, and the tag is as before; so is what is raised for a wrong weight.
         """
-        return self.ask(UpsertTag(PeerId(peer), _name(tag), function))
+        return self.ask(UpsertTag(check_owned(peer), _name(tag), function))
 
     def get_tag_info(self, peer: PeerId) -> Reply[TagInfo | None]:
         """What is known of a peer; None if it has neither a connection nor a tag."""
-        return self.ask(GetTagInfo(PeerId(peer)))
+        return self.ask(GetTagInfo(check_owned(peer)))
 
     def register_decaying_tag(self, name: str, interval: float, decay: Decay, bump: Bump) -> Reply[DecayingTag]:
         """Open a tag whose weights change by themselves: `decay` each `interval` seconds, `bump` at each bump.
@@ -313,19 +313,19 @@ class Mailbox(runtime.EventMailbox):
 
     def protect(self, peer: PeerId, tag: str) -> Reply[None]:
         """Keep a peer's connections out of trims, until `unprotect` with the same tag; also those it has later."""
-        return self.ask(Protect(PeerId(peer), _name(tag)))
+        return self.ask(Protect(check_owned(peer), _name(tag)))
 
     def unprotect(self, peer: PeerId, tag: str) -> Reply[bool]:
         """End a protection; whether the peer is still protected under another tag."""
-        return self.ask(Unprotect(PeerId(peer), _name(tag)))
+        return self.ask(Unprotect(check_owned(peer), _name(tag)))
 
     def is_protected(self, peer: PeerId, tag: str | None = None) -> Reply[bool]:
         """Whether a peer is protected under this tag; without one, under any."""
-        return self.ask(IsProtected(PeerId(peer), None if tag is None else _name(tag)))
+        return self.ask(IsProtected(check_owned(peer), None if tag is None else _name(tag)))
 
     def busy(self, peer: PeerId, delta: int) -> Feedback:
         """So much more is under way with a peer, less if negative. Who is busy is given up later."""
-        return self.tell(Busy(PeerId(peer), arguments.whole(delta, "what is under way", -MAX_WEIGHT, MAX_WEIGHT)))
+        return self.tell(Busy(check_owned(peer), arguments.whole(delta, "what is under way", -MAX_WEIGHT, MAX_WEIGHT)))
 
     # Blocks ----------------------------------------------------------------------------------------------------------
 
@@ -335,7 +335,7 @@ class Mailbox(runtime.EventMailbox):
         duration: seconds, None for at least the tracker's default, infinite for good. Fails with NoTracker, or as the
         tracker.
         """
-        return self._block(PeerId(peer), duration, disconnect)
+        return self._block(check_owned(peer), duration, disconnect)
 
     def block_addr(self, ip: IP | str, duration: float | None = None, *, disconnect: bool = True) -> Reply[Blocked]:
         """As `block_peer`, for everybody from an IP. Raises ValueError for what is none."""
@@ -349,7 +349,7 @@ class Mailbox(runtime.EventMailbox):
 
     def unblock_peer(self, peer: PeerId) -> Reply[bool]:
         """End the block of a peer; False if there was none."""
-        return self.ask(Unblock(PeerId(peer)))
+        return self.ask(Unblock(check_owned(peer)))
 
     def unblock_addr(self, ip: IP | str) -> Reply[bool]:
         """End the block of an IP; False if there was none."""

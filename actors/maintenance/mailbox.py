@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ... import runtime
 from ...runtime import Feedback, Message, Overflow, Reply, Request
-from ...transport.identity import PeerId
+from ...transport.identity import PeerId, check_owned
 from .core.actions import Motive
 
 # Events: told to subscribers -----------------------------------------------------------------------------------------
@@ -276,9 +276,9 @@ class Mailbox(runtime.EventMailbox):
     def want(self, peer: PeerId) -> Feedback:
         """Hint that `peer` be dialled: at most one attempt in the next round, none if there is no room.
 
-        Raises ValueError for what is no peer.
+        Raises ValueError for what is no peer, and for an id that nobody can own.
         """
-        return self.tell(Want(PeerId(peer)))
+        return self.tell(Want(check_owned(peer)))
 
     def standing(self) -> Reply[Standing]:
         """How it stands: `standing.explain()` is a line for the operator."""

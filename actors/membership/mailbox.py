@@ -9,7 +9,7 @@ from typing import ClassVar, cast
 from ... import runtime
 from ...runtime import Feedback, Limit, Message, Reply, Request
 from ...transport.address import Address, parse_peer
-from ...transport.identity import PeerId
+from ...transport.identity import PeerId, check_owned
 from ...transport.mailbox import Packet
 from ...transport.record import PeerRecord
 from .swim import State
@@ -194,7 +194,7 @@ class Mailbox(runtime.EventMailbox):
         its address, or its signed record; None for those of the last `join`, at first of the configuration. While
         joined, another `join` only replaces the seeds. This node itself is skipped. Resolves when the announcements
         have been sent. Fails with NoAddress if this node cannot be dialled. Raises ValueError for a text that is no
-        seed, and for a record that is forged or without an address.
+        seed, for an id that nobody can own, and for a record that is forged or without an address.
         """
         if seeds is None:
             return self.ask(Join())
@@ -235,7 +235,7 @@ def _seed(seed: AnySeed) -> tuple[PeerId, Address]:
     if isinstance(seed, str):
         return parse_peer(seed)
     if not isinstance(seed, PeerRecord):
-        return seed[0], seed[1]
+        return check_owned(seed[0]), seed[1]
     if seed.address is None:
         raise ValueError(f"the record of seed {seed.peer.short} has no address: a seed can be dialled")
     if not seed.verify():

@@ -20,7 +20,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from ... import runtime
 from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
-from ...transport.identity import PeerId
+from ...transport.identity import PeerId, check_owned
 from ...transport.mailbox import Received
 from .core.decisions import Reason
 from .core.key_subscribers import Comparable
@@ -175,7 +175,10 @@ class Mailbox(runtime.EventMailbox):
         return self._tell_batches([self._fetch(key, subscriber, None) for key in keys])
 
     def fetch_targeted(self, key: bytes, targets: Collection[PeerId], subscriber: Comparable = ()) -> Feedback:
-        """Want this key from these peers only, unless it is wanted from any already. ValueError without targets."""
+        """Want this key from these peers only, unless it is wanted from any already.
+
+        Raises ValueError without targets, and for an id that nobody can own; so does `fetch_all_targeted`.
+        """
         return self.tell(self._fetch(key, subscriber, targets))
 
     def fetch_all_targeted(self, keys: Mapping[bytes, Collection[PeerId]], subscriber: Comparable = ()) -> Feedback:
@@ -211,7 +214,7 @@ class Mailbox(runtime.EventMailbox):
         if targets is not None and not targets:
             raise ValueError("a fetch without targets would never end: name at least one, or use fetch()")
         hash(subscriber)
-        named = None if targets is None else tuple(sorted(set(targets)))
+        named = None if targets is None else tuple(sorted(set(map(check_owned, targets))))
         return Fetch(self._checked(key), (subscriber,), named, self._epoch)
 
     def _checked(self, key: bytes) -> bytes:

@@ -11,7 +11,7 @@ from ...runtime import Reply, Slices, Subscribe, Subscribers
 from ...transport.address import IP, canonical_ip
 from ...transport.gatekeeper import Admitted, Direction, NotAdmitted, Ticket, Verdict
 from ...transport.gater import Gater, Gaters
-from ...transport.identity import PeerId, possible_curve_key
+from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.reasons import Reason
@@ -252,8 +252,6 @@ class Engine(runtime.Engine[Mailbox]):
     def on_trust(self, message: Trust) -> Reply[bool]:
         if self._directory.rules.is_me(message.peer):
             raise CannotTrust(message.peer, "it is this node")
-        if possible_curve_key(message.peer) is None:
-            raise CannotTrust(message.peer, "nobody can own this id")
         return self._enforcement.enforce((), self._peers.trust(message.peer, self.now()), stored=True)
 
     def on_distrust(self, message: Distrust) -> Reply[bool]:

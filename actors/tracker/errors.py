@@ -36,7 +36,7 @@ class SourceIsStatic(Declined):
 
 
 class CannotBlock(Declined):
-    """A block of this node itself, or of an id that nobody can own. Nothing was changed."""
+    """A block of this node itself, or one in the address book of an id that nobody can own. Nothing was changed."""
 
     def __init__(self, target: Target, why: str) -> None:
         """why: what is wrong with the id."""
@@ -45,7 +45,7 @@ class CannotBlock(Declined):
 
 
 class CannotTrust(Declined):
-    """Trust in this node itself, or in an id that nobody can own. Nothing was changed."""
+    """Trust in this node itself. Nothing was changed."""
 
     def __init__(self, peer: PeerId, why: str) -> None:
         """why: what is wrong with the id."""

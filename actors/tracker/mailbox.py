@@ -329,9 +329,9 @@ class Mailbox(runtime.EventMailbox):
         then at least `block_duration`. Resolves when nothing of whom it concerns is delivered any more and the block is
         stored; without `disconnect`, open connections stay until they end or the block is repeated with it, and no
         other is let in. Fails with CannotBlock, NotInEffect or NotStored. Raises ValueError for what can be no target,
-        and for a duration that is not above 0.
+        as an id that nobody can own, and for a duration that is not above 0.
         """
-        target = canonical(target)
+        target = _target(target)
         if duration is not None:
             duration = arguments.seconds(duration, "a block")
         return self.ask(Block(target, duration, disconnect, at_least))
@@ -342,7 +342,7 @@ class Mailbox(runtime.EventMailbox):
         Blocks of a peer, of its IP and of its network are apart: ending one ends no other. Fails with CannotBlock for
         this node itself.
         """
-        return self.ask(Unblock(canonical(target)))
+        return self.ask(Unblock(_target(target)))
 
     def blocks(self) -> Reply[tuple[BlockInForce, ...]]:
         """Every block in force: of peers, then of IPs, then of networks, each oldest first."""
@@ -359,13 +359,13 @@ class Mailbox(runtime.EventMailbox):
     def trust(self, peer: PeerId) -> Reply[bool]:
         """Trust a peer: it is dialled first, and `private` lets it in. False if it was trusted. It ends no block.
 
-        Fails with CannotTrust for this node itself and for an id that nobody can own.
+        Fails with CannotTrust for this node itself. Raises ValueError for an id that nobody can own.
         """
-        return self.ask(Trust(PeerId(peer)))
+        return self.ask(Trust(check_owned(peer)))
 
     def distrust(self, peer: PeerId) -> Reply[bool]:
         """End the trust; False if there was none. In `private` the peer is disconnected. Fails with CannotTrust."""
-        return self.ask(Distrust(PeerId(peer)))
+        return self.ask(Distrust(check_owned(peer)))
 
     def hint(self, records: Iterable[PeerRecord], source: PeerId | None = None) -> Feedback:
         """Records from the network; source: the peer that named them, whose share of the unlisted peers is bounded.
@@ -409,6 +409,10 @@ class Mailbox(runtime.EventMailbox):
 
 def _set_id(id: int) -> int:
     return arguments.whole(id, "the id of a peer set", 0, MAX_SET_ID)
+
+
+def _target(target: Target) -> Target:
+    return canonical(check_owned(target) if isinstance(target, PeerId) else target)
 
 
 def _address(peer: PeerId, address: Address | PeerRecord | None) -> Address:

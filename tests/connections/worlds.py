@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from rookery import runtime
 from rookery.actors import connections
 from rookery.actors.connections.core.peer_table import PeerTable
-from rookery.transport import PeerId
+from rookery.transport import Identity, PeerId
 from rookery.transport import mailbox as transport
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Direction, Link, Role
@@ -20,9 +21,10 @@ SECRET = b"only this process knows"
 ADDRESS = Address.parse("tcp://10.0.0.1:7000")
 
 
+@cache
 def peer_of(number: int) -> PeerId:
-    """The peer of a number: 32 bytes that nobody need be able to sign for."""
-    return PeerId(hashlib.sha256(number.to_bytes(8, "big")).digest())
+    """The peer of a number."""
+    return Identity.from_seed(hashlib.sha256(number.to_bytes(8, "big")).digest()).peer
 
 
 def make_link(

@@ -12,9 +12,9 @@ from rookery.actors import resolver
 from rookery.actors.resolver.mailbox import MAX_BATCHES
 from rookery.runtime import Feedback
 from rookery.runtime.actor.inbox import Slot
-from rookery.transport.identity import PeerId
+from rookery.transport.identity import Identity, PeerId
 
-A, B, C = (PeerId(bytes([number]) * 32) for number in range(3))
+A, B, C = sorted(Identity.from_seed(bytes([number]) * 32).peer for number in range(3))
 KEY, OTHER = b"k", b"o"
 
 

@@ -76,14 +76,6 @@ def test_highest_set_id_can_be_tracked_and_says_that_nothing_can_follow(world: W
         world.peers.track(2**64 - 1, {}).get(timeout=1)
 
 
-@pytest.mark.parametrize("peer", [ME, PeerId(bytes(32)), PeerId(b"\2" + bytes(31))])
-def test_trust_in_this_node_or_in_nobody_is_declined(world: World, peer: PeerId) -> None:
-    peer = world.me if peer == ME else peer
-    with pytest.raises(tracker.CannotTrust):
-        world.peers.trust(peer).get(timeout=1)
-    assert world.peers.trusted().get(timeout=1) == ()
-
-
 def test_trust_and_block_of_the_node_itself_can_neither_begin_nor_end(world: World) -> None:
     for ask in (world.peers.trust, world.peers.distrust):
         with pytest.raises(tracker.CannotTrust, match="it is this node"):

@@ -13,6 +13,7 @@ from .keys import (
     curve_key,
     curve_text,
     possible_curve_key,
+    unowned,
     verify,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "curve_key",
     "curve_text",
     "possible_curve_key",
+    "unowned",
     "verify",
 ]
