@@ -35,6 +35,7 @@ from .parts.dialling import AttemptOver, Dials, TryConnect
 from .parts.handshake import Handshakes, ProbeOver
 from .parts.inbound import Inbound
 from .parts.links import Dialling, Joining, PacketLink
+from .parts.name_lookup import LookUpLate, NameLookUps
 from .parts.packets import Packets
 from .parts.shared import Late, Receiver, SayBye, Shared, Shut
 from .parts.streams import Flush, FlushFirst, Retry, Streams
@@ -92,8 +93,9 @@ class Engine(Shared):
         """
         super().__init__(config, identity=identity, gatekeeper=gatekeeper, observers=observers, generations=generations)
         self.handshakes = Handshakes(self)
-        self.dialling = Dials(self, self.handshakes)
-        self.packets = Packets(self, self.dialling)
+        self.names = NameLookUps(self)
+        self.dialling = Dials(self, self.handshakes, self.names)
+        self.packets = Packets(self, self.dialling, self.names)
         self.streams = Streams(self, self.handshakes)
         self.inbound = Inbound(self, self.handshakes, self.dialling, self.packets, self.streams)
         self.handlers = {
@@ -106,6 +108,7 @@ class Engine(Shared):
             Dial: self.dialling.start,
             TryConnect: lambda message: self.dialling.connect(message.dial),
             AttemptOver: self.dialling.attempt_over,
+            LookUpLate: self.names.late,
             Close: self.on_close,
             CloseLink: self.on_close_link,
             SetGate: self.on_set_gate,

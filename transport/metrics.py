@@ -20,6 +20,9 @@ class Metrics:
             labels=("reason",),
         )
         self.dials = registry.counter("transport_dials_total", "Dials that ended, by outcome.", labels=("outcome",))
+        self.look_ups = registry.gauge(
+            "transport_look_ups", "Look-ups of peers' names: running, waiting for their turn.", labels=("state",)
+        )
         self.closed = registry.counter("transport_closed_total", "Connections that ended.", labels=("reason",))
         self.sent = registry.counter("transport_sent_total", "Messages handed to the wire.")
         self.received = registry.counter("transport_received_total", "Messages delivered to receivers.")

@@ -142,7 +142,7 @@ class Engine(runtime.Engine[Mailbox]):
             return
         self._own = own
         source = watched.source
-        work = self.work(source.lookup, own, serial=f"discovery {source.name}")
+        work = self.work(source.lookup, own, serial=f"discovery {source.name}", abandon=True)
         self.on_reply(work, lambda result: self._end_lookup(watched, result), timeout=LOOKUP_TIMEOUT)
 
     def _end_lookup(self, watched: Watched, result: LookupResult | Exception) -> None:

@@ -66,7 +66,14 @@ class Services(Protocol):
     def call_after(self, seconds: float, function: Callable[[], object]) -> Timer:
         """Call a short function in `seconds`, on the timers' thread."""
 
-    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
+    def work(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        cost: float = 0.0,
+        serial: str | None = None,
+        abandon: bool = False,
+    ) -> Reply[T]:
         """Run a function off the engines' threads."""
 
     def mailbox(self, kind: type[M], name: str | None = None) -> M:
@@ -185,13 +192,21 @@ class Engine(pykka.ThreadingActor, Generic[M]):
 
         reply.then(forward)
 
-    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
+    def work(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        cost: float = 0.0,
+        serial: str | None = None,
+        abandon: bool = False,
+    ) -> Reply[T]:
         """Run slow, pure or blocking work on the runtime's pool; continue with `on_reply`.
 
         cost: virtual seconds it takes in a simulation, where it runs inline. serial: calls of this name run one after
-        the other on one thread of their own, as a database connection needs it.
+        the other on one thread of their own, as a database connection needs it. abandon: a stop does not wait for
+        calls of that name, which may hang in the system and leave nothing half done.
         """
-        return self.runtime.work(function, *args, cost=cost, serial=serial)
+        return self.runtime.work(function, *args, cost=cost, serial=serial, abandon=abandon)
 
     def next_slice(self, step: Callable[[], object], *, lane: Lane = Lane.URGENT) -> None:
         """Run `step` on this engine once other engines had their turn: for work that takes longer than a handler may.

@@ -161,11 +161,18 @@ class Runtime(abc.ABC):
         """Fire `timer` at its deadline, into its target's urgent lane."""
 
     @abc.abstractmethod
-    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
+    def work(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        cost: float = 0.0,
+        serial: str | None = None,
+        abandon: bool = False,
+    ) -> Reply[T]:
         """Run a function off the engines' threads.
 
         cost: virtual seconds it takes in a simulation. serial: calls with the same name run one at a time, in order,
-        on one thread of their own; what a database connection needs.
+        on one thread of their own; what a database connection needs. abandon: a stop waits for none of that name.
         """
 
     def call_after(self, seconds: float, function: Callable[[], object]) -> Timer:

@@ -70,9 +70,16 @@ class HostRuntime(Runtime):
         """Seconds since 1970 of the system's clock."""
         return time.time()
 
-    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
+    def work(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        cost: float = 0.0,
+        serial: str | None = None,
+        abandon: bool = False,
+    ) -> Reply[T]:
         """See `Runtime`. `cost` is for simulations. Fails with `EngineGone` once the runtime has stopped."""
-        return self._workers.submit(serial, function, args)
+        return self._workers.submit(serial, function, args, abandon)
 
     def drain(self, timeout: float) -> bool:
         """See `Runtime`. Work on the pool counts as waiting; timers that are not due do not."""

@@ -22,9 +22,10 @@ _Job = tuple[Callable[..., Any], tuple[object, ...], Reply[Any]]
 class WorkerPool:
     """Runs functions on at most `size` threads; results come back as replies."""
 
-    def __init__(self, name: str, size: int) -> None:
-        """name: of the threads."""
+    def __init__(self, name: str, size: int, *, abandon: bool = False) -> None:
+        """name: of the threads. abandon: whether `stop` leaves what runs to itself."""
         self._name = name
+        self._abandon = abandon
         self._size = size
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -67,6 +68,8 @@ class WorkerPool:
                 job[2].fail(EngineGone(f"{self._name} has stopped: {job[0]!r} was not run"))
         for _thread in self._threads:
             self._jobs.put(None)
+        if self._abandon:
+            return []
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return [f"{thread.name} running {job[0]!r}" for thread, job in list(self._running.items()) if thread.is_alive()]
@@ -98,14 +101,16 @@ class Workers:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def submit(self, serial: str | None, function: Callable[..., T], args: tuple[object, ...]) -> Reply[T]:
-        """Run on the shared pool, or after all earlier calls of the series."""
+    def submit(
+        self, serial: str | None, function: Callable[..., T], args: tuple[object, ...], abandon: bool = False
+    ) -> Reply[T]:
+        """Run on the shared pool, or after all earlier calls of the series. abandon: see `WorkerPool`."""
         if serial is None:
             return self._shared.submit(function, args)
         with self._lock:
             pool = self._series.get(serial)
             if pool is None:
-                pool = self._series[serial] = WorkerPool(f"{self._name}-{serial}", 1)
+                pool = self._series[serial] = WorkerPool(f"{self._name}-{serial}", 1, abandon=abandon)
                 if self._stopped:
                     pool.stop(0.0)
         return pool.submit(function, args)

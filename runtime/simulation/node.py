@@ -76,7 +76,14 @@ class SimulatedNode(Runtime):
         if not self.crashed:
             self.world.timers.add(timer)
 
-    def work(self, function: Callable[..., T], *args: object, cost: float = 0.0, serial: str | None = None) -> Reply[T]:
+    def work(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        cost: float = 0.0,
+        serial: str | None = None,
+        abandon: bool = False,
+    ) -> Reply[T]:
         """Run `function` inline, `cost` virtual seconds from now; those of a series one after the other."""
         reply: Reply[T] = Reply(self._waits())
         finished = self.now() + cost

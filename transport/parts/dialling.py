@@ -21,11 +21,10 @@ from ..reasons import Reason
 from ..wire import Sent
 from .handshake import Handshakes
 from .links import Dialling, PacketLink
-from .name_lookup import MAX_ADDRESSES, Resolved, look_up
+from .name_lookup import MAX_ADDRESSES, NameLookUps, Resolved
 from .shared import Shared, cancel
 
 _RETRY_ENDPOINT = 0.05  # seconds until an endpoint that another dial has is tried again
-_NAME_THREADS = 4  # a resolver may take its time; it takes none of the pool's
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +41,14 @@ class AttemptOver(Message):
     dial: Dialling
 
 
-def resolve(dial: Dialling) -> Resolved:
-    """The addresses of a dial's name. Blocks. Raises whatever the resolver raises."""
-    if dial.over:
-        return Resolved()  # it waited behind other names for too long
-    return look_up(dial.address.endpoint)
-
-
 class Dials:
     """Our dials. Their state is in the table."""
 
-    def __init__(self, shared: Shared, handshakes: Handshakes) -> None:
+    def __init__(self, shared: Shared, handshakes: Handshakes, names: NameLookUps) -> None:
         """Part of one engine."""
         self._shared = shared
         self._handshakes = handshakes
+        self._names = names
 
     def start(self, message: Dial) -> None:
         """Take a slot and find out where to connect to."""
@@ -74,10 +67,8 @@ class Dials:
         if endpoint.is_numeric:
             self._resolved(dial, Resolved((endpoint,)))
         else:
-            shared.on_reply(
-                shared.work(resolve, dial, serial=f"names {dial.ticket.id % _NAME_THREADS}"),
-                lambda resolved: self._resolved(dial, resolved),
-                timeout=shared.config.dial_timeout,
+            self._names.ask(
+                peer, endpoint, lambda resolved: self._resolved(dial, resolved), lambda: shared.links.is_dialling(dial)
             )
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> None:

@@ -323,7 +323,6 @@ class Handshakes:
 
     def _forget(self, dial: Dialling) -> None:
         del self._shared.links.dials[dial.ticket.peer]
-        dial.over = True
         cancel(dial.deadline)
         cancel(dial.share)
 

@@ -29,7 +29,6 @@ class Dialling:
     adopted: bool = False  # the route was our packet link
     share: Timer | None = None  # when the present attempt is over, if others may follow
     judged: bool = False  # the far end said Welcome, the gatekeeper is asked
-    over: bool = False
     waiting: Joining | None = None  # the peer's own dial, parked until this one ends
 
 

@@ -8,7 +8,8 @@ whatever it comes by; who keeps on is closed.
 
 The name of an address is looked up off this thread, as for a dial; a few packets wait for that. What it stands for
 counts for a minute, or until none of its addresses leads to the peer; then it is looked up anew, and a link to what it
-stands for no more ends. Names that are kept and look-ups under way are bounded: any member may advertise any name.
+stands for no more ends. Names that are kept and packets that wait for one are bounded, as look-ups are: any member may
+advertise any name.
 """
 
 from __future__ import annotations
@@ -41,14 +42,13 @@ from ..record import PeerRecord
 from ..wire import Route, Sent, Source
 from .dialling import Dials
 from .links import PacketLink
-from .name_lookup import MAX_ADDRESSES, Resolved, look_up
+from .name_lookup import MAX_ADDRESSES, NameLookUps, Resolved
 from .shared import Shared, cancel
 
 MAX_PACKET = 64 * 1024  # bytes
 _QUEUE = 16  # packets that wait while their link opens, or while a name is looked up
-_MOST_NAMES, _MOST_LOOK_UPS = 256, 32
+_MOST_NAMES, _MOST_WAITING = 256, 512  # and packets that wait for names
 _NAME_COUNTS, _FAILURE_COUNTS = 60.0, 5.0  # seconds until a name is looked up again
-_NAME_THREADS = 4  # of their own: a slow resolver of packets delays no dial
 
 
 @dataclass(slots=True, eq=False)
@@ -62,21 +62,17 @@ class _Name:
     until: float = 0.0
 
 
-def _resolve(name: _Name) -> Resolved:
-    """Blocks. Nothing if it waited behind other names for too long."""
-    return look_up(name.endpoint) if name.looking else Resolved()
-
-
 class Packets:
     """Packets and their links. The links are in the table."""
 
-    def __init__(self, shared: Shared, dialling: Dials) -> None:
+    def __init__(self, shared: Shared, dialling: Dials, names: NameLookUps) -> None:
         """Part of one engine."""
         self._shared = shared
         self._dialling = dialling
         self._inbound = TokenBuckets(shared.config.packet_rate, shared.config.packet_burst)
         self._names: OrderedDict[Endpoint, _Name] = OrderedDict()  # the one looked up last at the end
-        self._look_ups = 0  # under way
+        self._waiting = 0  # packets, for names
+        self._look_ups = names
 
     def send(self, message: SendPacket) -> None:
         """Send over the connection, or over a packet link."""
@@ -96,7 +92,7 @@ class Packets:
             self._find(message)
             return
         if link.asked is not None and not link.asked.is_numeric:
-            self._look_up_again(link.asked)
+            self._look_up_again(link.peer, link.asked)
         self._put_soon(link, message.payload)
 
     def _put_soon(self, link: PacketLink, payload: bytes) -> None:
@@ -114,43 +110,38 @@ class Packets:
         if endpoint.is_numeric:
             self._open(message, (endpoint,))
             return
-        name = self._look_up_again(endpoint)
-        if name is None or (name.looking and len(name.waiting) >= _QUEUE):
+        name = self._look_up_again(message.peer, endpoint)
+        if name is None or (name.looking and (len(name.waiting) >= _QUEUE or self._waiting >= _MOST_WAITING)):
             self._count("dropped")
         elif name.looking:
+            self._waiting += 1
             name.waiting.append(message)
+            self._look_ups.back(message.peer, endpoint)
         elif name.endpoints:
             self._open(message, name.endpoints)
         else:
             self._count("unresolved")
 
-    def _look_up_again(self, endpoint: Endpoint) -> _Name | None:
-        """What is known of a name, or will be; None if that is nothing, and too many look-ups are under way."""
+    def _look_up_again(self, peer: PeerId, endpoint: Endpoint) -> _Name | None:
+        """What is known of a name, or will be; None if no more can be remembered. peer: who advertises it."""
         name = self._names.get(endpoint)
         if name is None or (name.until <= self._shared.now() and not name.looking):
-            return self._look_up(endpoint)
+            return self._look_up(peer, endpoint)
         return name
 
-    def _look_up(self, endpoint: Endpoint) -> _Name | None:
-        """Begin to; None if too many are under way."""
-        shared = self._shared
-        if self._look_ups >= _MOST_LOOK_UPS:
-            return None
+    def _look_up(self, peer: PeerId, endpoint: Endpoint) -> _Name | None:
         self._names.pop(endpoint, None)
         if len(self._names) >= _MOST_NAMES:
-            del self._names[next(other.endpoint for other in self._names.values() if not other.looking)]
+            oldest = next((other.endpoint for other in self._names.values() if not other.looking), None)
+            if oldest is None:
+                return None
+            del self._names[oldest]
         name = self._names[endpoint] = _Name(endpoint)
-        self._look_ups += 1
-        thread = f"names for packets {self._look_ups % _NAME_THREADS}"
-        shared.on_reply(
-            shared.work(_resolve, name, serial=thread),
-            lambda resolved: self._looked_up(name, resolved),
-            timeout=shared.config.dial_timeout,
-        )
+        self._look_ups.ask(peer, endpoint, lambda resolved: self._looked_up(name, resolved))
         return name
 
     def _looked_up(self, name: _Name, resolved: Resolved | Exception) -> None:
-        shared, self._look_ups, name.looking = self._shared, self._look_ups - 1, False
+        shared, name.looking = self._shared, False
         if isinstance(resolved, Exception):
             resolved = Resolved(refused=(f"{type(resolved).__name__}: {resolved}"[:200],))
         if resolved.refused:
@@ -161,6 +152,7 @@ class Packets:
             if link.asked == name.endpoint and link.endpoint not in name.endpoints:
                 self.end(link)
         waiting, name.waiting = name.waiting, []
+        self._waiting -= len(waiting)
         for message in waiting:
             self.send(message)
 

@@ -56,3 +56,23 @@ def test_pool_that_stops_fails_what_waits_and_names_what_runs() -> None:
     release.set()
     assert running.get(timeout=10) == "done"
     assert pool.stop(time.monotonic() + 10) == []
+
+
+def test_pool_whose_work_is_abandoned_stops_without_waiting_for_it() -> None:
+    pool = WorkerPool("pool", 1, abandon=True)
+    entered, release = threading.Event(), threading.Event()
+
+    def hold() -> str:
+        entered.set()
+        release.wait(30)
+        return "done"
+
+    running, waiting = pool.submit(hold, ()), pool.submit(len, ("abc",))
+    assert entered.wait(10)
+    assert pool.stop(time.monotonic() + 3600) == []
+    with pytest.raises(EngineGone, match="pool has stopped"):
+        waiting.get(timeout=10)
+    assert not running.done
+    release.set()
+    assert running.get(timeout=10) == "done"
+    pool._threads[0].join(10)

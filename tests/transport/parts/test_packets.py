@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rookery import transport
-from rookery.transport import Reason
+from rookery.transport import Address, PeerId, Reason
 from tests.transport.parts.test_dialling import Answers, answer, named
 from tests.transport.worlds import Node, SimulatedWorld, World
 
@@ -163,30 +163,51 @@ def test_packets_to_an_address_that_is_not_global_are_dropped_where_only_such_ma
     assert got(bob, alice) == 0
 
 
+def other(world: World, number: int) -> PeerId:
+    return world.known.identity(f"other {number}").peer
+
+
 def test_names_that_packets_go_to_are_remembered_up_to_a_bound(simulated: SimulatedWorld, names: Names) -> None:
-    alice, bob = simulated.node("alice"), simulated.node("bob")
+    alice = simulated.node("alice")
     for number in range(600):
-        names[f"bob{number}.example"] = list
-        send_by_name(alice, bob, name=f"bob{number}.example")
+        names[f"other{number}.example"] = list
+        alice.net.send_packet(other(simulated, number), Address.parse(f"tcp://other{number}.example:7000"), b"ping")
         if number % 20 == 0:
             simulated.pass_time(0.001)
     simulated.pass_time(1)
     assert len(alice.engine.packets._names) == 256
-    assert alice.engine.packets._look_ups == 0
+    assert alice.counted("packets", "unresolved") == 600
 
 
-def test_look_ups_for_packets_and_packets_that_wait_for_one_are_bounded_while_the_resolver_is_slow(
+def test_packets_that_wait_for_names_are_bounded_while_the_resolver_is_slow(
     simulated: SimulatedWorld, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = simulated.node("alice"), simulated.node("bob")
+    alice = simulated.node("alice")
     work = alice.engine.work
     monkeypatch.setattr(alice.engine, "work", lambda *args, **options: work(*args, **options, cost=3.0))
     for number in range(40):
-        names[f"bob{number}.example"] = list
-        send_by_name(alice, bob, 20, name=f"bob{number}.example")
+        names[f"other{number}.example"] = list
+        for _ in range(20):
+            alice.net.send_packet(other(simulated, number), Address.parse(f"tcp://other{number}.example:7000"), b"ping")
     simulated.pass_time(1)
-    assert alice.engine.packets._look_ups == 32
-    assert alice.counted("packets", "dropped") == 8 * 20 + 32 * 4
+    assert alice.engine.packets._waiting == 512
+    assert alice.counted("packets", "dropped") == 40 * 20 - 512
     simulated.pass_time(30)
-    assert alice.counted("packets", "unresolved") == 32 * 16
-    assert alice.engine.packets._look_ups == 0
+    assert alice.engine.packets._waiting == 0
+    assert alice.counted("packets", "unresolved") == 512
+
+
+def test_packet_to_a_name_is_dropped_when_all_names_that_are_remembered_are_being_looked_up(
+    simulated: SimulatedWorld, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one host there is one look-up, but a name has a port."""
+    alice = simulated.node("alice")
+    work = alice.engine.work
+    monkeypatch.setattr(alice.engine, "work", lambda *args, **options: work(*args, **options, cost=3.0))
+    names["many.example"] = list
+    for number in range(300):
+        alice.net.send_packet(other(simulated, number), Address.parse(f"tcp://many.example:{number + 1}"), b"ping")
+    simulated.pass_time(1)
+    assert alice.counted("packets", "dropped") == 300 - 256
+    simulated.pass_time(5)
+    assert alice.counted("packets", "unresolved") == 256
