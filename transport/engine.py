@@ -169,6 +169,7 @@ class Engine(Shared):
             advertised = Address(bound)
         self._sign_record(None if self.config.conceal else advertised, self.record.generation)
         self.listening = advertised or Address(replace(bound, host="127.0.0.1"))
+        self.metrics.listening.set(1)
         self.log.info("listening", on=str(bound), advertise=str(advertised), peer=str(self.me))
         return self.listening
 

@@ -11,6 +11,10 @@ class Metrics:
     def __init__(self, registry: Registry) -> None:
         """Register them all."""
         self.connections = registry.gauge("transport_connections", "Open connections.", labels=("direction",))
+        self.listening = registry.gauge("transport_listening", "1 while others can connect, 0 before and after.")
+        self.listening_lost = registry.counter(
+            "transport_listening_lost_total", "How often the listening socket ended though nobody closed it."
+        )
         self.refused = registry.counter(
             "transport_refused_total", "Inbound handshakes refused, by reason.", labels=("reason",)
         )

@@ -29,8 +29,8 @@ class Reason(enum.StrEnum):
     # a dial fails
     LIMIT = "limit"  # our own limit of outbound connections
     UNRESOLVED = "unresolved"  # the name has no usable address
-    UNREACHABLE = "unreachable"
-    AUTHENTICATION = "authentication"  # not the key we dialled, or its ZAP refused us
+    UNREACHABLE = "unreachable"  # nobody listens there, or who does has no descriptor and resets the connection
+    AUTHENTICATION = "authentication"  # not the key we dialled, or its gate refused us, or it hung up for want of room
     TIMEOUT = "timeout"
     WRONG_PEER = "wrong_peer"
     STALE = "stale"  # the address or the eligibility changed meanwhile

@@ -23,6 +23,7 @@ from .status import ConnectionRow, MemberRow, PeerRow, Status, connection_rows, 
 
 T = TypeVar("T")
 U = TypeVar("U")
+_NOT_LISTENING = "the listening socket is gone: nobody can connect until the node is started again"
 _FRAMES_PER_TURN = 64
 
 
@@ -189,9 +190,15 @@ class Engine(runtime.Engine[Mailbox]):
             closing=self._counts.closing,
             members=1 + len(self._members),
             blocked=len(self._blocked),
-            upkeep=self._upkeep,
+            upkeep=_NOT_LISTENING if self._has_lost_its_listening_socket() else self._upkeep,
             limits=about.limits,
         )
+
+    def _has_lost_its_listening_socket(self) -> bool:
+        try:
+            return self.runtime.registry.total("transport_listening_lost_total") > 0
+        except LookupError:  # no transport here
+            return False
 
     def on_get_peers(self, _message: GetPeers) -> Reply[tuple[PeerRow, ...]]:
         """Ask who knows them. They may be many, so the pool makes the rows."""

@@ -86,7 +86,7 @@ class ControlSocket:
             except OSError as error:
                 raise SocketTaken(f"{wanted}: {error.strerror or error}") from error
             opened.pop_all()
-        self._spare: sockets.socket | None = self._listener.dup()
+        self._spare: sockets.socket | None = sockets.socket(sockets.AF_UNIX)
         for end in (self._listener, self._wake_read):
             end.setblocking(False)
             self._poller.register(end, select.POLLIN)
@@ -155,7 +155,7 @@ class ControlSocket:
 
     def close(self) -> None:
         """Release and remove the socket. What was answered last has `_LINGER` to leave."""
-        for end in (self._listener, self._spare):  # both, or it would still seem to listen
+        for end in (self._listener, self._spare):
             if end is not None:
                 end.close()
         until = time.monotonic() + _LINGER
@@ -178,7 +178,7 @@ class ControlSocket:
         """Take one client, or tell it why not; whether there may be more."""
         try:
             if self._spare is None:
-                self._spare = self._listener.dup()
+                self._spare = sockets.socket(sockets.AF_UNIX)
             connection, _ = self._listener.accept()
         except OSError as error:
             return error.errno in _NO_DESCRIPTOR and self._turn_away()
@@ -203,7 +203,7 @@ class ControlSocket:
             return False  # somebody else has taken the descriptor: look again at the next poll
         _refuse(connection, "the node has no file descriptor left")
         with contextlib.suppress(OSError):
-            self._spare = self._listener.dup()
+            self._spare = sockets.socket(sockets.AF_UNIX)
         self._log.warning("a client of the control socket was refused", why="no file descriptor left")
         return True
 

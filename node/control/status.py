@@ -26,6 +26,7 @@ class Status:
     peer: its id. address: what others dial. uptime: seconds. connected: open connections; closing: chosen to be closed
     and not yet gone. members: how many nodes the membership holds for alive, this one included. blocked: peers.
     upkeep: one line that says why the connections are inside their bounds or not, and what is done about it.
+    It says instead if the listening socket is gone, as nobody can connect then.
     limits: one line: the most connections, packet links and silent connections, and the file descriptors they are for.
     """
 

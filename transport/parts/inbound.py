@@ -152,6 +152,12 @@ class Inbound:
                 self.route_down(route, Reason.PROTOCOL)
                 self._shared.shut(route)
 
+    def listening_lost(self) -> None:
+        """See `WireEvents`. ZeroMQ ends what came by it; the node still dials."""
+        self._shared.metrics.listening.set(0)
+        self._shared.metrics.listening_lost.inc()
+        self._shared.log.error("the listening socket is gone: nobody can connect until the node is started again")
+
     def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:
         """See `WireEvents`."""
         if ip is not None:

@@ -56,6 +56,9 @@ class WireEvents(Protocol):
     def oversize(self, route: Route, frames: int, source: Source | None) -> None:
         """The far end sent a message of more frames or bytes than any honest one has; it was thrown away."""
 
+    def listening_lost(self) -> None:
+        """The listening socket is gone though nobody closed the wire; nobody can connect any more."""
+
     def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:
         """An inbound connection ended before its first message.
 
@@ -71,7 +74,10 @@ class Wire(Protocol):
         """Listen; the endpoint with the real port. Raises BindError."""
 
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
-        """Start an outbound route to a numeric endpoint; None while another route has that endpoint."""
+        """Start an outbound route to a numeric endpoint.
+
+        None while another route has that endpoint, or there is no file descriptor for it.
+        """
 
     def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
         """Queue the frames of one message. All of them go, or none."""

@@ -4,6 +4,8 @@
 * The system always gives the lowest free number. So the number of a new connection tells how full the table is.
 * Where it is full, libzmq's thread tries to accept again and again: `Listener.turn_away` ends that.
 * What libzmq announces is read later: whether the table is full is asked anew before anybody is turned away.
+* The system's table of open files may be full as well (ENFILE). A duplicate takes no place there and keeps none free: a
+  spare descriptor is a socket of its own, and whether one is left is asked by making one.
 * Where it is full, a socket cannot be duplicated: `held` then works on libzmq's own number.
 """
 
@@ -15,6 +17,7 @@ import os
 import resource
 import select
 import socket as sockets
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
@@ -31,6 +34,7 @@ _FOR_A_WIRE = 24  # descriptors that libzmq needs to begin; without them it abor
 _TURNED_AWAY = 128  # connections at once
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _FULL = (errno.EMFILE, errno.ENFILE)
+_RESET = struct.pack("ii", 1, 0)  # what was sent is not waited for
 
 
 class NoDescriptors(Exception):
@@ -117,7 +121,8 @@ class Listener:
         """number: of the listening socket. Raises OSError."""
         self._socket = duplicate_of(number)
         self._socket.setblocking(False)  # as libzmq has it
-        self._spare: sockets.socket | None = self._socket.dup()
+        self._spare: sockets.socket | None = None
+        self.regain()
 
     def turn_away(self) -> list[str]:
         """Accept who waits, only to close; the IPs. Nobody while there is a descriptor beside the spare one.
@@ -126,7 +131,7 @@ class Listener:
         who comes after that is for libzmq to accept. Its thread may also be quicker and take the spare descriptor for a
         connection, which is announced: see `regain`.
         """
-        if self.regain() and self._is_another_left():
+        if self.regain() and is_one_left():
             return []
         if self._spare is not None:
             self._spare.close()
@@ -135,7 +140,8 @@ class Listener:
         with contextlib.suppress(OSError):
             while len(ips) < _TURNED_AWAY:
                 connection, address = self._socket.accept()
-                connection.close()
+                with connection:  # it ends as reset: who dials can tell that from another key
+                    connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _RESET)
                 ips.append(str(address[0]))
         self.regain()
         return ips
@@ -144,15 +150,8 @@ class Listener:
         """Whether the spare descriptor is there, perhaps again. While it is not, no connection may be kept."""
         if self._spare is None:
             with contextlib.suppress(OSError):
-                self._spare = self._socket.dup()
+                self._spare = _new_socket()
         return self._spare is not None
-
-    def _is_another_left(self) -> bool:
-        try:
-            self._socket.dup().close()
-        except OSError as error:
-            return not is_full(error)
-        return True
 
     def close(self) -> None:
         """End it, also for a forked process that has it. Only once libzmq has let go: it would abort."""
@@ -185,6 +184,19 @@ def held(number: int) -> Iterator[sockets.socket]:
 def is_full(error: BaseException) -> bool:
     """Whether it says that there is no descriptor left."""
     return isinstance(error, OSError) and error.errno in _FULL
+
+
+def is_one_left() -> bool:
+    """Whether a socket can be made now: the process may have one more, and so may the system."""
+    try:
+        _new_socket().close()
+    except OSError as error:
+        return not is_full(error)
+    return True
+
+
+def _new_socket() -> sockets.socket:
+    return sockets.socket(sockets.AF_UNIX)
 
 
 def duplicate_of(number: int) -> sockets.socket:

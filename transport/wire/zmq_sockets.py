@@ -9,6 +9,7 @@ import zmq
 
 from ..address import IP, Endpoint
 from ..identity import Identity
+from .descriptors import is_full
 
 NOBLOCK, MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)  # as plain numbers: pyzmq's flags are slow to combine
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
@@ -18,6 +19,7 @@ MONITORED = (
     | zmq.EVENT_ACCEPT_FAILED
     | zmq.EVENT_CONNECTED
     | zmq.EVENT_CLOSED
+    | zmq.EVENT_CLOSE_FAILED
     | zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -82,8 +84,8 @@ def _is_of_this_machine(ip: IP) -> bool:
     try:
         with sockets.socket(sockets.AF_INET if ip.version == 4 else sockets.AF_INET6, sockets.SOCK_DGRAM) as probe:
             probe.bind((str(ip), 0))
-    except OSError:
-        return False
+    except OSError as error:
+        return is_full(error)  # it cannot be found out, and a connect to ourselves would make us deaf
     return True
 
 

@@ -9,6 +9,9 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   never connected to, whoever advertises it.
 * With reconnection off a failed connect leaves a route behind that accepts sends: every end is followed by a
   disconnect, and nothing is sent before the handshake succeeded.
+* A handshake that failed is announced as refused by the far end's gate, or with the error of the socket. A reset is of
+  a far end that read nothing: it has no descriptor, or died. An end in order is of one with another key, or without
+  room; nothing tells these two apart, and both are AUTHENTICATION.
 * A routing id is a claim, and an end is announced by a number that another socket may have by then: see
   `InboundRoutes`.
 * An inbound connection has no route before its first message: `SilentConnections` ends those that never send one.
@@ -40,7 +43,7 @@ from ..errors import BindError
 from ..identity import Identity
 from ..reasons import Reason
 from . import Route, Sent, Source, WireEvents
-from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, limit
+from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, is_one_left, limit
 from .inbound_routes import InboundRoute, InboundRoutes
 from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
@@ -98,6 +101,7 @@ class ZmqWire:
         )
         self._full_at = limit() - KEPT_FREE  # the number of a connection for which there is no room
         self._bound: Endpoint | None = None
+        self._listening: str | None = None  # as libzmq names it in its events
         self._listener: Listener | None = None
         self._monitor = self._router.get_monitor_socket(MONITORED)
         self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
@@ -121,7 +125,8 @@ class ZmqWire:
             raise BindError(
                 f"cannot listen on {endpoint}: {why} (allowed: an address of this machine with a free port)"
             ) from error
-        bound = Endpoint.parse(self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0"), listen=True)
+        self._listening = self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        bound = Endpoint.parse(self._listening, listen=True)
         self._silent.watch(bound.port)
         self._bound = bound
         return bound
@@ -129,7 +134,7 @@ class ZmqWire:
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
         """See `Wire`."""
         text = str(endpoint)
-        if text in self._by_endpoint or self._is_leaving(text):
+        if text in self._by_endpoint or self._is_leaving(text) or not is_one_left():
             return None
         if self._bound is not None and leads_to(self._bound, endpoint):
             route = self._fresh_route()
@@ -247,7 +252,9 @@ class ZmqWire:
                 with contextlib.suppress(OSError):  # no descriptor for it
                     self._listener = Listener(value)
             elif outbound is not None:
-                self._outbound_event(outbound, event, events)
+                self._outbound_event(outbound, event, value, events)
+            elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CLOSE_FAILED) and endpoint.decode() == self._listening:
+                self._lost_listener(events)
             elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECTED):
                 self._leaving.pop(endpoint.decode(), None)
             elif event == zmq.EVENT_DISCONNECTED:
@@ -270,7 +277,16 @@ class ZmqWire:
         if silent is not None and not is_known:
             _hand_up_silent(events, silent)
 
-    def _outbound_event(self, outbound: _Outbound, event: int, events: WireEvents) -> None:
+    def _lost_listener(self, events: WireEvents) -> None:
+        """libzmq has closed it. Our duplicate would keep the port open, for connections that nobody answers."""
+        self._listening = self._bound = None
+        self._silent.watch(0)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        events.listening_lost()
+
+    def _outbound_event(self, outbound: _Outbound, event: int, value: int, events: WireEvents) -> None:
         if event == zmq.EVENT_CONNECTED:
             outbound.connected = True
         elif not outbound.connected and event != zmq.EVENT_CLOSED:
@@ -278,6 +294,8 @@ class ZmqWire:
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             outbound.up = True
             events.route_up(outbound.route)
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value not in (0, errno.EPIPE):
+            self._end_outbound(outbound, Reason.UNREACHABLE)  # reset: who has another key reads before it hangs up
         elif event in FAILED_HANDSHAKES:
             self._end_outbound(outbound, Reason.AUTHENTICATION)
         elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):

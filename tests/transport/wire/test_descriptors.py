@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import socket
@@ -32,6 +33,7 @@ from rookery.transport.wire.descriptors import (
     needed,
     raise_limit,
 )
+from rookery.transport.wire.zmq_sockets import leads_to
 from rookery.transport.wire.zmq_wire import ZmqWire
 from tests.transport.scene import Scene
 from tests.transport.worlds import RealWorld
@@ -71,12 +73,16 @@ class Heard:
 
     def __init__(self) -> None:
         self.silent_ended: list[Reason] = []
+        self.downs: list[tuple[bytes, Reason]] = []
 
     def accept_connection(self, _ip: str, _curve_key: bytes) -> bool:
         return True
 
     def silent_connection_ended(self, _ip: str | None, reason: Reason, _left: int) -> None:
         self.silent_ended.append(reason)
+
+    def route_down(self, route: bytes, reason: Reason) -> None:
+        self.downs.append((route, reason))
 
     def __getattr__(self, _name: str) -> Callable[..., None]:
         return lambda *_arguments: None
@@ -237,11 +243,11 @@ def test_connection_close_to_the_limit_is_closed_at_once_though_there_are_descri
 def test_dial_for_which_there_is_no_descriptor_harms_nobody(listening: Listening) -> None:
     with descriptors_left(0):
         route = listening.wire.connect(Endpoint("127.0.0.1", 1), listening.identity.curve_public)
-        assert route is not None
+        assert route is None
         for _ in range(5):
             listening.wire.waiter().wait(0.01)
             listening.poll()
-    listening.wire.sever(route)
+    assert listening.wire.connect(Endpoint("127.0.0.1", 1), listening.identity.curve_public) is not None
     with socket.create_connection(listening.where):
         listening.until(lambda: len(listening.wire._silent) == 1)
 
@@ -329,6 +335,80 @@ def test_listener_turns_nobody_away_while_there_is_a_descriptor(clients: list[so
             accepted, _ = listening.accept()
         accepted.close()
         listener.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_listener_turns_away_who_waits_while_no_socket_can_be_made_whichever_table_is_full(
+    clients: list[socket.socket], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A duplicate can be made while the system's table is full, and closing one makes no place there."""
+
+    def full() -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listener = Listener(listening.fileno())
+        clients[0].connect_ex(listening.getsockname())
+        monkeypatch.setattr(sys.modules[Listener.__module__], "_new_socket", full)
+        assert listener.turn_away() == ["127.0.0.1"]
+        assert listener._spare is None  # it went for who was turned away
+        monkeypatch.undo()
+        assert listener.regain()
+        listener.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_wire_connects_nowhere_while_no_socket_can_be_made_and_does_so_afterwards(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full() -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sys.modules[Listener.__module__], "_new_socket", full)
+    assert listening.wire.connect(Endpoint("127.0.0.1", 1), listening.identity.curve_public) is None
+    monkeypatch.undo()
+    assert listening.wire.connect(Endpoint("127.0.0.1", 1), listening.identity.curve_public) is not None
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_endpoint_counts_as_the_own_while_it_cannot_be_found_out(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def full(*_arguments: object) -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    here, elsewhere = Endpoint.parse("tcp://0.0.0.0:7000", listen=True), Endpoint.parse("tcp://192.0.2.1:7000")
+    assert not leads_to(here, elsewhere)
+    monkeypatch.setattr(socket, "socket", full)
+    assert leads_to(here, elsewhere)
+
+
+def test_spare_descriptor_is_an_open_file_of_its_own(clients: list[socket.socket]) -> None:
+    """Which is what the system counts."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listener = Listener(listening.fileno())
+        assert listener._spare is not None
+        assert os.fstat(listener._spare.fileno()).st_ino != os.fstat(listening.fileno()).st_ino
+        listener.close()
+
+
+def test_dial_of_a_node_without_descriptors_ends_as_unreachable(listening: Listening) -> None:
+    dialler = Listening()
+    try:
+        with descriptors_left(1):  # for the dialler's side
+            route = dialler.wire.connect(Endpoint(*listening.where), listening.identity.curve_public)
+
+            def has_ended() -> bool:
+                listening.poll()
+                return bool(dialler.heard.downs)
+
+            dialler.until(has_ended)
+        assert dialler.heard.downs == [(route, Reason.UNREACHABLE)]
+        assert listening.heard.silent_ended == [Reason.TOO_MANY]
+    finally:
+        dialler.wire.close()
 
 
 # closing

@@ -19,6 +19,7 @@ from rookery.transport import Address, Endpoint, Quota, Reason
 from rookery.transport.core.codec import Bye, Reject, encode_batch
 from rookery.transport.wire import Sent
 from rookery.transport.wire.zmq_sockets import canonical, leads_to
+from tests.transport.parts.test_dialling import on_engine
 from tests.transport.raw import RawPeer
 from tests.transport.wire.test_zmq_edges import hold
 from tests.transport.worlds import RealWorld
@@ -273,3 +274,23 @@ def test_flooder_with_large_messages_costs_other_peers_none_of_theirs(real: Real
     for other in others:
         mine = [m.payload for m in heard(transport.Received) if m.peer == other.peer]
         assert mine == [number.to_bytes(2, "big") for number in range(200)]
+
+
+def test_node_whose_listening_socket_is_gone_says_so_once_and_lets_nobody_wait(
+    real: RealWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = real.node("alice"), real.node("bob")
+    real.connected(alice, bob)
+    value = bob.runtime.registry.value
+    assert value("transport_listening") == 1
+    router = bob.engine.wire._router
+    on_engine(real, bob, lambda: router.unbind(router.last_endpoint))
+    real.until(lambda: bob.counted("listening_lost") == 1)
+    assert value("transport_listening") == 0
+    assert [record for record in caplog.records if "listening socket is gone" in record.getMessage()]
+    endpoint = bob.address.endpoint
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((endpoint.host, endpoint.port)).close()
+    real.until(lambda: not alice.links() and not bob.links())  # libzmq ends what came by it
+    real.connected(bob, alice)
+    assert bob.counted("listening_lost") == 1
