@@ -288,3 +288,44 @@ def test_verdict_that_comes_too_late_releases_its_ticket(world: World) -> None:
     world.until(lambda: bob.gatekeeper.releases)
     assert isinstance(late, transport.Admitted)
     assert bob.gatekeeper.releases == [(late.ticket, Reason.TIMEOUT)]
+
+
+def lie_about(world: World, alice: Node, liar: Node, bob: Node) -> None:
+    """All that begins and ends because the liar advertises bob's address."""
+    for _ in range(3):
+        alice.dial(liar, address=bob.address)
+        alice.net.send_packet(liar.peer, bob.address, b"ping")
+        world.get(alice.net.close(liar.peer, Reason.REQUESTED))
+    alice.dial(liar, address=bob.address)
+    world.pass_time(0.3)
+    world.get(alice.net.close(liar.peer, Reason.REQUESTED))
+
+
+def test_end_of_what_goes_to_a_false_address_leaves_the_connection_with_who_lives_there(world: World) -> None:
+    alice, bob, liar = world.node("alice"), world.node("bob"), world.node("liar")
+    world.connected(alice, bob)
+    lie_about(world, alice, liar, bob)
+    alice.net.send(alice.link_to(bob).id, 16, b"stays")
+    world.until(lambda: bob.payloads() == [b"stays"])
+    assert alice.closed() == bob.closed() == []
+
+
+def test_end_of_what_goes_to_a_false_address_leaves_the_packet_link_with_who_lives_there(world: World) -> None:
+    alice, bob, liar = world.node("alice"), world.node("bob"), world.node("liar")
+    alice.net.send_packet(bob.peer, bob.address, b"first")
+    world.until(lambda: bob.receiver.control.received(transport.Packet))
+    (link,) = alice.engine.links.packets.values()
+    lie_about(world, alice, liar, bob)
+    assert list(alice.engine.links.packets.values()) == [link]
+    alice.net.send_packet(bob.peer, bob.address, b"stays")
+    world.until(lambda: len(bob.receiver.control.received(transport.Packet)) == 2)
+
+
+def test_dial_of_who_lives_there_succeeds_beside_the_dial_of_a_member_that_says_it_does(world: World) -> None:
+    alice, bob, liar = world.node("alice"), world.node("bob"), world.node("liar")
+    alice.dial(liar, address=bob.address)
+    alice.dial(bob)
+    world.until(lambda: alice.links() and bob.links())
+    lie_about(world, alice, liar, bob)
+    assert [link.peer for link in alice.links()] == [bob.peer]
+    assert alice.closed() == bob.closed() == []
