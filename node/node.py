@@ -31,6 +31,7 @@ from ..actors import discovery, membership, tracker
 from ..actors.blobs.stores import StoreError
 from ..actors.blobs.stores.files import FileStore
 from ..actors.discovery.parts import lan
+from ..actors.membership import snapshot
 from ..config import NodeConfig
 from ..config.node import BLOBS, GENERATION, MEMBERS
 from ..config.plugins import PluginError
@@ -105,6 +106,8 @@ class Node(Actors):
         for words in warnings(config):
             self.log.warning(words)
         store = self._disk.enter_context(contextlib.closing(FileStore(config.data / BLOBS)))
+        if config.membership.snapshot:
+            snapshot.check(config.data / MEMBERS)
         book = None
         if config.tracker.book is not None:
             kept = tracker.SqliteStorage(config.data / config.tracker.book, network=config.transport.network)
@@ -127,9 +130,10 @@ class Node(Actors):
     def _make_data_folder(self, folder: Path) -> None:
         """For nobody else; one that is there already is left as it is."""
         try:
+            check_folder(folder)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise CannotStart(f"data: {folder} cannot be made: {error.strerror}") from error
+            raise CannotStart(f"data: {_unusable(folder, error)}") from error
 
     def _about(self) -> control.About:
         config = self.config
@@ -196,6 +200,7 @@ _KEYS: Mapping[type[Exception], KeyPath] = {
     keyfile.KeyFileError: ("key",),
     StoreError: ("data",),
     transport.GenerationError: ("data",),
+    membership.SnapshotError: ("data",),
     tracker.BookUnusable: ("tracker", "book"),
     transport.BindError: ("transport", "listen"),
     discovery.CannotServe: ("discovery", "record_listen"),
@@ -217,11 +222,12 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
     try:
         check_folder(data)
     except OSError as error:
-        yield Problem(("data",), f"cannot use the folder {data}: {error.strerror}")
+        yield Problem(("data",), _unusable(data, error))
     else:
         looks += [
             lambda: FileStore.check(data / BLOBS),
             lambda: transport.GenerationFile.check(data / GENERATION),
+            lambda: snapshot.check(data / MEMBERS) if config.membership.snapshot else None,
             lambda: None if book is None else tracker.SqliteStorage.check(data / book),
         ]
     looks += [
@@ -256,6 +262,20 @@ def warnings(config: NodeConfig) -> Iterator[str]:
         yield "only this machine can reach the node: set transport.listen"
 
 
+def losses(config: NodeConfig) -> Iterator[str]:
+    """What a start will log of files in the data folder that are damaged, and that it begins anew. Changes nothing.
+
+    It is for a configuration without `obstacles`.
+    """
+    data, network, book = config.data, config.transport.network, config.tracker.book
+    found = [transport.GenerationFile.foresee(data / GENERATION)]
+    if book is not None:
+        found.append(tracker.SqliteStorage.foresee(data / book, network=network))
+    if config.membership.snapshot:
+        found.append(snapshot.foresee(data / MEMBERS, network=network, own=_identity(config).peer))
+    yield from (words for words in found if words is not None)
+
+
 @contextlib.contextmanager
 def _named() -> Iterator[None]:
     """Errors that the operator can mend as CannotStart."""
@@ -265,6 +285,10 @@ def _named() -> Iterator[None]:
         raise CannotStart(f"file descriptors: {error}") from error
     except tuple(_KEYS) as error:
         raise CannotStart(f"{show_path(_key_of(error))}: {_words(error)}") from error
+
+
+def _unusable(folder: Path, error: OSError) -> str:
+    return f"cannot use the folder {folder}: {error.strerror}"
 
 
 def _key_of(error: Exception) -> KeyPath:

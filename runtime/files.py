@@ -54,6 +54,8 @@ def check_folder(folder: Path) -> None:
         try:
             status = place.stat()
         except (FileNotFoundError, NotADirectoryError):
+            if place.is_symlink():
+                raise FileNotFoundError(errno.ENOENT, "it is a symbolic link to nothing", str(place)) from None
             continue  # what it is in says why, or it can be made there
         if not stat.S_ISDIR(status.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))

@@ -44,6 +44,7 @@ from .mailbox import (
     PeerSetRefused,
     Rejoined,
 )
+from .snapshot import SnapshotError
 from .swim import State
 from .tags import is_secondary, tags_of
 
@@ -68,6 +69,7 @@ __all__ = [
     "PeerSetRefused",
     "Rejoined",
     "Seed",
+    "SnapshotError",
     "State",
     "is_secondary",
     "tags_of",

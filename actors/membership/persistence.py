@@ -19,7 +19,7 @@ from .config import Config
 from .metrics import Metrics
 from .records import MAX_DISCOVERED
 from .session import Session
-from .snapshot import Snapshot, UnusableSnapshot, load, save
+from .snapshot import NOT_LOADED, Snapshot, UnusableSnapshot, load, save
 
 _DISK_TIMEOUT = 30.0  # seconds
 _SERIES = "membership-snapshot"
@@ -61,7 +61,7 @@ class Persistence:
         def loaded(answer: Snapshot | UnusableSnapshot | Exception | None) -> None:
             self._metrics.snapshots.inc(_outcome(answer))
             if isinstance(answer, Exception):
-                self._engine.log.warning("no members from the file", file=str(self._path), error=answer)
+                self._engine.log.warning(NOT_LOADED, file=str(self._path), error=answer)
             then(answer if isinstance(answer, Snapshot) else None)
 
         read = self._engine.work(_load, self._path, own, serial=_SERIES)

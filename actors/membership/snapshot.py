@@ -19,17 +19,23 @@ from typing import Self
 
 import msgpack
 
-from ...runtime.files import read_file, replace_file
+from ...runtime.files import check_folder, read_file, replace_file
 from ...transport.core.untrusted import unpack
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.record import MAX_RECORD_BYTES, PeerRecord
 from .swim import Member, MemberId, State
 
+NOT_LOADED = "no members from the file"
+"""What is logged of one that cannot be used."""
 MAX_MEMBERS = 16_384
 MAX_BYTES = MAX_MEMBERS * (MAX_RECORD_BYTES + 16)
 _VERSION = 1
 _DIGEST = hashlib.sha256().digest_size
+
+
+class SnapshotError(Exception):
+    """There is something at the file's place that is no file to be read and replaced; the text names it."""
 
 
 class UnusableSnapshot(Exception):
@@ -94,6 +100,28 @@ def _saved_member(item: object, network: str) -> SavedMember:
             return saved
         case _:
             raise UnusableSnapshot("a member in it is no record with incarnation and state")
+
+
+def check(path: Path) -> None:
+    """See that the file can be read and replaced, or made. Raises SnapshotError. Changes nothing."""
+    try:
+        check_folder(path.parent)
+        read_file(path, 0)
+    except FileNotFoundError:
+        pass  # to be made
+    except OSError as error:
+        raise SnapshotError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def foresee(path: Path, *, network: str, own: PeerId) -> str | None:
+    """What will be logged of the file when a node begins with it; None if nothing. Changes nothing."""
+    try:
+        Snapshot.decode(read_file(path, MAX_BYTES), network=network, own=own)
+    except FileNotFoundError:
+        pass
+    except (UnusableSnapshot, OSError) as error:
+        return f"{NOT_LOADED}: {path}: {error}"
+    return None
 
 
 def save(path: Path, snapshot: Snapshot) -> int:

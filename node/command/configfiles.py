@@ -63,9 +63,10 @@ def complete(config: NodeConfig) -> dict[str, Json]:
 
 
 def warnings(file: Path, config: NodeConfig) -> Iterator[str]:
-    """Everything that `run` warns of before the node listens. config: what is in the file."""
+    """Everything that `run` warns of when a node starts. config: what is in the file, of a node that can run."""
     yield from exposed(file)
     yield from node.warnings(config)
+    yield from node.losses(config)
 
 
 def exposed(file: Path) -> Iterator[str]:

@@ -221,7 +221,7 @@ def test_node_whose_generation_is_damaged_starts_and_says_so(
     (folder / "data" / "generation").write_bytes(b"no generation")
     with caplog.at_level(logging.WARNING, "rookery"):
         assert record_of(folder).generation > first.generation
-    assert "the stored generation was set aside" in caplog.text
+    assert "the stored generation is set aside" in caplog.text
     assert (folder / "data" / "generation.corrupt").read_bytes() == b"no generation"
 
 
@@ -247,7 +247,7 @@ def test_node_whose_book_is_damaged_starts_and_says_so(
     (folder / "data" / "peers.db").write_bytes(b"no book")
     with Node(load(folder)) as node:
         assert node.status().blocked == 0
-    assert "the address book was damaged: it is quarantined" in caplog.text
+    assert "the address book is damaged: it is quarantined" in caplog.text
     assert (folder / "data" / "peers.db.damaged").read_bytes() == b"no book"
 
 

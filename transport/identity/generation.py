@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -23,10 +24,13 @@ from typing import Protocol
 import msgpack
 
 from ...runtime.files import check_folder, read_file, replace_file
-from .keys import PeerId
+from .keys import KEY_BYTES, PeerId
 
 LAST = 2**63 - 2**32
 """Generations are below 2^63 for the membership, and some must be left for renewals."""
+
+SET_ASIDE = "the stored generation is set aside, the clock decides"
+"""What is logged of a damaged file."""
 
 _VERSION = 1
 _DIGEST = hashlib.sha256().digest_size
@@ -128,13 +132,23 @@ class GenerationFile:
     @staticmethod
     def check(path: Path) -> None:
         """Raise the GenerationError that `load` or `store` would. Changes nothing."""
+        GenerationFile.foresee(path)
+
+    @staticmethod
+    def foresee(path: Path) -> str | None:
+        """What will be logged of the file when a node begins with it; None if nothing. Otherwise as `check`."""
         try:
             check_folder(path.parent)
-            read_file(path, 0)
+            decode(read_file(path, _MAX_BYTES), PeerId(bytes(KEY_BYTES)))  # whose it is comes after what it is
         except FileNotFoundError:
             pass  # to be made
+        except Unusable as error:
+            if (aside := _aside(path)).is_dir() and not aside.is_symlink():
+                raise _not_aside(path, os.strerror(errno.EISDIR)) from error
+            return f"{SET_ASIDE}: {path}: {error}"
         except OSError as error:
             raise GenerationError(f"cannot read {path}: {error.strerror or error}") from error
+        return None
 
     def store(self, generation: int) -> None:
         """See `Generations`."""
@@ -146,6 +160,14 @@ class GenerationFile:
 
     def _set_aside(self) -> None:
         try:
-            os.replace(self.path, self.path.with_name(self.path.name + ".corrupt"))
+            os.replace(self.path, _aside(self.path))
         except OSError as error:
-            raise GenerationError(f"cannot set {self.path} aside: {error.strerror or error}") from error
+            raise _not_aside(self.path, error.strerror or str(error)) from error
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(path.name + ".corrupt")
+
+
+def _not_aside(path: Path, why: str) -> GenerationError:
+    return GenerationError(f"cannot set {path} aside: {why}")

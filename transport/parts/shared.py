@@ -24,7 +24,7 @@ from ..core.slots import Slots
 from ..errors import DecodeError
 from ..gatekeeper import Direction, Gate, Link, Role, Ticket
 from ..identity import Identity, PeerId
-from ..identity.generation import Generations, Unusable, first, first_without_memory
+from ..identity.generation import SET_ASIDE, Generations, Unusable, first, first_without_memory
 from ..mailbox import Closed, Gatekeeper, Mailbox, Opened
 from ..metrics import Metrics
 from ..reasons import Reason
@@ -121,7 +121,7 @@ class Shared(runtime.Engine[Mailbox]):
             return generation
         stored = self.generations.load()
         if isinstance(stored, Unusable):
-            self.log.warning("the stored generation was set aside, the clock decides", why=str(stored))
+            self.log.warning(SET_ASIDE, why=str(stored))
             stored = None
         generation = first(self.wall(), stored)
         self.generations.store(generation)

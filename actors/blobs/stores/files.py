@@ -27,9 +27,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from ....runtime.files import check_file, check_folder, sync_folder
+from ....runtime.files import check_folder, sync_folder
 from . import StoreError, StoreFull, check_block, check_key
-from .lock import LOCK_NAME, FolderLock
+from .lock import FolderLock, check_lock
 
 _SHARDS = tuple(f"{byte:02x}" for byte in range(256))
 _BLOCK = re.compile(r"[0-9a-f]{64}")
@@ -54,6 +54,7 @@ class FileStore:
         self._root = str(self.folder)
         self._serial = itertools.count()
         self._changing = threading.Lock()
+        self.check(self.folder)
         with _reporting("open the store folder", self._root):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._owner: FolderLock | None = FolderLock(self.folder)
@@ -68,8 +69,12 @@ class FileStore:
         """Raise the StoreError that opening a store in `folder` would, its being in use aside. Changes nothing."""
         with _reporting("open the store folder", str(folder)):
             check_folder(folder)
-        with _reporting("open the lock file", str(folder / LOCK_NAME)):
-            check_file(folder / LOCK_NAME)
+            there = _names(str(folder))
+        check_lock(folder)
+        for shard in (folder / name for name in _SHARDS if name in there):
+            with _reporting("use the folder of blocks", str(shard)):
+                check_folder(shard)
+                os.scandir(shard).close()
 
     def get(self, key: bytes) -> bytes | None:
         path = self._path(key)

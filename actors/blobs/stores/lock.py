@@ -17,11 +17,25 @@ import stat
 import weakref
 from pathlib import Path
 
+from ....runtime.files import check_file, read_file
 from . import StoreError, StoreLocked
 
 LOCK_NAME = "lock"
 _CONTENT = re.compile(rb"[0-9 ]*\n?")
 _WIDTH = 20  # bytes of a process id, so that a shorter one leaves nothing of a longer one
+
+
+def check_lock(folder: Path) -> None:
+    """Raise the StoreError that locking `folder` would, its being locked aside. Changes nothing, and locks nothing."""
+    path = folder / LOCK_NAME
+    try:
+        check_file(path)
+        content = read_file(path, 2 * _WIDTH)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"cannot open the lock file {path}: {error.strerror or error}", path) from error
+    _check_content(path, content)
 
 
 class FolderLock:
@@ -47,10 +61,7 @@ class FolderLock:
 
     def _take(self, folder: Path, path: Path) -> None:
         content = self._content()
-        if content is None:
-            raise StoreError(
-                f"{path} is no lock file: move it away (allowed: nothing, or a file of a process id)", path
-            )
+        _check_content(path, content)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.pwrite(self._fd, f"{os.getpid():<{_WIDTH}}\n".encode(), 0)
@@ -74,12 +85,14 @@ class FolderLock:
         with contextlib.suppress(OSError):
             os.close(self._fd)
 
-    def _content(self) -> bytes | None:
-        """What the file says, if it is a file of nothing but a process id."""
-        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
-            return None
-        content = os.pread(self._fd, 2 * _WIDTH, 0)
-        return content if len(content) <= _WIDTH + 1 and _CONTENT.fullmatch(content) else None
+    def _content(self) -> bytes:
+        """What the file says, or what no lock says where it is no file."""
+        return os.pread(self._fd, 2 * _WIDTH, 0) if stat.S_ISREG(os.fstat(self._fd).st_mode) else b"no file"
+
+
+def _check_content(path: Path, content: bytes) -> None:
+    if len(content) > _WIDTH + 1 or not _CONTENT.fullmatch(content):
+        raise StoreError(f"{path} is no lock file: move it away (allowed: nothing, or a file of a process id)", path)
 
 
 _held: weakref.WeakSet[FolderLock] = weakref.WeakSet()

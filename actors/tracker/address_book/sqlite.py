@@ -21,9 +21,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sqlite3
 import struct
+import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -65,6 +68,9 @@ PEER_COLUMNS = (
     "rest_until",
     "saved_at",
 )
+DAMAGED = "the address book is damaged: it is quarantined, and a new one begun; blocks and trust are forgotten"
+OTHER_NETWORK = "the address book is of another network: its peers are dropped"
+"""What is logged of such files."""
 COLUMNS = {
     "peers": PEER_COLUMNS,
     "blocks": ("target", "until", "saved_at"),
@@ -129,6 +135,8 @@ class SqliteStorage:
         """Raise the BookUnusable that opening the file would, except that it is in use. Changes nothing."""
         try:
             _check_places(path)
+            if _is_open_here(path):
+                return
             with path.open("rb") as file:
                 check_head(file.read(HEAD_BYTES))
         except FileNotFoundError:
@@ -141,6 +149,21 @@ class SqliteStorage:
             raise
         except StorageError:
             pass  # no room, for now
+
+    @staticmethod
+    def foresee(path: Path, *, network: str) -> str | None:
+        """What will be logged of the file when it is opened; None if nothing, or if somebody is using it.
+
+        It is for what `check` has passed. A copy is looked at: nothing is changed or locked.
+        """
+        try:
+            with tempfile.TemporaryDirectory(prefix="rookery-") as folder:
+                copy = Path(folder, path.name)
+                if not _is_open_here(path) and _copied(path, copy):
+                    return _foretold(path, copy, network)
+        except OSError as error:
+            return f"the address book cannot be looked at: {error}"
+        return None
 
     def head(self) -> Head:
         with self._held(), self._reporting("read"):
@@ -186,6 +209,11 @@ class SqliteStorage:
                 ended = [(peer,) for peer, trusted in batch.trust if trusted is None]
                 connection.executemany("DELETE FROM trust WHERE peer = ?", ended)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open, and locked."""
+        return self._connection is not None
+
     def close(self) -> None:
         with self._held():
             self._closed = True
@@ -222,6 +250,7 @@ class SqliteStorage:
             connection.close()
             raise
         self._connection = connection
+        _open_books.add(self)
 
     def _touch(self) -> None:
         """Make folder and file, for nobody else to read: it says whom this node knows."""
@@ -247,7 +276,7 @@ class SqliteStorage:
                 dropped = connection.execute("DELETE FROM peers").rowcount
                 connection.execute("INSERT OR REPLACE INTO facts VALUES ('network', ?)", (self._network,))
             if dropped:
-                self._log.warning("the address book is of another network: its peers are dropped", peers=dropped)
+                self._log.warning(OTHER_NETWORK, peers=dropped)
 
     def _opened(self) -> sqlite3.Connection:
         if self._closed:
@@ -270,8 +299,7 @@ class SqliteStorage:
                     os.replace(f"{self.path}{suffix}", f"{quarantined}{suffix}")
         except OSError as failed:
             raise BookUnusable(f"{self.path} is damaged ({error}) and cannot be moved: {failed.strerror}") from failed
-        text = "the address book was damaged: it is quarantined, and a new one begun; blocks and trust are forgotten"
-        self._log.error(text, file=str(self.path), quarantined=quarantined, why=str(error))
+        self._log.error(DAMAGED, file=str(self.path), quarantined=quarantined, why=str(error))
         return quarantined
 
     def _unusable(self, error: Exception) -> BookUnusable:
@@ -421,6 +449,55 @@ def _check_places(path: Path) -> None:
             check_file(place)
         except OSError as error:
             raise _unwritable(place, error) from error
+
+
+_open_books: weakref.WeakSet[SqliteStorage] = weakref.WeakSet()
+
+
+def _is_open_here(path: Path) -> bool:
+    """Whether this process has the book open. To close another descriptor of it would end the lock (POSIX)."""
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        here = [each.path.stat() for each in list(_open_books) if each.is_open]
+        return any(os.path.samestat(status, each) for each in here)
+    return False
+
+
+def _copied(path: Path, copy: Path) -> bool:
+    """Copy a book with what SQLite needs beside it; False if there is none, or it changes meanwhile."""
+    names = ["", "-wal", "-journal"]
+    before = [_version(Path(f"{path}{name}")) for name in names]
+    if before[0] is None:
+        return False
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(f"{path}{name}", f"{copy}{name}")
+    return before == [_version(Path(f"{path}{name}")) for name in names]
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """What differs after a write."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _foretold(path: Path, copy: Path, network: str) -> str | None:
+    """What would be logged of the book at `path`, of which there is a copy to try it."""
+    try:
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            check_whole(connection)
+            migrate(connection)
+            check_tables(connection)
+            found = connection.execute("SELECT value FROM facts WHERE name = 'network'").fetchone()
+            (peers,) = connection.execute("SELECT count(*) FROM peers").fetchone()
+    except TooNew:
+        return None  # which is no damage: a start refuses it
+    except (Foreign, sqlite3.DatabaseError) as error:
+        return f"{DAMAGED}: {path}: {error}" if _is_damage(error) else None
+    return f"{OTHER_NETWORK}: {path}" if peers and (found is None or found[0] != network) else None
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:

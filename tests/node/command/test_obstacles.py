@@ -44,7 +44,7 @@ def folder_as(name: str) -> Spoil:
 
 def file_as(name: str) -> Spoil:
     def spoil(folder: Path) -> None:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("precious")
 
     return spoil
@@ -66,6 +66,14 @@ def beside_the_book(make: Callable[[Path], object], *suffixes: str) -> Spoil:
         (folder / "data").mkdir()
         for suffix in suffixes:
             make(folder / "data" / f"peers.db{suffix}")
+
+    return spoil
+
+
+def in_data(name: str, make: Callable[[Path], object]) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / "data").mkdir()
+        make(folder / "data" / name)
 
     return spoil
 
@@ -99,7 +107,13 @@ OBSTACLES: list[tuple[Spoil, str, str]] = [
     (written(f"data: {'x' * 300}"), "1: data", "File name too long"),
     (file_as("data/blobs"), "1: data", "Not a directory"),
     (folder_as("data/blobs/lock"), "1: data", "Is a directory"),
+    (file_as("data/blobs/lock"), "1: data", "blobs/lock is no lock file: move it away (allowed: nothing, or"),
+    (file_as("data/blobs/00"), "1: data", "cannot use the folder of blocks"),
     (folder_as("data/generation"), "1: data", "Is a directory"),
+    (folder_as("data/members"), "1: data", "cannot read"),
+    (in_data("members", link_to_the_key), "1: data", "data/members: it is a symbolic link"),
+    (in_data("members", os.mkfifo), "1: data", "data/members: it is a pipe, not a regular file"),
+    (lambda folder: (folder / "data").symlink_to("nowhere"), "1: data", "it is a symbolic link to nothing"),
     (folder_as("data/peers.db"), "1: tracker.book", "cannot be written: Is a directory"),
     (newer_book, "1: tracker.book", "is of a newer Rookery"),
     (beside_the_book(link_to_the_key, "-wal"), "1: tracker.book", "peers.db-wal cannot be written: it is a symbolic"),

@@ -169,7 +169,7 @@ def test_book_that_is_damaged_is_quarantined_with_a_log_line_and_a_new_one_begun
     assert storage.quarantined == str(quarantined)
     assert quarantined.read_bytes() == before
     (record,) = caplog.records
-    assert record.message.startswith("the address book was damaged: it is quarantined, and a new one begun")
+    assert record.message.startswith("the address book is damaged: it is quarantined, and a new one begun")
     assert record.fields["quarantined"] == str(quarantined)  # type: ignore[attr-defined]
     assert storage.peers() == ()
     storage.write(Batch(peers=(entry("ada"),)))

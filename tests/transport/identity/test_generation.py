@@ -222,7 +222,7 @@ def test_node_whose_stored_generation_is_damaged_says_so_and_follows_the_clock(
     disk = Damaged()
     with caplog.at_level(logging.WARNING, "rookery"):
         assert generation_of(start(simulation, disk)) == 1_767_225_600_000
-    assert "the stored generation was set aside, the clock decides" in caplog.text
+    assert "the stored generation is set aside, the clock decides" in caplog.text
     assert [record.fields for record in caplog.records] == [{"why": "its checksum is wrong"}]  # type: ignore[attr-defined]
     assert disk.stored == 1_767_225_600_000
 
