@@ -23,9 +23,10 @@ from ..runtime.arguments import MESSAGE_SHOWN
 from ..runtime.settings import One, Option
 from .errors import shown
 from .source import Scalar
-from .units import DURATION, SIZE, parse_duration, parse_size
+from .units import DURATION, SIZE, TooLarge, parse_duration, parse_size
 
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_DIGITS = 100  # more are too many for any whole number; Python would take long to read them
 _BASED = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,21}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -159,16 +160,16 @@ def _boolean(text: str) -> bool:
 
 def _integer(text: str) -> int:
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return int(text[: _DIGITS + 1])
     if _BASED.fullmatch(text):
         return int(text, 0)
     raise ValueError
 
 
 def _float(text: str) -> float:
-    if not _FLOAT.fullmatch(text) or not math.isfinite(value := float(text)):
+    if not _FLOAT.fullmatch(text):
         raise ValueError
-    return value
+    return float(text)
 
 
 def _path(text: str) -> Path:
@@ -180,9 +181,17 @@ def _path(text: str) -> Path:
         raise ValueError from None
 
 
+def _or_too_large(parse: Callable[[str], float], text: str) -> float:
+    """A number that breaks every upper bound in the place of one that is beyond what can be said."""
+    try:
+        return parse(text)
+    except TooLarge:
+        return math.inf
+
+
 _UNITS = {
-    "seconds": Leaf("a duration", DURATION, parse_duration),
-    "bytes": Leaf("a size", SIZE, parse_size),
+    "seconds": Leaf("a duration", DURATION, lambda text: _or_too_large(parse_duration, text)),
+    "bytes": Leaf("a size", SIZE, lambda text: _or_too_large(parse_size, text)),
 }
 _PLAIN: Mapping[type, Leaf] = {
     bool: Leaf("true or false", "true, false", _boolean, textual=False),

@@ -11,11 +11,16 @@ import math
 import re
 from fractions import Fraction
 
+from ..runtime.arguments import SHOWN
+
 DURATION = "a number of seconds, or a number with ms, s, m, h, d"
 SIZE = "a number of bytes, or a number with B, kB, MB, GB, TB, KiB, MiB, GiB, TiB"
 
-DURATION_PATTERN = r"([0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?) *(ms|s|m|h|d)?"
-SIZE_PATTERN = r"([0-9]{1,20}(?:\.[0-9]{1,20})?) *(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?"
+DURATION_PATTERN = r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) *(ms|s|m|h|d)?"
+SIZE_PATTERN = r"([0-9]+(?:\.[0-9]+)?) *(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?"
+
+_LARGEST = 1e25  # ten billion PB; what is beyond it may be more digits than Python reads
+_DIGITS = 1000
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _BYTES = {f"{letter}iB": 1024**power for power, letter in ((4, "T"), (3, "G"), (2, "M"), (1, "K"))} | {
@@ -23,15 +28,19 @@ _BYTES = {f"{letter}iB": 1024**power for power, letter in ((4, "T"), (3, "G"), (
 }
 
 
+class TooLarge(ValueError):
+    """What would be a duration or a size, were it not beyond all bounds."""
+
+
 def parse_duration(text: str) -> float:
-    """Seconds. Raises ValueError that says what is allowed."""
+    """Seconds. Raises ValueError that says what is allowed, of class `TooLarge` for a number beyond that."""
     match = re.fullmatch(DURATION_PATTERN, text)
     if not match:
-        raise ValueError(f"{text} is not a duration (allowed: {DURATION})")
+        raise ValueError(f"{_cut(text)} is not a duration (allowed: {DURATION})")
     number, unit = float(match[1]), match[2] or "s"
     seconds = number / 1000 if unit == "ms" else number * _SECONDS[unit]
     if not math.isfinite(seconds):
-        raise ValueError(f"{text} is too long for a duration (allowed: what a number of seconds can say)")
+        raise TooLarge(f"{_cut(text)} is too long for a duration (allowed: at most 1.79e308 seconds)")
     return seconds
 
 
@@ -46,12 +55,18 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Bytes. Raises ValueError that says what is allowed."""
+    """Bytes. Raises ValueError that says what is allowed, of class `TooLarge` for a number beyond that."""
     match = re.fullmatch(SIZE_PATTERN, text)
-    size = Fraction(match[1]) * _BYTES[match[2] or "B"] if match else Fraction(1, 2)
+    if match and float(match[1]) * _BYTES[match[2] or "B"] >= _LARGEST:
+        raise TooLarge(f"{_cut(text)} is too large for a size (allowed: less than 10**25 bytes)")
+    size = Fraction(match[1]) * _BYTES[match[2] or "B"] if match and len(text) <= _DIGITS else Fraction(1, 2)
     if size.denominator != 1:
-        raise ValueError(f"{text} is not a size (allowed: {SIZE})")
+        raise ValueError(f"{_cut(text)} is not a size (allowed: {SIZE})")
     return size.numerator
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
 
 
 def format_size(size: int) -> str:

@@ -226,7 +226,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_unblock(self, message: Unblock) -> Reply[bool]:
         if isinstance(message.target, PeerId) and self._directory.rules.is_me(message.target):
-            raise CannotBlock(message.target, "it is this node")
+            raise CannotBlock(message.target, "it is this node", "unblocked")
         return self._slices.run(self._peers.unblock_job(message.target, self.now()), self._unblocked)
 
     def _unblocked(self, was: Target | None) -> Reply[bool]:
@@ -256,7 +256,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_distrust(self, message: Distrust) -> Reply[bool]:
         if self._directory.rules.is_me(message.peer):
-            raise CannotTrust(message.peer, "it is this node")
+            raise CannotTrust(message.peer, "it is this node", "distrusted")
         closes = self._peers.distrust(message.peer, self.now())
         return self._enforcement.enforce(closes or (), closes is not None, stored=True)
 

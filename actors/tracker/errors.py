@@ -38,18 +38,18 @@ class SourceIsStatic(Declined):
 class CannotBlock(Declined):
     """A block of this node itself, or one in the address book of an id that nobody can own. Nothing was changed."""
 
-    def __init__(self, target: Target, why: str) -> None:
-        """why: what is wrong with the id."""
-        super().__init__(f"{target} cannot be blocked: {why}")
+    def __init__(self, target: Target, why: str, what: str = "blocked") -> None:
+        """why: what is wrong with the id. what: was to be done."""
+        super().__init__(f"{target} cannot be {what}: {why}")
         self.target = target
 
 
 class CannotTrust(Declined):
     """Trust in this node itself. Nothing was changed."""
 
-    def __init__(self, peer: PeerId, why: str) -> None:
-        """why: what is wrong with the id."""
-        super().__init__(f"{peer} cannot be trusted: {why}")
+    def __init__(self, peer: PeerId, why: str, what: str = "trusted") -> None:
+        """why: what is wrong with the id. what: was to be done."""
+        super().__init__(f"{peer} cannot be {what}: {why}")
         self.peer = peer
 
 

@@ -1,10 +1,12 @@
 """The rules at the head of `config/units.py`."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.config import format_duration, format_size, parse_duration, parse_size
+from rookery.config import ConfigError, format_duration, format_size, load, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -38,10 +40,44 @@ def test_duration_that_is_none_is_refused_with_what_is_allowed(text: str) -> Non
         parse_duration(text)
 
 
-@pytest.mark.parametrize("text", ["1e999", "1e308 d"])
-def test_duration_that_is_too_long_for_a_number_is_called_that(text: str) -> None:
-    with pytest.raises(ValueError, match="is too long for a duration"):
+@pytest.mark.parametrize("text", ["1e999", "1e308 d", "1" * 400, f"{'1' * 5000}d", "1e1000", f"{'9' * 100_000}.5 h"])
+def test_duration_that_is_too_long_for_a_number_is_called_that_and_not_repeated_whole(text: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"is too long for a duration \(allowed: at most 1.79e308 seconds\)$"
+    ) as raised:
         parse_duration(text)
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("text", ["3000000d", "1" * 21, f"{'0' * 50}1h", f"0.{'3' * 50}s"])
+def test_duration_of_any_number_of_digits_is_read(text: str) -> None:
+    assert parse_duration(text) > 0
+
+
+@pytest.mark.parametrize("text", ["9" * 26 + "B", "1" * 5000, f"{'9' * 100_000}.5 GiB"])
+def test_size_that_is_too_large_is_called_that_and_not_repeated_whole(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is too large for a size \(allowed: less than 10\*\*25 bytes\)$") as raised:
+        parse_size(text)
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("tracker.cooldown", "9" * 400 + "d", "from 0 to 3153600000 seconds"),
+        ("transport.max_message", "9" * 5000, "from 1024 to "),
+        ("tracker.max_peers_per_set", "9" * 200, "from 1 to 2147483647"),
+        ("tracker.backoff_factor", "9" * 400, "from 1 to 1000000000"),
+        ("membership.sync", "1e400", "from 0 to 3153600000 seconds"),
+    ],
+)
+def test_setting_with_more_digits_than_a_number_can_have_is_too_large(
+    tmp_path: Path, key: str, value: str, allowed: str
+) -> None:
+    section, name = key.split(".")
+    (tmp_path / "node.yaml").write_text(f"{section}: {{{name}: {value}}}")
+    with pytest.raises(ConfigError, match=rf"{key}: \S+ is too large \(allowed: {allowed}"):
+        load(tmp_path)
 
 
 @given(st.floats(min_value=0, allow_infinity=False, allow_nan=False))

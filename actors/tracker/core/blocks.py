@@ -36,8 +36,9 @@ def parse_target(text: str) -> Target:
         return canonical(ip_address(text))
     except ValueError as error:
         raise ValueError(
-            f"{shortened(text)} cannot be blocked: allowed is a peer id of {_HEX_DIGITS} hex digits, an IP such as "
-            f"10.0.0.1, or a network such as 10.0.0.0/24{'' if len(text) > SHOWN else f' ({error})'}"
+            f"{shortened(text)} is neither a peer, an IP nor a network: allowed is a peer id of {_HEX_DIGITS} hex "
+            f"digits, an IP such as 10.0.0.1, or a network such as 10.0.0.0/24"
+            f"{'' if len(text) > SHOWN else f' ({error})'}"
         ) from None
 
 

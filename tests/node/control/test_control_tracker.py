@@ -167,7 +167,9 @@ def test_call_that_tracks_nonsense_changes_nothing_and_says_what_is_wrong(
 def test_call_that_overwrites_without_an_address_says_so(remote: Client) -> None:
     with pytest.raises(CommandFailed, match=f"peers: {ADA} has no address"):
         remote.call("overwrite", {"peers": str(ADA)})
-    with pytest.raises(CommandFailed, match="target: 'nobody' cannot be blocked: allowed is a peer id"):
+    with pytest.raises(
+        CommandFailed, match="target: 'nobody' is neither a peer, an IP nor a network: allowed is a peer id"
+    ):
         remote.call("block", {"target": "nobody"})
 
 
@@ -254,7 +256,7 @@ def test_command_line_shows_the_peers_with_what_is_known_of_them(at: list[object
         (("overwrite",), "allowed are one peer or more"),
         (("overwrite", str(ADA)), "each as PEERID@tcp://HOST:PORT"),
         (("block", str(ADA), "--for", "1h", "--for-good"), "contradict each other"),
-        (("block", "10.0.0.0/99"), "cannot be blocked: allowed is"),
+        (("block", "10.0.0.0/99"), "is neither a peer, an IP nor a network: allowed is"),
         (("trust", "10.0.0.1"), "64 hex digits"),
     ],
 )
@@ -296,3 +298,14 @@ def test_block_is_still_there_after_its_process_was_killed(tmp_path: Path) -> No
         peer, network = cluster["a"].tracker.blocks()
     assert (peer.target, network.target) == (str(ADA), "10.7.0.0/16")
     assert peer.until == pytest.approx(until, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("command", "done"),
+    [("block", "blocked"), ("unblock", "unblocked"), ("trust", "trusted"), ("distrust", "distrusted")],
+)
+def test_command_that_cannot_be_given_the_node_itself_says_so_in_its_own_words(
+    node: Node, command: str, done: str
+) -> None:
+    refused = rookery(command, node.peer, "--node", node.config.control.socket.parent)
+    assert (refused.exit_code, refused.stderr) == (1, f"{node.peer} cannot be {done}: it is this node\n")
