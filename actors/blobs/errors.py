@@ -6,6 +6,9 @@ All are `Declined`: an answer of the blobs engine, which lives on.
 import os
 
 from ...runtime import Declined
+from ...runtime.arguments import SHOWN
+
+_LONGEST_PATH = 4096  # bytes on Linux; less elsewhere
 
 
 class BlobError(Declined):
@@ -16,7 +19,7 @@ class SourceError(BlobError):
     """The file to put cannot be read; `path` names it."""
 
     def __init__(self, path: str | os.PathLike[str], why: str) -> None:
-        super().__init__(f"cannot read {os.fspath(path)}: {why}")
+        super().__init__(f"cannot read {_cut(path)}: {why}")
         self.path = os.fspath(path)
 
 
@@ -24,7 +27,7 @@ class DestinationError(BlobError):
     """The file to write cannot be written; `path` names it, and what was there before is untouched."""
 
     def __init__(self, path: str | os.PathLike[str], why: str) -> None:
-        super().__init__(f"cannot write {os.fspath(path)}: {why}")
+        super().__init__(f"cannot write {_cut(path)}: {why}")
         self.path = os.fspath(path)
 
 
@@ -64,3 +67,9 @@ class GetTimedOut(BlobError, TimeoutError):
         what = "its root came from nobody" if total is None else f"{done} of {total} bytes came"
         super().__init__(f"{key.hex()} was not fetched within {timeout:g} s: {what}")
         self.key = key
+
+
+def _cut(path: str | os.PathLike[str]) -> str:
+    """Whole if any system can have it; no error is as long as what somebody made up."""
+    text = os.fspath(path)
+    return text if len(text) <= _LONGEST_PATH else f"{text[:SHOWN]}... ({len(text)} characters)"

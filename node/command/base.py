@@ -147,10 +147,10 @@ def _say(error: Exception, code: int) -> int:
     return code
 
 
-def complain(words: str) -> None:
+def complain(message: str) -> None:
     """Say it on standard error. Where that cannot be done, the exit code still tells."""
     with contextlib.suppress(OSError):
-        click.echo(words, err=True)
+        click.echo(message, err=True)
 
 
 def _words(error: Exception) -> str:
@@ -166,7 +166,7 @@ def read_text(file: Path, limit: int) -> str:
     """UTF-8, with or without a byte order mark, of at most so many bytes: a regular file, or `-` for standard input."""
     content = _standard_input(limit) if str(file) == "-" else read_file(file, limit, follow=True)
     if len(content) > limit:
-        raise click.BadParameter(f"{file}: more than {limit} bytes, which is the most")
+        raise click.BadParameter(f"{file}: more than {limit} bytes, which is the limit")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

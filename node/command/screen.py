@@ -36,9 +36,9 @@ _LONGEST = 1000 * 365.25 * 86_400  # seconds that are told by their number
 _SPEAKING = frozenset({"role", "state", "address", "trust", "way", "ip", "direction"})  # need no name beside them
 
 
-def show(said: Mapping[str, object], as_json: bool, words: str) -> None:
+def show(said: Mapping[str, object], as_json: bool, text: str) -> None:
     """One object, or the sentence that says the same."""
-    click.echo(json_text(said) if as_json else words)
+    click.echo(json_text(said) if as_json else text)
 
 
 def facts(said: Mapping[str, object], as_json: bool) -> None:

@@ -31,6 +31,8 @@ from .errors import CallTimeout, CommandFailed, ControlError, NoNode
 from .protocol import (
     HEAD,
     MAX_ANSWER,
+    MAX_WHOLE,
+    MIN_WHOLE,
     Answer,
     Call,
     Kind,
@@ -127,6 +129,11 @@ class Client:
         given = {} if arguments is None else arguments
         if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
             raise CommandFailed("BadArguments", f"arguments are a mapping of names to values, not {shortened(given)}")
+        for name, value in given.items():
+            if isinstance(value, int) and not MIN_WHOLE <= value <= MAX_WHOLE:
+                allowed = f"a whole number from {MIN_WHOLE} to {MAX_WHOLE}"
+                message = f"{shortened(name)[1:-1]} must be {allowed}, not {shortened(value)}"
+                raise CommandFailed("BadArguments", message)
         try:
             frame = encode_call(Call(next(self._numbers), command, given))
         except ProtocolError as error:
@@ -183,6 +190,8 @@ class _Line:
         try:
             self._socket.settimeout(self._patience())
             self._socket.connect(os.fspath(path))
+        except ValueError as error:  # no system has such a name
+            raise ControlError(f"the control socket {shortened(str(self._where))} cannot be used: {error}") from error
         except (BlockingIOError, TimeoutError):
             return False
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):

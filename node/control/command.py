@@ -111,6 +111,14 @@ class Caller(Protocol):
         """See `Client.call`."""
 
 
+def text(given: object, what: str) -> str:
+    """How something is written. Raises CommandFailed of kind `BadArguments` for a number too long for that."""
+    try:
+        return str(given)
+    except ValueError:
+        raise CommandFailed("BadArguments", f"{what} cannot be {arguments.shortened(given)}") from None
+
+
 def seconds(given: float | None, what: str) -> float | None:
     """A length of time as it is sent; None for none. Raises CommandFailed of kind `BadArguments`, as the node would."""
     try:

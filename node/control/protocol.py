@@ -33,6 +33,8 @@ VERSION = 1
 MAX_CALL = 8 * 1024 * 1024  # a peer set of the default limit, whose peers have names
 MAX_ANSWER = 64 * 1024 * 1024  # 100,000 peers
 HEAD = struct.Struct(">I")
+MIN_WHOLE, MAX_WHOLE = -(2**63), 2**64 - 1
+"""The whole numbers that msgpack can write."""
 _MAX_NUMBER = 2**32 - 1
 _MAX_MESSAGE = 16_384  # characters of an error's message
 _SURROGATES = "surrogatepass"
@@ -118,7 +120,7 @@ def error_answer(number: int, kind: str, message: str, details: Mapping[str, obj
 def _is_detail(value: object) -> TypeGuard[int | float | str]:
     match value:
         case int():
-            return -(2**63) <= value < 2**64
+            return MIN_WHOLE <= value <= MAX_WHOLE
         case str():
             return len(value) <= _MAX_MESSAGE
         case _:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from ....actors.connections import TagInfo, TrimReport
 from ....transport.identity import PeerId
 from ..arguments import Arguments
-from ..command import Caller, Command, Context, Pending, same, then
+from ..command import Caller, Command, Context, Pending, same, text, then
 from ..protocol import Plain
 from ..status import ConnectionRow
 
@@ -91,19 +91,19 @@ class Connections:
 
     def protect(self, peer: PeerId | str, tag: str) -> None:
         """Keep a peer's connections out of trims, until `unprotect` with the same tag."""
-        self._client.call("protect", {"peer": str(peer), "tag": tag})
+        self._client.call("protect", {"peer": text(peer, "peer"), "tag": tag})
 
     def unprotect(self, peer: PeerId | str, tag: str) -> bool:
         """End a protection; whether the peer is still protected under another tag."""
-        return bool(self._client.call("unprotect", {"peer": str(peer), "tag": tag}))
+        return bool(self._client.call("unprotect", {"peer": text(peer, "peer"), "tag": tag}))
 
     def tag_peer(self, peer: PeerId | str, tag: str, weight: int) -> Tags:
         """Give a peer this weight under this tag; what it is worth now."""
-        return _tags(self._client.call("tag", {"peer": str(peer), "tag": tag, "weight": weight}))
+        return _tags(self._client.call("tag", {"peer": text(peer, "peer"), "tag": tag, "weight": weight}))
 
     def untag_peer(self, peer: PeerId | str, tag: str) -> Tags:
         """Take a tag away; what the peer is worth now."""
-        return _tags(self._client.call("untag", {"peer": str(peer), "tag": tag}))
+        return _tags(self._client.call("untag", {"peer": text(peer, "peer"), "tag": tag}))
 
     def trim_open_connections(self, target: int) -> Trimmed:
         """Close connections until at most `target` are open, as far as they may be closed."""

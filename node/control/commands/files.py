@@ -17,6 +17,7 @@ from ....actors.blobs import (
     check_destination,
     check_source,
 )
+from ....runtime.arguments import shortened
 from ....transport.identity import PeerId
 from ..arguments import Arguments
 from ..command import A_WEEK, Caller, Command, Context, Pending, same, seconds
@@ -77,7 +78,7 @@ class Files:
 
         Raises CommandFailed of kind `SourceError`, `StorageFailed`.
         """
-        source = absolute(path)
+        source = _absolute(path, "path")
         limit = seconds(timeout, "a put")
         arguments: dict[str, Plain] = {"path": source, "seen": _seen(check_source, source)}
         return BlobKey.parse(str(self._client.call("put", arguments, timeout=limit)))
@@ -94,7 +95,7 @@ class Files:
 
         Raises CommandFailed of kind `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
         """
-        root, target = BlobKey.parse(key), absolute(destination)
+        root, target = _key(key), _absolute(destination, "destination")
         arguments: dict[str, Plain] = {
             "key": str(root),
             "destination": target,
@@ -118,7 +119,26 @@ class Files:
 
     def cancel(self, key: bytes | str) -> int:
         """End every get of this key, whoever waits; how many. What came stays."""
-        return cast("int", self._client.call("cancel", {"key": str(BlobKey.parse(key))}))
+        return cast("int", self._client.call("cancel", {"key": str(_key(key))}))
+
+
+def _absolute(path: str | os.PathLike[str], name: str) -> str:
+    """Raises CommandFailed of kind `BadArguments` for what is no path."""
+    try:
+        found = absolute(path)
+        if b"\0" not in os.fsencode(found):
+            return found
+    except (TypeError, UnicodeEncodeError):
+        pass
+    raise CommandFailed("BadArguments", f"{name} must be a path that the system has a name for, not {shortened(path)}")
+
+
+def _key(key: bytes | str) -> BlobKey:
+    """Raises CommandFailed of kind `BadArguments` for what is no key."""
+    try:
+        return BlobKey.parse(key)
+    except (TypeError, ValueError) as error:
+        raise CommandFailed("BadArguments", f"key: {error}") from None
 
 
 def _seen(check: Callable[[str], FileId], path: str) -> Plain:

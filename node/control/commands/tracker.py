@@ -11,7 +11,7 @@ from ....transport.address import Address
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
 from ..arguments import Arguments, BadArguments
-from ..command import Caller, Command, Context, Pending, same, seconds, then
+from ..command import Caller, Command, Context, Pending, same, seconds, text, then
 from ..errors import CommandFailed
 from ..protocol import Plain
 from ..status import BlockRow
@@ -158,12 +158,13 @@ class Tracker:
         duration: seconds, infinite for good, None for the node's default. Returns when it has taken effect and is
         stored. Raises CommandFailed of kind `CannotBlock`, `NotInEffect`, `NotStored` or `BadArguments`.
         """
-        answer = self._client.call("block", {"target": str(target), "duration": seconds(duration, "a block")})
+        given: dict[str, Plain] = {"target": text(target, "target"), "duration": seconds(duration, "a block")}
+        answer = self._client.call("block", given)
         return cast("dict[str, float]", answer)["until"]
 
     def unblock(self, target: Target | str) -> bool:
         """End the block of this very target; False if there was none."""
-        return bool(self._client.call("unblock", {"target": str(target)}))
+        return bool(self._client.call("unblock", {"target": text(target, "target")}))
 
     def blocks(self) -> tuple[BlockRow, ...]:
         """Every block in force: of peers, then of IPs, then of networks."""
@@ -171,11 +172,11 @@ class Tracker:
 
     def trust(self, peer: PeerId | str) -> bool:
         """Trust a peer: dialled first, and let in by admission `private`. False if it was trusted."""
-        return bool(self._client.call("trust", {"peer": str(peer)}))
+        return bool(self._client.call("trust", {"peer": text(peer, "peer")}))
 
     def distrust(self, peer: PeerId | str) -> bool:
         """End the trust; False if there was none."""
-        return bool(self._client.call("distrust", {"peer": str(peer)}))
+        return bool(self._client.call("distrust", {"peer": text(peer, "peer")}))
 
 
 def _addresses(places: Mapping[PeerId, Address | PeerRecord | None]) -> Mapping[PeerId, Address | None]:
