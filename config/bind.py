@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from ..runtime.arguments import SHOWN, shortened
 from ..runtime.settings import (
     LISTED,
     KeyPath,
@@ -35,7 +36,7 @@ from ..runtime.settings import (
     declared,
     ones,
 )
-from .errors import ConfigError, Mistake, shown
+from .errors import LONGEST_SHOWN, ConfigError, Mistake, shown
 from .scalars import Parsers, Unreadable, leaf, limits, read, suggestion, variables
 from .source import Scalar, Source, Tree
 
@@ -104,9 +105,7 @@ class _Reader:
         except Unreadable as error:
             return self.wrong(path, error.message, error.allowed, near=(error.text, shape.choices))
         if not is_key and (names := variables(node.text)):
-            value_texts = {str(value), f"{value:g}" if isinstance(value, int | float) else ""}
-            texts = {*value_texts, *re.findall(r"\w{8,}", str(value))} - {""}
-            self.secrets.update(dict.fromkeys(texts, names))
+            self.secrets.update(dict.fromkeys(_appearances(value), names))
         return self.source.folder / value if isinstance(value, Path) else value
 
     def items(self, item: Shape, rule: Option, node: Tree, path: KeyPath) -> Any:
@@ -174,7 +173,7 @@ class _Reader:
 
     def hidden(self, text: str) -> str:
         """A sentence about values, with variables in the place of what they say."""
-        for secret, names in self.secrets.items():
+        for secret, names in sorted(self.secrets.items(), key=lambda item: -len(item[0])):
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", names, text)
         return text
 
@@ -209,6 +208,15 @@ class _Reader:
         else:
             self.more += 1
         return _WRONG
+
+
+def _appearances(value: object) -> set[str]:
+    """As what a sentence may show a value, or the beginning of a long one."""
+    text = str(value)
+    numbers = {f"{value:g}"} if isinstance(value, int | float) else set[str]()
+    cut = {text, text[:SHOWN], text[:LONGEST_SHOWN]}
+    escaped = {form for each in cut for form in (repr(each), repr(each)[1:-1], ascii(each), ascii(each)[1:-1])}
+    return {*numbers, *cut, *escaped, shortened(value), *re.findall(r"\w{8,}", text)} - {"", "''"}
 
 
 def _kind(node: Tree) -> str:

@@ -56,7 +56,7 @@ SHARED_KEYS: tuple[tuple[KeyPath, KeyPath], ...] = (
 PARSERS: Parsers = {
     PeerId: Parser(PeerId.parse, "a peer id", "64 hex digits"),
     Address: Parser(Address.parse, "an address", "tcp://HOST:PORT"),
-    Endpoint: Parser(lambda text: Endpoint.parse(text, listen=True), "an endpoint", "tcp://HOST:PORT"),
+    Endpoint: Parser(Endpoint.parse_setting, "an endpoint", "tcp://HOST:PORT"),
     StaticPeer: Parser(StaticPeer.parse, "a peer", "PEERID@tcp://HOST:PORT"),
     Seed: Parser(Seed.parse, "a peer", "PEERID@tcp://HOST:PORT"),
     StaticRecord: Parser(StaticRecord.parse, "a record", "what `rookery record` prints"),
@@ -82,7 +82,9 @@ class NodeConfig(Settings):
         "A file with the passphrase of an encrypted key, as private as the key: ${CREDENTIALS_DIRECTORY}/NAME for a "
         "credential of systemd.",
     )
-    key_passphrase: str | None = option(None, "The passphrase itself: ${NAME} takes it from an environment variable.")
+    key_passphrase: str | None = option(
+        None, "The passphrase itself: ${NAME} takes it from an environment variable.", secret=True
+    )
     data: Path = option(Path("data"), "Folder for what the node keeps. One node at a time uses it.")
     runtime: Literal["loop", "threads"] = option("loop", "The actors on one thread, which is faster, or on one each.")
 

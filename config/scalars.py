@@ -7,7 +7,8 @@
 * Nothing (`key:`, `~`, `null`) is no value.
 * `${NAME}` in a value, also as a part of it, stands for the text of that environment variable, which must be set. What
   it says is text: never YAML, never null. `$${` is `${` itself; a `$` without a brace means nothing. A key of a
-  mapping takes no variable. The variable may be a secret: errors show the `${NAME}`, never what it says.
+  mapping takes no variable. The variable may be a secret: a mistake shows the `${NAME}`, never what it says. What was
+  accepted is shown as the node uses it, a path above all, unless the setting itself is a secret.
 * `~/` in a path is the home folder.
 """
 
@@ -19,8 +20,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeAlias
 
-from ..runtime.arguments import MESSAGE_SHOWN
-from ..runtime.settings import One, Option
+from ..runtime.arguments import MESSAGE_SHOWN, is_unicode
+from ..runtime.settings import TEXT, One, Option
 from .errors import shown
 from .source import Scalar
 from .units import DURATION, SIZE, TooLarge, parse_duration, parse_size
@@ -172,6 +173,12 @@ def _float(text: str) -> float:
     return float(text)
 
 
+def _text(text: str) -> str:
+    if not is_unicode(text):  # of a variable: a file is UTF-8
+        raise ValueError
+    return text
+
+
 def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError
@@ -197,6 +204,6 @@ _PLAIN: Mapping[type, Leaf] = {
     bool: Leaf("true or false", "true, false", _boolean, textual=False),
     int: Leaf("a whole number", "a whole number", _integer, textual=False),
     float: Leaf("a number", "a number", _float, textual=False),
-    str: Leaf("text", "text", str),
+    str: Leaf("text", TEXT, _text),
     Path: Leaf("a path", "a path, absolute or from the folder of this file", _path),
 }

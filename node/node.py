@@ -36,6 +36,7 @@ from ..config import NodeConfig
 from ..config.node import BLOBS, GENERATION, MEMBERS
 from ..config.plugins import PluginError
 from ..runtime import EngineGone, LoopRuntime, ThreadRuntime
+from ..runtime.arguments import shortened
 from ..runtime.errors import fresh
 from ..runtime.files import check_folder
 from ..runtime.settings import KeyPath, Problem, SettingsError, show_path
@@ -59,8 +60,10 @@ class Node(Actors):
     def __init__(self, config: NodeConfig) -> None:
         """Read the key file, and fit the limits into the file descriptors that there may be; nothing runs yet.
 
-        Raises CannotStart, with all of `obstacles`.
+        Raises CannotStart, with all of `obstacles`, and TypeError for what is no configuration.
         """
+        if not isinstance(config, NodeConfig):
+            raise TypeError(f"a node takes a NodeConfig, as load(...) gives it, not {shortened(config)}")
         if problems := list(obstacles(config)):
             raise CannotStart("\n".join(map(str, problems)))
         with _named():

@@ -8,6 +8,8 @@
 * Every field that is given (`init`) is declared with `option`, `required` or `section`, so each has its documentation.
 * A field's type is bool, int, float, str, Path, Seconds, Bytes, a Literal of texts, any other class, another Settings;
   or one of these `| None`, in a `tuple[X, ...]` or in a `Mapping[K, X]`.
+* A class with a classmethod `parse_setting`, which reads a text or raises ValueError, has no other values than those:
+  one made in code of other parts is refused in the words in which the file is.
 * Bounds hold for the number of the field, or for each number in it, and are an error on a field without a number.
 * A value that can be constructed is valid: construction checks type and bounds of each field, and when these
   are right the rules between fields that `check` adds. It raises one SettingsError that lists every problem.
@@ -20,17 +22,20 @@ Nothing here knows YAML: `rookery.config` reads these declarations and gives the
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .arguments import SHOWN, shortened
+from .arguments import MESSAGE_SHOWN, SHOWN, is_unicode, shortened
 
 T = TypeVar("T")
 _KEY = "rookery.option"
 KeyPath: TypeAlias = tuple[str | int, ...]
+TEXT = "text in UTF-8"
+"""What every text is."""
 LISTED = 50
 """Problems that an error shows. Whoever gets everything wrong is helped by the first ones."""
 
@@ -101,12 +106,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a declaration says besides type and default."""
+    """What a declaration says besides type and default. secret: the value is never shown."""
 
     doc: str
     minimum: float | None = None
     above: float | None = None
     maximum: float | None = None
+    secret: bool = False
 
     def allowed(self, unit: str = "") -> str:
         """The bounds in words, "" if there are none: "from 1 to 65535", "above 0 seconds"."""
@@ -135,9 +141,11 @@ def option(
     minimum: float | None = None,
     above: float | None = None,
     maximum: float | None = None,
+    secret: bool = False,
 ) -> T:
-    """A field with a default."""
-    declaration: T = field(default=default, metadata={_KEY: Option(doc, minimum, above, maximum)})
+    """A field with a default. secret: no error and no `repr` shows what it is."""
+    rule = Option(doc, minimum, above, maximum, secret)
+    declaration: T = field(default=default, repr=not secret, metadata={_KEY: rule})
     return declaration
 
 
@@ -321,20 +329,52 @@ def faults(shape: Shape, rule: Option, value: object, path: KeyPath) -> Iterator
             pass
         case Many() | Table() | Section():
             kind = tuple if isinstance(shape, Many) else Mapping if isinstance(shape, Table) else shape.settings
-            yield Problem(path, f"{shortened(value)} is not {One(kind).noun}", One(kind).noun)
+            yield Problem(path, f"{_quoted(value, rule)} is not {One(kind).noun}", One(kind).noun)
 
 
 def _one_faults(shape: One, rule: Option, value: object, path: KeyPath) -> Iterator[Problem]:
     if shape.choices:
-        if value not in shape.choices:
-            yield Problem(path, f"{shortened(value)} is not one of the choices", ", ".join(shape.choices))
+        if not isinstance(value, str) or value not in shape.choices:
+            yield Problem(path, f"{_quoted(value, rule)} is not one of the choices", ", ".join(shape.choices))
     elif shape.type in (int, float):
         if not _is_number(value, whole=shape.type is int):
             yield Problem(path, f"{shortened(value)} is not {shape.noun}", rule.allowed(shape.unit) or shape.noun)
         elif fault := shape.out_of_bounds(value, rule):
             yield Problem(path, f"{shortened(value)} is {fault[0]}", fault[1])
     elif not isinstance(value, shape.type):
-        yield Problem(path, f"{shortened(value)} is not {shape.noun}", shape.noun)
+        yield Problem(path, f"{_quoted(value, rule)} is not {shape.noun}", shape.noun)
+    elif isinstance(value, str | Path) and (allowed := _not_writable(value)):
+        yield Problem(path, f"{_quoted(str(value), rule)} is not {shape.noun}", allowed)
+    elif words := _misread(shape, value):
+        yield Problem(path, words, "" if "allowed" in words else shape.noun)
+
+
+def _quoted(value: object, rule: Option) -> str:
+    return "what is given" if rule.secret else shortened(value)
+
+
+def _not_writable(value: str | Path) -> str:
+    """What is allowed instead of a text or path that no file could say; "" if one could."""
+    if isinstance(value, str):
+        return "" if is_unicode(value) else TEXT
+    try:
+        return "a path without NUL" if b"\0" in os.fsencode(value) else ""
+    except UnicodeEncodeError:
+        return "a path that the system has a name for"
+
+
+def _misread(shape: One, value: object) -> str:
+    """What is wrong with a value of a class that has `parse_setting`; "" if its text is read as that value."""
+    read: Callable[[str], object] | None = getattr(shape.type, "parse_setting", None)
+    if read is None:
+        return ""
+    try:
+        is_read = read(str(value)) == value
+    except ValueError as error:
+        return f"{error!s:.{MESSAGE_SHOWN}}"
+    except Exception:  # made of anything: its own methods may fail in any way
+        is_read = False
+    return "" if is_read else f"{shortened(value)} is not {shape.noun}"
 
 
 def _is_number(value: object, *, whole: bool) -> TypeGuard[float]:

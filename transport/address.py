@@ -62,6 +62,11 @@ class Endpoint:
         endpoint = cls(match["ipv6"] or match["host"], int(match["port"]))
         return endpoint if listen else endpoint.dialable()
 
+    @classmethod
+    def parse_setting(cls, text: str) -> Self:
+        """As `parse`, of where to listen."""
+        return cls.parse(text, listen=True)
+
     @property
     def is_numeric(self) -> bool:
         """Whether the host is an IP, so that nothing need be resolved."""
@@ -103,6 +108,8 @@ class Address:
             raise ValueError(f"{shortened(text)}: allowed are at most {MAX_ADDRESS_TEXT} characters")
         endpoint, separator, egress = text.partition(_EGRESS)
         return cls(Endpoint.parse(endpoint), _parse_ip(egress) if separator else None)
+
+    parse_setting = parse
 
     @property
     def egress_ip(self) -> IP | None:

@@ -17,7 +17,7 @@ class Config(Settings):
 
     network: str = option("default", f"Name of the network, 1 to {MAX_NETWORK_NAME} printable ASCII characters.")
     network_key: str | None = option(
-        None, "A secret that every node of the network holds, 64 hex digits; without it a peer is refused."
+        None, "A secret that every node of the network holds, 64 hex digits; without it a peer is refused.", secret=True
     )
     listen: Endpoint = option(
         Endpoint("127.0.0.1", 0), "Where to listen: tcp://HOST:PORT. Port 0 takes a free one, 0.0.0.0 every interface."

@@ -27,6 +27,11 @@ class Seed(NamedTuple):
         """Read `PEERID@tcp://HOST:PORT`; `ValueError` says which part is wrong and what is allowed."""
         return cls(*parse_peer(text))
 
+    @classmethod
+    def parse_setting(cls, text: str) -> Self:
+        """As `parse`; a name alone would be a field here."""
+        return cls.parse(text)
+
     def __str__(self) -> str:
         return format_peer(self.peer, self.address)
 

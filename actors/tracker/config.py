@@ -24,6 +24,8 @@ class StaticPeer:
         """Read `PEERID@tcp://HOST:PORT`, egress optional; `ValueError` says which part is wrong and what is allowed."""
         return cls(*parse_peer(text))
 
+    parse_setting = parse
+
     def __str__(self) -> str:
         return format_peer(self.peer, self.address)
 

@@ -12,12 +12,20 @@ from ...config.node import PARSERS, config_file, located
 from ...config.plugins import installed, load_plugin, with_sections
 from ...config.schema import json_schema
 from ...config.source import Scalar, read
-from ...runtime.settings import Section, show_path
+from ...runtime.settings import Section, Settings, declared, show_path
 from .. import node
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 HIDDEN = "(hidden)"
-SECRETS = (("transport", "network_key"), ("key_passphrase",))
+
+
+def _secrets(kind: type[Settings], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The settings that are declared to be secrets."""
+    for each in declared(kind):
+        if isinstance(each.shape, Section):
+            yield from _secrets(each.shape.settings, (*path, each.name))
+        elif each.option.secret:
+            yield (*path, each.name)
 
 
 def described(mistake: Mistake) -> dict[str, Json]:
@@ -53,12 +61,14 @@ def complete(config: NodeConfig) -> dict[str, Json]:
     """Every setting, as one would write it; secrets are not shown."""
     settings = written(config, Section(NodeConfig))
     assert isinstance(settings, dict)
-    transport = settings["transport"]
-    assert isinstance(transport, dict)
-    if transport["network_key"] is not None:
-        transport["network_key"] = HIDDEN
-    if settings["key_passphrase"] is not None:
-        settings["key_passphrase"] = HIDDEN
+    for *sections, name in _secrets(type(config)):
+        inner = settings
+        for section in sections:
+            found = inner[section]
+            assert isinstance(found, dict)
+            inner = found
+        if inner[name] is not None:
+            inner[name] = HIDDEN
     return settings
 
 
@@ -73,7 +83,7 @@ def exposed(file: Path) -> Iterator[str]:
     """What to tell the operator of a file in which secrets stand, and which others may read. The file is valid."""
     path = config_file(file)
     mode = stat.S_IMODE(path.stat().st_mode)
-    for keys in SECRETS:
+    for keys in _secrets(NodeConfig):
         tree = read(path).tree
         for key in keys:
             tree = tree.get(key, Scalar("")) if isinstance(tree, dict) else Scalar("")

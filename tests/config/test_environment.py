@@ -1,15 +1,29 @@
 """`${NAME}`: in every value, and what it stands for is never shown in an error."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
-from rookery.config import ConfigError, Parser, Parsers, bind, parse
-from rookery.runtime.settings import MILLISECOND, Seconds, Settings, option, section
+from rookery.config import ConfigError, NodeConfig, Parser, Parsers, bind, load, parse
+from rookery.node import CannotStart, Node
+from rookery.runtime.settings import (
+    MILLISECOND,
+    Many,
+    Maybe,
+    Seconds,
+    Section,
+    Settings,
+    Shape,
+    Table,
+    declared,
+    option,
+    section,
+)
 
 PARSERS: Parsers = {IPv4Address: Parser(IPv4Address, "an IPv4 address", "four numbers with dots")}
 
@@ -95,3 +109,58 @@ def test_variable_with_a_wrong_value_is_a_mistake_that_does_not_show_the_value(t
     line = only_mistake(text, {"SECRET": "-hunter2-"})
     assert "${SECRET} is not a" in line
     assert "hunter2" not in line
+
+
+SECRETS = [
+    "hunter2",
+    "hunter2 and \n more",
+    "hünter2-hunter2'\"\\",
+    "hunter2" * 50,
+    "\x1bhunter2\x7f",
+    "hunter2\udcff",
+    "5hunter2",
+    "-hunter2@tcp://10.0.0.1:7000",
+    f"{'ab' * 31}hunter2@tcp://hunter2:hunter2",
+    "tcp://hunter2-:70000",
+    "http://hunter2/hunter2",
+    "~hunter2/x",
+]
+
+
+def settings(kind: type[Settings], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape]]:
+    for each in declared(kind):
+        if isinstance(each.shape, Section):
+            yield from settings(each.shape.settings, (*path, each.name))
+        else:
+            yield (*path, each.name), each.shape
+
+
+EVERY = list(settings(NodeConfig))
+
+
+@pytest.mark.parametrize(("path", "shape"), EVERY, ids=[".".join(path) for path, _ in EVERY])
+def test_value_of_a_variable_is_in_no_mistake_of_any_setting(
+    tmp_path: Path, path: tuple[str, ...], shape: Shape
+) -> None:
+    inner = shape.inner if isinstance(shape, Maybe) else shape
+    written: object = ["${SECRET}"] if isinstance(inner, Many) else {"a": "${SECRET}"}
+    if not isinstance(inner, Many | Table):
+        written = "${SECRET}"
+    for written_here in (written, "${SECRET}"):
+        tree: object = written_here
+        for name in reversed(path):
+            tree = {name: tree}
+        (tmp_path / "node.yaml").write_text(yaml.safe_dump(tree))
+        for secret in SECRETS:
+            try:
+                load(tmp_path, environ={"SECRET": secret})
+            except ConfigError as error:
+                assert "unter2" not in str(error), secret
+
+
+def test_path_from_a_variable_is_shown_where_its_file_cannot_be_found(tmp_path: Path) -> None:
+    """It is what the operator looks for; the page says to put no secret into it."""
+    (tmp_path / "node.yaml").write_text("key: ${KEY_FILE}")
+    config = load(tmp_path, environ={"KEY_FILE": "elsewhere/node.key"})
+    with pytest.raises(CannotStart, match="key: .*/elsewhere/node.key: cannot be read: No such file"):
+        Node(config)

@@ -60,6 +60,8 @@ class PeerId(bytes):
         check_owned(peer)
         return peer
 
+    parse_setting = parse
+
     @property
     def short(self) -> str:
         """The first 8 hex digits, for people; never to tell peers apart."""

@@ -42,6 +42,8 @@ class StaticRecord:
             raise ValueError(f"{shortened(text, 20)} is no record; allowed is what `rookery record` prints") from None
         return cls(encoded)
 
+    parse_setting = parse
+
     @classmethod
     def of(cls, record: PeerRecord) -> Self:
         """The text form of a record."""
@@ -78,6 +80,8 @@ class HttpAddress:
         except ValueError as error:
             raise ValueError(f"{shortened(text)}: {error}") from None
         return cls(host, port)
+
+    parse_setting = parse
 
     def __str__(self) -> str:
         return f"http://{bracketed(self.host)}:{self.port}"
