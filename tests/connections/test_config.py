@@ -11,7 +11,7 @@ from rookery.config import NodeConfig
 from rookery.config.errors import ConfigError
 from rookery.config.node import load
 from rookery.runtime.settings import SettingsError
-from rookery.transport import PeerId
+from tests.connections.worlds import peer_of
 
 
 def test_C17_water_marks_are_checked_with_each_other() -> None:
@@ -26,7 +26,7 @@ def test_C17_water_marks_are_checked_with_each_other() -> None:
 
 
 def test_more_peers_protected_by_configuration_than_there_may_be_are_refused() -> None:
-    peers = tuple(PeerId(bytes([number]) * 32) for number in range(3))
+    peers = tuple(map(peer_of, range(3)))
     with pytest.raises(SettingsError, match="protected: 3 peers .*at most max_protected, 2"):
         Config(protected=peers, max_protected=2)
 

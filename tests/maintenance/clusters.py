@@ -158,6 +158,9 @@ class Intruder:
     def route_down(self, route: Route, reason: Reason) -> None:
         """Refused, or ended."""
 
+    def listening_lost(self) -> None:
+        """It never listens."""
+
     def accept_connection(self, ip: str, key: bytes) -> bool:
         """Nobody is let in."""
         return False
