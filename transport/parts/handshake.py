@@ -29,6 +29,7 @@ from .links import Dialling, Joining, Live
 from .shared import Shared, cancel
 
 PROBE_TIME = 1.0  # seconds a live link has to give a sign of life when a second one wants its place
+STALLED = 0.1  # seconds by which a timer is late that shows that this process stalled
 
 
 class Tie(enum.Enum):
@@ -54,10 +55,11 @@ def decide_tie(me: PeerId, record: PeerRecord, live: Live | None, *, dialling: b
 
 @dataclass(frozen=True, slots=True)
 class ProbeOver(Message):
-    """Timer: the live link gave no sign of life while this claim waited for one."""
+    """Timer: the live link gave no sign of life while this claim waited for one. due: monotonic seconds."""
 
     live: Live
     claim: Joining
+    due: float
 
 
 class Handshakes:
@@ -126,15 +128,23 @@ class Handshakes:
         elif tie is Tie.PROBE_LINK and live is not None:
             live.probe, live.probe_ping = joining, live.asked + 1  # a Pong to an earlier one says nothing of now
             shared.ping(live)
-            shared.after(PROBE_TIME, ProbeOver(live, joining))
+            self._wait_for_sign(live, joining)
         else:
             joining.replaces = live
             self._ask(joining)
 
+    def _wait_for_sign(self, live: Live, claim: Joining) -> None:
+        self._shared.after(PROBE_TIME, ProbeOver(live, claim, self._shared.now() + PROBE_TIME))
+
     def probe_over(self, message: ProbeOver) -> None:
-        """A live link that had to give a sign of life did not."""
-        if message.live.probe is message.claim:
-            self._place_is_free(message.live)
+        """A live link that had to give a sign of life did not. If this process stalled the sign may wait unread."""
+        live, claim = message.live, message.claim
+        if live.probe is not claim:
+            return
+        if self._shared.now() - message.due > STALLED:
+            self._wait_for_sign(live, claim)
+        else:
+            self._place_is_free(live)
 
     def alive(self, live: Live) -> None:
         """The link whose place a claim wants has given its sign of life."""

@@ -91,6 +91,7 @@ class Streams:
         unknown = Quota()
         self._unknown = TokenBuckets(unknown.rate, unknown.burst)
         self._dirty: list[Live] = []
+        self._beaten_at = self._now()
         self._flushing = self._flushing_first = False  # a `Flush`, a `FlushFirst` is on its way
 
     # Out -------------------------------------------------------------------------------------------------------------
@@ -306,11 +307,15 @@ class Streams:
     # Heartbeats ------------------------------------------------------------------------------------------------------
 
     def beat(self) -> None:
-        """Ask the silent links for a sign of life, and end those that stayed silent."""
+        """Ask the silent links for a sign of life, and end those that stayed silent.
+
+        Twice as long after the last beat as it should be this process has stalled: what they said may wait unread.
+        """
         shared, config, now = self._shared, self._shared.config, self._shared.now()
+        stalled, self._beaten_at = now - self._beaten_at > config.heartbeat_interval, now
         for live in list(shared.links.by_id.values()):
             silent = now - live.heard_at
-            if silent >= config.heartbeat_timeout:
+            if silent >= config.heartbeat_timeout and not stalled:
                 self._handshakes.close(live, Reason.DEAD)
                 continue
             self._answer(live)

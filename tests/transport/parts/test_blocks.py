@@ -195,6 +195,24 @@ def test_time_of_an_earlier_probe_does_not_end_the_link_during_a_later_one(simul
     assert alice.closed() == []
 
 
+def test_link_is_not_replaced_while_its_sign_of_life_may_wait_unread_in_a_process_that_stalled(
+    simulated: SimulatedWorld,
+) -> None:
+    alice, bob = simulated.node("alice"), simulated.node("bob")
+    again = simulated.node_again("bob")
+    again.engine.record = bob.engine.record
+    simulated.connected(alice, bob)
+    live = alice.engine.links.live[bob.peer]
+    again.dial(alice)
+    simulated.until(lambda: live.probe is not None)
+    simulated.simulation.network.set_default(latency=0.7)
+    alice.runtime.pause()
+    simulated.pass_time(1.5)  # the sign of life comes behind the end of its time
+    alice.runtime.resume()
+    simulated.until(lambda: [reason for _, reason in again.gatekeeper.releases] == [Reason.DUPLICATE])
+    assert alice.closed() == []
+
+
 def test_answer_to_an_earlier_ping_is_no_sign_of_life(
     simulated: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

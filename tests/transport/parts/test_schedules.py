@@ -188,6 +188,19 @@ def test_partitioned_peer_is_dead_after_the_heartbeat_timeout() -> None:
     world.close()
 
 
+def test_peer_whose_heartbeats_wait_unread_in_a_process_that_stalled_is_not_dead() -> None:
+    world = SimulatedWorld("stall")
+    alice, bob = world.node("alice", heartbeat_timeout=4.0), world.node("bob")
+    world.connected(alice, bob)
+    world.pass_time(1.5)
+    alice.runtime.pause()
+    world.pass_time(5)
+    alice.runtime.resume()
+    world.pass_time(10)
+    assert alice.closed() == bob.closed() == []
+    world.close()
+
+
 def test_one_way_partition_ends_the_connection_on_both_sides() -> None:
     world = SimulatedWorld("one way")
     alice, bob = world.node("alice"), world.node("bob")
