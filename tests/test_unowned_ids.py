@@ -89,7 +89,7 @@ def test_manager_that_manages_nothing_refuses_what_the_real_one_does() -> None:
 @both
 @pytest.mark.parametrize("where", SETTINGS)
 def test_setting_with_an_id_that_nobody_can_own_is_refused(where: str, peer: PeerId) -> None:
-    with pytest.raises(SettingsError, match=f"{where}: nobody can own the peer id {peer}"):
+    with pytest.raises(SettingsError, match=f"{where}: peer id {peer}: nobody can own it"):
         SETTINGS[where](peer)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option
-from ...transport.identity import PeerId, unowned
+from ...transport.identity import PeerId
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +83,3 @@ class Config(Settings):
             yield Problem(
                 ("protected",), f"{len(self.protected)} peers", f"at most max_protected, {self.max_protected}"
             )
-        yield from unowned("protected", self.protected)

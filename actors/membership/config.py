@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Self
 
 from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, option, section
 from ...transport.address import Address, format_peer, parse_peer
-from ...transport.identity import PeerId, unowned
+from ...transport.identity import PeerId
 from . import swim
 from .tags import encode_tags
 
@@ -128,7 +128,6 @@ class Config(Settings):
             yield Problem(
                 ("max_peer_set_delay",), "is below peer_set_delay", f"at least {self.peer_set_delay:g} seconds"
             )
-        yield from unowned("seeds", (seed.peer for seed in self.seeds))
         try:
             encode_tags(self.tags)
         except ValueError as error:

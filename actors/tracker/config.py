@@ -9,7 +9,7 @@ from typing import Literal, Self
 from ...runtime.arguments import shortened
 from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
 from ...transport.address import Address, format_peer, parse_peer
-from ...transport.identity import PeerId, unowned
+from ...transport.identity import PeerId
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,6 @@ class Config(Settings):
             if static.peer in seen:
                 yield Problem(("peers", index), f"{static.peer} is listed twice", "each peer once")
             seen.add(static.peer)
-        yield from unowned("peers", (static.peer for static in self.peers))
-        yield from unowned("trusted", self.trusted)
 
     @property
     def window(self) -> int:

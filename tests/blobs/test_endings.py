@@ -123,7 +123,7 @@ def test_block_stored_for_a_cancelled_get_serves_the_next_one_which_withdraws_it
     rig.blobs.get(key, tmp_path / "first")
     assert rig.fetched() == [key]
     work = rig.node.work
-    rig.node.work = lambda *call, cost, serial: work(*call, cost=0.1, serial=serial)  # the disk takes its time
+    rig.node.work = lambda *call, cost, **named: work(*call, cost=0.1, **named)  # the disk takes its time
     arriving = rig.deliver(key)
     rig.simulation.settle()
     rig.node.work = work

@@ -136,7 +136,7 @@ def test_gets_and_cancels_in_any_order_leave_no_wish_behind_and_the_last_gets_su
     with type(simulation)(seed) as world:
         swarm = Swarm(world)
         work = world.work  # the disk takes its time, so things happen meanwhile
-        world.work = lambda *call, cost, serial: work(*call, cost=rng.uniform(0, 0.01), serial=serial)
+        world.work = lambda *call, cost, **named: work(*call, cost=rng.uniform(0, 0.01), **named)
         holders = [swarm.add("alice", serve_rate=64 * 1024), swarm.add("bob", serve_rate=64 * 1024)]
         holders.append(swarm.add("mallory", LyingProducer))
         dave = swarm.add("dave", window=4)

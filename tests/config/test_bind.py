@@ -251,7 +251,7 @@ def test_rule_between_sections_is_reported_at_the_key_it_names() -> None:
         ("tracker: {peers: [1]}", "node.yaml:1: tracker.peers: a list is not a mapping"),
         ("tracker: {delays: 5}", "node.yaml:1: tracker.delays: 5 is not a list"),
         ("network: [a]", "node.yaml:1: network: a list is not text"),
-        ("network:", "node.yaml:1: network: has no value (allowed: text)"),
+        ("network:", "node.yaml:1: network: has no value (allowed: text in UTF-8)"),
         ('key: ""', "node.yaml:1: key: '' is not a path"),
         ('key: "a\\0b"', "node.yaml:1: key: 'a\\x00b' is not a path"),
         ("key: ~nobody-of-that-name/x", "node.yaml:1: key: ~nobody-of-that-name/x is not a path"),

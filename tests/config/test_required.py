@@ -25,7 +25,7 @@ def test_required_keys_that_are_missing_are_each_a_mistake_with_their_documentat
     with pytest.raises(ConfigError) as raised:
         bind(Outer, parse("\ninners:\n  - host: a\n", name="n.yaml", folder=Path("/")))
     assert str(raised.value).splitlines() == [
-        "n.yaml:1: main.host: is required. The machine. (allowed: text)",
+        "n.yaml:1: main.host: is required. The machine. (allowed: text in UTF-8)",
         "n.yaml:1: main.port: is required. The port. (allowed: a whole number; from 1 to 65535)",
         "n.yaml:3: inners[0].port: is required. The port. (allowed: a whole number; from 1 to 65535)",
     ]

@@ -13,7 +13,6 @@ from .keys import (
     curve_key,
     curve_text,
     possible_curve_key,
-    unowned,
     verify,
 )
 
@@ -26,6 +25,5 @@ __all__ = [
     "curve_key",
     "curve_text",
     "possible_curve_key",
-    "unowned",
     "verify",
 ]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NoReturn, Self
 
@@ -22,7 +21,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ...runtime.arguments import shortened
-from ...runtime.settings import Problem
 from . import edwards
 
 KEY_BYTES = 32
@@ -152,13 +150,6 @@ def check_owned(given: bytes) -> PeerId:
             f"peer id {peer}: nobody can own it ({error}); allowed is the Ed25519 public key of a node"
         ) from None
     return peer
-
-
-def unowned(field: str, peers: Iterable[PeerId]) -> Iterator[Problem]:
-    """What is wrong with a setting that lists peers: the ids that nobody can own."""
-    for index, peer in enumerate(peers):
-        if possible_curve_key(peer) is None:
-            yield Problem((field, index), f"nobody can own the peer id {peer}", "the Ed25519 public key of a node")
 
 
 @lru_cache(maxsize=16_384)

@@ -309,7 +309,7 @@ def test_lock_that_is_a_link_or_another_file_is_refused_and_left_alone(folder: P
 def test_file_store_that_cannot_be_prepared_lets_go_of_the_folder(folder: Path) -> None:
     folder.mkdir()
     (folder / "00").write_bytes(b"in the way")
-    with pytest.raises(StoreError, match=r"cannot prepare the store folder .*: Not a directory"):
+    with pytest.raises(StoreError, match=r"cannot use the folder of blocks .*: Not a directory"):
         FileStore(folder)
     (folder / "00").unlink()
     with closing(FileStore(folder)) as store:
@@ -368,7 +368,7 @@ def test_file_store_whose_shard_it_may_not_write_says_which_block(open_path: Pat
 
 def test_file_store_at_the_path_of_a_file_is_refused(folder: Path) -> None:
     folder.write_bytes(b"")
-    with pytest.raises(StoreError, match=f"cannot open the store folder {folder}: File exists"):
+    with pytest.raises(StoreError, match=f"cannot open the store folder {folder}: Not a directory"):
         FileStore(folder)
 
 
