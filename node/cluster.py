@@ -64,10 +64,12 @@ class Member:
 
     def tail(self) -> str:
         """What happened to it, with the last lines of its log."""
+        code = self.process.poll()
+        state = "is running" if code is None else f"ended with {code}"
         with suppress(OSError):
             lines = (self.folder / LOG_NAME).read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-            return "\n".join([f"node {self.name} ended with {self.process.poll()}; its log:", *lines])
-        return f"node {self.name} ended with {self.process.poll()}, without a log"
+            return "\n".join([f"node {self.name} {state}; its log:", *lines])
+        return f"node {self.name} {state}, without a log"
 
 
 class Cluster(Mapping[str, Client]):
@@ -108,7 +110,7 @@ class Cluster(Mapping[str, Client]):
         cls,
         nodes: str | Iterable[str | os.PathLike[str]],
         *,
-        timeout: float = 20.0,
+        timeout: float = 60.0,
         programs: Programs = MappingProxyType({}),
     ) -> Self:
         """Start the nodes whose YAML files match the pattern, or are listed, and wait until each answers.

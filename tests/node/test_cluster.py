@@ -141,6 +141,12 @@ def test_node_that_cannot_start_is_an_error_with_its_log(tmp_path: Path) -> None
     assert not is_listening(tmp_path / "a")
 
 
+def test_node_that_takes_too_long_to_answer_is_an_error_that_says_it_is_running(tmp_path: Path) -> None:
+    (file,) = Cluster.make(tmp_path, 1)
+    with pytest.raises(ClusterError, match="node a does not answer after 0 s\nnode a is running"):
+        Cluster.launch([file], timeout=0.0)
+
+
 def test_node_that_ends_by_itself_is_an_error_when_the_cluster_ends(tmp_path: Path) -> None:
     files = Cluster.make(tmp_path, 2)
 
