@@ -220,6 +220,7 @@ class Ours:
             backlog_bytes=2**34,
             max_connections=10_000,
             max_per_ip=10_000,
+            max_inbound_share_per_ip=1.0,
             max_per_subnet=10_000,
             handshakes_per_ip=1e6,
             handshakes_per_subnet=1e6,

@@ -23,8 +23,9 @@ from rookery.actors.membership.swim import codec as swim
 from rookery.actors.resolver.core import codec as resolver
 from rookery.node.composition import BLOBS_CHANNEL
 from rookery.transport import Config, Identity, PeerRecord, address, record
-from rookery.transport.core import codec
+from rookery.transport.core import codec, log_limits
 from rookery.transport.parts import packets
+from rookery.transport.wire import zmq_wire
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
 VECTORS = re.findall(r"^```vector (\w+)\n(.+)\n((?:.+\n)*?)```$", PAGE, re.MULTILINE)
@@ -133,6 +134,19 @@ def test_every_vector_of_the_page_was_read() -> None:
         (
             "above 16 a second of one IP (at once: 64)",
             (Config().handshakes_per_ip, Config().handshake_burst) == (16, 64),
+        ),
+        ("refused for 30 s (`ip_cooldown`)", Config().ip_cooldown == 30),
+        ("67 with `max_connections` 100", (Config().max_connections, Config().max_inbound) == (100, 67)),
+        ("at most a quarter of\n  them (`max_inbound_share_per_ip`)", Config().max_inbound_share_per_ip == 0.25),
+        ("in turns of 4 ms", zmq_wire._SLICE == 0.004),
+        (
+            "2,000 a second, 2,000 at once (`heartbeat_rate`, `heartbeat_burst`)",
+            (Config().heartbeat_rate, Config().heartbeat_burst) == (2000, 2000),
+        ),
+        ("2,000 Pings a second, 2,000 at once", (Config().heartbeat_rate, Config().heartbeat_burst) == (2000, 2000)),
+        (
+            "64 at once, then 1 a second; of all IPs 640 and 20",
+            (log_limits._OF_AN_IP, log_limits._OF_ALL) == ((1, 64), (20, 640)),
         ),
         ("a dial within 15 s", Config().dial_timeout == 15),
         ("heard nothing for 2 s", Config().heartbeat_interval == 2),

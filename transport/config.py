@@ -35,12 +35,24 @@ class Config(Settings):
         None, "How many of them only our own dials may use. By default a third.", minimum=0
     )
     max_per_ip: int = option(100, "Connections with one IP.", minimum=1)
+    max_inbound_share_per_ip: float = option(
+        0.25,
+        "While more than half of the inbound slots are taken: the share of them that one IP may have, at least one; 1 "
+        "where many nodes share an IP, as on one machine.",
+        above=0.0,
+        maximum=1.0,
+    )
     max_per_subnet: int = option(100, "Connections with one subnet: /24 of IPv4, /48 of IPv6.", minimum=1)
     max_packet_links: int = option(256, "Packet links kept; the least recently used is closed.", minimum=1)
 
     handshakes_per_ip: float = option(16.0, "Inbound handshakes per second from one IP.", minimum=0.001)
     handshakes_per_subnet: float = option(128.0, "Inbound handshakes per second from one subnet.", minimum=0.001)
     handshake_burst: int = option(64, "How many of those may come at once.", minimum=1)
+    ip_cooldown: Seconds = option(
+        30.0,
+        "How long handshakes from an IP are refused after a message from there that was larger than any may be.",
+        minimum=0.0,
+    )
     max_pending_handshakes: int = option(512, "Inbound handshakes that have not said who they are.", minimum=1)
     handshake_timeout: Seconds = option(
         5.0,
@@ -57,6 +69,10 @@ class Config(Settings):
         2.0, "A link that was silent this long is asked for a sign of life.", minimum=MILLISECOND
     )
     heartbeat_timeout: Seconds = option(8.0, "A link that was silent this long is dead.", minimum=MILLISECOND)
+    heartbeat_rate: float = option(
+        2000.0, "Heartbeats per second taken from one peer; more are dropped and counted.", minimum=0.001
+    )
+    heartbeat_burst: int = option(2000, "How many of those may come at once.", minimum=1)
     close_grace: Seconds = option(0.1, "Time for the last words to leave before a link is shut.", minimum=0.0)
 
     max_message: Bytes = option(
@@ -81,7 +97,9 @@ class Config(Settings):
         500.0, "Packets per second taken from one peer; more are dropped and counted.", minimum=0.001
     )
     packet_burst: int = option(1000, "How many of those may come at once.", minimum=1)
-    flood_drops: int = option(1000, "Messages and packets over quota per 10 s after which a peer is closed.", minimum=1)
+    flood_drops: int = option(
+        1000, "Messages, packets and heartbeats over quota per 10 s after which a peer is closed.", minimum=1
+    )
 
     def check(self) -> Iterable[Problem]:
         """Rules between fields."""

@@ -42,6 +42,9 @@ class Metrics:
         self.invalid = registry.counter(
             "transport_invalid_total", "Frames that no honest peer sends, by kind.", labels=("kind",)
         )
+        self.log_lines_left_out = registry.counter(
+            "transport_log_lines_left_out_total", "Log lines that were not written because an IP caused too many."
+        )
         self.packets = registry.counter(
             "transport_packets_total",
             "Packets: sent, received, dropped, unresolved (to a name), over the quota, or refused as not sendable.",

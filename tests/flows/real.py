@@ -20,6 +20,7 @@ from rookery.transport import Identity, MemoryGenerations, PeerId
 
 CROWD: dict[str, Any] = {
     "max_per_ip": 1000,
+    "max_inbound_share_per_ip": 1.0,
     "max_per_subnet": 1000,
     "handshakes_per_ip": 1e6,
     "handshakes_per_subnet": 1e6,

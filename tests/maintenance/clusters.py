@@ -165,7 +165,7 @@ class Intruder:
         """Nobody is let in."""
         return False
 
-    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
+    def oversize(self, route: Route, source: Source | None) -> None:
         """Nobody sends any."""
 
     def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:

@@ -26,7 +26,8 @@ class Scene:
         self.sent = 0
 
     def raw(self, identity: Identity | None = None) -> RawPeer:
-        return RawPeer(self.bob, identity or self.mallory)
+        """mallory, from an IP of its own, as what it does may cost its IP the next handshakes; or somebody honest."""
+        return RawPeer(self.bob, identity or self.mallory, ip="127.0.0.2" if identity is None else None)
 
     def joined(self) -> RawPeer:
         raw = self.raw()

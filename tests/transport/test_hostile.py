@@ -181,8 +181,6 @@ WRONG_FRAMES: dict[str, tuple[str, Frames]] = {
     "packet larger than one may be": ("frame", [PACKET_HEAD, bytes(MAX_PACKET + 1)]),
     "message too large": ("oversize", encode_batch([(16, bytes(1024 * 1024 + 1))])),
     "message too large on an unknown channel": ("oversize", encode_batch([(99, bytes(1024 * 1024 + 1))])),
-    "too many frames": ("frames", [b""] * 3000),
-    "too many bytes": ("frames", [head((16, LARGE | 2**20), (16, LARGE | 4096)), bytes(2**20), bytes(4096)]),
     "Hello": ("out_of_order", [encode_control(Hello((1,), "test", b"", packets=False, proof=None))]),
     "Welcome": ("out_of_order", [encode_control(Welcome(1, bytes(16), b"", None))]),
     "Ready": ("out_of_order", [encode_control(Ready(bytes(16)))]),
@@ -198,6 +196,41 @@ def test_frames_that_no_honest_peer_sends_close_the_connection(scene: Scene, kin
         scene.real.until(lambda: scene.bob.closed() == [Reason.PROTOCOL])
     assert scene.bob.counted("invalid", kind) == 1
     assert scene.bob.payloads() == []
+    scene.assert_unharmed()
+
+
+TOO_LARGE: dict[str, Frames] = {
+    "too many frames": [b""] * 259,
+    "too many frames by far": [b""] * 3000,
+    "too many bytes": [head((16, LARGE | 2**20), (16, LARGE | 4096)), bytes(2**20), bytes(4096)],
+    "too many bytes and further frames": [bytes(2**20)] * 20,
+}
+
+
+@pytest.mark.parametrize("frames", TOO_LARGE.values(), ids=TOO_LARGE.keys())
+def test_message_larger_than_any_may_be_ends_its_connection_at_once_and_its_ip_has_to_wait(
+    scene: Scene, frames: Frames
+) -> None:
+    with scene.joined() as raw:
+        raw.send(*frames)
+        raw.gone()
+        scene.real.until(lambda: scene.bob.closed() == [Reason.PROTOCOL])
+    assert scene.bob.counted("invalid", "frames") == 1
+    assert scene.bob.payloads() == []
+    with scene.raw() as again:
+        scene.real.until(lambda: scene.bob.counted("refused", Reason.RATE) == 1)
+        assert not again.socket.poll(0)
+    scene.assert_unharmed()
+
+
+def test_hello_from_an_ip_that_has_to_wait_is_refused_though_it_was_encrypted_before(scene: Scene) -> None:
+    neighbour = Identity.from_seed(b"n" * 32)
+    with scene.joined() as raw, RawPeer(scene.bob, neighbour, ip="127.0.0.2") as other:
+        other.encrypted()
+        raw.send(*[b""] * 3000)
+        raw.gone()
+        other.hello()
+        assert other.hear() == Reject(Reason.RATE)
     scene.assert_unharmed()
 
 

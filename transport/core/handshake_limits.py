@@ -1,12 +1,12 @@
 """What an inbound handshake must pass before it costs anything: the gate, the rates, the number pending.
 
-Pure: the clock is given. In this order: gate, rate of the IP and of its subnet (both are charged before
-either is judged, so that a refused IP still counts for its subnet), pending handshakes.
+Pure: the clock is given. In this order: gate, cooldown of the IP, rate of the IP and of its subnet (both are charged
+before either is judged, so that a refused IP still counts for its subnet), pending handshakes.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TypeVar
@@ -15,6 +15,8 @@ from ..address import subnet
 from ..gatekeeper import Gate
 from ..reasons import Reason
 from .buckets import TokenBuckets
+
+_MAX_COOLING = 16_384  # IPs; of more the oldest may come again
 
 K = TypeVar("K")
 
@@ -38,6 +40,7 @@ class HandshakeLimits:
         self._queue: deque[_Pending] = deque()
         self._by_key: dict[bytes, deque[_Pending]] = {}
         self._by_ip: dict[str, deque[_Pending]] = {}
+        self._cooling: OrderedDict[str, float] = OrderedDict()  # IPs, and until when
         self.pending = 0  # handshakes begun by whom nothing was heard since
 
     def check(self, gate: Gate | None, ip: str, curve_key: bytes, now: float, until: float) -> Reason | None:
@@ -47,6 +50,8 @@ class HandshakeLimits:
         reason = gate.check(ip, curve_key)
         if reason is not None:
             return reason
+        if self.is_cooling(ip, now):
+            return Reason.RATE
         ip_ok = self._per_ip.take(ip, now)
         subnet_ok = self._per_subnet.take(subnet(ip_address(ip)), now)
         if not (ip_ok and subnet_ok):
@@ -62,6 +67,20 @@ class HandshakeLimits:
         self._by_ip.setdefault(ip, deque()).append(pending)
         self.pending += 1
         return None
+
+    def cool_down(self, ip: str, until: float) -> None:
+        """Refuse every handshake of this IP until that time."""
+        self._cooling[ip] = until
+        self._cooling.move_to_end(ip)
+        if len(self._cooling) > _MAX_COOLING:
+            self._cooling.popitem(last=False)
+
+    def is_cooling(self, ip: str, now: float) -> bool:
+        """Whether handshakes of this IP are refused for what it did."""
+        until = self._cooling.get(ip)
+        if until is not None and until <= now:
+            del self._cooling[ip]
+        return until is not None and until > now
 
     def arrived(self, curve_key: bytes) -> None:
         """A pending handshake of this key said something."""

@@ -13,10 +13,11 @@ from ..reasons import Reason
 class Slots:
     """The hard limits, counted in one place: each link and handshake holds a slot from its first cost to its end."""
 
-    def __init__(self, *, total: int, inbound: int, per_ip: int, per_subnet: int) -> None:
-        """Most slots of each kind."""
+    def __init__(self, *, total: int, inbound: int, per_ip: int, per_subnet: int, share_per_ip: float = 1.0) -> None:
+        """Most slots of each kind. share_per_ip: of the inbound ones, while more than half of those are taken."""
         self._limits = {"total": total, "inbound": inbound}
         self._per_ip, self._per_subnet = per_ip, per_subnet
+        self._per_ip_when_scarce = min(per_ip, max(1, int(inbound * share_per_ip)))
         self._used: Counter[object] = Counter()
 
     @property
@@ -41,13 +42,17 @@ class Slots:
         full = rival is None and self.used >= self._limits["total"]
         full_inbound = rival is not Direction.IN and (
             self._used["inbound"] >= self._limits["inbound"]
-            or self._used[ip] >= self._per_ip
+            or self._used[ip] >= self._most_of_an_ip()
             or self._used[net] >= self._per_subnet
         )
         if full or full_inbound:
             return Reason.TOO_MANY
         self._used.update(("total", "inbound", ip, net))
         return None
+
+    def _most_of_an_ip(self) -> int:
+        scarce = 2 * self._used["inbound"] > self._limits["inbound"]
+        return self._per_ip_when_scarce if scarce else self._per_ip
 
     def give_back(self, direction: Direction, ip: str) -> None:
         """A dial, handshake or link is over."""

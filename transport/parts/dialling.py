@@ -193,8 +193,8 @@ class Dials:
                 self.ended(dial, Reason.LOST)  # the last word on the packet link; it may not have read our Hello
             case Reject():
                 alternatives = self._shared.read_alternatives(message.alternatives)
-                self._shared.log.info(
-                    "dial refused by the peer", peer=dial.ticket.peer.short, reason=message.reason.value
+                self._shared.note(
+                    dial.host, "dial refused by the peer", peer=dial.ticket.peer.short, reason=message.reason.value
                 )
                 self._handshakes.fail(dial, message.reason, alternatives=alternatives, say_why=False)
             case _:

@@ -77,7 +77,7 @@ class Handshakes:
         shared = self._shared
         record = self._judge(hello, source)
         if isinstance(record, Reason):
-            shared.log.info("inbound refused", reason=record.value, ip=source.ip, network=hello.network)
+            shared.note(source.ip, "inbound refused", reason=record.value, network=hello.network)
             waits = record is Reason.COOLDOWN
             shared.refuse(route, record, shared.alternatives_for(None, source.ip) if waits else ())
         elif hello.packets:
@@ -93,6 +93,8 @@ class Handshakes:
         reason = shared.gate.check(source.ip, source.curve_key)
         if reason is not None:
             return reason
+        if shared.handshake_limits.is_cooling(source.ip, shared.now()):
+            return Reason.RATE
         if VERSION not in hello.versions:
             return Reason.VERSION
         if hello.network != shared.config.network:
@@ -115,7 +117,7 @@ class Handshakes:
         rival = live.link.direction if live is not None else Direction.OUT if dial is not None else None
         reason = shared.slots.take_inbound(source.ip, rival=rival)
         if reason is not None:
-            shared.log.info("inbound refused", peer=peer.short, reason=reason.value, ip=source.ip)
+            shared.note(source.ip, "inbound refused", peer=peer.short, reason=reason.value)
             shared.refuse(route, reason, shared.alternatives_for(peer, source.ip))
             return
         joining = Joining(route, source, record, shared.rng.randbytes(NONCE_BYTES))
@@ -232,7 +234,7 @@ class Handshakes:
             return
         cancel(joining.deadline)
         peer = joining.record.peer
-        shared.log.info("inbound refused", peer=peer.short, reason=reason.value, ip=joining.source.ip)
+        shared.note(joining.source.ip, "inbound refused", peer=peer.short, reason=reason.value)
         shared.refuse(joining.route, reason, alternatives)
         shared.slots.give_back(Direction.IN, joining.source.ip)
         shared.release(joining.ticket, reason)
@@ -302,7 +304,9 @@ class Handshakes:
         shared, joining = self._shared, dial.waiting
         if not shared.links.is_dialling(dial):
             return
-        shared.log.info("dial failed", peer=dial.ticket.peer.short, address=str(dial.address), reason=reason.value)
+        shared.note(
+            dial.host, "dial failed", peer=dial.ticket.peer.short, address=str(dial.address), reason=reason.value
+        )
         self._abandon(dial, reason, say_why=say_why)
         if alternatives:
             shared.gatekeeper.hint(alternatives, dial.ticket.peer)

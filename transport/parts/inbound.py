@@ -24,7 +24,7 @@ from .handshake import Handshakes
 from .links import Dialling, Joining, Live, PacketLink
 from .packets import MAX_PACKET, Packets
 from .shared import Shared
-from .streams import Streams
+from .streams import Streams, is_question
 
 _SAY_EVERY = 60.0  # seconds between two warnings of one kind
 
@@ -57,7 +57,7 @@ class Inbound:
         )
         if reason is not None:
             self._shared.metrics.refused.inc(reason)
-            self._shared.log.info("handshake refused", reason=reason.value, ip=ip)
+            self._shared.note(ip, "handshake refused", reason=reason.value)
         return reason is None
 
     def route_up(self, route: Route) -> None:
@@ -102,8 +102,7 @@ class Inbound:
     ) -> None:
         if what is None:
             self._arrived(source)
-        elif isinstance(what, Dialling) and what.adopted and not what.judged and _is_packet(frames):
-            self._packets.deliver(what.ticket.peer, frames[1])  # sent before the far end read our second Hello
+        elif isinstance(what, Dialling) and self._is_early(what, frames):
             return
         message = self._control(frames)
         match what:
@@ -120,6 +119,18 @@ class Inbound:
             case None:
                 self._shared.metrics.invalid.inc("handshake")
                 self._shared.refuse(route, Reason.PROTOCOL)
+
+    def _is_early(self, dial: Dialling, frames: Sequence[bytes]) -> bool:
+        """Take what may come before the far end answers our Hello; a dial whose far end floods us with it is over."""
+        if dial.adopted and not dial.judged and _is_packet(frames):  # sent before the far end read our second Hello
+            within = self._packets.deliver(dial.ticket.peer, frames[1])
+        elif is_question(frames):
+            within = self._packets.asked(dial.ticket.peer)
+        else:
+            return False
+        if not within:
+            self._handshakes.fail(dial, Reason.FLOODING)
+        return True
 
     def _control(self, frames: Sequence[bytes]) -> Control | None:
         try:
@@ -140,17 +151,17 @@ class Inbound:
         if source is not None:
             self._shared.handshake_limits.arrived(source.curve_key)
 
-    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
-        """See `WireEvents`: no honest peer does this."""
+    def oversize(self, route: Route, source: Source | None) -> None:
+        """See `WireEvents`: no honest peer does this, so it is told nothing, and its IP has to wait."""
         self._arrived(source)
-        self._shared.metrics.invalid.inc("frames")
-        self._shared.log.warning("message too large", frames=frames)
-        match self._by_route.get(route):
-            case Live() as live:
-                self._handshakes.close(live, Reason.PROTOCOL)
-            case _:
-                self.route_down(route, Reason.PROTOCOL)
-                self._shared.shut(route)
+        shared, what = self._shared, self._by_route.get(route)
+        ip = source.ip if source is not None else _ip_of(what)
+        shared.metrics.invalid.inc("frames")
+        if ip is not None:
+            shared.warn(ip, "message too large")
+            shared.handshake_limits.cool_down(ip, shared.now() + shared.config.ip_cooldown)
+        self.route_down(route, Reason.PROTOCOL)
+        shared.shut(route)
 
     def listening_lost(self) -> None:
         """See `WireEvents`. ZeroMQ ends what came by it; the node still dials."""
@@ -167,6 +178,19 @@ class Inbound:
         if reason is Reason.TOO_MANY and self._shared.now() >= self._crowded_until:
             self._crowded_until = self._shared.now() + _SAY_EVERY
             self._shared.log.warning("near the limit of file descriptors: new connections are refused", ip=ip)
+
+
+def _ip_of(what: Live | Dialling | Joining | PacketLink | None) -> str | None:
+    match what:
+        case Live():
+            return what.link.ip
+        case Joining():
+            return what.source.ip
+        case Dialling():
+            return what.host
+        case PacketLink():
+            return what.ip
+    return None
 
 
 def _is_packet(frames: Sequence[bytes]) -> bool:

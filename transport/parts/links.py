@@ -31,6 +31,11 @@ class Dialling:
     judged: bool = False  # the far end said Welcome, the gatekeeper is asked
     waiting: Joining | None = None  # the peer's own dial, parked until this one ends
 
+    @property
+    def host(self) -> str:
+        """The IP that is being tried, or before there is one the host that was asked for."""
+        return self.address.endpoint.host if self.endpoint is None else self.endpoint.host
+
 
 @dataclass(slots=True, eq=False)
 class Joining:

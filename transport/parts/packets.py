@@ -217,9 +217,11 @@ class Packets:
         if len(frames) == 2 and head == PACKET_HEAD and link.up and len(frames[1]) <= MAX_PACKET:
             self._touch(link)
             if not self.deliver(link.peer, frames[1]):
-                self._forget(link)
-                self._shared.send_control(link.route, Bye(Reason.FLOODING))
-                self._shared.shut_later(link.route)
+                self._flooded(link)
+            return None
+        if link.endpoint is not None and not head and len(frames) == 1:  # its libzmq is asked whether we are there
+            if not self.asked(link.peer):
+                self._flooded(link)
             return None
         try:
             message = decode_control(head) if len(frames) == 1 and is_control(head) else None
@@ -256,16 +258,29 @@ class Packets:
 
     def deliver(self, peer: PeerId, payload: bytes) -> bool:
         """A packet came, over a packet link or a connection; False if its sender keeps on over its quota."""
-        shared, now = self._shared, self._shared.now()
-        if not self._inbound.take(peer, now):
-            self._count("quota")
-            return not shared.floods.dropped(peer, 1, now)
+        shared = self._shared
+        if not self._inbound.take(peer, shared.now()):
+            return self._over_quota(peer)
         receiver = shared.packet_receiver
         if receiver is None or receiver.tell(Packet(peer, payload)) is Feedback.REJECTED:
             self._count("dropped")
         else:
             self._count("received")
         return True
+
+    def asked(self, peer: PeerId) -> bool:
+        """An empty message came; it counts as a packet. False if its sender keeps on over its quota."""
+        return self._inbound.take(peer, self._shared.now()) or self._over_quota(peer)
+
+    def _over_quota(self, peer: PeerId) -> bool:
+        self._count("quota")
+        return not self._shared.floods.dropped(peer, 1, self._shared.now())
+
+    def _flooded(self, link: PacketLink) -> None:
+        self._shared.warn(link.ip, "flooding", peer=link.peer.short)
+        self._forget(link)
+        self._shared.send_control(link.route, Bye(Reason.FLOODING))
+        self._shared.shut_later(link.route)
 
     def end(self, link: PacketLink) -> None:
         """Close a packet link; what waits for it is dropped."""

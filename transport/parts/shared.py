@@ -20,6 +20,7 @@ from ..core.buckets import TokenBuckets
 from ..core.codec import MAX_ALTERNATIVES, VERSION, Bye, Control, Hello, Ping, Reject, Welcome, encode_control
 from ..core.floods import Floods
 from ..core.handshake_limits import HandshakeLimits
+from ..core.log_limits import SUMMARY_AFTER, LogLimits
 from ..core.slots import Slots
 from ..errors import DecodeError
 from ..gatekeeper import Direction, Gate, Link, Role, Ticket
@@ -48,6 +49,11 @@ class SayBye(Message):
 
     route: Route
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class SayLeftOut(Message):
+    """Timer: say how many log lines were left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class Shared(runtime.Engine[Mailbox]):
             inbound=config.max_inbound,
             per_ip=config.max_per_ip,
             per_subnet=config.max_per_subnet,
+            share_per_ip=config.max_inbound_share_per_ip,
         )
         self.handshake_limits = HandshakeLimits(
             per_ip=(config.handshakes_per_ip, config.handshake_burst),
@@ -99,6 +106,8 @@ class Shared(runtime.Engine[Mailbox]):
             max_pending=config.max_pending_handshakes,
         )
         self.floods = Floods(config.flood_drops)
+        self.log_limits = LogLimits()
+        self._summary: Timer | None = None
         self.receivers: dict[int, Receiver] = {}
         self.packet_receiver: runtime.Mailbox | None = None
         self.generations = generations
@@ -136,7 +145,7 @@ class Shared(runtime.Engine[Mailbox]):
         link = live.link
         self.links.by_route[live.route] = self.links.live[link.peer] = self.links.by_id[link.id] = live
         self.metrics.connections.add(1, link.direction)
-        self.log.info("connected", peer=link.peer.short, direction=link.direction.value, ip=link.ip, link=link.id)
+        self.note(link.ip, "connected", peer=link.peer.short, direction=link.direction.value, link=link.id)
         self.emit(Opened(link))
 
     # End -------------------------------------------------------------------------------------------------------------
@@ -154,7 +163,8 @@ class Shared(runtime.Engine[Mailbox]):
         unconfirmed = self._count_loss(live)
         self.metrics.connections.add(-1, link.direction)
         self.metrics.closed.inc(reason)
-        self.log.info(
+        self.note(
+            link.ip,
             "disconnected",
             peer=link.peer.short,
             reason=reason.value,
@@ -232,6 +242,32 @@ class Shared(runtime.Engine[Mailbox]):
         sent = self.send_control(live.route, Ping(live.received))
         live.asked += sent is Sent.OK
         return sent
+
+    # Log ------------------------------------------------------------------------------------------------------------
+
+    def note(self, ip: str, event: str, **facts: object) -> None:
+        """A line of level info that the far end, at this IP, can cause: written while it causes few."""
+        if self._admits_line(ip, "info"):
+            self.log.info(event, ip=ip, **facts)
+
+    def warn(self, ip: str, event: str, **facts: object) -> None:
+        """As `note`, a warning."""
+        if self._admits_line(ip, "warning"):
+            self.log.warning(event, ip=ip, **facts)
+
+    def _admits_line(self, ip: str, level: str) -> bool:
+        if self.log_limits.admits(ip, level, self.now()):
+            return True
+        self.metrics.log_lines_left_out.inc()
+        if self._summary is None:
+            self._summary = self.after(SUMMARY_AFTER, SayLeftOut())
+        return False
+
+    def say_left_out(self) -> None:
+        """One line for all that were not written."""
+        self._summary = None
+        left_out = self.log_limits.take_left_out()
+        self.log.warning("log lines left out", lines=left_out.lines, most_of=left_out.most_of, of_it=left_out.of_it)
 
     # Introduce and check ---------------------------------------------------------------------------------------------
 

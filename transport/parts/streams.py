@@ -90,6 +90,7 @@ class Streams:
         self._inbox = shared.mailbox.inbox
         unknown = Quota()
         self._unknown = TokenBuckets(unknown.rate, unknown.burst)
+        self._heartbeats = TokenBuckets(config.heartbeat_rate, config.heartbeat_burst)
         self._dirty: list[Live] = []
         self._beaten_at = self._now()
         self._flushing = self._flushing_first = False  # a `Flush`, a `FlushFirst` is on its way
@@ -130,7 +131,7 @@ class Streams:
         self._shared.metrics.lost.inc(cause)
         live.lost += 1
         if live.lost == 1:
-            self._shared.log.warning(event, peer=live.link.peer.short, **facts)
+            self._shared.warn(live.link.ip, event, peer=live.link.peer.short, **facts)
 
     def _flush_soon(self) -> None:
         """Now if nothing else waits for this engine, else behind it, so that what follows shares a batch."""
@@ -223,11 +224,13 @@ class Streams:
                 self._deliver_row(live, single[0], [single[1]])
             elif len(frames) == 1 and is_control(frames[0]):
                 self._control(live, decode_control(frames[0]))
+            elif live.endpoint is not None and is_question(frames):
+                self._within_quota(live)
             else:
                 self._deliver(live, decode_batch(frames))
         except DecodeError as error:
             self._shared.metrics.invalid.inc("frame")
-            self._shared.log.warning("invalid frames", peer=live.link.peer.short, error=str(error))
+            self._shared.warn(live.link.ip, "invalid frames", peer=live.link.peer.short, error=str(error))
             self._handshakes.close(live, Reason.PROTOCOL)
 
     def _deliver(self, live: Live, messages: list[tuple[int, bytes]]) -> None:
@@ -262,7 +265,7 @@ class Streams:
         """Drop messages on a channel that nobody takes; False if the link was closed for being over their quota."""
         shared, peer = self._shared, live.link.peer
         if not live.unclaimed:
-            shared.log.warning("message on an unknown channel dropped", peer=peer.short, channel=channel)
+            shared.warn(live.link.ip, "message on an unknown channel dropped", peer=peer.short, channel=channel)
         live.unclaimed += count
         allowed = self._unknown.take_many(peer, count, live.heard_at)
         shared.metrics.dropped.inc("no_receiver", by=allowed)
@@ -274,27 +277,40 @@ class Streams:
         shared.metrics.dropped.inc(why, by=count)
         if not shared.floods.dropped(live.link.peer, count, live.heard_at):
             return True
-        shared.log.warning("flooding", peer=live.link.peer.short)
+        shared.warn(live.link.ip, "flooding", peer=live.link.peer.short)
         self._handshakes.close(live, Reason.FLOODING)
         return False
 
     def _control(self, live: Live, message: Control) -> None:
         shared = self._shared
         match message:
-            case Ping(received=received):
+            case Ping(received=received) if self._within_quota(live):
                 live.owed += 1
                 self._answer(live)
                 self._confirmed(live, received, answer=False)
-            case Pong(received=received):
+            case Pong(received=received) if live.answered < live.asked or self._within_quota(live):
                 live.answered = min(live.answered + 1, live.asked)
                 if live.probe is not None and live.answered >= live.probe_ping:
                     self._handshakes.alive(live)
                 self._confirmed(live, received, answer=True)
+            case Ping() | Pong():
+                pass  # dropped and counted
             case Bye(reason=reason):
                 self._handshakes.close(live, reason if reason in _SHARED_REASONS else Reason.REMOTE, say_why=False)
             case _:
                 shared.metrics.invalid.inc("out_of_order")
                 self._handshakes.close(live, Reason.PROTOCOL)
+
+    def _within_quota(self, live: Live) -> bool:
+        """Whether one more heartbeat of this peer is taken: a Ping, or a Pong to none of ours; each costs an answer.
+
+        Who sends at full speed asks once in a quarter of its window, which is 5 ms of its line, and as often again for
+        each heartbeat that frees some of it.
+        """
+        if self._heartbeats.take(live.link.peer, live.heard_at):
+            return True
+        self._dropped(live, 1, "heartbeat")
+        return False
 
     def _confirmed(self, live: Live, received: int, *, answer: bool) -> None:
         if not live.confirmed <= received <= live.sent:
@@ -341,6 +357,11 @@ class Streams:
         else:
             self._again(live)
         return sent is Sent.OK
+
+
+def is_question(frames: Sequence[bytes]) -> bool:
+    """Whether it is the empty message by which the side that listens asks its libzmq whether there is a route."""
+    return len(frames) == 1 and not frames[0]
 
 
 def next_batch(outbox: Outbox, limit: int) -> tuple[list[tuple[int, bytes]], int]:

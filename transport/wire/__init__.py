@@ -53,8 +53,8 @@ class WireEvents(Protocol):
     def frames(self, route: Route, frames: Sequence[bytes], source: Source | None) -> None:
         """Frames of one message. source: of an inbound route, at least with its first message."""
 
-    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
-        """The far end sent a message of more frames or bytes than any honest one has; it was thrown away."""
+    def oversize(self, route: Route, source: Source | None) -> None:
+        """The far end sends a message of more frames or bytes than any honest one has; nothing of it is handed up."""
 
     def listening_lost(self) -> None:
         """The listening socket is gone though nobody closed the wire; nobody can connect any more."""
@@ -62,7 +62,8 @@ class WireEvents(Protocol):
     def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:
         """An inbound connection ended before its first message.
 
-        reason: LOST, or by us: TIMEOUT, PENDING (too many silent ones), TOO_MANY (hardly a file descriptor left).
+        reason: LOST, or by us: TIMEOUT, PENDING (too many silent ones), TOO_MANY (hardly a file descriptor left), RATE
+        (its IP sent a message that was too large).
         left: of that IP, those that are silent still.
         """
 

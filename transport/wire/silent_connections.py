@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ..reasons import Reason
 from .descriptors import Mark, held
+from .zmq_sockets import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,17 @@ class SilentConnections:
                 excess -= 1
                 reason = Reason.TIMEOUT if late else Reason.PENDING
                 ended.append(self._over(silent.ip, reason if _shut(number, silent.mark) else Reason.LOST, spoken))
+        return ended
+
+    def end_all(self, ip: str, speakers: Callable[[], set[Mark]]) -> list[Ended]:
+        """Shut all silent ones of an IP, as text that `canonical` gave."""
+        spoken = speakers()
+        ended: list[Ended] = []
+        for number, silent in list(self._silent.items()):
+            mark = silent.mark
+            if mark is not None and mark not in spoken and canonical(mark.there[0]) == ip:
+                del self._silent[number]
+                ended.append(self._over(silent.ip, Reason.RATE if _shut(number, mark) else Reason.LOST, spoken))
         return ended
 
     def _over(self, ip: str | None, reason: Reason, spoken: set[Mark]) -> Ended:

@@ -21,6 +21,8 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   unblocks it.
 * libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
   socket has been read empty.
+* A message is handed out whole: until its last frame is read, nothing of another route can be, and a disconnect aborts
+  the process. So one with too many frames is read to its end in slices, and disconnects wait until then.
 * A process that this one forks has copies of every socket. What listens and what is inbound is shut for it as well, by
   our duplicates. Outbound sockets are libzmq's alone, and a duplicate of each would cost a descriptor: the copies stay
   open in it until the far end, which is told `Bye` or misses the heartbeats, ends the connection. They hold no port.
@@ -56,17 +58,23 @@ _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _MOST_EVENTS = 1024  # of the monitor, in a poll
 _LEAVES_TIMEOUT = 1.0  # seconds until the end of a connect that was given up is announced at the latest
+_SLICE = 0.004  # seconds of a poll for what is thrown away
+_FRAMES_AT_ONCE = 16  # between two looks at the clock
 
 
 @dataclass(slots=True)
 class _Outbound:
-    """One of our connects. up: encrypted, and the far end has the right key. over: to be handed up as down."""
+    """One of our connects. up: encrypted, and the far end has the right key. over: to be handed up as down.
+
+    severed: to be disconnected, and not handed up, once what is discarded is read.
+    """
 
     route: Route
     endpoint: str
     connected: bool = False
     up: bool = False
     over: bool = False
+    severed: bool = False
 
 
 class ZmqWire:
@@ -114,6 +122,7 @@ class ZmqWire:
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
+        self._discarding = False  # the rest of a message is to be thrown away before anything else is read
 
     def bind(self, endpoint: Endpoint) -> Endpoint:
         """See `Wire`."""
@@ -180,8 +189,11 @@ class ZmqWire:
 
     def sever(self, route: Route) -> None:
         """See `Wire`."""
-        if route in self._outbound:
-            self._forget_outbound(self._outbound[route])
+        outbound = self._outbound.get(route)
+        if outbound is not None and self._discarding:
+            outbound.severed = True
+        elif outbound is not None:
+            self._forget_outbound(outbound)
         elif route in self._inbound.by_route:
             self._end_inbound(self._inbound.by_route[route])
         self._ending = [entry for entry in self._ending if entry[0] != route]
@@ -189,17 +201,21 @@ class ZmqWire:
     def poll(self, events: WireEvents, budget: int) -> bool:
         """See `Wire`. Beginnings and ends are looked for when a wait says so, and now and then without one."""
         self._polls += 1
-        if self._waiter.stirred or self._polls % _LOOK_EVERY == 0:
+        if self._waiter.stirred or self._discarding or self._polls % _LOOK_EVERY == 0:
             self._waiter.stirred = False
             self._read_monitor(events)
             self._zap.answer(events.accept_connection)
-        if self._waiter.usual_stirred:
+        if self._discarding:
+            self._discard()
+            more = True
+        elif self._waiter.usual_stirred:
             self._waiter.usual_stirred = False
             more = self._read_one(events)
         else:
             more = self._read_messages(events, budget)
         self._busy_polls = self._busy_polls + 1 if more else 0
-        if (self._ending or self._inbound.suspects) and (not more or self._busy_polls >= _MOST_BUSY_POLLS):
+        may_end = not self._discarding and (not more or self._busy_polls >= _MOST_BUSY_POLLS)
+        if may_end and (self._ending or self._inbound.suspects):
             self._busy_polls = 0
             more = self._hand_up_endings(events) or more
         if self._silent:
@@ -305,7 +321,8 @@ class ZmqWire:
         """It is over; forgetting it now would throw away what came before the end."""
         if not outbound.over:
             outbound.over = True
-            self._ending.append((outbound.route, reason))
+            if not outbound.severed:
+                self._ending.append((outbound.route, reason))
 
     def _forget_outbound(self, outbound: _Outbound) -> None:
         del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
@@ -341,6 +358,8 @@ class ZmqWire:
             if not readable(self._router):
                 return False
             self._read(events, self._router.recv(NOBLOCK))
+            if self._discarding:
+                break
         return True
 
     def _read_one(self, events: WireEvents) -> bool:
@@ -358,29 +377,54 @@ class ZmqWire:
             inbound.proven = True
             self._hand_up(events, route, self._rest(), None)
         elif route in self._outbound:
-            frames = self._rest()
-            if frames != [b""]:  # how the listening side asks its libzmq whether there is a route
-                self._hand_up(events, route, frames, None)
+            self._hand_up(events, route, self._rest(), None)
         elif self._inbound.has_seen(route):
             self._rest()
         else:
             self._first_message(events, route)
 
     def _rest(self) -> list[bytes]:
-        """The frames behind a routing id. A `Frame` knows whether more follow; asking the socket costs as much."""
-        recv = self._router.recv
-        frame = recv(NOBLOCK, False)
+        """The frames behind a routing id, up to the first too many."""
+        return self._frames(self._router.recv(NOBLOCK, False))
+
+    def _frames(self, frame: zmq.Frame) -> list[bytes]:
+        """This frame and those behind it, up to the first too many: what then follows is to be discarded.
+
+        A `Frame` knows whether more follow; asking the socket costs as much.
+        """
         frames = [frame.bytes]
+        if not frame.more:
+            return frames
+        recv, size, left = self._router.recv, len(frames[0]), self._max_frames
         while frame.more:
             frame = recv(NOBLOCK, False)
             frames.append(frame.bytes)
+            size += len(frames[-1])
+            left -= 1
+            if not left or size > self._max_bytes:
+                self._discarding = frame.more
+                break
         return frames
+
+    def _discard(self) -> None:
+        """Throw away what follows in this message, for a slice of time at most. Who was severed ends after it."""
+        recv, until = self._router.recv, time.monotonic() + _SLICE
+        while self._discarding:
+            for _ in range(_FRAMES_AT_ONCE):
+                if not recv(NOBLOCK, False, False).more:
+                    self._discarding = False
+                    break
+            else:
+                if time.monotonic() >= until:
+                    return
+        for outbound in [each for each in self._outbound.values() if each.severed]:
+            self._forget_outbound(outbound)
 
     def _first_message(self, events: WireEvents, route: Route) -> None:
         """Ends first, so that a new user of a descriptor number is not mistaken for the old."""
         self._read_monitor(events)
-        parts = self._router.recv_multipart(copy=False)
-        head = parts[0]
+        head = self._router.recv(NOBLOCK, False)
+        frames = self._frames(head)
         try:
             key, ip = bytes.fromhex(str(head.get("User-Id"))), canonical(str(head.get("Peer-Address")))
             number = int(head.get(zmq.SRCFD))
@@ -395,12 +439,15 @@ class ZmqWire:
             duplicate.close()
             return  # likewise
         self._inbound.begin(InboundRoute(route, number, duplicate, mark))
-        self._hand_up(events, route, [part.bytes for part in parts], Source(key, ip))
+        self._hand_up(events, route, frames, Source(key, ip))
 
     def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
         count = len(frames)
         if count > 1 and (count > self._max_frames or sum(map(len, frames)) > self._max_bytes):
-            events.oversize(route, count, source)
+            events.oversize(route, source)
+            if source is not None:
+                for ended in self._silent.end_all(source.ip, self._inbound.marks):
+                    _hand_up_silent(events, ended)
         else:
             events.frames(route, frames, source)
 

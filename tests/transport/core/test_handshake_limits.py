@@ -80,3 +80,21 @@ def test_pending_handshake_whose_connection_ended_is_pending_no_more() -> None:
     assert limits.pending == 0
     limits.arrived(KEY)
     assert limits.pending == 0
+
+
+def test_ip_that_cools_down_is_refused_for_so_long_and_others_are_not() -> None:
+    limits = limits_of()
+    limits.cool_down("10.0.0.1", 30.0)
+    assert limits.check(OPEN, "10.0.0.1", KEY, 29.9, 35.0) is Reason.RATE
+    assert limits.check(OPEN, "10.0.0.2", KEY, 29.9, 35.0) is None
+    assert limits.is_cooling("10.0.0.1", 29.9)
+    assert limits.check(OPEN, "10.0.0.1", KEY, 30.0, 35.0) is None
+
+
+def test_ips_that_cool_down_are_bounded_and_the_oldest_are_forgotten() -> None:
+    limits = limits_of()
+    for number in range(16_385):
+        limits.cool_down(str(number), 30.0)
+    assert not limits.is_cooling("0", 0.0)
+    assert limits.is_cooling("1", 0.0)
+    assert limits.is_cooling("16384", 0.0)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rookery.transport import Config
+from rookery.transport.core.buckets import TokenBuckets
 from rookery.transport.core.window import BEYOND, FIRST, LEAST, MOST, PER_MESSAGE, Window, counted
 
 HUNDRED_MBIT = 12.5e6  # bytes per second
@@ -17,11 +19,12 @@ HUNDRED_MBIT = 12.5e6  # bytes per second
 
 @dataclass
 class Run:
-    """delivered: bytes. waits: seconds that a message would have waited, at each answer, with its time."""
+    """delivered: bytes. waits: seconds that a message would have waited, at each answer, with its time. asked: when."""
 
     delivered: int
     waits: list[tuple[float, float]]
     window: Window
+    asked: list[float]
 
     def longest(self, since: float) -> float:
         return max(wait for at, wait in self.waits if at >= since)
@@ -32,7 +35,7 @@ def run(rate: float, round_trip: float, size: int, seconds: float, then: tuple[f
     window, answers = Window(), list[tuple[float, int]]()
     free, count = 0.0, 0
     arrivals: deque[tuple[float, int]] = deque()
-    done = Run(0, [], window)
+    done = Run(0, [], window, [])
 
     def push(now: float) -> None:
         nonlocal free, count
@@ -48,6 +51,7 @@ def run(rate: float, round_trip: float, size: int, seconds: float, then: tuple[f
             ask(now)
 
     def ask(now: float) -> None:
+        done.asked.append(now)
         window.ask(count, now)
         heapq.heappush(answers, (max(free, now) + round_trip, count))
 
@@ -223,3 +227,23 @@ def test_whatever_a_peer_confirms_the_window_stays_between_its_bounds(steps: lis
             window.confirm(confirmed, now, everything=confirmed == count, answer=what == "answer")
         assert LEAST <= window.size <= MOST
         assert 0 <= window.under_way <= max(MOST, 2 * 2**21)
+
+
+LINES = [10.0**power for power in range(4, 11)]  # bytes per second
+
+
+@pytest.mark.parametrize("then", [None, 1e4, 1e10], ids=["steady", "slow later", "fast later"])
+@pytest.mark.parametrize("round_trip", [1e-5, 1e-3, 0.1, 1.0])
+@pytest.mark.parametrize("size", [PER_MESSAGE, 1000, 2**14 + 1, 2**20])
+def test_pings_at_full_speed_stay_within_half_of_the_quota_for_heartbeats(
+    size: int, round_trip: float, then: float | None
+) -> None:
+    """Half, as the other side's own Pings confirm as well, and each that frees room may be followed by one of ours."""
+    config = Config()
+    for rate in LINES:
+        first = min(10.0, 4000 * size / rate)  # so many messages, as each is a step
+        seconds = first + (0.0 if then is None else min(10.0, 4000 * size / then))
+        done = run(rate, round_trip, size, seconds, None if then is None else (first, then))
+        quota = TokenBuckets(config.heartbeat_rate / 2, config.heartbeat_burst // 2)
+        assert done.asked
+        assert all(quota.take("peer", at) for at in done.asked), f"{len(done.asked)} in {seconds} s at {rate}"

@@ -339,6 +339,6 @@ def test_unknown_channel_is_logged_once_for_each_link(
         alice.net.close_link(alice.link_to(bob).id, Reason.TRIMMED)
         simulated.until(lambda: bob.closed())
     said = [record.__dict__["fields"] for record in caplog.records if "unknown channel" in record.getMessage()]
-    assert said == [{"peer": alice.peer.short, "channel": 200}]
+    assert said == [{"ip": "10.0.0.1", "peer": alice.peer.short, "channel": 200}]
     ends = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "disconnected"]
     assert {end["peer"]: end["unclaimed"] for end in ends} == {alice.peer.short: 6, bob.peer.short: 0}

@@ -66,6 +66,30 @@ def test_slots_are_limited_per_ip_and_per_subnet() -> None:
     assert slots.take_inbound("10.0.1.3") is None
 
 
+def test_slots_of_one_ip_are_a_quarter_while_more_than_half_are_taken() -> None:
+    slots = Slots(total=100, inbound=67, per_ip=100, per_subnet=100, share_per_ip=0.25)
+    assert [slots.take_inbound("10.0.0.1") for _ in range(66)].count(None) == 34  # the 34th is the first beyond half
+    others = [slots.take_inbound("10.0.0.2") for _ in range(66)]
+    assert others.count(None) == 16
+    assert [slots.take_inbound(f"10.0.1.{number}") for number in range(18)].count(None) == 17
+    for _ in range(34):
+        slots.give_back(Direction.IN, "10.0.0.1")
+    assert slots.take_inbound("10.0.0.2") is None, "33 are taken, which is less than half"
+
+
+def test_slot_of_an_ip_that_has_none_is_given_however_few_there_are() -> None:
+    slots = Slots(total=9, inbound=2, per_ip=9, per_subnet=9, share_per_ip=0.25)
+    assert [slots.take_inbound("10.0.0.1") for _ in range(3)] == [None, None, Reason.TOO_MANY]
+    slots = Slots(total=9, inbound=3, per_ip=9, per_subnet=9, share_per_ip=0.25)
+    assert [slots.take_inbound("10.0.0.1") for _ in range(3)] == [None, None, Reason.TOO_MANY]
+    assert slots.take_inbound("10.0.0.2") is None
+
+
+def test_slots_of_one_ip_are_what_there_is_where_the_share_says_so() -> None:
+    slots = Slots(total=100, inbound=67, per_ip=100, per_subnet=100, share_per_ip=1.0)
+    assert [slots.take_inbound("10.0.0.1") for _ in range(80)].count(None) == 67
+
+
 def test_slot_beside_the_peers_own_inbound_link_is_given_beyond_every_limit() -> None:
     slots = Slots(total=1, inbound=1, per_ip=1, per_subnet=1)
     slots.take_inbound("10.0.0.1")

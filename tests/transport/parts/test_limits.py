@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from rookery import transport
 from rookery.runtime.settings import SettingsError
 from rookery.transport import Address, Direction, Endpoint, PeerId, PeerRecord, Reason, Ticket
-from rookery.transport.core.codec import MAX_ALTERNATIVES, Welcome
+from rookery.transport.core.codec import MAX_ALTERNATIVES, Reject, Welcome
 from tests.transport.raw import RawPeer
 from tests.transport.worlds import Node, RealWorld, SimulatedWorld, World
 
@@ -113,6 +115,23 @@ def test_connection_over_the_limit_of_its_ip_is_refused_and_another_ip_is_not(si
     simulated.connected(here, bob)
     assert refused(simulated, there, bob) is Reason.TOO_MANY
     simulated.connected(simulated.node("dave"), bob)
+
+
+def test_ip_has_a_quarter_of_the_inbound_slots_while_half_are_taken_on_loopback_too(real: RealWorld) -> None:
+    bob = real.node("bob", max_connections=12, reserved_outbound=0)
+    with ExitStack() as stack:
+        for number in range(7):
+            raw = stack.enter_context(RawPeer(bob, real.known.identity(f"sybil {number}")))
+            raw.join()
+            real.until(lambda: len(bob.links()) == number + 1)  # noqa: B023
+        with RawPeer(bob, real.known.identity("one too many")) as raw:
+            raw.hello()
+            told = raw.hear()
+            assert isinstance(told, Reject)
+            assert told.reason is Reason.TOO_MANY
+        with RawPeer(bob, real.known.identity("from elsewhere"), ip="127.0.0.2") as raw:
+            raw.join()
+            real.until(lambda: len(bob.links()) == 8)
 
 
 def test_dial_over_the_hard_total_is_released_without_a_connect(world: World) -> None:
