@@ -38,10 +38,10 @@ from .mailbox import (
     MemberInfo,
     MemberRefuted,
     Members,
+    MembersLeftOut,
     MemberSuspected,
     MemberUp,
     MemberUpdated,
-    PeerSetRefused,
     Rejoined,
 )
 from .snapshot import SnapshotError
@@ -65,8 +65,8 @@ __all__ = [
     "MemberUp",
     "MemberUpdated",
     "Members",
+    "MembersLeftOut",
     "NoAddress",
-    "PeerSetRefused",
     "Rejoined",
     "Seed",
     "SnapshotError",

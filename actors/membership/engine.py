@@ -69,6 +69,7 @@ class Engine(runtime.Engine[Mailbox]):
             tracker,
             self._metrics,
             members=lambda: () if self._session is None else self._session.view.visible,
+            is_proved=lambda peer: self._session is None or self._session.is_proved(peer),
             emit=self._emit,
         )
         self._persistence = Persistence(
@@ -212,6 +213,7 @@ class Engine(runtime.Engine[Mailbox]):
                 blocks=self._blocks,
                 emit=self._emit,
                 rejoined=self._on_rejoin,
+                proved=self._tracker_feed.proved,
             )
         elif session.has_left and session.use_record(own):
             self._end_farewell()

@@ -78,13 +78,13 @@ class KeyInUse(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class PeerSetRefused(Message):
-    """The tracker refused a peer set as too large and keeps the one before.
+class MembersLeftOut(Message):
+    """The members are more than the tracker takes: its peer set is without some. Told whenever their number changes.
 
-    listed: peers in the refused set, this node included. limit: what the tracker allows.
+    count: how many are left out, 0 when all fit again. limit: peers that the tracker takes, this node included.
     """
 
-    listed: int
+    count: int
     limit: int
 
 
@@ -183,7 +183,7 @@ class Mailbox(runtime.EventMailbox):
         Isolated,
         Rejoined,
         KeyInUse,
-        PeerSetRefused,
+        MembersLeftOut,
     )
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 

@@ -18,10 +18,16 @@ class Metrics:
         gauge, counter = registry.gauge, registry.counter
         self.members = gauge("membership_members", "Visible members, this node excluded.")
         self.missing = gauge("membership_missing_records", "Active members whose record is not known yet.")
+        self.left_out = gauge("membership_left_out", "Members that are left out of the tracker's peer set.")
         self.changes = counter("membership_changes_total", "Events emitted, by kind.", labels=("event",))
         self.packets = counter("membership_packets_total", "Packets, by outcome.", labels=("outcome",))
         self.bytes_sent = counter("membership_sent_bytes_total", "Bytes handed to transport.")
         self.records = counter("membership_records_total", "Records received, by result.", labels=("result",))
+        self.newcomers = counter(
+            "membership_newcomers_total",
+            "Peers that others told of, and updates that wait for their records, by what became of them.",
+            labels=("outcome",),
+        )
         self.peer_sets = counter(
             "membership_peer_sets_total", "Peer sets given to the tracker, by answer.", labels=("answer",)
         )

@@ -60,6 +60,10 @@ class Records:
         """Whether the peer is a seed, or was discovered."""
         return peer in self._seeds or peer in self._discovered
 
+    def is_configured_seed(self, peer: PeerId) -> bool:
+        """Whether an operator or the program named the peer as a seed."""
+        return peer in self._seeds
+
     @property
     def seeds(self) -> tuple[PeerId, ...]:
         """The peers to announce to: the seeds, then the discovered ones."""

@@ -10,6 +10,10 @@ How a packet that comes in is handled:
 4. If it named members whose records are missing, or brought some of these records, the sender is asked for more of
    them.
 
+Nobody is a member by hearsay. An update about a key that is no member waits for its record; with a record it is a
+member at once, *unproved* until a packet of its own comes, or a connection opens. `core/newcomers` says how many of
+both each sender may bring. A member that this node has to forget for another one is Down for its subscribers.
+
 A peer without a known address is neither probed nor accused; nor is a peer that this node blocks (design: local
 blocks). What goes along with outgoing packets is `outgoing`'s matter.
 """
@@ -32,6 +36,7 @@ from ...transport.mailbox import Packet
 from ...transport.record import PeerRecord
 from . import swim
 from .config import Config
+from .core.newcomers import PER_INTRODUCER, PER_SEED, Unproved, Waiting
 from .envelope import MAX_WANTED, Envelope
 from .events import Events
 from .known_members import KnownMembers
@@ -41,7 +46,7 @@ from .metrics import Metrics
 from .outgoing import Outgoing
 from .records import Records
 from .snapshot import SavedMember, Snapshot
-from .swim import ConnectionState, MemberId, Outbox, Swim, SwimError
+from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
 from .view import View
 
@@ -75,10 +80,12 @@ class Session:
         blocks: LocalBlocks,
         emit: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
+        proved: Callable[[], object],
     ) -> None:
         """blocks: the blocks in force, kept by the engine. emit: takes each event.
 
         rejoined: called when this node goes on under another generation, for which there is no record yet.
+        proved: called when a member has answered for the first time.
         """
         self.records = Records(own.network, own.peer)
         self._outgoing = Outgoing(own, self.records, transport, metrics)
@@ -89,6 +96,7 @@ class Session:
             engine.rng,
             renew=lambda identity: MemberId(identity.key, identity.generation + 1),
             probeable=self._is_probeable,
+            admits=self._admits,
         )
         self._known_members = KnownMembers(engine, self.swim, self.records, self.view)
         self._engine = engine
@@ -98,6 +106,15 @@ class Session:
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
         self._outbox = Outbox()
+        self._proved = proved
+        self._waiting = Waiting(REQUEST_INTERVAL)
+        self._unproved = Unproved()
+        self._connected: set[PeerId] = set()
+        self._introducer: PeerId | None = None  # whose updates are applied now
+        self._beside: dict[PeerId, PeerRecord] = {}  # records that came with them
+        self._forgery: DecodeError | None = None  # found among these
+        self._admitted: list[PeerId] = []
+        self._forgotten: list[MemberId] = []
         self._request_timer: Timer | None = None
 
     # Commands ---------------------------------------------------------------------------------------------------------
@@ -136,8 +153,7 @@ class Session:
     def restore(self, members: Iterable[SavedMember]) -> None:
         """Take these members over from before the restart, with their states."""
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
-        self.swim.apply_many([each.member for each in held], False, self._engine.now(), self._outbox)
-        self.perform_effects()
+        self._apply([each.member for each in held], self.own.peer, broadcast=False)
 
     def announce_to_some(self) -> None:
         """Announce this node to some members, after a restart."""
@@ -187,8 +203,7 @@ class Session:
         self.swim.handle_timer(timer, self._engine.now(), self._outbox)
         self.perform_effects()
         if isinstance(timer, RemoveDown):
-            self.view.forget(timer.member)
-            self._drop_if_unused(PeerId(timer.member.key))
+            self._forget(timer.member)
 
     def on_opened(self, record: PeerRecord) -> None:
         """A connection opened: announce to the peer if it is no member yet, which ends isolation without a wait."""
@@ -196,12 +211,15 @@ class Session:
             self._add_record(record, presented=True)
         except DecodeError:
             return
+        self._connected.add(record.peer)
+        self._prove(record.peer)
         if not self.has_left and not self.view.is_active(record.peer):
             self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
             self.perform_effects()
 
     def on_closed(self, peer: PeerId) -> None:
         """A connection closed: no evidence of death, but a reason to probe that peer next (flows: end of a link 6)."""
+        self._connected.discard(peer)
         self.swim.probe_next(peer)
         self._drop_if_unused(peer)
 
@@ -214,35 +232,155 @@ class Session:
         self._drop_if_unused(packet.peer)
 
     def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
-        missing = self.view.num_missing
-        records = [self.records.read(data) for data in envelope.records]
-        for record in records:
-            if record.peer == sender:
-                self._add_record(record, presented=True)
+        missing = self.view.num_missing + len(self._waiting)
+        records = {record.peer: record for record in map(self.records.read, envelope.records)}
+        own = records.pop(sender, None)
+        if own is not None:
+            self._add_record(own, presented=True)
         if sender not in self.records:
             self._drop("stranger", sender)
             return
+        self._prove(sender)
         self._outgoing.mark_introduced(sender)
         if envelope.swim:
-            self._on_swim_packet(envelope.swim, sender)
-        brought = [self._add_record(record) for record in records if record.peer != sender and record.peer in self.view]
+            self._on_swim_packet(envelope.swim, sender, records)
+        brought = [self._add_record(record) for record in records.values() if self._is_wanted(record.peer)]
         if envelope.wanted:
             self._outgoing.send_records(sender, envelope.wanted)
-        if self.view.num_missing > missing or any(brought):
+        if self.view.num_missing + len(self._waiting) > missing or any(brought):
             self._request_missing(sender)
 
-    def _on_swim_packet(self, data: bytes, sender: PeerId) -> None:
+    def _on_swim_packet(self, data: bytes, sender: PeerId, records: dict[PeerId, PeerRecord]) -> None:
+        self._introducer, self._beside, self._forgery = sender, records, None
         try:
             self.swim.handle_data(data, self._engine.now(), self._outbox, sender=sender)
         except SwimError as error:
             self._drop(type(error).__name__, sender, error)
         else:
             self._metrics.packets.inc("received")
-        self.perform_effects()
+        finally:
+            self._introducer, self._beside = None, {}
+        self._after_updates()
+        if self._forgery is not None:
+            raise self._forgery
 
     def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
         self._metrics.packets.inc(why)
         self._engine.log.debug("packet dropped", why=why, peer=sender.short, error=str(error or ""))
+
+    # Who becomes a member ---------------------------------------------------------------------------------------------
+
+    def _prove(self, peer: PeerId) -> None:
+        """The peer has answered this node itself."""
+        if self._unproved.discard(peer):
+            self._metrics.newcomers.inc("proved")
+            self._proved()
+
+    def is_proved(self, peer: PeerId) -> bool:
+        """Whether this member has answered this node itself at least once."""
+        return peer not in self._unproved
+
+    def _admits(self, update: Member) -> bool:
+        """SWIM: whether a key that it does not hold becomes a member by this update. If not, the update may wait."""
+        introducer, peer = self._introducer, PeerId(update.id.key)
+        if introducer is None:
+            return False  # of this node itself about a member that it has just forgotten
+        if peer == introducer:
+            return self._make_room()
+        record = self.records.get(peer)
+        if record is None or record.generation < update.id.generation:
+            record = self._record_beside(update)
+        if introducer != self.own.peer and (record is None or not update.is_active):
+            seed = self.records.is_configured_seed(introducer)
+            limit = PER_SEED if seed else PER_INTRODUCER
+            dropped = self._waiting.add(introducer, update, self._engine.now(), limit)
+            self._metrics.newcomers.inc("waits")
+            self._metrics.newcomers.inc("dropped", by=dropped)
+            self._await_records()
+            return False
+        return record is not None and self._take_in(record, introducer)
+
+    def _record_beside(self, update: Member) -> PeerRecord | None:
+        """The record of this life that came with the packet."""
+        record = self._beside.get(PeerId(update.id.key))
+        if record is None or record.generation < update.id.generation or not update.is_active:
+            return None
+        try:
+            self._keep_record(record)
+        except DecodeError as error:
+            self._beside.pop(record.peer)
+            self._forgery = self._forgery or error
+            return None
+        return record
+
+    def _take_in(self, record: PeerRecord, introducer: PeerId) -> bool:
+        """Make the owner of a record an unproved member, unless its introducer has brought too many."""
+        peer = record.peer
+        assert record.address is not None  # `records` keeps no other
+        if peer not in self._connected:
+            own, seed = introducer == self.own.peer, self.records.is_configured_seed(introducer)
+            if not own and not self._unproved.may_add(introducer, self._engine.now(), seed=seed):
+                self._metrics.newcomers.inc("too_many")
+                return False
+            if self.swim.num_known >= self.swim.config.max_members:
+                return True  # which SWIM refuses and counts
+            scarce = 2 * self.swim.num_known > self.swim.config.max_members
+            limit = None if own else PER_SEED if seed else PER_INTRODUCER
+            for gone in self._unproved.add(peer, introducer, record.address, limit=limit, scarce=scarce):
+                self._forget_unproved(gone)
+            self._metrics.newcomers.inc("unproved")
+        self._admitted.append(peer)
+        return True
+
+    def _make_room(self) -> bool:
+        """A peer has shown itself: where no more members are held, an unproved one goes for it."""
+        if self.swim.num_known >= self.swim.config.max_members:
+            oldest = next(iter(self._unproved), None)
+            if oldest is not None:
+                self._unproved.discard(oldest)
+                self._forget_unproved(oldest)
+        return True
+
+    def _forget_unproved(self, peer: PeerId) -> None:
+        self._metrics.newcomers.inc("pushed_out")
+        generation = self.view.generation(peer)
+        self.swim.forget(peer, self._engine.now(), self._outbox)
+        self._forgotten.append(MemberId(peer, generation or 0))
+
+    def _apply(self, updates: Iterable[Member], introducer: PeerId, *, broadcast: bool) -> None:
+        self._introducer = introducer
+        try:
+            self.swim.apply_many(updates, broadcast, self._engine.now(), self._outbox)
+        finally:
+            self._introducer = None
+        self._after_updates()
+
+    def _after_updates(self) -> None:
+        """Perform the effects, and apply what waited for the members that are new."""
+        while True:
+            self.perform_effects()
+            forgotten, self._forgotten = self._forgotten, []
+            for member in forgotten:
+                self._forget(member)
+            admitted, self._admitted = self._admitted, []
+            if not admitted:
+                return
+            for peer in admitted:
+                self._apply_waiting(peer)
+
+    def _apply_waiting(self, peer: PeerId) -> None:
+        record = self.records.get(peer)
+        found = None if record is None else self._waiting.take(peer, record.generation)
+        if found is not None:
+            self._apply([found[1]], found[0], broadcast=True)
+
+    def _forget(self, member: MemberId) -> None:
+        """SWIM has forgotten this member."""
+        peer = PeerId(member.key)
+        self.view.forget(member)
+        if peer not in self.view:
+            self._unproved.discard(peer)
+        self._drop_if_unused(peer)
 
     # Records ----------------------------------------------------------------------------------------------------------
 
@@ -251,6 +389,15 @@ class Session:
 
         presented: the peer itself has shown it.
         """
+        is_new = self._keep_record(record, presented=presented)
+        if is_new:
+            self._events.publish(self.view.record_added(record))
+            if record.peer in self._waiting:
+                self._apply_waiting(record.peer)
+                self._drop_if_unused(record.peer)
+        return is_new
+
+    def _keep_record(self, record: PeerRecord, *, presented: bool = False) -> bool:
         try:
             is_new = self.records.add(record)
             if presented:
@@ -260,9 +407,10 @@ class Session:
             self._engine.log.info("record refused", error=str(error))
             raise
         self._metrics.records.inc("kept" if is_new else "known")
-        if is_new:
-            self._events.publish(self.view.record_added(record))
         return is_new
+
+    def _is_wanted(self, peer: PeerId) -> bool:
+        return peer in self.view or peer in self._waiting
 
     def _drop_if_unused(self, peer: PeerId) -> None:
         """Drop the record of a peer that is neither a member nor a seed."""
@@ -271,21 +419,28 @@ class Session:
             self._outgoing.introduce_again(peer)
 
     def _request_missing(self, peer: PeerId) -> None:
-        wanted = self.view.take_missing(MAX_WANTED)
-        if not wanted:
-            return
-        self._outgoing.request_records(peer, wanted)
+        """Ask a peer for the records that its updates wait for, and others that are missing."""
+        wanted = self._waiting.ask(peer, self._engine.now(), MAX_WANTED)
+        wanted += self.view.take_missing(MAX_WANTED - len(wanted))
+        if wanted:
+            self._outgoing.request_records(peer, wanted)
+            self._await_records()
+
+    def _await_records(self) -> None:
         if self._request_timer is None:
             self._request_timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
 
     def request_missing_again(self) -> None:
-        """Ask a random member for the records that are still missing; without any member, wait for one."""
+        """Ask again for the records that are still missing: who told of their owners, and a random member."""
         self._request_timer = None
+        self._metrics.newcomers.inc("expired", by=self._waiting.expire(self._engine.now()))
+        for sender in self._waiting.senders:
+            self._request_missing(sender)
         others = [record.peer for record in self.view.visible if self._is_probeable(record.peer)]
         if self.view.num_missing and others:
             self._request_missing(self._engine.rng.choice(others))
-        elif self.view.num_missing:
-            self._request_timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
+        if self.view.num_missing or len(self._waiting):
+            self._await_records()
 
     # Effects of SWIM --------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,10 @@
   the address in it is the member's own claim, never an operator's, and no open link is closed for it.
 * One set is under way at a time; changes meanwhile lead to another one. A set with the same members in the same roles
   at the same addresses as the last is not sent; the tracker gets only the new records, as a hint.
-* After StaleSetId the set is sent again with the newest id + 1. After PeerSetTooLarge the old set stays until the
-  next change, and the tracker gets only the new records. Without an answer in time the set is sent again.
+* After StaleSetId the set is sent again with the newest id + 1. Without an answer in time the set is sent again.
+* After PeerSetTooLarge, which says how many the tracker takes, the set is sent again with so many: first who has
+  answered this node itself, of both kinds the ones known longest. So nobody can keep the tracker from real members by
+  inventing others. Whoever is left out is in no hint either. A member that answers takes the place of one that has not.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from ..tracker.core.peer_sets import TrackedPeers
 from ..tracker.errors import PeerSetTooLarge, StaleSetId
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
-from .mailbox import PeerSetRefused
+from .mailbox import MembersLeftOut
 from .metrics import Metrics
 from .tags import is_secondary
 
@@ -49,15 +51,22 @@ class TrackerFeed:
         metrics: Metrics,
         *,
         members: Callable[[], Iterable[PeerRecord]],
-        emit: Callable[[PeerSetRefused], object],
+        is_proved: Callable[[PeerId], bool],
+        emit: Callable[[MembersLeftOut], object],
     ) -> None:
-        """members: called for the records of the visible members. emit: takes the event."""
+        """members: called for the records of the visible members, in the order in which they became visible.
+
+        is_proved: whether a member has answered this node itself. emit: takes the event.
+        """
         self._engine = engine
         self._config = config
         self._tracker = tracker
         self._metrics = metrics
         self._members = members
+        self._is_proved = is_proved
         self._emit = emit
+        self._limit: int | None = None  # peers that the tracker takes, this node included; None if it took all so far
+        self._left_out = 0
         self._first_change: float | None = None
         self._timer: Timer | None = None
         self._set_id = 0
@@ -80,6 +89,11 @@ class TrackerFeed:
         due = min(now + self._config.peer_set_delay, self._first_change + self._config.max_peer_set_delay)
         self._timer = self._engine.after(due - now, PeerSetDue())
 
+    def proved(self) -> None:
+        """A member has answered this node for the first time: if some are left out, it need not be."""
+        if self._left_out:
+            self.changed()
+
     def on_peer_set_due(self, _message: PeerSetDue) -> None:
         """Send the next peer set, or wait for the answer about the present one."""
         self._first_change = self._timer = None
@@ -89,24 +103,39 @@ class TrackerFeed:
             self._track(self._set_id + 1)
 
     def _track(self, id: int) -> None:
-        records = list(self._members())
+        records = self._fitting(list(self._members()))
         primary, secondary = (
             {record.peer: record for record in records if is_secondary(record) is second} for second in (False, True)
         )
         content = {record.peer: (record.address, record.peer in secondary) for record in records}
         if content == self._last:
             self._again = False
-            self._hint_new_records()
+            self._hint_new_records(content)
             return
         self._set_id, self._under_way, self._again = id, True, False
         reply = self._tracker.track(id, TrackedPeers(primary, secondary))
         self._engine.on_reply(reply, lambda answer: self._on_tracked(content, answer), timeout=_ANSWER_TIMEOUT)
 
-    def _hint_new_records(self) -> None:
+    def _fitting(self, records: list[PeerRecord]) -> list[PeerRecord]:
+        """As many as the tracker takes; tells how many are left out if that has changed."""
+        room = len(records) if self._limit is None else self._limit - 1
+        left_out = max(0, len(records) - room)
+        if left_out != self._left_out:
+            self._left_out = left_out
+            limit = self._limit or 0
+            self._engine.log.warning("members left out of the tracker's peer set", count=left_out, allowed=limit)
+            self._metrics.left_out.set(left_out)
+            self._emit(MembersLeftOut(left_out, limit))
+        if not left_out:
+            return records
+        proved = [record for record in records if self._is_proved(record.peer)]
+        return [*proved, *(record for record in records if not self._is_proved(record.peer))][:room]
+
+    def _hint_new_records(self, content: _Content) -> None:
         """Hint the new records to the tracker, as no set brings them."""
-        if self._new_records:
-            self._tracker.hint(self._new_records.values())
-            self._new_records = {}
+        new, self._new_records = [each for each in self._new_records.values() if each.peer in content], {}
+        if new:
+            self._tracker.hint(new)
 
     def _on_tracked(self, content: _Content, answer: Exception | None) -> None:
         self._under_way = False
@@ -119,10 +148,10 @@ class TrackerFeed:
                 return
             case None:
                 self._new_records = {}  # they were in the set
-            case PeerSetTooLarge():
-                self._hint_new_records()
-                self._engine.log.error("too many members for the tracker, it keeps the set before", error=answer)
-                self._emit(PeerSetRefused(answer.size, answer.limit))
+            case PeerSetTooLarge() if answer.limit != self._limit:
+                self._limit = answer.limit
+                self._track(self._set_id + 1)
+                return
             case ReplyTimeout() | MailboxFull():
                 self._engine.log.warning("peer set not tracked, trying again", id=self._set_id, error=answer)
                 self.changed()

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from rookery.actors import membership, tracker
-from rookery.actors.membership import PeerSetRefused
+from rookery.actors.membership import MembersLeftOut
 from rookery.actors.membership.swim.messages import Ping
 from rookery.actors.tracker.errors import NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from rookery.runtime import MailboxFull
+from rookery.transport import PeerId
 from rookery.transport import mailbox as transport
 
-from .worlds import Gossip, World
+from .worlds import Gossip, Member, World
 
 
 def names(track: tracker.Track, world: World, *known: str) -> set[str]:
@@ -69,16 +70,67 @@ def test_restless_members_are_tracked_a_second_after_the_first_change(world: Wor
     assert [len(track.peers.primary) for track in world.tracked] == [7, 14]
 
 
-def test_new_records_go_with_the_set_and_are_hinted_only_if_it_is_refused(world: World) -> None:
-    answer(world, [None, PeerSetTooLarge(3, 2), PeerSetTooLarge(4, 2)])
-    world.join().meet("bob")
+def takes(world: World, limit: int) -> list[set[PeerId]]:
+    """The tracker takes so many peers, this node included; the sets that it took."""
+    taken: list[set[PeerId]] = []
+
+    def track(message: tracker.Track) -> Exception | None:
+        size = message.peers.size(world.me.peer)
+        if size > limit:
+            return PeerSetTooLarge(size, limit)
+        taken.append({*message.peers.primary, *message.peers.secondary})
+        return None
+
+    world.peers.control.answer(tracker.Track, track)
+    return taken
+
+
+def test_set_that_is_too_large_is_sent_again_with_those_known_longest(world: World) -> None:
+    taken = takes(world, 3)
+    world.join().meet("bob", "carol", "dave", "erin")
+    world.simulation.run(for_=0.5)
+    assert taken == [{world.peer("bob"), world.peer("carol")}]
+    assert world.peers.control.received(tracker.Hint) == []  # not the records of the others either
+
+
+def test_member_that_answers_is_tracked_in_place_of_invented_ones(world: World) -> None:
+    taken = takes(world, 3)
+    world.join().meet("bob").introduce("bob", "ghost 1", "ghost 2", "ghost 3", "carol")
+    world.simulation.run(for_=0.5)
+    assert taken == [{world.peer("bob"), world.peer("ghost 1")}]
+    world.meet("carol")
+    world.simulation.run(for_=0.5)
+    assert taken[1:] == [{world.peer("bob"), world.peer("carol")}]
+
+
+def test_member_that_connects_is_tracked_in_place_of_invented_ones(world: World) -> None:
+    taken = takes(world, 3)
+    world.join().meet("bob").introduce("bob", "ghost 1", "carol")
+    world.simulation.run(for_=0.5)
+    world.open("carol")
+    world.simulation.run(for_=0.5)
+    assert taken[-1] == {world.peer("bob"), world.peer("carol")}
+
+
+def test_number_of_members_left_out_is_told_once_for_each_change(world: World) -> None:
+    takes(world, 3)
+    world.join().meet("bob", "carol", "dave")
     world.simulation.run(for_=1)
-    assert world.peers.control.received(tracker.Hint) == []
-    for name in ("carol", "dave"):
-        world.meet(name)
-        world.simulation.run(for_=1)
-    hints = [hint.records for hint in world.peers.control.received(tracker.Hint)]
-    assert hints == [(world.record("carol"),), (world.record("dave"),)]
+    world.packet("bob", Gossip(), Member(world.id("bob"), 1))  # nothing changes for the tracker
+    world.meet("erin")
+    world.simulation.run(for_=1)
+    assert world.metric("left_out") == 2
+    world.packet("bob", Gossip(), world.down("erin"), world.down("dave"))
+    world.simulation.run(for_=1)
+    told = [event for event in world.heard() if isinstance(event, MembersLeftOut)]
+    assert told == [MembersLeftOut(1, 3), MembersLeftOut(2, 3), MembersLeftOut(0, 3)]
+
+
+def test_tracker_that_calls_a_set_of_the_size_it_allows_too_large_is_not_asked_again_and_again(world: World) -> None:
+    asked = answer(world, [PeerSetTooLarge(3, 2), PeerSetTooLarge(2, 2)])
+    world.join().meet("bob", "carol")
+    world.simulation.run(for_=1)
+    assert asked == [1, 2]
 
 
 def test_dead_member_is_not_in_the_next_set(world: World) -> None:
@@ -152,17 +204,6 @@ def test_stale_set_id_is_answered_with_the_newest_and_one(world: World) -> None:
     world.meet("carol")
     world.simulation.run(for_=0.3)
     assert asked == [1, 42, 43]
-
-
-def test_too_large_set_is_an_event_and_not_sent_again_before_the_next_change(world: World) -> None:
-    asked = answer(world, [PeerSetTooLarge(3, 2)] * 2)
-    world.join().meet("bob", "carol")
-    world.simulation.run(for_=0.5)
-    assert asked == [1]
-    assert world.heard()[-1] == PeerSetRefused(3, 2)
-    world.meet("dave")
-    world.simulation.run(for_=0.5)
-    assert asked == [1, 2]
 
 
 @pytest.mark.parametrize("error", [NotInEffect("late"), SourceIsStatic("static")])

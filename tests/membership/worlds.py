@@ -98,6 +98,15 @@ class World:
             self.packet(name, Gossip())
         return self
 
+    def introduce(self, sender: str, *names: str, records: bool = True) -> World:
+        """Let `sender` tell of these in gossip, with their records or without."""
+        for begin in range(0, len(names), 31):
+            some = names[begin : begin + 31]
+            beside = [self.record(name) for name in some] if records else []
+            updates = [Member(self.id(name)) for name in some]
+            self.packet(sender, Gossip(), *updates, records=[self.record(sender), *beside])
+        return self
+
     def down(self, name: str, generation: int = 1) -> Member:
         return Member(self.id(name, generation), 0, State.DOWN)
 

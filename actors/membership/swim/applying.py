@@ -41,6 +41,7 @@ __all__ = [
     "adopt",
     "apply_many",
     "become_undead",
+    "forget",
     "rejoin_or_become_undead",
     "store",
     "update_connection_state",
@@ -75,9 +76,12 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
     `ours`: it is a suspicion because our own probe failed.
     """
     known = core.members.by_key
-    if update.id.key not in known and len(known) >= core.config.max_members:
-        core.counters.refused_members += 1
-        return False
+    if update.id.key not in known:
+        if not core.admits(update):  # may forget another member
+            return False
+        if len(known) >= core.config.max_members:
+            core.counters.refused_members += 1
+            return False
     change = core.members.apply(update)
     if change is None:
         if update.state is State.SUSPECT and core.members.get(update.id.key) == update:
@@ -93,6 +97,17 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
     else:
         core.suspicions.pop(update.id.key, None)
     return True
+
+
+def forget(core: Core, key: bytes, outbox: Outbox) -> None:
+    """Forget a member. The caller updates the connection state."""
+    held = core.members.get(key)
+    if held is not None:
+        core.members.forget(key)
+        core.backlog.discard(key)
+        core.suspicions.pop(key, None)
+        if held.is_active:
+            outbox.notify(MemberDown(held.id))
 
 
 def _notify_of(core: Core, change: Change, outbox: Outbox) -> None:

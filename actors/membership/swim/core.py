@@ -19,9 +19,10 @@ from .probe import Probe
 from .timers import Repeating, SendIndirectProbe, SendNack
 from .underway import Suspicion, Transfer
 
-__all__ = ["ConnectionState", "Core", "Renew", "UpdateSource"]
+__all__ = ["Admits", "ConnectionState", "Core", "Renew", "UpdateSource"]
 
 Renew = Callable[[MemberId], MemberId | None]
+Admits = Callable[[Member], bool]
 UpdateSource = Callable[[int], list[bytes]]
 
 
@@ -44,6 +45,7 @@ class Core:
     probeable: Accept
     broadcasts: Broadcasts
     counters: Counters
+    admits: Admits
     incarnation: int = 0
     connection_state: ConnectionState = ConnectionState.DISCONNECTED
     seeds: tuple[MemberId, ...] = ()

@@ -25,7 +25,7 @@ from . import applying, periodic, probing, receiving, sync
 from .broadcasts import BroadcastHandler, Broadcasts, NoBroadcasts
 from .codec import encode_item
 from .config import Config
-from .core import ConnectionState, Core, Renew
+from .core import Admits, ConnectionState, Core, Renew
 from .counters import Counters
 from .errors import DataTooBigError, EmptyBroadcastError, NotUndeadError, SameIdentityError
 from .member import Member, MemberId, State
@@ -59,6 +59,10 @@ def _always(key: bytes) -> bool:
     return True
 
 
+def _anybody(update: Member) -> bool:
+    return True
+
+
 class Swim:
     """One member of a cluster. Not thread-safe; make one with `Swim.new`."""
 
@@ -76,14 +80,18 @@ class Swim:
         *,
         renew: Renew = _never,
         probeable: Accept = _always,
+        admits: Admits = _anybody,
     ) -> Self:
         """A member that knows nobody; nothing is sent or scheduled.
 
         `renew` gives the identity to go on with after being declared Down, of the same key and a higher generation,
         or None for none. `probeable(key)` is false for a member that we must neither probe nor accuse (design: local
-        blocks).
+        blocks). `admits(update)` is asked before a key that is not held becomes a member; what it refuses has no
+        effect.
         """
-        return cls.with_custom_broadcast(identity, config, rng, NoBroadcasts(), renew=renew, probeable=probeable)
+        return cls.with_custom_broadcast(
+            identity, config, rng, NoBroadcasts(), renew=renew, probeable=probeable, admits=admits
+        )
 
     @classmethod
     def with_custom_broadcast(
@@ -95,10 +103,11 @@ class Swim:
         *,
         renew: Renew = _never,
         probeable: Accept = _always,
+        admits: Admits = _anybody,
     ) -> Self:
         """As `new`, with a handler for the application's broadcasts: `NamedBroadcasts`, or one of your own."""
         counters = Counters()
-        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(handler, counters), counters))
+        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(handler, counters), counters, admits))
 
     @property
     def identity(self) -> MemberId:
@@ -135,6 +144,11 @@ class Swim:
     def num_members(self) -> int:
         """Active members, ourselves not counted."""
         return self._core.members.num_active
+
+    @property
+    def num_known(self) -> int:
+        """Members held, Down ones included."""
+        return len(self._core.members.by_key)
 
     def iter_members(self) -> Iterator[Member]:
         """The active members (Alive and Suspect) as of now, in the order we first heard of them."""
@@ -198,6 +212,11 @@ class Swim:
     def probe_next(self, key: bytes) -> None:
         """Probe this member next, if it is active; for what is no evidence of death (flows: end of a link 6)."""
         self._core.members.probe_next(key)
+
+    def forget(self, key: bytes, now: float, outbox: Outbox) -> None:
+        """Forget a member, in whatever state, without a word to the others; it may come back."""
+        applying.forget(self._core, key, outbox)
+        applying.update_connection_state(self._core, now, outbox)
 
     def leave_cluster(self, outbox: Outbox) -> None:
         """Announce that we have left, and become Undead; no echo of that makes us rejoin (defects: D3)."""

@@ -1,0 +1,1 @@
+"""What membership decides, beside SWIM: pure."""
