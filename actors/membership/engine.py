@@ -119,6 +119,8 @@ class Engine(runtime.Engine[Mailbox]):
     def _observe(self) -> None:
         if self._session is not None:
             self._metrics.show(self._session.swim)
+            self._metrics.waiting.set(self._session.num_waiting)
+            self._metrics.unproved.set(self._session.num_unproved)
 
     def _on_receiving(self, answer: Exception | None) -> None:
         if answer is not None:

@@ -19,6 +19,8 @@ class Metrics:
         self.members = gauge("membership_members", "Visible members, this node excluded.")
         self.missing = gauge("membership_missing_records", "Active members whose record is not known yet.")
         self.left_out = gauge("membership_left_out", "Members that are left out of the tracker's peer set.")
+        self.waiting = gauge("membership_waiting_keys", "Keys that others told of and whose records are not known yet.")
+        self.unproved = gauge("membership_unproved_members", "Members that have not answered this node yet.")
         self.changes = counter("membership_changes_total", "Events emitted, by kind.", labels=("event",))
         self.packets = counter("membership_packets_total", "Packets, by outcome.", labels=("outcome",))
         self.bytes_sent = counter("membership_sent_bytes_total", "Bytes handed to transport.")

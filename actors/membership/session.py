@@ -276,6 +276,16 @@ class Session:
             self._metrics.newcomers.inc("proved")
             self._proved()
 
+    @property
+    def num_waiting(self) -> int:
+        """Keys whose updates wait for their records."""
+        return len(self._waiting)
+
+    @property
+    def num_unproved(self) -> int:
+        """Members that have not answered this node yet."""
+        return len(self._unproved)
+
     def is_proved(self, peer: PeerId) -> bool:
         """Whether this member has answered this node itself at least once."""
         return peer not in self._unproved

@@ -203,7 +203,7 @@ def test_records_that_are_still_missing_are_asked_for_again(world: World) -> Non
 
 def test_many_missing_records_are_asked_for_in_turns_as_answers_come(world: World) -> None:
     names = [f"peer {number}" for number in range(70)]
-    world.join().packet("bob", Feed(), *(Member(world.id(name)) for name in names))
+    world.join("bob").packet("bob", Feed(), *(Member(world.id(name)) for name in names))
     for _ in range(3):
         wanted = [set(envelope.wanted) for envelope in world.sent("bob") if envelope.wanted][-1]
         assert len(wanted) <= 32

@@ -68,6 +68,9 @@ class Core:
     sync_wait: float = 0.0
     """Seconds from the next sync to the one after it."""
 
+    joining: bool = False
+    """Whether no sync has begun since we became Connected."""
+
     has_left: bool = False
     stored: int = 0
     """How many updates about others were stored."""

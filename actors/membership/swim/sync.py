@@ -9,8 +9,9 @@
 * Parts are sent a few milliseconds apart, so that no receiver is flooded.
 * Down members are not listed, or long forgotten ones would come back again and again. Instead, a member that lists as
   active what the other holds Down is sent that.
-* The first sync comes soon, then the wait doubles up to `Config.sync`, longer in large clusters. If a sync taught us
-  something we may lack more, so the wait is short again.
+* The first sync comes soon, and is with one of our seeds: a joiner learns of the whole cluster from it. Then the wait
+  doubles up to `Config.sync`, longer in large clusters. If a sync taught us something we may lack more, so the wait is
+  short again.
 * Sending is bounded: few transfers wait at a time, one per member. A request beyond that is not answered, and
   counted.
 """
@@ -43,19 +44,29 @@ _FIRST_SHARE = 8  # the first wait is this part of `Config.sync`
 def begin_syncing(core: Core, now: float, outbox: Outbox) -> None:
     """We have become Connected: schedule the first sync soon, but not for all members that start together at once."""
     if core.config.sync is not None:
+        core.joining = True
         core.sync_wait = core.config.sync / _FIRST_SHARE
         core.arm(PeriodicSync, core.first_delay(core.sync_wait), now, outbox)
 
 
 def sync_with_anybody(core: Core, now: float, outbox: Outbox) -> None:
-    """Send a SyncRequest to a random member, and schedule the next one."""
+    """Send a SyncRequest to a random member, the first to a seed, and schedule the next one."""
     longest = core.config.sync_period(core.cluster_size)
     if longest is None:
         return
     core.arm(PeriodicSync, min(core.sync_wait, longest), now, outbox)
     core.sync_wait = min(2 * core.sync_wait, longest)
-    for member in core.members.choose_active(1, core.rng, core.probeable):
+    seeds = _active_seeds(core) if core.joining else []
+    core.joining = False
+    for member in seeds or core.members.choose_active(1, core.rng, core.probeable):
         core.send(member.id, SyncRequest(_digest(core)), outbox)
+
+
+def _active_seeds(core: Core) -> list[Member]:
+    """One of the seeds that are active members; none if there is none."""
+    held = [member for seed in core.seeds if (member := core.members.get(seed.key)) is not None]
+    active = [member for member in held if member.is_active and core.probeable(member.id.key)]
+    return [core.rng.choice(active)] if active else []
 
 
 def on_sync_request(core: Core, src: MemberId, theirs: int, now: float, outbox: Outbox) -> None:

@@ -1,0 +1,250 @@
+"""Nobody is a member by hearsay: what others tell of peers waits for their records, and is bounded by who told it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rookery.actors import membership
+from rookery.actors.membership import MemberDown, MemberUp
+from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED
+from rookery.actors.membership.swim.messages import SyncRequest
+
+from .worlds import CONFIG, Gossip, Member, State, World
+
+
+def ghosts(count: int, begin: int = 0) -> list[str]:
+    return [f"ghost {number}" for number in range(begin, begin + count)]
+
+
+def wanted(world: World, of: str) -> list[int]:
+    """How many records this peer was asked for, each time."""
+    return [len(envelope.wanted) for envelope in world.sent(of) if envelope.wanted]
+
+
+def newcomers(world: World, outcome: str) -> float:
+    return world.metric("newcomers_total", outcome)
+
+
+def told_of(world: World, to: str, name: str) -> bool:
+    return any(
+        update.id.key == world.peer(name)
+        for envelope in world.sent(to)
+        if envelope.swim
+        for update in membership.swim.codec.decode_packet(envelope.swim).updates
+    )
+
+
+# Without a record ----------------------------------------------------------------------------------------------------
+
+
+def test_update_without_a_record_is_neither_applied_nor_passed_on_but_asked_about(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave", records=False)
+    world.simulation.run(for_=2)
+    assert world.peer("dave") not in world.visible()
+    assert wanted(world, "bob")[0] == 1
+    assert not told_of(world, "carol", "dave")
+
+
+def test_update_is_applied_and_passed_on_when_the_record_comes(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave", records=False)
+    world.packet("carol", records=[world.record("dave")])  # whoever sends it
+    assert world.peer("dave") in world.visible()
+    world.simulation.run(for_=1)
+    assert told_of(world, "carol", "dave")
+
+
+def test_newest_update_that_waits_is_applied(world: World) -> None:
+    world.join().meet("bob", "carol")
+    world.packet("bob", Gossip(), Member(world.id("dave"), 7))
+    world.packet("carol", Gossip(), Member(world.id("dave"), 9))
+    world.packet("bob", Gossip(), Member(world.id("dave"), 8))
+    world.packet("bob", records=[world.record("dave")])
+    infos = {info.peer: info.incarnation for info in world.members.members().get(timeout=1).others}
+    assert infos[world.peer("dave")] == 9
+
+
+def test_update_about_a_later_life_than_the_record_is_of_has_no_effect(world: World) -> None:
+    world.join().meet("bob", "carol")
+    world.packet("bob", Gossip(), Member(world.id("dave", 2**62)))
+    world.packet("carol", Gossip(), Member(world.id("dave")))
+    world.packet("carol", records=[world.record("dave")])
+    infos = {info.peer: info.record.generation for info in world.members.members().get(timeout=1).active}
+    assert infos[world.peer("dave")] == 1
+    world.packet("bob", Gossip(), Member(world.id("dave")), generation=1)
+    assert world.metric("protocol_events", "refused_members") == 0
+
+
+def test_death_of_a_peer_that_was_never_known_takes_no_place_and_is_not_asked_about(world: World) -> None:
+    world.join().meet("bob").packet("bob", Gossip(), world.down("dave"), records=[world.record("bob")])
+    assert wanted(world, "bob") == []
+    assert [info.peer for info in world.members.members().get(timeout=1).others] == [world.peer("bob")]
+
+
+def test_death_that_came_before_the_record_is_applied_with_it(world: World) -> None:
+    world.join().meet("bob", "carol").packet("carol", Gossip(), world.down("dave"))
+    world.introduce("bob", "dave")
+    assert world.peer("dave") not in world.visible()
+    infos = {info.peer: info.state for info in world.members.members().get(timeout=1).others}
+    assert infos.get(world.peer("dave"), State.DOWN) is State.DOWN
+
+
+def test_update_that_waits_is_forgotten_after_ten_seconds(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave", records=False)
+    world.simulation.run(for_=9)
+    assert world.metric("waiting_keys") == 1
+    world.simulation.run(for_=3)
+    assert world.metric("waiting_keys") == 0
+    assert newcomers(world, "expired") == 1
+    world.packet("carol", Gossip(), records=[world.record("carol"), world.record("dave")])
+    assert world.peer("dave") not in world.visible()
+
+
+def test_hundred_thousand_invented_members_without_records_leave_only_a_few_behind(world: World) -> None:
+    """150 in each of 674 packets, as in the report: by keys that nobody has to make."""
+    world.join().meet("bob", "carol")
+    keys = iter(range(1, 10**6))
+    for _ in range(674):
+        named = [Member(membership.swim.MemberId(b"%032d" % next(keys), 1)) for _ in range(150)]
+        world.packet("bob", Gossip(), *named)
+        assert world.metric("waiting_keys") <= PER_INTRODUCER
+    assert len(world.visible()) == 2
+    assert world.metric("backlog") <= 2
+    assert sum(wanted(world, "bob")) <= 2 * PER_INTRODUCER
+    world.simulation.run(for_=12)
+    assert world.metric("waiting_keys") == 0
+
+
+def test_sender_that_fills_its_share_takes_no_place_of_another(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("carol", "dave", records=False)
+    world.introduce("bob", *ghosts(200), records=False)
+    world.packet("carol", records=[world.record("dave")])
+    assert world.peer("dave") in world.visible()
+
+
+def test_seed_may_name_more_than_others_at_once(world: World) -> None:
+    names = ghosts(PER_INTRODUCER + 20)
+    world.join("bob").introduce("bob", *names, records=False)
+    assert world.metric("waiting_keys") == len(names)
+    assert PER_SEED > PER_INTRODUCER
+
+
+# With a record -------------------------------------------------------------------------------------------------------
+
+
+def test_member_with_a_record_is_visible_at_once_and_unproved_until_it_answers(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave")
+    assert world.peer("dave") in world.visible()
+    assert world.metric("unproved_members") == 1
+    world.meet("dave")
+    assert world.metric("unproved_members") == 0
+    assert newcomers(world, "proved") == 1
+
+
+def test_oldest_unproved_member_of_an_introducer_goes_first_and_no_proved_one(world: World) -> None:
+    names = ghosts(PER_INTRODUCER)
+    world.join().meet("bob", "carol").introduce("carol", "dave")
+    world.introduce("bob", "erin")
+    world.meet("erin")  # answers, so it counts no more
+    world.introduce("bob", *names[:-1])
+    world.simulation.run(for_=3)  # some turns are there again
+    world.meet("bob", "carol", "erin")
+    world.introduce("bob", "ghost 98", "ghost 99")
+    visible = world.visible()
+    assert world.peer("ghost 0") not in visible
+    for name in ("bob", "carol", "dave", "erin", "ghost 1", "ghost 99"):
+        assert world.peer(name) in visible, name
+    assert MemberDown(world.peer("ghost 0")) in world.heard()
+    assert newcomers(world, "pushed_out") == 1
+
+
+def test_introducer_brings_no_more_than_its_pace_allows(world: World) -> None:
+    """Each is an address that this node would probe and dial."""
+    world.join().meet("bob")
+    for begin in range(0, 620, 31):
+        world.introduce("bob", *ghosts(31, begin))
+    assert len([event for event in world.heard() if isinstance(event, MemberUp)]) == 1 + PER_INTRODUCER
+    assert newcomers(world, "too_many") == 620 - PER_INTRODUCER
+    world.simulation.run(for_=10)
+    world.meet("bob")
+    world.introduce("bob", *ghosts(31, 1000))
+    ups = len([event for event in world.heard() if isinstance(event, MemberUp)])
+    assert ups <= 1 + PER_INTRODUCER + 1 + 10 * PER_INTRODUCER // 60
+
+
+def test_real_newcomer_is_tracked_although_a_liar_has_filled_its_share(world: World) -> None:
+    world.join().meet("bob").introduce("bob", *ghosts(300))
+    world.meet("carol")
+    world.simulation.run(for_=1)
+    listed = world.tracked[-1].peers.primary
+    assert world.peer("carol") in listed
+    assert len(listed) == 2 + PER_INTRODUCER
+
+
+def test_member_that_was_pushed_out_and_shows_itself_is_a_member_again(world: World) -> None:
+    world.join().meet("bob").introduce("bob", *ghosts(PER_INTRODUCER))
+    world.simulation.run(for_=3)
+    world.meet("bob").introduce("bob", "ghost 99")
+    assert world.peer("ghost 0") not in world.visible()
+    world.meet("ghost 0")
+    assert world.peer("ghost 0") in world.visible()
+
+
+def test_forged_record_beside_an_update_makes_no_member_and_is_counted(world: World) -> None:
+    forged = replace(world.record("dave"), metadata=b"")
+    forged = replace(forged, generation=2)
+    world.join().meet("bob")
+    world.packet("bob", Gossip(), Member(world.id("dave", 2)), records=[world.record("bob"), forged])
+    assert world.peer("dave") not in world.visible()
+    assert world.metric("records_total", "refused") == 1
+    assert world.dropped("malformed") == 1
+
+
+def test_connected_peer_counts_as_proved_when_others_tell_of_it(world: World) -> None:
+    world.join().meet("bob").open("carol")
+    world.introduce("bob", "carol")
+    assert world.peer("carol") in world.visible()
+    assert world.metric("unproved_members") == 0
+
+
+def test_unproved_member_makes_room_for_one_that_shows_itself_where_no_more_are_held(simulation: Any) -> None:
+    config = full(CONFIG, 4)
+    world = World(simulation, config)
+    world.join().meet("bob", "carol").introduce("bob", "dave", "erin")
+    world.introduce("bob", "ghost 1")  # refused: nobody goes for an unproved one
+    assert world.peer("ghost 1") not in world.visible()
+    world.meet("frank")
+    assert set(world.visible()) == {world.peer(name) for name in ("bob", "carol", "erin", "frank")}
+
+
+def test_subnet_has_a_share_of_the_unproved_where_room_is_scarce(simulation: Any) -> None:
+    """All the records of this world are in 10.0.0.0/24."""
+    world = World(simulation, full(CONFIG, 100))
+    world.join().meet("bob", "carol").introduce("bob", *ghosts(64)).introduce("carol", *ghosts(30, 100))
+    assert world.metric("unproved_members") == 64
+    assert newcomers(world, "pushed_out") == 30
+
+
+def test_subnet_has_no_share_where_there_is_room(simulation: Any) -> None:
+    world = World(simulation, full(CONFIG, 1000))
+    world.join().meet("bob", "carol").introduce("bob", *ghosts(64)).introduce("carol", *ghosts(30, 100))
+    assert world.metric("unproved_members") == 94
+
+
+def full(config: membership.Config, members: int) -> membership.Config:
+    """As `config`, of a node that holds so many members."""
+
+    class Few(membership.Config):
+        @property
+        def protocol(self) -> Any:
+            return replace(super().protocol, max_members=members)
+
+    return Few(cluster_size=config.cluster_size)
+
+
+def test_first_sync_of_a_joiner_is_with_its_seed(world: World) -> None:
+    """A Feed names few of a large cluster, and of what others list a joiner may take only little."""
+    names = [f"peer {number}" for number in range(20)]
+    world.join("bob").meet("bob").meet(*names)
+    world.simulation.run_until(lambda: any(world.said(name, SyncRequest) for name in ("bob", *names)), timeout=10)
+    assert len(world.said("bob", SyncRequest)) == 1
