@@ -37,7 +37,7 @@ from ...transport.record import PeerRecord
 from . import swim
 from .config import Config
 from .core.newcomers import PER_INTRODUCER, PER_SEED, Unproved, Waiting
-from .envelope import MAX_WANTED, Envelope
+from .envelope import MAX_RECORDS, MAX_WANTED, Envelope
 from .events import Events
 from .known_members import KnownMembers
 from .local_blocks import LocalBlocks
@@ -430,7 +430,7 @@ class Session:
 
     def _request_missing(self, peer: PeerId) -> None:
         """Ask a peer for the records that its updates wait for, and others that are missing."""
-        wanted = self._waiting.ask(peer, self._engine.now(), MAX_WANTED)
+        wanted = self._waiting.ask(peer, self._engine.now(), MAX_RECORDS - 1)  # its own may come too
         wanted += self.view.take_missing(MAX_WANTED - len(wanted))
         if wanted:
             self._outgoing.request_records(peer, wanted)
