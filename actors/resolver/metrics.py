@@ -52,6 +52,7 @@ class Metrics:
         self.requests = counter("requests", "Requests that ended.", "cause")
         self.refused = counter("requests_refused", "Requests that transport did not take.")
         self.limited = counter("requests_limited", "Times a peer was passed over for its rate limit.")
+        self.overdue = counter("requests_overdue", "Requests to another peer as one did not answer in time.")
         self.retries = counter("retries", "Keys that wait again.", "cause")
         self.verdicts = counter("verdicts", "What the consumer said.", "outcome")
         self.retired = counter("retired", "Keys that nobody wants any more.", "reason")

@@ -302,3 +302,30 @@ def test_consumer_that_dies_with_every_verdict_open_blames_no_honest_peer(world:
     net.simulation.run(for_=60)
     assert (len(net.consumers["alice"].values), net.blocks) == (len(KEYS), [])
     nothing_is_left(net, "alice")
+
+
+@pytest.mark.parametrize("silent", [0, 1, 5, 15])
+@pytest.mark.parametrize("seed", range(3))
+def test_first_fetch_among_silent_peers_takes_a_few_round_trips_and_the_next_ones_one(
+    world: Any, silent: int, seed: int
+) -> None:
+    """20 peers, 100 ms each way."""
+    net = world(f"silent {silent} {seed}", fetch_timeout=5.0)
+    net.latency = 0.1
+    keys = [bytes([number]) for number in range(10)]
+    net.add("alice")
+    for number in range(20 - silent):
+        net.add(f"bob {number}", dict.fromkeys(keys, b"value"))
+    for number in range(silent):
+        box = net.simulation.mailbox(VillainMailbox, f"mute {number}")
+        net.simulation.start(box, Villain, net, f"mute {number}", is_silent)
+    net.connect_all()
+    took = []
+    for key in keys:
+        begun = net.simulation.time
+        reply = net.nodes["alice"].get(key)
+        net.simulation.run_until(lambda reply=reply: reply.done, timeout=30)
+        took.append(net.simulation.time - begun)
+    assert took[0] < 3.5  # 0.42 s, then 0.21 s for each further one
+    assert sorted(took[1:])[4] < 0.3
+    assert max(took[1:]) < 1.0

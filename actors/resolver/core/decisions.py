@@ -34,6 +34,7 @@ class Cause(Enum):
     TIMED_OUT = "timed out"
     LINK_CLOSED = "link closed"
     CANCELLED = "cancelled"
+    OVERTAKEN = "overtaken"  # another peer was asked too, and answered first
 
 
 class Reason(Enum):

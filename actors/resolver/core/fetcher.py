@@ -20,6 +20,10 @@ A key that was added is in exactly one state until it is dropped:
 * A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it.
   Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most `MAX_STUCK`
   are remembered, as one is reason enough. A new candidate may have any key, so with it none of them is stuck.
+* A request without an answer for `OVERDUE_SHARE` of the time-out, and four times as long as its peer's answers take, is
+  *overdue*: its peer is silent, and another one that did not fail the key is asked too (`overdue`), then a further one
+  after half as long, and so on: at most `MAX_OUT` for a key, and `MAX_EXTRA` beyond one per key in all. The first
+  answer with bytes counts, and ends the other requests (`overtaken`). While some are out, one that fails is no retry.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.
 """
 
@@ -29,6 +33,7 @@ import math
 import random
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
 from .key_subscribers import Comparable
@@ -44,6 +49,17 @@ P = TypeVar("P", bound=Comparable)
 MINIMUM_REST = 0.001
 """Seconds that a limited or refusing peer is left alone at least: a delay of zero must not become a busy loop."""
 
+
+OVERDUE_SHARE = 1 / 12
+"""The part of the time-out after which a second peer is asked: 0.42 s of 5."""
+
+MAX_OUT = 16
+"""Requests that are out for one key."""
+
+MAX_EXTRA = 32
+"""Requests that are out in all, beyond the first of each key."""
+
+_PATIENCE = 4.0  # times what an answer of a peer takes
 
 MAX_STUCK = 64
 """Keys that everybody failed and that are remembered as such."""
@@ -66,7 +82,10 @@ class Fetcher(Generic[P]):
         self.scores: Scores[P] = Scores(initial_score, fetch_timeout)
         self._peers = Peers(me, max_requests_per_peer, self.scores, rng)
         self._entries: KeyTable[Entry] = KeyTable()  # of the keys that are WAITING
-        self._active: dict[bytes, int] = {}  # the request of each key that is ACTIVE
+        self._active: dict[bytes, list[int]] = {}  # the requests of each key that is ACTIVE, the newest last
+        self._extra = 0  # of these, all but the first
+        self._overdue_after = OVERDUE_SHARE * fetch_timeout
+        self._overdue_at: list[tuple[float, int]] = []  # a heap: when the newest of a key is overdue
         self._held: set[bytes] = set()
         self._failed: KeyTable[tuple[P, ...]] = KeyTable()  # who was asked in this round and did not deliver
         self._stuck: dict[bytes, None] = {}  # that everybody failed since the last candidate came
@@ -96,6 +115,10 @@ class Fetcher(Generic[P]):
     def is_blocked(self, peer: P) -> bool:
         """Blocked here, still in the peer set, and not come back with a new link."""
         return peer in self._blocked
+
+    def is_out(self, key: bytes) -> bool:
+        """Whether a request for this key is out."""
+        return key in self._active
 
     def targets(self, key: bytes) -> frozenset[P] | None:
         """The peers this key is restricted to, None for any. KeyError for an unknown key."""
@@ -160,16 +183,15 @@ class Fetcher(Generic[P]):
             is_retry, not_before, _ = entry
             self._wait((is_retry, not_before, key))  # another object: the old one is a leftover now
 
-    def drop(self, key: bytes) -> Active[P] | None:
-        """Stop everything about a key, if it is known; its request, if one was out. The peer is not told."""
-        request_id = self._active.get(key)
-        request = None if request_id is None else self._end(request_id)
+    def drop(self, key: bytes) -> tuple[Active[P], ...]:
+        """Stop everything about a key, if it is known; its requests that were out. The peers are not told."""
+        requests = self.overtaken(key)
         self._take(key)
         self._held.discard(key)
         self._failed.pop(key)
         self._stuck.pop(key, None)
         self._targets.forget(key)
-        return request
+        return requests
 
     # Sending
 
@@ -194,23 +216,63 @@ class Fetcher(Generic[P]):
 
     def sent(self, attempt: Attempt[P], now: float) -> Active[P]:
         """The link accepted the request: the key is active until it is answered, or fails."""
-        key = attempt.key
-        self._take(key)
-        if attempt.peer in (self._failed.get(key) or ()):
-            self._failed.pop(key)  # everybody ready had failed: a new round begins
-        self._active[key] = attempt.id
+        key, out = attempt.key, self._active.get(attempt.key)
+        if out is None:
+            self._take(key)
+            if attempt.peer in (self._failed.get(key) or ()):
+                self._failed.pop(key)  # everybody ready had failed: a new round begins
+            self._active[key] = [attempt.id]
+        else:
+            out.append(attempt.id)
+            self._extra += 1
         self._peers.asked(attempt.peer, attempt.id)
-        return self._requests.start(attempt, now)
+        request = self._requests.start(attempt, now)
+        self._watch(request, now)
+        return request
+
+    def overdue(self, now: float) -> Attempt[P] | None:
+        """The next request to try beside one that is overdue; None if there is none. As with `next`, say what became
+        of it and ask again.
+        """
+        while self._overdue_at and self._overdue_at[0][0] <= now:
+            request = self._requests.get(heappop(self._overdue_at)[1])
+            if request is None or self._active[request.key][-1] != request.id:
+                continue
+            if self._peers.is_rated(request.peer):
+                self.scores.silent(request.peer)
+            if len(self._active[request.key]) >= MAX_OUT:
+                continue
+            candidates = self._others(request.key, now)
+            if self._extra >= MAX_EXTRA or not candidates:
+                self._watch(request, now)
+                continue
+            peer = self._peers.choose(candidates, True, ())
+            link = self._peers.link_of(peer)
+            assert link is not None
+            return Attempt(self._requests.next_id, request.key, peer, link)
+        return None
+
+    def overdue_at(self) -> float:
+        """When `overdue` can first have something, infinity for never; a request that has ended is no reason."""
+        while self._overdue_at and self._requests.get(self._overdue_at[0][1]) is None:
+            heappop(self._overdue_at)
+        return self._overdue_at[0][0] if self._overdue_at else math.inf
+
+    def overtaken(self, key: bytes) -> tuple[Active[P], ...]:
+        """End the requests that are out for a key, as another one was answered; these requests."""
+        return tuple(self._end(request_id) for request_id in tuple(self._active.get(key, ())))
 
     def limited(self, attempt: Attempt[P], until: float, now: float) -> None:
         """The peer's rate limit allows nothing before `until`. Not a failure, and the id is not spent."""
         self._peers.rest(attempt.peer, max(until, now + MINIMUM_REST))
+        self._watch_again(attempt, now)
 
     def refused(self, attempt: Attempt[P], now: float) -> None:
         """The link did not take the request: the peer is charged and rests, the key stays where it is."""
         self._requests.spend_id()
         self._charge_failure(attempt.peer)
         self._peers.rest(attempt.peer, now + max(self._retry_delay, MINIMUM_REST))
+        self._watch_again(attempt, now)
 
     def wake_up(self) -> float:
         """When `next` can first have something: now, if not later than now; infinity if only an event can help."""
@@ -227,11 +289,14 @@ class Fetcher(Generic[P]):
         timed_out: list[Active[P]] = []
         while len(timed_out) < limit and (first := self._requests.first()) is not None and first.deadline <= now:
             self._charge_failure(first.peer)
+            if self._peers.is_rated(first.peer):
+                self.scores.silent(first.peer)
             timed_out.append(self._fail(first.id, now))
         return tuple(timed_out)
 
     def pop_response(self, request_id: int, link: int) -> Active[P] | None:
         """The request that bytes from this link answer; its key is held. None for a late or forged answer."""
+        self._heard(link)
         if not self._requests.answered_by(request_id, link):
             return None
         request = self._end(request_id)
@@ -241,6 +306,7 @@ class Fetcher(Generic[P]):
 
     def pop_missing(self, request_id: int, link: int, now: float) -> Active[P] | None:
         """The request that "no data" answers: the peer is charged the time the key lost, and the key waits again."""
+        self._heard(link)
         if not self._requests.answered_by(request_id, link):
             return None
         request = self._fail(request_id, now)
@@ -302,10 +368,44 @@ class Fetcher(Generic[P]):
             self._pending.forget(entry, self._targets.of(key))
         return entry
 
-    def _retry(self, key: bytes, now: float, peer: P) -> None:
+    def _others(self, key: bytes, now: float) -> list[P]:
+        """Who is ready, and was not asked for this key in this round."""
+        targets, failed = self._targets.of(key), self._failed.get(key) or ()
+        asked = [request.peer for each in self._active[key] if (request := self._requests.get(each)) is not None]
+        return [
+            peer
+            for peer in self._peers.ready(now)
+            if (targets is None or peer in targets) and peer not in failed and peer not in asked
+        ]
+
+    def _watch(self, request: Active[P], now: float) -> None:
+        """See to it that the newest request of a key is overdue in time."""
+        wait = self._overdue_after
+        if len(self._active[request.key]) > 1:
+            wait /= 2
+        wait = max(wait, _PATIENCE * (self.scores.elapsed(request.peer) or 0.0), MINIMUM_REST)
+        heappush(self._overdue_at, (now + wait, request.id))
+
+    def _watch_again(self, attempt: Attempt[P], now: float) -> None:
+        """A request beside an overdue one was not sent: try another peer."""
+        out = self._active.get(attempt.key)
+        if out:
+            heappush(self._overdue_at, (now, out[-1]))
+
+    def _heard(self, link: int) -> None:
+        peer = self._peers.peer_of(link)
+        if peer is not None:
+            self.scores.heard(peer)
+
+    def _failed_now(self, key: bytes, peer: P) -> tuple[P, ...]:
+        """Note that the peer did not deliver; everybody who did not in this round."""
         # Whoever left and returns may have the data by now; this also bounds the list by the connected peers.
         others = (each for each in self._failed.get(key) or () if each != peer)
-        failed = self._failed[key] = (*(each for each in others if self._peers.link_of(each) is not None), peer)
+        self._failed[key] = failed = (*(each for each in others if self._peers.link_of(each) is not None), peer)
+        return failed
+
+    def _retry(self, key: bytes, now: float, peer: P) -> None:
+        failed = self._failed_now(key, peer)
         linked = self._peers.linked
         is_open = len(failed) >= len(linked) > 0 and self._targets.of(key) is None
         if is_open and len(self._stuck) < MAX_STUCK and linked <= set(failed):
@@ -314,13 +414,25 @@ class Fetcher(Generic[P]):
 
     def _end(self, request_id: int) -> Active[P]:
         request = self._requests.end(request_id)
-        del self._active[request.key]
+        out = self._active[request.key]
+        out.remove(request_id)
+        if out:
+            self._extra -= 1
+        else:
+            del self._active[request.key]
         self._peers.ended(request.peer, request_id)
         return request
 
     def _fail(self, request_id: int, now: float) -> Active[P]:
         request = self._end(request_id)
-        self._retry(request.key, now, request.peer)
+        out = self._active.get(request.key)
+        if out is None:
+            self._retry(request.key, now, request.peer)
+            return request
+        self._failed_now(request.key, request.peer)
+        newest = self._requests.get(out[-1])
+        if newest is not None and newest.sent_at <= request.sent_at:
+            self._watch(newest, now)  # the one that failed may have been the one that was watched
         return request
 
     def _charge_failure(self, peer: P) -> None:

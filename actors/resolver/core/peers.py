@@ -5,9 +5,13 @@
 * A candidate is *ready* unless it rests (its rate limit, or a refused send, named a time) or has
   `max_requests_per_peer` requests out. A rest is remembered, so a limited peer is looked at once, not once per key.
 * A fresh key prefers the lowest cost: score x (1 + requests out), which spreads keys that are asked for together.
-  At equal costs a peer without a sample goes first: a newcomer that stands at the score of the only known peer would
-  else never be tried. Then decides a number drawn when the link opened, so that not every node begins at the same peer.
-* A retry asks a random peer among those that did not fail this key yet; when all did, among all.
+  A peer that never answered counts as if it had one more request out: it is tried when those that have are busy, and
+  at equal costs before them, as it would else never be. Then decides a number drawn when the link opened, so that not
+  every node begins at the same peer.
+* One fresh key of `EXPLORED` goes to a peer that never answered, if others have: it may be the better one.
+* A retry asks a random peer among those that did not fail this key yet; when all did, among all. Of them first who has
+  answered before.
+* Who is silent (`scores`) is asked when nobody else is ready, or everybody else failed this key.
 * Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key.
 * Somebody to be connected with is a primary peer without a link, as only these are dialled: the next one after this
   node itself (or after any, if it is not known who that is), then in order, so that nobody is named twice before each
@@ -27,6 +31,9 @@ from .key_subscribers import Comparable
 from .scores import Scores
 
 P = TypeVar("P", bound=Comparable)
+
+EXPLORED = 16
+"""Of so many fresh keys one, at random, is asked of a peer that never answered."""
 
 
 @dataclass(slots=True)
@@ -83,6 +90,10 @@ class Peers(Generic[P]):
             self._consider(peer)
         self._scores.retain(self._allowed)
         return True
+
+    def peer_of(self, link_id: int) -> P | None:
+        """Who is at the other end of this link."""
+        return self._peer_of.get(link_id)
 
     def link_of(self, peer: P) -> int | None:
         return self._links[peer].id if peer in self._links else None
@@ -146,13 +157,18 @@ class Peers(Generic[P]):
             ready = [peer for peer in ready if peer not in failed] or ready
         if self._secondary:
             ready = [peer for peer in ready if peer not in self._secondary] or ready
+        ready = [peer for peer in ready if not self._scores.is_silent(peer)] or ready
         if is_retry:
-            return self._rng.choice(ready)
+            return self._rng.choice([peer for peer in ready if self._scores.has_answered(peer)] or ready)
+        newcomers = [peer for peer in ready if not self._scores.has_answered(peer)]
+        if 0 < len(newcomers) < len(ready) and self._rng.random() * EXPLORED < 1:
+            ready = newcomers
         return ready[0] if len(ready) == 1 else min(ready, key=self._preference)
 
     def _preference(self, peer: P) -> tuple[float, bool, float]:
         link = self._links[peer]
-        return self._scores.of(peer) * (1 + len(link.requests)), peer in self._scores, link.tie_break
+        answered = self._scores.has_answered(peer)
+        return self._scores.of(peer) * (1 + (not answered) + len(link.requests)), answered, link.tie_break
 
     def _consider(self, peer: P) -> None:
         link = self._links[peer]

@@ -61,6 +61,10 @@ class Requests(Generic[P]):
         self._active[request.id] = request
         return request
 
+    def get(self, request_id: int) -> Active[P] | None:
+        """This request, if it is out."""
+        return self._active.get(request_id)
+
     def end(self, request_id: int) -> Active[P]:
         """Take out this request, answered or not. KeyError if it is not out."""
         return self._active.pop(request_id)

@@ -114,7 +114,8 @@ class WantedKeys(Generic[P, S]):
             return ()
         answer: _Answer[P, S] = _Answer(value, request.peer, now - request.sent_at, 0, ())
         self._answers[request.key] = answer
-        return Ended(request, Cause.ANSWERED), self._deliver(request.key, answer)
+        others = [Ended(other, Cause.OVERTAKEN) for other in self.fetcher.overtaken(request.key)]
+        return (Ended(request, Cause.ANSWERED), *others, self._deliver(request.key, answer))
 
     def missing(self, link: int, request_id: int, now: float) -> tuple[Decision[P, S], ...]:
         """ "No data" came over this link. Empty as for `respond`."""
@@ -194,13 +195,16 @@ class WantedKeys(Generic[P, S]):
         self.fetcher.add_retry(key, now, answer.peer)
 
     def _failed(self, requests: Iterable[Active[P]], cause: Cause) -> tuple[Decision[P, S], ...]:
-        return tuple(
-            decision for request in requests for decision in (Ended(request, cause), Retry(request.key, cause))
-        )
+        decisions: list[Decision[P, S]] = []
+        for request in requests:
+            decisions.append(Ended(request, cause))
+            if not self.fetcher.is_out(request.key):
+                decisions.append(Retry(request.key, cause))
+        return tuple(decisions)
 
     def _retire(self, key: bytes, reason: Reason) -> tuple[Decision[P, S], ...]:
-        request = self.fetcher.drop(key)
+        requests = self.fetcher.drop(key)
         answer = self._answers.pop(key, None)
         self._subscribers.drop(key)
         retired = Retired(key, reason, None if answer is None else answer.generation)
-        return (retired,) if request is None else (Ended(request, Cause.CANCELLED), retired)
+        return (*(Ended(request, Cause.CANCELLED) for request in requests), retired)

@@ -196,7 +196,7 @@ class Client:
         if wake_up <= now:
             self._engine.mailbox.tell(SendMore())
             wake_up = math.inf
-        self._wake_at(min(wake_up, self.fetcher.deadline()))
+        self._wake_at(min(wake_up, self.fetcher.deadline(), max(self.fetcher.overdue_at(), now)))
         self.missing_connections.consider_stuck()
         self._busy.say()
 
@@ -214,7 +214,13 @@ class Client:
         for _ in range(min(SENDS_PER_TURN, 1 + PEERS_PER_TURN // (1 + self.fetcher.candidates))):
             attempt = self.fetcher.next(now)
             if attempt is None:
+                break
+            self._try(attempt, now)
+        for _ in range(SENDS_PER_TURN):
+            attempt = self.fetcher.overdue(now)
+            if attempt is None:
                 return
+            self._metrics.overdue.inc()
             self._try(attempt, now)
 
     def _try(self, attempt: Attempt[PeerId], now: float) -> None:

@@ -16,7 +16,8 @@ def test_fetcher_that_is_empty_answers_every_query() -> None:
     assert (known.waiting, known.active, known.blocked) == (0, 0, 0)
     assert known.wake_up() == known.deadline() == math.inf
     assert known.pop_active(1e9, 100) == ()
-    assert known.pop_response(0, 1) is known.pop_missing(0, 1, 0) is known.drop(b"k") is None
+    assert known.pop_response(0, 1) is known.pop_missing(0, 1, 0) is None
+    assert known.drop(b"k") == ()
     assert known.close(1, 0) == known.block("a", 0) == ()
     assert known.wanted() == ()
 
@@ -29,7 +30,7 @@ def test_counts_follow_a_key_from_waiting_to_active_to_held_to_dropped() -> None
     assert (known.waiting, known.active, b"k" in known) == (0, 1, True)
     assert known.pop_response(request.id, 1) == request
     assert (known.waiting, known.active, b"k" in known) == (0, 0, True)
-    assert known.drop(b"k") is None
+    assert known.drop(b"k") == ()
     assert b"k" not in known
 
 
@@ -70,9 +71,9 @@ def test_drop_of_a_waiting_key_takes_its_wake_up_with_it() -> None:
     known = fetcher("a")
     known.add_ready(b"k", 3)
     assert known.wake_up() == 3
-    assert known.drop(b"k") is None
+    assert known.drop(b"k") == ()
     assert known.wake_up() == math.inf
-    assert known.drop(b"k") is None
+    assert known.drop(b"k") == ()
     assert known.next(3) is None
 
 
@@ -80,7 +81,7 @@ def test_drop_of_an_active_key_ends_its_request_and_its_late_answer_has_no_effec
     known = fetcher("a")
     known.add_ready(b"k", 0)
     request = sent(known, 0)
-    assert known.drop(b"k") == request
+    assert known.drop(b"k") == (request,)
     assert known.pop_response(request.id, 1) is None
     assert known.deadline() == math.inf
     known.add_ready(b"k", 1)

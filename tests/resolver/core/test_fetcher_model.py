@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rookery.actors.resolver.core.fetcher import MINIMUM_REST, Fetcher
+from rookery.actors.resolver.core.requests import Attempt
 
 TIMEOUT, DELAY, WINDOW = 5.0, 1.0, 2
 PEERS = st.sampled_from("abc")
@@ -20,7 +21,7 @@ KEYS = st.sampled_from([b"1", b"2", b"3", b"4"])
 class ModelKey:
     targets: set[str] | None
     order: tuple[bool, float, bytes] | None  # while waiting
-    request: int | None = None
+    requests: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -76,8 +77,9 @@ class FetcherMachine(RuleBasedStateMachine):
 
     def fail(self, peer: str, request_id: int) -> None:
         key, _ = self.peers[peer].requests.pop(request_id)
-        self.keys[key].request = None
-        self.keys[key].order = (True, self.now + DELAY, key)
+        self.keys[key].requests.remove(request_id)
+        if not self.keys[key].requests:
+            self.keys[key].order = (True, self.now + DELAY, key)
 
     def fail_all(self, peer: str) -> list[int]:
         failed = sorted(self.peers[peer].requests)
@@ -113,16 +115,28 @@ class FetcherMachine(RuleBasedStateMachine):
     def drop(self, key: bytes) -> None:
         dropped = self.fetcher.drop(key)
         model = self.keys.pop(key, None)
-        assert (dropped and dropped.id) == (model and model.request)
-        if dropped is not None:
-            del self.peers[dropped.peer].requests[dropped.id]
+        assert [request.id for request in dropped] == (model.requests if model else [])
+        for request in dropped:
+            del self.peers[request.peer].requests[request.id]
 
     @rule(what=st.sampled_from(["sent", "limited", "refused"]))
     def send(self, what: str) -> None:
         attempt = self.fetcher.next(self.now)
         assert (attempt and attempt.key) == self.first_due()
+        if attempt is not None:
+            self.tried(attempt, what)
+
+    @rule(what=st.sampled_from(["sent", "limited", "refused"]))
+    def ask_another(self, what: str) -> None:
+        attempt = self.fetcher.overdue(self.now)
         if attempt is None:
+            assert self.fetcher.overdue_at() > self.now
             return
+        assert self.keys[attempt.key].requests
+        assert attempt.key not in [key for key, _ in self.peers[attempt.peer].requests.values()]
+        self.tried(attempt, what)
+
+    def tried(self, attempt: Attempt[str], what: str) -> None:
         model, key = self.peers[attempt.peer], self.keys[attempt.key]
         assert attempt.link == model.link
         assert attempt.peer in self.may_answer(key)
@@ -135,7 +149,8 @@ class FetcherMachine(RuleBasedStateMachine):
             model.rests_until = self.now + max(DELAY, MINIMUM_REST)
         else:
             request = self.fetcher.sent(attempt, self.now)
-            key.order, key.request = None, request.id
+            key.order = None
+            key.requests.append(request.id)
             model.requests[request.id] = (attempt.key, request.deadline)
 
     @precondition(lambda self: self.out())
@@ -150,7 +165,12 @@ class FetcherMachine(RuleBasedStateMachine):
             request = self.fetcher.pop_response(request_id, link)
             assert request is not None
             del self.peers[peer].requests[request_id]
-            self.keys[request.key].request = None
+            self.keys[request.key].requests.remove(request_id)
+            overtaken = self.fetcher.overtaken(request.key)
+            assert [each.id for each in overtaken] == self.keys[request.key].requests
+            for each in overtaken:
+                del self.peers[each.peer].requests[each.id]
+            self.keys[request.key].requests = []
         else:
             assert self.fetcher.pop_missing(request_id, link, self.now) is not None
             self.fail(peer, request_id)
@@ -158,7 +178,7 @@ class FetcherMachine(RuleBasedStateMachine):
     @rule(key=KEYS, peer=PEERS)
     def judge_badly(self, key: bytes, peer: str) -> None:
         model = self.keys.get(key)
-        if model is not None and model.order is None and model.request is None:
+        if model is not None and model.order is None and not model.requests:
             self.fetcher.add_retry(key, self.now, peer)
             model.order = (True, self.now + DELAY, key)
 

@@ -37,12 +37,16 @@ def test_newcomer_gets_its_share_once_the_best_peer_is_busy() -> None:
     assert sorted(sent(known, 0).peer for _ in range(6)) == list("aabbcc")
 
 
-def test_newcomer_that_stands_where_the_only_known_peer_stands_is_tried_before_it() -> None:
-    for seed in range(5):
+def test_newcomer_is_asked_when_the_only_peer_that_has_answered_is_busy_and_now_and_then_before_it() -> None:
+    first = []
+    for seed in range(160):
         known = fetcher("ab", seed=seed)
         known.rate_answer("a", 0.01, 1)
         known.add_ready(b"k", 0)
-        assert sent(known, 0).peer == "b"
+        known.add_ready(b"l", 0)
+        first.append(sent(known, 0).peer)
+        assert first[-1] == "b" or sent(known, 0).peer == "b"
+    assert 2 <= first.count("b") <= 30
 
 
 def test_first_choice_among_equals_differs_between_nodes() -> None:

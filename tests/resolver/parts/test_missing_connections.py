@@ -97,17 +97,12 @@ def no_data(rig: Any) -> None:
     assert rig.answer(None) in {"alice", "bob"}
 
 
-def silence(rig: Any) -> None:
-    rig.asked()
-    rig.simulation.run(for_=1.0)
-
-
 def bytes_that_do_not_help(rig: Any) -> None:
     rig.consumer.answers = [Outcome.AMBIGUOUS]
     rig.answer(VALUE)
 
 
-@pytest.mark.parametrize("fails", [no_data, silence, bytes_that_do_not_help])
+@pytest.mark.parametrize("fails", [no_data, bytes_that_do_not_help])
 def test_key_that_all_candidates_failed_wants_somebody_else_and_not_before(rig: Any, fails: Any) -> None:
     data = rig.start("alice", "bob")
     rig.peer_set("alice", "bob", "carol")
@@ -117,6 +112,16 @@ def test_key_that_all_candidates_failed_wants_somebody_else_and_not_before(rig: 
     assert rig.wants() == []
     fails(rig)
     rig.simulation.settle()
+    assert rig.wants() == ["carol"]
+
+
+def test_key_that_all_candidates_are_silent_about_wants_somebody_else_and_not_before(rig: Any) -> None:
+    data = rig.start("alice", "bob")
+    rig.peer_set("alice", "bob", "carol")
+    data.fetch(KEY)
+    rig.simulation.run(for_=1.0)
+    assert rig.wants() == []
+    rig.simulation.run(for_=0.1)
     assert rig.wants() == ["carol"]
 
 
