@@ -8,7 +8,8 @@
   metadata at most 512 bytes, the whole at most 1,024 bytes.
 * One record has one encoding; any other bytes, and any changed bit, are a `DecodeError`. Nothing else is raised.
 * A record of another network is refused before its signature is looked at.
-* Each record's signature is checked once per process, as long as it stays among the last 4,096 good ones.
+* Each record's signature is checked once per process, as long as it is among the 4,096 good ones that are kept: so many
+  of each source that none pushes out those of another.
 
 The encoding is the msgpack array `[1, network, peer, address or nil, generation, metadata, signature]`, every item in
 its shortest form; the signature covers `rookery-record-1`, a zero byte, and the same array without its last item.
@@ -19,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import Self
 
@@ -31,7 +31,7 @@ from .core.untrusted import unpack
 from .errors import DecodeError
 from .identity import SIGNATURE_BYTES, Identity, PeerId
 from .identity import verify as verify_signature
-from .identity.verified import VerifiedCache
+from .identity.verified import FairCache
 
 MAX_NETWORK_NAME = 64
 MAX_METADATA_BYTES = 512
@@ -41,7 +41,7 @@ _VERSION = 1
 _DOMAIN = b"rookery-record-1\0"
 _FIELDS = 7
 
-_verified = VerifiedCache(4096)
+_KEPT = 4096
 
 
 def check_network(name: str) -> str:
@@ -91,26 +91,29 @@ class PeerRecord:
         return encoded
 
     @staticmethod
-    def decode(data: bytes, *, network: str, verify: bool = True) -> PeerRecord:
-        """Read a record of `network`; `DecodeError` for anything else.
+    def decode(data: bytes, *, network: str, verify: bool = True, source: PeerId | None = None) -> PeerRecord:
+        """Read a record of `network`; `DecodeError` for anything else. source: the peer that sent it.
 
         With `verify=False` the signature is not looked at; call `verify` before the record is believed.
         """
-        record = _read(data)
+        record = _read(data, source)
         if record.network != network:
             raise DecodeError(f"record of network {record.network!r}: allowed is {network!r}")
-        if verify and not record.verify():
+        if verify and not record.verify(source=source):
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
         return record
 
-    def verify(self) -> bool:
-        """Tell whether the peer signed this record; about 0.1 ms the first time, a few microseconds afterwards."""
+    def verify(self, *, source: PeerId | None = None) -> bool:
+        """Tell whether the peer signed this record; about 0.1 ms the first time, a few microseconds afterwards.
+
+        source: the peer that sent it, whose share of what is remembered it takes; None for all that have no sender.
+        """
         digest = hashlib.sha256(self.encode()).digest()
         if digest in _verified:
             return True
         if not verify_signature(self.peer, self.signature, self._signed_bytes()):
             return False
-        _verified.add(digest)
+        _verified.add(digest, True, source)
         return True
 
     def may_be_told(self, ip: str) -> bool:
@@ -134,9 +137,20 @@ class PeerRecord:
         return _DOMAIN + _pack(self._statement())
 
 
-@lru_cache(maxsize=4096)
-def _read(data: bytes) -> PeerRecord:
+_verified: FairCache[bool] = FairCache(_KEPT)
+_decoded: FairCache[PeerRecord] = FairCache(_KEPT)
+
+
+def _read(data: bytes, source: PeerId | None) -> PeerRecord:
     """Decode form and bounds, not the signature. The same records come again and again, from everybody."""
+    record = _decoded.get(data)
+    if record is None:
+        record = _decode(data)
+        _decoded.add(data, record, source)
+    return record
+
+
+def _decode(data: bytes) -> PeerRecord:
     if len(data) > MAX_RECORD_BYTES:
         raise DecodeError(f"record of {len(data)} bytes: allowed are {MAX_RECORD_BYTES}")
     match unpack(data, "record", items=_FIELDS, text=MAX_ADDRESS_TEXT, size=MAX_METADATA_BYTES):

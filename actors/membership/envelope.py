@@ -24,16 +24,43 @@ from ...transport.record import MAX_RECORD_BYTES
 from .config import MAX_SWIM_BYTES
 from .swim.codec import decode_packet, encode_header
 from .swim.member import KEY_BYTES, MemberId
-from .swim.messages import Announce, Feed, Header, TurnUndead
+from .swim.messages import (
+    Ack,
+    Announce,
+    Broadcast,
+    Feed,
+    ForwardedAck,
+    Gossip,
+    Header,
+    IndirectAck,
+    IndirectPing,
+    Message,
+    Nack,
+    Ping,
+    PingReq,
+    SyncPart,
+    SyncRequest,
+    TurnUndead,
+)
 
 MAX_RECORDS = 32
 MAX_WANTED = 32
 _VERSION = 1
 _PARTS = 4
 _NOBODY = MemberId(bytes(KEY_BYTES), 0)
-_FEED_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, Feed()))[:3]  # the array's head, version and kind
-_TURN_UNDEAD_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, TurnUndead()))[:3]
-_ANNOUNCE_HEAD = encode_header(Header(_NOBODY, 0, _NOBODY, Announce()))[:3]
+
+
+def _head(message: Message) -> bytes:
+    return encode_header(Header(_NOBODY, 0, _NOBODY, message))[:3]  # the array's head, version and kind
+
+
+_FEED_HEAD, _TURN_UNDEAD_HEAD, _ANNOUNCE_HEAD = _head(Feed()), _head(TurnUndead()), _head(Announce())
+_MESSAGES: tuple[Message, ...] = (
+    *(Ping(0), Ack(0), PingReq(_NOBODY, 0), IndirectPing(_NOBODY, 0), IndirectAck(_NOBODY, 0)),
+    *(ForwardedAck(_NOBODY, 0), Nack(_NOBODY, 0), Announce(), Feed(), Gossip(), TurnUndead(), Broadcast()),
+    *(SyncRequest(0), SyncPart(0)),
+)
+_KINDS = {_head(message): type(message).__name__ for message in _MESSAGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +90,14 @@ class Envelope:
                 )
             case _:
                 raise DecodeError(f"envelope: not an array of {_PARTS} parts of the right types")
+
+
+def kinds_of(envelope: Envelope) -> list[str]:
+    """What a packet of another peer is, as the limits of senders count it; its SWIM packet by the first bytes."""
+    kinds = [_KINDS.get(envelope.swim[: len(_FEED_HEAD)], "other")] if envelope.swim else []
+    if envelope.wanted:
+        kinds.append("wanted")
+    return kinds or ["records"]
 
 
 def named_in_feed(packet: bytes) -> list[PeerId] | None:

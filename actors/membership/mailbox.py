@@ -88,6 +88,17 @@ class MembersLeftOut(Message):
     limit: int
 
 
+@dataclass(frozen=True, slots=True)
+class MemberFloods(Message):
+    """A peer keeps on sending more than any honest member does, and is closed; told at most once a minute of each.
+
+    kind: of the packet that was one too many (`core/sender_limits`).
+    """
+
+    peer: PeerId
+    kind: str
+
+
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 AnySeed = PeerRecord | tuple[PeerId, Address] | str
@@ -184,6 +195,7 @@ class Mailbox(runtime.EventMailbox):
         Rejoined,
         KeyInUse,
         MembersLeftOut,
+        MemberFloods,
     )
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 

@@ -23,6 +23,9 @@ class Metrics:
         self.unproved = gauge("membership_unproved_members", "Members that have not answered this node yet.")
         self.changes = counter("membership_changes_total", "Events emitted, by kind.", labels=("event",))
         self.packets = counter("membership_packets_total", "Packets, by outcome.", labels=("outcome",))
+        self.over_limit = counter(
+            "membership_over_limit_total", "Packets dropped as their sender sent too many, by kind.", labels=("kind",)
+        )
         self.bytes_sent = counter("membership_sent_bytes_total", "Bytes handed to transport.")
         self.records = counter("membership_records_total", "Records received, by result.", labels=("result",))
         self.newcomers = counter(

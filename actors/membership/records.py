@@ -79,12 +79,17 @@ class Records:
         del self._discovered[oldest]
         return oldest
 
-    def read(self, data: bytes) -> PeerRecord:
-        """Decode a record without verifying its signature, which `add` does. Raises DecodeError."""
-        return PeerRecord.decode(data, network=self._network, verify=False)
+    def read(self, data: bytes, source: PeerId | None = None) -> PeerRecord:
+        """Decode a record of this sender without verifying its signature, which `add` does. Raises DecodeError."""
+        return PeerRecord.decode(data, network=self._network, verify=False, source=source)
 
-    def add(self, record: PeerRecord) -> bool:
-        """Keep a record if it is newer than the one held; returns whether it was kept.
+    def is_news(self, record: PeerRecord) -> bool:
+        """Whether `add` would have to check the signature of this record."""
+        held = self._records.get(record.peer)
+        return record.peer != self._me and (held is None or record.newer_than(held))
+
+    def add(self, record: PeerRecord, source: PeerId | None = None) -> bool:
+        """Keep a record if it is newer than the one held; returns whether it was kept. source: who sent it.
 
         Raises DecodeError for a record that no member can have: forged, without an address, of too high a generation.
         """
@@ -92,10 +97,9 @@ class Records:
             raise DecodeError(f"record of peer {record.peer.short}: a member has an address")
         if record.generation >= GENERATION_LIMIT:
             raise DecodeError(f"record of peer {record.peer.short}: generation {record.generation} is not below 2^63")
-        held = self._records.get(record.peer)
-        if record.peer == self._me or (held is not None and not record.newer_than(held)):
+        if not self.is_news(record):
             return False
-        if not record.verify():
+        if not record.verify(source=source):
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
         self._records[record.peer] = record
         return True
@@ -108,7 +112,7 @@ class Records:
         held = self._records.get(record.peer)
         if held is None or held == record or record.address is None:
             self._presented.pop(record.peer, None)
-        elif not record.verify():
+        elif not record.verify(source=record.peer):
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
         elif record.generation == held.generation:
             self._presented.pop(record.peer, None)

@@ -2,7 +2,8 @@
 
 How a packet that comes in is handled:
 
-1. It is dropped and counted if it is no envelope, or if the sender's record is neither in it nor held: every peer
+1. It is dropped and counted if its sender has sent too many of its kind (`core/sender_limits`), who is reported and
+   closed if it keeps on; if it is no envelope; or if the sender's record is neither in it nor held: every peer
    that is heard first-hand can be shown to others, and answered.
 2. Its SWIM packet goes to `Swim`, with the sender that transport has authenticated.
 3. Records of members are kept, others ignored; the records that the sender wants are sent to it. A false record ends
@@ -33,15 +34,17 @@ from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import Packet
+from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from . import swim
 from .config import Config
 from .core.newcomers import PER_INTRODUCER, PER_SEED, Unproved, Waiting
-from .envelope import MAX_RECORDS, MAX_WANTED, Envelope
+from .core.sender_limits import SenderLimits
+from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, kinds_of
 from .events import Events
 from .known_members import KnownMembers
 from .local_blocks import LocalBlocks
-from .mailbox import Members
+from .mailbox import MemberFloods, Members
 from .metrics import Metrics
 from .outgoing import Outgoing
 from .records import Records
@@ -49,6 +52,8 @@ from .snapshot import SavedMember, Snapshot
 from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown
 from .view import View
+
+_CLOSE_TIMEOUT = 30.0  # seconds
 
 REQUEST_INTERVAL = 1.0
 """Seconds until missing records are asked for again, at another member."""
@@ -107,6 +112,8 @@ class Session:
         )
         self._outbox = Outbox()
         self._proved = proved
+        self._transport = transport
+        self._limits = SenderLimits(config.protocol)
         self._waiting = Waiting(REQUEST_INTERVAL)
         self._unproved = Unproved()
         self._connected: set[PeerId] = set()
@@ -226,17 +233,33 @@ class Session:
     def on_packet(self, packet: Packet) -> None:
         """Handle a packet as the module's docstring says."""
         try:
-            self._on_envelope(packet.peer, Envelope.decode(packet.payload))
+            envelope = Envelope.decode(packet.payload)
+            exceeded = self._limits.exceeded(packet.peer, kinds_of(envelope), self._engine.now())
+            if exceeded is None:
+                self._on_envelope(packet.peer, envelope)
+            else:
+                self._over_limit(packet.peer, exceeded)
         except DecodeError as error:
             self._drop("malformed", packet.peer, error)
+            if self._limits.exceeded(packet.peer, ("other",), self._engine.now()):
+                self._over_limit(packet.peer, "other")
         self._drop_if_unused(packet.peer)
+
+    def _over_limit(self, sender: PeerId, kind: str) -> None:
+        self._metrics.over_limit.inc(kind)
+        if not self._limits.dropped(sender, self._engine.now()):
+            return
+        self._engine.log.warning("member floods and is closed", peer=sender.short, kind=kind)
+        self._events.publish([MemberFloods(sender, kind)])
+        closed = self._transport.close(sender, Reason.FLOODING)
+        self._engine.on_reply(closed, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
 
     def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
         missing = self.view.num_missing + len(self._waiting)
-        records = {record.peer: record for record in map(self.records.read, envelope.records)}
+        records = {each.peer: each for each in (self.records.read(data, sender) for data in envelope.records)}
         own = records.pop(sender, None)
         if own is not None:
-            self._add_record(own, presented=True)
+            self._add_record(own, sender, presented=True)
         if sender not in self.records:
             self._drop("stranger", sender)
             return
@@ -244,7 +267,7 @@ class Session:
         self._outgoing.mark_introduced(sender)
         if envelope.swim:
             self._on_swim_packet(envelope.swim, sender, records)
-        brought = [self._add_record(record) for record in records.values() if self._is_wanted(record.peer)]
+        brought = [self._add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)]
         if envelope.wanted:
             self._outgoing.send_records(sender, envelope.wanted)
         if self.view.num_missing + len(self._waiting) > missing or any(brought):
@@ -297,50 +320,59 @@ class Session:
             return False  # of this node itself about a member that it has just forgotten
         if peer == introducer:
             return self._make_room()
-        record = self.records.get(peer)
-        if record is None or record.generation < update.id.generation:
-            record = self._record_beside(update)
-        if introducer != self.own.peer and (record is None or not update.is_active):
-            seed = self.records.is_configured_seed(introducer)
-            limit = PER_SEED if seed else PER_INTRODUCER
-            dropped = self._waiting.add(introducer, update, self._engine.now(), limit)
-            self._metrics.newcomers.inc("waits")
-            self._metrics.newcomers.inc("dropped", by=dropped)
-            self._await_records()
+        own = introducer == self.own.peer  # which remembers them from before a restart
+        record = next(
+            (each for each in (self.records.get(peer), self._beside.get(peer)) if _covers(each, update)), None
+        )
+        if not own and (record is None or not update.is_active):
+            self._let_wait(update, introducer)
             return False
-        return record is not None and self._take_in(record, introducer)
-
-    def _record_beside(self, update: Member) -> PeerRecord | None:
-        """The record of this life that came with the packet."""
-        record = self._beside.get(PeerId(update.id.key))
-        if record is None or record.generation < update.id.generation or not update.is_active:
-            return None
-        try:
-            self._keep_record(record)
-        except DecodeError as error:
-            self._beside.pop(record.peer)
-            self._forgery = self._forgery or error
-            return None
-        return record
-
-    def _take_in(self, record: PeerRecord, introducer: PeerId) -> bool:
-        """Make the owner of a record an unproved member, unless its introducer has brought too many."""
-        peer = record.peer
-        assert record.address is not None  # `records` keeps no other
-        if peer not in self._connected:
-            own, seed = introducer == self.own.peer, self.records.is_configured_seed(introducer)
-            if not own and not self._unproved.may_add(introducer, self._engine.now(), seed=seed):
-                self._metrics.newcomers.inc("too_many")
-                return False
-            if self.swim.num_known >= self.swim.config.max_members:
-                return True  # which SWIM refuses and counts
-            scarce = 2 * self.swim.num_known > self.swim.config.max_members
-            limit = None if own else PER_SEED if seed else PER_INTRODUCER
-            for gone in self._unproved.add(peer, introducer, record.address, limit=limit, scarce=scarce):
-                self._forget_unproved(gone)
-            self._metrics.newcomers.inc("unproved")
-        self._admitted.append(peer)
+        if record is None or not self._may_take_in(peer, introducer) or not self._is_kept(record, introducer):
+            return False
+        self._take_in(record, introducer)
         return True
+
+    def _let_wait(self, update: Member, introducer: PeerId) -> None:
+        limit = PER_SEED if self.records.is_configured_seed(introducer) else PER_INTRODUCER
+        self._metrics.newcomers.inc("waits")
+        self._metrics.newcomers.inc("dropped", by=self._waiting.add(introducer, update, self._engine.now(), limit))
+        self._await_records()
+
+    def _may_take_in(self, peer: PeerId, introducer: PeerId) -> bool:
+        """Whether the introducer may bring another member now, unless the peer has shown itself."""
+        if peer in self._connected or introducer == self.own.peer:
+            return True
+        seed = self.records.is_configured_seed(introducer)
+        if self._unproved.may_add(introducer, self._engine.now(), seed=seed):
+            return True
+        self._metrics.newcomers.inc("too_many")
+        return False
+
+    def _is_kept(self, record: PeerRecord, sender: PeerId) -> bool:
+        """Whether the record is genuine: one that came beside the updates is checked only now."""
+        try:
+            self._keep_record(record, sender)
+        except DecodeError as error:
+            self._forgery = self._forgery or error
+        return self.records.get(record.peer) == record
+
+    def _take_in(self, record: PeerRecord, introducer: PeerId) -> None:
+        """Make the owner of a record a member: unproved unless it is connected."""
+        self._admitted.append(record.peer)
+        held, limit = self.swim.num_known, self.swim.config.max_members
+        if record.peer in self._connected or held >= limit or record.address is None:
+            return  # what is over the limit SWIM refuses and counts
+        share = PER_SEED if self.records.is_configured_seed(introducer) else PER_INTRODUCER
+        gone = self._unproved.add(
+            record.peer,
+            introducer,
+            record.address,
+            limit=None if introducer == self.own.peer else share,
+            scarce=2 * held > limit,
+        )
+        for peer in gone:
+            self._forget_unproved(peer)
+        self._metrics.newcomers.inc("unproved")
 
     def _make_room(self) -> bool:
         """A peer has shown itself: where no more members are held, an unproved one goes for it."""
@@ -394,12 +426,12 @@ class Session:
 
     # Records ----------------------------------------------------------------------------------------------------------
 
-    def _add_record(self, record: PeerRecord, *, presented: bool = False) -> bool:
+    def _add_record(self, record: PeerRecord, sender: PeerId | None = None, *, presented: bool = False) -> bool:
         """Keep a record if it is newer; returns whether it was. Raises DecodeError if no member can have it.
 
-        presented: the peer itself has shown it.
+        sender: whose packet it came in. presented: the peer itself has shown it.
         """
-        is_new = self._keep_record(record, presented=presented)
+        is_new = self._keep_record(record, sender, presented=presented)
         if is_new:
             self._events.publish(self.view.record_added(record))
             if record.peer in self._waiting:
@@ -407,9 +439,14 @@ class Session:
                 self._drop_if_unused(record.peer)
         return is_new
 
-    def _keep_record(self, record: PeerRecord, *, presented: bool = False) -> bool:
+    def _keep_record(self, record: PeerRecord, sender: PeerId | None, *, presented: bool = False) -> bool:
+        if sender is not None and self.records.is_news(record):
+            seed = self.records.is_configured_seed(sender)
+            if not self._limits.may_check(sender, self._engine.now(), seed=seed):
+                self._metrics.records.inc("over_limit")
+                return False
         try:
-            is_new = self.records.add(record)
+            is_new = self.records.add(record, sender)
             if presented:
                 is_new |= self.records.add_presented(record)
         except DecodeError as error:
@@ -473,3 +510,8 @@ class Session:
         peer = PeerId(key)
         address = self.records.address(peer)
         return address is not None and not self._blocks.is_blocked(peer, address)
+
+
+def _covers(record: PeerRecord | None, update: Member) -> bool:
+    """Whether the record is of the life that the update is about, or of a later one."""
+    return record is not None and record.generation >= update.id.generation

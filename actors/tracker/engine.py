@@ -263,7 +263,7 @@ class Engine(runtime.Engine[Mailbox]):
     def on_hint(self, message: Hint) -> None:
         """Signatures take their time, so they are checked on the pool."""
         self.on_reply(
-            self.work(_verified, message.records),
+            self.work(_verified, message.records, message.source),
             lambda records: self._on_verified(records, message.source),
             timeout=self._config.effect_timeout,
         )
@@ -387,5 +387,5 @@ def _block_event(target: Target, until: float) -> PeerBlocked | IpBlocked:
     return PeerBlocked(target, until) if isinstance(target, PeerId) else IpBlocked(target, until)
 
 
-def _verified(records: tuple[PeerRecord, ...]) -> tuple[tuple[PeerRecord, bool], ...]:
-    return tuple((record, record.verify()) for record in records)
+def _verified(records: tuple[PeerRecord, ...], source: PeerId | None) -> tuple[tuple[PeerRecord, bool], ...]:
+    return tuple((record, record.verify(source=source)) for record in records)

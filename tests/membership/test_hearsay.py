@@ -110,6 +110,7 @@ def test_hundred_thousand_invented_members_without_records_leave_only_a_few_behi
         assert world.metric("waiting_keys") <= PER_INTRODUCER
     assert len(world.visible()) == 2
     assert world.metric("backlog") <= 2
+    assert world.metric("over_limit_total", "Gossip") > 500
     assert sum(wanted(world, "bob")) <= 2 * PER_INTRODUCER
     world.simulation.run(for_=12)
     assert world.metric("waiting_keys") == 0

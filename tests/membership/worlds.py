@@ -32,6 +32,7 @@ class World:
         self.tracked: list[tracker.Track] = []
         self.net = simulation.mock(transport.Mailbox)
         self.net.control.answer(transport.ReceivePackets, None)
+        self.net.control.answer(transport.Close, None)
         self.net.control.answer(transport.GetRecord, self.me)
         self.net.control.answer(transport.Renew, lambda message: self.record("me", message.generation + 1))
         self.peers = simulation.mock(tracker.Mailbox)

@@ -1,0 +1,183 @@
+"""What one sender may have this node do, and that no honest member ever meets it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rookery.actors import membership
+from rookery.actors.membership import MemberFloods
+from rookery.actors.membership.core.sender_limits import FLOOD, SenderLimits, packet_limits
+from rookery.actors.membership.envelope import Envelope, kinds_of
+from rookery.actors.membership.swim import Config
+from rookery.actors.membership.swim.codec import encode_header
+from rookery.actors.membership.swim.messages import Ack, Header, Message, Ping, SyncRequest
+from rookery.testing import Peers
+from rookery.transport import Reason
+from rookery.transport import mailbox as transport
+from rookery.transport.record import PeerRecord
+
+from .nodes import Cluster
+from .worlds import Gossip, Member, World
+
+LAN = Config.new_lan()
+LIMITS = packet_limits(LAN)
+
+
+def closed(world: World) -> list[transport.Close]:
+    world.simulation.settle()
+    found: list[transport.Close] = world.net.control.received(transport.Close)
+    return found
+
+
+def over_limit(world: World, kind: str) -> float:
+    return world.metric("over_limit_total", kind)
+
+
+def kinds() -> list[type[Message]]:
+    return [kind for union in Message.__args__ for kind in getattr(union, "__args__", (union,))]
+
+
+# The limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_message_has_a_limit() -> None:
+    assert {kind.__name__ for kind in kinds()} | {"wanted", "records", "other"} == set(LIMITS)
+
+
+def test_kind_is_that_of_the_swim_packet_and_of_what_is_beside_it() -> None:
+    world = Peers()
+    record = world.record("bob", "tcp://10.0.0.1:7000", generation=1)
+    me = membership.swim.MemberId(record.peer, 1)
+    ping = encode_header(Header(me, 0, me, Ping(7)))
+    assert kinds_of(Envelope(ping, (record.encode(),))) == ["Ping"]
+    assert kinds_of(Envelope(ping, (), (record.peer,))) == ["Ping", "wanted"]
+    assert kinds_of(Envelope(b"", (record.encode(),))) == ["records"]
+    assert kinds_of(Envelope()) == ["records"]
+    assert kinds_of(Envelope(b"nonsense")) == ["other"]
+
+
+def test_limits_follow_the_periods_of_the_protocol() -> None:
+    slow = packet_limits(replace(LAN, probe_period=4.0, probe_rtt=1.0))
+    assert slow["Ping"][0] == LIMITS["Ping"][0] / 4
+    assert packet_limits(Config.simple())["Gossip"][0] > 0
+    assert packet_limits(Config.new_wan())["SyncRequest"][0] == LIMITS["SyncRequest"][0] / 2
+
+
+def test_sender_uses_up_only_its_own_limit_and_gets_it_back() -> None:
+    limits = SenderLimits(LAN)
+    one, other = (identity.peer for identity in map(Peers().identity, ("bob", "carol")))
+    rate, burst = LIMITS["Ping"]
+    assert [limits.exceeded(one, ["Ping"], 0) for _ in range(burst + 1)][burst - 1 :] == [None, "Ping"]
+    assert limits.exceeded(other, ["Ping"], 0) is None
+    assert limits.exceeded(one, ["Gossip"], 0) is None
+    assert limits.exceeded(one, ["Ping"], 1 / rate + 0.001) is None
+
+
+# In the engine -------------------------------------------------------------------------------------------------------
+
+
+def test_pings_over_the_limit_are_neither_answered_nor_passed_to_swim_but_counted(world: World) -> None:
+    world.join().meet("bob")
+    for number in range(200):
+        world.packet("bob", Ping(number))
+    burst = LIMITS["Ping"][1]
+    assert len(world.said("bob", Ack)) == burst
+    assert over_limit(world, "Ping") == 200 - burst
+    world.packet("bob", SyncRequest(0))  # another kind
+    assert over_limit(world, "SyncRequest") == 0
+    assert closed(world) == []
+
+
+def test_requests_for_records_over_the_limit_are_not_answered(world: World) -> None:
+    world.join().meet("bob", "carol")
+    before = len(world.sent("bob"))
+    for _ in range(150):
+        world.packet("bob", wanted=["carol"])
+    assert len(world.sent("bob")) - before == LIMITS["wanted"][1]
+    assert over_limit(world, "wanted") == 150 - LIMITS["wanted"][1]
+
+
+def test_packets_that_cannot_be_read_have_a_limit_too(world: World) -> None:
+    for _ in range(50):
+        world.join().deliver("bob", b"nonsense")
+    assert over_limit(world, "other") == 50 - LIMITS["other"][1]
+
+
+def test_member_that_keeps_on_is_reported_and_closed_once_a_minute(world: World) -> None:
+    world.join().meet("bob", "carol")
+    for number in range(LIMITS["Ping"][1] + FLOOD - 1):
+        world.packet("bob", Ping(number))
+    assert closed(world) == []
+    for number in range(50):
+        world.packet("bob", Ping(number))
+    assert [(close.peer, close.reason) for close in closed(world)] == [(world.peer("bob"), Reason.FLOODING)]
+    assert [event for event in world.heard() if isinstance(event, MemberFloods)] == [
+        MemberFloods(world.peer("bob"), "Ping")
+    ]
+    world.simulation.run(for_=61)
+    for number in range(LIMITS["Ping"][1] + FLOOD):
+        world.packet("bob", Ping(number))
+    assert len(closed(world)) == 2
+
+
+def test_genuine_records_that_one_sender_floods_with_are_checked_at_its_pace(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    verify = PeerRecord.verify
+
+    def counted(record: PeerRecord, **arguments: Any) -> bool:
+        checked.append(record.peer.short)
+        return verify(record, **arguments)
+
+    world.join().meet("bob", "carol")
+    names = [f"peer {number}" for number in range(31)]
+    world.introduce("carol", *names[:5])
+    monkeypatch.setattr(PeerRecord, "verify", counted)
+    for generation in range(2, 20):  # 31 known keys, again and again in a new life
+        newer = [world.record(name, generation) for name in names[:5]]
+        world.packet("bob", records=[world.record("bob", generation), *newer])
+    assert len(checked) <= 130
+    assert world.metric("records_total", "over_limit") == 0 or len(checked) >= 128
+    for generation in range(20, 80):
+        newer = [world.record(name, generation) for name in names[:5]]
+        world.packet("bob", records=[world.record("bob"), *newer])
+    assert len(checked) <= 131
+    assert world.metric("records_total", "over_limit") > 100
+    world.packet("carol", Gossip(), Member(world.id("dave")), records=[world.record("carol"), world.record("dave")])
+    assert world.peer("dave") in world.visible()  # another sender has its own
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_honest_members_never_meet_a_limit(seed: int) -> None:
+    """While they join, lose packets, crash, restart, leave and come back."""
+    cluster = Cluster(f"honest {seed}", membership.Config())
+    names = [f"node {number}" for number in range(16)]
+    everybody = cluster.start_joined(names)
+    first = everybody[0]
+    counted = list(everybody)
+    cluster.run(30)
+    crashed = cluster.nodes["node 5"]
+    cluster.crash(crashed)
+    cluster.run(20)
+    back = cluster.start("node 5", ip=crashed.ip)
+    back.join(first)
+    leaving = cluster.nodes["node 7"]
+    leaving.mailbox.leave().get(timeout=5)
+    cluster.run(5)
+    leaving.join(first)
+    for number in range(8):
+        late = cluster.start(f"late {number}")
+        late.join(first)
+        counted.append(late)
+    cluster.run(40)
+    for node in (*counted, back):
+        if node is not crashed:
+            over = {kind: node.counted("over_limit_total", kind) for kind in LIMITS}
+            assert not any(over.values()), (node.name, over)
+            assert node.counted("records_total", "over_limit") == 0
+            assert node.counted("newcomers_total", "too_many") == 0
+            assert node.heard(MemberFloods) == []
