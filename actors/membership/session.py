@@ -385,9 +385,9 @@ class Session:
 
     def _forget_unproved(self, peer: PeerId) -> None:
         self._metrics.newcomers.inc("pushed_out")
-        generation = self.view.generation(peer)
-        self.swim.forget(peer, self._engine.now(), self._outbox)
-        self._forgotten.append(MemberId(peer, generation or 0))
+        held = self.swim.forget(peer, self._engine.now(), self._outbox)
+        if held is not None:
+            self._forgotten.append(held.id)
 
     def _apply(self, updates: Iterable[Member], introducer: PeerId, *, broadcast: bool) -> None:
         self._introducer = introducer

@@ -69,11 +69,6 @@ class View:
         """Whether the peer is a visible member."""
         return peer in self._visible
 
-    def generation(self, peer: PeerId) -> int | None:
-        """The generation under which SWIM knows the peer; None if it does not."""
-        life = self._lives.get(peer)
-        return None if life is None else life.generation
-
     def since(self, peer: PeerId) -> float | None:
         """When the peer became active, or Down, in unix seconds; None if SWIM does not know it."""
         life = self._lives.get(peer)

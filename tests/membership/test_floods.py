@@ -26,12 +26,6 @@ LAN = Config.new_lan()
 LIMITS = packet_limits(LAN)
 
 
-def closed(world: World) -> list[transport.Close]:
-    world.simulation.settle()
-    found: list[transport.Close] = world.net.control.received(transport.Close)
-    return found
-
-
 def over_limit(world: World, kind: str) -> float:
     return world.metric("over_limit_total", kind)
 
@@ -88,7 +82,6 @@ def test_pings_over_the_limit_are_neither_answered_nor_passed_to_swim_but_counte
     assert over_limit(world, "Ping") == 200 - burst
     world.packet("bob", SyncRequest(0))  # another kind
     assert over_limit(world, "SyncRequest") == 0
-    assert closed(world) == []
 
 
 def test_requests_for_records_over_the_limit_are_not_answered(world: World) -> None:
@@ -107,20 +100,22 @@ def test_packets_that_cannot_be_read_have_a_limit_too(world: World) -> None:
 
 
 def test_member_that_keeps_on_is_reported_and_closed_once_a_minute(world: World) -> None:
+    closes: list[transport.Close] = []
+    world.net.control.answer(transport.Close, closes.append)
     world.join().meet("bob", "carol")
     for number in range(LIMITS["Ping"][1] + FLOOD - 1):
         world.packet("bob", Ping(number))
-    assert closed(world) == []
+    assert closes == []
     for number in range(50):
         world.packet("bob", Ping(number))
-    assert [(close.peer, close.reason) for close in closed(world)] == [(world.peer("bob"), Reason.FLOODING)]
+    assert closes == [transport.Close(world.peer("bob"), Reason.FLOODING)]
     assert [event for event in world.heard() if isinstance(event, MemberFloods)] == [
         MemberFloods(world.peer("bob"), "Ping")
     ]
     world.simulation.run(for_=61)
     for number in range(LIMITS["Ping"][1] + FLOOD):
         world.packet("bob", Ping(number))
-    assert len(closed(world)) == 2
+    assert len(closes) == 2
 
 
 def test_genuine_records_that_one_sender_floods_with_are_checked_at_its_pace(
@@ -130,22 +125,20 @@ def test_genuine_records_that_one_sender_floods_with_are_checked_at_its_pace(
     verify = PeerRecord.verify
 
     def counted(record: PeerRecord, **arguments: Any) -> bool:
-        checked.append(record.peer.short)
+        checked.extend([record.peer.short] if record.peer != world.peer("bob") else [])
         return verify(record, **arguments)
 
     world.join().meet("bob", "carol")
     names = [f"peer {number}" for number in range(31)]
     world.introduce("carol", *names[:5])
     monkeypatch.setattr(PeerRecord, "verify", counted)
-    for generation in range(2, 20):  # 31 known keys, again and again in a new life
+    for generation in range(2, 20):  # five members, again and again in a new life
         newer = [world.record(name, generation) for name in names[:5]]
         world.packet("bob", records=[world.record("bob", generation), *newer])
-    assert len(checked) <= 130
-    assert world.metric("records_total", "over_limit") == 0 or len(checked) >= 128
     for generation in range(20, 80):
         newer = [world.record(name, generation) for name in names[:5]]
         world.packet("bob", records=[world.record("bob"), *newer])
-    assert len(checked) <= 131
+    assert 100 < len(checked) <= 128
     assert world.metric("records_total", "over_limit") > 100
     world.packet("carol", Gossip(), Member(world.id("dave")), records=[world.record("carol"), world.record("dave")])
     assert world.peer("dave") in world.visible()  # another sender has its own

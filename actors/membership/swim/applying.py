@@ -99,8 +99,8 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
     return True
 
 
-def forget(core: Core, key: bytes, outbox: Outbox) -> None:
-    """Forget a member. The caller updates the connection state."""
+def forget(core: Core, key: bytes, outbox: Outbox) -> Member | None:
+    """Forget a member; what was held, if any. The caller updates the connection state."""
     held = core.members.get(key)
     if held is not None:
         core.members.forget(key)
@@ -108,6 +108,7 @@ def forget(core: Core, key: bytes, outbox: Outbox) -> None:
         core.suspicions.pop(key, None)
         if held.is_active:
             outbox.notify(MemberDown(held.id))
+    return held
 
 
 def _notify_of(core: Core, change: Change, outbox: Outbox) -> None:

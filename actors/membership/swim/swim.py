@@ -213,10 +213,11 @@ class Swim:
         """Probe this member next, if it is active; for what is no evidence of death (flows: end of a link 6)."""
         self._core.members.probe_next(key)
 
-    def forget(self, key: bytes, now: float, outbox: Outbox) -> None:
-        """Forget a member, in whatever state, without a word to the others; it may come back."""
-        applying.forget(self._core, key, outbox)
+    def forget(self, key: bytes, now: float, outbox: Outbox) -> Member | None:
+        """Forget a member, in whatever state, without a word to the others; it may come back. What was held, if any."""
+        held = applying.forget(self._core, key, outbox)
         applying.update_connection_state(self._core, now, outbox)
+        return held
 
     def leave_cluster(self, outbox: Outbox) -> None:
         """Announce that we have left, and become Undead; no echo of that makes us rejoin (defects: D3)."""
