@@ -10,6 +10,7 @@ from rookery.actors.membership import MemberDown, MemberUp
 from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED
 from rookery.actors.membership.swim.messages import SyncRequest
 
+from .nodes import Cluster
 from .worlds import CONFIG, Gossip, Member, State, World
 
 
@@ -249,3 +250,16 @@ def test_first_sync_of_a_joiner_is_with_its_seed(world: World) -> None:
     world.join("bob").meet("bob").meet(*names)
     world.simulation.run_until(lambda: any(world.said(name, SyncRequest) for name in ("bob", *names)), timeout=10)
     assert len(world.said("bob", SyncRequest)) == 1
+
+
+def test_forty_members_that_join_at_once_by_one_seed_all_see_each_other_within_seconds() -> None:
+    """Waiting for records costs a joiner no more than a round trip."""
+    cluster = Cluster("crowd", membership.Config())
+    seed, *others = [cluster.start(f"node {number}") for number in range(40)]
+    seed.join()
+    begun = cluster.now
+    for node in others:
+        node.join(seed)
+    cluster.until(lambda: sum(len(node.sees()) for node in cluster.nodes.values()) == 40 * 39, timeout=30)
+    assert cluster.now - begun < 2
+    assert sum(node.counted("newcomers_total", "too_many") for node in cluster.nodes.values()) == 0

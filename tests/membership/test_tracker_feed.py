@@ -93,6 +93,15 @@ def test_set_that_is_too_large_is_sent_again_with_those_known_longest(world: Wor
     assert world.peers.control.received(tracker.Hint) == []  # not the records of the others either
 
 
+def test_record_of_a_member_that_is_left_out_is_not_hinted(world: World) -> None:
+    takes(world, 3)
+    world.join().meet("bob", "carol", "dave")
+    world.simulation.run(for_=1)
+    world.introduce("bob", "erin")
+    world.simulation.run(for_=1)
+    assert world.peers.control.received(tracker.Hint) == []
+
+
 def test_member_that_answers_is_tracked_in_place_of_invented_ones(world: World) -> None:
     taken = takes(world, 3)
     world.join().meet("bob").introduce("bob", "ghost 1", "ghost 2", "ghost 3", "carol")

@@ -131,6 +131,20 @@ def test_silent_peer_that_is_alone_is_asked_again_after_the_time_out(rig: Any) -
     assert rig.consumer.values == [(KEY, VALUE)]
 
 
+def test_no_data_of_one_while_another_is_asked_counts_as_no_retry(rig: Any) -> None:
+    data = rig.start("bob", "carol")
+    data.fetch(KEY)
+    silent, request = rig.asked()
+    rig.simulation.run(for_=0.1)
+    rig.answer(None)
+    rig.simulation.run(for_=0.5)
+    assert rig.sent() == []
+    assert (rig.count("requests_total", "missing"), rig.count("retries_total", "missing")) == (1, 0)
+    rig.receive(silent, codec.Response(request.id, VALUE))
+    rig.simulation.settle()
+    assert rig.consumer.values == [(KEY, VALUE)]
+
+
 def test_key_that_is_cancelled_while_two_are_asked_leaves_nobody_busy(rig: Any) -> None:
     data = rig.start("bob", "carol")
     data.fetch(KEY)
