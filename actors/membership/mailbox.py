@@ -92,7 +92,7 @@ class MembersLeftOut(Message):
 class MemberFloods(Message):
     """A peer keeps on sending more than any honest member does, and is closed; told at most once a minute of each.
 
-    kind: of the packet that was one too many (`core/sender_limits`).
+    kind: of the packet that was one too many (`sender_limits`).
     """
 
     peer: PeerId

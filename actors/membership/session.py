@@ -2,7 +2,7 @@
 
 How a packet that comes in is handled:
 
-1. It is dropped and counted if its sender has sent too many of its kind (`core/sender_limits`), who is reported and
+1. It is dropped and counted if its sender has sent too many of its kind (`sender_limits`), who is reported and
    closed if it keeps on; if it is no envelope; or if the sender's record is neither in it nor held: every peer
    that is heard first-hand can be shown to others, and answered.
 2. Its SWIM packet goes to `Swim`, with the sender that transport has authenticated.
@@ -12,7 +12,7 @@ How a packet that comes in is handled:
    them.
 
 Nobody is a member by hearsay. An update about a key that is no member waits for its record; with a record it is a
-member at once, *unproved* until a packet of its own comes, or a connection opens. `core/newcomers` says how many of
+member at once, *unproved* until a packet of its own comes, or a connection opens. `newcomers` says how many of
 both each sender may bring. A member that this node has to forget for another one is Down for its subscribers.
 
 A peer without a known address is neither probed nor accused; nor is a peer that this node blocks (design: local
@@ -38,16 +38,16 @@ from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from . import swim
 from .config import Config
-from .core.newcomers import PER_INTRODUCER, PER_SEED, Unproved, Waiting
-from .core.sender_limits import SenderLimits
 from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, kinds_of
 from .events import Events
 from .known_members import KnownMembers
 from .local_blocks import LocalBlocks
 from .mailbox import MemberFloods, Members
 from .metrics import Metrics
+from .newcomers import PER_INTRODUCER, PER_SEED, Unproved, Waiting
 from .outgoing import Outgoing
 from .records import Records
+from .sender_limits import SenderLimits
 from .snapshot import SavedMember, Snapshot
 from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError
 from .swim.timers import RemoveDown

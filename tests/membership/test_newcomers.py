@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED, WAITING_TIME, Unproved, Waiting
+from rookery.actors.membership.newcomers import PER_INTRODUCER, PER_SEED, WAITING_TIME, Unproved, Waiting
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.testing import Peers
 from rookery.transport import Address, Endpoint, PeerId

@@ -15,12 +15,12 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import TypeVar
 
-from ....transport.address import Address
-from ....transport.core.buckets import TokenBuckets
-from ....transport.core.subnets import network_at
-from ....transport.identity import PeerId
-from ..swim.member import Member
-from ..swim.precedence import supersedes
+from ...transport.address import Address
+from ...transport.core.buckets import TokenBuckets
+from ...transport.core.subnets import network_at
+from ...transport.identity import PeerId
+from .swim.member import Member
+from .swim.precedence import supersedes
 
 T = TypeVar("T", bound=Hashable)
 

@@ -1,1 +1,0 @@
-"""What membership decides, beside SWIM: pure."""
