@@ -140,10 +140,9 @@ def test_reader_for_whom_there_is_no_descriptor_is_turned_away_and_a_later_one_i
         where = (server.address.host, server.address.port)
         with socket.socket() as client:
             client.settimeout(10)
-            with descriptors_left(0):
+            with descriptors_left(0), pytest.raises(ConnectionResetError):  # by either
                 client.connect(where)
-                with pytest.raises(ConnectionResetError):
-                    client.recv(1)
+                client.recv(1)
         wait_until(lambda: answers)  # until then it turns away whoever comes
         with pytest.raises(DecodeError):  # it is served, by the thread that has turned away before
             RecordClient().fetch(*where, 10)
