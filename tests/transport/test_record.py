@@ -12,8 +12,9 @@ from rookery.transport import record as record_module
 from rookery.transport.address import Address
 from rookery.transport.errors import DecodeError
 from rookery.transport.identity import Identity, PeerId, verify
+from rookery.transport.identity.life import Life
 from rookery.transport.identity.verified import FairCache
-from rookery.transport.record import MAX_RECORD_BYTES, PeerRecord, check_network
+from rookery.transport.record import MAX_RECORD_BYTES, PeerRecord, address_of_version_1, check_network
 
 IDENTITY = Identity.from_seed(b"r" * 32)
 OTHER = Identity.from_seed(b"o" * 32)
@@ -21,10 +22,10 @@ ADDRESS = Address.parse("tcp://node-1.example.com:7000?egress=1.2.3.4")
 RECORD = PeerRecord.sign(IDENTITY, network="net", address=ADDRESS, generation=1_700_000_000, metadata=b"meta")
 ENCODED = RECORD.encode()
 GOLDEN = (
-    "9701a36e6574c4205b6489c9c7fd0dcf50545e7c164886ef40491ec06c7f1b123041797e8117535ed92c7463703a2f2f6e6f"
-    "64652d312e6578616d706c652e636f6d3a373030303f6567726573733d312e322e332e34ce6553f100c4046d657461c440db"
-    "72198dbccc1bb090dbfef7325e230cc1f3acd4003a8061d4aeeaf0ef5bcdecf126cca2aa7279812e4bfe0b890692d982b97f"
-    "7c30d03fd7cb3bc06a74fff703"
+    "9902a36e6574c4205b6489c9c7fd0dcf50545e7c164886ef40491ec06c7f1b123041797e8117535ed92c7463703a2f2f6e6f"
+    "64652d312e6578616d706c652e636f6d3a373030303f6567726573733d312e322e332e34ce6553f100c4046d657461c410bc"
+    "95b9a1e94796ff14d1714db1fc39bbc41019bb313d6cf892f7ad3fa105efcb8231c4402043fcb0689305d6526c38a8b4732c"
+    "5031da06f8bc43ec520d151a8b661099ab79ab8c3406e341cb43c5ac2bef6804b459b34c422373e735c4b5ed403578030e"
 )
 LONGEST = "tcp://" + ".".join(["a" * 63] * 3 + ["b" * 61]) + ":65535?egress=2001:1111:1111:1111:1111:1111:1111:1111"
 
@@ -38,9 +39,9 @@ def items_of(record: PeerRecord) -> list[object]:
 
 
 def signed(items: list[object]) -> bytes:
-    """Encode six items with the true peer's good signature over them, so that only their form can be refused."""
+    """Encode eight items with the true peer's good signature over them, so that only their form can be refused."""
     statement: bytes = msgpack.packb(items)
-    encoded: bytes = msgpack.packb([*items, IDENTITY.sign(b"rookery-record-1\0" + statement)])
+    encoded: bytes = msgpack.packb([*items, IDENTITY.sign(b"rookery-record-2\0" + statement)])
     return encoded
 
 
@@ -64,7 +65,7 @@ def test_record_encoding_is_the_golden_one() -> None:
 def test_record_of_the_greatest_size_fits_its_bound() -> None:
     address = Address.parse(LONGEST)
     largest = PeerRecord.sign(IDENTITY, network="n" * 64, address=address, generation=2**64 - 1, metadata=bytes(512))
-    assert len(largest.encode()) == 1007 <= MAX_RECORD_BYTES
+    assert len(largest.encode()) == 1043 <= MAX_RECORD_BYTES
     assert PeerRecord.decode(largest.encode(), network="n" * 64) == largest
 
 
@@ -96,6 +97,8 @@ def test_record_with_any_bits_changed_is_refused(
         lambda record: replace(record, address=Address.parse("tcp://6.6.6.6:7000")),
         lambda record: replace(record, generation=record.generation + 1),
         lambda record: replace(record, metadata=b""),
+        lambda record: replace(record, chain=bytes(16)),
+        lambda record: replace(record, farewell=bytes(16)),
         lambda record: replace(record, signature=OTHER.sign(b"x")),
         lambda record: replace(record, peer=PeerId(record.peer[:31] + bytes([record.peer[31] ^ 0x80]))),
     ],
@@ -114,9 +117,49 @@ def test_record_of_another_network_is_refused_by_name_and_cannot_be_renamed() ->
         PeerRecord.decode(replace(RECORD, network="other").encode(), network="other")
 
 
+def test_record_shows_the_ends_of_the_life_that_begins_with_its_generation() -> None:
+    life = Life(IDENTITY, RECORD.generation)
+    assert (RECORD.chain, RECORD.farewell) == (life.chain, life.farewell_hash)
+    given_life = PeerRecord.sign(
+        IDENTITY, network="net", address=ADDRESS, generation=RECORD.generation, metadata=b"meta", life=life
+    )
+    assert given_life == RECORD
+    renewed = PeerRecord.sign(IDENTITY, network="net", address=ADDRESS, generation=RECORD.generation + 1)
+    assert renewed.chain != RECORD.chain
+    assert renewed.farewell != RECORD.farewell
+
+
+def test_record_of_another_life_than_its_generations_is_not_signed() -> None:
+    for life in (Life(IDENTITY, 2), Life(OTHER, 1)):
+        with pytest.raises(ValueError, match="is not the life of"):
+            PeerRecord.sign(IDENTITY, network="net", address=None, generation=1, life=life)
+
+
+def version_1(*items: object) -> bytes:
+    """A record as protocol version 1 has it; what its signature says, nobody can check any more."""
+    packed: bytes = msgpack.packb([1, "net", IDENTITY.peer, *items, bytes(64)])
+    return packed
+
+
+def test_record_of_version_1_is_good_for_its_address_alone() -> None:
+    old = version_1(str(ADDRESS), 1_700_000_000, b"meta")
+    with pytest.raises(DecodeError, match="record of version 1: this node speaks 2"):
+        PeerRecord.decode(old, network="net")
+    assert address_of_version_1(old) == ADDRESS
+    assert address_of_version_1(version_1(None, 1, b"")) is None
+
+
+@pytest.mark.parametrize(
+    "data", [ENCODED, b"", version_1("nowhere", 1, b""), version_1("a" * 313, 1, b""), version_1(7, 1, b"")]
+)
+def test_address_of_anything_but_a_record_of_version_1_is_a_decode_error(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        address_of_version_1(data)
+
+
 def test_record_signature_is_of_its_own_domain() -> None:
     statement = msgpack.packb(items_of(RECORD)[:-1])
-    assert verify(IDENTITY.peer, RECORD.signature, b"rookery-record-1\0" + statement)
+    assert verify(IDENTITY.peer, RECORD.signature, b"rookery-record-2\0" + statement)
     elsewhere = replace(RECORD, signature=IDENTITY.sign(statement))
     assert not elsewhere.verify()
 
@@ -133,7 +176,7 @@ def test_record_decoded_without_verifying_tells_the_truth_when_asked() -> None:
     assert PeerRecord.decode(ENCODED, network="net", verify=False).verify()
 
 
-@given(st.binary(max_size=1100))
+@given(st.binary(max_size=1200))
 @example(b"")
 @example(b"\xdd\xff\xff\xff\xff")
 @example(b"\xdf\xff\xff\xff\xff")
@@ -143,14 +186,14 @@ def test_record_decoded_without_verifying_tells_the_truth_when_asked() -> None:
 @example(b"\xd6\xff\0\0\0\0")
 @example(b"\xc1")
 @example(b"\xa1\xff")
-@example(b"\x91" * 1024)
+@example(b"\x91" * 1088)
 @example(b"\x81\x80\x80")
 def test_record_decode_of_any_bytes_raises_decode_error(data: bytes) -> None:
     with pytest.raises(DecodeError):
         PeerRecord.decode(data, network="net")
 
 
-@given(st.integers(0, 6), st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary())
+@given(st.integers(0, 8), st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary())
 def test_record_with_any_item_replaced_is_refused(index: int, value: object) -> None:
     items = items_of(RECORD)
     assume(items[index] != value or type(items[index]) is not type(value))
@@ -171,8 +214,8 @@ def test_record_with_trailing_bytes_is_refused() -> None:
 
 
 def test_record_larger_than_its_bound_is_refused_unread() -> None:
-    with pytest.raises(DecodeError, match="record of 1025 bytes: allowed are 1024"):
-        PeerRecord.decode(ENCODED + bytes(1025 - len(ENCODED)), network="net")
+    with pytest.raises(DecodeError, match="record of 1089 bytes: allowed are 1088"):
+        PeerRecord.decode(ENCODED + bytes(1089 - len(ENCODED)), network="net")
 
 
 def test_record_claiming_great_lengths_allocates_nothing_of_the_kind() -> None:
@@ -192,9 +235,9 @@ def test_record_claiming_great_lengths_allocates_nothing_of_the_kind() -> None:
 @pytest.mark.parametrize(
     ("index", "value", "problem"),
     [
-        (0, 2, "not an array of version 1"),
-        (0, 1.0, "shortest form"),
-        (0, True, "shortest form"),
+        (0, 1, "record of version 1: this node speaks 2"),
+        (0, 2.0, "shortest form"),
+        (0, True, "record of version True"),
         (1, "", "allowed are 1 to 64 printable ASCII"),
         (1, "n" * 65, "allowed are 1 to 64 printable ASCII"),
         (1, "n\n", "allowed are 1 to 64 printable ASCII"),
@@ -212,6 +255,10 @@ def test_record_claiming_great_lengths_allocates_nothing_of_the_kind() -> None:
         (4, 1.0, "right types"),
         (5, None, "right types"),
         (5, bytes(513), "not msgpack within bounds"),
+        (6, bytes(15), "record chain of 15 bytes: allowed are exactly 16"),
+        (6, None, "right types"),
+        (7, bytes(17), "record farewell of 17 bytes: allowed are exactly 16"),
+        (7, "f" * 16, "right types"),
     ],
 )
 def test_record_out_of_form_is_refused_even_with_a_good_signature(index: int, value: object, problem: str) -> None:
@@ -230,7 +277,7 @@ def test_record_with_an_integer_written_longer_than_needed_is_refused() -> None:
         PeerRecord.decode(encoded.replace(b"\xc0\x05\xc4", b"\xc0\xcc\x05\xc4"), network="net")
 
 
-@pytest.mark.parametrize("count", [0, 6, 8])
+@pytest.mark.parametrize("count", [0, 7, 8, 10])
 def test_record_with_another_number_of_items_is_refused(count: int) -> None:
     items = [*items_of(RECORD), 1][:count]
     with pytest.raises(DecodeError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import re
 from functools import lru_cache
 from typing import NoReturn, Self
@@ -118,6 +119,13 @@ class Identity:
     def sign(self, data: bytes) -> bytes:
         """Return the 64-byte Ed25519 signature of `data`, equal for equal data; the caller separates domains."""
         return self._private_key.sign(data)
+
+    def derive(self, data: bytes) -> bytes:
+        """Return 32 bytes that follow from the seed and `data` and tell nothing of the seed: HMAC-SHA256 under it.
+
+        Whoever has the key gets the same each time, and nobody else. The caller separates domains.
+        """
+        return hmac.digest(self._private_key.private_bytes_raw(), data, hashlib.sha256)
 
     def __repr__(self) -> str:
         return f"Identity({self._peer.short})"
