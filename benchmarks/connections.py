@@ -50,7 +50,7 @@ def links(count: int) -> list[Link]:
     """One for each of as many peers, half of them inbound."""
     made = []
     for id, peer in enumerate(peers(count)):
-        record = PeerRecord(peer, ADDRESS, 1, b"", "test", bytes(64))
+        record = PeerRecord(peer, ADDRESS, 1, b"", "test", bytes(16), bytes(16), bytes(64))
         made.append(Link(id, peer, (Direction.IN, Direction.OUT)[id % 2], Role.PRIMARY, "10.0.0.1", float(id), record))
     return made
 

@@ -219,7 +219,7 @@ def bytes_per_hinted_peer(count: int) -> float:
         made = Directory(BOOK, ME, random.Random(2))
         for number in range(count):
             peer, signature = PeerId(RNG.randbytes(32)), RNG.randbytes(64)
-            record = PeerRecord(peer, address(number), 1_700_000_000, b"", "default", signature)
+            record = PeerRecord(peer, address(number), 1_700_000_000, b"", "default", bytes(16), bytes(16), signature)
             assert made.learn(record, 0.0)
         return made
 

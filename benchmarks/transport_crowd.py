@@ -13,7 +13,7 @@ import zmq
 
 from benchmarks.transport_shared import SERVER
 from rookery.transport import Identity, PeerRecord
-from rookery.transport.core.codec import Hello, Ready, Welcome, decode_control, encode_control
+from rookery.transport.core.codec import VERSION, Hello, Ready, Welcome, decode_control, encode_control
 
 _AT_ONCE = 20
 
@@ -54,7 +54,7 @@ class Crowd:
         for socket, identity in peers:
             if self.joins:
                 record = PeerRecord.sign(identity, network="default", address=None, generation=int(time.time()))
-                socket.send(encode_control(Hello((1,), "default", record.encode(), packets=False, proof=None)))
+                socket.send(encode_control(Hello((VERSION,), "default", record.encode(), packets=False, proof=None)))
             else:
                 socket.send(b"?")
         for socket, _ in peers:

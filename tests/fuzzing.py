@@ -29,7 +29,7 @@ RECORD = PeerRecord.sign(
     IDENTITY, network="net", address=Address.parse("tcp://[::1]:7000"), generation=9, metadata=b"x"
 )
 SWIM = bytes.fromhex(
-    "9a0101c420"
+    "9a0201c420"
     + "11" * 32
     + "ce6553f10002c420"
     + "22" * 32
@@ -40,18 +40,22 @@ SWIM = bytes.fromhex(
     + "91c40161"
 )
 SWIM_ACCUSED = bytes.fromhex(
-    "9a010ec420" + "11" * 32 + "0102c420" + "22" * 32 + "0191019195c420" + "33" * 32 + "010001"
+    "9a020ec420" + "11" * 32 + "0102c420" + "22" * 32 + "0191019195c420" + "33" * 32 + "010001"
 ) + (b"\x92\xc4\x08accuser1\xc4\x08accuser2\x90")
 NAMED_SENDER = MemberId(bytes(32), 1)
+EXTENSIONS = ((1, 5), (2, b"bytes"), (300, "text"), (65535, None))
 CONTROL = (
     codec.Hello((1, 2), "net", RECORD.encode(), packets=False, proof=bytes(32)),
-    codec.Welcome(1, bytes(16), RECORD.encode(), None),
-    codec.Welcome(1, bytes(16), RECORD.encode(), bytes(32)),
+    codec.Hello((2,), "net", RECORD.encode(), packets=True, proof=None, extensions=EXTENSIONS),
+    codec.Welcome(2, bytes(16), RECORD.encode(), None),
+    codec.Welcome(2, bytes(16), RECORD.encode(), bytes(32), EXTENSIONS),
     codec.Ready(bytes(16)),
     codec.Reject(Reason.TOO_MANY, (RECORD.encode(),)),
     codec.Bye(Reason.TRIMMED),
     codec.Ping(2**40),
     codec.Pong(1),
+    codec.Ping(7, EXTENSIONS),
+    codec.Pong(2**33, EXTENSIONS),
 )
 
 
@@ -98,7 +102,11 @@ def _single(frame: bytes) -> list[tuple[int, bytes]]:
 
 
 DECODERS: dict[str, Decoder] = {
-    "control": Decoder(codec.decode_control, DecodeError, [codec.encode_control(message) for message in CONTROL]),
+    "control": Decoder(
+        codec.decode_control,
+        DecodeError,
+        [*(codec.encode_control(message) for message in CONTROL), codec.REJECT_VERSION],
+    ),
     "batch": Decoder(
         lambda data: codec.decode_batch(_frames(data)),
         DecodeError,
@@ -144,7 +152,12 @@ DECODERS: dict[str, Decoder] = {
         DecodeError,
         [
             resolver.encode(message)
-            for message in (resolver.Request(2**63, bytes(32)), resolver.Response(7, b"value"), resolver.Missing(1))
+            for message in (
+                resolver.Request(2**63, bytes(32)),
+                resolver.Request(1, bytes(32), priority=True),
+                resolver.Response(7, b"value"),
+                resolver.Missing(1),
+            )
         ],
     ),
     "envelope": Decoder(Envelope.decode, DecodeError, [Envelope(SWIM, (RECORD.encode(),), (IDENTITY.peer,)).encode()]),
@@ -203,7 +216,7 @@ def damaged(good: bytes, rng: random.Random) -> bytes:
 def reshaped(good: bytes, rng: random.Random) -> bytes:
     """The msgpack value in the bytes with one item changed, so that it gets past the parser; other bytes damaged."""
     try:
-        value = msgpack.unpackb(good, max_map_len=0, max_ext_len=0)
+        value = msgpack.unpackb(good, max_map_len=codec.MAX_EXTENSIONS, max_ext_len=0, strict_map_key=False)
     except (ValueError, msgpack.UnpackException):  # this can be the bytes of a fuzzer
         return damaged(good, rng)
     holders = [holder for holder in _lists_in(value) if holder]
@@ -247,4 +260,6 @@ def _changed(item: object, rng: random.Random) -> object:
             return item + rng.choice("x:[]0\0\u00e9") if rng.random() < 0.5 else item[: rng.randrange(len(item) + 1)]
         case bytes():
             return damaged(item, rng)
+        case dict():
+            return {**item, rng.choice((0, 1, 65_535, 65_536, -1, "1")): rng.choice(ODDITIES)}
     return rng.choice(ODDITIES)

@@ -116,7 +116,7 @@ def test_every_vector_of_the_page_was_read() -> None:
     ("said", "limit"),
     [
         ("at most 312 characters", address.MAX_ADDRESS_TEXT == 312),
-        ("at most 1,024 bytes", record.MAX_RECORD_BYTES == 1024),
+        ("at most 1,088 bytes", record.MAX_RECORD_BYTES == 1088),
         ("at most 512 bytes", record.MAX_METADATA_BYTES == 512),
         ("at most 16 KiB |", codec.MAX_CONTROL_BYTES == 16 * 1024),
         ("1 to 8 protocol versions", codec.MAX_VERSIONS == 8),

@@ -34,6 +34,7 @@ from .gatekeeper import Admitted, Claim, Direction, Gate, Link, NotAdmitted, Rol
 from .gater import AllowAll, Gater, Gaters
 from .identity import Identity, PeerId, curve_key, keyfile
 from .identity.generation import GenerationError, GenerationFile, Generations, MemoryGenerations
+from .identity.life import Life
 from .mailbox import (
     Close,
     Closed,
@@ -44,6 +45,7 @@ from .mailbox import (
     Listen,
     Mailbox,
     Opened,
+    OwnRecord,
     Packet,
     Quota,
     Received,
@@ -87,12 +89,14 @@ __all__ = [
     "Generations",
     "GetRecord",
     "Identity",
+    "Life",
     "Link",
     "Listen",
     "Mailbox",
     "MemoryGenerations",
     "NotAdmitted",
     "Opened",
+    "OwnRecord",
     "Packet",
     "PeerId",
     "PeerRecord",

@@ -16,6 +16,7 @@ from .errors import AlreadyListening, ChannelsClosed, ChannelTaken
 from .gatekeeper import Gate, Ticket
 from .identity import Identity, PeerId
 from .identity.generation import Generations
+from .identity.life import Life
 from .mailbox import (
     Close,
     CloseLink,
@@ -23,6 +24,7 @@ from .mailbox import (
     Gatekeeper,
     GetRecord,
     Listen,
+    OwnRecord,
     ReceivePackets,
     Register,
     Renew,
@@ -115,7 +117,7 @@ class Engine(Shared):
             Listen: self.on_listen,
             Register: self.on_register,
             ReceivePackets: self.on_receive_packets,
-            GetRecord: lambda _message: self.record,
+            GetRecord: lambda _message: self.own,
             Renew: self.on_renew,
             Beat: lambda _message: self.streams.beat(),
             Late: self.on_late,
@@ -185,10 +187,10 @@ class Engine(Shared):
         self.receivers[message.channel] = Receiver(message.receiver, buckets, most)
 
     def on_receive_packets(self, message: ReceivePackets) -> None:
-        """Take the packets for a receiver."""
-        if self.packet_receiver is not None:
-            raise ChannelTaken("packets have a receiver already")
-        self.packet_receiver = message.receiver
+        """Take the packets of a kind for a receiver."""
+        if message.kind in self.packet_receivers:
+            raise ChannelTaken(f"packets of kind {message.kind} have a receiver already")
+        self.packet_receivers[message.kind] = message.receiver
 
     def on_set_gate(self, message: SetGate) -> int:
         """Swap the gate, end what it blocks, let go on what waited for it. An older one than the present is ignored."""
@@ -233,16 +235,16 @@ class Engine(Shared):
         self.streams.drain(live, last=True)
         self.handshakes.close(live, message.reason)
 
-    def on_renew(self, message: Renew) -> PeerRecord | Reply[PeerRecord]:
+    def on_renew(self, message: Renew) -> Reply[OwnRecord]:
         """Sign a newer record of ourselves, once its generation is stored."""
         generation = self._renewed = max(message.generation, self.record.generation, self._renewed) + 1
-        reply: Reply[PeerRecord] = Reply()
+        reply: Reply[OwnRecord] = Reply()
 
         def stored(answer: Exception | None) -> None:
             if answer is not None:
                 self.log.error("generation not stored: a restart may seem an earlier life", why=str(answer))
             self._sign_record(self.record.address, generation, message.metadata)
-            reply.set(self.record)
+            reply.set(self.own)
 
         if self.generations is None:
             stored(None)
@@ -252,12 +254,15 @@ class Engine(Shared):
         return reply
 
     def _sign_record(self, address: Address | None, generation: int, metadata: bytes | None = None) -> None:
+        if generation != self.life.generation:
+            self.life = Life(self.identity, generation)
         self.record = PeerRecord.sign(
             self.identity,
             network=self.config.network,
             address=address,
             generation=generation,
             metadata=self.record.metadata if metadata is None else metadata,
+            life=self.life,
         )
 
     # Timers ----------------------------------------------------------------------------------------------------------

@@ -11,9 +11,12 @@ from typing import ClassVar, Protocol
 
 from .. import runtime
 from ..runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
+from ..runtime.arguments import shortened
 from .address import Address
+from .core.codec import PACKET_KINDS
 from .gatekeeper import Claim, Gate, Link, Ticket, Verdict
 from .identity import PeerId
+from .identity.life import Life
 from .reasons import Reason
 from .record import MAX_METADATA_BYTES, PeerRecord
 
@@ -60,12 +63,13 @@ class Received(Message):
 
 @dataclass(slots=True)
 class Packet(Message):
-    """A datagram from a peer, to the mailbox that receives packets. The sender is authenticated."""
+    """A datagram from a peer, to the mailbox that receives packets of its kind. The sender is authenticated."""
 
     lane: ClassVar[Lane] = Lane.DATA
     overflow: ClassVar[Overflow] = Overflow.REJECT
     peer: PeerId
     payload: bytes
+    kind: int = 0
 
     def size(self) -> int:
         """Bytes of the payload."""
@@ -108,9 +112,10 @@ class Register(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class ReceivePackets(Request[None]):
-    """Deliver packets to `receiver`."""
+    """Deliver packets of `kind` to `receiver`. Kind 0 is the membership's, those from 128 on are applications'."""
 
     receiver: runtime.Mailbox
+    kind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,7 @@ class SendPacket(Message):
     peer: PeerId
     address: Address
     payload: bytes
+    kind: int = 0
 
     def size(self) -> int:
         """Bytes of the payload."""
@@ -188,13 +194,21 @@ class SendPacket(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class GetRecord(Request[PeerRecord]):
+class OwnRecord:
+    """This node's own signed record, and the life that begins with it: what only its owner can show."""
+
+    record: PeerRecord
+    life: Life
+
+
+@dataclass(frozen=True, slots=True)
+class GetRecord(Request[OwnRecord]):
     """This node's own signed record, as it stands now. Answered once transport listens."""
 
 
 @dataclass(frozen=True, slots=True)
-class Renew(Request[PeerRecord]):
-    """Sign a record of a generation above `generation`; the new one is used from now on.
+class Renew(Request[OwnRecord]):
+    """Sign a record of a generation above `generation`, which begins a new life; it is used from now on.
 
     metadata: in place of the present ones, at most 512 bytes; None leaves them.
     """
@@ -223,10 +237,13 @@ class Mailbox(runtime.Mailbox):
         receiver.require(Opened, Closed, Received)
         return self.ask(Register(channel, receiver, inbound or Quota(), max_message))
 
-    def receive_packets(self, receiver: runtime.Mailbox) -> Reply[None]:
-        """Take the packets. Fails with `ChannelTaken` if somebody has them."""
+    def receive_packets(self, receiver: runtime.Mailbox, kind: int = 0) -> Reply[None]:
+        """Take the packets of a kind (0 to 255); see `ReceivePackets`.
+
+        Fails with `ChannelTaken` if somebody has them. Raises ValueError for a kind out of its bounds.
+        """
         receiver.require(Packet)
-        return self.ask(ReceivePackets(receiver))
+        return self.ask(ReceivePackets(receiver, _packet_kind(kind)))
 
     def set_gate(self, gate: Gate, *, disconnect: bool = True) -> Reply[int]:
         """Swap the gate; its version, once in effect. See `SetGate`."""
@@ -254,19 +271,25 @@ class Mailbox(runtime.Mailbox):
             return self.tell(SendFirst(link_id, channel, payload))
         return self.tell(Send(link_id, channel, payload))
 
-    def send_packet(self, peer: PeerId, address: Address, payload: bytes) -> Feedback:
-        """Queue a datagram; see `SendPacket`."""
-        return self.tell(SendPacket(peer, address, payload))
+    def send_packet(self, peer: PeerId, address: Address, payload: bytes, kind: int = 0) -> Feedback:
+        """Queue a datagram of a kind (0 to 255); see `SendPacket`."""
+        return self.tell(SendPacket(peer, address, payload, _packet_kind(kind)))
 
-    def record(self) -> Reply[PeerRecord]:
-        """This node's record."""
+    def record(self) -> Reply[OwnRecord]:
+        """This node's record, and its life."""
         return self.ask(GetRecord())
 
-    def renew(self, generation: int, metadata: bytes | None = None) -> Reply[PeerRecord]:
+    def renew(self, generation: int, metadata: bytes | None = None) -> Reply[OwnRecord]:
         """A newer record of this node; see `Renew`. Raises ValueError for more than 512 bytes of metadata."""
         if metadata is not None and len(metadata) > MAX_METADATA_BYTES:
             raise ValueError(f"metadata of {len(metadata)} bytes: allowed are {MAX_METADATA_BYTES}")
         return self.ask(Renew(generation, metadata))
+
+
+def _packet_kind(kind: int) -> int:
+    if type(kind) is not int or not 0 <= kind < PACKET_KINDS:
+        raise ValueError(f"a kind of packets {shortened(kind)}: allowed is 0 to {PACKET_KINDS - 1}")
+    return kind
 
 
 class Gatekeeper(Protocol):

@@ -47,7 +47,11 @@ class Metrics:
         )
         self.packets = registry.counter(
             "transport_packets_total",
-            "Packets: sent, received, dropped, unresolved (to a name), over the quota, or refused as not sendable.",
+            "Packets: sent, received, dropped, unresolved (to a name), over the quota, of a kind that nobody "
+            "receives, or refused as not sendable.",
             labels=("outcome",),
+        )
+        self.packet_links_refused = registry.counter(
+            "transport_packet_links_refused_total", "Our packet links that the peer refused.", labels=("reason",)
         )
         self.ignored = registry.counter("transport_ignored_total", "Commands for links that are gone already.")

@@ -1,8 +1,8 @@
 """A peer's signed statement of where it is: what membership, peer exchange and discovery pass around.
 
-* A record names network, peer, address, generation, metadata, and what proves the rest of this life: the end of its
-  chain and the hash of its farewell (`identity.life`). The peer signs all of them, so nobody else can move a peer, carry
-  it into another network, change its metadata, raise its incarnation or say that it has left.
+* A record names network, peer, address, generation, metadata, and what the rest of this life is proved by: the end of
+  its chain and the hash of its farewell (`identity.life`). The peer signs all of them, so nobody else can move a peer,
+  carry it into another network, change its metadata, raise its incarnation or say that it has left.
 * The address may be missing: such a peer dials others and cannot be dialled.
 * The greater generation is the newer record (`generation` says where it begins; it rises with each renewal).
 * Bounds: network 1 to 64 characters, each printable ASCII (space to tilde), generation an unsigned 64-bit integer,
@@ -12,9 +12,9 @@
 * Each record's signature is checked once per process, as long as it is among the 4,096 good ones that are kept: so many
   of each source that none pushes out those of another.
 
-The encoding is the msgpack array `[2, network, peer, address or nil, generation, metadata, chain, farewell, signature]`,
-every item in its shortest form; the signature covers `rookery-record-2`, a zero byte, and the same array without its
-last item.
+The encoding is the msgpack array
+`[2, network, peer, address or nil, generation, metadata, chain, farewell, signature]`, every item in its shortest form;
+the signature covers `rookery-record-2`, a zero byte, and the same array without its last item.
 """
 
 from __future__ import annotations

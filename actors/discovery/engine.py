@@ -12,6 +12,7 @@ from ... import runtime
 from ...runtime import Lane, Message, Overflow, Subscribe, Subscribers, Timer
 from ...transport.errors import DecodeError
 from ...transport.mailbox import Mailbox as Transport
+from ...transport.mailbox import OwnRecord
 from ...transport.record import PeerRecord
 from ..membership.mailbox import Mailbox as Membership
 from ..tracker.mailbox import Mailbox as Tracker
@@ -136,13 +137,13 @@ class Engine(runtime.Engine[Mailbox]):
         watched.schedule.begin()
         self.on_reply(self._transport.record(), lambda own: self._lookup_as(watched, own), timeout=ANSWER_TIMEOUT)
 
-    def _lookup_as(self, watched: Watched, own: PeerRecord | Exception) -> None:
+    def _lookup_as(self, watched: Watched, own: OwnRecord | Exception) -> None:
         if isinstance(own, Exception):
             self._end_lookup(watched, own)
             return
-        self._own = own
+        self._own = own.record
         source = watched.source
-        work = self.work(source.lookup, own, serial=f"discovery {source.name}", abandon=True)
+        work = self.work(source.lookup, own.record, serial=f"discovery {source.name}", abandon=True)
         self.on_reply(work, lambda result: self._end_lookup(watched, result), timeout=LOOKUP_TIMEOUT)
 
     def _end_lookup(self, watched: Watched, result: LookupResult | Exception) -> None:
@@ -215,7 +216,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _record_text(self) -> str | None:
         try:
-            return str(StaticRecord.of(self._transport.record().get(timeout=ANSWER_TIMEOUT)))
+            return str(StaticRecord.of(self._transport.record().get(timeout=ANSWER_TIMEOUT).record))
         except (runtime.EngineGone, runtime.ReplyTimeout):
             return None
 

@@ -9,7 +9,7 @@ from ... import runtime
 from ...runtime import Message, Reply, Subscribe, Subscribers
 from ...transport.address import Address
 from ...transport.identity import PeerId
-from ...transport.mailbox import Closed, Opened, Packet
+from ...transport.mailbox import Closed, Opened, OwnRecord, Packet
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.record import PeerRecord
 from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
@@ -169,34 +169,35 @@ class Engine(runtime.Engine[Mailbox]):
                 self._transport.record(), lambda own: self._prepare_record(own, seeds, reply), timeout=_ANSWER_TIMEOUT
             )
         else:
-            record = self._transport.renew(session.swim.identity.generation)
-            self.on_reply(record, lambda own: self._start_session(own, seeds, reply), timeout=_ANSWER_TIMEOUT)
+            renewed = self._transport.renew(session.swim.identity.generation)
+            self.on_reply(renewed, lambda own: self._start_session(own, seeds, reply), timeout=_ANSWER_TIMEOUT)
         return reply
 
-    def _prepare_record(self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
+    def _prepare_record(self, own: OwnRecord | Exception, seeds: _Seeds, reply: Reply[None]) -> None:
         """Before the first session: put our tags into the record, and read the members that the file remembers."""
-        if isinstance(own, Exception) or own.address is None:
+        if isinstance(own, Exception) or own.record.address is None:
             self._start_session(own, seeds, reply)
-        elif own.metadata != self._metadata:
-            record = self._transport.renew(own.generation, self._metadata)
-            self.on_reply(record, lambda own: self._prepare_record(own, seeds, reply), timeout=_ANSWER_TIMEOUT)
+        elif own.record.metadata != self._metadata:
+            renewed = self._transport.renew(own.record.generation, self._metadata)
+            self.on_reply(renewed, lambda own: self._prepare_record(own, seeds, reply), timeout=_ANSWER_TIMEOUT)
         else:
-            self._persistence.load(own, lambda known: self._start_session(own, seeds, reply, known))
+            self._persistence.load(own.record, lambda known: self._start_session(own, seeds, reply, known))
 
     def _start_session(
-        self, own: PeerRecord | Exception, seeds: _Seeds, reply: Reply[None], known: Snapshot | None = None
+        self, own: OwnRecord | Exception, seeds: _Seeds, reply: Reply[None], known: Snapshot | None = None
     ) -> None:
         if isinstance(own, Exception):
             reply.fail(own)
-        elif own.address is None:
+        elif own.record.address is None:
             self.log.error("no address to be dialled at, so not a member; set transport.advertise")
             reply.fail(NoAddress("this node advertises no address, so nobody can probe it: set transport.advertise"))
         else:
-            session = self._session_under(own)
+            session = self._session_under(own.record)
             session.join(seeds)
             session.add_discovered(self._discovered)
             self._discovered = ()
-            self.log.info("taking part", peer=own.peer.short, generation=own.generation, seeds=len(seeds))
+            generation = own.record.generation
+            self.log.info("taking part", peer=own.record.peer.short, generation=generation, seeds=len(seeds))
             if known is None:
                 reply.set(None)
             else:
@@ -239,12 +240,12 @@ class Engine(runtime.Engine[Mailbox]):
         self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), timeout=_ANSWER_TIMEOUT)
         return reply
 
-    def _on_new_tags(self, own: PeerRecord | Exception, reply: Reply[None]) -> None:
+    def _on_new_tags(self, own: OwnRecord | Exception, reply: Reply[None]) -> None:
         if isinstance(own, Exception):
             reply.fail(own)
             return
         session = self._session
-        if session is not None and session.use_record(own) and not session.has_left:
+        if session is not None and session.use_record(own.record) and not session.has_left:
             session.resume()
         reply.set(None)
 
@@ -278,11 +279,11 @@ class Engine(runtime.Engine[Mailbox]):
         self.log.warning("held dead by others, going on under a new generation", generation=member.generation)
         self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, timeout=_ANSWER_TIMEOUT)
 
-    def _on_renewed(self, own: PeerRecord | Exception) -> None:
+    def _on_renewed(self, own: OwnRecord | Exception) -> None:
         if isinstance(own, Exception):
             self.log.error("no record of the new generation", error=own)
-        elif self._session is not None and self._session.use_record(own):
-            self._emit(Rejoined(own))
+        elif self._session is not None and self._session.use_record(own.record):
+            self._emit(Rejoined(own.record))
 
     # Queries and events -----------------------------------------------------------------------------------------------
 

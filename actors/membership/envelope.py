@@ -1,9 +1,9 @@
 """The content of one packet: a SWIM packet, signed records beside it, and the peers whose records the sender asks for.
 
-    envelope = [1, swim, [record, ...], [peer, ...]]
+    envelope = [2, swim, [record, ...], [peer, ...]]
 
 * Each of the three parts may be empty; `swim` is then zero bytes.
-* At most 32 records of at most 1,024 bytes, and 32 peers of 32 bytes, as 32 signatures are checked in a few
+* At most 32 records of at most 1,088 bytes, and 32 peers of 32 bytes, as 32 signatures are checked in a few
   milliseconds. A peer that wants more asks again.
 * Input that breaks a rule raises DecodeError and nothing else, and a length that the packet claims allocates nothing.
   The records themselves are checked by `records`.
@@ -45,7 +45,7 @@ from .swim.messages import (
 
 MAX_RECORDS = 32
 MAX_WANTED = 32
-_VERSION = 1
+_VERSION = 2
 _PARTS = 4
 _NOBODY = MemberId(bytes(KEY_BYTES), 0)
 
@@ -72,7 +72,7 @@ class Envelope:
     wanted: tuple[PeerId, ...] = ()
 
     def encode(self) -> bytes:
-        """The bytes of the packet, at most 50,000."""
+        """The bytes of the packet, at most 53,000."""
         packed: bytes = msgpack.packb((_VERSION, self.swim, self.records, self.wanted))
         return packed
 

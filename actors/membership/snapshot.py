@@ -1,11 +1,12 @@
 """The members in a file, so that a node that restarts knows them at once.
 
-    file = SHA-256 of the rest, [1, network, own peer, unix seconds, [[record, incarnation, state], ...]] as msgpack
+    file = SHA-256 of the rest, [2, network, own peer, unix seconds, [[record, incarnation, state], ...]] as msgpack
 
 * The file is replaced as a whole (`runtime.files`), on the pool, with at most 16,384 members: a crash leaves the
   previous one.
-* A file that is corrupt, of another version or with a false record is quarantined as `NAME.corrupt`, with the reason
+* A file that is corrupt, of a later version or with a false record is quarantined as `NAME.corrupt`, with the reason
   logged; the node then starts as if there were none. A file of another network or node stays until it is overwritten.
+* A file of an earlier version is set aside as `NAME.version-N`: the records in it prove nothing in this one.
 * The file is trusted no more than a stranger: each record is signed by its own peer, and SWIM finds out who is alive.
 """
 
@@ -30,7 +31,7 @@ NOT_LOADED = "no members from the file"
 """What is logged of one that cannot be used."""
 MAX_MEMBERS = 16_384
 MAX_BYTES = MAX_MEMBERS * (MAX_RECORD_BYTES + 16)
-_VERSION = 1
+_VERSION = 2
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -40,6 +41,17 @@ class SnapshotError(Exception):
 
 class UnusableSnapshot(Exception):
     """The file is not a usable snapshot; the text says why."""
+
+    suffix = ".corrupt"
+    """What the name of the file gets."""
+
+
+class EarlierSnapshot(UnusableSnapshot):
+    """It is of an earlier version."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"it is of version {version}, whose records prove nothing in version {_VERSION}")
+        self.suffix = f".version-{version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,8 @@ class Snapshot:
         if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
             raise UnusableSnapshot("its checksum is wrong")
         match unpack(data[_DIGEST:], "it", UnusableSnapshot, items=MAX_MEMBERS, text=-1, size=MAX_RECORD_BYTES):
+            case [int(version), *_] if 1 <= version < _VERSION:
+                raise EarlierSnapshot(int(version))
             case [int(version), *_] if version != _VERSION:
                 raise UnusableSnapshot(f"it is of version {version}, not {_VERSION}")
             case [_, str(found), bytes(key), float(at), list(members)]:
@@ -133,11 +147,11 @@ def save(path: Path, snapshot: Snapshot) -> int:
 
 
 def load(path: Path, *, network: str, own: PeerId) -> Snapshot | UnusableSnapshot | None:
-    """Read the file; None if there is none for this node. An unusable file is quarantined. Raises OSError."""
+    """Read the file; None if there is none for this node. An unusable file is set aside. Raises OSError."""
     try:
         return Snapshot.decode(read_file(path, MAX_BYTES), network=network, own=own)
     except FileNotFoundError:
         return None
     except UnusableSnapshot as error:
-        os.replace(path, path.with_name(path.name + ".corrupt"))
+        os.replace(path, path.with_name(path.name + error.suffix))
         return error

@@ -60,7 +60,9 @@ class Config(Settings):
     priority_requests: bool = option(
         True, "Requests overtake what waits for the same peer without priority: they are small, and a key waits."
     )
-    priority_responses: bool = option(False, "Answers do so too, with a value or with none.")
+    priority_responses: bool = option(
+        False, "Answers do so too, with a value or with none, where asker and responder both have this set."
+    )
 
     @property
     def max_value(self) -> int:

@@ -95,7 +95,9 @@ def directory(denier: Denier) -> Directory:
 
 
 def claim(direction: Direction, **more: Any) -> Claim:
-    record = PeerRecord(peer_of(1), Address.parse("tcp://10.0.0.1:7000"), 1, b"", "test", bytes(64))
+    record = PeerRecord(
+        peer_of(1), Address.parse("tcp://10.0.0.1:7000"), 1, b"", "test", bytes(16), bytes(16), bytes(64)
+    )
     return Claim(peer_of(1), record, "10.0.0.1", direction, **more)
 
 

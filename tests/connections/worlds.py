@@ -32,7 +32,7 @@ def make_link(
 ) -> Link:
     """A link with the peer of its own number, or of another."""
     whose = peer_of(id if peer is None else peer)
-    record = PeerRecord(whose, ADDRESS, 1, b"", "test", bytes(64))
+    record = PeerRecord(whose, ADDRESS, 1, b"", "test", bytes(16), bytes(16), bytes(64))
     return Link(id, whose, direction, Role.PRIMARY, "10.0.0.1", opened_at, record)
 
 

@@ -49,7 +49,7 @@ class World:
         if transport_is_slow:
             self.net.control.hold(transport.GetRecord)
         else:
-            self.net.control.answer(transport.GetRecord, lambda _message: self.me)
+            self.net.control.answer(transport.GetRecord, lambda _message: simulation.known.own(self.me))
         self.peers = simulation.mock(tracker.Mailbox)
         self.members = simulation.mock(membership.Mailbox)
         self.listener = simulation.mock(runtime.Mailbox, "listener")

@@ -142,8 +142,8 @@ def test_wake_while_transport_does_not_answer_is_not_lost(world: Make, simulatio
     simulation.settle()
     here.discovery.wake()
     lookups = len(source.lookups)
-    records.pop().set(here.me)
-    here.net.control.answer(transport.GetRecord, here.me)
+    records.pop().set(simulation.known.own(here.me))
+    here.net.control.answer(transport.GetRecord, simulation.known.own(here.me))
     simulation.run(for_=1.5)
     assert len(source.lookups) == lookups + 2
 
@@ -154,7 +154,7 @@ def test_transport_that_does_not_answer_is_a_failed_lookup_and_the_next_goes_on(
     here.net.control.hold(transport.GetRecord)
     simulation.run(for_=20)
     assert [event.source for event in here.events(SourceFailed)] == ["script"]
-    here.net.control.answer(transport.GetRecord, here.me)
+    here.net.control.answer(transport.GetRecord, simulation.known.own(here.me))
     simulation.run(for_=60)
     assert here.events(SourceRecovered) == [SourceRecovered("script")]
 

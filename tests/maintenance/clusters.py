@@ -15,7 +15,7 @@ from rookery.runtime import Feedback, Message, Simulation
 from rookery.testing import NETWORK, SimulatedNodes, WholeNode
 from rookery.transport import Closed, Identity, Opened, PeerId, PeerRecord, Reason, Received
 from rookery.transport.address import Address
-from rookery.transport.core.codec import Hello, Ready, Welcome, decode_control, encode_control, is_control
+from rookery.transport.core.codec import VERSION, Hello, Ready, Welcome, decode_control, encode_control, is_control
 from rookery.transport.identity import curve_key
 from rookery.transport.wire import Route, Source
 from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
@@ -147,7 +147,7 @@ class Intruder:
 
     def route_up(self, route: Route) -> None:
         record = PeerRecord.sign(self.identity, network=NETWORK, address=None, generation=1)
-        self._wire.send(route, [encode_control(Hello((1,), NETWORK, record.encode(), packets=False, proof=None))])
+        self._wire.send(route, [encode_control(Hello((VERSION,), NETWORK, record.encode(), packets=False, proof=None))])
 
     def frames(self, route: Route, frames: Sequence[bytes], source: Source | None) -> None:
         message = decode_control(frames[0]) if is_control(frames[0]) else None

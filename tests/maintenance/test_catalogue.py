@@ -100,7 +100,7 @@ def test_trusted_ring_is_closed(simulation: Any) -> None:
     ring: list[WholeNode] = []
     for number in range(5):
         ring.append(node(nodes, f"n{number}", *ring[-1:], least=2, expected=2, most=8))
-    ring[-1].tracker.hint([ring[0].transport.record().get(timeout=1)])
+    ring[-1].tracker.hint([ring[0].transport.record().get(timeout=1).record])
     nodes.run_until(lambda: all(len(each.connected()) >= 2 for each in ring), timeout=30)
     for each in ring:
         assert each.peer not in each.connected()

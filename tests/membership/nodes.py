@@ -66,7 +66,7 @@ class Node:
 
     @property
     def record(self) -> PeerRecord:
-        return self.net.record().get(timeout=1)
+        return self.net.record().get(timeout=1).record
 
     def join(self, *seeds: Node) -> None:
         self.mailbox.join([(seed.peer, seed.address) for seed in seeds]).get(timeout=1)

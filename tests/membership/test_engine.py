@@ -74,7 +74,7 @@ def test_join_without_seeds_takes_those_of_the_config_and_ignores_ourselves_amon
 
 def test_join_of_a_node_without_an_address_fails_and_says_why(world: World) -> None:
     nowhere = PeerRecord.sign(world.simulation.known.identity("me"), network="test", address=None, generation=1)
-    world.net.control.answer(transport.GetRecord, nowhere)
+    world.net.control.answer(transport.GetRecord, world.owned(nowhere))
     with pytest.raises(membership.NoAddress, match=r"transport\.advertise"):
         world.members.join().get(timeout=1)
     assert world.members.members().get(timeout=1).own is None

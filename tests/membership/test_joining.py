@@ -112,7 +112,9 @@ def test_this_node_among_the_discovered_is_ignored(world: World) -> None:
 def test_tags_of_the_configuration_are_in_our_record(simulation: Any) -> None:
     tags = {"role": "secondary", "zone": "a"}
     world = World(simulation, replace(CONFIG, tags=tags))
-    world.net.control.answer(transport.Renew, lambda message: world.tagged("me", tags, message.generation + 1))
+    world.net.control.answer(
+        transport.Renew, lambda message: world.owned(world.tagged("me", tags, message.generation + 1))
+    )
     world.join("bob")
     own = world.members.members().get(timeout=1).own
     assert own is not None
@@ -121,7 +123,9 @@ def test_tags_of_the_configuration_are_in_our_record(simulation: Any) -> None:
 
 
 def test_tags_that_change_take_a_new_record_and_generation(world: World) -> None:
-    world.net.control.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
+    world.net.control.answer(
+        transport.Renew, lambda message: world.owned(world.tagged("me", {"zone": "b"}, message.generation + 1))
+    )
     world.join().meet("bob")
     world.members.set_tags({"zone": "b"}).get(timeout=1)
     own = world.members.members().get(timeout=1).own
@@ -135,7 +139,9 @@ def test_tags_that_change_take_a_new_record_and_generation(world: World) -> None
 
 
 def test_tags_set_before_join_are_in_the_first_record(world: World) -> None:
-    world.net.control.answer(transport.Renew, lambda message: world.tagged("me", {"zone": "b"}, message.generation + 1))
+    world.net.control.answer(
+        transport.Renew, lambda message: world.owned(world.tagged("me", {"zone": "b"}, message.generation + 1))
+    )
     world.members.set_tags({"zone": "b"}).get(timeout=1)
     world.join()
     own = world.members.members().get(timeout=1).own

@@ -33,8 +33,8 @@ class World:
         self.net = simulation.mock(transport.Mailbox)
         self.net.control.answer(transport.ReceivePackets, None)
         self.net.control.answer(transport.Close, None)
-        self.net.control.answer(transport.GetRecord, self.me)
-        self.net.control.answer(transport.Renew, lambda message: self.record("me", message.generation + 1))
+        self.net.control.answer(transport.GetRecord, self.owned(self.me))
+        self.net.control.answer(transport.Renew, lambda message: self.owned(self.record("me", message.generation + 1)))
         self.peers = simulation.mock(tracker.Mailbox)
         self.peers.control.answer(tracker.Track, self.tracked.append)
         self.members = simulation.start(
@@ -48,6 +48,11 @@ class World:
         address = f"tcp://10.0.0.{sum(name.encode()) % 250 + 1}:7000"
         record: PeerRecord = self.simulation.known.record(name, address, generation=generation)
         return record
+
+    def owned(self, record: PeerRecord) -> transport.OwnRecord:
+        """A record of ours with the life that begins with it."""
+        own: transport.OwnRecord = self.simulation.known.own(record)
+        return own
 
     def tagged(self, name: str, tags: Mapping[str, str], generation: int = 1) -> PeerRecord:
         """As `record`, with these tags."""

@@ -29,7 +29,7 @@ def names(node: WholeNode) -> set[PeerId]:
 def test_node_that_has_nothing_but_a_record_connects_to_the_peer_that_signed_it(simulation: Any) -> None:
     nodes = SimulatedNodes(simulation)
     alice = nodes.start("alice")
-    record = StaticRecord.of(alice.transport.record().get(timeout=5))
+    record = StaticRecord.of(alice.transport.record().get(timeout=5).record)
     bob = nodes.start("bob", discovery={"records": (record,)}, maintenance=FEW)
     nodes.run_until(lambda: bob.is_connected_to(alice), timeout=10)
     nodes.run_until(lambda: (names(alice), names(bob)) == ({bob.peer}, {alice.peer}), timeout=10)
@@ -51,7 +51,7 @@ def test_node_serves_its_record_and_another_finds_it_by_a_name(make_folder: Make
         address = engine.record_address
         with urllib.request.urlopen(f"{address}/record", timeout=5) as answer:
             served = StaticRecord.parse(answer.read().decode().strip())
-        assert served.decode("default") == alice.transport.record().get(timeout=5)
+        assert served.decode("default") == alice.transport.record().get(timeout=5).record
         with Node(load(make_folder("bob", f"discovery: {{dns: ['{address}']}}"))) as bob:
             bob.wait(connected=1, timeout=20)
 

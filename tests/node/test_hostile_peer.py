@@ -13,7 +13,7 @@ import zmq
 from rookery.config import load
 from rookery.node import Node, new
 from rookery.transport import Identity
-from rookery.transport.core.codec import PACKET_HEAD, encode_batch
+from rookery.transport.core.codec import PACKET_HEADS, encode_batch
 from rookery.transport.identity import curve_key
 from tests.fuzzing import DECODERS, damaged, reshaped
 from tests.transport.raw import RawPeer
@@ -33,7 +33,7 @@ def attack(raw: RawPeer, rng: random.Random, messages: int) -> int:
     for _ in range(messages):
         channel = rng.choice(list(CHANNELS))
         sent += pour(raw, [encode_batch([(channel, harm(CHANNELS[channel], rng))])])
-        sent += pour(raw, [[PACKET_HEAD, harm(rng.choice(PACKETS), rng)]])
+        sent += pour(raw, [[PACKET_HEADS[rng.choice((0, 0, 0, 1, 200))], harm(rng.choice(PACKETS), rng)]])
     return sent
 
 

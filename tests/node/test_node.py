@@ -197,7 +197,7 @@ def test_node_remembers_blocks_trust_and_peers_over_a_restart(make_folder: MakeF
 def record_of(folder: Path) -> PeerRecord:
     """The node's own record in one life."""
     with Node(load(folder)) as node:
-        return node.transport.record().get(timeout=5)
+        return node.transport.record().get(timeout=5).record
 
 
 def test_each_life_of_a_node_has_a_later_generation_than_any_before_whatever_its_clock_says(

@@ -10,7 +10,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from rookery.transport import Identity, PeerRecord
-from rookery.transport.core.codec import Control, Hello, Ready, Welcome, decode_control, encode_control
+from rookery.transport.core.codec import VERSION, Control, Hello, Ready, Welcome, decode_control, encode_control
 from tests.transport.worlds import Node
 
 
@@ -55,7 +55,7 @@ class RawPeer:
 
     def hello(self, *, network: str = "test", packets: bool = False, record: bytes | None = None) -> None:
         own = PeerRecord.sign(self.identity, network=network, address=None, generation=int(time.time()))
-        self.say(Hello((1,), network, record or own.encode(), packets=packets, proof=None))
+        self.say(Hello((VERSION,), network, record or own.encode(), packets=packets, proof=None))
 
     def say(self, message: Control) -> None:
         self.send(encode_control(message))

@@ -13,7 +13,8 @@ from rookery.transport import Identity, PeerRecord, Reason
 from rookery.transport.core.codec import (
     MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
-    PACKET_HEAD,
+    PACKET_HEADS,
+    VERSION,
     Bye,
     Hello,
     Ping,
@@ -48,18 +49,22 @@ WRONG_FIRST_WORDS: dict[str, Frames] = {
     "garbage frames": [random.Random(2).randbytes(50) for _ in range(20)],
     "empty frames": [b""] * 258,
     "data": HI,
-    "a packet": [PACKET_HEAD, b"swim"],
+    "a packet": [PACKET_HEADS[0], b"swim"],
     "Ready": [encode_control(Ready(bytes(16)))],
-    "Welcome": [encode_control(Welcome(1, bytes(16), b"", None))],
+    "Welcome": [encode_control(Welcome(VERSION, bytes(16), b"", None))],
     "Ping": [encode_control(Ping(1))],
     "Bye": [encode_control(Bye(Reason.TRIMMED))],
     "Reject": [encode_control(Reject(Reason.BLOCKED))],
-    "truncated Hello": [encode_control(Hello((1,), "test", bytes(99), packets=False, proof=None))[:-9]],
-    "Hello and a frame": [encode_control(Hello((1,), "test", b"", packets=False, proof=None)), b""],
-    "Hello of another version": control(2, 0, [2], "test", b"", 0, None),
-    "Hello without versions": control(1, 0, [], "test", b"", 0, None),
-    "Hello of a long network": control(1, 0, [1], "n" * 65, b"", 0, None),
-    "Hello of a third purpose": control(1, 0, [1], "test", b"", 2, None),
+    "truncated Hello": [encode_control(Hello((VERSION,), "test", bytes(99), packets=False, proof=None))[:-9]],
+    "Hello and a frame": [encode_control(Hello((VERSION,), "test", b"", packets=False, proof=None)), b""],
+    "Hello without versions": control(2, 0, [], "test", b"", 0, None, {}),
+    "Hello of a long network": control(2, 0, [2], "n" * 65, b"", 0, None, {}),
+    "Hello of a third purpose": control(2, 0, [2], "test", b"", 2, None, {}),
+    "Hello of a purpose that is none": control(2, 0, [2], "test", b"", True, None, {}),
+    "Hello without extensions": control(2, 0, [2], "test", b"", 0, None),
+    "Hello with too many extensions": control(2, 0, [2], "test", b"", 0, None, dict.fromkeys(range(17))),
+    "Hello with an extension that is a list": control(2, 0, [2], "test", b"", 0, None, {1: [1]}),
+    "an array without a version": [b"\x90"],
     "a claimed length": [b"\xdd\xff\xff\xff\xff"],
     "17 KiB of control": [b"\x97" + bytes(17 * 1024)],
 }
@@ -104,7 +109,7 @@ WRONG_RECORDS: dict[str, Callable[[Scene], bytes]] = {
 @pytest.mark.parametrize("make", WRONG_RECORDS.values(), ids=WRONG_RECORDS.keys())
 def test_hello_with_a_record_that_is_not_the_senders_is_refused(scene: Scene, make: Callable[[Scene], bytes]) -> None:
     with scene.raw() as raw:
-        raw.say(Hello((1,), "test", make(scene), packets=False, proof=None))
+        raw.say(Hello((VERSION,), "test", make(scene), packets=False, proof=None))
         assert raw.hear() == Reject(Reason.RECORD)
     assert scene.bob.counted("refused", Reason.RECORD) == 1
     scene.assert_unharmed()
@@ -114,7 +119,7 @@ WRONG_SECOND_WORDS: dict[str, Frames] = {
     **{name: WRONG_FIRST_WORDS[name] for name in ("nothing", "garbage", "empty frames", "data", "a packet", "Ping")},
     **{name: WRONG_FIRST_WORDS[name] for name in ("Welcome", "Reject", "17 KiB of control")},
     "Ready with a wrong nonce": [encode_control(Ready(bytes(16)))],
-    "Hello again": [encode_control(Hello((1,), "test", b"", packets=False, proof=None))],
+    "Hello again": [encode_control(Hello((VERSION,), "test", b"", packets=False, proof=None))],
 }
 
 
@@ -178,11 +183,11 @@ WRONG_FRAMES: dict[str, tuple[str, Frames]] = {
     "no messages": ("frame", [head()]),
     "table shorter than it says": ("frame", [head((16, 2), count=9) + b"hi"]),
     "unknown flags": ("frame", [b"\x01\x80" + head((16, 2))[2:] + b"hi"]),
-    "packet larger than one may be": ("frame", [PACKET_HEAD, bytes(MAX_PACKET + 1)]),
+    "packet larger than one may be": ("frame", [PACKET_HEADS[0], bytes(MAX_PACKET + 1)]),
     "message too large": ("oversize", encode_batch([(16, bytes(1024 * 1024 + 1))])),
     "message too large on an unknown channel": ("oversize", encode_batch([(99, bytes(1024 * 1024 + 1))])),
-    "Hello": ("out_of_order", [encode_control(Hello((1,), "test", b"", packets=False, proof=None))]),
-    "Welcome": ("out_of_order", [encode_control(Welcome(1, bytes(16), b"", None))]),
+    "Hello": ("out_of_order", [encode_control(Hello((VERSION,), "test", b"", packets=False, proof=None))]),
+    "Welcome": ("out_of_order", [encode_control(Welcome(VERSION, bytes(16), b"", None))]),
     "Ready": ("out_of_order", [encode_control(Ready(bytes(16)))]),
     "Reject": ("out_of_order", [encode_control(Reject(Reason.BLOCKED))]),
 }
@@ -326,7 +331,7 @@ def test_flood_of_pings_whose_answers_are_not_read_delays_nobody(scene: Scene) -
     scene.assert_unharmed()
 
 
-@pytest.mark.parametrize("word", [Reject(Reason.BLOCKED), Hello((1,), "test", b"", packets=False, proof=None)])
+@pytest.mark.parametrize("word", [Reject(Reason.BLOCKED), Hello((VERSION,), "test", b"", packets=False, proof=None)])
 def test_flood_after_a_refusal_is_ignored_until_the_route_is_shut(scene: Scene, word: Reject | Hello) -> None:
     with scene.raw() as raw:
         pour(raw, [[encode_control(word)]] * 900)

@@ -1,7 +1,7 @@
 """msgpack of others: one value, of which every length is bounded while it is parsed, so that no claim allocates.
 
-Nothing on the wire holds maps or extensions. What is not such a value is the error of whoever decodes, and nothing else
-is raised, whatever the bytes.
+Nothing on the wire holds msgpack's extension types, and nothing but a control frame holds a map. What is not such a
+value is the error of whoever decodes, and nothing else is raised, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,24 @@ def unpack(
     items: int,
     text: int = 0,
     size: int = -1,
+    entries: int = 0,
 ) -> object:
     """The value. items, text, size: the most items of an array, bytes of a text and of bytes; -1: as many as there are.
+
+    entries: the most of a map. Where there may be some, it is a tuple of pairs as they came: of anything, and repeated.
 
     Raises `error`, whose text says `what` was no such value.
     """
     try:
         unpacked: object = msgpack.unpackb(
-            data, max_array_len=items, max_str_len=text, max_bin_len=size, max_map_len=0, max_ext_len=0
+            data,
+            max_array_len=items,
+            max_str_len=text,
+            max_bin_len=size,
+            max_map_len=entries,
+            max_ext_len=0,
+            strict_map_key=False,
+            object_pairs_hook=tuple if entries else None,
         )
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as broken:
         raise error(f"{what}: not msgpack within bounds ({type(broken).__name__})") from None

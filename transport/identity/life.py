@@ -36,7 +36,7 @@ _ANSWERED = struct.Struct(f">{len(_ANSWER)}sQ{KEY_BYTES}sQQ")
 
 
 class Life:
-    """What the owner of one life can show of it. Made in about 0.5 ms; shows nothing of it in `repr`, nor in a pickle."""
+    """What the owner of one life can show of it. Made in about 0.5 ms; `repr` shows nothing of it."""
 
     __slots__ = ("_farewell", "_identity", "_links", "chain", "farewell_hash", "generation")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.codec import PACKET_HEAD, Control, Hello, decode_control, is_control
+from ..core.codec import Control, Hello, OtherVersion, decode_control, is_control, packet_kind
 from ..errors import DecodeError
 from ..identity import curve_key
 from ..reasons import Reason
@@ -84,8 +84,9 @@ class Inbound:
         """See `WireEvents`. The usual case first."""
         what = self._by_route.get(route)
         if isinstance(what, Live):
-            if len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET:
-                if not self._packets.deliver(what.link.peer, frames[1]):
+            kind = _kind_of_packet(frames)
+            if kind is not None:
+                if not self._packets.deliver(what.link.peer, kind, frames[1]):
                     self._handshakes.close(what, Reason.FLOODING)
             else:
                 self._streams.frames(what, frames)
@@ -104,7 +105,11 @@ class Inbound:
             self._arrived(source)
         elif isinstance(what, Dialling) and self._is_early(what, frames):
             return
-        message = self._control(frames)
+        try:
+            message = self._control(frames)
+        except OtherVersion as error:
+            self._other_version(route, source, what, error)
+            return
         match what:
             case Dialling() if message is not None:
                 self._dialling.said(what, message)
@@ -122,8 +127,9 @@ class Inbound:
 
     def _is_early(self, dial: Dialling, frames: Sequence[bytes]) -> bool:
         """Take what may come before the far end answers our Hello; a dial whose far end floods us with it is over."""
-        if dial.adopted and not dial.judged and _is_packet(frames):  # sent before the far end read our second Hello
-            within = self._packets.deliver(dial.ticket.peer, frames[1])
+        kind = _kind_of_packet(frames) if dial.adopted and not dial.judged else None
+        if kind is not None:  # sent before the far end read our second Hello
+            within = self._packets.deliver(dial.ticket.peer, kind, frames[1])
         elif is_question(frames):
             within = self._packets.asked(dial.ticket.peer)
         else:
@@ -132,9 +138,29 @@ class Inbound:
             self._handshakes.fail(dial, Reason.FLOODING)
         return True
 
+    def _other_version(
+        self, route: Route, source: Source | None, what: Dialling | Joining | None, error: OtherVersion
+    ) -> None:
+        """Who speaks another version of the protocol is told so in words that every version reads."""
+        shared = self._shared
+        match what:
+            case Dialling() as dial:
+                shared.note(dial.host, "dial to another version", peer=dial.ticket.peer.short, version=error.version)
+                self._handshakes.fail(dial, Reason.VERSION)
+            case Joining() as joining:
+                shared.metrics.invalid.inc("handshake")
+                self._handshakes.drop(joining, Reason.PROTOCOL)
+            case None:
+                if source is not None:
+                    shared.note(source.ip, "inbound refused", reason=Reason.VERSION.value, version=error.version)
+                shared.refuse_version(route)
+
     def _control(self, frames: Sequence[bytes]) -> Control | None:
+        """None for what is no control message. Raises OtherVersion."""
         try:
             return decode_control(frames[0]) if len(frames) == 1 and is_control(frames[0]) else None
+        except OtherVersion:
+            raise
         except DecodeError as error:
             self._shared.metrics.invalid.inc("handshake")
             self._shared.log.debug("invalid handshake", error=str(error))
@@ -193,5 +219,6 @@ def _ip_of(what: Live | Dialling | Joining | PacketLink | None) -> str | None:
     return None
 
 
-def _is_packet(frames: Sequence[bytes]) -> bool:
-    return len(frames) == 2 and frames[0] == PACKET_HEAD and len(frames[1]) <= MAX_PACKET
+def _kind_of_packet(frames: Sequence[bytes]) -> int | None:
+    """None if this is no packet."""
+    return packet_kind(frames[0]) if len(frames) == 2 and len(frames[1]) <= MAX_PACKET else None

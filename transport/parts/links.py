@@ -102,7 +102,7 @@ class PacketLink:
     endpoint: Endpoint | None
     up: bool
     asked: Endpoint | None = None
-    queue: deque[bytes] = field(default_factory=deque)
+    queue: deque[tuple[int, bytes]] = field(default_factory=deque)  # kind and payload
     deadline: Timer | None = None
 
 

@@ -4,7 +4,8 @@ A packet goes over the connection to its peer if there is one, else over a packe
 `max_packet_links` are kept; the least recently used is closed. A peer that has moved gets a new one: the old one may be
 half-open, and swallow all that is sent. They count against no connection limit, have no ticket, and no observer hears
 of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer sends over its quota,
-whatever it comes by; who keeps on is closed.
+whatever it comes by and of whatever kind; who keeps on is closed. Each kind has one receiver; a packet of a kind that
+nobody takes here is dropped and counted, as it may be another version's or another application's.
 
 The name of an address is looked up off this thread, as for a dial; a few packets wait for that. What it stands for
 counts for a minute, or until none of its addresses leads to the peer; then it is looked up anew, and a link to what it
@@ -24,7 +25,7 @@ from ..address import Endpoint, is_global
 from ..core.buckets import TokenBuckets
 from ..core.codec import (
     NONCE_BYTES,
-    PACKET_HEAD,
+    PACKET_HEADS,
     Bye,
     Control,
     Hello,
@@ -32,6 +33,7 @@ from ..core.codec import (
     Welcome,
     decode_control,
     is_control,
+    packet_kind,
 )
 from ..errors import DecodeError
 from ..gatekeeper import Gate
@@ -49,6 +51,7 @@ MAX_PACKET = 64 * 1024  # bytes
 _QUEUE = 16  # packets that wait while their link opens, or while a name is looked up
 _MOST_NAMES, _MOST_WAITING = 256, 512  # and packets that wait for names
 _NAME_COUNTS, _FAILURE_COUNTS = 60.0, 5.0  # seconds until a name is looked up again
+_SAY_EVERY = 60.0  # seconds between two warnings of one kind
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +76,7 @@ class Packets:
         self._names: OrderedDict[Endpoint, _Name] = OrderedDict()  # the one looked up last at the end
         self._waiting = 0  # packets, for names
         self._look_ups = names
+        self._say_unclaimed_at = 0.0
 
     def send(self, message: SendPacket) -> None:
         """Send over the connection, or over a packet link."""
@@ -82,7 +86,7 @@ class Packets:
             return
         live = shared.links.live.get(message.peer)
         if live is not None:
-            self._put(live.route, message.payload)
+            self._put(live.route, message.kind, message.payload)
             return
         link = shared.links.packets.get(message.peer)
         if link is not None and message.address.endpoint not in (link.asked, link.endpoint):
@@ -93,14 +97,14 @@ class Packets:
             return
         if link.asked is not None and not link.asked.is_numeric:
             self._look_up_again(link.peer, link.asked)
-        self._put_soon(link, message.payload)
+        self._put_soon(link, message)
 
-    def _put_soon(self, link: PacketLink, payload: bytes) -> None:
+    def _put_soon(self, link: PacketLink, message: SendPacket) -> None:
         if link.up:
             self._touch(link)
-            self._put(link.route, payload)
+            self._put(link.route, message.kind, message.payload)
         elif len(link.queue) < _QUEUE:
-            link.queue.append(payload)
+            link.queue.append((message.kind, message.payload))
         else:
             self._count("dropped")
 
@@ -170,7 +174,7 @@ class Packets:
             return
         asked = message.address.endpoint
         link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False, asked=asked)
-        link.queue.append(message.payload)
+        link.queue.append((message.kind, message.payload))
         link.deadline = shared.deadline(shared.config.handshake_timeout, link)
         shared.links.by_route[route] = shared.links.packet_routes[route] = shared.links.packets[message.peer] = link
 
@@ -214,9 +218,10 @@ class Packets:
     def frames(self, link: PacketLink, frames: Sequence[bytes]) -> Hello | None:
         """A message on a packet link; a Hello is handed back, because it asks for promotion to a connection."""
         head = frames[0]
-        if len(frames) == 2 and head == PACKET_HEAD and link.up and len(frames[1]) <= MAX_PACKET:
+        kind = packet_kind(head) if len(frames) == 2 else None
+        if kind is not None and link.up and len(frames[1]) <= MAX_PACKET:
             self._touch(link)
-            if not self.deliver(link.peer, frames[1]):
+            if not self.deliver(link.peer, kind, frames[1]):
                 self._flooded(link)
             return None
         if link.endpoint is not None and not head and len(frames) == 1:  # its libzmq is asked whether we are there
@@ -237,7 +242,11 @@ class Packets:
         match message:
             case Welcome() if link.endpoint is not None and not link.up:
                 self._welcomed(link, message)
-            case Reject() | Bye():
+            case Reject(reason=reason):
+                self._shared.metrics.packet_links_refused.inc(reason)
+                self._shared.note(link.ip, "packet link refused by the peer", peer=link.peer.short, reason=reason.value)
+                self.end(link)
+            case Bye():
                 self.end(link)
             case _:
                 self._shared.metrics.invalid.inc("packet_link")
@@ -253,20 +262,30 @@ class Packets:
         cancel(link.deadline)
         link.up = True
         while link.queue:
-            self._put(link.route, link.queue.popleft())
+            self._put(link.route, *link.queue.popleft())
         self._dialling.packet_link_changed(link.peer)
 
-    def deliver(self, peer: PeerId, payload: bytes) -> bool:
+    def deliver(self, peer: PeerId, kind: int, payload: bytes) -> bool:
         """A packet came, over a packet link or a connection; False if its sender keeps on over its quota."""
         shared = self._shared
         if not self._inbound.take(peer, shared.now()):
             return self._over_quota(peer)
-        receiver = shared.packet_receiver
-        if receiver is None or receiver.tell(Packet(peer, payload)) is Feedback.REJECTED:
+        receiver = shared.packet_receivers.get(kind)
+        if receiver is None:
+            self._unclaimed(peer, kind)
+        elif receiver.tell(Packet(peer, payload, kind)) is Feedback.REJECTED:
             self._count("dropped")
         else:
             self._count("received")
         return True
+
+    def _unclaimed(self, peer: PeerId, kind: int) -> None:
+        """Drop a packet of a kind that nobody takes; once in a while it is logged."""
+        self._count("no_receiver")
+        now = self._shared.now()
+        if now >= self._say_unclaimed_at:
+            self._say_unclaimed_at = now + _SAY_EVERY
+            self._shared.log.warning("packet of an unknown kind dropped", peer=peer.short, kind=kind)
 
     def asked(self, peer: PeerId) -> bool:
         """An empty message came; it counts as a packet. False if its sender keeps on over its quota."""
@@ -322,8 +341,8 @@ class Packets:
         if link.route in links:
             links[link.route] = links.pop(link.route)
 
-    def _put(self, route: Route, payload: bytes) -> None:
-        sent = self._shared.wire.send(route, [PACKET_HEAD, payload])
+    def _put(self, route: Route, kind: int, payload: bytes) -> None:
+        sent = self._shared.wire.send(route, [PACKET_HEADS[kind], payload])
         self._count("sent" if sent is Sent.OK else "dropped")
 
     def _count(self, outcome: str, by: int = 1) -> None:

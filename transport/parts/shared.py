@@ -17,7 +17,18 @@ from ... import runtime
 from ...runtime import Message, Timer
 from ..config import Config
 from ..core.buckets import TokenBuckets
-from ..core.codec import MAX_ALTERNATIVES, VERSION, Bye, Control, Hello, Ping, Reject, Welcome, encode_control
+from ..core.codec import (
+    MAX_ALTERNATIVES,
+    REJECT_VERSION,
+    VERSION,
+    Bye,
+    Control,
+    Hello,
+    Ping,
+    Reject,
+    Welcome,
+    encode_control,
+)
 from ..core.floods import Floods
 from ..core.handshake_limits import HandshakeLimits
 from ..core.log_limits import SUMMARY_AFTER, LogLimits
@@ -26,7 +37,8 @@ from ..errors import DecodeError
 from ..gatekeeper import Direction, Gate, Link, Role, Ticket
 from ..identity import Identity, PeerId
 from ..identity.generation import SET_ASIDE, Generations, Unusable, first, first_without_memory
-from ..mailbox import Closed, Gatekeeper, Mailbox, Opened
+from ..identity.life import Life
+from ..mailbox import Closed, Gatekeeper, Mailbox, Opened, OwnRecord
 from ..metrics import Metrics
 from ..reasons import Reason
 from ..record import PeerRecord
@@ -109,10 +121,15 @@ class Shared(runtime.Engine[Mailbox]):
         self.log_limits = LogLimits()
         self._summary: Timer | None = None
         self.receivers: dict[int, Receiver] = {}
-        self.packet_receiver: runtime.Mailbox | None = None
+        self.packet_receivers: dict[int, runtime.Mailbox] = {}  # by kind
         self.generations = generations
+        self.life = Life(identity, self._first_generation())
         self.record = PeerRecord.sign(
-            identity, network=config.network, address=config.advertise, generation=self._first_generation()
+            identity,
+            network=config.network,
+            address=config.advertise,
+            generation=self.life.generation,
+            life=self.life,
         )
         self.wire: Wire
         self._link_ids = count(1)
@@ -135,6 +152,11 @@ class Shared(runtime.Engine[Mailbox]):
         generation = first(self.wall(), stored)
         self.generations.store(generation)
         return generation
+
+    @property
+    def own(self) -> OwnRecord:
+        """Our record, as it stands now."""
+        return OwnRecord(self.record, self.life)
 
     def new_link(self, record: PeerRecord, direction: Direction, role: Role, ip: str) -> Link:
         """A link with the next id, opened now."""
@@ -209,6 +231,12 @@ class Shared(runtime.Engine[Mailbox]):
         self.metrics.refused.inc(reason)
         named = () if self.gate is None or self.gate.is_private else alternatives[:MAX_ALTERNATIVES]
         self.send_control(route, Reject(reason, tuple(record.encode() for record in named)))
+        self.shut_later(route)
+
+    def refuse_version(self, route: Route) -> None:
+        """Tell who speaks another version of the protocol that we do not; then shut."""
+        self.metrics.refused.inc(Reason.VERSION)
+        self.wire.send(route, [REJECT_VERSION])
         self.shut_later(route)
 
     def alternatives_for(self, peer: PeerId | None, ip: str) -> tuple[PeerRecord, ...]:

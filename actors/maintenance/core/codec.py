@@ -1,8 +1,8 @@
 """What two nodes say to each other about peers, on channel 0: three messages, each a msgpack array.
 
-    Bootstrap  [1, 0]            whom do you know?
-    Advertise  [1, 1, records]   these: at most 100 signed records, each as its own bytes
-    Private    [1, 2]            I am private: ask me nothing, and tell nobody of me
+    Bootstrap  [2, 0]            whom do you know?
+    Advertise  [2, 1, records]   these: at most 100 signed records, each as its own bytes
+    Private    [2, 2]            I am private: ask me nothing, and tell nobody of me
 
 The first item is the version of this format. The whole input must be one message: trailing bytes, other types, other
 lengths and other versions are a `DecodeError`. No length inside the input is believed beyond the bytes that came. The
@@ -21,7 +21,7 @@ from ....transport.errors import DecodeError
 from ....transport.record import MAX_RECORD_BYTES
 
 CHANNEL = 0
-VERSION = 1
+VERSION = 2
 MAX_RECORDS = 100
 MAX_MESSAGE = 16 + MAX_RECORDS * (MAX_RECORD_BYTES + 3)
 """Bytes of the longest message: each record has a header of at most 3 bytes, all else fits 16."""
@@ -69,7 +69,7 @@ def decode(data: bytes) -> ExchangeMessage:
             return PRIVATE
         case [_, 1, [*records]] as items if _is_number(items[1]):
             return ExchangeMessage(Kind.ADVERTISE, tuple(map(_record, records)))
-    raise DecodeError("peer exchange is [1, 0], [1, 1, records] or [1, 2]")
+    raise DecodeError("peer exchange is [2, 0], [2, 1, records] or [2, 2]")
 
 
 def _is_number(item: object) -> bool:

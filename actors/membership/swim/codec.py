@@ -1,6 +1,6 @@
-"""Packets as msgpack, version 1.
+"""Packets as msgpack, version 2.
 
-    packet = [1, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items]
+    packet = [2, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items]
     fields = []                         Announce, Feed, Gossip, Broadcast
              [number]                   Ping, Ack; TurnUndead: a generation; SyncRequest: a digest; SyncPart: 0 or 1
              [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack
@@ -58,7 +58,7 @@ __all__ = [
     "encode_update",
 ]
 
-VERSION = 1
+VERSION = 2
 MAX_UPDATES = 256
 MAX_ITEMS = 64
 MIN_UPDATE_BYTES = 38

@@ -1,13 +1,14 @@
 """What two resolvers say to each other on one channel: three messages, each a msgpack array.
 
-    Request   [1, 0, id, key]     please send the value of this key
-    Response  [1, 1, id, value]   here it is; an empty value is a value
-    Missing   [1, 2, id]          I will not send one: not held, too large, too slow, too busy
+    Request   [2, 0, id, key, priority]   please send the value of this key; 1: ahead of what waits without priority
+    Response  [2, 1, id, value]           here it is; an empty value is a value
+    Missing   [2, 2, id]                  I will not send one: not held, too large, too slow, too busy
 
 The first item is the version of this format. The id is an unsigned 64-bit number that the asker chose; it says which
-request an answer belongs to, the link says which peer spoke. A key has one fixed length per resolver. The whole input
-must be one message: trailing bytes, other types, other lengths and other versions are a `DecodeError`. No length inside
-the input is believed beyond the bytes that came, and each payload is copied once, out of the frame into `bytes`.
+request an answer belongs to, the link says which peer spoke. A key has one fixed length per resolver. The priority is a
+wish: whoever answers decides. The whole input must be one message: trailing bytes, other types, other lengths and other
+versions are a `DecodeError`. No length inside the input is believed beyond the bytes that came, and each payload is
+copied once, out of the frame into `bytes`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import msgpack
 from ....transport.core.untrusted import unpack
 from ....transport.errors import DecodeError
 
-VERSION = 1
+VERSION = 2
 MAX_ID = 2**64 - 1
 OVERHEAD = 17
-"""Bytes that a message takes beyond its key or value, at most: array, version, tag, id (9) and bin header (5)."""
+"""Bytes that a message takes beyond its value, at most: array, version, tag, id (9) and bin header (5)."""
 
 
 def max_message_size(value: int) -> int:
@@ -39,8 +40,11 @@ _RESPONSE_HEAD = b"\x94" + bytes((VERSION, _RESPONSE))  # an array of four, and 
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """priority: the asker wishes to have the answer ahead of what waits for it without priority."""
+
     id: int
     key: bytes
+    priority: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,8 @@ def encode(message: Message) -> bytes:
     if not 0 <= message.id <= MAX_ID:
         raise ValueError(f"request id {message.id} is not an unsigned 64-bit number")
     match message:
-        case Request(request_id, key):
-            packed: bytes = msgpack.packb((VERSION, _REQUEST, request_id, key))
+        case Request(request_id, key, priority):
+            packed: bytes = msgpack.packb((VERSION, _REQUEST, request_id, key, 1 if priority else 0))
         case Response(request_id, value):
             packed = b"".join((_RESPONSE_HEAD, msgpack.packb(request_id), _bin_header(memoryview(value).nbytes), value))
         case Missing(request_id):
@@ -84,12 +88,12 @@ def _bin_header(size: int) -> bytes:
 
 def decode(data: bytes | memoryview, key_length: int) -> Message:
     """One message out of exactly these bytes. Only ever raises `DecodeError`, which says what was wrong."""
-    match unpack(data, "a resolver message", items=4):
+    match unpack(data, "a resolver message", items=5):
         case [version, tag, request_id, *body] if type(version) is int and type(tag) is int:
             if version != VERSION:
                 raise DecodeError(f"resolver message of version {version}: this node speaks {VERSION}")
             return _message(tag, _checked_id(request_id), body, key_length)
-    raise DecodeError("a resolver message is an array of version, tag, id and at most one body")
+    raise DecodeError("a resolver message is an array of version, tag, id and what belongs to the tag")
 
 
 def _checked_id(request_id: object) -> int:
@@ -100,12 +104,16 @@ def _checked_id(request_id: object) -> int:
 
 def _message(tag: int, request_id: int, body: list[object], key_length: int) -> Message:
     match tag, body:
-        case 0, [bytes(key)]:
+        case 0, [bytes(key), int(priority)]:
             if len(key) != key_length:
                 raise DecodeError(f"a key of {len(key)} bytes: keys of this resolver have {key_length}")
-            return Request(request_id, key)
+            if type(priority) is not int or priority not in (0, 1):
+                raise DecodeError("the priority of a request is 0 or 1")
+            return Request(request_id, key, priority == 1)
         case 1, [bytes(value)]:
             return Response(request_id, value)
         case 2, []:
             return Missing(request_id)
-    raise DecodeError(f"tag {tag} with {len(body)} body items: allowed are 0 with a key, 1 with a value, 2 with none")
+    raise DecodeError(
+        f"tag {tag} with {len(body)} body items: allowed are 0 with a key and a priority, 1 with a value, 2 with none"
+    )

@@ -224,7 +224,7 @@ class Client:
             self._try(attempt, now)
 
     def _try(self, attempt: Attempt[PeerId], now: float) -> None:
-        payload = encode(Request(attempt.id, attempt.key))
+        payload = encode(Request(attempt.id, attempt.key, self._config.priority_responses))
         first = self._config.priority_requests
         if self._channel.send(attempt.link, attempt.peer, payload, now, priority=first).accepted:
             self.fetcher.sent(attempt, now)

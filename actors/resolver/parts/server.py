@@ -132,7 +132,7 @@ class Server:
     def _send(self, serve: Serve, payload: bytes) -> bool:
         if not self._is_open(serve.link):
             return False
-        first = self._config.priority_responses
+        first = serve.request.priority and self._config.priority_responses
         return self._channel.send(serve.link, serve.peer, payload, self._engine.now(), priority=first).accepted
 
     def _has_room(self, peer: PeerId) -> bool:

@@ -35,8 +35,9 @@ from typing import Any
 from ....runtime.files import check_file
 from ....runtime.log import Log
 from ....transport.address import Address
+from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
-from ....transport.record import PeerRecord
+from ....transport.record import PeerRecord, address_of_version_1
 from .storage import Batch, BlockEntry, BookUnusable, Head, PeerEntry, Read, StorageError
 
 APPLICATION_ID = 0x526F6F6B  # "Rook": that a file with tables is ours
@@ -419,13 +420,15 @@ def to_row(entry: PeerEntry) -> tuple[Any, ...]:
 def from_row(values: tuple[Any, ...], network: str) -> PeerEntry:
     """The entry in a row. Raises ValueError or TypeError for what nobody wrote.
 
-    Signatures are not looked at: the file is as private as the key, and 100,000 of them would take ten seconds.
+    Signatures are not looked at: the file is as private as the key, and 100,000 of them would take ten seconds. Of a
+    record of protocol version 1 the address is left, which is worth a try; the next write of that peer drops the rest.
     """
     row = dict(zip(PEER_COLUMNS, values, strict=True))
-    signed = None if row["signed"] is None else PeerRecord.decode(row["signed"], network=network, verify=False)
+    signed, address = (None, None) if row["signed"] is None else _read_signed(row["signed"], network)
     if signed is not None and signed.peer != row["peer"]:
         raise ValueError("the record of another peer")
-    address = Address.parse(row["address"]) if row["address"] is not None else signed.address if signed else None
+    if row["address"] is not None:
+        address = Address.parse(row["address"])
     if address is None:
         raise ValueError("no address")
     return PeerEntry(
@@ -437,6 +440,15 @@ def from_row(values: tuple[Any, ...], network: str) -> PeerEntry:
         saved_at=float(row["saved_at"]),
         **{name: None if row[name] is None else float(row[name]) for name in _MOMENTS},
     )
+
+
+def _read_signed(data: bytes, network: str) -> tuple[PeerRecord | None, Address | None]:
+    """The record of a row, and the address that it says. DecodeError for what is none."""
+    try:
+        record = PeerRecord.decode(data, network=network, verify=False)
+    except DecodeError:
+        return None, address_of_version_1(data)
+    return record, record.address
 
 
 def _check_places(path: Path) -> None:

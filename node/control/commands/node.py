@@ -48,7 +48,7 @@ def metric(node: Context, arguments: Arguments) -> Pending:
 
 
 def record(node: Context, _arguments: Arguments) -> Pending:
-    return Pending(node.actors.transport.record().map(lambda own: str(StaticRecord.of(own))))
+    return Pending(node.actors.transport.record().map(lambda own: str(StaticRecord.of(own.record))))
 
 
 def wait(node: Context, arguments: Arguments) -> Pending:

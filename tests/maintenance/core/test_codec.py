@@ -18,10 +18,10 @@ records = st.lists(st.binary(max_size=MAX_RECORD_BYTES), max_size=MAX_RECORDS).m
 @pytest.mark.parametrize(
     ("message", "hexadecimal"),
     [
-        (BOOTSTRAP, "920100"),
-        (ExchangeMessage(Kind.ADVERTISE), "93010190"),
-        (ExchangeMessage(Kind.ADVERTISE, (b"\x01", b"")), "93010192c40101c400"),
-        (PRIVATE, "920102"),
+        (BOOTSTRAP, "920200"),
+        (ExchangeMessage(Kind.ADVERTISE), "93020190"),
+        (ExchangeMessage(Kind.ADVERTISE, (b"\x01", b"")), "93020192c40101c400"),
+        (PRIVATE, "920202"),
     ],
 )
 def test_exchange_message_is_written_as_the_protocol_says(message: ExchangeMessage, hexadecimal: str) -> None:
@@ -42,31 +42,31 @@ def test_longest_advertise_fits_the_message_limit() -> None:
 
 @pytest.mark.parametrize("records", [(b"",) * (MAX_RECORDS + 1), (bytes(MAX_RECORD_BYTES + 1),)])
 def test_advertise_of_too_much_is_not_written_and_not_read(records: tuple[bytes, ...]) -> None:
-    with pytest.raises(ValueError, match="at most 100 records of at most 1024 bytes"):
+    with pytest.raises(ValueError, match="at most 100 records of at most 1088 bytes"):
         codec.encode(ExchangeMessage(Kind.ADVERTISE, records))
     with pytest.raises(DecodeError):
-        codec.decode(msgpack.packb([1, 1, records]))
+        codec.decode(msgpack.packb([2, 1, records]))
 
 
 @pytest.mark.parametrize(
     "items",
     [
         [],
-        [1],
-        [2, 0],
+        [2],
+        [1, 0],
         [True, 0],
-        [1.0, 0],
-        [1, 0, 0],
-        [1, False],
-        [1, 0.0],
-        [1, 1],
-        [1, 1, b""],
-        [1, 1, [1]],
-        [1, 1, [["nested"]]],
-        [1, 1, {}],
-        [1, 2, []],
-        [1, 3],
-        [1, "0"],
+        [2.0, 0],
+        [2, 0, 0],
+        [2, False],
+        [2, 0.0],
+        [2, 1],
+        [2, 1, b""],
+        [2, 1, [1]],
+        [2, 1, [["nested"]]],
+        [2, 1, {}],
+        [2, 2, []],
+        [2, 3],
+        [2, "0"],
         ["1", 0],
         {"1": 0},
         b"bytes",
@@ -88,7 +88,7 @@ def test_exchange_decoder_of_any_bytes_raises_nothing_but_decode_error(data: byt
 
 
 @pytest.mark.parametrize(
-    "data", ["", "92 01 00 00", "dd ffffffff", "93 01 01 dd 7fffffff", "93 01 01 91 c6 7fffffff", "91" * 3000]
+    "data", ["", "92 02 00 00", "dd ffffffff", "93 02 01 dd 7fffffff", "93 02 01 91 c6 7fffffff", "91" * 3000]
 )
 def test_exchange_message_cut_trailing_or_claiming_great_lengths_is_a_decode_error(data: str) -> None:
     with pytest.raises(DecodeError):

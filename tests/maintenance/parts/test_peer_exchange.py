@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -233,6 +234,6 @@ def test_record_with_a_false_signature_goes_to_the_tracker_which_checks_it(simul
     around.upkeep.activate()
     simulation.settle()
     honest = record("carol")
-    forged = PeerRecord(honest.peer, Address.parse("tcp://6.6.6.6:6"), 9, b"", honest.network, honest.signature)
+    forged = replace(honest, address=Address.parse("tcp://6.6.6.6:6"), generation=9)
     around.says(bob, advertise(forged))
     assert [each.verify() for each in around.peers.control.received(tracker.Hint)[0].records] == [False]

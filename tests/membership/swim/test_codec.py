@@ -77,7 +77,7 @@ values = st.recursive(
 
 
 def valid() -> list[object]:
-    return [1, 9, ANN.key, 1, 0, US.key, 1, [], [[CAROL.key, 1, 0, 0]], [b"item"]]
+    return [2, 9, ANN.key, 1, 0, US.key, 1, [], [[CAROL.key, 1, 0, 0]], [b"item"]]
 
 
 @pytest.mark.parametrize(("message", "said", "golden"), GOLDEN)
@@ -200,7 +200,7 @@ def test_decode_of_a_claimed_length_without_the_data_is_refused(bomb: bytes) -> 
 @pytest.mark.parametrize(
     ("place", "value", "says"),
     [
-        (0, 2, "protocol version 2"),
+        (0, 1, "protocol version 1"),
         (0, True, "protocol version True"),
         (1, 15, "message kind 15"),
         (2, b"short", "32 bytes, not 5"),

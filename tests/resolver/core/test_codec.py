@@ -15,11 +15,12 @@ from rookery.transport.errors import DecodeError
 IDS = st.integers(0, 2**64 - 1)
 
 GOLDEN: list[tuple[Message, str]] = [
-    (Request(1234, b"\x7b"), "94 01 00 cd04d2 c4017b"),
-    (Response(4321, b"Hello, world!"), "94 01 01 cd10e1 c40d48656c6c6f2c20776f726c6421"),
-    (Response(0, b""), "94 01 01 00 c400"),
-    (Missing(255), "93 01 02 ccff"),
-    (Missing(2**64 - 1), "93 01 02 cfffffffffffffffff"),
+    (Request(1234, b"\x7b"), "95 02 00 cd04d2 c4017b 00"),
+    (Request(0, b"k", priority=True), "95 02 00 00 c4016b 01"),
+    (Response(4321, b"Hello, world!"), "94 02 01 cd10e1 c40d48656c6c6f2c20776f726c6421"),
+    (Response(0, b""), "94 02 01 00 c400"),
+    (Missing(255), "93 02 02 ccff"),
+    (Missing(2**64 - 1), "93 02 02 cfffffffffffffffff"),
 ]
 
 
@@ -29,9 +30,10 @@ def test_message_encodes_to_the_golden_bytes_and_back(message: Message, golden: 
     assert decode(bytes.fromhex(golden), key_length=1) == message
 
 
-@given(IDS, st.binary(min_size=32, max_size=32))
-def test_request_round_trips_over_a_memoryview(request_id: int, key: bytes) -> None:
-    assert decode(memoryview(encode(Request(request_id, key))), 32) == Request(request_id, key)
+@given(IDS, st.binary(min_size=32, max_size=32), st.booleans())
+def test_request_round_trips_over_a_memoryview(request_id: int, key: bytes, priority: bool) -> None:
+    request = Request(request_id, key, priority)
+    assert decode(memoryview(encode(request)), 32) == request
 
 
 @given(IDS, st.binary())
@@ -68,26 +70,32 @@ def test_encode_of_an_id_outside_64_bits_is_refused(request_id: int) -> None:
 @pytest.mark.parametrize(
     ("items", "reason"),
     [
-        ([2, 0, 1, b"k"], "version 2"),
-        ([1, 3, 1, b"k"], "tag 3"),
-        ([1, 0, 1, b"kk"], "key of 2 bytes"),
-        ([1, 0, 1, b""], "key of 0 bytes"),
-        ([1, 0, 1], "tag 0 with 0"),
-        ([1, 1, 1], "tag 1 with 0"),
-        ([1, 2, 1, b""], "tag 2 with 1"),
-        ([1, 1, 1, 5], "tag 1 with 1"),
-        ([1, 1, -1, b""], "the id"),
-        ([1, 1, True, b""], "the id"),
-        ([1, 1, 1.0, b""], "the id"),
+        ([1, 0, 1, b"k", 0], "version 1"),
+        ([2, 3, 1, b"k"], "tag 3 with 1"),
+        ([2, 0, 1, b"kk", 0], "key of 2 bytes"),
+        ([2, 0, 1, b"", 0], "key of 0 bytes"),
+        ([2, 0, 1], "tag 0 with 0"),
+        ([2, 0, 1, b"k"], "tag 0 with 1"),
+        ([2, 0, 1, b"k", 2], "the priority of a request is 0 or 1"),
+        ([2, 0, 1, b"k", -1], "the priority of a request is 0 or 1"),
+        ([2, 0, 1, b"k", True], "the priority of a request is 0 or 1"),
+        ([2, 0, 1, b"k", None], "tag 0 with 2"),
+        ([2, 1, 1], "tag 1 with 0"),
+        ([2, 2, 1, b""], "tag 2 with 1"),
+        ([2, 1, 1, 5], "tag 1 with 1"),
+        ([2, 1, -1, b""], "the id"),
+        ([2, 1, True, b""], "the id"),
+        ([2, 1, 1.0, b""], "the id"),
         ([True, 1, 1, b""], "an array of"),
-        ([1, 1], "an array of"),
+        ([2, 1], "an array of"),
         ([], "an array of"),
         (7, "an array of"),
         (None, "an array of"),
-        ([1, 1, 1, "text"], "a resolver message: not msgpack within bounds"),
-        ([1, 1, 1, {1: 2}], "a resolver message: not msgpack within bounds"),
-        ([1, 1, 1, b"", b""], "a resolver message: not msgpack within bounds"),
-        ([1, 1, 1, msgpack.ExtType(1, b"x")], "a resolver message: not msgpack within bounds"),
+        ([2, 1, 1, "text"], "a resolver message: not msgpack within bounds"),
+        ([2, 1, 1, {1: 2}], "a resolver message: not msgpack within bounds"),
+        ([2, 1, 1, b"", b""], "tag 1 with 2"),
+        ([2, 1, 1, b"", b"", b""], "a resolver message: not msgpack within bounds"),
+        ([2, 1, 1, msgpack.ExtType(1, b"x")], "a resolver message: not msgpack within bounds"),
     ],
 )
 def test_decode_of_a_wrong_message_says_what_was_wrong(items: object, reason: str) -> None:
@@ -107,7 +115,7 @@ def test_decode_of_every_truncation_and_of_trailing_bytes_is_refused(message: Me
 
 def test_decode_of_a_length_beyond_the_input_is_refused() -> None:
     with pytest.raises(DecodeError):
-        decode(bytes.fromhex("94 01 01 01 c6 ffffffff 00"), key_length=1)
+        decode(bytes.fromhex("94 02 01 01 c6 ffffffff 00"), key_length=1)
 
 
 def test_decode_of_deep_nesting_is_refused() -> None:
@@ -130,4 +138,4 @@ def test_format_is_pinned_by_the_hash_of_many_encodings() -> None:
         request_id, body = rng.getrandbits(rng.randrange(65)), rng.randbytes(rng.randrange(300))
         for message in (Request(request_id, body), Response(request_id, body), Missing(request_id)):
             digest.update(encode(message))
-    assert digest.hexdigest() == "004163a31c9fb4858c873f2f9e54c0d058377aa71d63d69d31c24c69d8ff97ce"
+    assert digest.hexdigest() == "d999e458db660524bdf534c7d8c5ebe03e3fc4f4455db33874aeaca00e13cbaa"

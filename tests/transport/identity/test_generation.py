@@ -166,12 +166,12 @@ def start(simulation: Any, generations: MemoryGenerations | None, *, skew: float
     )
     net.listen().get(timeout=1)
     if generations is not None:
-        assert at_wire == [net.record().get(timeout=1).generation]
+        assert at_wire == [net.record().get(timeout=1).record.generation]
     return net
 
 
 def generation_of(net: Any) -> int:
-    return int(net.record().get(timeout=1).generation)
+    return int(net.record().get(timeout=1).record.generation)
 
 
 def test_lives_at_one_moment_rise_by_one_and_each_is_stored_before_anything_is_sent(simulation: Any) -> None:
@@ -200,8 +200,12 @@ def test_renewed_generation_is_stored_before_the_record_is_signed(simulation: An
     renewed = [net.renew(0), net.renew(0), net.renew(2 * 10**12, b"tags"), net.renew(0)]
     got = [reply.get(timeout=1) for reply in renewed]
     begun = 1_767_225_600_000
-    assert [record.generation for record in got] == [begun + 1, begun + 2, 2 * 10**12 + 1, 2 * 10**12 + 2]
-    assert [record.metadata for record in got] == [b"", b"", b"tags", b"tags"]
+    assert [own.life.generation for own in got] == [own.record.generation for own in got]
+    assert [own.record.generation for own in got] == [begun + 1, begun + 2, 2 * 10**12 + 1, 2 * 10**12 + 2]
+    assert [(own.record.chain, own.record.farewell) for own in got] == [
+        (own.life.chain, own.life.farewell_hash) for own in got
+    ]
+    assert [own.record.metadata for own in got] == [b"", b"", b"tags", b"tags"]
     assert disk.stored == 2 * 10**12 + 2
     assert net.record().get(timeout=1) == got[-1]
 
@@ -211,7 +215,7 @@ def test_node_whose_disk_is_full_renews_and_says_what_that_means(
 ) -> None:
     net = start(simulation, Broken())
     with caplog.at_level(logging.ERROR, "rookery"):
-        assert net.renew(0).get(timeout=1).generation == 1_767_225_600_001
+        assert net.renew(0).get(timeout=1).record.generation == 1_767_225_600_001
     assert "generation not stored: a restart may seem an earlier life" in caplog.text
     assert "No space left on device" in str([record.fields for record in caplog.records])  # type: ignore[attr-defined]
 

@@ -269,7 +269,7 @@ def test_node_that_conceals_itself_is_dialled_but_its_record_tells_no_address(wo
     alice, bob = world.node("alice"), world.node("bob", conceal=True)
     world.connected(alice, bob)
     assert alice.link_to(bob).record.address is None
-    assert world.get(bob.net.renew(0)).address is None
+    assert world.get(bob.net.renew(0)).record.address is None
 
 
 def test_config_that_advertises_and_conceals_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from rookery import transport
 from rookery.runtime import Feedback, LoopRuntime, ThreadRuntime
 from rookery.transport import Received
-from rookery.transport.core.codec import PACKET_HEAD, Ping, Pong, decode_batch, decode_control, is_control
+from rookery.transport.core.codec import Ping, Pong, decode_batch, decode_control, is_control, packet_kind
 from rookery.transport.core.window import BEYOND, FIRST, PER_MESSAGE
 from rookery.transport.wire import Route, Sent
 from tests.transport.raw import RawPeer
@@ -47,7 +47,7 @@ class Gate:
             if not self.open:
                 self.refused += 1
                 return Sent.FULL
-            if frames[0] != PACKET_HEAD:
+            if packet_kind(frames[0]) is None:
                 self.left.append([payload for _, payload in decode_batch(frames)])
         sent: Sent = self._send(route, frames)
         return sent

@@ -16,7 +16,7 @@ import pytest
 from rookery import transport
 from rookery.runtime import Message
 from rookery.transport import Address, Identity, Reason
-from rookery.transport.core.codec import Hello, Ready, Reject, Welcome
+from rookery.transport.core.codec import VERSION, Hello, Ready, Reject, Welcome
 from tests.transport.raw import RawPeer
 from tests.transport.worlds import Node, RealWorld
 
@@ -147,7 +147,7 @@ def test_dial_to_an_address_that_is_a_live_links_is_refused_and_the_link_stays(r
 def test_descriptor_number_reused_before_its_hello_is_read_is_never_shut(real: RealWorld) -> None:
     """The leaver's Hello is read when its socket is gone and the comer's has its number: refusing shuts neither."""
     bob = real.node("bob")
-    wrong = Hello((1,), "another network", b"", packets=False, proof=None)
+    wrong = Hello((VERSION,), "another network", b"", packets=False, proof=None)
     forced = False
     for attempt in range(20):
         leaver = RawPeer(bob, real.known.identity(f"leaver {attempt}"))
