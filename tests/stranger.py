@@ -1,8 +1,8 @@
 """A peer written from docs/protocol.md alone: pyzmq, msgpack and cryptography, nothing of Rookery.
 
 It dials a node, asks it for one block, and serves the blocks of one small file of its own until its input ends.
-Arguments: the node as PEERID@tcp://HOST:PORT, the network, 64 hex digits of our seed, the key of the block to ask for,
-and the text of our file. Prints JSON lines.
+Arguments: the node as PEERID@tcp://HOST:PORT, the network, our seed in hex, the key of the block to ask for and the text
+of our file. Prints JSON lines.
 """
 
 import hashlib
@@ -34,8 +34,9 @@ def curve_public(peer: bytes) -> bytes:
 
 
 def record(key: Ed25519PrivateKey, network: str) -> bytes:
-    items = [1, network, key.public_key().public_bytes_raw(), None, int(time.time()), b""]
-    return msgpack.packb([*items, key.sign(b"rookery-record-1\0" + msgpack.packb(items))])
+    life = [bytes(16)] * 2  # of which it cannot show anything, nor must: it is no member
+    items = [2, network, key.public_key().public_bytes_raw(), None, int(time.time()), b"", *life]
+    return msgpack.packb([*items, key.sign(b"rookery-record-2\0" + msgpack.packb(items))])
 
 
 def blocks(content: bytes) -> dict[bytes, bytes]:
@@ -70,27 +71,27 @@ def main(node: str, network: str, seed: str, wanted: str, text: str) -> None:
     socket.curve_publickey = X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
     socket.curve_serverkey = curve_public(bytes.fromhex(peer))
     socket.connect(endpoint)
-    socket.send(msgpack.packb([1, HELLO, [1], network, record(key, network), 0, None]))
+    socket.send(msgpack.packb([2, HELLO, [2], network, record(key, network), 0, None, {}]))
     poller, taken = zmq.Poller(), 0
     poller.register(socket, zmq.POLLIN)
     poller.register(sys.stdin, zmq.POLLIN)
     while sys.stdin.fileno() not in dict(poller.poll()):
         frames = socket.recv_multipart()
         if 0x90 <= frames[0][0] <= 0x9F:
-            _, kind, *body = msgpack.unpackb(frames[0])
+            _, kind, *body = msgpack.unpackb(frames[0], strict_map_key=False)
             assert kind != REJECT, body
             if kind == WELCOME:
-                socket.send(msgpack.packb([1, READY, body[1]]))
-                send(socket, [1, REQUEST, 7, bytes.fromhex(wanted)])
+                socket.send(msgpack.packb([2, READY, body[1]]))
+                send(socket, [2, REQUEST, 7, bytes.fromhex(wanted), 0])
             elif kind == PING:
-                socket.send(msgpack.packb([1, PONG, taken]))
+                socket.send(msgpack.packb([2, PONG, taken, {}]))
         elif frames[0][0] == 1:
             for _, payload in messages(*frames):
                 taken += 1
                 _, tag, number, *body = msgpack.unpackb(payload)
                 if tag == REQUEST:
                     value = held.get(body[0])
-                    send(socket, [1, MISSING, number] if value is None else [1, RESPONSE, number, value])
+                    send(socket, [2, MISSING, number] if value is None else [2, RESPONSE, number, value])
                 else:
                     print(json.dumps({"received": body[0].hex()}), flush=True)
 

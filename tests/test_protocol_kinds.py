@@ -73,7 +73,7 @@ def test_every_message_of_the_resolver_is_named_and_has_a_vector() -> None:
         (name, len(array.strip("`[]").split(",")))
         for name, array, _ in rows(section("The resolver's messages (channel 1)"))
     ][:3]
-    assert named == [("Request", 4), ("Response", 4), ("Missing", 3)]
+    assert named == [("Request", 5), ("Response", 4), ("Missing", 3)]
     assert set(get_args(resolver.Message)) == {Request, Response, Missing}
     assert shown("resolver") == [0, 1, 2]
 
@@ -91,7 +91,7 @@ def test_every_control_message_is_named_with_its_fields_and_has_a_vector_with_al
     for kind, cls in enumerate(get_args(codec.Control)):
         said = [item.strip(" `[]") for item in named[cls.__name__].split(",")]
         fields = ["purpose" if field.name == "packets" else field.name for field in dataclasses.fields(cls)]
-        assert said == ["1", str(kind), *fields]
+        assert said == ["2", str(kind), *fields]
         assert max(len(vector) for vector in vectors if vector[1] == kind) == len(said), cls.__name__
 
 

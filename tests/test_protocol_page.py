@@ -6,24 +6,28 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 
-from rookery.actors.blobs.core.manifest import Manifest
+from rookery.actors.blobs.core.manifest import Manifest, ManifestError
 from rookery.actors.maintenance import CHANNEL as EXCHANGE_CHANNEL
 from rookery.actors.maintenance import Config as Maintenance
 from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
+from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.resolver.core import codec as resolver
 from rookery.node.composition import BLOBS_CHANNEL
-from rookery.transport import Config, Identity, PeerRecord, address, record
+from rookery.transport import Config, DecodeError, Identity, Life, PeerId, PeerRecord, Reason, address, record
 from rookery.transport.core import codec, log_limits
+from rookery.transport.identity import life as lives
+from rookery.transport.identity.life import verify_answer, verify_farewell, verify_link
 from rookery.transport.parts import packets
 from rookery.transport.wire import zmq_wire
 
@@ -36,7 +40,9 @@ def from_json(value: Any) -> Any:
     if isinstance(value, list):
         return [from_json(item) for item in value]
     if isinstance(value, dict):
-        return bytes(value["zeros"]) if "zeros" in value else {key: from_json(item) for key, item in value.items()}
+        if "zeros" in value:
+            return bytes(value["zeros"])
+        return {int(key) if key.isdecimal() else key: from_json(item) for key, item in value.items()}
     return bytes.fromhex(value[2:]) if isinstance(value, str) and value.startswith("0x") else value
 
 
@@ -73,7 +79,7 @@ def of(*kinds: str) -> list[Any]:
 @pytest.mark.parametrize(("kind", "value", "line"), of(*AGAIN))
 def test_vector_has_the_value_it_says_and_survives_decoding_and_encoding(kind: str, value: object, line: str) -> None:
     data = bytes.fromhex(line)
-    assert msgpack.unpackb(data) == value
+    assert msgpack.unpackb(data, strict_map_key=False) == value
     assert AGAIN[kind](data) == data
 
 
@@ -102,6 +108,63 @@ def test_proof_of_the_network_key_is_the_mac_it_says() -> None:
     assert said["proof"] == hmac.digest(said["network_key"], b"rookery-proof-1\0" + said["peer"], hashlib.sha256)
 
 
+def numbers_made_bools(value: Any) -> Iterator[Any]:
+    """The value once for each number in it, with True or False in its place."""
+    for place, item in enumerate(value) if isinstance(value, list) else ():
+        for changed in [item > 0] if type(item) is int else numbers_made_bools(item):
+            yield [*value[:place], changed, *value[place + 1 :]]
+
+
+@pytest.mark.parametrize(("kind", "value", "line"), of(*AGAIN))
+def test_vector_with_a_bool_in_place_of_any_number_is_refused(kind: str, value: object, line: str) -> None:
+    changed = list(numbers_made_bools(value))
+    assert changed
+    for each in changed:
+        with pytest.raises((DecodeError, ManifestError, swim.DecodeError)):
+            AGAIN[kind](msgpack.packb(each))
+
+
+def test_packet_has_the_frames_it_says() -> None:
+    ((_, (kind, payload), *lines),) = [vector.values for vector in of("packet")]
+    assert [codec.PACKET_HEADS[kind], payload] == [frame(line) for line in lines]
+    assert codec.packet_kind(frame(lines[0])) == kind
+
+
+def test_answer_to_another_version_is_the_one_said() -> None:
+    ((_, value, line),) = [vector.values for vector in of("other_version")]
+    assert msgpack.unpackb(frame(line)) == value
+    assert frame(line) == codec.REJECT_VERSION
+    assert codec.decode_control(frame(line)) == codec.Reject(Reason.VERSION)
+
+
+def test_life_has_the_proofs_it_says() -> None:
+    ((_, said),) = [vector.values for vector in of("life")]
+    identity, generation, answered = Identity.from_seed(said["seed"]), said["generation"], said["answer"]
+    life, origin = Life(identity, generation), PeerId(answered["origin"])
+    assert (said["chain"], said["farewell"], said["farewell_hash"]) == (life.chain, life.farewell, life.farewell_hash)
+    assert sorted(said["links"]) == [1, 2, 1024]
+    for incarnation, link in said["links"].items():
+        assert link == life.link(incarnation)
+        assert verify_link(said["chain"], incarnation, link)
+    assert verify_farewell(said["farewell_hash"], said["farewell"])
+    probe = origin, answered["origin_generation"], answered["number"]
+    assert answered["signature"] == life.answer(*probe)
+    assert verify_answer(identity.peer, generation, *probe, answered["signature"])
+    ((_, record, _),) = [vector.values for vector in of("record")]
+    assert (record[4], record[6], record[7]) == (generation, said["chain"], said["farewell_hash"])
+
+
+def test_digest_of_members_is_the_number_it_says() -> None:
+    ((_, said),) = [vector.values for vector in of("digest")]
+    members = [Member(MemberId(key, generation), *rest) for key, generation, *rest in said["members"]]
+    assert said["hashes"] == [swim.digest(replace(member, state=State(member.state))) for member in members]
+    for member, number in zip(said["members"], said["hashes"], strict=True):
+        hashed = hashlib.blake2b(msgpack.packb(member), digest_size=8).digest()
+        assert int.from_bytes(hashed, "big") // 2 == number
+        assert int.from_bytes(hashlib.blake2b(msgpack.packb(member)).digest()[:8], "big") // 2 != number
+    assert said["digest"] == said["hashes"][0] ^ said["hashes"][1]
+
+
 def test_every_control_message_has_a_vector() -> None:
     kinds = {value[1] for _, value, _ in (vector.values for vector in of("control"))}
     assert kinds == set(range(7))
@@ -109,7 +172,10 @@ def test_every_control_message_has_a_vector() -> None:
 
 def test_every_vector_of_the_page_was_read() -> None:
     assert len(VECTORS) == PAGE.count("```vector ")
-    assert {kind for kind, _, _ in VECTORS} == {*AGAIN, "batch", "identity", "proof"}
+    assert {kind for kind, _, _ in VECTORS} == {
+        *AGAIN,
+        *("batch", "digest", "identity", "life", "other_version", "packet", "proof"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,6 +186,12 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("at most 512 bytes", record.MAX_METADATA_BYTES == 512),
         ("at most 16 KiB |", codec.MAX_CONTROL_BYTES == 16 * 1024),
         ("1 to 8 protocol versions", codec.MAX_VERSIONS == 8),
+        ("This page is 2.", codec.VERSION == 2),
+        ("a map of at most 16 numbers below 2^16", codec.MAX_EXTENSIONS == 16),
+        ("in at\n  most 1 KiB encoded", codec.MAX_EXTENSIONS_BYTES == 1024),
+        ("n from 0 to 1,024", lives.LINKS == 1024),
+        ("| 16 bytes; link n is", lives.PROOF_BYTES == 16),
+        ("The kind of a packet, one byte", codec.PACKET_KINDS == 256),
         ("at most 8 records", codec.MAX_ALTERNATIVES == 8),
         ("1 to 256 messages", codec.MAX_BATCH_MESSAGES == 256),
         ("above 32 KiB should be a frame of its own", codec.JOIN_UP_TO == 32 * 1024),

@@ -40,7 +40,7 @@ from rookery.actors.membership.swim.messages import (
 from .rig import ANN, BOB, CAROL, US, alive, encode, name, suspect
 
 KEY = {number: f"c420{number:064x}" for number in range(4)}
-HEAD = "9a 01 {kind} " + KEY[1] + "01 07" + KEY[0] + "01"
+HEAD = "9a 02 {kind} " + KEY[1] + "01 07" + KEY[0] + "01"
 
 GOLDEN: list[tuple[Message, list[Member], str]] = [  # without items
     (Ping(300), [], HEAD.format(kind="01") + "91 cd012c 90 90"),
