@@ -1,8 +1,8 @@
 """A peer written from docs/protocol.md alone: pyzmq, msgpack and cryptography, nothing of Rookery.
 
-It dials a node, asks it for one block, and serves the blocks of one small file of its own until its input ends.
-Arguments: the node as PEERID@tcp://HOST:PORT, the network, our seed in hex, the key of the block to ask for and the text
-of our file. Prints JSON lines.
+It dials a node, asks it for one block, and serves the blocks of one small file of its own until its input ends. It is
+no member. Arguments: the node as PEERID@tcp://HOST:PORT, the network, our seed in hex, the key of the block to ask for
+and the text of our file. Prints JSON lines.
 """
 
 import hashlib
@@ -34,8 +34,7 @@ def curve_public(peer: bytes) -> bytes:
 
 
 def record(key: Ed25519PrivateKey, network: str) -> bytes:
-    life = [bytes(16)] * 2  # of which it cannot show anything, nor must: it is no member
-    items = [2, network, key.public_key().public_bytes_raw(), None, int(time.time()), b"", *life]
+    items = [2, network, key.public_key().public_bytes_raw(), None, int(time.time()), b"", bytes(16), bytes(16)]
     return msgpack.packb([*items, key.sign(b"rookery-record-2\0" + msgpack.packb(items))])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +19,16 @@ from rookery.actors import membership
 from rookery.actors.membership.snapshot import MAX_BYTES, SavedMember, Snapshot, UnusableSnapshot, load, save
 from rookery.actors.membership.swim import MemberId, State
 from rookery.testing import NETWORK, Peers
+from rookery.transport import Identity
 from rookery.transport import mailbox as transport
 
 from .worlds import Announce, Gossip, World
 
 KNOWN = Peers()
 ME = KNOWN.identity("me").peer
+VERSION_1 = Path(__file__).parents[1] / "node" / "version_1" / "members"
+"""What a node of protocol version 1 wrote, with one member."""
+WRITER = Identity.from_seed(bytes(range(32))).peer
 Change = Callable[[bytes], bytes]
 
 
@@ -110,6 +116,17 @@ def test_corrupt_snapshot_is_quarantined_with_a_reason(tmp_path: Path, damage: C
     assert isinstance(answer, UnusableSnapshot)
     assert why in str(answer)
     assert [path.name for path in tmp_path.iterdir()] == ["members.corrupt"]
+
+
+def test_snapshot_of_version_1_is_set_aside_under_its_version(tmp_path: Path) -> None:
+    file = tmp_path / "members"
+    shutil.copyfile(VERSION_1, file)
+    answer = load(file, network="net", own=WRITER)
+    assert isinstance(answer, UnusableSnapshot)
+    assert str(answer) == "it is of version 1, whose records prove nothing in version 2"
+    assert [path.name for path in tmp_path.iterdir()] == ["members.version-1"]
+    assert (tmp_path / "members.version-1").read_bytes() == VERSION_1.read_bytes()
+    assert load(file, network="net", own=WRITER) is None
 
 
 @given(some.binary(max_size=200), some.booleans())
@@ -209,6 +226,25 @@ def test_corrupt_file_is_quarantined_and_counted_and_the_engine_starts_without_i
     assert world.said("bob", Announce)
     assert world.metric("snapshots_total", "unusable") == 1
     assert (tmp_path / "members.corrupt").read_bytes() == b"nonsense"
+
+
+def test_engine_that_finds_a_file_of_version_1_says_so_and_starts_without_it(
+    simulation: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "members"
+    shutil.copyfile(VERSION_1, file)
+    with caplog.at_level(logging.WARNING, "rookery"):
+        world = again(simulation, file).join("bob")
+    assert world.visible() == []
+    assert world.said("bob", Announce)
+    assert world.metric("snapshots_total", "unusable") == 1
+    said: list[Any] = [record for record in caplog.records if "their file is set aside" in record.message]
+    assert [(record.fields["file"], "version 1" in record.fields["why"]) for record in said] == [
+        (f"{file}.version-1", True)
+    ]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    world.meet("bob")
+    assert [each.record for each in written(world, file).members] == [world.record("bob")]
 
 
 def test_file_that_cannot_be_read_or_written_is_counted_and_harms_nobody(simulation: Any, tmp_path: Path) -> None:

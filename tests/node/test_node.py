@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -192,6 +193,32 @@ def test_node_remembers_blocks_trust_and_peers_over_a_restart(make_folder: MakeF
     book = SqliteStorage(folder / "data" / "peers.db", network="default")
     assert (book.peers(), len(book.head().blocks)) == ((bob.peer,), 1)
     book.close()
+
+
+VERSION_1 = Path(__file__).with_name("version_1")
+"""The data folder of a node of protocol version 1, whose seed was the numbers from 0 to 31. It knew bob."""
+WHERE = "tcp://127.0.0.1:42095"
+
+
+def test_node_starts_with_the_data_of_version_1_and_says_what_it_cannot_use(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, (own, bob) = tmp_path / "alice", (Identity.from_seed(bytes(range(first, first + 32))) for first in (0, 1))
+    new.make_node(folder, "transport: {network: net}\n", own)
+    (folder / "data").mkdir(mode=0o700, exist_ok=True)
+    for file in VERSION_1.iterdir():
+        shutil.copyfile(file, folder / "data" / file.name)
+    before = GenerationFile(folder / "data" / "generation", own.peer).load()
+    with caplog.at_level(logging.WARNING, "rookery"), Node(load(folder)) as alice:
+        deadline = time.monotonic() + 10
+        while str({info.peer: info.address for info in alice.tracker.known().get(timeout=5)}.get(bob.peer)) != WHERE:
+            assert time.monotonic() < deadline, "the address was not read"
+        assert [str(block.target) for block in alice.tracker.blocks().get(timeout=5)] == ["203.0.113.7"]
+        own_record = alice.transport.record().get(timeout=5).record
+        assert isinstance(before, int)
+        assert own_record.generation > before
+    assert "their file is set aside" in caplog.text
+    assert (folder / "data" / "members.version-1").read_bytes() == (VERSION_1 / "members").read_bytes()
 
 
 def record_of(folder: Path) -> PeerRecord:

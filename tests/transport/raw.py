@@ -10,7 +10,16 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from rookery.transport import Identity, PeerRecord
-from rookery.transport.core.codec import VERSION, Control, Hello, Ready, Welcome, decode_control, encode_control
+from rookery.transport.core.codec import (
+    VERSION,
+    Control,
+    Extensions,
+    Hello,
+    Ready,
+    Welcome,
+    decode_control,
+    encode_control,
+)
 from tests.transport.worlds import Node
 
 
@@ -53,9 +62,16 @@ class RawPeer:
         """Wait for the end of the TCP connection."""
         self._wait_for(zmq.EVENT_DISCONNECTED)
 
-    def hello(self, *, network: str = "test", packets: bool = False, record: bytes | None = None) -> None:
+    def hello(
+        self,
+        *,
+        network: str = "test",
+        packets: bool = False,
+        record: bytes | None = None,
+        extensions: Extensions = (),
+    ) -> None:
         own = PeerRecord.sign(self.identity, network=network, address=None, generation=int(time.time()))
-        self.say(Hello((VERSION,), network, record or own.encode(), packets=packets, proof=None))
+        self.say(Hello((VERSION,), network, record or own.encode(), packets, None, extensions))
 
     def say(self, message: Control) -> None:
         self.send(encode_control(message))

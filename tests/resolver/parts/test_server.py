@@ -163,12 +163,15 @@ def test_value_too_large_for_a_message_is_reported_and_the_asker_is_told_no_data
 def test_requests_and_answers_have_the_priority_that_is_configured(rig: Any, requests: bool, responses: bool) -> None:
     rig.producer.data[KEY] = VALUE
     rig.start("bob", priority_requests=requests, priority_responses=responses).fetch(OTHER)
-    rig.receive("bob", Request(1, KEY))
-    rig.receive("bob", Request(2, b"z"))
+    rig.receive("bob", Request(1, KEY, priority=True))
+    rig.receive("bob", Request(2, b"z", priority=True))
+    rig.receive("bob", Request(3, KEY))
+    rig.receive("bob", Request(4, b"z"))
     sent = [message for _, message in rig.sent()]
-    assert [type(message) for message in sent] == [Request, Response, Missing]
+    assert [type(message) for message in sent] == [Request, Response, Missing, Response, Missing]
+    assert sent[0].priority is responses  # who answers ahead of others wishes for that too
     first = [isinstance(message, transport.SendFirst) for message in rig.net.control.received(transport.Send)]
-    assert first == [requests, responses, responses]
+    assert first == [requests, responses, responses, False, False]  # never more than is wished
 
 
 def test_requests_have_priority_and_answers_have_not_unless_configured() -> None:

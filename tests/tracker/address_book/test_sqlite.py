@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import random
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ import pytest
 from rookery.actors.tracker import BookUnusable, SqliteStorage, StorageError
 from rookery.actors.tracker.address_book import sqlite
 from rookery.actors.tracker.address_book.storage import Batch, BlockEntry, Read
-from tests.tracker.address_book.books import NETWORK, WALL, entry, peer
+from rookery.transport import Identity
+from tests.tracker.address_book.books import KNOWN, NETWORK, WALL, entry, peer
 
 MANY = 300
 
@@ -40,6 +42,40 @@ def path(tmp_path: Path) -> Path:
     storage.write(Batch(peers=tuple(entry(f"peer {number}") for number in range(MANY)), blocks=(block,)))
     storage.close()
     return path
+
+
+# a file of before
+
+VERSION_1 = Path(__file__).parents[2] / "node" / "version_1" / "peers.db"
+"""What a node of protocol version 1 wrote: a peer, with its address in the record only, a block and trust."""
+
+
+def test_book_of_version_1_keeps_addresses_blocks_and_trust_and_drops_the_records(tmp_path: Path) -> None:
+    path = tmp_path / "peers.db"
+    shutil.copyfile(VERSION_1, path)
+    bob, carol = (Identity.from_seed(bytes(range(first, first + 32))).peer for first in (1, 2))
+    storage = open_book(path, "net")
+    assert storage.quarantined is None
+    assert storage.peers() == (bob,)
+    read = storage.read([bob])
+    assert read.corrupt == ()
+    (found,) = read.peers
+    assert (str(found.address), found.signed) == ("tcp://127.0.0.1:42095", None)
+    assert found.seen_at is not None
+    head = storage.head()
+    assert ([block.target for block in head.blocks], head.trust) == (["203.0.113.7"], ((carol, True),))
+    storage.write(Batch(peers=(found,)))  # as the node does when it hears of the peer again
+    storage.close()
+    assert sql(path, "SELECT address, signed FROM peers") == [[("tcp://127.0.0.1:42095", None)]]
+
+
+@pytest.mark.parametrize("signed", [b"", b"\x97\x01", KNOWN.record("bob").encode()[:-1]])
+def test_record_of_neither_version_in_the_book_is_corrupt(path: Path, signed: bytes) -> None:
+    sql(path, f"UPDATE peers SET address = NULL, signed = X'{signed.hex()}' WHERE peer = X'{peer('peer 1').hex()}'")
+    storage = open_book(path)
+    read = storage.read([peer("peer 1"), peer("peer 2")])
+    assert (read.corrupt, [each.peer for each in read.peers]) == ((peer("peer 1"),), [peer("peer 2")])
+    storage.close()
 
 
 # a file as it should be

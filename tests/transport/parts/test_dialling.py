@@ -340,7 +340,7 @@ def test_packet_of_the_far_end_that_crosses_the_dials_hello_is_delivered(simulat
     (route,) = bob.engine.links.packet_routes
     alice.dial(bob)
     simulated.pass_time(0.05)
-    assert bob.engine.wire.send(route, [b"\x02", b"crossing"])
+    assert bob.engine.wire.send(route, [b"\x02\x00", b"crossing"])
     simulated.until(lambda: alice.links() and bob.links())
     assert [packet.payload for packet in alice.receiver.control.received(transport.Packet)] == [b"crossing"]
     assert alice.gatekeeper.releases == []

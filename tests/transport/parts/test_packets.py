@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rookery import transport
+from rookery.testing import mock
 from rookery.transport import Address, PeerId, Reason
 from tests.transport.parts.test_dialling import Answers, answer, named
-from tests.transport.worlds import Node, SimulatedWorld, World
+from tests.transport.worlds import Node, Receiver, SimulatedWorld, World
 
 Names = dict[str, Callable[[], Answers]]
 
@@ -43,6 +45,61 @@ def test_packets_over_the_quota_of_their_sender_are_dropped_and_counted(world: W
     send(carol, bob, 9)
     world.until(lambda: got(bob, carol) == 10)
     assert bob.counted("packets", "quota") == 15
+
+
+def test_packets_of_each_kind_go_to_the_receiver_of_that_kind(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    game: Any = mock(Receiver, "game")
+    world.get(bob.net.receive_packets(game, kind=200))
+    for kind in (200, 0, 200):  # the first two wait for the link
+        alice.net.send_packet(bob.peer, bob.address, b"%d" % kind, kind=kind)
+    world.until(lambda: len(game.control.received(transport.Packet)) == 2)
+    world.connected(alice, bob)
+    alice.net.send_packet(bob.peer, bob.address, b"over the connection", kind=200)
+    world.until(lambda: len(game.control.received(transport.Packet)) == 3)
+    assert bob.receiver.control.received(transport.Packet) == [transport.Packet(alice.peer, b"0", 0)]
+    assert game.control.received(transport.Packet)[0] == transport.Packet(alice.peer, b"200", 200)
+    assert [packet.payload for packet in game.control.received()] == [b"200", b"200", b"over the connection"]
+
+
+def test_packets_of_a_kind_that_nobody_takes_are_dropped_counted_and_logged_once_and_the_link_stays(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    with caplog.at_level(logging.WARNING, "rookery"):
+        for kind in (1, 128, 255):
+            alice.net.send_packet(bob.peer, bob.address, b"?", kind=kind)
+        send(alice, bob, 1)
+        world.until(lambda: got(bob, alice) == 1)
+    assert bob.counted("packets", "no_receiver") == 3
+    said: list[Any] = [record for record in caplog.records if "packet of an unknown kind" in record.message]
+    assert [(record.fields["peer"], record.fields["kind"]) for record in said] == [(alice.peer.short, 1)]
+    assert len(bob.engine.links.packet_routes) == 1
+
+
+def test_packet_quota_is_one_for_all_kinds_taken_or_not(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob", **FEW)
+    linked(world, alice, bob)
+    for number in range(24):
+        alice.net.send_packet(bob.peer, bob.address, b"?", kind=number % 3)
+    world.until(lambda: bob.counted("packets", "quota") == 15)
+    assert bob.counted("packets", "no_receiver") + got(bob, alice) == 10
+
+
+def test_kind_of_packets_has_one_receiver(world: World) -> None:
+    alice = world.node("alice")
+    with pytest.raises(transport.ChannelTaken, match="packets of kind 0 have a receiver already"):
+        world.get(alice.net.receive_packets(alice.receiver))
+    world.get(alice.net.receive_packets(alice.receiver, kind=1))
+
+
+@pytest.mark.parametrize("kind", [-1, 256, True, 1.0, "0", 2**70])
+def test_kind_of_packets_out_of_bounds_says_what_is_allowed(world: World, kind: Any) -> None:
+    alice = world.node("alice")
+    with pytest.raises(ValueError, match="a kind of packets .*: allowed is 0 to 255"):
+        alice.net.receive_packets(alice.receiver, kind=kind)
+    with pytest.raises(ValueError, match="a kind of packets .*: allowed is 0 to 255"):
+        alice.net.send_packet(alice.peer, alice.address, b"", kind=kind)
 
 
 def test_packet_quota_is_one_for_all_links_of_a_peer(world: World) -> None:
