@@ -23,11 +23,18 @@ from rookery.node.control import protocol
 from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, parse_peer
 from rookery.transport.core import codec
 from rookery.transport.identity import generation
+from rookery.transport.record import address_of_version_1
 
 IDENTITY = Identity.from_seed(bytes(range(32)))
 RECORD = PeerRecord.sign(
     IDENTITY, network="net", address=Address.parse("tcp://[::1]:7000"), generation=9, metadata=b"x"
 )
+RECORD_1 = bytes.fromhex(
+    "9701a36e6574c42003a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8b47463703a2f2f313932"
+    "2e302e322e313a37303030ce6553f100c4026869c440e16c83f98718af8fd229dd60cad626420f03d0669ea4cf83e058bf97"
+    "586cf9406815e02cdfb98686758b7518d3b3dd1debd3ab487c59f97789bccffc3bf9810c"
+)
+"""Of protocol version 1: of it the address is read."""
 SWIM = bytes.fromhex(
     "9a0201c420"
     + "11" * 32
@@ -117,6 +124,7 @@ DECODERS: dict[str, Decoder] = {
     ),
     "single": Decoder(_single, DecodeError, [codec.encode_batch([(16, payload)])[0] for payload in (b"hi", b"")]),
     "record": Decoder(lambda data: PeerRecord.decode(data, network="net"), DecodeError, [RECORD.encode()]),
+    "record of version 1": Decoder(address_of_version_1, DecodeError, [RECORD_1]),
     "text": Decoder(
         lambda data: text_forms.StaticRecord(text_forms.read_text(data)).decode("net"),
         DecodeError,
