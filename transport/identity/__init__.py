@@ -1,8 +1,8 @@
 """Who a node is: its keys (`keys.py`, on the curve `edwards.py`), their files, and the generation of its record.
 
 * A key file is read and written by `keyfile.py`; the form that OpenSSL does not read, by `pkcs8.py`.
-* `generation.py` keeps the newest generation where it outlives the process; `life.py` has what the owner of a generation
-  can prove; `verified.py` keeps which signatures were good.
+* `generation.py` keeps the newest generation where it outlives the process; `life.py` has what its owner can prove;
+  `verified.py` keeps which signatures were good.
 """
 
 from .keys import (
