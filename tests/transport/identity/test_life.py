@@ -135,6 +135,11 @@ def test_farewell_is_known_by_its_hash_alone(farewell: bytes) -> None:
     assert verify_farewell(LIFE.farewell_hash, farewell) is (farewell == LIFE.farewell)
 
 
+def test_farewell_of_another_length_is_false_even_with_its_own_hash() -> None:
+    for farewell in (b"", bytes(15), bytes(17)):
+        assert not verify_farewell(hashlib.sha256(farewell).digest()[:16], farewell)
+
+
 def test_farewell_and_links_do_not_stand_for_each_other() -> None:
     assert not verify_farewell(LIFE.chain, LIFE.farewell)
     assert not verify_farewell(LIFE.farewell_hash, LIFE.link(1))
