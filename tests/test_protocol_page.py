@@ -22,6 +22,7 @@ from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim import codec as swim
+from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.resolver.core import codec as resolver
 from rookery.node.composition import BLOBS_CHANNEL
 from rookery.transport import Config, DecodeError, Identity, Life, PeerId, PeerRecord, Reason, address, record
@@ -120,7 +121,7 @@ def test_vector_with_a_bool_in_place_of_any_number_is_refused(kind: str, value: 
     changed = list(numbers_made_bools(value))
     assert changed
     for each in changed:
-        with pytest.raises((DecodeError, ManifestError, swim.DecodeError)):
+        with pytest.raises((DecodeError, ManifestError, swim_errors.DecodeError)):
             AGAIN[kind](msgpack.packb(each))
 
 
