@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -235,13 +236,11 @@ class Den:
 
 
 def invented(size: int) -> list[bytes]:
-    """Signed records of so many peers of the den's subnet, none of whom exists."""
-    return [
-        PeerRecord.sign(
-            Identity.from_seed(b"fake" + number.to_bytes(28, "big")),
-            network=NETWORK,
-            address=Address.parse(f"tcp://{Den.SUBNET}.{number % 200 + 50}:{7000 + number // 200}"),
-            generation=1,
-        ).encode()
-        for number in range(size)
-    ]
+    """Signed records of so many peers of the den's subnet, none of whom exists, nor has a life to show."""
+    records: list[bytes] = []
+    for number in range(size):
+        identity = Identity.from_seed(b"fake" + number.to_bytes(28, "big"))
+        address = Address.parse(f"tcp://{Den.SUBNET}.{number % 200 + 50}:{7000 + number // 200}")
+        draft = PeerRecord(identity.peer, address, 1, b"", NETWORK, bytes(16), bytes(16), bytes(64))
+        records.append(replace(draft, signature=identity.sign(draft._signed_bytes())).encode())
+    return records
