@@ -19,8 +19,7 @@ from ...transport.address import Address
 from ...transport.core.buckets import TokenBuckets
 from ...transport.core.subnets import network_at
 from ...transport.identity import PeerId
-from .swim.member import Member
-from .swim.precedence import supersedes
+from .swim.member import Member, supersedes
 
 T = TypeVar("T", bound=Hashable)
 

@@ -50,7 +50,7 @@ from .records import Records
 from .sender_limits import SenderLimits
 from .snapshot import SavedMember, Snapshot
 from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError
-from .swim.timers import RemoveDown
+from .swim.effects import RemoveDown
 from .view import View
 
 _CLOSE_TIMEOUT = 30.0  # seconds

@@ -4,27 +4,48 @@ In each period every member probes one other. A member that does not answer is p
 and declared Down unless it refutes that. Updates travel on the probes themselves. The rules stand at the head of each
 module:
 
-    precedence     which update about a member replaces which
-    probing        probes, helpers, Down; this member's own health
-    suspicion      how long a suspect has to refute
-    sync           exchange of the whole state
-    applying       what an update does to other members, to this one, to its connection state
-    receiving      what happens to a packet
-    periodic       tasks that repeat
-    backlog        what is passed on, and how often
-    broadcasts     the application's broadcasts; by name: `named`
-    codec          the bytes
+    member           which update about a member replaces which
+    codec            the bytes
+    broadcasts       the application's broadcasts, by name too
+    core/probes      probes, helpers, Down; this member's own health
+    core/suspicion   how long a suspect has to refute
+    core/updates     what an update does to other members and to this one
+    core/connection  our connection state, and tasks that repeat
+    core/reactions   what happens to a packet
+    core/sync        exchange of the whole state
+    core/backlog     what is passed on, and how often
 
 The package imports nothing of Rookery and can be used alone; `swim` shows how. Its names are Foca's where Foca has
 one: so `MemberUp` here says that SWIM holds a member alive, and that of the membership's mailbox that its record is
 known too. Throughout, "we" is the member that runs this code.
 """
 
-from .broadcasts import BroadcastHandler, BroadcastKey
+from .broadcasts import BroadcastHandler, BroadcastKey, NamedBroadcast, NamedBroadcasts
 from .config import Config, Periodic
-from .core import ConnectionState
-from .counters import Counters
+from .core.state import ConnectionState
+from .effects import (
+    Active,
+    AddressInUse,
+    Defunct,
+    Effect,
+    Idle,
+    MemberDown,
+    MemberUp,
+    Notification,
+    Notify,
+    Outbox,
+    ProbeFailed,
+    Refuted,
+    Rejoin,
+    Rename,
+    RoundTrip,
+    Schedule,
+    Send,
+    Suspected,
+    Timer,
+)
 from .errors import (
+    Counters,
     CustomBroadcastError,
     DataFromOurselvesError,
     DataTooBigError,
@@ -38,25 +59,7 @@ from .errors import (
     SwimError,
 )
 from .member import Member, MemberId, State
-from .named import NamedBroadcast, NamedBroadcasts
-from .notifications import (
-    Active,
-    AddressInUse,
-    Defunct,
-    Idle,
-    MemberDown,
-    MemberUp,
-    Notification,
-    ProbeFailed,
-    Refuted,
-    Rejoin,
-    Rename,
-    RoundTrip,
-    Suspected,
-)
-from .outbox import Effect, Notify, Outbox, Schedule, Send
 from .swim import Swim
-from .timers import Timer
 
 __all__ = [
     "Active",

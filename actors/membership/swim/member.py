@@ -1,5 +1,12 @@
-"""A member as the protocol sees it: its identity (key and generation), its state, and the incarnation that the state
-is of.
+"""A member as the protocol sees it, and which update about one replaces which.
+
+A member is its identity (key and generation), its state, and the incarnation that the state is of. What replaces what:
+
+* Another generation of the same key: the higher one wins, whatever its state.
+* Down and Left are terminal: nothing of the same generation replaces them.
+* Down and Left replace Alive and Suspect at any incarnation.
+* Suspect replaces Alive at the same incarnation or a higher one.
+* Everything else needs a higher incarnation: only the accused itself can raise it, so only it can refute.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +21,8 @@ __all__ = [
     "Member",
     "MemberId",
     "State",
+    "is_implausible",
+    "supersedes",
 ]
 
 KEY_BYTES = 32
@@ -90,3 +99,21 @@ class Member:
     @property
     def is_active(self) -> bool:
         return self.state < State.DOWN
+
+
+def supersedes(held: Member, incoming: Member) -> bool:
+    """Whether `incoming` replaces `held`; both are about one key (membership: how a death is noticed)."""
+    if incoming.id.generation != held.id.generation:
+        return incoming.id.generation > held.id.generation
+    if not held.is_active:
+        return False
+    if not incoming.is_active:
+        return True
+    if held.state is State.ALIVE and incoming.state is State.SUSPECT:
+        return incoming.incarnation >= held.incarnation
+    return incoming.incarnation > held.incarnation
+
+
+def is_implausible(held: Member, incoming: Member, max_jump: int) -> bool:
+    """Whether a third party claims more refutations than the member can have made meanwhile (defects: D12)."""
+    return incoming.id == held.id and incoming.incarnation - held.incarnation > max_jump

@@ -21,20 +21,16 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Self
 
-from . import applying, periodic, probing, receiving, sync
 from .broadcasts import BroadcastHandler, Broadcasts, NoBroadcasts
 from .codec import encode_item
 from .config import Config
-from .core import Admits, ConnectionState, Core, Renew
-from .counters import Counters
-from .errors import DataTooBigError, EmptyBroadcastError, NotUndeadError, SameIdentityError
-from .member import Member, MemberId, State
-from .member_list import Accept
-from .messages import Announce
-from .outbox import Outbox
-from .timers import (
+from .core import connection, probes, reactions, sync, updates
+from .core.member_list import Accept
+from .core.state import Admits, ConnectionState, Core, Renew
+from .effects import (
     AnnounceToSeeds,
     ChangeSuspectToDown,
+    Outbox,
     PeriodicAnnounce,
     PeriodicAnnounceDown,
     PeriodicGossip,
@@ -47,6 +43,9 @@ from .timers import (
     SendSyncPart,
     Timer,
 )
+from .errors import Counters, DataTooBigError, EmptyBroadcastError, NotUndeadError, SameIdentityError
+from .member import Member, MemberId, State
+from .messages import Announce
 
 __all__ = ["Swim"]
 
@@ -166,12 +165,12 @@ class Swim:
         """How many of the application's broadcasts are still to be sent."""
         return len(self._core.broadcasts)
 
-    def apply_many(self, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
+    def apply_many(self, members: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
         """Apply updates as if they had been gossiped to us; without `do_broadcast` they are not passed on.
 
         For members from a saved state or another source.
         """
-        applying.apply_many(self._core, updates, do_broadcast, now, outbox)
+        updates.apply_many(self._core, members, do_broadcast, now, outbox)
 
     def announce(self, dst: MemberId, outbox: Outbox) -> None:
         """Announce to `dst` (any generation of its key), which answers with a Feed. Allowed in every state."""
@@ -184,8 +183,8 @@ class Swim:
         Replaces the seeds given before. After `leave_cluster` call `change_identity` first.
         """
         self._core.set_seeds(seeds)
-        periodic.announce_to_seeds(self._core, outbox)
-        applying.update_connection_state(self._core, now, outbox)
+        connection.announce_to_seeds(self._core, outbox)
+        connection.update_connection_state(self._core, now, outbox)
 
     def gossip(self, outbox: Outbox) -> None:
         """Send waiting updates to `num_indirect_probes` random active members; without any, to show our incarnation."""
@@ -215,8 +214,8 @@ class Swim:
 
     def forget(self, key: bytes, now: float, outbox: Outbox) -> Member | None:
         """Forget a member, in whatever state, without a word to the others; it may come back. What was held, if any."""
-        held = applying.forget(self._core, key, outbox)
-        applying.update_connection_state(self._core, now, outbox)
+        held = updates.forget(self._core, key, outbox)
+        connection.update_connection_state(self._core, now, outbox)
         return held
 
     def leave_cluster(self, outbox: Outbox) -> None:
@@ -225,7 +224,7 @@ class Swim:
         core.queue(Member(core.identity, core.incarnation, State.LEFT))
         self.gossip(outbox)
         core.has_left = True
-        applying.become_undead(core, outbox)
+        updates.become_undead(core, outbox)
 
     def change_identity(self, new: MemberId, now: float, outbox: Outbox) -> None:
         """Go on as `new`, with every member kept; ends Undead.
@@ -235,8 +234,8 @@ class Swim:
         current = self._core.identity
         if new.key == current.key and new.generation <= current.generation:
             raise SameIdentityError(f"{new} cannot follow {current}: the generation must be higher")
-        applying.adopt(self._core, new, outbox)
-        applying.update_connection_state(self._core, now, outbox)
+        updates.adopt(self._core, new, outbox)
+        connection.update_connection_state(self._core, now, outbox)
 
     def reuse_down_identity(self, now: float, outbox: Outbox) -> None:
         """End Undead with the same identity, which all others must have forgotten: wait for `remove_down_after`.
@@ -248,7 +247,7 @@ class Swim:
             raise NotUndeadError(f"{core.identity} is {core.connection_state.name.lower()}, not undead")
         core.connection_state, core.incarnation, core.has_left = ConnectionState.DISCONNECTED, 0, False
         core.backlog.discard(core.identity.key)
-        applying.update_connection_state(core, now, outbox)
+        connection.update_connection_state(core, now, outbox)
 
     def set_config(self, config: Config) -> None:
         """Go over to another configuration, from the next use of each value on.
@@ -270,9 +269,9 @@ class Swim:
                 if core.members.remove_if_down(member):
                     core.backlog.discard(member.key)
             case ChangeSuspectToDown():
-                probing.declare_down(core, timer, now, outbox)
+                probes.declare_down(core, timer, now, outbox)
             case SendNack():
-                probing.send_nack(core, timer, outbox)
+                probes.send_nack(core, timer, outbox)
             case _:
                 late = core.take_awaited_timer(timer, now)
                 if late is not None:
@@ -282,17 +281,17 @@ class Swim:
         core = self._core
         match timer:
             case SendIndirectProbe():
-                probing.ask_helpers(core, outbox)
+                probes.ask_helpers(core, outbox)
             case ProbeRandomMember():
-                probing.probe_random_member(core, late, now, outbox)
+                probes.probe_random_member(core, late, now, outbox)
             case PeriodicAnnounce():
-                periodic.announce_to_active(core, now, outbox)
+                connection.announce_to_active(core, now, outbox)
             case PeriodicGossip():
-                periodic.push_gossip(core, now, outbox)
+                connection.push_gossip(core, now, outbox)
             case PeriodicAnnounceDown():
-                periodic.announce_to_down(core, now, outbox)
+                connection.announce_to_down(core, now, outbox)
             case AnnounceToSeeds():
-                periodic.announce_to_seeds_again(core, now, outbox)
+                connection.announce_to_seeds_again(core, now, outbox)
             case PeriodicSync():
                 sync.sync_with_anybody(core, now, outbox)
             case SendSyncPart():
@@ -304,4 +303,4 @@ class Swim:
         Raises DataTooBigError, DecodeError, ForgedSenderError and DataFromOurselvesError with nothing changed,
         and IndirectForOurselvesError with the sender and its updates applied.
         """
-        receiving.receive(self._core, data, now, outbox, sender)
+        reactions.receive(self._core, data, now, outbox, sender)

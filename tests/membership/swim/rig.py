@@ -19,8 +19,8 @@ from rookery.actors.membership.swim import (
     Timer,
 )
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_item, encode_packet, encode_update
+from rookery.actors.membership.swim.effects import ProbeRandomMember
 from rookery.actors.membership.swim.messages import DecodedPacket, Gossip, Header, Message, Ping
-from rookery.actors.membership.swim.timers import ProbeRandomMember
 
 QUIET = replace(Config.simple(), jitter=False, notify_down_members=True)
 """No periodic task, so that a test sees only what it provokes."""

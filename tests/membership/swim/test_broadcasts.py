@@ -21,8 +21,8 @@ from rookery.actors.membership.swim import (
     Periodic,
     State,
 )
+from rookery.actors.membership.swim.effects import PeriodicGossip, ProbeRandomMember
 from rookery.actors.membership.swim.messages import Ack, Announce, Broadcast, Ping
-from rookery.actors.membership.swim.timers import PeriodicGossip, ProbeRandomMember
 
 from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, name, next_life
 

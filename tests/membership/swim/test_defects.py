@@ -14,14 +14,14 @@ from rookery.actors.membership.swim import (
     Periodic,
     Rejoin,
 )
-from rookery.actors.membership.swim.messages import Ack, Announce, Gossip, Ping, TurnUndead
-from rookery.actors.membership.swim.timers import (
+from rookery.actors.membership.swim.effects import (
     AnnounceToSeeds,
     ChangeSuspectToDown,
     PeriodicAnnounceDown,
     ProbeRandomMember,
     SendIndirectProbe,
 )
+from rookery.actors.membership.swim.messages import Ack, Announce, Gossip, Ping, TurnUndead
 
 from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, left, next_life, suspect
 

@@ -17,10 +17,10 @@ from rookery.actors.membership.swim import (
     State,
     Swim,
     SwimError,
+    effects,
     messages,
-    timers,
 )
-from rookery.actors.membership.swim.precedence import supersedes
+from rookery.actors.membership.swim.member import supersedes
 
 from .rig import ANN
 
@@ -104,8 +104,8 @@ def test_page_names_every_operation_and_nothing_else() -> None:
 
 def test_page_has_the_ranks_of_timers() -> None:
     said = {row[0]: int(row[1]) for row in table("timer", "rank")}
-    repeating = timers.Repeating.__subclasses__()
-    others = set(timers.Timer.__args__) - {timers.Repeating}
+    repeating = effects.Repeating.__subclasses__()
+    others = set(effects.Timer.__args__) - {effects.Repeating}
     assert said == {kind.__name__: kind.rank for kind in (*repeating, *others)}
 
 

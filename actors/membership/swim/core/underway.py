@@ -1,4 +1,6 @@
-"""The present probe: its target, the answers that count, and the helpers that were asked.
+"""Operations that last: a probe, a suspicion whose time runs, and a transfer of our state to another member.
+
+The probe of a period:
 
              Ack of the target                         period over
 begun ---------------------------> succeeded ------------------------> judged: fine
@@ -10,9 +12,11 @@ A helper that neither forwards an answer nor sends a Nack was not reached, or do
 health, not of the target's (membership: lifeguard).
 """
 
-from .member import Member, MemberId
+from dataclasses import dataclass
 
-__all__ = ["Probe"]
+from ..member import Member, MemberId
+
+__all__ = ["Probe", "Suspicion", "Transfer"]
 
 
 class Probe:
@@ -68,3 +72,32 @@ class Probe:
         """A helper reports that the target answered it; only helpers that we asked are believed."""
         if self.target is not None and helper in self._helpers and (origin, number) == (self.target.id, self.number):
             self.succeeded = True
+
+
+@dataclass(slots=True)
+class Suspicion:
+    """A suspicion whose time runs; `suspicion` has the rules.
+
+    `expected`: confirmations with which the time is shortest. `accusers`: in the order in which they were heard of.
+    `began`, `deadline`: in monotonic seconds. `token`: of the timer that is awaited.
+    """
+
+    member: MemberId
+    incarnation: int
+    began: float
+    expected: int
+    accusers: dict[bytes, None]
+    deadline: float = 0.0
+    token: int = 0
+
+
+@dataclass(slots=True)
+class Transfer:
+    """Members that are still to be sent to `to`; `sync` has the rules.
+
+    `keys`: of these members, the next one last. `asks`: 1 to ask for the state of `to` with the first packet.
+    """
+
+    to: MemberId
+    keys: list[bytes]
+    asks: int

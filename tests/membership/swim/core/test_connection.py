@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rookery.actors.membership.swim import Config, MemberId, Periodic
-from rookery.actors.membership.swim.messages import Announce, Gossip, Message
-from rookery.actors.membership.swim.timers import (
+from rookery.actors.membership.swim.effects import (
     AnnounceToSeeds,
     ChangeSuspectToDown,
     PeriodicAnnounce,
@@ -18,8 +17,9 @@ from rookery.actors.membership.swim.timers import (
     SendIndirectProbe,
     Timer,
 )
+from rookery.actors.membership.swim.messages import Announce, Gossip, Message
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, left, name
+from ..rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, left, name
 
 EVERY = Periodic(7.0, 2)
 TASKS: list[tuple[str, type[Timer], Message, set[MemberId]]] = [

@@ -6,20 +6,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from ..broadcasts import Broadcasts
+from ..codec import LIST_HEADS_BYTES, MAX_UPDATES, encode_header, encode_packet, encode_update
+from ..config import Config
+from ..effects import Outbox, Repeating, SendIndirectProbe, SendNack
+from ..errors import Counters
+from ..member import Member, MemberId, State
+from ..messages import Broadcast, Gossip, Header, Message
 from .backlog import Backlog
-from .broadcasts import Broadcasts
-from .codec import LIST_HEADS_BYTES, MAX_UPDATES, encode_header, encode_packet, encode_update
-from .config import Config
-from .counters import Counters
-from .member import Member, MemberId, State
 from .member_list import Accept, MemberList
-from .messages import Broadcast, Gossip, Header, Message
-from .outbox import Outbox
-from .probe import Probe
-from .timers import Repeating, SendIndirectProbe, SendNack
-from .underway import Suspicion, Transfer
+from .underway import Probe, Suspicion, Transfer
 
-__all__ = ["Admits", "ConnectionState", "Core", "Renew", "UpdateSource"]
+__all__ = ["Admits", "ConnectionState", "Core", "Renew", "Suspicion", "Transfer", "UpdateSource"]
+
 
 Renew = Callable[[MemberId], MemberId | None]
 Admits = Callable[[Member], bool]

@@ -1,41 +1,30 @@
-"""What an update does: to what we hold about other members, to ourselves, and to our connection state.
+"""What an update does: to what we hold about other members, and to ourselves.
 
 * About another member: stored or refused by precedence. What is stored is passed on and notified once.
 * About ourselves, Suspect: we raise our incarnation above the accusation and gossip (once per packet).
 * About ourselves, Down: we renew our identity, or become Undead when we cannot. An Undead member, as after leaving,
   never renews by itself (defects: D3).
-* The connection state is updated after each operation that could change it, never only with the next packet (defects:
-  D4).
 """
 
 from collections.abc import Iterable
 
-from . import suspicion, sync
-from .core import ConnectionState, Core
-from .member import MAX_INCARNATION, Member, MemberId, State
-from .member_list import Change
-from .notifications import (
-    Active,
+from ..effects import (
     AddressInUse,
     Defunct,
-    Idle,
     MemberDown,
     MemberUp,
+    Outbox,
     Refuted,
     Rejoin,
+    RemoveDown,
     Rename,
     Suspected,
 )
-from .outbox import Outbox
-from .precedence import is_implausible
-from .timers import (
-    AnnounceToSeeds,
-    PeriodicAnnounce,
-    PeriodicAnnounceDown,
-    PeriodicGossip,
-    ProbeRandomMember,
-    RemoveDown,
-)
+from ..member import MAX_INCARNATION, Member, MemberId, State, is_implausible
+from . import suspicion
+from .connection import update_connection_state
+from .member_list import Change
+from .state import ConnectionState, Core
 
 __all__ = [
     "adopt",
@@ -44,7 +33,6 @@ __all__ = [
     "forget",
     "rejoin_or_become_undead",
     "store",
-    "update_connection_state",
 ]
 
 _MINUTE = 60.0
@@ -216,52 +204,3 @@ def become_undead(core: Core, outbox: Outbox) -> None:
         core.connection_state = ConnectionState.UNDEAD
         core.new_epoch()
         outbox.notify(Defunct())
-
-
-def update_connection_state(core: Core, now: float, outbox: Outbox) -> None:
-    """Become Connected if an active member is known, else Disconnected; Undead stays Undead."""
-    if core.is_undead:
-        return
-    if core.members.num_active and not core.is_connected:
-        _connect(core, now, outbox)
-    elif not core.members.num_active and core.is_connected:
-        core.connection_state = ConnectionState.DISCONNECTED
-        core.seed_attempts = 0
-        core.new_epoch()
-        outbox.notify(Idle())
-    if not core.is_connected:
-        _keep_announcing(core, now, outbox)
-    elif core.unheard_seeds and AnnounceToSeeds not in core.awaited_timers and core.silent_seeds():
-        _announce_to_seeds_later(core, now, outbox)
-
-
-def _connect(core: Core, now: float, outbox: Outbox) -> None:
-    config = core.config
-    core.connection_state = ConnectionState.CONNECTED
-    core.seed_attempts = 0
-    core.awaited_timers.clear()
-    core.arm(ProbeRandomMember, core.first_delay(config.probe_period), now, outbox)
-    for kind, task in (
-        (PeriodicAnnounce, config.periodic_announce),
-        (PeriodicAnnounceDown, config.periodic_announce_to_down_members),
-        (PeriodicGossip, config.periodic_gossip),
-    ):
-        if task is not None:
-            core.arm(kind, core.first_delay(task.frequency), now, outbox)
-    sync.begin_syncing(core, now, outbox)
-    outbox.notify(Active())
-
-
-def _keep_announcing(core: Core, now: float, outbox: Outbox) -> None:
-    """An isolated node goes on trying members it holds Down, and its seeds (defects: D11)."""
-    down = core.config.periodic_announce_to_down_members
-    if down is not None and PeriodicAnnounceDown not in core.awaited_timers:
-        core.arm(PeriodicAnnounceDown, core.first_delay(down.frequency), now, outbox)
-    if core.seeds and AnnounceToSeeds not in core.awaited_timers:
-        _announce_to_seeds_later(core, now, outbox)
-
-
-def _announce_to_seeds_later(core: Core, now: float, outbox: Outbox) -> None:
-    wait = core.config.announce_to_seeds
-    if wait is not None:
-        core.arm(AnnounceToSeeds, wait, now, outbox)

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.membership.swim import Member, MemberDown, MemberId, Refuted, State, Suspected
+from rookery.actors.membership.swim.core.suspicion import suspicion_timeout
+from rookery.actors.membership.swim.effects import ChangeSuspectToDown, ProbeRandomMember, SendIndirectProbe
 from rookery.actors.membership.swim.member import ACCUSER_BYTES
 from rookery.actors.membership.swim.messages import Gossip, Ping
-from rookery.actors.membership.swim.suspicion import suspicion_timeout
-from rookery.actors.membership.swim.timers import ChangeSuspectToDown, ProbeRandomMember, SendIndirectProbe
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, suspect
+from ..rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, suspect
 
 SHORTEST, FACTOR = 4.0, 6.0
 DYNAMIC = replace(

@@ -6,10 +6,9 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.membership.swim.member_list import MemberList
-from rookery.actors.membership.swim.pool import Pool
+from rookery.actors.membership.swim.core.member_list import MemberList, Pool
 
-from .rig import ANN, BOB, CAROL, alive, down, left, name, next_life, suspect
+from ..rig import ANN, BOB, CAROL, alive, down, left, name, next_life, suspect
 
 KEYS = [bytes([number]) for number in range(8)]
 

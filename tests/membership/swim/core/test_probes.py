@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rookery.actors.membership.swim import IndirectForOurselvesError, MemberDown, ProbeFailed, Suspected
+from rookery.actors.membership.swim.effects import ChangeSuspectToDown, ProbeRandomMember, RemoveDown, SendIndirectProbe
 from rookery.actors.membership.swim.messages import (
     Ack,
     ForwardedAck,
@@ -15,9 +16,8 @@ from rookery.actors.membership.swim.messages import (
     PingReq,
     TurnUndead,
 )
-from rookery.actors.membership.swim.timers import ChangeSuspectToDown, ProbeRandomMember, RemoveDown, SendIndirectProbe
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, probing, suspect
+from ..rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, probing, suspect
 
 
 def probing_only(rig: Rig, target: object) -> int:

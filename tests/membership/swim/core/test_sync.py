@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from rookery.actors.membership.swim import Member, MemberId
+from rookery.actors.membership.swim.effects import PeriodicSync, SendSyncPart
 from rookery.actors.membership.swim.messages import Announce, DecodedPacket, Gossip, SyncPart, SyncRequest, TurnUndead
-from rookery.actors.membership.swim.timers import PeriodicSync, SendSyncPart
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, suspect
+from ..rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, name, next_life, suspect
 
 SYNCING = replace(QUIET, sync=32.0)
 CROWD = [name(number) for number in range(10, 600)]

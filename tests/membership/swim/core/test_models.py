@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.actors.membership.swim import Member, State
-from rookery.actors.membership.swim.backlog import Backlog
 from rookery.actors.membership.swim.codec import digest
-from rookery.actors.membership.swim.member_list import MemberList
+from rookery.actors.membership.swim.core.backlog import Backlog
+from rookery.actors.membership.swim.core.member_list import MemberList
 
-from .rig import name
+from ..rig import name
 
 FEW = settings(max_examples=25, stateful_step_count=30, deadline=None)
 MANY = settings(max_examples=400, stateful_step_count=60, deadline=None)

@@ -13,10 +13,9 @@
 import math
 from collections.abc import Iterable
 
-from .core import Core
-from .member import ACCUSER_BYTES, Member, State
-from .outbox import Outbox
-from .timers import ChangeSuspectToDown
+from ..effects import ChangeSuspectToDown, Outbox
+from ..member import ACCUSER_BYTES, Member, State
+from .state import Core
 from .underway import Suspicion
 
 __all__ = ["accusation", "is_over", "on_suspect", "suspicion_timeout"]

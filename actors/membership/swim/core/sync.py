@@ -18,12 +18,11 @@
 
 from collections.abc import Iterable
 
-from .codec import MAX_UPDATES, MIN_UPDATE_BYTES, digest, encode_update
-from .core import Core
-from .member import Member, MemberId
-from .messages import SyncPart, SyncRequest
-from .outbox import Outbox
-from .timers import PeriodicSync, SendSyncPart
+from ..codec import MAX_UPDATES, MIN_UPDATE_BYTES, digest, encode_update
+from ..effects import Outbox, PeriodicSync, SendSyncPart
+from ..member import Member, MemberId
+from ..messages import SyncPart, SyncRequest
+from .state import Core
 from .underway import Transfer
 
 __all__ = [

@@ -20,11 +20,16 @@ from rookery.actors.membership.swim import (
     SameIdentityError,
     Suspected,
 )
+from rookery.actors.membership.swim.effects import (
+    PeriodicAnnounceDown,
+    ProbeRandomMember,
+    RemoveDown,
+    SendIndirectProbe,
+)
 from rookery.actors.membership.swim.member import MAX_INCARNATION
 from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Ping, TurnUndead
-from rookery.actors.membership.swim.timers import PeriodicAnnounceDown, ProbeRandomMember, RemoveDown, SendIndirectProbe
 
-from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, left, name, next_life, suspect
+from ..rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, left, name, next_life, suspect
 
 
 def no_renewal(identity: MemberId) -> None:

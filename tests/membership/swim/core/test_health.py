@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from rookery.actors.membership.swim import IndirectForOurselvesError, ProbeFailed, RoundTrip
+from rookery.actors.membership.swim.effects import ProbeRandomMember, SendIndirectProbe, SendNack
 from rookery.actors.membership.swim.messages import Ack, ForwardedAck, IndirectAck, IndirectPing, Nack, PingReq
-from rookery.actors.membership.swim.timers import ProbeRandomMember, SendIndirectProbe, SendNack
 
-from .rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, name, probing, suspect
+from ..rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, name, probing, suspect
 
 CAREFUL = replace(QUIET, awareness_max_multiplier=8, nack=True)
 MANY = [name(number) for number in range(1, 10)]

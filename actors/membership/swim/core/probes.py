@@ -14,16 +14,16 @@
   (design: local blocks).
 """
 
-from .applying import store, update_connection_state
-from .core import Core
-from .member import Member, MemberId, State
-from .messages import ForwardedAck, IndirectPing, Nack, Ping, PingReq, TurnUndead
-from .notifications import ProbeFailed
-from .outbox import Outbox
+from ..effects import ChangeSuspectToDown, Outbox, ProbeFailed, ProbeRandomMember, SendIndirectProbe, SendNack
+from ..member import Member, MemberId, State
+from ..messages import ForwardedAck, IndirectPing, Nack, Ping, PingReq, TurnUndead
+from .connection import update_connection_state
+from .state import Core
 from .suspicion import accusation, is_over
-from .timers import ChangeSuspectToDown, ProbeRandomMember, SendIndirectProbe, SendNack
+from .updates import store
 
 __all__ = ["ask_helpers", "declare_down", "probe_random_member", "relay_ack", "relay_ping", "send_nack"]
+
 
 _MAX_RELAYS = 256
 _NACK_SHARE = 0.8

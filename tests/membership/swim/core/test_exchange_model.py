@@ -28,7 +28,7 @@ from rookery.actors.membership.swim import (
     Timer,
 )
 
-from .rig import name, next_life
+from ..rig import name, next_life
 
 CONFIG = replace(
     Config.new_lan(),

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.membership.swim.member import MAX_INCARNATION, Member, MemberId, State
-from rookery.actors.membership.swim.precedence import is_implausible, supersedes
+from rookery.actors.membership.swim.member import MAX_INCARNATION, Member, MemberId, State, is_implausible, supersedes
 
 from .rig import ANN, alive, down, next_life, suspect
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.membership.swim.backlog import Backlog
+from rookery.actors.membership.swim.core.backlog import Backlog
 
 NAMES = [b"a", b"b", b"c", b"d"]
 

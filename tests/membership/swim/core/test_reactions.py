@@ -19,6 +19,7 @@ from rookery.actors.membership.swim import (
     State,
     SwimError,
 )
+from rookery.actors.membership.swim.effects import RemoveDown
 from rookery.actors.membership.swim.messages import (
     Ack,
     Announce,
@@ -36,9 +37,8 @@ from rookery.actors.membership.swim.messages import (
     SyncRequest,
     TurnUndead,
 )
-from rookery.actors.membership.swim.timers import RemoveDown
 
-from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
+from ..rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
 
 EARLIER = MemberId(US.key, 0)
 

@@ -1,0 +1,1 @@
+"""What `Swim` decides, and the state that it decides on; its caller sees none of it."""

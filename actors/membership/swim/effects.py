@@ -1,0 +1,306 @@
+"""What an operation leaves for its caller: packets to send, timers to schedule and notifications, in one list.
+
+Timers are values: the caller hands each back, once, after its delay. Order them by (deadline, rank): when the process
+stalls and both probe timers are overdue, the indirect stage must run first. A timer whose token is no longer the
+awaited one is ignored, so a late or repeated one does no harm (defects: D6).
+
+Notifications are what the program that runs `Swim` learns from it (membership: swim without rookery). Within one
+packet: MemberUp of the sender first, then what each update causes, in its order; Active or Idle last.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .member import MemberId
+
+__all__ = [
+    "Active",
+    "AddressInUse",
+    "AnnounceToSeeds",
+    "ChangeSuspectToDown",
+    "Defunct",
+    "Effect",
+    "Idle",
+    "MemberDown",
+    "MemberUp",
+    "Notification",
+    "Notify",
+    "Outbox",
+    "PeriodicAnnounce",
+    "PeriodicAnnounceDown",
+    "PeriodicGossip",
+    "PeriodicSync",
+    "ProbeFailed",
+    "ProbeRandomMember",
+    "Refuted",
+    "Rejoin",
+    "RemoveDown",
+    "Rename",
+    "Repeating",
+    "RoundTrip",
+    "Schedule",
+    "Send",
+    "SendIndirectProbe",
+    "SendNack",
+    "SendSyncPart",
+    "Suspected",
+    "Timer",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeating:
+    """A timer that arms itself again; at most one of each kind is awaited, and `token` says which."""
+
+    rank: ClassVar[int]
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendIndirectProbe:
+    """The direct answer is overdue: ask helpers."""
+
+    rank: ClassVar[int] = 0
+    target: MemberId
+    token: int
+
+
+class ProbeRandomMember(Repeating):
+    """The period is over: judge the last probe and begin the next."""
+
+    __slots__ = ()
+    rank = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSuspectToDown:
+    """The time to refute is over for this identity at this incarnation."""
+
+    rank: ClassVar[int] = 2
+    member: MemberId
+    incarnation: int
+    token: int
+
+
+class PeriodicAnnounce(Repeating):
+    """Ask active members for a Feed."""
+
+    __slots__ = ()
+    rank = 3
+
+
+class PeriodicGossip(Repeating):
+    """Send waiting updates to some members."""
+
+    __slots__ = ()
+    rank = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDown:
+    """Forget this identity if it is still Down. Valid in every epoch, so it has no token."""
+
+    rank: ClassVar[int] = 5
+    member: MemberId
+
+
+class PeriodicAnnounceDown(Repeating):
+    """Announce to members that we hold Down: a partition may have healed."""
+
+    __slots__ = ()
+    rank = 6
+
+
+class AnnounceToSeeds(Repeating):
+    """Announce to the seeds again, if we are still isolated or nothing was heard of some."""
+
+    __slots__ = ()
+    rank = 7
+
+
+class PeriodicSync(Repeating):
+    """Begin a sync with a random member."""
+
+    __slots__ = ()
+    rank = 8
+
+
+class SendSyncPart(Repeating):
+    """Send the next part of a transfer."""
+
+    __slots__ = ()
+    rank = 9
+
+
+@dataclass(frozen=True, slots=True)
+class SendNack:
+    """`target`, which `origin` asked us to ping, has not answered in time: send `origin` a Nack."""
+
+    rank: ClassVar[int] = 10
+    origin: MemberId
+    target: MemberId
+    number: int
+
+
+Timer = Repeating | SendIndirectProbe | ChangeSuspectToDown | RemoveDown | SendNack
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUp:
+    """The active set gained a member."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDown:
+    """A member that was active is Down now; never for one first heard of as Down. `left`: it announced that itself."""
+
+    member: MemberId
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A member has a new identity; MemberUp or MemberDown follows only if its liveness changed too."""
+
+    old: MemberId
+    new: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The first other active member is known: we went from Disconnected to Connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No active member is left: we went from Connected to Disconnected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defunct:
+    """We have become Undead. Notified once, on the transition (defects: D9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoin:
+    """We were declared Down and have renewed our identity, which is `member` now."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class AddressInUse:
+    """We are declared Down more often than `max_rejoins_per_minute`: another process seems to live under our key.
+
+    We keep the present identity and renew again when a minute has room for it. Notified once until then.
+    """
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """An active member is suspected now. It still counts as active."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """A suspected member has refuted the suspicion."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """Neither the member nor a helper answered our probe of it in time."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """The member answered our probe directly, after so many seconds."""
+
+    member: MemberId
+    seconds: float
+
+
+Notification = (
+    MemberUp
+    | MemberDown
+    | Rename
+    | Active
+    | Idle
+    | Defunct
+    | Rejoin
+    | AddressInUse
+    | Suspected
+    | Refuted
+    | ProbeFailed
+    | RoundTrip
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send `data` to `to`; best effort."""
+
+    to: MemberId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Hand `timer` to `handle_timer` after `delay` seconds, exactly once."""
+
+    timer: Timer
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Pass `notification` to the rest of the program."""
+
+    notification: Notification
+
+
+Effect = Send | Schedule | Notify
+
+
+class Outbox:
+    """Collects effects; drain it after every operation, also after one that raised."""
+
+    __slots__ = ("_effects",)
+
+    def __init__(self) -> None:
+        self._effects: list[Effect] = []
+
+    def send(self, to: MemberId, data: bytes) -> None:
+        self._effects.append(Send(to, data))
+
+    def schedule(self, timer: Timer, delay: float) -> None:
+        self._effects.append(Schedule(timer, delay))
+
+    def notify(self, notification: Notification) -> None:
+        self._effects.append(Notify(notification))
+
+    def drain(self) -> list[Effect]:
+        """Every effect since the last drain, in order of emission."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    @property
+    def to_send(self) -> list[Send]:
+        return [effect for effect in self._effects if isinstance(effect, Send)]
+
+    @property
+    def to_schedule(self) -> list[Schedule]:
+        return [effect for effect in self._effects if isinstance(effect, Schedule)]
+
+    @property
+    def to_notify(self) -> list[Notification]:
+        return [effect.notification for effect in self._effects if isinstance(effect, Notify)]
