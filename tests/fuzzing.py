@@ -36,9 +36,11 @@ RECORD_1 = bytes.fromhex(
 )
 """Of protocol version 1: of it the address is read."""
 SWIM = bytes.fromhex(
-    "9a0201c420"
+    "9b0201c420"
     + "11" * 32
-    + "ce6553f10002c420"
+    + "ce6553f10002c410"
+    + "55" * 16
+    + "c420"
     + "22" * 32
     + "ce6553f101910991"
     + "94c420"
@@ -47,7 +49,7 @@ SWIM = bytes.fromhex(
     + "91c40161"
 )
 SWIM_ACCUSED = bytes.fromhex(
-    "9a020ec420" + "11" * 32 + "0102c420" + "22" * 32 + "0191019195c420" + "33" * 32 + "010001"
+    "9b020ec420" + "11" * 32 + "0102c400c420" + "22" * 32 + "0191019196c420" + "33" * 32 + "010001c410" + "44" * 16
 ) + (b"\x92\xc4\x08accuser1\xc4\x08accuser2\x90")
 NAMED_SENDER = MemberId(bytes(32), 1)
 EXTENSIONS = ((1, 5), (2, b"bytes"), (300, "text"), (65535, None))

@@ -12,8 +12,8 @@ import pytest
 
 from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.swim import codec as swim
-from rookery.actors.membership.swim import member
-from rookery.actors.membership.swim.messages import Message
+from rookery.actors.membership.swim import member, proofs
+from rookery.actors.membership.swim.messages import Message, TurnUndead
 from rookery.actors.resolver.core import codec as resolver
 from rookery.actors.resolver.core.codec import Missing, Request, Response
 from rookery.transport import Quota, Reason
@@ -21,7 +21,13 @@ from rookery.transport.config import Config
 from rookery.transport.core import codec
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
-KINDS: dict[int, Any] = {**swim._BARE, **swim._NUMBERED, **swim._INDIRECT}
+KINDS: dict[int, Any] = {
+    **swim._BARE,
+    **swim._NUMBERED,
+    **swim._INDIRECT,
+    **swim._ANSWERED,
+    swim._TURN_UNDEAD: TurnUndead,
+}
 
 
 def shown(vector: str) -> list[int]:
@@ -50,8 +56,15 @@ def test_every_kind_of_swim_message_is_named_with_its_number_and_fields() -> Non
         for number, name in zip(kinds.split(","), names.split(","), strict=True):
             named[int(number)], fields[int(number)] = name.strip(), said
     assert named == {kind: cls.__name__ for kind, cls in KINDS.items()}
+    parts_of = {
+        tuple(swim._BARE): 0,
+        tuple(swim._NUMBERED): 1,
+        tuple(swim._INDIRECT): 3,
+        tuple(swim._ANSWERED): 4,
+        (swim._TURN_UNDEAD,): 5,
+    }
     for kind, said in fields.items():
-        parts = 0 if kind in swim._BARE else 1 if kind in swim._NUMBERED else 3
+        parts = next(count for kinds, count in parts_of.items() if kind in kinds)
         inside = said[said.index("[") + 1 : said.index("]")]
         assert len([part for part in inside.split(",") if part]) == parts, named[kind]
 
@@ -106,7 +119,9 @@ def test_every_reason_is_named_and_no_other() -> None:
         ("at most 64 byte strings", swim.MAX_ITEMS == 64),
         ("1 to 8 accusers", member.MAX_ACCUSERS == 8),
         ("the last 8 bytes of its key", member.ACCUSER_BYTES == 8),
-        ("an incarnation is below 2^16", member.MAX_INCARNATION == 2**16 - 1),
+        ("an incarnation is at most 1,024", member.MAX_INCARNATION == 1_024),
+        ("proof is 16 bytes", proofs.PROOF_BYTES == 16),
+        ("the signature, 64 bytes, of the probed one", proofs.ANSWER_BYTES == 64),
         ("a probe number is below 2^63", swim._NUMBER_LIMIT == 2**63),
         ("`id` is the asker's own, below 2^64", resolver.MAX_ID == 2**64 - 1),
         ("1,000 messages a second, 2,000 at once", (Quota().rate, Quota().burst) == (1000, 2000)),

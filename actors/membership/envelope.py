@@ -23,7 +23,7 @@ from ...transport.identity import PeerId
 from ...transport.record import MAX_RECORD_BYTES
 from .config import MAX_SWIM_BYTES
 from .swim.codec import decode_packet, encode_header
-from .swim.member import KEY_BYTES, MemberId
+from .swim.member import KEY_BYTES, Member, MemberId
 from .swim.messages import (
     Ack,
     Announce,
@@ -54,10 +54,11 @@ def _head(message: Message) -> bytes:
     return encode_header(Header(_NOBODY, 0, _NOBODY, message))[:3]  # the array's head, version and kind
 
 
-_FEED_HEAD, _TURN_UNDEAD_HEAD, _ANNOUNCE_HEAD = _head(Feed()), _head(TurnUndead()), _head(Announce())
+_TURN_UNDEAD = TurnUndead(Member(_NOBODY))
+_FEED_HEAD, _TURN_UNDEAD_HEAD, _ANNOUNCE_HEAD = _head(Feed()), _head(_TURN_UNDEAD), _head(Announce())
 _MESSAGES: tuple[Message, ...] = (
     *(Ping(0), Ack(0), PingReq(_NOBODY, 0), IndirectPing(_NOBODY, 0), IndirectAck(_NOBODY, 0)),
-    *(ForwardedAck(_NOBODY, 0), Nack(_NOBODY, 0), Announce(), Feed(), Gossip(), TurnUndead(), Broadcast()),
+    *(ForwardedAck(_NOBODY, 0), Nack(_NOBODY, 0), Announce(), Feed(), Gossip(), _TURN_UNDEAD, Broadcast()),
     *(SyncRequest(0), SyncPart(0)),
 )
 _KINDS = {_head(message): type(message).__name__ for message in _MESSAGES}

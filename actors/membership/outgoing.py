@@ -47,7 +47,9 @@ class Outgoing:
         if named is None:
             anew = is_announce(packet) or is_turn_undead(packet)
             introduction = (self.own.encode(),) if anew else self._introduction(to)
-            self._send(to, Envelope(packet, introduction))
+            # its own newest one shows a member whose clock was set back which life it must go on above
+            latest = self._records.encoded([to], 1) if is_turn_undead(packet) else ()
+            self._send(to, Envelope(packet, (*introduction, *latest)))
         else:
             self._send(to, Envelope(packet, (self.own.encode(), *self._records.encoded(named, MAX_RECORDS - 1))))
 

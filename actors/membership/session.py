@@ -257,9 +257,11 @@ class Session:
     def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
         missing = self.view.num_missing + len(self._waiting)
         records = {each.peer: each for each in (self.records.read(data, sender) for data in envelope.records)}
-        own = records.pop(sender, None)
+        own, ours = records.pop(sender, None), records.pop(self.own.peer, None)
         if own is not None:
             self._add_record(own, sender, presented=True)
+        if ours is not None:
+            self._outlive(ours, sender)
         if sender not in self.records:
             self._drop("stranger", sender)
             return
@@ -272,6 +274,23 @@ class Session:
             self._outgoing.send_records(sender, envelope.wanted)
         if self.view.num_missing + len(self._waiting) > missing or any(brought):
             self._request_missing(sender)
+
+    def _outlive(self, record: PeerRecord, sender: PeerId) -> None:
+        """Go on above a later life of ours, if we have signed its record: the clock was set back, or ahead for a while.
+
+        Raises DecodeError if we have not.
+        """
+        if record.generation <= self.swim.identity.generation:
+            return
+        if not self._limits.may_check(sender, self._engine.now(), seed=self.records.is_configured_seed(sender)):
+            self._metrics.records.inc("over_limit")
+            return
+        if not record.verify(source=sender):
+            self._metrics.records.inc("refused")
+            raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        later = MemberId(record.peer, record.generation)
+        self.swim.outlive(later, self._engine.now(), self._outbox)
+        self.perform_effects()
 
     def _on_swim_packet(self, data: bytes, sender: PeerId, records: dict[PeerId, PeerRecord]) -> None:
         self._introducer, self._beside, self._forgery = sender, records, None

@@ -148,7 +148,7 @@ class Cluster:
 
 
 def notice_bound(size: int, config: membership.Config) -> float:
-    """The longest time until all members know of a death (as in swim/test_cluster.py), and the tracker has the set."""
+    """The longest time until all members know of a death (as in swim/clusters), and the tracker has the set."""
     timing = config.protocol
     own_verdict = 2 * (size - 1) * timing.probe_period + timing.probe_period + timing.shortest_suspicion(size)
     return own_verdict + config.max_peer_set_delay

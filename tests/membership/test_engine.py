@@ -236,7 +236,7 @@ def test_newer_record_of_a_member_is_an_event(world: World) -> None:
 
 
 def test_dead_member_does_not_come_back_by_hearsay(world: World) -> None:
-    world.join().meet("bob", "carol").packet("bob", Gossip(), world.down("carol"))
+    world.join().meet("bob", "carol").packet("bob", Gossip(), world.left("carol"))
     world.packet("bob", Gossip(), Member(world.id("carol", 2)))
     assert world.visible() == [world.peer("bob")]
     world.packet("bob", records=[world.record("carol", 2)])

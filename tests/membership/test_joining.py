@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rookery.actors import membership, tracker
+from rookery.actors.membership import Rejoined
 from rookery.actors.membership.envelope import is_announce, is_turn_undead
 from rookery.actors.membership.swim.messages import TurnUndead
 from rookery.actors.membership.tags import encode_tags
@@ -231,8 +232,25 @@ def test_announce_brings_our_record_also_to_whom_has_had_it(world: World) -> Non
 
 def test_member_that_is_told_it_is_held_dead_gets_our_record_with_it(world: World) -> None:
     world.join().meet("bob", "carol")
-    world.packet("carol", Gossip(), world.down("bob"))
+    world.packet("carol", Gossip(), world.left("bob"))
     world.packet("bob", Gossip(), records=[])
     told = [sent for sent in world.sent("bob") if is_turn_undead(sent.swim)]
     assert told
-    assert all(sent.records == (world.me.encode(),) for sent in told)
+    assert all(sent.records == (world.me.encode(), world.record("bob").encode()) for sent in told)
+
+
+def test_member_that_shows_us_a_later_life_of_ours_by_our_own_record_makes_us_go_on_above_it(world: World) -> None:
+    world.join().meet("bob")
+    world.packet("bob", Gossip(), records=[world.record("me", 2**62)])
+    assert [event for event in world.heard() if isinstance(event, Rejoined)] == [
+        Rejoined(world.record("me", 2**62 + 1))
+    ]
+
+
+def test_record_of_a_later_life_of_ours_that_we_did_not_sign_changes_nothing(world: World) -> None:
+    world.join().meet("bob")
+    signed = world.record("me", 2**62)
+    forged = replace(signed, signature=bytes(len(signed.signature)))
+    world.packet("bob", Gossip(), records=[forged])
+    assert not [event for event in world.heard() if isinstance(event, Rejoined)]
+    assert world.metric("records_total", "refused") == 1

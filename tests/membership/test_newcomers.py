@@ -41,8 +41,8 @@ def test_update_of_a_key_replaces_only_an_older_one_of_the_same_sender() -> None
     waiting = Waiting(1.0)
     for incarnation in (3, 5, 4):
         assert waiting.add(BOB, update(DAVE, incarnation), 0, 1) == 0
-    waiting.add(CAROL, update(DAVE, 4, State.DOWN), 0, 1)
-    assert waiting.take(DAVE, 1) == (CAROL, update(DAVE, 4, State.DOWN))
+    waiting.add(CAROL, update(DAVE, 5, State.DOWN), 0, 1)
+    assert waiting.take(DAVE, 1) == (CAROL, update(DAVE, 5, State.DOWN))
     assert DAVE not in waiting
     assert waiting.senders == ()
 

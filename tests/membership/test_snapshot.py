@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rookery.actors import membership
+from rookery.actors.membership import MemberDown
 from rookery.actors.membership.snapshot import MAX_BYTES, SavedMember, Snapshot, UnusableSnapshot, load, save
 from rookery.actors.membership.swim import MemberId, State
 from rookery.testing import NETWORK, Peers
@@ -209,7 +210,7 @@ def test_members_of_a_file_that_are_all_down_are_announced_to(simulation: Any, t
 def test_down_member_of_the_file_stays_down(simulation: Any, tmp_path: Path) -> None:
     file = tmp_path / "members"
     first = again(simulation, file).join().meet("bob", "carol")
-    first.packet("carol", Gossip(), first.down("bob"))
+    simulation.run_until(lambda: MemberDown(first.peer("bob")) in first.heard(), timeout=60)
     assert State.DOWN in {each.state for each in written(first, file).members}
     world = again(simulation, file).join()
     world.packet("carol", Gossip(), as_was(world, "bob").member)

@@ -116,6 +116,9 @@ class World:
     def down(self, name: str, generation: int = 1) -> Member:
         return Member(self.id(name, generation), 0, State.DOWN)
 
+    def left(self, name: str, generation: int = 1) -> Member:
+        return Member(self.id(name, generation), 0, State.LEFT)
+
     def sent(self, to: str) -> list[Envelope]:
         """The envelopes that were sent to a member so far."""
         self.simulation.settle()

@@ -179,12 +179,24 @@ def test_down_of_a_member_that_was_there_all_the_time_is_false_and_its_rejoin_ne
     cluster = formed()
     liar, victim = cluster.processes[1], cluster.processes[2].swim.identity
     accusation = next(member for member in liar.swim.iter_members() if member.id == victim)
-    liar.swim.apply_many([replace(accusation, state=State.DOWN)], True, cluster.now, liar.outbox)
+    liar.swim.apply_many([replace(accusation, state=State.LEFT)], True, cluster.now, liar.outbox)
     cluster._carry_out(liar)
     cluster.run(5)
     assert cluster.views.downs
     assert all(down.is_false and down.subject == 2 for down in cluster.views.downs)
     assert [number for _, number in cluster.views.rejoins] == [2]
+
+
+def test_member_that_lies_about_another_is_believed_by_nobody() -> None:
+    cluster = formed()
+    liar, victim = cluster.processes[1], cluster.processes[2].swim.identity
+    accusation = next(member for member in liar.swim.iter_members() if member.id == victim)
+    liar.swim.apply_many([replace(accusation, state=State.DOWN)], True, cluster.now, liar.outbox)
+    cluster._carry_out(liar)
+    cluster.run(5)
+    assert {(down.observer, down.subject) for down in cluster.views.downs} == {(1, 2)}
+    assert cluster.views.rejoins == []
+    assert cluster.views.is_exact
 
 
 def test_lost_packets_are_sent_and_counted_but_nothing_arrives() -> None:

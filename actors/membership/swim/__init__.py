@@ -5,10 +5,12 @@ and declared Down unless it refutes that. Updates travel on the probes themselve
 module:
 
     member           which update about a member replaces which
+    proofs           what only the owner of a life can show
     codec            the bytes
     broadcasts       the application's broadcasts, by name too
     core/probes      probes, helpers, Down; this member's own health
     core/suspicion   how long a suspect has to refute
+    core/checks      our own check before a death is believed
     core/updates     what an update does to other members and to this one
     core/connection  our connection state, and tasks that repeat
     core/reactions   what happens to a packet
@@ -26,6 +28,7 @@ from .core.state import ConnectionState
 from .effects import (
     Active,
     AddressInUse,
+    Cheated,
     Defunct,
     Effect,
     Idle,
@@ -43,6 +46,7 @@ from .effects import (
     Send,
     Suspected,
     Timer,
+    UnknownLife,
 )
 from .errors import (
     Counters,
@@ -51,21 +55,27 @@ from .errors import (
     DataTooBigError,
     DecodeError,
     EmptyBroadcastError,
+    ForgedProofError,
     ForgedSenderError,
     IndirectForOurselvesError,
     InvalidConfigError,
     NotUndeadError,
     SameIdentityError,
     SwimError,
+    UnknownLifeError,
 )
 from .member import Member, MemberId, State
+from .proofs import ANSWER_BYTES, PROOF_BYTES, Proofs, Trusting, Verdict
 from .swim import Swim
 
 __all__ = [
+    "ANSWER_BYTES",
+    "PROOF_BYTES",
     "Active",
     "AddressInUse",
     "BroadcastHandler",
     "BroadcastKey",
+    "Cheated",
     "Config",
     "ConnectionState",
     "Counters",
@@ -76,6 +86,7 @@ __all__ = [
     "Defunct",
     "Effect",
     "EmptyBroadcastError",
+    "ForgedProofError",
     "ForgedSenderError",
     "Idle",
     "IndirectForOurselvesError",
@@ -92,6 +103,7 @@ __all__ = [
     "Outbox",
     "Periodic",
     "ProbeFailed",
+    "Proofs",
     "Refuted",
     "Rejoin",
     "Rename",
@@ -104,4 +116,8 @@ __all__ = [
     "Swim",
     "SwimError",
     "Timer",
+    "Trusting",
+    "UnknownLife",
+    "UnknownLifeError",
+    "Verdict",
 ]

@@ -1,15 +1,21 @@
 """Packets as msgpack, version 2.
 
-    packet = [2, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items]
-    fields = []                         Announce, Feed, Gossip, Broadcast
-             [number]                   Ping, Ack; TurnUndead: a generation; SyncRequest: a digest; SyncPart: 0 or 1
-             [key, generation, number]  PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack
-    update = [key, generation, incarnation, state]             state 0 Alive, 1 Suspect, 2 Down, 3 Left
-             [key, generation, incarnation, 1, [accuser, ...]] a Suspect with up to 8 accusers, 8 bytes of bin each
+    packet = [2, kind, src_key, src_generation, src_incarnation, src_proof, dst_key, dst_generation,
+              fields, updates, items]
+    fields = []                                      Announce, Feed, Gossip, Broadcast
+             [number]                                Ping, Ack; SyncRequest: a digest; SyncPart: 0 or 1
+             [key, generation, number]               PingReq, IndirectPing, Nack
+             [key, generation, number, answer]       IndirectAck, ForwardedAck
+             [generation, incarnation, state, proof, number] TurnUndead: of the receiver's key
+    update = [key, generation, incarnation, state]   state 0 Alive, 1 Suspect, 2 Down, 3 Left
+             [key, generation, incarnation, state, proof]
+             [key, generation, incarnation, 1, proof, [accuser, ...]] a Suspect with up to 8 accusers, 8 bytes each
     item   = bin, the application's broadcast
 
 * A packet is exactly one such array, with nothing before or behind it.
 * Keys are 32-byte `bin`; numbers are whole, within the bounds of `member`; the number of a message is below 2**63.
+* A proof is `bin` of 16 bytes, an answer of 64 (see `proofs`); either may be empty. An update is written in its
+  shortest form.
 * No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
 * Input that breaks a rule raises DecodeError and nothing else, and a length that the packet claims allocates nothing.
 
@@ -43,6 +49,7 @@ from .messages import (
     SyncRequest,
     TurnUndead,
 )
+from .proofs import ANSWER_BYTES, PROOF_BYTES
 
 __all__ = [
     "LIST_HEADS_BYTES",
@@ -68,32 +75,36 @@ LIST_HEADS_BYTES = 6
 """The longest heads of the lists of updates and items together."""
 
 _NUMBER_LIMIT = 1 << 63
-_PACKET_FIELDS = 10
-_ACCUSED_FIELDS = 5
+_PACKET_FIELDS = 11
+_UPDATE_FIELDS = 4
+_ACCUSED_FIELDS = 6
 _LIST_HEADS = [msgpack.Packer().pack_array_header(length) for length in range(max(MAX_UPDATES, MAX_ITEMS) + 1)]
 _EMPTY_LISTS = len(_LIST_HEADS[0]) * 2
 
 _Bare = Announce | Feed | Gossip | Broadcast
-_Numbered = Ping | Ack | TurnUndead | SyncRequest | SyncPart
-_Indirect = PingReq | IndirectPing | IndirectAck | ForwardedAck | Nack
+_Numbered = Ping | Ack | SyncRequest | SyncPart
+_Indirect = PingReq | IndirectPing | Nack
+_Answered = IndirectAck | ForwardedAck
 _BARE: dict[int, type[_Bare]] = {
     7: Announce,
     8: Feed,
     9: Gossip,
     11: Broadcast,
 }
-_NUMBERED: dict[int, type[_Numbered]] = {1: Ping, 2: Ack, 10: TurnUndead, 13: SyncRequest, 14: SyncPart}
+_NUMBERED: dict[int, type[_Numbered]] = {1: Ping, 2: Ack, 13: SyncRequest, 14: SyncPart}
 _INDIRECT: dict[int, type[_Indirect]] = {
     3: PingReq,
     4: IndirectPing,
-    5: IndirectAck,
-    6: ForwardedAck,
     12: Nack,
 }
+_ANSWERED: dict[int, type[_Answered]] = {5: IndirectAck, 6: ForwardedAck}
+_TURN_UNDEAD = 10
 _KINDS: dict[type[Message], int] = {
     **{cls: kind for kind, cls in _BARE.items()},
     **{cls: kind for kind, cls in _NUMBERED.items()},
     **{cls: kind for kind, cls in _INDIRECT.items()},
+    **{cls: kind for kind, cls in _ANSWERED.items()},
+    TurnUndead: _TURN_UNDEAD,
 }
 
 
@@ -101,8 +112,8 @@ def encode_header(header: Header) -> bytes:
     """A packet up to its updates, which `encode_packet` adds."""
     src, dst, message = header.src, header.dst, header.message
     kind = _KINDS[type(message)]
-    values = (VERSION, kind, src.key, src.generation, header.src_incarnation, dst.key, dst.generation)
-    head = msgpack.packb((*values, _fields(message), (), ()))
+    sender = (src.key, src.generation, header.src_incarnation, header.src_proof)
+    head = msgpack.packb((VERSION, kind, *sender, dst.key, dst.generation, _fields(message), (), ()))
     return bytes(head[:-_EMPTY_LISTS])
 
 
@@ -110,18 +121,22 @@ def encode_update(update: Member) -> bytes:
     """Encode an update."""
     identity = update.id
     if update.accusers and update.state is State.SUSPECT:
-        fields = (identity.key, identity.generation, update.incarnation, int(update.state), update.accusers)
-        return bytes(msgpack.packb(fields))
-    return _encode_member(identity.key, identity.generation, update.incarnation, update.state)
+        fields = (identity.key, identity.generation, update.incarnation, int(update.state), update.proof)
+        return bytes(msgpack.packb((*fields, update.accusers)))
+    return _encode_member(identity.key, identity.generation, update.incarnation, update.state, update.proof)
 
 
 @lru_cache(16_384)
-def _encode_member(key: bytes, generation: int, incarnation: int, state: int) -> bytes:
-    return bytes(msgpack.packb((key, generation, incarnation, int(state))))
+def _encode_member(key: bytes, generation: int, incarnation: int, state: int, proof: bytes = b"") -> bytes:
+    proofs = (proof,) if proof else ()
+    return bytes(msgpack.packb((key, generation, incarnation, int(state), *proofs)))
 
 
 def digest(member: Member) -> int:
-    """A 63-bit hash of what is held about a member, the same in every process. Those of several are combined by XOR."""
+    """A 63-bit hash of what is held about a member, the same in every process. Those of several are combined by XOR.
+
+    It covers neither proof nor accusers.
+    """
     identity = member.id
     return _digest(identity.key, identity.generation, member.incarnation, member.state)
 
@@ -145,13 +160,14 @@ def encode_packet(header: bytes, updates: Sequence[bytes] = (), items: Sequence[
 def decode_packet(data: bytes) -> DecodedPacket:
     """Read a packet; raises DecodeError, which says what is wrong."""
     values = _array(_unpack(data), _PACKET_FIELDS, "a packet")
-    version, kind, src_key, src_generation, src_incarnation, dst_key, dst_generation, fields, updates, items = values
+    version, kind, src_key, src_generation, src_incarnation, src_proof, dst_key, dst_generation, *rest = values
+    fields, updates, items = rest
     if type(version) is not int or version != VERSION:
         raise DecodeError(f"protocol version {version!r:.80} is not spoken here, only {VERSION}")
     try:
-        message = _read_message(kind, fields)
-        sender = _alive(src_key, src_generation, src_incarnation)
-        header = Header(sender.id, sender.incarnation, _identity(dst_key, dst_generation), message)
+        message = _read_message(kind, fields, dst_key)
+        sender = _member(src_key, src_generation, src_incarnation, 0, src_proof)
+        header = Header(sender.id, sender.incarnation, _identity(dst_key, dst_generation), message, sender.proof)
         packet = DecodedPacket(header, _read_updates(updates), _read_items(items))
     except DecodeError:
         raise
@@ -165,12 +181,14 @@ def decode_packet(data: bytes) -> DecodedPacket:
 
 def _fields(message: Message) -> tuple[object, ...]:
     match message:
-        case Ping(number) | Ack(number) | TurnUndead(number) | SyncRequest(number) | SyncPart(number):
+        case Ping(number) | Ack(number) | SyncRequest(number) | SyncPart(number):
             return (number,)
         case PingReq(third, number) | IndirectPing(third, number) | Nack(third, number):
             return third.key, third.generation, number
-        case IndirectAck(third, number) | ForwardedAck(third, number):
-            return third.key, third.generation, number
+        case IndirectAck(third, number, answer) | ForwardedAck(third, number, answer):
+            return third.key, third.generation, number, answer
+        case TurnUndead(held, number):
+            return held.id.generation, held.incarnation, int(held.state), held.proof, number
         case _:
             return ()
 
@@ -183,7 +201,7 @@ def _unpack(data: bytes) -> object:
         raise DecodeError(f"not one msgpack value within the limits of a packet: {error or type(error)}") from error
 
 
-def _read_message(kind: object, fields: object) -> Message:
+def _read_message(kind: object, fields: object, dst_key: object) -> Message:
     if type(kind) is int:
         if kind in _NUMBERED:
             (number,) = _array(fields, 1, "the fields of the message")
@@ -194,6 +212,14 @@ def _read_message(kind: object, fields: object) -> Message:
         if kind in _INDIRECT:
             key, generation, number = _array(fields, 3, "the fields of the message")
             return _INDIRECT[kind](_identity(key, generation), _number(number))
+        if kind in _ANSWERED:
+            key, generation, number, answer = _array(fields, 4, "the fields of the message")
+            return _ANSWERED[kind](
+                _identity(key, generation), _number(number), _bytes(answer, ANSWER_BYTES, "an answer")
+            )
+        if kind == _TURN_UNDEAD:
+            *held, number = _array(fields, 5, "the fields of the message")
+            return TurnUndead(_member(dst_key, *held), _number(number))
     raise DecodeError(f"message kind {kind!r:.80} is unknown; it must be 1 to {len(_KINDS)}")
 
 
@@ -207,12 +233,15 @@ def _read_updates(raws: object) -> tuple[Member, ...]:
 
 
 def _read_update(raw: object) -> Member:
-    if not isinstance(raw, list) or len(raw) != _ACCUSED_FIELDS:
-        return _member(*_array(raw, 4, "an update"))
+    if not isinstance(raw, list) or not _UPDATE_FIELDS <= len(raw) <= _ACCUSED_FIELDS:
+        found = f"{len(raw)} items" if isinstance(raw, list) else type(raw).__name__
+        raise DecodeError(f"an update must be an array of {_UPDATE_FIELDS} to {_ACCUSED_FIELDS}, not {found}")
+    if len(raw) < _ACCUSED_FIELDS:
+        return _member(*raw)
     member = _member(*raw[:-1])
     if member.state is not State.SUSPECT:
         raise DecodeError(f"only a Suspect has accusers, not {member.id}")
-    return Member(member.id, member.incarnation, State.SUSPECT, _read_accusers(raw[-1]))
+    return Member(member.id, member.incarnation, State.SUSPECT, _read_accusers(raw[-1]), member.proof)
 
 
 def _read_accusers(raws: object) -> tuple[bytes, ...]:
@@ -244,12 +273,9 @@ def _check_load(packet: DecodedPacket) -> None:
 
 
 @lru_cache(16_384, typed=True)  # typed: True is not 1
-def _member(key: object, generation: object, incarnation: object, state: object) -> Member:
-    return Member(_identity(key, generation), _whole(incarnation, "incarnation"), State(_whole(state, "state")))
-
-
-def _alive(key: object, generation: object, incarnation: object) -> Member:
-    return _member(key, generation, incarnation, 0)
+def _member(key: object, generation: object, incarnation: object, state: object, proof: object = b"") -> Member:
+    identity, incarnation = _identity(key, generation), _whole(incarnation, "incarnation")
+    return Member(identity, incarnation, State(_whole(state, "state")), (), _bytes(proof, PROOF_BYTES, "a proof"))
 
 
 @lru_cache(8_192, typed=True)
@@ -269,6 +295,13 @@ def _number(value: object) -> int:
 def _whole(value: object, what: str) -> int:
     if type(value) is not int:  # a bool is an int for isinstance
         raise DecodeError(f"{what} must be a whole number, not {type(value).__name__}")
+    return value
+
+
+def _bytes(value: object, length: int, what: str) -> bytes:
+    if not isinstance(value, bytes) or len(value) not in (0, length):
+        found = f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
+        raise DecodeError(f"{what} must be {length} bytes or none, not {found}")
     return value
 
 

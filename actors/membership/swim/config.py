@@ -25,11 +25,10 @@ _COUNTS = (
     "num_indirect_probes",
     "max_broadcasts",
     "max_members",
-    "max_incarnation_jump",
     "max_rejoins_per_minute",
 )
 
-MAX_HEADER = 160
+MAX_HEADER = 256
 """Bytes before the updates and the items, at most (a test holds the codec to it)."""
 
 
@@ -117,12 +116,9 @@ class Config:
     max_members: int = 100_000
     """Members held, Down ones included. Beyond it, whoever is not known yet is refused: anybody can invent members."""
 
-    max_incarnation_jump: int = 1_000
-    """An update from a third party that raises a known incarnation by more than this is refused (defects: D12)."""
-
     max_rejoins_per_minute: int = 6
-    """More often than this only another process with our key can have us declared Down: notify that, and renew no more
-    until the minute is over (membership: states of a member)."""
+    """More often than this only another process with our key can make us begin a new life: notify that, and renew no
+    more until the minute is over (membership: states of a member)."""
 
     suspicion_mult: float = 4.0
     """Where `suspect_to_down_after` is None: a suspicion lasts at least this many probe periods, times log10 of the

@@ -11,13 +11,16 @@ packet: MemberUp of the sender first, then what each update causes, in its order
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .member import MemberId
+from .member import Member, MemberId
 
 __all__ = [
     "Active",
     "AddressInUse",
     "AnnounceToSeeds",
+    "BeginCheck",
     "ChangeSuspectToDown",
+    "Cheated",
+    "CheckSuspect",
     "Defunct",
     "Effect",
     "Idle",
@@ -45,6 +48,7 @@ __all__ = [
     "SendSyncPart",
     "Suspected",
     "Timer",
+    "UnknownLife",
 ]
 
 
@@ -142,7 +146,23 @@ class SendNack:
     number: int
 
 
-Timer = Repeating | SendIndirectProbe | ChangeSuspectToDown | RemoveDown | SendNack
+@dataclass(frozen=True, slots=True)
+class CheckSuspect:
+    """The next step of our own check of an accused member: see `checks`."""
+
+    rank: ClassVar[int] = 11
+    member: MemberId
+    number: int
+
+
+class BeginCheck(Repeating):
+    """Begin the next check that waits."""
+
+    __slots__ = ()
+    rank = 12
+
+
+Timer = CheckSuspect | Repeating | SendIndirectProbe | ChangeSuspectToDown | RemoveDown | SendNack
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +205,39 @@ class Defunct:
 
 @dataclass(frozen=True, slots=True)
 class Rejoin:
-    """We were declared Down and have renewed our identity, which is `member` now."""
+    """Our life was over, by our own proof, and we have begun another: `member`."""
 
     member: MemberId
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownLife:
+    """`source` says this about a life that nothing here proves, so it was not applied.
+
+    Once the record of that life is known hand it back to `Swim.apply_many`, with the source.
+    """
+
+    update: Member
+    source: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cheated:
+    """`peer`, a key, has shown a proof that is not its owner's. `about`: the update that it came with, if it did.
+
+    A false proof of its own, or a false answer, it can only have made itself. One about somebody else may also come
+    from an owner that signed two records of one life, so that those who believe the one call the others liars: ask
+    `peer` for its record of that life first.
+    """
+
+    peer: bytes
+    why: str
+    about: Member | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AddressInUse:
-    """We are declared Down more often than `max_rejoins_per_minute`: another process seems to live under our key.
+    """We must begin new lives more often than `max_rejoins_per_minute`: another process seems to live under our key.
 
     We keep the present identity and renew again when a minute has room for it. Notified once until then.
     """
@@ -209,7 +254,7 @@ class Suspected:
 
 @dataclass(frozen=True, slots=True)
 class Refuted:
-    """A suspected member has refuted the suspicion."""
+    """A suspected member has refuted the suspicion, or our own evidence has."""
 
     member: MemberId
 
@@ -230,7 +275,9 @@ class RoundTrip:
 
 
 Notification = (
-    MemberUp
+    Cheated
+    | UnknownLife
+    | MemberUp
     | MemberDown
     | Rename
     | Active

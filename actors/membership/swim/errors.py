@@ -13,12 +13,14 @@ __all__ = [
     "DataTooBigError",
     "DecodeError",
     "EmptyBroadcastError",
+    "ForgedProofError",
     "ForgedSenderError",
     "IndirectForOurselvesError",
     "InvalidConfigError",
     "NotUndeadError",
     "SameIdentityError",
     "SwimError",
+    "UnknownLifeError",
 ]
 
 
@@ -60,6 +62,14 @@ class ForgedSenderError(SwimError):
     """A packet whose sender field is not the peer the transport received it from."""
 
 
+class ForgedProofError(SwimError):
+    """A packet with a proof, of its sender or in an update, that is not that owner's; nothing of it was applied."""
+
+
+class UnknownLifeError(SwimError):
+    """A packet of a life of its sender that nothing here can be held against: its record is missing."""
+
+
 class IndirectForOurselvesError(SwimError):
     """An indirect message that names us as the third party. Its sender and updates were applied before."""
 
@@ -90,15 +100,29 @@ class Counters:
 
     failed_probes: int = 0
     refutations: int = 0
-    refused_incarnation_jumps: int = 0
+    withheld_refutations: int = 0
+    """Accusations of us that were not answered by a higher incarnation, as there were too many."""
+
+    forged_proofs: int = 0
+    """Proofs, and answers to probes, that were not their owner's."""
+
+    unknown_lives: int = 0
+    """Updates, and packets, about lives that nothing here proves."""
+
+    checks: int = 0
+    """Members that were accused, or said to be Down, and that we pinged ourselves before we believed it."""
+
+    disbelieved: int = 0
+    """Accusations and deaths that our own evidence spoke against."""
+
+    withheld_warnings: int = 0
+    """Members that were not told what is said of them, as there were too many to tell."""
+
     refused_members: int = 0
     """Updates about unknown members that were refused because `max_members` are held."""
 
     foreign_generations: int = 0
     """Updates about our key under another generation."""
-
-    refused_generation_jumps: int = 0
-    """Later lives of ours, reported by others, that are later by more than any clock can be wrong."""
 
     withheld_rejoins: int = 0
     refused_broadcasts: int = 0

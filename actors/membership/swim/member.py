@@ -2,11 +2,12 @@
 
 A member is its identity (key and generation), its state, and the incarnation that the state is of. What replaces what:
 
-* Another generation of the same key: the higher one wins, whatever its state.
-* Down and Left are terminal: nothing of the same generation replaces them.
-* Down and Left replace Alive and Suspect at any incarnation.
-* Suspect replaces Alive at the same incarnation or a higher one.
-* Everything else needs a higher incarnation: only the accused itself can raise it, so only it can refute.
+* Another generation of the same key: the higher one wins, whatever its state. Its owner's record proves it.
+* Left is final for that life.
+* Else the higher incarnation wins. At the same one Down replaces Suspect and Alive, and Suspect replaces Alive.
+
+Only the accused itself can raise its incarnation, and proves that, so only it can refute: a suspicion, and a death too.
+However news is ordered on its way, all members end with the same.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +22,6 @@ __all__ = [
     "Member",
     "MemberId",
     "State",
-    "is_implausible",
     "supersedes",
 ]
 
@@ -31,8 +31,8 @@ KEY_BYTES = 32
 GENERATION_LIMIT = 1 << 63
 """Generations stay below this, so that every language reads them as a signed 64-bit number."""
 
-MAX_INCARNATION = 65_535
-"""The last incarnation: a member that is accused at it must rejoin under a new generation (membership: members)."""
+MAX_INCARNATION = 1_024
+"""The last incarnation: a member that is accused at it must begin a new life (membership: members)."""
 
 ACCUSER_BYTES = 8
 """An accuser is named by the last bytes of its key, which are enough to distinguish a few of them."""
@@ -42,9 +42,9 @@ MAX_ACCUSERS = 8
 
 
 class State(IntEnum):
-    """Alive and Suspect are both *active*; Down and Left are terminal for that identity.
+    """Alive and Suspect are both *active*. Down is what others say, and can be refuted; Left is the end of a life.
 
-    Left is Down as announced by the member itself: nobody announces to it any more. The numbers are those on the wire.
+    Left is announced by the member itself: nobody announces to it any more. The numbers are those on the wire.
     """
 
     ALIVE = 0
@@ -82,15 +82,17 @@ class MemberId:
 class Member:
     """What is known about an identity; also the unit of gossip, an update (design: records and updates).
 
-    Only the owner raises `incarnation`, to refute a suspicion; a new identity starts at 0. `accusers` of a Suspect are
-    the members whose own probe failed, each the last 8 bytes of its key; two suspicions are equal whoever the accusers.
-    Raises ValueError unless 0 <= incarnation <= 65,535.
+    Only the owner raises `incarnation`, to refute; a new identity starts at 0. `accusers` of a Suspect are the members
+    whose own probe failed, each the last 8 bytes of its key. `proof` is the owner's, of the incarnation, or of its
+    farewell if it has left. Two updates are equal whoever the accusers and whatever the proof.
+    Raises ValueError unless 0 <= incarnation <= 1,024.
     """
 
     id: MemberId
     incarnation: int = 0
     state: State = State.ALIVE
     accusers: tuple[bytes, ...] = field(default=(), compare=False)
+    proof: bytes = field(default=b"", compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.incarnation <= MAX_INCARNATION:
@@ -105,15 +107,8 @@ def supersedes(held: Member, incoming: Member) -> bool:
     """Whether `incoming` replaces `held`; both are about one key (membership: how a death is noticed)."""
     if incoming.id.generation != held.id.generation:
         return incoming.id.generation > held.id.generation
-    if not held.is_active:
-        return False
-    if not incoming.is_active:
-        return True
-    if held.state is State.ALIVE and incoming.state is State.SUSPECT:
-        return incoming.incarnation >= held.incarnation
-    return incoming.incarnation > held.incarnation
-
-
-def is_implausible(held: Member, incoming: Member, max_jump: int) -> bool:
-    """Whether a third party claims more refutations than the member can have made meanwhile (defects: D12)."""
-    return incoming.id == held.id and incoming.incarnation - held.incarnation > max_jump
+    if held.state is State.LEFT or incoming.state is State.LEFT:
+        return held.state is not State.LEFT
+    if incoming.incarnation != held.incarnation:
+        return incoming.incarnation > held.incarnation
+    return incoming.state > held.state

@@ -80,18 +80,20 @@ class IndirectPing(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class IndirectAck(_Carrier):
-    """The answer to an IndirectPing, for `target`, which began the probe."""
+    """The answer to an IndirectPing, for `target`, which began the probe. `answer`: proves it (see `proofs`)."""
 
     target: MemberId
     number: int
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardedAck(_Carrier):
-    """`origin`, which you asked me to ping, has answered."""
+    """`origin`, which you asked me to ping, has answered; here is its own `answer`."""
 
     origin: MemberId
     number: int
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,13 @@ class Gossip(_Carrier):
 
 @dataclass(frozen=True, slots=True)
 class TurnUndead(_Bare):
-    """I hold you Down. `later`: the generation of a later life of yours that I hold, or 0 for none."""
+    """I hold this about you: Down, Left, or a later life, in which case its record is beside the packet.
 
-    later: int = 0
+    Who is there answers with an Ack of this number.
+    """
+
+    held: Member
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +160,14 @@ Message = Probing | Announce | Feed | Gossip | TurnUndead | Broadcast | SyncRequ
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Sender, receiver and message. With the sender's incarnation every packet is also the newest update about it."""
+    """Sender, receiver and message. With the sender's incarnation, and the proof of it, every packet is also the newest
+    update about it."""
 
     src: MemberId
     src_incarnation: int
     dst: MemberId
     message: Message
+    src_proof: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

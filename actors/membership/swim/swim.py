@@ -24,12 +24,14 @@ from typing import Self
 from .broadcasts import BroadcastHandler, Broadcasts, NoBroadcasts
 from .codec import encode_item
 from .config import Config
-from .core import connection, probes, reactions, sync, updates
+from .core import checks, connection, probes, reactions, sync, updates
 from .core.member_list import Accept
 from .core.state import Admits, ConnectionState, Core, Renew
 from .effects import (
     AnnounceToSeeds,
+    BeginCheck,
     ChangeSuspectToDown,
+    CheckSuspect,
     Outbox,
     PeriodicAnnounce,
     PeriodicAnnounceDown,
@@ -46,6 +48,7 @@ from .effects import (
 from .errors import Counters, DataTooBigError, EmptyBroadcastError, NotUndeadError, SameIdentityError
 from .member import Member, MemberId, State
 from .messages import Announce
+from .proofs import Proofs, Trusting
 
 __all__ = ["Swim"]
 
@@ -58,8 +61,15 @@ def _always(key: bytes) -> bool:
     return True
 
 
+def _no_connection(key: bytes) -> bool:
+    return False
+
+
 def _anybody(update: Member) -> bool:
     return True
+
+
+_TRUSTING = Trusting()
 
 
 class Swim:
@@ -80,16 +90,27 @@ class Swim:
         renew: Renew = _never,
         probeable: Accept = _always,
         admits: Admits = _anybody,
+        connected: Accept = _no_connection,
+        proofs: Proofs = _TRUSTING,
     ) -> Self:
         """A member that knows nobody; nothing is sent or scheduled.
 
-        `renew` gives the identity to go on with after being declared Down, of the same key and a higher generation,
-        or None for none. `probeable(key)` is false for a member that we must neither probe nor accuse (design: local
-        blocks). `admits(update)` is asked before a key that is not held becomes a member; what it refuses has no
-        effect.
+        `renew` gives the identity to go on with after this life, of the same key and a higher generation, or None for
+        none. `probeable(key)` is false for a member that we must neither probe nor accuse (design: local blocks).
+        `admits(update)` is asked before a key that is not held becomes a member; what it refuses has no effect.
+        `connected(key)` is true for one that a connection with heartbeats shows to be alive. `proofs` makes and checks
+        the proofs of what members say of their lives.
         """
         return cls.with_custom_broadcast(
-            identity, config, rng, NoBroadcasts(), renew=renew, probeable=probeable, admits=admits
+            identity,
+            config,
+            rng,
+            NoBroadcasts(),
+            renew=renew,
+            probeable=probeable,
+            admits=admits,
+            connected=connected,
+            proofs=proofs,
         )
 
     @classmethod
@@ -103,10 +124,13 @@ class Swim:
         renew: Renew = _never,
         probeable: Accept = _always,
         admits: Admits = _anybody,
+        connected: Accept = _no_connection,
+        proofs: Proofs = _TRUSTING,
     ) -> Self:
         """As `new`, with a handler for the application's broadcasts: `NamedBroadcasts`, or one of your own."""
         counters = Counters()
-        return cls(Core(identity, config, rng, renew, probeable, Broadcasts(handler, counters), counters, admits))
+        broadcasts = Broadcasts(handler, counters)
+        return cls(Core(identity, config, rng, renew, probeable, broadcasts, counters, proofs, connected, admits))
 
     @property
     def identity(self) -> MemberId:
@@ -165,12 +189,41 @@ class Swim:
         """How many of the application's broadcasts are still to be sent."""
         return len(self._core.broadcasts)
 
-    def apply_many(self, members: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
-        """Apply updates as if they had been gossiped to us; without `do_broadcast` they are not passed on.
+    def apply_many(
+        self,
+        members: Iterable[Member],
+        do_broadcast: bool,
+        now: float,
+        outbox: Outbox,
+        *,
+        source: bytes | None = None,
+    ) -> None:
+        """Apply updates; without `do_broadcast` they are not passed on.
 
-        For members from a saved state or another source.
+        They are believed, as from a saved state, unless there is a `source`: the key of the member that says so. Then
+        they are taken as if it had gossiped them, and if one has a false proof, none is applied (see `Cheated`).
         """
-        updates.apply_many(self._core, members, do_broadcast, now, outbox)
+        news = members if source is None else updates.sift(self._core, members, source, outbox)
+        if news is not None:
+            heard = source is not None
+            updates.apply_many(self._core, news, do_broadcast, now, outbox, heard=heard)
+
+    def alive(self, key: bytes, now: float, outbox: Outbox) -> None:
+        """The present life of this member was heard by another way than our packets: counts as evidence of life."""
+        held = self._core.members.get(key)
+        if held is not None and held.is_active:
+            updates.hear_directly(self._core, key, now, outbox)
+            connection.update_connection_state(self._core, now, outbox)
+
+    def outlive(self, later: MemberId, now: float, outbox: Outbox) -> None:
+        """Go on above a later life of ours, which our own signature proves: the clock was set back, or far ahead once.
+
+        Nothing happens unless it is of our key and later; at most `max_rejoins_per_minute` times a minute.
+        """
+        core = self._core
+        if later.key == core.identity.key and later.generation > core.identity.generation:
+            updates.begin_new_life(core, now, outbox, later.generation)
+            connection.update_connection_state(core, now, outbox)
 
     def announce(self, dst: MemberId, outbox: Outbox) -> None:
         """Announce to `dst` (any generation of its key), which answers with a Feed. Allowed in every state."""
@@ -221,7 +274,8 @@ class Swim:
     def leave_cluster(self, outbox: Outbox) -> None:
         """Announce that we have left, and become Undead; no echo of that makes us rejoin (defects: D3)."""
         core = self._core
-        core.queue(Member(core.identity, core.incarnation, State.LEFT))
+        farewell = core.proofs.farewell(core.identity)
+        core.queue(Member(core.identity, core.incarnation, State.LEFT, (), farewell))
         self.gossip(outbox)
         core.has_left = True
         updates.become_undead(core, outbox)
@@ -266,10 +320,13 @@ class Swim:
         core = self._core
         match timer:
             case RemoveDown(member):
-                if core.members.remove_if_down(member):
-                    core.backlog.discard(member.key)
+                held = core.members.holds(member)
+                if held is not None and not held.is_active:
+                    core.forget(member.key)
             case ChangeSuspectToDown():
-                probes.declare_down(core, timer, now, outbox)
+                checks.declare_down(core, timer, now, outbox)
+            case CheckSuspect():
+                checks.take_step(core, timer, now, outbox)
             case SendNack():
                 probes.send_nack(core, timer, outbox)
             case _:
@@ -294,13 +351,15 @@ class Swim:
                 connection.announce_to_seeds_again(core, now, outbox)
             case PeriodicSync():
                 sync.sync_with_anybody(core, now, outbox)
+            case BeginCheck():
+                checks.begin_next(core, now, outbox)
             case SendSyncPart():
                 sync.send_next_part(core, now, outbox)
 
     def handle_data(self, data: bytes, now: float, outbox: Outbox, *, sender: bytes | None = None) -> None:
         """Handle a packet. `sender` is the key that the transport has authenticated, if it does (defects: D12).
 
-        Raises DataTooBigError, DecodeError, ForgedSenderError and DataFromOurselvesError with nothing changed,
-        and IndirectForOurselvesError with the sender and its updates applied.
+        Raises DataTooBigError, DecodeError, ForgedSenderError, DataFromOurselvesError, ForgedProofError and
+        UnknownLifeError with nothing changed, and IndirectForOurselvesError with the sender and its updates applied.
         """
         reactions.receive(self._core, data, now, outbox, sender)

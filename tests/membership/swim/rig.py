@@ -12,14 +12,17 @@ from rookery.actors.membership.swim import (
     Notification,
     Notify,
     Outbox,
+    Proofs,
     Schedule,
     Send,
     State,
     Swim,
     Timer,
+    Trusting,
 )
+from rookery.actors.membership.swim.broadcasts import NoBroadcasts
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_item, encode_packet, encode_update
-from rookery.actors.membership.swim.effects import ProbeRandomMember
+from rookery.actors.membership.swim.effects import BeginCheck, CheckSuspect, ProbeRandomMember
 from rookery.actors.membership.swim.messages import DecodedPacket, Gossip, Header, Message, Ping
 
 QUIET = replace(Config.simple(), jitter=False, notify_down_members=True)
@@ -60,8 +63,9 @@ def encode(
     updates: Iterable[Member] = (),
     incarnation: int = 0,
     items: Iterable[bytes] = (),
+    proof: bytes = b"",
 ) -> bytes:
-    header = encode_header(Header(src, incarnation, dst, message))
+    header = encode_header(Header(src, incarnation, dst, message, proof))
     return encode_packet(header, [encode_update(update) for update in updates], [encode_item(item) for item in items])
 
 
@@ -76,13 +80,21 @@ class Rig:
         renew: Callable[[MemberId], MemberId | None] = next_life,
         seed: int = 0,
         handler: BroadcastHandler | None = None,
+        proofs: Proofs | None = None,
+        me: MemberId = US,
     ) -> None:
         self.blocked: set[bytes] = set()
-        rng, probeable = random.Random(seed), lambda key: key not in self.blocked
-        if handler is None:
-            self.swim = Swim.new(US, config, rng, renew=renew, probeable=probeable)
-        else:
-            self.swim = Swim.with_custom_broadcast(US, config, rng, handler, renew=renew, probeable=probeable)
+        self.connected: set[bytes] = set()
+        self.swim = Swim.with_custom_broadcast(
+            me,
+            config,
+            random.Random(seed),
+            handler or NoBroadcasts(),
+            renew=renew,
+            probeable=lambda key: key not in self.blocked,
+            connected=lambda key: key in self.connected,
+            proofs=proofs or Trusting(),
+        )
         self.outbox = Outbox()
         self.now = 0.0
         self.packets: list[tuple[MemberId, DecodedPacket]] = []
@@ -116,8 +128,9 @@ class Rig:
         incarnation: int = 0,
         dst: MemberId | None = None,
         items: Iterable[bytes] = (),
+        proof: bytes = b"",
     ) -> None:
-        data = encode(src, dst or self.swim.identity, message or Gossip(), updates, incarnation, items)
+        data = encode(src, dst or self.swim.identity, message or Gossip(), updates, incarnation, items, proof)
         try:
             self.swim.handle_data(data, self.now, self.outbox)
         finally:
@@ -130,6 +143,29 @@ class Rig:
         self.now = max(self.now, self._due.pop(timer)) + late
         self.hand_back(timer)
         return timer
+
+    def pass_check(self) -> int:
+        """Let the next check of ours go as far as its end; returns the number of its ping."""
+        self.fire(BeginCheck)
+        number = next(message.number for _, message in self.messages() if isinstance(message, Ping))
+        for _ in range(2):
+            self.fire_newest(CheckSuspect)
+        return number
+
+    def pass_check_in_time(self) -> None:
+        """Let the check begin that is planned for the newest suspicion, and go as far as its end."""
+        self.fire_newest(CheckSuspect)
+        self.pass_check()
+
+    def fire_newest(self, kind: type[Timer]) -> None:
+        """Hand back the newest waiting timer of this kind when it is due."""
+        index = max(index for index, (timer, _) in enumerate(self.timers) if isinstance(timer, kind))
+        self.timers.insert(0, self.timers.pop(index))
+        self.fire(kind)
+
+    def messages(self) -> list[tuple[MemberId, Message]]:
+        """The newest first."""
+        return [(to, packet.header.message) for to, packet in reversed(self.packets)]
 
     def hand_back(self, timer: Timer) -> None:
         self.swim.handle_timer(timer, self.now, self.outbox)

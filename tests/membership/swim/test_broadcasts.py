@@ -271,7 +271,7 @@ def test_gossip_rests_while_the_filter_accepts_nobody_for_the_broadcasts_that_wa
 def test_longest_update_has_room_in_the_smallest_packet_beside_a_full_part_of_broadcasts() -> None:
     accusers = tuple(bytes([number]) * 8 for number in range(8))
     rig = Rig(replace(QUIET, max_packet_size=512), knows=[ANN], handler=Words())
-    longest = Member(MemberId(BOB.key, 2**63 - 1), 65_535, State.SUSPECT, accusers)
+    longest = Member(MemberId(BOB.key, 2**63 - 1), 1_024, State.SUSPECT, accusers, bytes(16))
     assert rig.swim.add_broadcast(b"x" * (rig.swim.config.broadcast_room - 2))
     rig.swim.apply_many([longest], True, rig.now, rig.outbox)
     rig.drain()

@@ -64,7 +64,6 @@ def test_simple_preset_has_no_periodic_task() -> None:
         ("max_transmissions", 256),
         ("max_packet_size", 511),
         ("max_packet_size", 65_537),
-        ("max_incarnation_jump", 0),
         ("max_rejoins_per_minute", 0),
         ("max_broadcasts", 0),
         ("max_members", 0),

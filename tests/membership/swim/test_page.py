@@ -3,26 +3,34 @@
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from rookery.actors.membership import swim
 from rookery.actors.membership.swim import (
+    Cheated,
     Config,
+    ForgedProofError,
     Member,
+    MemberId,
     Notification,
     Periodic,
     State,
     Swim,
     SwimError,
+    UnknownLife,
+    UnknownLifeError,
     effects,
     messages,
 )
+from rookery.actors.membership.swim.effects import BeginCheck, ChangeSuspectToDown, CheckSuspect
 from rookery.actors.membership.swim.member import supersedes
+from rookery.actors.membership.swim.messages import Ack, Announce, Gossip, Ping, TurnUndead
 
-from .rig import ANN
+from .chains import Chains, proved
+from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, left, next_life, suspect
 
 PAGE = (Path(__file__).parents[3] / "docs" / "membership.md").read_text()
 
@@ -126,3 +134,191 @@ def test_page_names_every_error_and_whether_anything_had_changed() -> None:
 def test_page_names_switches_that_exist() -> None:
     known = {field.name for field in fields(Config)}
     assert {name for row in table("part", "rule") for name in re.findall(r"`(\w+)`", row[2])} <= known
+
+
+def accused(incarnation: int, said: str) -> tuple[Rig, Member]:
+    """A member at incarnation 3, and what is said of it as in this cell."""
+    rig = Rig(knows=[ANN, BOB], proofs=Chains())
+    rig.swim.apply_many([suspect(US, 2)], False, rig.now, rig.outbox)
+    rig.drain()
+    rig.packets.clear()
+    states = {"Alive": State.ALIVE, "Suspect": State.SUSPECT, "Down": State.DOWN, "Left": State.LEFT}
+    return rig, proved(Member(US, incarnation, states[said]))
+
+
+OWN_ROWS = {
+    "Alive": ([("Alive", 3), ("Alive", 9)], "nothing"),
+    "Suspect or Down, below our incarnation": ([("Suspect", 2), ("Down", 0)], "say our incarnation again"),
+    "Suspect or Down, at our incarnation or above it": (
+        [("Suspect", 3), ("Down", 3), ("Suspect", 9), ("Down", 9)],
+        "raise the incarnation above it",
+    ),
+    "Suspect or Down, at 1,024": ([("Suspect", 1_024), ("Down", 1_024)], "begin a new life"),
+    "Left": ([("Left", 3)], "begin a new life"),
+    "anything about another generation of our key": ([], "nothing"),
+}
+
+
+def reaction_to(rig: Rig, update: Member) -> str:
+    """What it did when it heard this about itself."""
+    rig.receive(ANN, Gossip(), updates=[update])
+    if rig.swim.identity != US:
+        assert rig.swim.identity == next_life(US)
+        return "begin a new life"
+    if rig.swim.incarnation != 3:
+        assert rig.swim.incarnation == update.incarnation + 1
+        return "raise the incarnation above it"
+    return "say our incarnation again" if rig.take_packets() else "nothing"
+
+
+def test_page_says_what_is_done_when_a_member_hears_of_itself() -> None:
+    rows = {row[0]: row[1] for row in table("heard about ourselves")}
+    assert rows == {row: does for row, (_, does) in OWN_ROWS.items()}
+    for row, (cases, does) in OWN_ROWS.items():
+        for said, incarnation in cases:
+            rig, update = accused(incarnation, said)
+            assert reaction_to(rig, update) == does, row
+    for state in State:
+        for other in (next_life(US), MemberId(US.key, 0)):
+            rig, _ = accused(3, "Alive")
+            assert reaction_to(rig, proved(Member(other, 5, state))) == "nothing"
+
+
+def evidence(rig: Rig) -> None:
+    rig.receive(ANN)
+    rig.take_packets()
+
+
+def verdict(rig: Rig, *, answers: bool) -> list[str]:
+    """The states that Ann is held in from now on until she is no suspect; she answers what asks her, or does not."""
+    seen: list[str] = []
+    deciding = BeginCheck | CheckSuspect | ChangeSuspectToDown
+    while True:
+        for place in range(2):
+            held = rig.held(ANN)
+            assert held is not None
+            if held.state.name.capitalize() not in seen[-1:]:
+                seen.append(held.state.name.capitalize())
+            for to, message in rig.take_messages() if place == 0 else ():
+                if to == ANN and answers and isinstance(message, Ping | TurnUndead):
+                    rig.receive(ANN, Ack(message.number))
+        waiting = [timer for timer, _ in rig.timers if isinstance(timer, deciding)]
+        if rig.held(ANN) != suspect(ANN) or not waiting:
+            return seen
+        timer = min(waiting, key=lambda timer: (rig._due[timer], timer.rank))
+        rig.timers = [(other, delay) for other, delay in rig.timers if other is not timer]
+        rig.now = max(rig.now, rig._due.pop(timer))
+        rig.hand_back(timer)
+
+
+LAN = replace(QUIET, suspicion_confirmations=2, suspect_to_down_after=8.0, suspicion_max_factor=1.0)
+
+
+def heard_of_ann(said: Member, *, known: bool = True) -> Rig:
+    rig = Rig(LAN, knows=[BOB, CAROL, *([ANN] if known else [])])
+    if said.state is State.ALIVE:
+        rig.learn(down(ANN))
+    return rig
+
+
+def test_page_says_what_is_held_of_a_member_that_others_accuse() -> None:
+    rows = {row[0]: (row[1], row[2]) for row in table("heard of another member", "with evidence of life")}
+    assert list(rows) == [
+        "Suspect",
+        "Down",
+        "Down, and it cannot be checked",
+        "Down, and nobody had named it",
+        "Alive, as it was before the Down that is held",
+    ]
+
+    assert rows["Suspect"][0] == "Alive when the time is over, and with a connection at once"
+    for connected in (True, False):
+        rig = heard_of_ann(suspect(ANN))
+        if connected:
+            rig.connected.add(ANN.key)
+        rig.receive(BOB, updates=[suspect(ANN)])
+        assert verdict(rig, answers=True) == (["Alive"] if connected else ["Suspect", "Alive"])
+    assert rows["Suspect"][1] == "checked before the time is over; Down when it is"
+    rig = heard_of_ann(suspect(ANN))
+    rig.receive(BOB, updates=[suspect(ANN)])
+    assert verdict(rig, answers=False) == ["Suspect", "Down"]
+    assert (rig.now, rig.swim.counters.checks) == (8.0, 1)
+
+    assert rows["Down"] == ("Alive", "Suspect, checked at once; Down when the check has failed")
+    rig = heard_of_ann(down(ANN))
+    evidence(rig)
+    rig.now += 1.0
+    rig.receive(BOB, updates=[down(ANN)])
+    assert verdict(rig, answers=False) == ["Alive"]
+    rig = heard_of_ann(down(ANN))
+    rig.receive(BOB, updates=[down(ANN)])
+    assert verdict(rig, answers=False) == ["Suspect", "Down"]
+    assert rig.now == LAN.probe_period
+
+    assert rows["Down, and it cannot be checked"] == ("Alive", "Down")
+    rig = heard_of_ann(down(ANN))
+    rig.blocked.add(ANN.key)
+    rig.receive(BOB, updates=[down(ANN)])
+    assert verdict(rig, answers=False) == ["Down"]
+
+    assert rows["Down, and nobody had named it"] == ("", "Down, and asked")
+    assert rows["Alive, as it was before the Down that is held"] == ("", "Down, and asked")
+    for said in (down(ANN), alive(ANN)):
+        for answers in (True, False):
+            rig = heard_of_ann(said, known=False)
+            rig.receive(BOB, updates=[said])
+            assert verdict(rig, answers=answers) == (["Down", "Alive"] if answers else ["Down"])
+
+
+def test_page_says_when_a_turn_undead_is_sent_and_what_it_does() -> None:
+    rows = {row[0]: row[1] for row in table("TurnUndead", "what happens")}
+    assert "held Down, has left or has a later life here" in rows["is sent"]
+    for held, src in ((down(ANN), ANN), (left(ANN), ANN), (alive(next_life(ANN)), ANN)):
+        rig = Rig(knows=[BOB])
+        rig.learn(held)
+        rig.receive(src, Ping(1))
+        assert rig.take_messages() == [(src, TurnUndead(held, 1))]
+    assert (
+        rows["received by a member that it is true of"] == "heard as that update, and answered by an Ack of the number"
+    )
+    rig = Rig(knows=[ANN])
+    rig.receive(ANN, TurnUndead(down(US, 4), 7))
+    assert rig.swim.incarnation == 5
+    assert (ANN, Ack(7)) in rig.take_messages()
+    assert (
+        rows["received from a member that we hold Down"] == "the same, and a TurnUndead and an Announce are sent to it"
+    )
+    rig = Rig(knows=[BOB])
+    rig.learn(down(ANN))
+    rig.receive(ANN, TurnUndead(down(US, 4), 7))
+    assert rig.swim.incarnation == 5
+    sent = [message for to, message in rig.take_messages() if to == ANN]
+    assert sent == [TurnUndead(down(ANN), 1), Ack(7), Announce()]
+    assert "it is held Alive, even if it refutes nothing" in rows["answered by its number"]
+    rig.receive(ANN, Ack(1))
+    assert rig.held(ANN) == alive(ANN)
+
+
+def test_page_says_what_becomes_of_a_proof() -> None:
+    rows = {row[0]: row[1] for row in table("a proof is")}
+    said = proved(alive(ANN, 1))
+    forged = Member(ANN, 1, State.ALIVE, (), bytes(16))
+    rig = Rig(knows=[ANN, BOB], proofs=Chains())
+    rig.receive(BOB, updates=[said])
+    assert rows.pop("right") == "applied, and passed on with the proof"
+    assert (rig.held(ANN), rig.swim.updates_backlog()) == (said, 1)
+    rig = Rig(knows=[ANN, BOB], proofs=Chains())
+    with pytest.raises(ForgedProofError):
+        rig.receive(BOB, updates=[alive(CAROL), forged])
+    assert "nothing of the packet is applied; `ForgedProofError`, and `Cheated`" in rows.pop("false")
+    assert [note.peer for note in rig.take_notes() if isinstance(note, Cheated)] == [BOB.key]
+    assert rig.held(CAROL) is None
+    rig = Rig(knows=[BOB], proofs=Chains(unknown=[ANN]))
+    rig.receive(BOB, updates=[said])
+    assert "`UnknownLife` gives it back" in rows.pop("about a life whose record is not here")
+    assert rig.take_notes() == [UnknownLife(said, BOB.key)]
+    assert (rig.held(ANN), rig.swim.updates_backlog()) == (None, 0)
+    with pytest.raises(UnknownLifeError):
+        rig.receive(ANN)
+    assert rows.pop("of a sender whose record is not here") == "`UnknownLifeError`"
+    assert rows == {}

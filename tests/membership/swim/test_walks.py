@@ -25,7 +25,7 @@ from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.effects import ProbeRandomMember, RemoveDown, SendIndirectProbe
 from rookery.actors.membership.swim.messages import Announce, Feed, Message, Ping
 
-from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, next_life, suspect
+from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, left, next_life, suspect
 
 
 def deliver(source: Rig, target: Rig) -> list[Message]:
@@ -38,13 +38,7 @@ def deliver(source: Rig, target: Rig) -> list[Message]:
 
 
 def test_announce_and_feed_make_two_members_know_each_other_and_begin_to_probe() -> None:
-    ours, theirs = Rig(), Rig()
-    theirs.swim.change_identity(ANN, theirs.now, theirs.outbox)
-    theirs.swim.leave_cluster(theirs.outbox)  # what it says of its life as US is said to nobody
-    theirs.swim.change_identity(next_life(ANN), theirs.now, theirs.outbox)
-    theirs.drain()
-    for rig in (ours, theirs):
-        rig.take_notes()
+    ours, theirs = Rig(), Rig(me=next_life(ANN))
     ours.swim.announce(ANN, ours.outbox)
     ours.drain()
     assert (ours.notes, ours.timers, ours.swim.num_members) == ([], [], 0)
@@ -68,17 +62,17 @@ def test_each_change_of_a_member_is_notified_once_and_in_order() -> None:
         suspect(ANN),
         alive(ANN, 1),
         down(BOB),
-        alive(BOB, 9),
+        alive(BOB),
         alive(CAROL),
         down(CAROL),
         down(CAROL),
         alive(next_life(CAROL)),
         alive(CAROL, 5),
         down(next_life(CAROL)),
-        down(ANN),
+        down(ANN, 1),
         alive(next_life(ANN)),
-        down(US),
-        down(US),
+        left(US),
+        left(US),
         alive(next_life(BOB)),
     ):
         rig.swim.apply_many([update], True, rig.now, rig.outbox)
@@ -123,7 +117,7 @@ def test_renewal_during_a_probe_leaves_its_timers_without_effect() -> None:
     rig.fire(ProbeRandomMember)
     old: list[Timer] = [timer for timer, _ in rig.timers]
     rig.timers.clear()
-    rig.swim.apply_many([down(US)], True, rig.now, rig.outbox)
+    rig.swim.apply_many([left(US)], True, rig.now, rig.outbox)
     rig.drain()
     assert Rejoin(next_life(US)) in rig.take_notes()
     rig.take_packets()
@@ -168,7 +162,7 @@ def test_change_of_identity_restarts_the_timers_and_probes_under_the_new_one() -
 @pytest.mark.parametrize("loses", [US, MemberId(US.key, 0), MemberId(ANN.key, 7)], ids=["same", "earlier", "other"])
 def test_renewal_that_is_no_later_life_of_ours_is_refused_for_good(loses: MemberId) -> None:
     rig = Rig(knows=[ANN], renew=lambda identity: loses)
-    rig.receive(ANN, updates=[down(US)])
+    rig.receive(ANN, updates=[left(US)])
     assert rig.swim.identity == US
     assert rig.swim.connection_state is ConnectionState.UNDEAD
     assert rig.take_notes() == [Defunct()]
@@ -176,7 +170,7 @@ def test_renewal_that_is_no_later_life_of_ours_is_refused_for_good(loses: Member
 
 def test_forgotten_member_that_returns_is_new() -> None:
     rig = Rig(replace(QUIET, remove_down_after=5.0), knows=[ANN, BOB])
-    rig.receive(BOB, updates=[down(ANN)])
+    rig.learn(down(ANN))
     assert rig.waiting(RemoveDown) == [5.0]
     rig.fire(RemoveDown)
     assert rig.held(ANN) is None

@@ -19,7 +19,7 @@ from ..effects import (
 )
 from ..member import MemberId
 from ..messages import Announce
-from . import sync
+from . import suspicion, sync
 from .state import ConnectionState, Core
 
 __all__ = [
@@ -127,6 +127,7 @@ def _connect(core: Core, now: float, outbox: Outbox) -> None:
         if task is not None:
             core.arm(kind, core.first_delay(task.frequency), now, outbox)
     sync.begin_syncing(core, now, outbox)
+    suspicion.await_checks(core, now, outbox)
     outbox.notify(Active())
 
 

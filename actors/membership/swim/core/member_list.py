@@ -1,6 +1,8 @@
 """All members that we know, ourselves not included, by key; and which one to probe next.
 
-* An update is stored or refused as a whole, by `precedence`.
+* An update is stored or refused as a whole, by `supersedes`.
+* Where our own evidence says that a member lives it is held Alive all the same, and the best of what others say, with
+  proof, is its *claim*. The digest is over the claims, or two members with other evidence would never agree.
 * Each active member is probed once per round, in random order; a member that joins during a round is probed in it.
 * A requested member (its link closed) is probed next, but never two requested ones in a row, so that requests starve no
   other member.
@@ -98,13 +100,15 @@ class Change:
 class MemberList:
     """No operation walks through all members, except a new round of probes, `active_keys` and iteration."""
 
-    __slots__ = ("_active", "_down", "_requested", "_took_requested", "_unprobed", "by_key", "digest")
+    __slots__ = ("_active", "_down", "_requested", "_took_requested", "_unprobed", "by_key", "claims", "digest")
 
     def __init__(self) -> None:
         self.by_key: dict[bytes, Member] = {}
-        """The members by key. Read only: `apply` and `forget` change it."""
+        """The members by key. Read only: `apply`, `vouch` and `forget` change it."""
+        self.claims: dict[bytes, Member] = {}
+        """What is said of members that we know better: by key, each supersedes what is held. Read only."""
         self.digest = 0
-        """The combined digest of all active members: equal for equal lists, in any order."""
+        """The combined digest of all members that are active as is said: equal for equal lists, in any order."""
 
         self._active = Pool()
         self._down = Pool()
@@ -138,45 +142,47 @@ class MemberList:
         held = self.by_key.get(key)
         if held is not None and not supersedes(held, update):
             return None
+        claim = self.claims.get(key)
+        was = held if claim is None else claim
+        if claim is not None and not supersedes(update, claim):
+            del self.claims[key]
+            claim = None
         self.by_key[key] = update
-        was_active = key in self._active
-        if held is not None and was_active:
-            self.digest ^= digest(held)
-        if update.is_active:
-            self.digest ^= digest(update)
-        if not update.is_active:
-            self._drop(key)
-            if update.state is State.DOWN:
-                self._down.add(key)
-            else:
-                self._down.discard(key)  # a member that has left is not announced to
-        elif not was_active:
-            self._down.discard(key)
-            self._active.add(key)
-            self._unprobed.add(key)
+        if claim is None:  # else it is what is said, now as before
+            if was is not None and was.is_active:
+                self.digest ^= digest(was)
+            if update.is_active:
+                self.digest ^= digest(update)
+        self._sort(update)
         return Change(held, update)
 
-    def remove_if_down(self, identity: MemberId) -> bool:
-        """Forget exactly this identity if it is Down; returns whether it was."""
-        held = self.holds(identity)
-        if held is None or held.is_active:
+    def claim(self, update: Member) -> bool:
+        """Note what is said of a held member although we know better; returns whether it is more than was said."""
+        key = update.id.key
+        if not supersedes(self.claims.get(key, self.by_key[key]), update):
             return False
-        self.forget(identity.key)
+        self.digest ^= self._share(key)
+        self.claims[key] = update
+        self.digest ^= self._share(key)
         return True
 
+    def vouch(self, key: bytes) -> Change | None:
+        """Hold a Suspect or Down member Alive, as it was; what was held becomes its claim. None if it is neither."""
+        held = self.by_key[key]
+        if held.state not in (State.SUSPECT, State.DOWN):
+            return None
+        update = Member(held.id, held.incarnation, State.ALIVE, (), held.proof)
+        self.claims.setdefault(key, held)
+        self.by_key[key] = update
+        self._sort(update)
+        return Change(held, update)
+
     def forget(self, key: bytes) -> None:
-        held = self.by_key.pop(key, None)
-        if held is not None and held.is_active:
-            self.digest ^= digest(held)
+        self.digest ^= self._share(key)
+        self.claims.pop(key, None)
+        self.by_key.pop(key, None)
         self._drop(key)
         self._down.discard(key)
-
-    def forget_down(self) -> list[bytes]:
-        """Forget every Down member; returns their keys."""
-        down = list(self._down)
-        for key in down:
-            self.forget(key)
-        return down
 
     def choose_active(self, count: int, rng: random.Random, accept: Accept) -> list[Member]:
         return [self.by_key[key] for key in self._active.sample(count, rng, accept)]
@@ -199,6 +205,25 @@ class MemberList:
             return None
         self._unprobed.discard(key)
         return self.by_key[key]
+
+    def _share(self, key: bytes) -> int:
+        """The part of the digest that is this member's."""
+        said = self.claims.get(key) or self.by_key.get(key)
+        return digest(said) if said is not None and said.is_active else 0
+
+    def _sort(self, update: Member) -> None:
+        """Put the member among the active ones or the Down ones, as is held now."""
+        key = update.id.key
+        if not update.is_active:
+            self._drop(key)
+            if update.state is State.DOWN:
+                self._down.add(key)
+            else:
+                self._down.discard(key)  # a member that has left is not announced to
+        elif key not in self._active:
+            self._down.discard(key)
+            self._active.add(key)
+            self._unprobed.add(key)
 
     def _take_requested(self, probeable: Accept) -> bytes | None:
         if self._took_requested:

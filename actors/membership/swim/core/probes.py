@@ -1,28 +1,28 @@
-"""Failure detection: one probe per period, helpers for a target that does not answer, suspicion, and at last Down.
+"""Failure detection: one probe per period, helpers for a target that does not answer, and suspicion.
 
-* A probe fails when its period ends, not when the answer is overdue.
+* A probe fails when its period ends, not when the answer is overdue; and not if the target was heard meanwhile, or a
+  connection says that it lives.
 * A probe whose indirect stage never ran is not judged; it is counted (defects: D7).
 * A probe is not judged after this process has stalled: the answer may be waiting unread.
-* When a suspect answers a probe its suspicion is passed on once more, so that it reaches the suspect by way of
-  others: it may never have heard of it, as it may be cut off from its accusers, or block them.
-* `suspicion` says how long a suspicion lasts.
+* What a helper forwards counts only with the target's own proof that it has answered, for this probe and for us. A
+  helper looks at that first, so that no target can make it a liar.
+* `suspicion` says how long a suspicion lasts, and `checks` what ends it.
 * Our probes show our own health (Lifeguard): a probe that succeeds lowers the score by one, one that fails raises it
   by the number of helpers that sent no Nack, or by one without helpers. The higher the score, the slower we probe,
   and the longer we wait for answers.
-* A suspect that has neither refuted nor renewed is declared Down, and only then sent TurnUndead (defects: D1).
 * A member that we may not probe (a peer that this node blocks) is neither probed, nor asked for help, nor accused
   (design: local blocks).
 """
 
-from ..effects import ChangeSuspectToDown, Outbox, ProbeFailed, ProbeRandomMember, SendIndirectProbe, SendNack
-from ..member import Member, MemberId, State
-from ..messages import ForwardedAck, IndirectPing, Nack, Ping, PingReq, TurnUndead
-from .connection import update_connection_state
+from ..effects import Cheated, Outbox, ProbeFailed, ProbeRandomMember, SendIndirectProbe, SendNack
+from ..member import Member, MemberId
+from ..messages import ForwardedAck, IndirectPing, Nack, Ping, PingReq
+from .checks import decide_at_once, was_asked
 from .state import Core
-from .suspicion import accusation, is_over
-from .updates import store
+from .suspicion import accusation
+from .updates import hear_directly, store
 
-__all__ = ["ask_helpers", "declare_down", "probe_random_member", "relay_ack", "relay_ping", "send_nack"]
+__all__ = ["ask_helpers", "probe_random_member", "relay_ack", "relay_ping", "send_nack", "take_answer"]
 
 
 _MAX_RELAYS = 256
@@ -41,7 +41,7 @@ def probe_random_member(core: Core, late: float, now: float, outbox: Outbox) -> 
 
 
 def _begin(core: Core, target: Member, now: float, outbox: Outbox) -> None:
-    core.probe.begin(target, now)
+    core.probe.begin(target, now, core.next_number())
     core.send(target.id, Ping(core.probe.number), outbox)
     wait = core.config.probe_rtt * core.slowness
     outbox.schedule(SendIndirectProbe(target.id, core.expect_timer(SendIndirectProbe, wait, now)), wait)
@@ -55,25 +55,19 @@ def _judge(core: Core, late: float, now: float, outbox: Outbox) -> None:
         core.counters.incomplete_probe_cycles += 1
     elif probe.target is not None and probe.succeeded:
         core.adjust_health(-1)
-        _repeat_suspicion(core, probe.target)
-    elif probe.target is not None:
+    elif probe.target is not None and not core.is_fresh(probe.target.id.key, probe.began, now):
         core.counters.failed_probes += 1
         core.adjust_health(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
         outbox.notify(ProbeFailed(probe.target.id))
         _suspect(core, probe.target, now, outbox)
 
 
-def _repeat_suspicion(core: Core, target: Member) -> None:
-    """A suspect that answers has not heard of the suspicion, or its refutation is on its way: pass that on again."""
-    held = core.members.holds(target.id)
-    if held is not None and held.state is State.SUSPECT:
-        core.queue(held)
-
-
 def _suspect(core: Core, target: Member, now: float, outbox: Outbox) -> None:
     """Accuse the target as it was when the probe began, unless it has refuted or renewed since."""
     if core.members.holds(target.id) is not None and core.probeable(target.id.key):
-        store(core, accusation(core, target), True, now, outbox, ours=True)
+        accused = accusation(core, target)
+        store(core, accused, True, now, outbox, ours=True)
+        decide_at_once(core, accused, now, outbox)
 
 
 def ask_helpers(core: Core, outbox: Outbox) -> None:
@@ -94,11 +88,9 @@ def ask_helpers(core: Core, outbox: Outbox) -> None:
 
 
 def relay_ping(core: Core, origin: MemberId, target: MemberId, number: int, outbox: Outbox) -> None:
-    """Ping the target for `origin`, and remember that a Nack is due if it does not answer in time."""
+    """Ping the target for `origin`, and remember that, and that a Nack is due if it does not answer in time."""
     if core.probeable(target.key):
         core.send(target, IndirectPing(origin, number), outbox)
-    if not core.config.nack:
-        return
     nack = SendNack(origin, target, number)
     if len(core.relays) == _MAX_RELAYS:
         core.counters.refused_relays += 1
@@ -107,26 +99,44 @@ def relay_ping(core: Core, origin: MemberId, target: MemberId, number: int, outb
         outbox.schedule(nack, _NACK_SHARE * (core.config.probe_period - core.config.probe_rtt))
 
 
-def relay_ack(core: Core, origin: MemberId, target: MemberId, number: int, outbox: Outbox) -> None:
-    """The target has answered: forward that to `origin`, to which no Nack is due now."""
-    core.relays.pop(SendNack(origin, target, number), None)
+def relay_ack(core: Core, origin: MemberId, target: MemberId, number: int, answer: bytes, outbox: Outbox) -> None:
+    """The target has answered: forward that to `origin`, to which no Nack is due now. Only if that was asked for."""
+    relay = SendNack(origin, target, number)
+    if relay not in core.relays:
+        return
+    if not core.proofs.check_answer(target, origin, number, answer):
+        _refuse_answer(core, target, outbox)
+        return
+    del core.relays[relay]
     if core.probeable(origin.key):
-        core.send(origin, ForwardedAck(target, number), outbox)
+        core.send(origin, ForwardedAck(target, number, answer), outbox)
+
+
+def take_answer(
+    core: Core, helper: MemberId, target: MemberId, number: int, answer: bytes, now: float, outbox: Outbox
+) -> None:
+    """A helper forwards the target's answer to our probe, or to our check."""
+    is_probe = core.probe.awaits(helper, target, number)
+    if not is_probe and not was_asked(core, helper, target, number):
+        return
+    if not core.proofs.check_answer(target, core.identity, number, answer):
+        _refuse_answer(core, helper, outbox)
+        return
+    if is_probe:
+        core.probe.succeeded = True
+    held = core.members.holds(target)
+    if held is not None and held.is_active:
+        hear_directly(core, target.key, now, outbox)
+
+
+def _refuse_answer(core: Core, cheat: MemberId, outbox: Outbox) -> None:
+    core.counters.forged_proofs += 1
+    outbox.notify(Cheated(cheat.key, "a false answer to a probe"))
 
 
 def send_nack(core: Core, nack: SendNack, outbox: Outbox) -> None:
-    """The target has not answered in time: send the Nack."""
+    """The target has not answered in time: send the Nack, if configured."""
     if nack in core.relays:
         del core.relays[nack]
-        if core.is_connected and core.probeable(nack.origin.key):
+        if core.config.nack and core.is_connected and core.probeable(nack.origin.key):
             core.send(nack.origin, Nack(nack.target, nack.number), outbox)
-
-
-def declare_down(core: Core, timer: ChangeSuspectToDown, now: float, outbox: Outbox) -> None:
-    """The time to refute may be over: then declare the suspect Down."""
-    if not is_over(core, timer, now, outbox) or not core.probeable(timer.member.key):
-        return
-    if store(core, Member(timer.member, timer.incarnation, State.DOWN), True, now, outbox):
-        update_connection_state(core, now, outbox)
-        if core.config.notify_down_members:
-            core.send(timer.member, TurnUndead(), outbox)

@@ -4,12 +4,13 @@
 2. Not for us: ignored. A packet for an earlier life of ours is handled, and answered with our present identity:
    otherwise we would be probed under the old one until somebody else spreads the new one. An Announce is for any life
    of ours.
-3. The sender is alive: every packet is a join.
-4. A sender that we hold Down, or of which we hold a later life, gets a TurnUndead (if configured), and its packet is
-   ignored.
-5. Two members that hold each other Down were out of touch, and the first to learn of it gives way: it renews, forgets
-   all members that it holds Down (they may all have been cut off from it), and announces itself.
-6. The updates, then the items, then the answer to the message; only a Connected member answers. An item that the
+3. A false proof anywhere in it, or a life of its sender that nothing here proves: an error, and nothing has changed.
+4. The sender is alive: every packet is a join, and evidence of life.
+5. A sender that we hold Down, or of which we hold a later life, gets a TurnUndead (if configured), and its packet is
+   ignored. One that answers a TurnUndead by its number hears us and lives: it is not Down, whether it could refute that
+   or not.
+6. Two members that hold each other Down were out of touch: each refutes, and announces itself to the other.
+7. The updates, then the items, then the answer to the message; only a Connected member answers. An item that the
    application's handler refuses raises an error after all this, and nothing else is lost.
 
 A message without an entry in `_REACTIONS` has no meaning beside the updates and items that it carries. A message that
@@ -21,15 +22,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..codec import decode_packet
-from ..effects import Outbox, RoundTrip
+from ..effects import Cheated, Outbox, RoundTrip
 from ..errors import (
     CustomBroadcastError,
     DataFromOurselvesError,
     DataTooBigError,
+    ForgedProofError,
     ForgedSenderError,
     IndirectForOurselvesError,
+    UnknownLifeError,
 )
-from ..member import Member, MemberId
+from ..member import Member, MemberId, State, supersedes
 from ..messages import (
     Ack,
     Announce,
@@ -48,10 +51,11 @@ from ..messages import (
     SyncRequest,
     TurnUndead,
 )
+from ..proofs import Verdict
 from . import probes, sync
 from .connection import update_connection_state
 from .state import Core
-from .updates import apply_many, rejoin_or_become_undead, store
+from .updates import apply_many, hear_directly, sift, store, vouch
 
 __all__ = ["PacketContext", "react", "receive"]
 
@@ -61,30 +65,62 @@ def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes |
         raise DataTooBigError(f"a packet of {len(data)} bytes; at most {core.config.max_packet_size} are accepted")
     packet = decode_packet(data)
     header = packet.header
-    _check_sender(core, header.src, sender)
-    core.unheard_seeds.pop(header.src.key, None)
+    src = header.src
+    _check_sender(core, src, sender)
     if not _is_for_us(core, header):
         return
-    held = core.members.holds(header.src)
+    held = core.members.holds(src)
     if held is None or header.src_incarnation > held.incarnation:
-        # From the owner itself, so its incarnation may have risen by any amount.
-        store(core, Member(header.src, header.src_incarnation), True, now, outbox)
-        held = core.members.holds(header.src)
+        _check_life(core, header, outbox)
+    news = _sift(core, packet, outbox)
+    core.unheard_seeds.pop(src.key, None)
+    if held is None or header.src_incarnation > held.incarnation:
+        store(core, Member(src, header.src_incarnation, State.ALIVE, (), header.src_proof), True, now, outbox)
+        held = core.members.holds(src)
     if held is None or not held.is_active:
-        if header.src.key in core.members.by_key:  # else `max_members` are held
-            _answer_down_sender(core, header, now, outbox)
+        if src.key in core.members.by_key:  # else `max_members` are held
+            _answer_down_sender(core, header, news, now, outbox)
         return
+    hear_directly(core, src.key, now, outbox)
     known = core.stored
-    apply_many(core, packet.updates, True, now, outbox)
+    apply_many(core, news, True, now, outbox, heard=True)
     refusal = _take_items(core, packet)
     if core.is_connected:
         if header.dst == core.identity or isinstance(header.message, Announce):
-            context = PacketContext(header.src, packet.updates, core.stored > known, now)
+            context = PacketContext(src, packet.updates, core.stored > known, now)
             react(core, header.message, context, outbox)
         else:
-            core.send(header.src, Gossip(), outbox)
+            core.send(src, Gossip(), outbox)
     if refusal is not None:
         raise refusal
+
+
+def _check_life(core: Core, header: Header, outbox: Outbox) -> None:
+    """Check what the sender shows of its own life."""
+    said = Member(header.src, header.src_incarnation, State.ALIVE, (), header.src_proof)
+    known = core.members.get(header.src.key)
+    if known is not None and not supersedes(known, said):
+        return
+    verdict = core.proofs.check(said, core.members.holds(header.src))
+    if verdict is Verdict.FALSE:
+        core.counters.forged_proofs += 1
+        outbox.notify(Cheated(header.src.key, "a false proof of its own incarnation", said))
+        raise ForgedProofError(f"{header.src} does not prove its incarnation {header.src_incarnation}")
+    if verdict is Verdict.UNKNOWN:
+        core.counters.unknown_lives += 1
+        raise UnknownLifeError(f"nothing here proves {header.src}, which sent a packet")
+
+
+def _sift(core: Core, packet: DecodedPacket, outbox: Outbox) -> list[Member]:
+    """What the packet says of us and others, with proof."""
+    header = packet.header
+    said = (header.message.held,) if isinstance(header.message, TurnUndead) else packet.updates
+    if not said:
+        return []
+    news = sift(core, said, header.src.key, outbox)
+    if news is None:
+        raise ForgedProofError(f"an update in a packet of {header.src} has a false proof")
+    return news
 
 
 def _take_items(core: Core, packet: DecodedPacket) -> CustomBroadcastError | None:
@@ -113,23 +149,23 @@ def _is_for_us(core: Core, header: Header) -> bool:
     return dst.generation <= own.generation or isinstance(header.message, Announce)
 
 
-def _answer_down_sender(core: Core, header: Header, now: float, outbox: Outbox) -> None:
-    message = header.message
-    if not isinstance(message, TurnUndead):
-        if core.config.notify_down_members and not core.is_undead:
-            core.send(header.src, TurnUndead(_later_life(core, header.src)), outbox)
-    elif header.dst == core.identity:
-        rejoin_or_become_undead(core, now, outbox, message.later)
-        if core.identity != header.dst:
-            core.forget_down()
-            store(core, Member(header.src, header.src_incarnation), True, now, outbox)
-            core.send(header.src, Announce(), outbox)
+def _answer_down_sender(core: Core, header: Header, news: list[Member], now: float, outbox: Outbox) -> None:
+    src, message, held = header.src, header.message, core.members.by_key[header.src.key]
+    if isinstance(message, Ack) and held.id == src and held.state is State.DOWN:
+        _, number = core.warned.get(src.key, (0.0, 0))
+        if number == message.number:
+            core.counters.disbelieved += 1
+            vouch(core, src.key, now, outbox)
+            hear_directly(core, src.key, now, outbox)
+            update_connection_state(core, now, outbox)
+            return
+    core.warn(src, held, now, outbox)
+    if isinstance(message, TurnUndead) and header.dst == core.identity:
+        apply_many(core, news, True, now, outbox, heard=True)
+        if not core.is_undead:
+            core.send(src, Ack(message.number), outbox)
+            core.send(src, Announce(), outbox)
     update_connection_state(core, now, outbox)
-
-
-def _later_life(core: Core, identity: MemberId) -> int:
-    held = core.members.get(identity.key)
-    return held.id.generation if held is not None and held.id.generation > identity.generation else 0
 
 
 @dataclass(slots=True)
@@ -165,17 +201,18 @@ def _on_ping_req(core: Core, message: PingReq, context: PacketContext, outbox: O
 
 def _on_indirect_ping(core: Core, message: IndirectPing, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.origin)
-    core.send(context.src, IndirectAck(message.origin, message.number), outbox)
+    answer = core.proofs.answer(core.identity, message.origin, message.number)
+    core.send(context.src, IndirectAck(message.origin, message.number, answer), outbox)
 
 
 def _on_indirect_ack(core: Core, message: IndirectAck, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.target)
-    probes.relay_ack(core, message.target, context.src, message.number, outbox)
+    probes.relay_ack(core, message.target, context.src, message.number, message.answer, outbox)
 
 
 def _on_forwarded_ack(core: Core, message: ForwardedAck, context: PacketContext, outbox: Outbox) -> None:
     _refuse_ourselves(core, message.origin)
-    core.probe.forwarded_ack(context.src, message.origin, message.number)
+    probes.take_answer(core, context.src, message.origin, message.number, message.answer, context.now, outbox)
 
 
 def _on_nack(core: Core, message: Nack, context: PacketContext, outbox: Outbox) -> None:
@@ -198,8 +235,7 @@ def _on_sync_part(core: Core, message: SyncPart, context: PacketContext, outbox:
 
 
 def _on_turn_undead(core: Core, message: TurnUndead, context: PacketContext, outbox: Outbox) -> None:
-    rejoin_or_become_undead(core, context.now, outbox, message.later)
-    update_connection_state(core, context.now, outbox)
+    core.send(context.src, Ack(message.number), outbox)
 
 
 def _refuse_ourselves(core: Core, third: MemberId) -> None:

@@ -1,5 +1,6 @@
 """The state of this member, and the operations that every part of the protocol uses: send, queue, arm a timer."""
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -12,17 +13,20 @@ from ..config import Config
 from ..effects import Outbox, Repeating, SendIndirectProbe, SendNack
 from ..errors import Counters
 from ..member import Member, MemberId, State
-from ..messages import Broadcast, Gossip, Header, Message
+from ..messages import Broadcast, Gossip, Header, Message, TurnUndead
+from ..proofs import Proofs
 from .backlog import Backlog
 from .member_list import Accept, MemberList
-from .underway import Probe, Suspicion, Transfer
+from .underway import Allowance, Probe, Suspicion, Transfer
 
-__all__ = ["Admits", "ConnectionState", "Core", "Renew", "Suspicion", "Transfer", "UpdateSource"]
-
+__all__ = ["Admits", "ConnectionState", "Core", "Renew", "UpdateSource"]
 
 Renew = Callable[[MemberId], MemberId | None]
 Admits = Callable[[Member], bool]
 UpdateSource = Callable[[int], list[bytes]]
+
+_FRESH = 2.0
+"""Probe periods for which having heard a member counts against what others say of it."""
 
 
 class ConnectionState(Enum):
@@ -44,7 +48,13 @@ class Core:
     probeable: Accept
     broadcasts: Broadcasts
     counters: Counters
+    proofs: Proofs
+    connected: Accept
+    """Whether there is a connection with heartbeats to the member with this key: the best evidence of life."""
+
     admits: Admits
+    """Whether a key that is not held becomes a member by this update."""
+
     incarnation: int = 0
     connection_state: ConnectionState = ConnectionState.DISCONNECTED
     seeds: tuple[MemberId, ...] = ()
@@ -58,8 +68,24 @@ class Core:
     backlog: Backlog[bytes] = field(default_factory=Backlog)
     probe: Probe = field(default_factory=Probe)
     suspicions: dict[bytes, Suspicion] = field(default_factory=dict)
+    checks: deque[bytes] = field(default_factory=deque)
+    """The keys of accused members that wait for our own check, the next one first."""
+
+    check_free: float = 0.0
+    """When the next check may begin."""
+
+    heard: dict[bytes, float] = field(default_factory=dict)
+    """When the present life of each member was last heard directly, or has proved to have answered us."""
+
+    warned: dict[bytes, tuple[float, int]] = field(default_factory=dict)
+    """When each member was last told what is said of it, and the number with which it shows that it heard that."""
+
+    warnings: Allowance = field(default_factory=lambda: Allowance(64, 32))
+    refutable: Allowance = field(default_factory=lambda: Allowance(16, 0.25))
+    """How often we may raise our incarnation: who accuses us all the time would else use up its 1,024 in no time."""
+
     relays: dict[SendNack, None] = field(default_factory=dict)
-    """Pings for others whose target has not answered yet: the Nacks that become due."""
+    """Pings for others whose target has not answered yet: what may be forwarded, and the Nacks that become due."""
 
     transfers: dict[bytes, Transfer] = field(default_factory=dict)
     """Members that are being sent our state in SyncParts, by key."""
@@ -79,6 +105,8 @@ class Core:
 
     awaited_timers: dict[type, tuple[int, float]] = field(default_factory=dict)
     _last_token: int = 0
+    _last_number: int = 0
+    _proof: tuple[MemberId, int, bytes] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -87,6 +115,19 @@ class Core:
     @property
     def is_undead(self) -> bool:
         return self.connection_state is ConnectionState.UNDEAD
+
+    @property
+    def proof(self) -> bytes:
+        """The proof of our incarnation."""
+        life = self.identity, self.incarnation
+        if self._proof is None or self._proof[:2] != life:
+            self._proof = (*life, self.proofs.link(*life) if self.incarnation else b"")
+        return self._proof[2]
+
+    def is_fresh(self, key: bytes, since: float, now: float) -> bool:
+        """Whether our own evidence says that the member lives: lately, and later than `since`; or a connection does."""
+        recent = now - _FRESH * self.config.probe_period * self.slowness
+        return self.heard.get(key, -math.inf) > max(since, recent) or self.connected(key)
 
     @property
     def cluster_size(self) -> int:
@@ -125,6 +166,11 @@ class Core:
         self.counters.late_timers += 1
         return True
 
+    def next_number(self) -> int:
+        """The number of our next probe, never used before in this life."""
+        self._last_number += 1
+        return self._last_number
+
     def next_token(self) -> int:
         self._last_token += 1
         return self._last_token
@@ -133,6 +179,7 @@ class Core:
         """Ignore each timer with a token scheduled so far; forget the probe, suspicions and transfers under way."""
         self.awaited_timers.clear()
         self.suspicions.clear()
+        self.checks.clear()
         self.transfers.clear()
         self.probe.clear()
 
@@ -161,17 +208,43 @@ class Core:
     def queue(self, update: Member) -> None:
         self.backlog.add(update.id.key, encode_update(update), self.copies)
 
-    def forget_down(self) -> None:
-        """Forget all members that we hold Down, and the waiting updates about them."""
-        for key in self.members.forget_down():
-            self.backlog.discard(key)
+    def forget(self, key: bytes) -> None:
+        """Forget a member, and all that waits about it."""
+        self.members.forget(key)
+        self.backlog.discard(key)
+        self.heard.pop(key, None)
+        self.warned.pop(key, None)
+
+    def warn(self, to: MemberId, accusation: Member, now: float, outbox: Outbox) -> None:
+        """Tell a member what is said of it, so that it can refute that: at most once in a period, and few at a time.
+
+        What we hold ourselves is told by TurnUndead, if configured.
+        """
+        key = to.key
+        held = self.members.get(key)
+        ours = held is not None and (not held.is_active or held.id != to)
+        if self.is_undead or not self.probeable(key) or (ours and not self.config.notify_down_members):
+            return
+        last = self.warned.get(key)
+        if last is not None and now - last[0] < self.config.probe_period:
+            return
+        if not self.warnings.take(now):
+            self.counters.withheld_warnings += 1
+            return
+        number = self.next_number()
+        self.warned[key] = now, number
+        if ours:
+            self.send(to, TurnUndead(accusation, number), outbox)
+        else:
+            encoded = encode_update(accusation)
+            self.send(to, Gossip(), outbox, lambda room: [encoded] if len(encoded) <= room else [])
 
     def send(self, dst: MemberId, message: Message, outbox: Outbox, source: UpdateSource | None = None) -> None:
         """Send a message with the updates and items that it may carry.
 
         source: gives the encoded updates for a number of bytes, in place of the backlog.
         """
-        header = encode_header(Header(self.identity, self.incarnation, dst, message))
+        header = encode_header(Header(self.identity, self.incarnation, dst, message, self.proof))
         room = self.config.max_packet_size - len(header) - LIST_HEADS_BYTES
         items = self._items_for(dst, message, room)
         if items:
@@ -207,9 +280,9 @@ class Core:
         return self.broadcasts.fill(max(self.config.broadcast_room, room - self.backlog.size))
 
     def _updates_for(self, dst: MemberId, room: int) -> list[bytes]:
-        """Updates from the backlog; for a suspect its suspicion comes first (Lifeguard's buddy)."""
-        held = self.members.get(dst.key)
-        if held is None or held.state is not State.SUSPECT or not self.config.buddy:
+        """Updates from the backlog; for the accused what is said of it comes first (Lifeguard's buddy)."""
+        said = self.members.claims.get(dst.key) or self.members.get(dst.key)
+        if said is None or said.state not in (State.SUSPECT, State.DOWN) or not self.config.buddy:
             return self.backlog.fill(room, MAX_UPDATES)
-        suspicion = encode_update(held)
-        return [suspicion, *self.backlog.fill(room - len(suspicion), MAX_UPDATES - 1)]
+        accusation = encode_update(said)
+        return [accusation, *self.backlog.fill(room - len(accusation), MAX_UPDATES - 1)]

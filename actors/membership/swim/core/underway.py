@@ -1,4 +1,4 @@
-"""Operations that last: a probe, a suspicion whose time runs, and a transfer of our state to another member.
+"""What lasts: a probe, an accusation and our check of it, a transfer of our state to another member, an allowance.
 
 The probe of a period:
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..member import Member, MemberId
 
-__all__ = ["Probe", "Suspicion", "Transfer"]
+__all__ = ["Allowance", "Check", "Probe", "Suspicion", "Transfer"]
 
 
 class Probe:
@@ -36,11 +36,11 @@ class Probe:
         self._helpers: set[MemberId] = set()
         self._silent: set[MemberId] = set()
 
-    def begin(self, target: Member, now: float) -> None:
+    def begin(self, target: Member, now: float, number: int) -> None:
         self.clear()
         self.target = target
         self.began = now
-        self.number += 1
+        self.number = number
 
     @property
     def is_complete(self) -> bool:
@@ -68,18 +68,19 @@ class Probe:
         if self.target is not None and (target, number) == (self.target.id, self.number):
             self._silent.discard(helper)
 
-    def forwarded_ack(self, helper: MemberId, origin: MemberId, number: int) -> None:
-        """A helper reports that the target answered it; only helpers that we asked are believed."""
-        if self.target is not None and helper in self._helpers and (origin, number) == (self.target.id, self.number):
-            self.succeeded = True
+    def awaits(self, helper: MemberId, origin: MemberId, number: int) -> bool:
+        """Whether an answer that a helper forwards is to this probe; only helpers that we asked are heard."""
+        return self.target is not None and helper in self._helpers and (origin, number) == (self.target.id, self.number)
 
 
 @dataclass(slots=True)
 class Suspicion:
-    """A suspicion whose time runs; `suspicion` has the rules.
+    """An accusation that is undecided; `suspicion` has the rules of its time, `checks` those of our own check.
 
     `expected`: confirmations with which the time is shortest. `accusers`: in the order in which they were heard of.
-    `began`, `deadline`: in monotonic seconds. `token`: of the timer that is awaited.
+    `began`, `deadline`: in monotonic seconds. `token`: of the timer that is awaited; 0 if no time runs.
+    `failed`: the member did not answer a probe of ours since then. `due`: decide as soon as our own check has ended.
+    `was_checked`: one has ended. `check_token`: of the timer of our check that is awaited.
     """
 
     member: MemberId
@@ -89,6 +90,45 @@ class Suspicion:
     accusers: dict[bytes, None]
     deadline: float = 0.0
     token: int = 0
+    failed: bool = False
+    due: bool = False
+    check: "Check | None" = None
+    was_checked: bool = False
+    check_token: int = 0
+
+
+@dataclass(slots=True)
+class Check:
+    """Our own probe of an accused member. `number`: of its pings. `began`: when it was pinged; None while it waits.
+
+    `helpers`: those that were asked; None before. `step`: when its timer is due.
+    """
+
+    number: int
+    began: float | None = None
+    helpers: tuple[MemberId, ...] | None = None
+    step: float = 0.0
+
+
+@dataclass(slots=True)
+class Allowance:
+    """So many at once, and `rate` a second after that."""
+
+    burst: float
+    rate: float
+    _left: float = -1.0
+    _at: float = 0.0
+
+    def take(self, now: float) -> bool:
+        """Use up one, if there is one."""
+        if self._left < 0:
+            self._left, self._at = self.burst, now
+        self._left = min(self.burst, self._left + (now - self._at) * self.rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 @dataclass(slots=True)

@@ -1,15 +1,24 @@
 """What an update does: to what we hold about other members, and to ourselves.
 
+* What the owner says of its own life is believed. What others say of it needs the owner's proof: `sift` refuses the
+  whole packet of who shows a false one, and leaves out what nothing here can be held against.
 * About another member: stored or refused by precedence. What is stored is passed on and notified once.
-* About ourselves, Suspect: we raise our incarnation above the accusation and gossip (once per packet).
-* About ourselves, Down: we renew our identity, or become Undead when we cannot. An Undead member, as after leaving,
-  never renews by itself (defects: D3).
+* Another member accuses one or says it is Down, but our own evidence says that it lives: then it is held Alive, what is
+  said is its claim, and is told to the accused and to nobody else.
+* Another member says one is Down, and we have no evidence: it is Suspect until our own check has ended (`checks`). Who
+  cannot be checked, as we have no address for it or block it, is believed to be Down.
+* Who is first heard of as Down is held Down, and asked.
+* About ourselves, Suspect or Down: we raise our incarnation above that, with its proof, and gossip (once per packet).
+* About ourselves, Left, or an accusation at the last incarnation: this life is over, by our own proof. We begin
+  another, or become Undead when we cannot. An Undead member, as after leaving, never does (defects: D3).
+* Nothing else that anybody says makes us begin another life.
 """
 
 from collections.abc import Iterable
 
 from ..effects import (
     AddressInUse,
+    Cheated,
     Defunct,
     MemberDown,
     MemberUp,
@@ -19,8 +28,10 @@ from ..effects import (
     RemoveDown,
     Rename,
     Suspected,
+    UnknownLife,
 )
-from ..member import MAX_INCARNATION, Member, MemberId, State, is_implausible
+from ..member import GENERATION_LIMIT, MAX_INCARNATION, Member, MemberId, State, supersedes
+from ..proofs import Verdict
 from . import suspicion
 from .connection import update_connection_state
 from .member_list import Change
@@ -30,19 +41,58 @@ __all__ = [
     "adopt",
     "apply_many",
     "become_undead",
+    "begin_new_life",
     "forget",
-    "rejoin_or_become_undead",
+    "hear_directly",
+    "sift",
     "store",
+    "vouch",
 ]
 
 _MINUTE = 60.0
-_MAX_GENERATION_JUMP = 1 << 42
-"""The most by which a rejoin may raise the generation: 139 years of milliseconds. No clock that was set back needs
-more; a larger jump is an attempt to make us run out of generations."""
 
 
-def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox) -> None:
-    """Apply in order, then gossip once if we were accused, then update the connection state."""
+# What others say ------------------------------------------------------------------------------------------------------
+
+
+def sift(core: Core, updates: Iterable[Member], source: bytes, outbox: Outbox) -> list[Member] | None:
+    """The updates that are proved, or need no proof as they change nothing; None if one has a false proof."""
+    proved = []
+    held_of = core.members.by_key.get
+    for update in updates:
+        held = held_of(update.id.key)
+        if held is not update and _needs_proof(core, held, update):
+            known = held if held is not None and held.id == update.id else None
+            verdict = core.proofs.check(update, known)
+            if verdict is Verdict.FALSE:
+                core.counters.forged_proofs += 1
+                outbox.notify(Cheated(source, "a false proof", update))
+                return None
+            if verdict is Verdict.UNKNOWN:
+                core.counters.unknown_lives += 1
+                outbox.notify(UnknownLife(update, source))
+                continue
+        proved.append(update)
+    return proved
+
+
+def _needs_proof(core: Core, held: Member | None, update: Member) -> bool:
+    """Whether the update would say more than its owner is known to have shown."""
+    if update.id.key == core.identity.key:
+        more = update.incarnation > core.incarnation or update.state is State.LEFT
+        return more and update.id == core.identity
+    if held is None or held.id != update.id:
+        return held is None or supersedes(held, update)
+    return (update.incarnation > held.incarnation or update.state is State.LEFT) and supersedes(held, update)
+
+
+def apply_many(
+    core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox, *, heard: bool
+) -> None:
+    """Apply in order, then gossip once if we were accused, then update the connection state.
+
+    heard: another member says so, and the updates were sifted; else our own program does, which is believed.
+    """
     accused = False
     own_key, held_of = core.identity.key, core.members.by_key.get
     for update in updates:
@@ -51,11 +101,58 @@ def apply_many(core: Core, updates: Iterable[Member], do_broadcast: bool, now: f
             accused |= _apply_to_ourselves(core, update, now, outbox)
         elif held_of(key) is update and update.state is not State.SUSPECT:
             pass  # most updates are known already, and `codec` gives the same object for equal ones
-        elif not _is_refused_jump(core, update):
+        elif heard:
+            _hear(core, update, do_broadcast, now, outbox)
+        else:
             store(core, update, do_broadcast, now, outbox)
     if accused:
         core.gossip(core.config.num_indirect_probes, outbox)
     update_connection_state(core, now, outbox)
+
+
+def _hear(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Outbox) -> None:
+    """Apply what another member says about a third."""
+    held = core.members.by_key.get(update.id.key)
+    if held is not None and not supersedes(held, update):
+        if held.state is State.DOWN and update.is_active and held.id == update.id:
+            core.warn(held.id, held, now, outbox)  # somebody knows it alive: it may never have heard of its death
+        elif update.state is State.SUSPECT:
+            store(core, update, do_broadcast, now, outbox)
+    elif update.state is State.DOWN and held is not None:
+        _hear_death(core, held, update, do_broadcast, now, outbox)
+    elif update.state is State.SUSPECT and held is not None and held.id == update.id and core.connected(update.id.key):
+        _disbelieve(core, update, now, outbox)
+    elif store(core, update, do_broadcast, now, outbox) and update.state is State.DOWN:
+        core.warn(update.id, update, now, outbox)
+
+
+def _hear_death(core: Core, held: Member, update: Member, do_broadcast: bool, now: float, outbox: Outbox) -> None:
+    """Another member says that one which we know is Down."""
+    key = update.id.key
+    if not held.is_active or not core.probeable(key):
+        store(core, update, do_broadcast, now, outbox)
+        return
+    running = suspicion.find(core, update)
+    since = -1.0 if running is None else running.began
+    if held.id == update.id and core.is_fresh(key, since, now):
+        _disbelieve(core, update, now, outbox)
+    elif running is not None and running.failed:
+        store(core, update, do_broadcast, now, outbox)
+    else:
+        store(core, Member(update.id, update.incarnation, State.SUSPECT, (), update.proof), False, now, outbox)
+        core.members.claim(update)
+        suspicion.decide_soon(core, update, now, outbox)
+        core.warn(update.id, update, now, outbox)  # it can refute that sooner than many checks have their turn
+
+
+def _disbelieve(core: Core, update: Member, now: float, outbox: Outbox) -> None:
+    core.counters.disbelieved += 1
+    core.members.claim(update)
+    vouch(core, update.id.key, now, outbox)
+    core.warn(update.id, update, now, outbox)
+
+
+# What we hold ---------------------------------------------------------------------------------------------------------
 
 
 def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Outbox, *, ours: bool = False) -> bool:
@@ -77,6 +174,8 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
         return False
     core.stored += 1
     core.unheard_seeds.pop(update.id.key, None)
+    if change.replaced is not None:
+        core.heard.pop(update.id.key, None)  # it was another life that we heard
     if do_broadcast:
         core.queue(update)
     _notify_of(core, change, outbox)
@@ -91,12 +190,41 @@ def forget(core: Core, key: bytes, outbox: Outbox) -> Member | None:
     """Forget a member; what was held, if any. The caller updates the connection state."""
     held = core.members.get(key)
     if held is not None:
-        core.members.forget(key)
-        core.backlog.discard(key)
+        core.forget(key)
         core.suspicions.pop(key, None)
         if held.is_active:
             outbox.notify(MemberDown(held.id))
     return held
+
+
+def vouch(core: Core, key: bytes, now: float, outbox: Outbox) -> None:
+    """Our own evidence says that a member lives: hold it Alive, whatever is said, and pass that on no more.
+
+    The caller updates the connection state.
+    """
+    core.suspicions.pop(key, None)
+    change = core.members.vouch(key)
+    if change is not None:
+        core.backlog.discard(key)
+        _notify_of(core, change, outbox)
+
+
+def hear_directly(core: Core, key: bytes, now: float, outbox: Outbox) -> None:
+    """An active member has shown that it lives: what is said of it is told to it, and passed on no more.
+
+    The caller updates the connection state.
+    """
+    core.heard[key] = now
+    held = core.members.by_key[key]
+    if held.state is not State.SUSPECT:
+        return
+    said = core.members.claims.get(key, held)
+    running = core.suspicions.get(key)
+    if running is not None and running.due:
+        core.counters.disbelieved += 1
+        vouch(core, key, now, outbox)
+    core.backlog.discard(key)
+    core.warn(held.id, said, now, outbox)
 
 
 def _notify_of(core: Core, change: Change, outbox: Outbox) -> None:
@@ -115,52 +243,39 @@ def _notify_of(core: Core, change: Change, outbox: Outbox) -> None:
         outbox.notify(Suspected(update.id))
 
 
-def _is_refused_jump(core: Core, update: Member) -> bool:
-    held = core.members.get(update.id.key)
-    refused = held is not None and is_implausible(held, update, core.config.max_incarnation_jump)
-    core.counters.refused_incarnation_jumps += refused
-    return refused
+# Ourselves ------------------------------------------------------------------------------------------------------------
 
 
 def _apply_to_ourselves(core: Core, update: Member, now: float, outbox: Outbox) -> bool:
     """Apply an update about ourselves; returns whether we were accused and should gossip."""
     if update.id != core.identity:
         core.counters.foreign_generations += 1
-    elif not update.is_active:
-        rejoin_or_become_undead(core, now, outbox)
-    elif update.state is State.SUSPECT and not core.is_undead:
-        return _refute(core, update.incarnation, now, outbox)
+    elif core.is_undead or update.state is State.ALIVE:
+        pass
+    elif update.state is State.LEFT or update.incarnation == MAX_INCARNATION:
+        begin_new_life(core, now, outbox)
+    elif update.incarnation < core.incarnation:
+        return True
+    elif core.refutable.take(now):
+        core.incarnation = update.incarnation + 1  # not queued: every header carries it, and receivers pass it on
+        core.counters.refutations += 1
+        core.adjust_health(+1)
+        return True
+    else:
+        core.counters.withheld_refutations += 1
     return False
 
 
-def _refute(core: Core, accused_at: int, now: float, outbox: Outbox) -> bool:
-    if accused_at - core.incarnation > core.config.max_incarnation_jump:
-        core.counters.refused_incarnation_jumps += 1
-        return False
-    if accused_at >= core.incarnation:
-        if accused_at == MAX_INCARNATION:
-            rejoin_or_become_undead(core, now, outbox)
-            return False
-        core.incarnation = accused_at + 1  # not queued: every header carries it, and receivers pass it on
-        core.counters.refutations += 1
-        core.adjust_health(+1)
-    return True
+def begin_new_life(core: Core, now: float, outbox: Outbox, later: int = 0) -> None:
+    """Go on under another generation, as our own proof says that this life is over; or become Undead.
 
-
-def rejoin_or_become_undead(core: Core, now: float, outbox: Outbox, later: int = 0) -> None:
-    """Renew our identity after we were declared Down, or become Undead.
-
-    `later`: the generation of a later life of ours that another member holds, and that we must surpass: a node whose
-    clock, and so its generation, was set back comes back by one renewal. The caller updates the connection state.
+    `later`: the generation of a later life of ours, by our own signature, that the new one must surpass. The caller
+    updates the connection state.
     """
     if core.is_undead:
         return
-    last = core.identity
-    if later - last.generation > _MAX_GENERATION_JUMP:
-        core.counters.refused_generation_jumps += 1
-    elif later > last.generation:
-        last = MemberId(last.key, later)
-    renewed = core.renew(last)
+    last = MemberId(core.identity.key, max(core.identity.generation, later))
+    renewed = core.renew(last) if last.generation + 1 < GENERATION_LIMIT else None
     if renewed is None or renewed.key != last.key or renewed.generation <= last.generation:
         become_undead(core, outbox)
     elif _may_rejoin(core, now):
@@ -182,19 +297,20 @@ def _may_rejoin(core: Core, now: float) -> bool:
 
 
 def adopt(core: Core, new: MemberId, outbox: Outbox) -> None:
-    """Go on as `new`: the old identity is reported Down in one gossip round, members are kept.
+    """Go on as `new`, with the members kept; one round of gossip says so, and that another key of ours has left.
 
     We never stay in our own list or backlog (defects: D8, D10). The caller updates the connection state.
     """
-    was_undead, last = core.is_undead, Member(core.identity, core.incarnation, State.DOWN)
+    last = core.identity
+    farewell = Member(last, core.incarnation, State.LEFT, (), core.proofs.farewell(last))
+    say = not core.is_undead and new.key != last.key
     core.identity, core.incarnation = new, 0
     core.connection_state = ConnectionState.DISCONNECTED
     core.has_left = False
     core.new_epoch()
-    core.members.forget(new.key)
-    core.backlog.discard(new.key)
-    if not was_undead:
-        core.queue(last)
+    core.forget(new.key)
+    if say:
+        core.queue(farewell)
     core.gossip(core.config.num_indirect_probes, outbox)
 
 

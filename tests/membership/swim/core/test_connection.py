@@ -31,7 +31,8 @@ TASKS: list[tuple[str, type[Timer], Message, set[MemberId]]] = [
 
 def with_task(field: str) -> Rig:
     rig = Rig(replace(QUIET, **{field: EVERY}), knows=[ANN, BOB])  # type: ignore[arg-type]
-    rig.receive(ANN, updates=[down(CAROL), down(DAVE)])
+    rig.swim.apply_many([down(CAROL), down(DAVE)], True, rig.now, rig.outbox)
+    rig.drain()
     return rig
 
 

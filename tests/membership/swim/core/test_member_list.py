@@ -129,14 +129,17 @@ def test_apply_reports_insertion_replacement_and_refusal() -> None:
     assert members.holds(next_life(ANN)) == suspect(next_life(ANN))
 
 
-def test_remove_takes_only_a_down_member_under_exactly_that_identity() -> None:
-    members = members_of(2)
-    members.apply(down(BOB))
-    members.remove_if_down(ANN)
-    members.remove_if_down(next_life(BOB))
-    assert list(members) == [alive(ANN), down(BOB)]
-    members.remove_if_down(BOB)
-    assert list(members) == [alive(ANN)]
+def test_member_that_we_vouch_for_is_active_and_what_is_said_of_it_stays_in_the_digest() -> None:
+    ours, theirs = members_of(2), members_of(2)
+    for members in (ours, theirs):
+        members.apply(down(BOB))
+    ours.vouch(BOB.key)
+    assert (ours.get(BOB.key), ours.claims) == (alive(BOB), {BOB.key: down(BOB)})
+    assert BOB.key in ours.active_keys
+    assert ours.digest == theirs.digest
+    for members in (ours, theirs):
+        members.apply(alive(BOB, 1))
+    assert (ours.digest, ours.claims) == (theirs.digest, {})
 
 
 def test_choice_of_active_and_down_members_keeps_them_apart() -> None:

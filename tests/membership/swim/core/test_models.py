@@ -33,19 +33,16 @@ def replaces(held: Member | None, said: Member) -> bool:
     """What replaces what, cell by cell (membership: how a death is noticed)."""
     if held is None or said.id.generation > held.id.generation:
         return True
-    if said.id.generation < held.id.generation or held.state in (State.DOWN, State.LEFT):
+    if said.id.generation < held.id.generation:
         return False
     higher, equal = said.incarnation > held.incarnation, said.incarnation == held.incarnation
-    return {
-        (State.ALIVE, State.ALIVE): higher,
-        (State.ALIVE, State.SUSPECT): higher or equal,
-        (State.ALIVE, State.DOWN): True,
-        (State.ALIVE, State.LEFT): True,
-        (State.SUSPECT, State.ALIVE): higher,
-        (State.SUSPECT, State.SUSPECT): higher,
-        (State.SUSPECT, State.DOWN): True,
-        (State.SUSPECT, State.LEFT): True,
-    }[held.state, said.state]
+    row = {
+        State.ALIVE: (higher, higher or equal, higher or equal, True),
+        State.SUSPECT: (higher, higher, higher or equal, True),
+        State.DOWN: (higher, higher, higher, True),
+        State.LEFT: (False, False, False, False),
+    }
+    return row[held.state][said.state]
 
 
 class MembersMachine(RuleBasedStateMachine):
@@ -54,6 +51,7 @@ class MembersMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.members, self.model, self.rng = MemberList(), dict[bytes, Member](), random.Random(0)
+        self.claims = dict[bytes, Member]()
         self.unprobed: set[bytes] = set()
 
     @rule(said=updates)
@@ -68,25 +66,44 @@ class MembersMachine(RuleBasedStateMachine):
         assert (change.previous, change.was_active) == (held, was_active)
         assert change.replaced == (held.id if held is not None and held.id != said.id else None)
         self.model[key] = said
+        if key in self.claims and not replaces(said, self.claims[key]):
+            del self.claims[key]
         if said.is_active and not was_active:
             self.unprobed.add(key)
         elif not said.is_active:
             self.unprobed.discard(key)
 
-    @rule(number=numbers, generation=st.integers(1, 2))
-    def remove_if_down(self, number: int, generation: int) -> None:
-        identity = name(number, generation)
-        self.members.remove_if_down(identity)
-        held = self.model.get(identity.key)
-        if held is not None and held.id == identity and not held.is_active:
-            del self.model[identity.key]
+    @rule(said=updates)
+    def claim(self, said: Member) -> None:
+        key = said.id.key
+        if key in self.model:
+            more = replaces(self.claims.get(key, self.model[key]), said)
+            assert self.members.claim(said) == more
+            if more:
+                self.claims[key] = said
 
-    @rule()
-    def forget_down(self) -> None:
-        down = {key for key, held in self.model.items() if held.state is State.DOWN}
-        assert set(self.members.forget_down()) == down
-        for key in down:
-            del self.model[key]
+    @rule(number=numbers)
+    def vouch(self, number: int) -> None:
+        key = name(number).key
+        held = self.model.get(key)
+        if held is None:
+            return
+        change = self.members.vouch(key)
+        assert (change is not None) == (held.state in (State.SUSPECT, State.DOWN))
+        if change is not None:
+            assert (change.previous, change.update) == (held, Member(held.id, held.incarnation))
+            self.claims.setdefault(key, held)
+            self.model[key] = change.update
+            if held.state is State.DOWN:
+                self.unprobed.add(key)
+
+    @rule(number=numbers)
+    def forget(self, number: int) -> None:
+        key = name(number).key
+        self.members.forget(key)
+        self.model.pop(key, None)
+        self.claims.pop(key, None)
+        self.unprobed.discard(key)
 
     @rule(blocked=st.sets(numbers))
     def probe(self, blocked: set[int]) -> None:
@@ -104,7 +121,11 @@ class MembersMachine(RuleBasedStateMachine):
     def holds_what_the_model_holds(self) -> None:
         active = [held for held in self.model.values() if held.is_active]
         assert {held.id.key: held for held in self.members} == self.model
-        assert self.members.digest == functools.reduce(operator.xor, map(digest, active), 0)
+        said = [self.claims.get(key, held) for key, held in self.model.items()]
+        shared = [digest(each) for each in said if each.is_active]
+        assert self.members.digest == functools.reduce(operator.xor, shared, 0)
+        assert self.members.claims == self.claims
+        assert all(replaces(self.model[key], claim) for key, claim in self.claims.items())
         assert self.members.num_active == len(active) == len(self.members.active_keys)
         chosen = self.members.choose_active(99, self.rng, lambda key: True)
         assert sorted(held.id for held in chosen) == sorted(held.id for held in active)

@@ -38,7 +38,7 @@ from rookery.actors.membership.swim.messages import (
     TurnUndead,
 )
 
-from ..rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, name, next_life, suspect
+from ..rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, left, name, next_life, suspect
 
 EARLIER = MemberId(US.key, 0)
 
@@ -86,7 +86,7 @@ def test_packet_for_another_member_or_a_later_life_of_ours_is_ignored(dst: Membe
     assert rig.is_active(ANN) is rig.is_active(CAROL) is learned
 
 
-@pytest.mark.parametrize("message", [Ping(1), TurnUndead(), Gossip()])
+@pytest.mark.parametrize("message", [Ping(1), Gossip()])
 def test_packet_for_an_earlier_life_of_ours_is_answered_with_our_present_identity(message: Message) -> None:
     rig = Rig(knows=[ANN])
     rig.receive(ANN, message, dst=EARLIER)
@@ -97,9 +97,9 @@ def test_packet_for_an_earlier_life_of_ours_is_answered_with_our_present_identit
 def test_packet_of_a_dead_sender_that_holds_an_earlier_life_of_ours_down_changes_nothing() -> None:
     rig = Rig(knows=[ANN])
     rig.learn(down(BOB))
-    rig.receive(BOB, TurnUndead(), dst=EARLIER)
-    assert rig.swim.identity == US
-    assert rig.take_messages() == []
+    rig.receive(BOB, TurnUndead(down(EARLIER)), dst=EARLIER)
+    assert (rig.swim.identity, rig.swim.incarnation) == (US, 0)
+    assert rig.take_messages() == [(BOB, TurnUndead(down(BOB), 1))]
 
 
 @pytest.mark.parametrize(("dst", "answered"), [(BOB, False), (MemberId(US.key, 0), True), (next_life(US), True)])
@@ -149,13 +149,13 @@ def test_feed_holds_as_many_members_as_fit_and_differs_from_time_to_time() -> No
     rig.receive(ANN, Announce())
     rig.receive(ANN, Announce())
     (_, first), (_, second) = rig.take_packets()
-    assert len(first.updates) == len(second.updates) == (1_400 - 84) // 38
+    assert len(first.updates) == len(second.updates) == (1_400 - 86) // 38
     assert set(first.updates) != set(second.updates)
 
 
 def test_update_is_sent_exactly_as_often_as_configured_then_gossip_is_empty() -> None:
     rig = Rig(replace(QUIET, max_transmissions=5), knows=[ANN, BOB, CAROL])
-    rig.receive(ANN, updates=[down(name(9))])
+    rig.swim.apply_many([down(name(9))], True, rig.now, rig.outbox)
     for _ in range(3):
         rig.swim.gossip(rig.outbox)
     rig.drain()
@@ -173,11 +173,14 @@ def test_gossip_without_members_sends_nothing() -> None:
 
 def test_lightweight_messages_carry_no_updates() -> None:
     rig = Rig(knows=[ANN])
-    rig.receive(ANN, updates=[down(BOB), alive(CAROL)])
+    rig.swim.apply_many([down(BOB), alive(CAROL)], True, rig.now, rig.outbox)
     rig.swim.announce(ANN, rig.outbox)
     rig.receive(BOB)
     sent = rig.take_packets()
-    assert [(packet.header.message, packet.updates) for _, packet in sent] == [(Announce(), ()), (TurnUndead(), ())]
+    assert [(packet.header.message, packet.updates) for _, packet in sent] == [
+        (Announce(), ()),
+        (TurnUndead(down(BOB), 1), ()),
+    ]
 
 
 @pytest.mark.parametrize("limit", [512, *range(1_400, 1_438)])
@@ -191,15 +194,19 @@ def test_packet_fills_the_limit_but_never_exceeds_it(limit: int) -> None:
     assert all(limit - 38 - 2 < size <= limit for size in sizes)
 
 
-@pytest.mark.parametrize(("sender", "later"), [(BOB, 0), (ANN, 7)], ids=["down", "superseded"])
-def test_dead_sender_gets_a_turn_undead_and_its_packet_is_ignored(sender: MemberId, later: int) -> None:
+@pytest.mark.parametrize(
+    ("sender", "held"),
+    [(BOB, down(BOB, 3)), (CAROL, left(CAROL)), (ANN, alive(MemberId(ANN.key, 7)))],
+    ids=["down", "left", "superseded"],
+)
+def test_dead_sender_is_told_what_we_hold_and_its_packet_is_ignored(sender: MemberId, held: Member) -> None:
     rig = Rig()
-    rig.learn(alive(MemberId(ANN.key, 7)), down(BOB))
+    rig.learn(held)
     rig.take_notes()
-    rig.receive(sender, Ping(1), updates=[alive(CAROL)])
-    assert rig.take_messages() == [(sender, TurnUndead(later))]
+    rig.receive(sender, Ping(1), updates=[alive(name(9))])
+    assert rig.take_messages() == [(sender, TurnUndead(held, 1))]
     assert rig.take_notes() == []
-    assert rig.held(CAROL) is None
+    assert rig.held(name(9)) is None
 
 
 def test_dead_sender_gets_no_turn_undead_when_that_is_off() -> None:
@@ -212,72 +219,71 @@ def test_dead_sender_gets_no_turn_undead_when_that_is_off() -> None:
 def test_dead_sender_gets_no_answer_from_an_undead_member() -> None:
     rig = Rig(knows=[ANN], renew=lambda identity: None)
     rig.learn(down(BOB))
-    rig.receive(ANN, TurnUndead())
+    rig.receive(ANN, TurnUndead(left(US)))
     rig.receive(BOB, Ping(1))
     assert rig.take_messages() == []
 
 
-def test_dead_sender_that_tells_us_we_are_down_is_obeyed_believed_to_live_and_hears_our_new_identity() -> None:
+def test_dead_sender_that_answers_our_turn_undead_by_its_number_is_alive_although_it_refutes_nothing() -> None:
     rig = Rig(knows=[ANN])
     rig.learn(down(BOB))
-    rig.receive(BOB, TurnUndead())
-    assert rig.swim.identity == next_life(US)
+    rig.receive(BOB)
+    ((_, message),) = rig.take_messages()
+    assert isinstance(message, TurnUndead)
+    rig.receive(BOB, Ack(message.number + 1))
+    assert not rig.is_active(BOB)
+    rig.receive(BOB, Ack(message.number))
     assert rig.is_active(BOB)
+    assert rig.held(BOB) == alive(BOB)
+
+
+def test_dead_sender_is_told_at_most_once_in_a_period() -> None:
+    rig = Rig(knows=[ANN])
+    rig.learn(down(BOB))
+    for _ in range(20):
+        rig.receive(BOB, Ping(1))
+        rig.now += 0.1
+    assert len(rig.take_messages()) == 2
+
+
+def test_dead_sender_that_tells_us_we_are_down_is_refuted_answered_told_the_same_and_announced_to() -> None:
+    rig = Rig(knows=[ANN])
+    rig.learn(down(BOB))
+    rig.receive(BOB, TurnUndead(down(US), 5))
+    assert (rig.swim.identity, rig.swim.incarnation) == (US, 1)
     told = [packet.header for to, packet in rig.take_packets() if to == BOB]
-    assert [(header.src, header.message) for header in told] == [(next_life(US), Announce())]
+    assert [header.message for header in told] == [TurnUndead(down(BOB), 1), Ack(5), Announce()]
+    assert told[-1].src_incarnation == 1
 
 
-def test_member_that_is_held_down_by_one_that_it_holds_down_forgets_all_down_members_and_their_updates() -> None:
+def test_nothing_that_anybody_says_of_a_later_life_of_ours_changes_ours() -> None:
     rig = Rig(knows=[ANN])
-    rig.receive(ANN, updates=[down(BOB), down(CAROL)])
-    rig.receive(BOB, TurnUndead())
-    assert rig.held(CAROL) is None
-    rig.take_packets()
-    rig.swim.gossip(rig.outbox)
-    rig.drain()
-    assert {update.id for _, packet in rig.take_packets() for update in packet.updates} == {US, BOB}
-    rig.receive(ANN, updates=[alive(CAROL)])
-    assert rig.is_active(CAROL)
+    later = MemberId(US.key, 3_600)
+    rig.receive(ANN, TurnUndead(alive(later)))
+    rig.receive(ANN, updates=[down(later), left(later), alive(MemberId(US.key, 2**63 - 1))])
+    assert (rig.swim.identity, rig.swim.incarnation) == (US, 0)
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["active sender", "dead sender"])
-def test_member_whose_clock_was_set_back_surpasses_the_later_life_that_others_hold_by_one_renewal(known: bool) -> None:
+def test_later_life_that_our_own_signature_proves_is_surpassed_by_one_renewal_however_late_it_is() -> None:
     rig = Rig(knows=[ANN])
-    rig.learn(*[] if known else [down(ANN), alive(BOB)])
-    rig.receive(ANN, TurnUndead(3_600))
-    assert rig.swim.identity == MemberId(US.key, 3_601)
+    rig.swim.outlive(MemberId(US.key, 2**62), rig.now, rig.outbox)
+    rig.swim.outlive(MemberId(US.key, 5), rig.now, rig.outbox)
+    rig.swim.outlive(MemberId(ANN.key, 2**62 + 9), rig.now, rig.outbox)
+    assert rig.swim.identity == MemberId(US.key, 2**62 + 1)
 
 
-def test_report_of_a_later_life_beyond_any_clock_is_counted_and_the_member_renews_as_usual() -> None:
-    rig = Rig(knows=[ANN])
-    rig.receive(ANN, TurnUndead(US.generation + 2**42 + 1))
-    assert rig.swim.identity == next_life(US)
-    assert rig.swim.counters.refused_generation_jumps == 1
-    rig.receive(ANN, TurnUndead(next_life(US).generation + 2**42))
-    assert rig.swim.identity.generation == next_life(US).generation + 2**42 + 1
-
-
-def test_two_dead_members_that_cannot_renew_do_not_tell_each_other_for_ever() -> None:
+def test_two_dead_members_that_have_left_do_not_tell_each_other_for_ever() -> None:
     rig = Rig(knows=[ANN], renew=lambda identity: None)
     rig.learn(down(BOB))
-    rig.receive(BOB, TurnUndead())
-    rig.receive(BOB, TurnUndead())
-    assert rig.take_messages() == []
-
-
-def test_two_dead_members_that_must_wait_with_renewing_do_not_tell_each_other_for_ever() -> None:
-    rig = Rig(replace(QUIET, max_rejoins_per_minute=1), knows=[ANN])
-    rig.learn(down(BOB))
-    rig.receive(BOB, TurnUndead())
+    rig.receive(BOB, TurnUndead(left(US)))
     rig.take_packets()
-    rig.receive(BOB, TurnUndead())
+    rig.now += 10.0
+    rig.receive(BOB, TurnUndead(left(US)))
     assert rig.take_messages() == []
 
 
-def test_mutual_down_heals_when_the_one_that_hears_of_it_renews() -> None:
-    ours, theirs = Rig(), Rig()
-    theirs.swim.change_identity(BOB, theirs.now, theirs.outbox)
-    theirs.drain()
+def test_two_members_that_hold_each_other_down_both_refute_and_see_each_other_again() -> None:
+    ours, theirs = Rig(), Rig(me=BOB)
     ours.learn(down(BOB))
     theirs.learn(down(US))
     ours.swim.announce(BOB, ours.outbox)
@@ -285,8 +291,8 @@ def test_mutual_down_heals_when_the_one_that_hears_of_it_renews() -> None:
     for _ in range(6):
         _deliver(ours, theirs)
         _deliver(theirs, ours)
-    assert ours.is_active(BOB)
-    assert theirs.is_active(next_life(US))
+    assert ours.held(BOB) == alive(BOB, 1)
+    assert theirs.held(US) == alive(US, 1)
     assert MemberUp(BOB) in ours.notes
     assert ours.packets == theirs.packets == []
 
@@ -301,12 +307,13 @@ ours_or_others = st.builds(name, st.integers(0, 4), st.integers(0, 3))
 said = st.builds(
     Member,
     ours_or_others,
-    st.integers(0, 3) | st.integers(0, 65_535),
+    st.integers(0, 3) | st.integers(0, 1_024),
     st.sampled_from(State),
     st.lists(st.binary(min_size=8, max_size=8), max_size=8).map(tuple),
 )
 carried = st.one_of(
-    *(st.builds(kind, st.integers(0, 5)) for kind in (Ping, Ack, TurnUndead, SyncRequest, SyncPart)),
+    *(st.builds(kind, st.integers(0, 5)) for kind in (Ping, Ack, SyncRequest, SyncPart)),
+    st.builds(TurnUndead, said, st.integers(0, 5)),
     *(
         st.builds(kind, ours_or_others, st.integers(0, 5))
         for kind in (PingReq, IndirectPing, IndirectAck, ForwardedAck, Nack)

@@ -58,6 +58,8 @@ def test_suspicion_heard_from_others_runs_for_the_longest_time_by_one_accuser() 
     rig.receive(BOB, updates=[accused(ANN, BOB)])
     assert rig.waiting(ChangeSuspectToDown) == [SHORTEST * FACTOR]
     assert rig.take_notes()[-1] == Suspected(ANN)
+    rig.take_notes()
+    rig.pass_check_in_time()
     rig.fire(ChangeSuspectToDown)
     assert rig.held(ANN) == down(ANN)
     assert rig.take_notes() == [MemberDown(ANN)]
@@ -76,6 +78,7 @@ def test_suspicion_is_shortened_by_each_distinct_accuser_from_its_beginning_on()
         rig.fire(ChangeSuspectToDown)
         assert rig.held(ANN) == suspect(ANN)
         rig.now = 2.0
+    rig.pass_check_in_time()
     rig.fire(ChangeSuspectToDown)
     assert rig.held(ANN) == down(ANN)
 
@@ -170,6 +173,7 @@ def test_suspicion_at_a_lower_incarnation_is_no_confirmation() -> None:
 def test_suspicion_of_a_member_first_heard_of_as_suspect_runs_too_also_when_it_makes_us_connected() -> None:
     rig = Rig(DYNAMIC)
     rig.receive(BOB, updates=[accused(ANN, BOB)])
+    rig.pass_check_in_time()
     rig.fire(ChangeSuspectToDown)
     assert rig.held(ANN) == down(ANN)
 
@@ -190,6 +194,7 @@ def test_suspicion_whose_timer_comes_late_gives_one_more_period_each_time() -> N
         assert rig.held(ANN) == suspect(ANN)
         assert rig.waiting(ChangeSuspectToDown) == [pytest.approx(DYNAMIC.probe_period)]
     assert rig.swim.counters.late_timers == 2
+    rig.pass_check_in_time()
     rig.fire(ChangeSuspectToDown, late=DYNAMIC.probe_rtt)
     assert rig.held(ANN) == down(ANN)
 
@@ -197,6 +202,7 @@ def test_suspicion_whose_timer_comes_late_gives_one_more_period_each_time() -> N
 def test_suspicion_whose_timer_comes_late_ends_all_the_same_without_that_switch() -> None:
     rig = crowd()
     rig.receive(BOB, updates=[accused(ANN, BOB)])
+    rig.pass_check_in_time()
     rig.fire(ChangeSuspectToDown, late=60.0)
     assert rig.held(ANN) == down(ANN)
 
@@ -217,7 +223,8 @@ def test_buddy_tells_a_suspect_first_whatever_it_is_sent_and_nobody_else() -> No
     rig.drain()
     rig.receive(ANN, Ping(1))
     rig.receive(BOB, Ping(1))
-    (_, to_ann), (_, to_bob) = rig.take_packets()
+    (_, warning), (_, to_ann), (_, to_bob) = rig.take_packets()
+    assert (warning.header.message, warning.updates) == (Gossip(), (suspect(ANN),))
     assert to_ann.updates == (suspect(ANN), alive(CAROL))
     assert to_bob.updates == ()
 
@@ -226,7 +233,7 @@ def test_buddy_that_is_off_tells_a_suspect_nothing() -> None:
     rig = Rig(DYNAMIC, knows=[ANN])
     rig.learn(accused(ANN, BOB))
     rig.receive(ANN, Ping(1))
-    assert rig.take_packets()[0][1].updates == ()
+    assert rig.take_packets()[-1][1].updates == ()
 
 
 def test_suspect_that_is_told_refutes_at_once() -> None:

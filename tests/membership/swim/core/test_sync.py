@@ -97,11 +97,13 @@ def test_sync_part_that_lists_somebody_we_hold_down_is_answered_with_that_alone(
     rig = Rig(SYNCING, knows=[ANN, name(9)])
     rig.learn(down(BOB))
     rig.receive(ANN, SyncPart(), updates=[alive(BOB)])
-    ((to, packet),) = parts(rig)
+    (to_bob, told), (to, packet) = parts(rig)
+    assert (to_bob, told.header.message) == (BOB, TurnUndead(down(BOB), 1))
     assert (to, packet.header.message, packet.updates) == (ANN, SyncPart(), (down(BOB),))
     rig.receive(ANN, SyncPart(), updates=[alive(CAROL)])
-    rig.receive(ANN, SyncPart(), updates=[down(DAVE)])
     assert parts(rig) == []
+    rig.receive(ANN, SyncPart(), updates=[down(DAVE)])
+    assert [to for to, _ in parts(rig)] == [DAVE]
 
 
 def test_sync_of_a_member_that_is_long_forgotten_does_not_bring_its_death_back() -> None:
@@ -202,7 +204,7 @@ def test_sync_message_of_a_member_that_we_hold_down_is_not_listened_to(message: 
     rig.learn(down(BOB))
     rig.receive(BOB, message, updates=[alive(CAROL)] if message.updates else [])
     assert rig.held(CAROL) is None
-    assert [kind for _, kind in rig.take_messages()] == [TurnUndead()]
+    assert [kind for _, kind in rig.take_messages()] == [TurnUndead(down(BOB), 1)]
 
 
 def test_feed_goes_on_being_the_answer_to_announce() -> None:

@@ -2,25 +2,30 @@
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 from rookery.actors.membership.swim import (
     Config,
+    Member,
     MemberDown,
     MemberId,
     Notification,
     Notify,
     Outbox,
+    Proofs,
     Schedule,
     Send,
     State,
     Swim,
+    SwimError,
     Timer,
+    Trusting,
 )
+from rookery.actors.membership.swim.messages import Message
 
-from .rig import name, next_life
+from ..rig import encode, name, next_life
 
 _PACKET_RANK = 99
 """Timers due at the same instant go by their rank, and before packets."""
@@ -36,16 +41,29 @@ class Peer:
 class Cluster:
     """`size` members that join through the first one; `log` is every notification with its time and its member."""
 
-    def __init__(self, size: int, config: Config, seed: int, *, loss: float = 0.0) -> None:
+    def __init__(
+        self, size: int, config: Config, seed: int, *, loss: float = 0.0, proofs: Proofs | None = None
+    ) -> None:
         self.now = 0.0
         self.loss = loss
         self.log: list[tuple[float, int, Notification]] = []
+        self.refused: list[tuple[int, SwimError]] = []
         self._rng = random.Random(seed)
         self._events: list[tuple[float, int, int, Callable[[], None]]] = []
         self._sequence = 0
+        self.overhear: Callable[[int, bytes], object] = lambda number, data: None
+        """Called with each packet that arrives, and the number of who gets it."""
         self._cut: Callable[[int, int], bool] = lambda one, other: False
         self.peers = [
-            Peer(Swim.new(name(number), config, random.Random(f"{seed}/{number}"), renew=next_life))
+            Peer(
+                Swim.new(
+                    name(number),
+                    config,
+                    random.Random(f"{seed}/{number}"),
+                    renew=next_life,
+                    proofs=proofs or Trusting(),
+                )
+            )
             for number in range(size)
         ]
         self._numbers = {peer.swim.identity.key: number for number, peer in enumerate(self.peers)}
@@ -130,8 +148,22 @@ class Cluster:
             other,
             self._rng.uniform(0.0005, 0.005),
             _PACKET_RANK,
-            lambda swim, outbox: swim.handle_data(data, self.now, outbox, sender=sender),
+            lambda swim, outbox: self._receive(other, data, sender),
         )
+
+    def _receive(self, number: int, data: bytes, sender: bytes) -> None:
+        peer = self.peers[number]
+        self.overhear(number, data)
+        try:
+            peer.swim.handle_data(data, self.now, peer.outbox, sender=sender)
+        except SwimError as error:
+            self.refused.append((number, error))
+
+    def inject(self, source: int, to: int, message: Message, updates: Iterable[Member] = ()) -> None:
+        """A packet that a member would not send by itself, at its present incarnation."""
+        swim, dst = self.peers[source].swim, self.peers[to].swim.identity
+        data = encode(swim.identity, dst, message, updates, swim.incarnation, (), swim._core.proof)
+        self._transmit(source, dst, data)
 
     def _on(self, number: int, delay: float, rank: int, act: Callable[[Swim, Outbox], None]) -> None:
         def event() -> None:

@@ -114,3 +114,14 @@ def test_cluster_with_equal_seeds_has_equal_histories_and_with_another_seed_anot
 
     assert history(1) == history(1)
     assert history(1) != history(2)
+
+
+def test_member_that_hears_nothing_but_is_heard_makes_nobody_begin_another_life() -> None:
+    cluster = joined(10, Config.new_lan(10), 0)
+    cluster.cut(lambda one, other: other == 3)
+    cluster.run(120)
+    assert not [note for _, _, note in cluster.log if isinstance(note, Rejoin)]
+    assert {pair for pair in cluster.held_down() if 3 not in pair} == set()
+    assert all(peer.swim.incarnation < 60 for peer in cluster.peers)
+    cluster.cut(lambda one, other: False)
+    cluster.run_until(cluster.is_full, timeout=140)
