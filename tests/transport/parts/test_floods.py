@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rookery.transport import Reason
-from rookery.transport.core.codec import PACKET_HEAD, Ping, Pong, encode_control
+from rookery.transport.core.codec import PACKET_HEADS, Ping, Pong, encode_control
 from tests.transport.worlds import Node, SimulatedWorld
 
 QUESTION = [b""]  # as the side that listens asks its ZeroMQ whether there is a route
@@ -93,7 +93,7 @@ def test_questions_on_a_packet_link_count_as_packets_and_too_many_end_it(simulat
     assert alice.counted("packets", "quota") == 10
 
 
-@pytest.mark.parametrize("frames", [[PACKET_HEAD, b"packet"], QUESTION], ids=["packets", "questions"])
+@pytest.mark.parametrize("frames", [[PACKET_HEADS[0], b"packet"], QUESTION], ids=["packets", "questions"])
 def test_dial_whose_far_end_floods_it_before_its_answer_is_over(simulated: SimulatedWorld, frames: list[bytes]) -> None:
     alice, bob = simulated.node("alice", packet_burst=20, flood_drops=10), simulated.node("bob")
     alice.net.send_packet(bob.peer, bob.address, b"packet")

@@ -50,9 +50,6 @@ class End:
     def silent_connection_ended(self, _ip: str | None, reason: Reason, _left: int) -> None:
         self.silent.append(reason)
 
-    def listening_lost(self) -> None:
-        pass
-
 
 class Ends:
     """One that listens, and who dials it; all polled on this thread."""
