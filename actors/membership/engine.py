@@ -192,7 +192,7 @@ class Engine(runtime.Engine[Mailbox]):
             self.log.error("no address to be dialled at, so not a member; set transport.advertise")
             reply.fail(NoAddress("this node advertises no address, so nobody can probe it: set transport.advertise"))
         else:
-            session = self._session_under(own.record)
+            session = self._session_under(own)
             session.join(seeds)
             session.add_discovered(self._discovered)
             self._discovered = ()
@@ -203,7 +203,7 @@ class Engine(runtime.Engine[Mailbox]):
             else:
                 self._persistence.restore(known, session).forward_to(reply)
 
-    def _session_under(self, own: PeerRecord) -> Session:
+    def _session_under(self, own: OwnRecord) -> Session:
         """The session under this record: a new one, or the one that has left, under its new generation."""
         session = self._session
         if session is None:
@@ -212,6 +212,7 @@ class Engine(runtime.Engine[Mailbox]):
                 self._config,
                 own,
                 transport=self._transport,
+                tracker=self._tracker,
                 metrics=self._metrics,
                 blocks=self._blocks,
                 emit=self._emit,
@@ -245,7 +246,7 @@ class Engine(runtime.Engine[Mailbox]):
             reply.fail(own)
             return
         session = self._session
-        if session is not None and session.use_record(own.record) and not session.has_left:
+        if session is not None and session.use_record(own) and not session.has_left:
             session.resume()
         reply.set(None)
 
@@ -276,13 +277,15 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _on_rejoin(self, member: MemberId) -> None:
         """`Swim` goes on as `member`: ask transport to sign the record for it."""
-        self.log.warning("held dead by others, going on under a new generation", generation=member.generation)
+        self.log.warning("this life is over, going on under a new generation", generation=member.generation)
         self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, timeout=_ANSWER_TIMEOUT)
 
     def _on_renewed(self, own: OwnRecord | Exception) -> None:
         if isinstance(own, Exception):
             self.log.error("no record of the new generation", error=own)
-        elif self._session is not None and self._session.use_record(own.record):
+        elif self._session is not None and self._session.use_record(own):
+            if not self._session.has_left:
+                self._session.resume()  # a no-op unless the record is of a still later life
             self._emit(Rejoined(own.record))
 
     # Queries and events -----------------------------------------------------------------------------------------------

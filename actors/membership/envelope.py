@@ -103,8 +103,11 @@ def kinds_of(envelope: Envelope) -> list[str]:
 
 def named_in_feed(packet: bytes) -> list[PeerId] | None:
     """The members that a Feed of ours names; None if the SWIM packet is anything else."""
-    if not packet.startswith(_FEED_HEAD):
-        return None
+    return named_in(packet) if packet.startswith(_FEED_HEAD) else None
+
+
+def named_in(packet: bytes) -> list[PeerId]:
+    """The members of whom a SWIM packet of ours tells."""
     return [PeerId(update.id.key) for update in decode_packet(packet).updates]
 
 

@@ -14,7 +14,7 @@ from ...transport.record import PeerRecord
 from .mailbox import MemberInfo, Members
 from .records import Records
 from .snapshot import SavedMember, Snapshot
-from .swim import Swim
+from .swim import Member, State, Swim
 from .view import View
 
 T = TypeVar("T")
@@ -35,28 +35,38 @@ class KnownMembers:
     def members(self, own: PeerRecord) -> Reply[Members]:
         """Every member whose record is known, Down ones too, in the order of their ids."""
         return self._collect(
-            lambda infos: Members(own, tuple(sorted(infos, key=lambda info: info.peer)), self._swim.health)
+            lambda found: Members(
+                own, tuple(sorted((info for info, _ in found), key=lambda info: info.peer)), self._swim.health
+            )
         )
 
     def snapshot(self, own: PeerRecord) -> Reply[Snapshot]:
         """The same members for the file; the active ones first."""
 
-        def make(infos: list[MemberInfo]) -> Snapshot:
-            infos.sort(key=lambda info: info.state)
-            members = tuple(SavedMember(info.record, info.incarnation, info.state) for info in infos)
+        def make(found: list[tuple[MemberInfo, Member]]) -> Snapshot:
+            found.sort(key=lambda each: each[1].state)
+            members = tuple(_saved(info.record, member) for info, member in found)
             return Snapshot(own.network, own.peer, self._engine.wall(), members)
 
         return self._collect(make)
 
-    def _collect(self, make: Callable[[list[MemberInfo]], T]) -> Reply[T]:
+    def _collect(self, make: Callable[[list[tuple[MemberInfo, Member]]], T]) -> Reply[T]:
         return self._slices.run(self._infos(), make)
 
-    def _infos(self) -> Generator[int, None, list[MemberInfo]]:
-        records, view, found = self._records, self._view, list[MemberInfo]()
+    def _infos(self) -> Generator[int, None, list[tuple[MemberInfo, Member]]]:
+        records, view, found = self._records, self._view, list[tuple[MemberInfo, Member]]()
         for member in self._swim.iter_membership_state():
             peer = PeerId(member.id.key)
             record, since = records.get(peer), view.since(peer)
             if record is not None and since is not None and (not member.is_active or view.is_visible(peer)):
-                found.append(MemberInfo(peer, member.state, member.incarnation, record, since, view.rtt(peer)))
+                info = MemberInfo(peer, member.state, member.incarnation, record, since, view.rtt(peer))
+                found.append((info, member))
             yield 1
         return found
+
+
+def _saved(record: PeerRecord, member: Member) -> SavedMember:
+    """As the file remembers the member: by a record of another life nothing is proved but that this one began."""
+    if record.generation == member.id.generation:
+        return SavedMember(record, member.incarnation, member.state, member.proof)
+    return SavedMember(record, 0, State.ALIVE if member.is_active else State.DOWN)

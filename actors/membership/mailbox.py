@@ -99,6 +99,18 @@ class MemberFloods(Message):
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class MemberCheats(Message):
+    """A peer has shown a proof that is not its owner's; told at most once a minute of each.
+
+    about: whose proof it was to be. If that is the peer itself, it is closed and blocked for ten minutes.
+    """
+
+    peer: PeerId
+    why: str
+    about: PeerId
+
+
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 AnySeed = PeerRecord | tuple[PeerId, Address] | str
@@ -196,6 +208,7 @@ class Mailbox(runtime.EventMailbox):
         KeyInUse,
         MembersLeftOut,
         MemberFloods,
+        MemberCheats,
     )
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 

@@ -26,6 +26,9 @@ class Metrics:
         self.over_limit = counter(
             "membership_over_limit_total", "Packets dropped as their sender sent too many, by kind.", labels=("kind",)
         )
+        self.cheats = counter(
+            "membership_cheats_total", "False proofs, by whether they were the sender's own.", labels=("of",)
+        )
         self.bytes_sent = counter("membership_sent_bytes_total", "Bytes handed to transport.")
         self.records = counter("membership_records_total", "Records received, by result.", labels=("result",))
         self.newcomers = counter(

@@ -75,19 +75,16 @@ class Waiting:
         self._senders.setdefault(peer, {})[sender] = None
         return dropped
 
-    def take(self, peer: PeerId, generation: int) -> tuple[PeerId, Member] | None:
-        """The newest update about a life that is no later than its record, and its sender; all of the key are gone.
+    def take(self, peer: PeerId, generation: int) -> list[tuple[PeerId, Member]]:
+        """What waits about lives of the key that are no later than its record, with the senders; then it is gone.
 
-        None, with nothing changed, if there are only such of later lives.
+        Each sender's, as a liar's may be false whose seems to be the newest.
         """
-        newest: tuple[PeerId, Member] | None = None
-        for sender in self._senders.get(peer, ()):
-            update = self._by_sender[sender][peer][0]
-            if update.id.generation <= generation and (newest is None or supersedes(newest[1], update)):
-                newest = sender, update
-        if newest is not None:
-            self.forget(peer)
-        return newest
+        told = [(sender, self._by_sender[sender][peer][0]) for sender in self._senders.get(peer, ())]
+        found = [(sender, update) for sender, update in told if update.id.generation <= generation]
+        for sender, _ in found:
+            self._drop(sender, peer)
+        return found
 
     def forget(self, peer: PeerId) -> None:
         """Drop what waits for this record."""

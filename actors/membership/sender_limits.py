@@ -65,6 +65,7 @@ class SenderLimits:
         self._checks_of_seeds = TokenBuckets(256, 2048)
         self._floods = Floods(FLOOD)
         self._reported: dict[PeerId, float] = {}  # until when
+        self._cheats: dict[PeerId, float] = {}
 
     def exceeded(self, sender: PeerId, kinds: Iterable[str], now: float) -> str | None:
         """Count a packet in for each of its kinds; the first of which the sender has sent too many, None for none."""
@@ -76,8 +77,17 @@ class SenderLimits:
 
     def dropped(self, sender: PeerId, now: float) -> bool:
         """A packet of the sender was dropped; whether it is to be reported for that: at most once a minute."""
-        if not self._floods.dropped(sender, 1, now) or self._reported.get(sender, now) > now:
-            return False
-        self._reported = {peer: until for peer, until in self._reported.items() if until > now}
-        self._reported[sender] = now + _REPORT_AGAIN
-        return True
+        return self._floods.dropped(sender, 1, now) and _once_a_minute(self._reported, sender, now)
+
+    def may_report(self, sender: PeerId, now: float) -> bool:
+        """The sender has cheated; whether it is to be reported for that: at most once a minute."""
+        return _once_a_minute(self._cheats, sender, now)
+
+
+def _once_a_minute(until: dict[PeerId, float], sender: PeerId, now: float) -> bool:
+    if until.get(sender, now) > now:
+        return False
+    for peer in [peer for peer, end in until.items() if end <= now]:
+        del until[peer]
+    until[sender] = now + _REPORT_AGAIN
+    return True

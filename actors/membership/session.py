@@ -22,6 +22,7 @@ blocks). What goes along with outgoing packets is `outgoing`'s matter.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -33,27 +34,34 @@ from ...transport.address import Address
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.mailbox import Mailbox as Transport
-from ...transport.mailbox import Packet
+from ...transport.mailbox import OwnRecord, Packet
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
+from ..tracker.mailbox import Mailbox as Tracker
 from . import swim
 from .config import Config
 from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, kinds_of
 from .events import Events
 from .known_members import KnownMembers
 from .local_blocks import LocalBlocks
-from .mailbox import MemberFloods, Members
+from .mailbox import MemberCheats, MemberFloods, Members
 from .metrics import Metrics
 from .newcomers import PER_INTRODUCER, PER_SEED, Unproved, Waiting
 from .outgoing import Outgoing
+from .proofs import RecordProofs
 from .records import Records
 from .sender_limits import SenderLimits
 from .snapshot import SavedMember, Snapshot
-from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError
+from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError, UnknownLifeError
 from .swim.effects import RemoveDown
 from .view import View
 
 _CLOSE_TIMEOUT = 30.0  # seconds
+
+CHEAT_BLOCK = 600.0
+"""Seconds for which a peer is blocked that has shown a false proof of its own."""
+
+_MOST_HELD_BACK = 256  # packets of a life whose record is not signed yet
 
 REQUEST_INTERVAL = 1.0
 """Seconds until missing records are asked for again, at another member."""
@@ -78,9 +86,10 @@ class Session:
         self,
         engine: runtime.Engine[Any],
         config: Config,
-        own: PeerRecord,
+        own: OwnRecord,
         *,
         transport: Transport,
+        tracker: Tracker,
         metrics: Metrics,
         blocks: LocalBlocks,
         emit: Callable[[Message], object],
@@ -92,16 +101,19 @@ class Session:
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         proved: called when a member has answered for the first time.
         """
-        self.records = Records(own.network, own.peer)
-        self._outgoing = Outgoing(own, self.records, transport, metrics)
+        self.records = Records(own.record.network, own.record.peer)
+        self._outgoing = Outgoing(own.record, self.records, transport, metrics, engine.now)
+        self._proofs = RecordProofs(own.life, self._record_of)
         self.view = View(self.records)
         self.swim = Swim.new(
-            MemberId(own.peer, own.generation),
+            MemberId(own.record.peer, own.record.generation),
             config.protocol,
             engine.rng,
             renew=lambda identity: MemberId(identity.key, identity.generation + 1),
             probeable=self._is_probeable,
             admits=self._admits,
+            connected=lambda key: key in self._connected,
+            proofs=self._proofs,
         )
         self._known_members = KnownMembers(engine, self.swim, self.records, self.view)
         self._engine = engine
@@ -112,14 +124,16 @@ class Session:
         )
         self._outbox = Outbox()
         self._proved = proved
-        self._transport = transport
+        self._transport, self._tracker = transport, tracker
         self._limits = SenderLimits(config.protocol)
         self._waiting = Waiting(REQUEST_INTERVAL)
         self._unproved = Unproved()
         self._connected: set[PeerId] = set()
         self._introducer: PeerId | None = None  # whose updates are applied now
         self._beside: dict[PeerId, PeerRecord] = {}  # records that came with them
+        self._held_back: deque[swim.Send] = deque(maxlen=_MOST_HELD_BACK)  # until the record of this life is there
         self._forgery: DecodeError | None = None  # found among these
+        self._kept: list[PeerId] = []  # of these
         self._admitted: list[PeerId] = []
         self._forgotten: list[MemberId] = []
         self._request_timer: Timer | None = None
@@ -171,19 +185,29 @@ class Session:
     def _announce_to_seeds(self) -> None:
         self.swim.join([MemberId(peer, 0) for peer in self.records.seeds], self._engine.now(), self._outbox)
 
-    def use_record(self, own: PeerRecord) -> bool:
+    def use_record(self, own: OwnRecord) -> bool:
         """Go over to this record of this node if it is newer than the present one; returns whether it was."""
-        if not own.newer_than(self.own):
+        if not own.record.newer_than(self.own):
             return False
-        self._outgoing.own = own
+        self._outgoing.own, self._proofs.life = own.record, own.life
         self._outgoing.introduce_to_all()
+        held_back, present = tuple(self._held_back), own.record.generation == self.swim.identity.generation
+        self._held_back.clear()
+        for each in held_back if present and not self.has_left else ():
+            self._outgoing.send_swim_packet(PeerId(each.to.key), each.data)
         return True
 
+    @property
+    def _awaits_record(self) -> bool:
+        """Whether `Swim` is in a later life than our record: nothing of it can be shown, so nothing is sent."""
+        return self.own.generation < self.swim.identity.generation
+
     def resume(self) -> None:
-        """Go on under the generation of our newest record, after `leave` or a change of the tags."""
+        """Go on under the generation of our newest record, if that is later than the present one."""
         own = MemberId(self.own.peer, self.own.generation)
-        self.swim.change_identity(own, self._engine.now(), self._outbox)
-        self.perform_effects()
+        if own.generation > self.swim.identity.generation:
+            self.swim.change_identity(own, self._engine.now(), self._outbox)
+            self.perform_effects()
 
     def leave(self) -> None:
         """Tell some members that this node has left."""
@@ -220,6 +244,7 @@ class Session:
             return
         self._connected.add(record.peer)
         self._prove(record.peer)
+        self._is_alive(record.peer)
         if not self.has_left and not self.view.is_active(record.peer):
             self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
             self.perform_effects()
@@ -269,6 +294,8 @@ class Session:
         self._outgoing.mark_introduced(sender)
         if envelope.swim:
             self._on_swim_packet(envelope.swim, sender, records)
+        else:
+            self._is_alive(sender)
         brought = [self._add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)]
         if envelope.wanted:
             self._outgoing.send_records(sender, envelope.wanted)
@@ -296,6 +323,9 @@ class Session:
         self._introducer, self._beside, self._forgery = sender, records, None
         try:
             self.swim.handle_data(data, self._engine.now(), self._outbox, sender=sender)
+        except UnknownLifeError as error:
+            self._drop(type(error).__name__, sender, error)
+            self._ask_for_life(sender)
         except SwimError as error:
             self._drop(type(error).__name__, sender, error)
         else:
@@ -303,12 +333,73 @@ class Session:
         finally:
             self._introducer, self._beside = None, {}
         self._after_updates()
+        kept, self._kept = self._kept, []
+        for peer in kept:
+            self._drop_if_unused(peer)  # it did not become a member
         if self._forgery is not None:
             raise self._forgery
 
     def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
         self._metrics.packets.inc(why)
         self._engine.log.debug("packet dropped", why=why, peer=sender.short, error=str(error or ""))
+
+    # Lives and their proofs -------------------------------------------------------------------------------------------
+
+    def _is_alive(self, peer: PeerId) -> None:
+        """The peer has shown that it lives, by a connection or a packet without news."""
+        self.swim.alive(peer, self._engine.now(), self._outbox)
+        self.perform_effects()
+
+    def _record_of(self, peer: PeerId, generation: int) -> PeerRecord | None:
+        """The genuine record of this life: held, or beside the updates that are applied now."""
+        held, beside = self.records.get(peer), self._beside.get(peer)
+        if held is not None and held.generation >= generation:
+            return held if held.generation == generation else None
+        if beside is None or beside.generation != generation or self._introducer is None:
+            return None
+        if not self._is_kept(beside, self._introducer):
+            return None
+        self._events.publish(self.view.record_added(beside))
+        self._admitted.append(peer)  # what waits for this record is applied next
+        self._kept.append(peer)
+        return beside
+
+    def _ask_for_life(self, sender: PeerId) -> None:
+        """The sender's present life is not proved here: ask for its record, or show it the later one that is held."""
+        held = self.records.get(sender)
+        if held is not None and self.records.address(sender) != held.address:
+            self._outgoing.send_records(sender, (self.own.peer, sender))
+        else:
+            self._outgoing.request_records(sender, (sender,))
+
+    def _on_unknown_life(self, update: Member, source: PeerId) -> None:
+        """A member has told of a life whose record is not here: that waits for it, unless a later life is proved."""
+        peer = PeerId(update.id.key)
+        if peer == self.own.peer:
+            return
+        record = self.records.get(peer)
+        if record is None or record.generation < update.id.generation:
+            self._let_wait(update, source)
+        elif peer in self.view or update.is_active:
+            self._apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
+
+    def _on_cheated(self, event: swim.Cheated) -> None:
+        """A false proof. What is not about the sender itself may be the lie of an owner that signed two records."""
+        peer = PeerId(event.peer)
+        conclusive = event.about is None or event.about.id.key == peer
+        self._metrics.cheats.inc("own" if conclusive else "passed_on")
+        if not self._limits.may_report(peer, self._engine.now()):
+            return
+        about = peer if event.about is None else PeerId(event.about.id.key)
+        self._engine.log.warning(
+            "member cheats", peer=peer.short, why=event.why, about=about.short, blocked=CHEAT_BLOCK if conclusive else 0
+        )
+        self._events.publish([MemberCheats(peer, event.why, about)])
+        if conclusive:
+            closed = self._transport.close(peer, Reason.PROTOCOL)
+            self._engine.on_reply(closed, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
+            blocked = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
+            self._engine.on_reply(blocked, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
 
@@ -411,7 +502,8 @@ class Session:
     def _apply(self, updates: Iterable[Member], introducer: PeerId, *, broadcast: bool) -> None:
         self._introducer = introducer
         try:
-            self.swim.apply_many(updates, broadcast, self._engine.now(), self._outbox)
+            source = None if introducer == self.own.peer else introducer
+            self.swim.apply_many(updates, broadcast, self._engine.now(), self._outbox, source=source)
         finally:
             self._introducer = None
         self._after_updates()
@@ -431,9 +523,8 @@ class Session:
 
     def _apply_waiting(self, peer: PeerId) -> None:
         record = self.records.get(peer)
-        found = None if record is None else self._waiting.take(peer, record.generation)
-        if found is not None:
-            self._apply([found[1]], found[0], broadcast=True)
+        for sender, update in [] if record is None else self._waiting.take(peer, record.generation):
+            self._apply([update], sender, broadcast=True)
 
     def _forget(self, member: MemberId) -> None:
         """SWIM has forgotten this member."""
@@ -473,6 +564,8 @@ class Session:
             self._engine.log.info("record refused", error=str(error))
             raise
         self._metrics.records.inc("kept" if is_new else "known")
+        if is_new:
+            self._outgoing.note_new(record.peer)
         return is_new
 
     def _is_wanted(self, peer: PeerId) -> bool:
@@ -518,10 +611,16 @@ class Session:
 
     def _perform(self, effect: swim.Effect) -> None:
         match effect:
+            case swim.Send() if self._awaits_record:
+                self._held_back.append(effect)
             case swim.Send(to, data):
                 self._outgoing.send_swim_packet(PeerId(to.key), data)
             case swim.Schedule(timer, delay):
                 self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
+            case swim.Notify(swim.UnknownLife(update, source)):
+                self._on_unknown_life(update, PeerId(source))
+            case swim.Notify(swim.Cheated() as cheated):
+                self._on_cheated(cheated)
             case swim.Notify(notification):
                 self._events.on_notification(notification)
 

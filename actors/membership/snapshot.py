@@ -1,11 +1,13 @@
 """The members in a file, so that a node that restarts knows them at once.
 
-    file = SHA-256 of the rest, [2, network, own peer, unix seconds, [[record, incarnation, state], ...]] as msgpack
+    file   = SHA-256 of the rest, [2, network, own peer, unix seconds, [member, ...]] as msgpack
+    member = [record, incarnation, state, proof]
 
 * The file is replaced as a whole (`runtime.files`), on the pool, with at most 16,384 members: a crash leaves the
   previous one.
-* A file that is corrupt, of a later version or with a false record is quarantined as `NAME.corrupt`, with the reason
-  logged; the node then starts as if there were none. A file of another network or node stays until it is overwritten.
+* A file that is corrupt, of a later version or with a false record or proof is quarantined as `NAME.corrupt`, with the
+  reason logged; the node then starts as if there were none. A file of another network or node stays until it is
+  overwritten.
 * A file of an earlier version is set aside as `NAME.version-N`: the records in it prove nothing in this one.
 * The file is trusted no more than a stranger: each record is signed by its own peer, and SWIM finds out who is alive.
 """
@@ -25,12 +27,13 @@ from ...transport.core.untrusted import unpack
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.record import MAX_RECORD_BYTES, PeerRecord
-from .swim import Member, MemberId, State
+from .proofs import shows
+from .swim import PROOF_BYTES, Member, MemberId, State
 
 NOT_LOADED = "no members from the file"
 """What is logged of one that cannot be used."""
 MAX_MEMBERS = 16_384
-MAX_BYTES = MAX_MEMBERS * (MAX_RECORD_BYTES + 16)
+MAX_BYTES = MAX_MEMBERS * (MAX_RECORD_BYTES + 16 + PROOF_BYTES)
 _VERSION = 2
 _DIGEST = hashlib.sha256().digest_size
 
@@ -56,16 +59,18 @@ class EarlierSnapshot(UnusableSnapshot):
 
 @dataclass(frozen=True, slots=True)
 class SavedMember:
-    """A member in the file, as it was when the file was written."""
+    """A member in the file, as it was when the file was written. proof: of its incarnation, of Left its farewell."""
 
     record: PeerRecord
     incarnation: int
     state: State
+    proof: bytes = b""
 
     @property
     def member(self) -> Member:
         """This member as `Swim` takes it."""
-        return Member(MemberId(self.record.peer, self.record.generation), self.incarnation, self.state)
+        life = MemberId(self.record.peer, self.record.generation)
+        return Member(life, self.incarnation, self.state, (), self.proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ class Snapshot:
 
     def encode(self) -> bytes:
         """The bytes of the file, with the first 16,384 members."""
-        members = [(each.record.encode(), each.incarnation, int(each.state)) for each in self.members[:MAX_MEMBERS]]
+        members = [
+            (each.record.encode(), each.incarnation, int(each.state), each.proof) for each in self.members[:MAX_MEMBERS]
+        ]
         packed = bytes(msgpack.packb((_VERSION, self.network, self.own, self.at, members)))
         return hashlib.sha256(packed).digest() + packed
 
@@ -105,15 +112,17 @@ class Snapshot:
 
 def _saved_member(item: object, network: str) -> SavedMember:
     match item:
-        case [bytes(record), int(incarnation), int(state)]:
+        case [bytes(record), int(incarnation), int(state), bytes(proof)]:
             try:
-                saved = SavedMember(PeerRecord.decode(record, network=network), incarnation, State(state))
-                saved.member  # noqa: B018  # raises ValueError for what is out of bounds
-            except (DecodeError, ValueError) as error:
+                saved = SavedMember(PeerRecord.decode(record, network=network), incarnation, State(state), proof)
+                proved = shows(saved.record.chain, saved.record.farewell, saved.member)
+            except (DecodeError, ValueError) as error:  # or something is out of bounds
                 raise UnusableSnapshot(f"a member in it is wrong: {error}") from None
+            if not proved:
+                raise UnusableSnapshot("a member in it is wrong: its proof is not that of its record")
             return saved
         case _:
-            raise UnusableSnapshot("a member in it is no record with incarnation and state")
+            raise UnusableSnapshot("a member in it is no record with incarnation, state and proof")
 
 
 def check(path: Path) -> None:

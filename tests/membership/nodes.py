@@ -34,6 +34,7 @@ class Node:
         self.host.skew = skew
         self.tracker: Any = mock(tracker.Mailbox, f"tracker-{name}", waits=cluster.simulation)
         self.tracker.control.answer(tracker.Track, self._tracked)
+        self.tracker.control.answer(tracker.Block, tracker.Blocked(0.0))
         self.sets: list[set[PeerId]] = []
         self.listener: Any = mock(runtime.Mailbox, f"listener-{name}")
         self.net = self.host.mailbox(transport.Mailbox)

@@ -48,7 +48,7 @@ def test_refutation_of_a_suspected_member_is_an_event_and_it_stays_visible(world
     world.packet("carol", Gossip(), Member(bob, 0, State.SUSPECT))
     assert world.heard()[-1] == MemberSuspected(world.peer("bob"))
     assert world.peer("bob") in world.visible()
-    world.packet("carol", Gossip(), Member(bob, 1))
+    world.packet("carol", Gossip(), world.proved("bob", 1))
     assert world.heard()[-1] == MemberRefuted(world.peer("bob"))
 
 

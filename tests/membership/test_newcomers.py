@@ -42,7 +42,7 @@ def test_update_of_a_key_replaces_only_an_older_one_of_the_same_sender() -> None
     for incarnation in (3, 5, 4):
         assert waiting.add(BOB, update(DAVE, incarnation), 0, 1) == 0
     waiting.add(CAROL, update(DAVE, 5, State.DOWN), 0, 1)
-    assert waiting.take(DAVE, 1) == (CAROL, update(DAVE, 5, State.DOWN))
+    assert waiting.take(DAVE, 1) == [(BOB, update(DAVE, 5)), (CAROL, update(DAVE, 5, State.DOWN))]
     assert DAVE not in waiting
     assert waiting.senders == ()
 
@@ -50,9 +50,9 @@ def test_update_of_a_key_replaces_only_an_older_one_of_the_same_sender() -> None
 def test_record_takes_no_update_of_a_later_life() -> None:
     waiting = Waiting(1.0)
     waiting.add(BOB, update(DAVE, generation=9), 0, 4)
-    assert waiting.take(DAVE, 8) is None
+    assert waiting.take(DAVE, 8) == []
     assert DAVE in waiting
-    assert waiting.take(DAVE, 9) == (BOB, update(DAVE, generation=9))
+    assert waiting.take(DAVE, 9) == [(BOB, update(DAVE, generation=9))]
 
 
 def test_updates_are_forgotten_when_their_time_is_over() -> None:

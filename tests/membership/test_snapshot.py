@@ -34,7 +34,8 @@ Change = Callable[[bytes], bytes]
 
 
 def saved_member(name: str, incarnation: int = 0, state: State = State.ALIVE) -> SavedMember:
-    return SavedMember(KNOWN.record(name, "tcp://10.0.0.1:7000"), incarnation, state)
+    proof = KNOWN.life(name).link(incarnation) if incarnation else b""
+    return SavedMember(KNOWN.record(name, "tcp://10.0.0.1:7000"), incarnation, state, proof)
 
 
 FULL = Snapshot(
@@ -98,12 +99,18 @@ def test_snapshot_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monk
         (lambda data: framed([-1, NETWORK, bytes(ME), 1.0, []]), "version -1"),
         (lambda data: framed({"a": 1}), "not msgpack within bounds"),
         (lambda data: framed([2, NETWORK, bytes(ME), 1.0]), "no list of members"),
-        (lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[b"record", 0, 0]]]), "a member in it is wrong"),
+        (lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[b"record", 0, 0, b""]]]), "a member in it is wrong"),
         (lambda data: framed([2, NETWORK, bytes(ME), 1.0, [5]]), "no record with incarnation"),
-        (lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode(), 0, 7]]]), "wrong"),
-        (lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode(), -1, 0]]]), "wrong"),
         (
-            lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode()[:-1] + b"?", 0, 0]]]),
+            lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode(), 1, 0, bytes(16)]]]),
+            "its proof is not that of its record",
+        ),
+        (lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode(), 0, 7, b""]]]), "wrong"),
+        (lambda data: framed([2, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode(), -1, 0, b""]]]), "wrong"),
+        (
+            lambda data: framed(
+                [2, NETWORK, bytes(ME), 1.0, [[FULL.members[0].record.encode()[:-1] + b"?", 0, 0, b""]]]
+            ),
             "wrong",
         ),
         (lambda data: hashlib.sha256(b"\xc1").digest() + b"\xc1", "not msgpack"),

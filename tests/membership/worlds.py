@@ -37,6 +37,7 @@ class World:
         self.net.control.answer(transport.Renew, lambda message: self.owned(self.record("me", message.generation + 1)))
         self.peers = simulation.mock(tracker.Mailbox)
         self.peers.control.answer(tracker.Track, self.tracked.append)
+        self.peers.control.answer(tracker.Block, tracker.Blocked(0.0))
         self.members = simulation.start(
             membership.Engine, config, transport=self.net, tracker=self.peers, snapshot=snapshot
         )
@@ -94,6 +95,10 @@ class World:
         envelope = Envelope(swim, tuple(record.encode() for record in records), tuple(map(self.peer, wanted)))
         self.deliver(sender, envelope.encode())
 
+    def envelope(self, swim: bytes) -> bytes:
+        """A packet with nothing beside."""
+        return Envelope(swim).encode()
+
     def deliver(self, sender: str, payload: bytes) -> None:
         self.members.tell(transport.Packet(self.peer(sender), payload))
         self.simulation.settle()
@@ -117,7 +122,13 @@ class World:
         return Member(self.id(name, generation), 0, State.DOWN)
 
     def left(self, name: str, generation: int = 1) -> Member:
-        return Member(self.id(name, generation), 0, State.LEFT)
+        farewell = self.simulation.known.life(name, generation).farewell
+        return Member(self.id(name, generation), 0, State.LEFT, (), farewell)
+
+    def proved(self, name: str, incarnation: int, state: State = State.ALIVE, *, generation: int = 1) -> Member:
+        """What only the member can have begun to say of itself."""
+        link = self.simulation.known.life(name, generation).link(incarnation) if incarnation else b""
+        return Member(self.id(name, generation), incarnation, state, (), link)
 
     def sent(self, to: str) -> list[Envelope]:
         """The envelopes that were sent to a member so far."""

@@ -47,6 +47,9 @@ class End:
         self.too_large.append(route)
         self.wire.sever(route)
 
+    def listening_lost(self) -> None:
+        raise AssertionError("nobody closes the socket here")
+
     def silent_connection_ended(self, _ip: str | None, reason: Reason, _left: int) -> None:
         self.silent.append(reason)
 

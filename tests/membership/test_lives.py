@@ -1,0 +1,199 @@
+"""What members say of lives, through the engine: believed with the owner's proof, kept waiting without a record."""
+
+from __future__ import annotations
+
+import pytest
+
+from rookery import transport
+from rookery.actors import tracker
+from rookery.actors.membership import MemberCheats, MemberUpdated, Rejoined
+from rookery.actors.membership.session import CHEAT_BLOCK
+from rookery.actors.membership.swim import Member, State
+from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet
+from rookery.actors.membership.swim.messages import (
+    Ack,
+    Feed,
+    ForwardedAck,
+    Gossip,
+    Header,
+    IndirectAck,
+    IndirectPing,
+    Ping,
+    PingReq,
+)
+from rookery.transport import Reason
+from rookery.transport.identity.life import verify_answer, verify_farewell, verify_link
+
+from .worlds import Announce, World
+
+
+def incarnations(world: World) -> dict[str, int]:
+    named = {world.peer(name): name for name in ("bob", "carol", "dave")}
+    return {named[info.peer]: info.incarnation for info in world.members.members().get(timeout=1).others}
+
+
+def cheats(world: World) -> list[MemberCheats]:
+    return [event for event in world.heard() if isinstance(event, MemberCheats)]
+
+
+@pytest.fixture
+def punished(world: World) -> list[transport.Close | tracker.Block]:
+    """Whom transport was asked to close, and the tracker to block."""
+    asked: list[transport.Close | tracker.Block] = []
+
+    def block(message: tracker.Block) -> tracker.Blocked:
+        asked.append(message)
+        return tracker.Blocked(0.0)
+
+    world.net.control.answer(transport.Close, asked.append)
+    world.peers.control.answer(tracker.Block, block)
+    return asked
+
+
+def test_incarnation_that_others_tell_of_is_believed_with_its_owners_link_and_passed_on_with_it(world: World) -> None:
+    world.join().meet("bob", "carol").packet("carol", Gossip(), world.proved("bob", 700))
+    assert incarnations(world)["bob"] == 700
+    world.simulation.run(for_=1)
+    told = [update for packet in world.said("carol", Gossip) for update in packet.updates]
+    proofs = {update.proof for update in told if update == Member(world.id("bob"), 700)}
+    assert proofs <= {world.simulation.known.life("bob").link(700)}
+
+
+@pytest.mark.parametrize("state", [State.ALIVE, State.SUSPECT, State.DOWN, State.LEFT])
+def test_false_proof_of_another_life_has_no_effect_and_is_told_but_nobody_is_blocked_for_it(
+    world: World, punished: list[object], state: State
+) -> None:
+    """The owner may have signed two records of one life."""
+    world.join().meet("bob", "carol")
+    world.packet("carol", Gossip(), Member(world.id("bob"), 5, state, (), bytes(16)))
+    assert incarnations(world)["bob"] == 0
+    assert world.peer("bob") in world.visible()
+    assert cheats(world) == [MemberCheats(world.peer("carol"), "a false proof", world.peer("bob"))]
+    assert world.metric("cheats_total", "passed_on") == 1
+    assert punished == []
+
+
+def test_farewell_without_the_secret_is_not_believed(world: World) -> None:
+    world.join().meet("bob", "carol").packet("carol", Gossip(), Member(world.id("bob"), 0, State.LEFT))
+    assert world.peer("bob") in world.visible()
+    world.packet("carol", Gossip(), world.left("bob"))
+    assert world.peer("bob") not in world.visible()
+
+
+def raised(world: World, name: str, incarnation: int, proof: bytes) -> None:
+    """A packet of a member that says so of itself."""
+    header = Header(world.id(name), incarnation, world.id("me"), Gossip(), proof)
+    world.deliver(name, world.envelope(encode_packet(encode_header(header), [])))
+
+
+def test_member_with_a_false_link_of_its_own_is_closed_blocked_and_named_once_a_minute(
+    world: World, punished: list[object]
+) -> None:
+    world.join().meet("bob", "carol")
+    for _ in range(3):
+        raised(world, "carol", 3, bytes(16))
+    assert incarnations(world)["carol"] == 0
+    carol = world.peer("carol")
+    assert cheats(world) == [MemberCheats(carol, "a false proof of its own incarnation", carol)]
+    assert world.metric("cheats_total", "own") == 3
+    assert punished == [transport.Close(carol, Reason.PROTOCOL), tracker.Block(carol, CHEAT_BLOCK, at_least=True)]
+
+
+def test_member_that_raises_its_incarnation_with_its_link_is_believed(world: World) -> None:
+    world.join().meet("carol")
+    raised(world, "carol", 3, world.simulation.known.life("carol").link(3))
+    assert incarnations(world)["carol"] == 3
+    assert cheats(world) == []
+
+
+def test_later_life_of_a_member_waits_for_its_record_which_is_asked_for(world: World) -> None:
+    world.join().meet("bob", "carol").packet("carol", Gossip(), Member(world.id("bob", 5)))
+    assert world.metric("waiting_keys") == 1
+    asked = [envelope for envelope in world.sent("carol") if envelope.wanted]
+    assert [envelope.wanted for envelope in asked] == [(world.peer("bob"),)]
+    assert not [event for event in world.heard() if isinstance(event, MemberUpdated)]
+    world.packet("carol", records=[world.record("bob", 5)])
+    assert MemberUpdated(world.peer("bob"), world.record("bob", 5)) in world.heard()
+    world.packet("bob", Ping(4), generation=5)
+    assert [packet.header.dst for packet in world.said("bob", Ack)] == [world.id("bob", 5)]
+
+
+def test_later_life_whose_record_comes_beside_is_believed_at_once(world: World) -> None:
+    world.join().meet("bob", "carol")
+    world.packet("carol", Gossip(), Member(world.id("bob", 5)), records=[world.record("carol"), world.record("bob", 5)])
+    assert MemberUpdated(world.peer("bob"), world.record("bob", 5)) in world.heard()
+    assert world.metric("waiting_keys") == 0
+
+
+def test_packet_of_a_life_whose_record_is_not_here_is_dropped_and_the_sender_asked(world: World) -> None:
+    world.join().meet("bob").packet("bob", Gossip(), generation=5, records=())
+    assert world.dropped("UnknownLifeError") == 1
+    assert [envelope.wanted for envelope in world.sent("bob") if envelope.wanted] == [(world.peer("bob"),)]
+
+
+def test_record_of_a_new_life_goes_along_with_what_is_told_of_it_for_some_seconds(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave")
+    world.simulation.run(for_=1)
+    told = [envelope for envelope in world.sent("carol") if envelope.swim and names(envelope.swim, world, "dave")]
+    assert told
+    assert all(world.record("dave").encode() in envelope.records for envelope in told)
+
+
+def names(packet: bytes, world: World, name: str) -> bool:
+    decoded = decode_packet(packet)
+    others = not isinstance(decoded.header.message, Announce | Feed)
+    return others and any(update.id == world.id(name) for update in decoded.updates)
+
+
+def test_refutation_shows_our_link_and_a_farewell_our_secret(world: World) -> None:
+    world.join().meet("bob", "carol").packet("carol", Gossip(), Member(world.id("me"), 0, State.SUSPECT))
+    world.packet("carol", Ping(7))
+    header = world.said("carol", Ack)[-1].header
+    assert header.src_incarnation == 1
+    assert verify_link(world.me.chain, 1, header.src_proof)
+    world.members.leave().get(timeout=1)
+    left = [update for packet in world.said("bob", Gossip) for update in packet.updates if update.state is State.LEFT]
+    assert left
+    assert all(verify_farewell(world.me.farewell, update.proof) for update in left)
+
+
+def test_answer_for_a_helper_is_signed_and_bound_to_prober_and_number(world: World) -> None:
+    world.join().meet("bob", "carol").packet("carol", IndirectPing(world.id("bob"), 11))
+    (packet,) = world.said("carol", IndirectAck)
+    message = packet.header.message
+    assert isinstance(message, IndirectAck)
+    assert verify_answer(world.me.peer, 1, world.peer("bob"), 1, 11, message.answer)
+    assert not verify_answer(world.me.peer, 1, world.peer("bob"), 1, 12, message.answer)
+
+
+def test_helper_with_a_false_answer_is_blocked(world: World, punished: list[object]) -> None:
+    """Bob does not answer; carol says he does."""
+    world.join().meet("bob", "carol")
+
+    def asked() -> list[int]:
+        heads = [packet.header.message for packet in world.said("carol", PingReq)]
+        return [each.number for each in heads if isinstance(each, PingReq) and each.target == world.id("bob")]
+
+    world.simulation.run_until(asked, timeout=20)
+    world.packet("carol", ForwardedAck(world.id("bob"), asked()[-1], bytes(64)))
+    carol = world.peer("carol")
+    assert MemberCheats(carol, "a false answer to a probe", carol) in cheats(world)
+    assert tracker.Block(carol, CHEAT_BLOCK, at_least=True) in punished
+
+
+def test_first_packets_of_a_new_life_wait_for_its_record_and_bring_it(world: World) -> None:
+    world.join().meet("bob", "carol")
+    held = world.net.control.hold(transport.Renew)
+    before = len(world.net.control.received(transport.SendPacket))
+    world.packet("bob", Gossip(), world.left("me"))
+    world.packet("bob", Ping(3), to=2)
+    assert len(world.net.control.received(transport.SendPacket)) == before
+    held.pop().set(world.owned(world.record("me", 2)))
+    later = [each for name in ("bob", "carol") for each in world.sent(name) if of_life(each.swim, 2)]
+    assert later
+    assert all(world.record("me", 2).encode() in each.records for each in later)
+    assert [event for event in world.heard() if isinstance(event, Rejoined)] == [Rejoined(world.record("me", 2))]
+
+
+def of_life(packet: bytes, generation: int) -> bool:
+    return bool(packet) and decode_packet(packet).header.src.generation == generation
