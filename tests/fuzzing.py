@@ -23,9 +23,11 @@ from rookery.node.control import protocol
 from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, parse_peer
 from rookery.transport.core import codec
 from rookery.transport.identity import generation
+from rookery.transport.identity.life import Life
 from rookery.transport.record import address_of_version_1
 
 IDENTITY = Identity.from_seed(bytes(range(32)))
+LIFE = Life(IDENTITY, 9)
 RECORD = PeerRecord.sign(
     IDENTITY, network="net", address=Address.parse("tcp://[::1]:7000"), generation=9, metadata=b"x"
 )
@@ -190,7 +192,7 @@ DECODERS: dict[str, Decoder] = {
     "snapshot": Decoder(
         lambda data: Snapshot.decode(hashlib.sha256(data).digest() + data, network="net", own=IDENTITY.peer),
         UnusableSnapshot,
-        [Snapshot("net", IDENTITY.peer, 1.5, (SavedMember(RECORD, 2, State.ALIVE),)).encode()[32:]],
+        [Snapshot("net", IDENTITY.peer, 1.5, (SavedMember(RECORD, 2, State.ALIVE, LIFE.link(2)),)).encode()[32:]],
     ),
     "manifest": Decoder(Manifest.decode_root, ManifestError, [Manifest(1, 5, 65536, bytes(32)).encode()]),
     "call": Decoder(

@@ -60,12 +60,7 @@ class Persistence:
 
         def loaded(answer: Snapshot | UnusableSnapshot | Exception | None) -> None:
             self._metrics.snapshots.inc(_outcome(answer))
-            if isinstance(answer, UnusableSnapshot):
-                text = (
-                    "the members of the last run cannot be used, so their file is set aside: the node finds them anew"
-                )
-                self._engine.log.warning(text, file=f"{self._path}{answer.suffix}", why=str(answer))
-            elif isinstance(answer, Exception):
+            if isinstance(answer, Exception):
                 self._engine.log.warning(NOT_LOADED, file=str(self._path), error=answer)
             then(answer if isinstance(answer, Snapshot) else None)
 

@@ -53,8 +53,11 @@ class EarlierSnapshot(UnusableSnapshot):
     """It is of an earlier version."""
 
     def __init__(self, version: int) -> None:
-        super().__init__(f"it is of version {version}, whose records prove nothing in version {_VERSION}")
         self.suffix = f".version-{version}"
+        super().__init__(
+            f"it is of version {version}, whose records prove nothing in version {_VERSION}: it is set aside with "
+            f"{self.suffix} behind its name"
+        )
 
 
 @dataclass(frozen=True, slots=True)
