@@ -160,6 +160,8 @@ class Chaos:
         self.cluster.until_seldom(lambda: not any(node.counted("backlog") for node in nodes.values()), timeout=30)
         self.cluster.run(10)
         assert self.cluster.is_full()
+        named = [event for node in nodes.values() for event in node.heard(membership.MemberCheats)]
+        assert named == []  # all of them were honest
 
 
 @pytest.mark.parametrize("seed", [*range(20), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(20, 200))])
