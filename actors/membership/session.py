@@ -276,7 +276,10 @@ class Session:
             return
         self._engine.log.warning("member floods and is closed", peer=sender.short, kind=kind)
         self._events.publish([MemberFloods(sender, kind)])
-        closed = self._transport.close(sender, Reason.FLOODING)
+        self._close(sender, Reason.FLOODING)
+
+    def _close(self, peer: PeerId, reason: Reason) -> None:
+        closed = self._transport.close(peer, reason)
         self._engine.on_reply(closed, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
 
     def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
@@ -396,8 +399,7 @@ class Session:
         )
         self._events.publish([MemberCheats(peer, event.why, about)])
         if conclusive:
-            closed = self._transport.close(peer, Reason.PROTOCOL)
-            self._engine.on_reply(closed, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
+            self._close(peer, Reason.PROTOCOL)
             blocked = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
             self._engine.on_reply(blocked, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
 
@@ -443,10 +445,14 @@ class Session:
         return True
 
     def _let_wait(self, update: Member, introducer: PeerId) -> None:
-        limit = PER_SEED if self.records.is_configured_seed(introducer) else PER_INTRODUCER
         self._metrics.newcomers.inc("waits")
-        self._metrics.newcomers.inc("dropped", by=self._waiting.add(introducer, update, self._engine.now(), limit))
+        dropped = self._waiting.add(introducer, update, self._engine.now(), self._share_of(introducer))
+        self._metrics.newcomers.inc("dropped", by=dropped)
         self._await_records()
+
+    def _share_of(self, introducer: PeerId) -> int:
+        """How many updates that wait, and how many unproved members, this peer may bring."""
+        return PER_SEED if self.records.is_configured_seed(introducer) else PER_INTRODUCER
 
     def _may_take_in(self, peer: PeerId, introducer: PeerId) -> bool:
         """Whether the introducer may bring another member now, unless the peer has shown itself."""
@@ -472,12 +478,11 @@ class Session:
         held, limit = self.swim.num_known, self.swim.config.max_members
         if record.peer in self._connected or held >= limit or record.address is None:
             return  # what is over the limit SWIM refuses and counts
-        share = PER_SEED if self.records.is_configured_seed(introducer) else PER_INTRODUCER
         gone = self._unproved.add(
             record.peer,
             introducer,
             record.address,
-            limit=None if introducer == self.own.peer else share,
+            limit=None if introducer == self.own.peer else self._share_of(introducer),
             scarce=2 * held > limit,
         )
         for peer in gone:
@@ -612,6 +617,8 @@ class Session:
     def _perform(self, effect: swim.Effect) -> None:
         match effect:
             case swim.Send() if self._awaits_record:
+                if len(self._held_back) == _MOST_HELD_BACK:
+                    self._metrics.packets.inc("not_sent")  # the oldest goes
                 self._held_back.append(effect)
             case swim.Send(to, data):
                 self._outgoing.send_swim_packet(PeerId(to.key), data)
