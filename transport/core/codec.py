@@ -142,7 +142,7 @@ REJECT_VERSION: Final[bytes] = msgpack.packb([1, _REJECT, Reason.VERSION.value, 
 """What a frame of another version is answered with. It stays as version 1 wrote it, so that every version reads it."""
 _PING_HEAD, _PONG_HEAD = (bytes((0x94, VERSION, kind)) for kind in (_PING, _PONG))
 _HEARTBEATS: dict[bytes, type[Ping | Pong]] = {_PING_HEAD: Ping, _PONG_HEAD: Pong}
-_MAX_HEARTBEAT = len(_PING_HEAD) + 9 + len(_NONE_ENCODED)  # bytes, without extensions
+_UINT_BYTES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}  # of a number by its first byte; of any other first byte: one
 
 
 def encode_control(message: Control) -> bytes:
@@ -189,8 +189,8 @@ def decode_control(frame: bytes) -> Control:
     A Reject of any other version is read as one for the version: it is the answer of a peer that does not speak ours.
     """
     heartbeat = _HEARTBEATS.get(frame[:3])
-    if heartbeat is not None and len(frame) <= _MAX_HEARTBEAT and frame[-1:] == _NONE_ENCODED:  # by far the most
-        received = unpack(frame[3:-1], "control frame", items=0)
+    if heartbeat is not None and frame[3:] and frame[3 + _UINT_BYTES.get(frame[3], 1) :] == _NONE_ENCODED:
+        received = unpack(frame[3:-1], "control frame", items=0)  # by far the most: nothing but a number
         if type(received) is int and received >= 0:
             return heartbeat(received)
     if len(frame) > MAX_CONTROL_BYTES:

@@ -210,7 +210,11 @@ FILL = MAX_EXTENSIONS_BYTES - 5  # of one value of bytes: head of the map, key, 
 MOST = dict.fromkeys(range(16))
 
 
-@pytest.mark.parametrize("good", [{1: bytes(FILL)}, {1: "t" * FILL}, MOST, {65_535: 2**64 - 1}, {0: 0}])
+ENDS_AS_NONE = {0: 128}, {128: None, 0: 2**15 + 128}, {0: b"\x80"}, {1: 2**64 - 128}
+"""The last byte of each, or of some, is that of no extensions at all."""
+
+
+@pytest.mark.parametrize("good", [{1: bytes(FILL)}, {1: "t" * FILL}, MOST, {65_535: 2**64 - 1}, {0: 0}, *ENDS_AS_NONE])
 def test_extensions_up_to_their_bounds_are_read(good: dict[int, int | bytes | str | None]) -> None:
     assert decode_control(msgpack.packb([2, 5, 1, good])) == Ping(1, tuple(good.items()))
 
