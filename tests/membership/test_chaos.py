@@ -1,8 +1,8 @@
 """Chaos: real engines over real transport in one simulated world, and whatever can happen to them.
 
 Each run draws from its seed what happens, a few things in each of six rounds: crashes, restarts (at the same or another
-address, under the same, a newer or an older generation), partitions, lost packets up to 30 %, stalls, wrong clocks,
-blocks, leaving and joining again. Then everything heals, and what must be true is looked at:
+address, under a generation of the same second, an older or a newer one), partitions, lost packets up to 30 %, stalls,
+wrong clocks, blocks, leaving and joining again. Then everything heals, and what must be true is looked at:
 
 * a MemberUp has at most one MemberDown and a MemberDown a MemberUp, in every view, from beginning to end;
 * everybody sees everybody who runs and nobody else, and has told the tracker so: also who is blocked by one of them;
@@ -87,13 +87,13 @@ class Chaos:
         self.start(node)
 
     def start(self, last: Node) -> None:
-        generation = last.generation + self.rng.choice((-3600, -2, 0, 0, 1, 5))
-        skew = generation - (WALL_AT_START + self.cluster.now)
+        second = last.generation // 1000 + self.rng.choice((-3600, -2, 0, 0, 1, 5))  # and random within it
+        skew = second - (WALL_AT_START + self.cluster.now)
         moved = self.rng.random() < 0.5
         node = self.cluster.start(last.name, skew=skew + 0.5, ip=None if moved else last.ip)
         others = sorted(name for name in set(self.cluster.nodes) - {node.name} if (name, node.name) not in self.blocks)
         seeds = self.rng.sample(others, min(len(others), 2))  # whoever blocks it is no help
-        self.note("start", node.name, "generation", generation, "moved" if moved else "", "seeds", *seeds)
+        self.note("start", node.name, "in the second", second, "moved" if moved else "", "seeds", *seeds)
         node.join(*(self.cluster.nodes[seed] for seed in seeds))
 
     def partition(self) -> None:
