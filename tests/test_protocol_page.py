@@ -87,6 +87,25 @@ def test_vector_has_the_value_it_says_and_survives_decoding_and_encoding(kind: s
     assert AGAIN[kind](data) == data
 
 
+def test_example_of_a_wrong_type_is_refused_and_so_is_a_longer_form_where_the_page_says_it() -> None:
+    assert "in `[2, 5, true, {}]`, the receiver refuses" in PAGE
+    with pytest.raises(DecodeError):
+        codec.decode_control(msgpack.packb([2, 5, True, {}]))
+    assert "Records and manifests are refused in any other; of\nthe rest it is not looked at." in PAGE
+    longer: dict[str, list[bytes]] = {kind: [] for kind in AGAIN}  # the same values with the head of their array in three bytes
+    for kind, _, line in (vector.values for vector in of(*AGAIN)):
+        data = bytes.fromhex(line)
+        longer[kind].append(b"\xdc\0" + bytes([data[0] & 0x0F]) + data[1:])
+    for kind in ("record", "manifest"):
+        for data in longer.pop(kind):
+            with pytest.raises((DecodeError, ManifestError)):
+                AGAIN[kind](data)
+    del longer["control"]  # whose first byte says what it is
+    for kind, several in longer.items():
+        for data in several:
+            AGAIN[kind](data)
+
+
 def test_batches_have_the_frames_they_say() -> None:
     batches = [vector.values for vector in of("batch")]
     assert len(batches) == 3
