@@ -92,7 +92,7 @@ def test_example_of_a_wrong_type_is_refused_and_so_is_a_longer_form_where_the_pa
     with pytest.raises(DecodeError):
         codec.decode_control(msgpack.packb([2, 5, True, {}]))
     assert "Records and manifests are refused in any other; of\nthe rest it is not looked at." in PAGE
-    longer: dict[str, list[bytes]] = {kind: [] for kind in AGAIN}  # the same values with the head of their array in three bytes
+    longer: dict[str, list[bytes]] = {kind: [] for kind in AGAIN}  # the head of their array in three bytes
     for kind, _, line in (vector.values for vector in of(*AGAIN)):
         data = bytes.fromhex(line)
         longer[kind].append(b"\xdc\0" + bytes([data[0] & 0x0F]) + data[1:])
