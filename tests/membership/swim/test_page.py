@@ -1,11 +1,13 @@
 """docs/membership.md is tested from its own tables."""
 
+import hashlib
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from rookery.actors.membership import swim
@@ -123,6 +125,30 @@ def test_page_of_the_protocol_says_what_is_sent_for_what_is_received() -> None:
     assert sent(earlier, Ping(7), "Gossip", dst=MemberId(US.key, 0)) == [Gossip()]
     assert sent(later, Ping(7), "nothing", dst=next_life(US)) == []
     assert rows == {}
+
+
+def number_of(member: Member) -> int:
+    """As the page of the protocol says it."""
+    packed = msgpack.packb([member.id.key, member.id.generation, member.incarnation, int(member.state)])
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big") // 2
+
+
+def test_page_of_the_protocol_says_what_the_digest_is_of() -> None:
+    said = " ".join(PROTOCOL.split())
+    assert "each member that is active, of the sender too" in said
+    assert "What others say of a member, with proof, counts, and not what the sender knows better" in said
+    rig = Rig(knows=[ANN, BOB])
+    rig.learn(down(CAROL))
+    rig.connected.add(ANN.key)
+    for held in (alive(ANN), suspect(ANN)):  # the second is not believed, as there is a connection
+        rig.receive(BOB, updates=[held])
+        assert rig.held(ANN) == alive(ANN)
+        rig.take_messages()
+        digest = number_of(alive(US)) ^ number_of(held) ^ number_of(alive(BOB))
+        rig.receive(BOB, SyncRequest(digest))
+        assert rig.take_messages() == []
+        rig.receive(BOB, SyncRequest(digest ^ 1))
+        assert rig.take_messages() == [(BOB, SyncPart(1))]
 
 
 def test_page_says_what_each_message_carries() -> None:
