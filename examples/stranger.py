@@ -72,9 +72,9 @@ class Stranger:
                 for link, taken in self.taken.items():
                     self.send(link, [2, 5, taken, {}])
                 for peer in self.links:
-                    self.swim(peer, 1, [second])
+                    self.swim(peer, 1, [second])  # a Ping
         for peer, link in self.links.items():
-            self.swim(peer, 9, [], [self.peer, self.generation, self.incarnation, 3, self.farewell])
+            self.swim(peer, 9, [], [self.peer, self.generation, self.incarnation, 3, self.farewell])  # Left
             self.send(link, [2, 4, "shutdown"])
 
     def send(self, link: Any, message: list[Any], *heads: bytes) -> None:
@@ -99,18 +99,18 @@ class Stranger:
     def receive(self, link: Any, frames: list[Any]) -> None:
         first, *rest = (frame.bytes for frame in frames)
         match msgpack.unpackb(first, strict_map_key=False) if first[:1] > b"\2" else [first[:2]]:
-            case [2, 0, _, _, record, _, _, _]:
+            case [2, 0, _, _, record, _, _, _]:  # Hello, answered by Welcome
                 self.meet(link, record, frames[0].get("User-Id"))
                 self.send(link, [2, 1, 2, self.nonce, self.record, None, {}])
-            case [2, 1, 2, _, record, _, _]:
+            case [2, 1, 2, _, record, _, _]:  # Welcome to our packet link, followed by an Announce
                 self.meet(link, record, curve(self.node).hex())
                 self.swim(self.node, 7, [])
-            case [2, 2, self.nonce]:
+            case [2, 2, self.nonce]:  # Ready: a connection
                 self.taken[link] = 0
                 self.blobs(link, 0, 0, self.wanted[0], 0)
-            case [2, 5, _, _]:
+            case [2, 5, _, _]:  # Ping, answered by Pong
                 self.send(link, [2, 6, self.taken[link], {}])
-            case [b"\1\0"]:
+            case [b"\1\0"]:  # a batch
                 at, large = 4 + 5 * int.from_bytes(first[2:4], "big"), iter(rest)
                 for channel, length in struct.iter_unpack(">BI", first[4:at]):
                     payload = next(large) if length >> 31 else first[at : at + length]
@@ -120,11 +120,11 @@ class Stranger:
             case [b"\2\0"] if data := msgpack.unpackb(rest[0])[1]:
                 _, kind, *_, fields, updates, _ = msgpack.unpackb(data)
                 self.packet(self.whose[link], kind, fields, updates)
-            case [2, 3 | 4, reason, *_]:
+            case [2, 3 | 4, reason, *_]:  # Reject, Bye
                 print("closed:", reason, "after", self.taken.pop(link, 0), "messages", flush=True)
 
     def block(self, link: Any, kind: int, number: int, value: bytes = b"", priority: int = 0) -> None:
-        if kind == 0:
+        if kind == 0:  # a Request
             self.blobs(link, *([1, number, self.blocks[value]] if value in self.blocks else [2, number]))
         elif kind == 1 and sha(value) == self.wanted[number]:
             print("block", value.hex(), flush=True)
@@ -133,14 +133,14 @@ class Stranger:
                 self.blobs(link, 0, 1, digests[:32], 0)
 
     def packet(self, peer: bytes, kind: int, fields: list[Any], updates: list[Any]) -> None:
-        for update in [[self.peer, *fields[:4]]] if kind == 10 else updates:
+        for update in [[self.peer, *fields[:4]]] if kind == 10 else updates:  # 10: a TurnUndead
             match update:
                 case [self.peer, self.generation, said, 1 | 2, *proof] if said == 0 or proof[0] == self.chain[said]:
                     self.incarnation = max(self.incarnation, said + 1)
                     print("incarnation", self.incarnation, flush=True)
-        if kind in (1, 10):
+        if kind in (1, 10):  # Ping, TurnUndead: Ack
             self.swim(peer, 2, fields[-1:])
-        elif kind == 4:
+        elif kind == 4:  # IndirectPing: IndirectAck
             signed = b"rookery-answer-2\0" + struct.pack(">Q32sQQ", self.generation, *fields)
             self.swim(peer, 5, [*fields, self.key.sign(signed)])
 
