@@ -20,10 +20,13 @@ from rookery.actors.maintenance import Config as Maintenance
 from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
+from rookery.actors.membership.config import Config as Membership
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.membership.swim import errors as swim_errors
+from rookery.actors.membership.swim.core import probes
 from rookery.actors.resolver.core import codec as resolver
+from rookery.actors.tracker import Config as Tracker
 from rookery.node.composition import BLOBS_CHANNEL
 from rookery.transport import Config, DecodeError, Identity, Life, PeerId, PeerRecord, Reason, address, record
 from rookery.transport.core import codec, log_limits
@@ -82,6 +85,25 @@ def test_vector_has_the_value_it_says_and_survives_decoding_and_encoding(kind: s
     data = bytes.fromhex(line)
     assert msgpack.unpackb(data, strict_map_key=False) == value
     assert AGAIN[kind](data) == data
+
+
+def test_example_of_a_wrong_type_is_refused_and_so_is_a_longer_form_where_the_page_says_it() -> None:
+    assert "in `[2, 5, true, {}]`, the receiver refuses" in PAGE
+    with pytest.raises(DecodeError):
+        codec.decode_control(msgpack.packb([2, 5, True, {}]))
+    assert "Records and manifests are refused in any other; of\nthe rest it is not looked at." in PAGE
+    longer: dict[str, list[bytes]] = {kind: [] for kind in AGAIN}  # the head of their array in three bytes
+    for kind, _, line in (vector.values for vector in of(*AGAIN)):
+        data = bytes.fromhex(line)
+        longer[kind].append(b"\xdc\0" + bytes([data[0] & 0x0F]) + data[1:])
+    for kind in ("record", "manifest"):
+        for data in longer.pop(kind):
+            with pytest.raises((DecodeError, ManifestError)):
+                AGAIN[kind](data)
+    del longer["control"]  # whose first byte says what it is
+    for kind, several in longer.items():
+        for data in several:
+            AGAIN[kind](data)
 
 
 def test_batches_have_the_frames_they_say() -> None:
@@ -239,6 +261,10 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("once in 5 s", Maintenance().time_between_answers == 5),
         ("at most 16 (*setting*) records of one subnet", Maintenance().max_records_per_subnet == 16),
         ("| 1 | blobs", BLOBS_CHANNEL == 1),
+        ("within 80 % of `probe_period` - `probe_rtt`, a Nack", probes._NACK_SHARE == 0.8),
+        ("as `probe_rtt` is 0.5 s by\ndefault", Membership().protocol.probe_rtt == 0.5),
+        ("one in each `probe_period` (1 s)", Membership().protocol.probe_period == 1),
+        ("`tracker.admission` is `open`, the default", Tracker().admission == "open"),
     ],
 )
 def test_limit_that_the_page_names_is_the_one_in_force(said: str, limit: bool) -> None:

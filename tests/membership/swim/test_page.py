@@ -1,11 +1,13 @@
 """docs/membership.md is tested from its own tables."""
 
+import hashlib
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from rookery.actors.membership import swim
@@ -25,19 +27,36 @@ from rookery.actors.membership.swim import (
     effects,
     messages,
 )
-from rookery.actors.membership.swim.effects import BeginCheck, ChangeSuspectToDown, CheckSuspect
+from rookery.actors.membership.swim.effects import BeginCheck, ChangeSuspectToDown, CheckSuspect, SendNack
 from rookery.actors.membership.swim.member import supersedes
-from rookery.actors.membership.swim.messages import Ack, Announce, Gossip, Ping, TurnUndead
+from rookery.actors.membership.swim.messages import (
+    Ack,
+    Announce,
+    Feed,
+    ForwardedAck,
+    Gossip,
+    IndirectAck,
+    IndirectPing,
+    Message,
+    Nack,
+    Ping,
+    PingReq,
+    SyncPart,
+    SyncRequest,
+    TurnUndead,
+)
 
-from .chains import Chains, proved
+from .chains import Chains, answer, proved
 from .rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, left, next_life, suspect
 
-PAGE = (Path(__file__).parents[3] / "docs" / "membership.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "membership.md").read_text()
+PROTOCOL = (DOCS / "protocol.md").read_text()
 
 
-def table(*head: str) -> list[list[str]]:
+def table(*head: str, page: str = PAGE) -> list[list[str]]:
     """The rows of the table whose head begins so."""
-    lines = PAGE.splitlines()
+    lines = page.splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith("| " + " | ".join(head)))
     rows: list[list[str]] = []
     for line in lines[start + 2 :]:
@@ -65,6 +84,71 @@ def test_page_says_what_replaces_what() -> None:
             for i in range(3):
                 for j in range(3):
                     assert supersedes(Member(ANN, i, state), Member(ANN, j, said)) == rules[cell](j, i)
+
+
+@pytest.mark.parametrize("head", [("held", "Alive(j)"), ("heard about ourselves",), ("TurnUndead", "what happens")])
+def test_page_of_the_protocol_has_the_same_table(head: tuple[str, ...]) -> None:
+    assert table(*head, page=PROTOCOL) == table(*head)
+
+
+def test_page_of_the_protocol_says_what_is_sent_for_what_is_received() -> None:
+    rows = {row[0]: row[1] for row in table("received", "sent", page=PROTOCOL)}
+
+    def sent(row: str, message: Message, *says: str, dst: MemberId = US, lists: Member | None = None) -> list[Message]:
+        said = rows.pop(row)
+        assert all(word in said for word in says), said
+        rig.receive(ANN, message, updates=[] if lists is None else [lists], dst=dst)
+        return [answered for _, answered in rig.take_messages()]
+
+    rig = Rig(replace(QUIET, nack=True), knows=[ANN, BOB], proofs=Chains())
+    assert sent("Ping", Ping(7), "Ack with its number") == [Ack(7)]
+    assert sent("PingReq", PingReq(BOB, 7), "IndirectPing to the target", "80 %", "Nack") == [IndirectPing(ANN, 7)]
+    nack = rig.waiting(SendNack)
+    assert nack == [pytest.approx(0.8 * (QUIET.probe_period - QUIET.probe_rtt))]
+    rig.fire(SendNack)
+    assert rig.take_messages() == [(ANN, Nack(BOB, 7))]
+    rig.receive(BOB, PingReq(ANN, 8))
+    assert rig.take_messages() == [(ANN, IndirectPing(BOB, 8))]
+    row, right = "IndirectAck with the right answer, to an IndirectPing of ours", answer(ANN, BOB, 8)
+    assert sent(row, IndirectAck(BOB, 8, right), "ForwardedAck to the prober") == [ForwardedAck(ANN, 8, right)]
+    indirect = IndirectAck(BOB, 9, answer(US, BOB, 9))
+    assert sent("IndirectPing", IndirectPing(BOB, 9), "same third member and number, and the answer") == [indirect]
+    assert sent("Announce, under any generation", Announce(), "Feed", dst=next_life(US)) == [Feed()]
+    assert Ack(3) in sent("TurnUndead", TurnUndead(down(US), 3), "Ack", "incarnation")
+    request = "SyncRequest with another digest than ours"
+    assert sent(request, SyncRequest(1), "SyncParts with all members") == [SyncPart(1)]
+    assert sent("SyncPart that asks", SyncPart(1), "they do not ask") == [SyncPart(0)]
+    rig.learn(down(BOB))
+    row = "SyncPart that lists as active who is Down here"
+    assert sent(row, SyncPart(0), "does not ask", lists=alive(BOB))[-1:] == [SyncPart(0)]
+    earlier, later = (f"anything else under {which} generation of ours" for which in ("an earlier", "a later"))
+    assert sent(earlier, Ping(7), "Gossip", dst=MemberId(US.key, 0)) == [Gossip()]
+    assert sent(later, Ping(7), "nothing", dst=next_life(US)) == []
+    assert rows == {}
+
+
+def number_of(member: Member) -> int:
+    """As the page of the protocol says it."""
+    packed = msgpack.packb([member.id.key, member.id.generation, member.incarnation, int(member.state)])
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big") // 2
+
+
+def test_page_of_the_protocol_says_what_the_digest_is_of() -> None:
+    said = " ".join(PROTOCOL.split())
+    assert "each member that is active, of the sender too" in said
+    assert "What others say of a member, with proof, counts, and not what the sender knows better" in said
+    rig = Rig(knows=[ANN, BOB])
+    rig.learn(down(CAROL))
+    rig.connected.add(ANN.key)
+    for held in (alive(ANN), suspect(ANN)):  # the second is not believed, as there is a connection
+        rig.receive(BOB, updates=[held])
+        assert rig.held(ANN) == alive(ANN)
+        rig.take_messages()
+        digest = number_of(alive(US)) ^ number_of(held) ^ number_of(alive(BOB))
+        rig.receive(BOB, SyncRequest(digest))
+        assert rig.take_messages() == []
+        rig.receive(BOB, SyncRequest(digest ^ 1))
+        assert rig.take_messages() == [(BOB, SyncPart(1))]
 
 
 def test_page_says_what_each_message_carries() -> None:
