@@ -163,9 +163,16 @@ def _answer_down_sender(core: Core, header: Header, news: list[Member], now: flo
     if isinstance(message, TurnUndead) and header.dst == core.identity:
         apply_many(core, news, True, now, outbox, heard=True)
         if not core.is_undead:
-            core.send(src, Ack(message.number), outbox)
-            core.send(src, Announce(), outbox)
+            _answer_turn_undead(core, src, message.number, now, outbox)
     update_connection_state(core, now, outbox)
+
+
+def _answer_turn_undead(core: Core, src: MemberId, number: int, now: float, outbox: Outbox) -> None:
+    """Show that we heard it. We were out of touch, so ask also for the members: one of those that tell us, as many do."""
+    core.send(src, Ack(number), outbox)
+    if now - core.reunited >= core.config.probe_period:
+        core.reunited = now
+        core.send(src, Announce(), outbox)
 
 
 @dataclass(slots=True)
@@ -235,7 +242,7 @@ def _on_sync_part(core: Core, message: SyncPart, context: PacketContext, outbox:
 
 
 def _on_turn_undead(core: Core, message: TurnUndead, context: PacketContext, outbox: Outbox) -> None:
-    core.send(context.src, Ack(message.number), outbox)
+    _answer_turn_undead(core, context.src, message.number, context.now, outbox)
 
 
 def _refuse_ourselves(core: Core, third: MemberId) -> None:

@@ -106,7 +106,7 @@ def apply_many(
         else:
             store(core, update, do_broadcast, now, outbox)
     if accused:
-        core.gossip(core.config.num_indirect_probes, outbox)
+        core.show_incarnation(outbox)
     update_connection_state(core, now, outbox)
 
 
