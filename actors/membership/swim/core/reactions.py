@@ -168,7 +168,7 @@ def _answer_down_sender(core: Core, header: Header, news: list[Member], now: flo
 
 
 def _answer_turn_undead(core: Core, src: MemberId, number: int, now: float, outbox: Outbox) -> None:
-    """Show that we heard it. We were out of touch, so ask also for the members: one of those that tell us, as many do."""
+    """Show that we heard it. We were out of touch, so also ask for the members, one of the many that may tell us."""
     core.send(src, Ack(number), outbox)
     if now - core.reunited >= core.config.probe_period:
         core.reunited = now
