@@ -16,6 +16,7 @@
 
 from collections.abc import Iterable
 
+from ..codec import keep
 from ..effects import (
     AddressInUse,
     Cheated,
@@ -118,6 +119,8 @@ def _hear(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
             core.warn(held.id, held, now, outbox)  # somebody knows it alive: it may never have heard of its death
         elif update.state is State.SUSPECT:
             store(core, update, do_broadcast, now, outbox)
+        elif held == update:
+            keep(held)  # so many others were since that it was dropped
     elif update.state is State.DOWN and held is not None:
         _hear_death(core, held, update, do_broadcast, now, outbox)
     elif update.state is State.SUSPECT and held is not None and held.id == update.id and core.connected(update.id.key):
