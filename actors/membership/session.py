@@ -389,19 +389,25 @@ class Session:
     def _on_cheated(self, event: swim.Cheated) -> None:
         """A false proof. What is not about the sender itself may be the lie of an owner that signed two records."""
         peer = PeerId(event.peer)
-        conclusive = event.about is None or event.about.id.key == peer
-        self._metrics.cheats.inc("own" if conclusive else "passed_on")
-        if not self._limits.may_report(peer, self._engine.now()):
-            return
         about = peer if event.about is None else PeerId(event.about.id.key)
+        if self._report_cheat(peer, event.why, about) and about != peer:
+            self._outgoing.request_records(peer, (about,))  # another than ours shows whose lie it is
+
+    def _report_cheat(self, peer: PeerId, why: str, about: PeerId) -> bool:
+        """Count it, and at most once a minute name the peer, and block it if it is about itself. Whether it was named."""
+        own, now = about == peer, self._engine.now()
+        self._metrics.cheats.inc("own" if own else "passed_on")
+        if (not own and self._limits.has_cheated(about, now)) or not self._limits.may_report(peer, now, own=own):
+            return False
         self._engine.log.warning(
-            "member cheats", peer=peer.short, why=event.why, about=about.short, blocked=CHEAT_BLOCK if conclusive else 0
+            "member cheats", peer=peer.short, why=why, about=about.short, blocked=CHEAT_BLOCK if own else 0
         )
-        self._events.publish([MemberCheats(peer, event.why, about)])
-        if conclusive:
+        self._events.publish([MemberCheats(peer, why, about)])
+        if own:
             self._close(peer, Reason.PROTOCOL)
             blocked = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
             self._engine.on_reply(blocked, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
+        return True
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
 
@@ -555,12 +561,14 @@ class Session:
         return is_new
 
     def _keep_record(self, record: PeerRecord, sender: PeerId | None, *, presented: bool = False) -> bool:
-        if sender is not None and self.records.is_news(record):
+        if sender is not None and self.records.is_to_be_checked(record, presented=presented):
             seed = self.records.is_configured_seed(sender)
             if not self._limits.may_check(sender, self._engine.now(), seed=seed):
                 self._metrics.records.inc("over_limit")
                 return False
         try:
+            if self.records.contradicts(record):
+                return self._on_contradiction(record, sender, presented=presented)
             is_new = self.records.add(record, sender)
             if presented:
                 is_new |= self.records.add_presented(record)
@@ -572,6 +580,19 @@ class Session:
         if is_new:
             self._outgoing.note_new(record.peer)
         return is_new
+
+    def _on_contradiction(self, record: PeerRecord, sender: PeerId | None, *, presented: bool) -> bool:
+        """The owner has signed two lives of one generation, whoever brings the second: one that it shows to others.
+
+        Returns that it is not kept. Raises DecodeError if it is forged, or the owner itself shows it.
+        """
+        if not record.verify(source=sender):
+            raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        self._metrics.records.inc("contradicts")
+        self._report_cheat(record.peer, "two records of one life", record.peer)
+        if presented:
+            raise DecodeError(f"record of peer {record.peer.short}: it has signed another one of this life")
+        return False
 
     def _is_wanted(self, peer: PeerId) -> bool:
         return peer in self.view or peer in self._waiting
