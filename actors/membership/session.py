@@ -198,7 +198,7 @@ class Session:
         return True
 
     @property
-    def _awaits_record(self) -> bool:
+    def awaits_record(self) -> bool:
         """Whether `Swim` is in a later life than our record: nothing of it can be shown, so nothing is sent."""
         return self.own.generation < self.swim.identity.generation
 
@@ -394,7 +394,7 @@ class Session:
             self._outgoing.request_records(peer, (about,))  # another than ours shows whose lie it is
 
     def _report_cheat(self, peer: PeerId, why: str, about: PeerId) -> bool:
-        """Count it, and at most once a minute name the peer, and block it if it is about itself. Whether it was named."""
+        """Count it, at most once a minute name the peer, and block it if it is about itself. Whether it was named."""
         own, now = about == peer, self._engine.now()
         self._metrics.cheats.inc("own" if own else "passed_on")
         if (not own and self._limits.has_cheated(about, now)) or not self._limits.may_report(peer, now, own=own):
@@ -637,7 +637,7 @@ class Session:
 
     def _perform(self, effect: swim.Effect) -> None:
         match effect:
-            case swim.Send() if self._awaits_record:
+            case swim.Send() if self.awaits_record:
                 if len(self._held_back) == _MOST_HELD_BACK:
                     self._metrics.packets.inc("not_sent")  # the oldest goes
                 self._held_back.append(effect)

@@ -23,8 +23,7 @@ from rookery.actors.membership.swim.messages import (
     Ping,
     PingReq,
 )
-from rookery.transport import Reason
-from rookery.transport import PeerRecord
+from rookery.transport import PeerRecord, Reason
 from rookery.transport.identity.life import verify_answer, verify_farewell, verify_link
 
 from .worlds import Announce, World
@@ -270,6 +269,38 @@ def test_first_packets_of_a_new_life_wait_for_its_record_and_bring_it(world: Wor
     assert later
     assert all(world.record("me", 2).encode() in each.records for each in later)
     assert [event for event in world.heard() if isinstance(event, Rejoined)] == [Rejoined(world.record("me", 2))]
+
+
+def test_renewal_that_transport_fails_is_asked_for_again_ever_later_until_the_record_is_there(world: World) -> None:
+    world.join().meet("bob", "carol")
+    began, asked = world.simulation.time, list[float]()
+
+    def refuse(_message: transport.Renew) -> Exception:
+        asked.append(world.simulation.time - began)
+        return OSError("no disk")
+
+    world.net.control.answer(transport.Renew, refuse)
+    world.packet("bob", Gossip(), world.left("me"))
+    world.simulation.run(for_=200)
+    assert asked == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert world.metric("renewals_total", "failed") == len(asked)
+    world.net.control.answer(transport.Renew, lambda message: world.owned(world.record("me", message.generation + 3)))
+    world.simulation.run(for_=60)
+    assert [event for event in world.heard() if isinstance(event, Rejoined)] == [Rejoined(world.record("me", 4))]
+    assert world.metric("renewals_total", "signed") == 1
+    world.packet("bob", Ping(3), to=4)
+    assert of_life(world.sent("bob")[-1].swim, 4)
+    world.simulation.run(for_=120)
+    assert world.metric("renewals_total", "signed") == 1
+
+
+def test_renewal_that_failed_is_not_asked_for_again_once_the_node_has_left(world: World) -> None:
+    world.join().meet("bob")
+    world.net.control.answer(transport.Renew, OSError("no disk"))
+    world.packet("bob", Gossip(), world.left("me"))
+    world.members.leave()
+    world.simulation.run(for_=60)
+    assert world.metric("renewals_total", "failed") == 1
 
 
 def of_life(packet: bytes, generation: int) -> bool:

@@ -19,9 +19,9 @@
 * No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
 * Input that breaks a rule raises DecodeError and nothing else, and a length that the packet claims allocates nothing.
 
-The same members are named again and again, so updates are kept, decoded and encoded, in caches of a fixed size. What was
-only said is not kept: whoever invents members would push out those that there are. Decoded ones are kept once they are
-stored (`keep`), and what is encoded is about members that we hold.
+The same members are named again and again, so updates are kept, decoded and encoded, in caches of a fixed size. What
+was only said is not kept: whoever invents members would push out those that there are. Decoded ones are kept once they
+are stored (`keep`), and what is encoded is about members that we hold.
 """
 
 import threading
