@@ -16,6 +16,7 @@ from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .errors import NoAddress
+from .limited_log import LimitedLog, SayLeftOut
 from .local_blocks import LocalBlocks
 from .mailbox import (
     Discovered,
@@ -70,11 +71,13 @@ class Engine(runtime.Engine[Mailbox]):
         """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
+        self._log = LimitedLog(self, self._metrics)
         self._tracker_feed = TrackerFeed(
             self,
             config,
             tracker,
             self._metrics,
+            self._log,
             members=lambda: () if self._session is None else self._session.view.visible,
             is_proved=lambda peer: self._session is None or self._session.is_proved(peer),
             emit=self._emit,
@@ -104,6 +107,7 @@ class Engine(runtime.Engine[Mailbox]):
             Leave: self.on_leave,
             Farewell: self.on_farewell,
             RenewAgain: self.on_renew_again,
+            SayLeftOut: lambda _message: self._log.say_left_out(),
             GetMembers: self.on_get_members,
             Subscribe: self.on_subscribe,
         }
@@ -225,6 +229,7 @@ class Engine(runtime.Engine[Mailbox]):
                 tracker=self._tracker,
                 metrics=self._metrics,
                 blocks=self._blocks,
+                log=self._log,
                 emit=self._emit,
                 rejoined=self._on_rejoin,
                 proved=self._tracker_feed.proved,
@@ -286,7 +291,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._farewell = None
 
     def _on_rejoin(self, member: MemberId) -> None:
-        """`Swim` goes on as `member`: ask transport to sign the record for it. Until it is there nothing can be sent."""
+        """`Swim` goes on as `member`: ask transport to sign its record. Until it is there nothing can be sent."""
         self.log.warning("this life is over, going on under a new generation", generation=member.generation)
         self._renew(member)
 
@@ -331,11 +336,11 @@ class Engine(runtime.Engine[Mailbox]):
         kind = type(event)
         self._metrics.changes.inc(kind.__name__)
         if isinstance(event, MemberUp | MemberUpdated):
-            self.log.info("member", change=kind.__name__, peer=event.peer.short, address=str(event.record.address))
+            self._log.change(event.peer, change=kind.__name__, address=str(event.record.address))
             self._tracker_feed.changed(event.record)
             self._persistence.changed()
         elif isinstance(event, MemberDown):
-            self.log.info("member", change=kind.__name__, peer=event.peer.short)
+            self._log.change(event.peer, change=kind.__name__)
             self._tracker_feed.changed()
             self._persistence.changed()
         self._subscribers.tell(event)

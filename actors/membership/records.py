@@ -6,8 +6,8 @@
 * A peer may present an older record than the one held: it restarted with its clock set back. It is answered at the
   address in that record, as it can only learn there that it is held to be in a later life. If the record that it
   presents has the same generation as the one held, it replaces that: the peer restarted, and is at the new address.
-* Two records of one generation with different ends of the chain, or farewells, *contradict* each other: both follow from
-  key and generation, so a restart, a copy or a clock that was set back says the same.
+* Two records of one generation with different ends of the chain, or farewells, *contradict* each other: both follow
+  from key and generation, so a restart, a copy or a clock that was set back says the same.
 * *Discovered* peers (by discovery, or from the file of members) are seeds with a record; the newest 64 are kept.
 * Signatures are verified last, and only of records that would change anything.
 """

@@ -43,6 +43,7 @@ from .config import Config
 from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, kinds_of
 from .events import Events
 from .known_members import KnownMembers
+from .limited_log import LimitedLog
 from .local_blocks import LocalBlocks
 from .mailbox import MemberCheats, MemberFloods, Members
 from .metrics import Metrics
@@ -92,11 +93,12 @@ class Session:
         tracker: Tracker,
         metrics: Metrics,
         blocks: LocalBlocks,
+        log: LimitedLog,
         emit: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
         proved: Callable[[], object],
     ) -> None:
-        """blocks: the blocks in force, kept by the engine. emit: takes each event.
+        """blocks: the blocks in force, kept by the engine. log: for what others cause. emit: takes each event.
 
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         proved: called when a member has answered for the first time.
@@ -119,6 +121,7 @@ class Session:
         self._engine = engine
         self._metrics = metrics
         self._blocks = blocks
+        self._log = log
         self._events = Events(
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
@@ -274,7 +277,7 @@ class Session:
         self._metrics.over_limit.inc(kind)
         if not self._limits.dropped(sender, self._engine.now()):
             return
-        self._engine.log.warning("member floods and is closed", peer=sender.short, kind=kind)
+        self._log.warn(sender, "member floods and is closed", kind=kind)
         self._events.publish([MemberFloods(sender, kind)])
         self._close(sender, Reason.FLOODING)
 
@@ -399,9 +402,7 @@ class Session:
         self._metrics.cheats.inc("own" if own else "passed_on")
         if (not own and self._limits.has_cheated(about, now)) or not self._limits.may_report(peer, now, own=own):
             return False
-        self._engine.log.warning(
-            "member cheats", peer=peer.short, why=why, about=about.short, blocked=CHEAT_BLOCK if own else 0
-        )
+        self._log.warn(peer, "member cheats", why=why, about=about.short, blocked=CHEAT_BLOCK if own else 0)
         self._events.publish([MemberCheats(peer, why, about)])
         if own:
             self._close(peer, Reason.PROTOCOL)
@@ -574,7 +575,8 @@ class Session:
                 is_new |= self.records.add_presented(record)
         except DecodeError as error:
             self._metrics.records.inc("refused")
-            self._engine.log.info("record refused", error=str(error))
+            cause = sender or record.peer
+            self._log.note(cause, "record refused", peer=cause.short, error=str(error))
             raise
         self._metrics.records.inc("kept" if is_new else "known")
         if is_new:
