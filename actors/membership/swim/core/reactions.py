@@ -9,7 +9,8 @@
 5. A sender that we hold Down, or of which we hold a later life, gets a TurnUndead (if configured), and its packet is
    ignored. One that answers a TurnUndead by its number hears us and lives: it is not Down, whether it could refute that
    or not.
-6. Two members that hold each other Down were out of touch: each refutes, and announces itself to the other.
+6. Who is told that it is Down was out of touch with whoever tells it: it refutes, and asks one of those for the members
+   once a period. So after a partition each side learns of all of the other.
 7. The updates, then the items, then the answer to the message; only a Connected member answers. An item that the
    application's handler refuses raises an error after all this, and nothing else is lost.
 

@@ -8,7 +8,8 @@
 * Another member says one is Down, and we have no evidence: it is Suspect until our own check has ended (`checks`). Who
   cannot be checked, as we have no address for it or block it, is believed to be Down.
 * Who is first heard of as Down is held Down, and asked.
-* About ourselves, Suspect or Down: we raise our incarnation above that, with its proof, and gossip (once per packet).
+* About ourselves, Suspect or Down: we raise our incarnation above that, with its proof, and show it to some (once per
+  packet).
 * About ourselves, Left, or an accusation at the last incarnation: this life is over, by our own proof. We begin
   another, or become Undead when we cannot. An Undead member, as after leaving, never does (defects: D3).
 * Nothing else that anybody says makes us begin another life.
@@ -90,7 +91,7 @@ def _needs_proof(core: Core, held: Member | None, update: Member) -> bool:
 def apply_many(
     core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox, *, heard: bool
 ) -> None:
-    """Apply in order, then gossip once if we were accused, then update the connection state.
+    """Apply in order, then show our incarnation once if we were accused, then update the connection state.
 
     heard: another member says so, and the updates were sifted; else our own program does, which is believed.
     """
