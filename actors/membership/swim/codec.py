@@ -24,7 +24,6 @@ was only said is not kept: whoever invents members would push out those that the
 are stored (`keep`), and what is encoded is about members that we hold.
 """
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
@@ -81,7 +80,6 @@ LIST_HEADS_BYTES = 6
 
 _MAX_KEPT = 16_384
 _kept: OrderedDict[tuple[object, ...], Member] = OrderedDict()  # the oldest first; of a dict, dropping them is slow
-_keeping = threading.Lock()
 _NUMBER_LIMIT = 1 << 63
 _PACKET_FIELDS = 11
 _UPDATE_FIELDS = 4
@@ -160,12 +158,11 @@ def keep(member: Member) -> None:
     if member.accusers:
         return
     identity, proof = member.id, (member.proof,) if member.proof else ()
-    said = (identity.key, identity.generation, member.incarnation, member.state, *proof)
-    with _keeping:
-        if said not in _kept:
-            _kept[said] = member
-            if len(_kept) > _MAX_KEPT:
-                _kept.popitem(last=False)
+    said = (identity.key, identity.generation, member.incarnation, int(member.state), *proof)
+    if said not in _kept:
+        _kept[said] = member  # nodes in several threads share it; each step is one that none interrupts
+        if len(_kept) > _MAX_KEPT:
+            _kept.popitem(last=False)
 
 
 def encode_item(item: bytes) -> bytes:
