@@ -27,8 +27,8 @@ from ..tracker.core.peer_sets import TrackedPeers
 from ..tracker.errors import PeerSetTooLarge, StaleSetId
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
-from .mailbox import MembersLeftOut
 from .limited_log import LimitedLog
+from .mailbox import MembersLeftOut
 from .metrics import Metrics
 from .tags import is_secondary
 
