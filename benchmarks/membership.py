@@ -18,6 +18,21 @@ ones 1. Every core is used, each run by one of them.
 * `update-known`, `update-new`: microseconds of one core for each of 100 updates in a packet that a member of a thousand
   takes in: nothing new, or news to be passed on.
 
+The part `engine` has members as a node has them, with records and proofs (`membership_engine`), beside the same
+figures of the core alone; of 10, 50 and 150 members over 5 seeds, with `--quick` of 10 over 2. In brackets what they
+must not exceed:
+
+* `engine-idle-load-...`, `engine-idle-bytes-...`: as above, the bytes with records (2.1 packets/s).
+* `engine-first-down-...` (5.2, 8.4 and 9.7 s), `engine-spread-...` and the worst one (0.5 s).
+* `engine-false-down-loss20-...`, `engine-rejoins-loss20-...`: as above (none). `engine-bytes-loss20-...`,
+  `engine-proofs-loss20-...`, `engine-signatures-loss20-...`: of each member in that minute what it sent, and the proofs
+  and signatures of records that it checked; `engine-proofs-idle-...`, `engine-signatures-idle-...` without loss.
+* `engine-join-...`, `engine-join-latency-...`: from the first start until everybody sees everybody (6.5 s for 150), and
+  with 100 ms of latency. `engine-join-bytes-...`, `engine-join-signatures-...`: of each member until then.
+* `engine-deaf-rejoins-...`: one member hears nothing for two minutes, and is heard: how many others begin a new life
+  (none).
+* `engine-heal-...`: after a minute in halves, until everybody sees everybody.
+
 Counts are compared with one added to both, as the best is none at all.
 """
 
@@ -27,33 +42,43 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
 
 from benchmarks.harness import Result, less_is_better, main
+from benchmarks.membership_engine import (
+    DEAF,
+    JOIN_EVERY,
+    MINUTE,
+    WARM_UP,
+    Measured,
+    deafness,
+    death,
+    healing,
+    joining,
+    minute,
+)
 from rookery.actors.membership import Config
 from rookery.actors.membership.swim import Member, MemberId, Outbox, Swim
 from rookery.actors.membership.swim.codec import encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Gossip, Header
 from rookery.simulate import LAN, Cluster, Event, Network, Scenario, Summary, simulate
+from rookery.simulate.network import ClusterNetwork
 
-JOIN_EVERY = 0.038
 SEEDS = 20
-FOCA = "foca"
+FOCA, CORE = "foca", "core"
+LATENCY = 0.1  # seconds
 
 
-def scenario(members: int, *events: Event, duration: float = 60.0, loss: float = 0.0) -> Scenario:
-    """Under the conditions of the comparison."""
-    return Scenario(
-        members=members,
-        join_every=JOIN_EVERY,
-        duration=duration,
-        network=Network(loss=loss),
-        events=events,
-    )
+def scenario(
+    members: int, *events: Event, duration: float = 60.0, loss: float = 0.0, latency: float | None = None
+) -> Scenario:
+    """Under the conditions of the comparison; latency: of every packet, if it is to be another."""
+    network = Network(loss=loss) if latency is None else Network(min_latency=latency, max_latency=latency, loss=loss)
+    return Scenario(members=members, join_every=JOIN_EVERY, duration=duration, network=network, events=events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +94,15 @@ class Runs:
         seeds = self.seeds_of_long_ones if long else self.seeds
         return Summary(tuple(self.pool.map(simulate, [what] * seeds, range(1, seeds + 1))))
 
+    def measured(self, what: Callable[..., Measured], size: int, *more: float) -> list[Measured]:
+        """Runs of `membership_engine`, with each seed."""
+        seeds = range(1, self.seeds + 1)
+        return list(self.pool.map(what, [size] * self.seeds, seeds, *([each] * self.seeds for each in more)))
 
-def fewer(name: str, count: float, unit: str, baseline: float) -> Result:
+
+def fewer(name: str, count: float, unit: str, baseline: float, of: str = FOCA) -> Result:
     """A count of what should not happen at all."""
-    return Result(name, count, unit, FOCA, baseline, (baseline + 1) / (count + 1))
+    return Result(name, count, unit, of, baseline, (baseline + 1) / (count + 1))
 
 
 def happened(value: float | None) -> float:
@@ -176,5 +206,95 @@ def measure(quick: bool) -> Iterator[Result]:
     yield from updates(200 if quick else 1000)
 
 
+class DeafNetwork(ClusterNetwork):
+    """Nothing reaches one member."""
+
+    def delay(self, sender: int, receiver: int) -> float | None:
+        """As without it, but for that one."""
+        seconds = super().delay(sender, receiver)
+        return None if receiver == DEAF else seconds
+
+
+def deafness_of_core(size: int, seed: int) -> Measured:
+    """As `deafness` of the engine."""
+    cluster = Cluster(Config().protocol, seed=seed, link=LAN)
+    cluster.start(size, every=JOIN_EVERY)
+    cluster.run((size - 1) * JOIN_EVERY + WARM_UP)
+    before = len(cluster.views.rejoins)
+    cluster.network = DeafNetwork(LAN, random.Random(f"{seed}/network"))
+    cluster.run(2 * MINUTE)
+    return {"rejoins": sum(number != DEAF for _, number in cluster.views.rejoins[before:])}
+
+
+def median(found: list[Measured], name: str) -> float:
+    """Of the runs. Raises RuntimeError if it happened in less than half of them."""
+    values = [value for run in found if (value := run[name]) is not None]
+    unlimited = [float("inf")] * (len(found) - len(values))
+    middle = statistics.median([*values, *unlimited])
+    return happened(None if middle == float("inf") else middle)
+
+
+def mean(found: list[Measured], name: str) -> float:
+    """Of the runs, for a count."""
+    return statistics.fmean(happened(run[name]) for run in found)
+
+
+def resting(runs: Runs, size: int) -> Iterator[Result]:
+    """What nothing happening costs, and 20 % of loss."""
+    rest, core = runs.measured(minute, size), runs.of(scenario(size))
+    packets, sizes = happened(core.packets_per_second.median), happened(core.bytes_per_second.median)
+    yield less_is_better(f"engine-idle-load-{size}", median(rest, "packets"), "packets/s", CORE, packets)
+    yield less_is_better(f"engine-idle-bytes-{size}", median(rest, "bytes"), "bytes/s", CORE, sizes)
+    lossy, lossy_core = runs.measured(minute, size, 0.2), runs.of(scenario(size, loss=0.2))
+    for name, what in (("false-down", "downs"), ("rejoins", "rejoins")):
+        of_core = [run.false_downs if what == "downs" else run.rejoins for run in lossy_core.outcomes]
+        count = statistics.fmean(len(each) for each in of_core)
+        yield fewer(f"engine-{name}-loss20-{size}", mean(lossy, what), "per minute", count, CORE)
+    sizes = happened(lossy_core.bytes_per_second.median) * MINUTE
+    yield less_is_better(f"engine-bytes-loss20-{size}", median(lossy, "bytes") * MINUTE, "bytes/min", CORE, sizes)
+    for kind in ("proofs", "signatures"):
+        yield Result(f"engine-{kind}-idle-{size}", median(rest, kind), "per minute")
+        yield Result(f"engine-{kind}-loss20-{size}", median(lossy, kind), "per minute")
+
+
+def dying(runs: Runs, size: int) -> Iterator[Result]:
+    """One member crashes."""
+    dead, core = runs.measured(death, size), runs.of(scenario(size, Event("crash", at=5.0), duration=45.0))
+    yield less_is_better(
+        f"engine-first-down-{size}", median(dead, "first"), "s", CORE, happened(core.first_heard.median)
+    )
+    spreads = [happened(run["spread"]) for run in dead]
+    yield less_is_better(
+        f"engine-spread-{size}", statistics.median(spreads), "s", CORE, happened(core.dissemination.median)
+    )
+    yield less_is_better(f"engine-spread-worst-{size}", max(spreads), "s", CORE, happened(core.dissemination.maximum))
+
+
+def meeting(runs: Runs, size: int) -> Iterator[Result]:
+    """Joining, a deaf member, and a partition that heals."""
+    started = (size - 1) * JOIN_EVERY
+    for name, latency in (("join", None), ("join-latency", LATENCY)):
+        found = runs.measured(joining, size, *([] if latency is None else [latency]))
+        core = happened(runs.of(scenario(size, duration=1.0, latency=latency)).joined.median)
+        yield less_is_better(f"engine-{name}-{size}", median(found, "joined"), "s", CORE, started + core)
+        if latency is None:
+            yield Result(f"engine-join-bytes-{size}", median(found, "bytes"), "bytes")
+            yield Result(f"engine-join-signatures-{size}", median(found, "signatures"), "signatures")
+    deaf, deaf_core = runs.measured(deafness, size), runs.measured(deafness_of_core, size)
+    yield fewer(f"engine-deaf-rejoins-{size}", mean(deaf, "rejoins"), "per 2 minutes", mean(deaf_core, "rejoins"), CORE)
+    cut = Event("partition", members=size // 2, lasting=MINUTE)
+    core = happened(runs.of(scenario(size, cut, duration=180.0)).healed.median)
+    yield less_is_better(f"engine-heal-{size}", median(runs.measured(healing, size), "healed"), "s", CORE, core)
+
+
+def engine(quick: bool) -> Iterator[Result]:
+    """Members as a node has them, beside the core alone."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        runs = Runs(pool, 2, 2) if quick else Runs(pool, 5, 5)
+        for size in (10,) if quick else (10, 50, 150):
+            for part in (resting, dying, meeting):
+                yield from part(runs, size)
+
+
 if __name__ == "__main__":
-    main("membership", measure)
+    main("membership", measure, engine)

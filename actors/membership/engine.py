@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribe, Subscribers
+from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, OwnRecord, Packet
@@ -16,6 +16,7 @@ from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .errors import NoAddress
+from .limited_log import LimitedLog, SayLeftOut
 from .local_blocks import LocalBlocks
 from .mailbox import (
     Discovered,
@@ -43,6 +44,8 @@ _ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip that say that this node leaves, each to `num_indirect_probes` members
 _FAREWELL_EVERY = 0.1  # seconds
 
+_RENEW_AFTER, _LONGEST_RENEW_AFTER = 1.0, 60.0  # seconds from a renewal that failed to the next try; doubled each time
+
 _Seeds = tuple[tuple[PeerId, Address], ...]
 
 
@@ -51,6 +54,11 @@ class Farewell(Message):
     """Timer: say once more that this node has left. rounds: how many are still to come, this one included."""
 
     rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenewAgain(Message):
+    """Timer: transport has given no record of the present life; ask once more."""
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -63,11 +71,13 @@ class Engine(runtime.Engine[Mailbox]):
         """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
+        self._log = LimitedLog(self, self._metrics)
         self._tracker_feed = TrackerFeed(
             self,
             config,
             tracker,
             self._metrics,
+            self._log,
             members=lambda: () if self._session is None else self._session.view.visible,
             is_proved=lambda peer: self._session is None or self._session.is_proved(peer),
             emit=self._emit,
@@ -96,6 +106,8 @@ class Engine(runtime.Engine[Mailbox]):
             Save: self._persistence.on_save,
             Leave: self.on_leave,
             Farewell: self.on_farewell,
+            RenewAgain: self.on_renew_again,
+            SayLeftOut: lambda _message: self._log.say_left_out(),
             GetMembers: self.on_get_members,
             Subscribe: self.on_subscribe,
         }
@@ -107,6 +119,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._metadata = encode_tags(config.tags)
         self._subscribers = Subscribers()
         self._farewell: Reply[None] | None = None
+        self._renewing: Timer | None = None
+        self._renew_after = _RENEW_AFTER
         self._discovered: tuple[PeerRecord, ...] = ()
         self._seeds: _Seeds = config.seeds
 
@@ -215,6 +229,7 @@ class Engine(runtime.Engine[Mailbox]):
                 tracker=self._tracker,
                 metrics=self._metrics,
                 blocks=self._blocks,
+                log=self._log,
                 emit=self._emit,
                 rejoined=self._on_rejoin,
                 proved=self._tracker_feed.proved,
@@ -276,17 +291,34 @@ class Engine(runtime.Engine[Mailbox]):
             self._farewell = None
 
     def _on_rejoin(self, member: MemberId) -> None:
-        """`Swim` goes on as `member`: ask transport to sign the record for it."""
+        """`Swim` goes on as `member`: ask transport to sign its record. Until it is there nothing can be sent."""
         self.log.warning("this life is over, going on under a new generation", generation=member.generation)
+        self._renew(member)
+
+    def _renew(self, member: MemberId) -> None:
         self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, timeout=_ANSWER_TIMEOUT)
 
     def _on_renewed(self, own: OwnRecord | Exception) -> None:
+        session = self._session
         if isinstance(own, Exception):
-            self.log.error("no record of the new generation", error=own)
-        elif self._session is not None and self._session.use_record(own):
-            if not self._session.has_left:
-                self._session.resume()  # a no-op unless the record is of a still later life
+            self._metrics.renewals.inc("failed")
+            self.log.error("no record of the new generation, trying again", seconds=self._renew_after, error=own)
+            if self._renewing is None:
+                self._renewing = self.after(self._renew_after, RenewAgain())
+                self._renew_after = min(2 * self._renew_after, _LONGEST_RENEW_AFTER)
+            return
+        self._metrics.renewals.inc("signed")
+        self._renew_after = _RENEW_AFTER
+        if session is not None and session.use_record(own):
+            if not session.has_left:
+                session.resume()  # a no-op unless the record is of a still later life
             self._emit(Rejoined(own.record))
+
+    def on_renew_again(self, _message: RenewAgain) -> None:
+        """Nothing to do if there is a record by now, or the node has left: it renews when it joins again."""
+        self._renewing = None
+        if self._session is not None and self._session.awaits_record and not self._session.has_left:
+            self._renew(self._session.swim.identity)
 
     # Queries and events -----------------------------------------------------------------------------------------------
 
@@ -304,11 +336,11 @@ class Engine(runtime.Engine[Mailbox]):
         kind = type(event)
         self._metrics.changes.inc(kind.__name__)
         if isinstance(event, MemberUp | MemberUpdated):
-            self.log.info("member", change=kind.__name__, peer=event.peer.short, address=str(event.record.address))
+            self._log.change(event.peer, change=kind.__name__, address=str(event.record.address))
             self._tracker_feed.changed(event.record)
             self._persistence.changed()
         elif isinstance(event, MemberDown):
-            self.log.info("member", change=kind.__name__, peer=event.peer.short)
+            self._log.change(event.peer, change=kind.__name__)
             self._tracker_feed.changed()
             self._persistence.changed()
         self._subscribers.tell(event)

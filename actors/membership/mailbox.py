@@ -101,7 +101,7 @@ class MemberFloods(Message):
 
 @dataclass(frozen=True, slots=True)
 class MemberCheats(Message):
-    """A peer has shown a proof that is not its owner's; told at most once a minute of each.
+    """A peer has shown a proof that is not its owner's, or signed two records of one life; once a minute of each.
 
     about: whose proof it was to be. If that is the peer itself, it is closed and blocked for ten minutes.
     """

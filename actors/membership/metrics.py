@@ -29,6 +29,14 @@ class Metrics:
         self.cheats = counter(
             "membership_cheats_total", "False proofs, by whether they were the sender's own.", labels=("of",)
         )
+        self.renewals = counter(
+            "membership_renewals_total",
+            "Answers to requests for a record of a new life, by outcome.",
+            labels=("outcome",),
+        )
+        self.log_lines_left_out = counter(
+            "membership_log_lines_left_out_total", "Log lines that were not written because a peer caused too many."
+        )
         self.bytes_sent = counter("membership_sent_bytes_total", "Bytes handed to transport.")
         self.records = counter("membership_records_total", "Records received, by result.", labels=("result",))
         self.newcomers = counter(

@@ -6,6 +6,8 @@
 * A peer may present an older record than the one held: it restarted with its clock set back. It is answered at the
   address in that record, as it can only learn there that it is held to be in a later life. If the record that it
   presents has the same generation as the one held, it replaces that: the peer restarted, and is at the new address.
+* Two records of one generation with different ends of the chain, or farewells, *contradict* each other: both follow
+  from key and generation, so a restart, a copy or a clock that was set back says the same.
 * *Discovered* peers (by discovery, or from the file of members) are seeds with a record; the newest 64 are kept.
 * Signatures are verified last, and only of records that would change anything.
 """
@@ -87,6 +89,18 @@ class Records:
         """Whether `add` would have to check the signature of this record."""
         held = self._records.get(record.peer)
         return record.peer != self._me and (held is None or record.newer_than(held))
+
+    def contradicts(self, record: PeerRecord) -> bool:
+        """Whether nobody honest can have signed both this record, if it is genuine, and the one held."""
+        held = self._records.get(record.peer)
+        if held is None or held.generation != record.generation:
+            return False
+        return (held.chain, held.farewell) != (record.chain, record.farewell)
+
+    def is_to_be_checked(self, record: PeerRecord, *, presented: bool) -> bool:
+        """Whether to look at its signature. presented: the peer itself shows it."""
+        held = self._records.get(record.peer)
+        return self.is_news(record) or self.contradicts(record) or (presented and held is not None and held != record)
 
     def add(self, record: PeerRecord, source: PeerId | None = None) -> bool:
         """Keep a record if it is newer than the one held; returns whether it was kept. source: who sent it.

@@ -65,7 +65,8 @@ class SenderLimits:
         self._checks_of_seeds = TokenBuckets(256, 2048)
         self._floods = Floods(FLOOD)
         self._reported: dict[PeerId, float] = {}  # until when
-        self._cheats: dict[PeerId, float] = {}
+        self._cheats: dict[PeerId, float] = {}  # of those who lied about themselves
+        self._suspected: dict[PeerId, float] = {}  # of those who passed on what was false
 
     def exceeded(self, sender: PeerId, kinds: Iterable[str], now: float) -> str | None:
         """Count a packet in for each of its kinds; the first of which the sender has sent too many, None for none."""
@@ -79,9 +80,16 @@ class SenderLimits:
         """A packet of the sender was dropped; whether it is to be reported for that: at most once a minute."""
         return self._floods.dropped(sender, 1, now) and _once_a_minute(self._reported, sender, now)
 
-    def may_report(self, sender: PeerId, now: float) -> bool:
-        """The sender has cheated; whether it is to be reported for that: at most once a minute."""
-        return _once_a_minute(self._cheats, sender, now)
+    def may_report(self, sender: PeerId, now: float, *, own: bool) -> bool:
+        """The sender has cheated; whether it is to be reported for that: at most once a minute.
+
+        own: it was about itself. What it only passed on is reported apart, or that would shield it for a minute.
+        """
+        return _once_a_minute(self._cheats if own else self._suspected, sender, now)
+
+    def has_cheated(self, peer: PeerId, now: float) -> bool:
+        """Whether the peer was reported within the last minute for what was about itself."""
+        return self._cheats.get(peer, now) > now
 
 
 def _once_a_minute(until: dict[PeerId, float], sender: PeerId, now: float) -> bool:

@@ -43,6 +43,7 @@ from .config import Config
 from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, kinds_of
 from .events import Events
 from .known_members import KnownMembers
+from .limited_log import LimitedLog
 from .local_blocks import LocalBlocks
 from .mailbox import MemberCheats, MemberFloods, Members
 from .metrics import Metrics
@@ -92,11 +93,12 @@ class Session:
         tracker: Tracker,
         metrics: Metrics,
         blocks: LocalBlocks,
+        log: LimitedLog,
         emit: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
         proved: Callable[[], object],
     ) -> None:
-        """blocks: the blocks in force, kept by the engine. emit: takes each event.
+        """blocks: the blocks in force, kept by the engine. log: for what others cause. emit: takes each event.
 
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         proved: called when a member has answered for the first time.
@@ -119,6 +121,7 @@ class Session:
         self._engine = engine
         self._metrics = metrics
         self._blocks = blocks
+        self._log = log
         self._events = Events(
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
@@ -198,7 +201,7 @@ class Session:
         return True
 
     @property
-    def _awaits_record(self) -> bool:
+    def awaits_record(self) -> bool:
         """Whether `Swim` is in a later life than our record: nothing of it can be shown, so nothing is sent."""
         return self.own.generation < self.swim.identity.generation
 
@@ -274,7 +277,7 @@ class Session:
         self._metrics.over_limit.inc(kind)
         if not self._limits.dropped(sender, self._engine.now()):
             return
-        self._engine.log.warning("member floods and is closed", peer=sender.short, kind=kind)
+        self._log.warn(sender, "member floods and is closed", kind=kind)
         self._events.publish([MemberFloods(sender, kind)])
         self._close(sender, Reason.FLOODING)
 
@@ -389,19 +392,23 @@ class Session:
     def _on_cheated(self, event: swim.Cheated) -> None:
         """A false proof. What is not about the sender itself may be the lie of an owner that signed two records."""
         peer = PeerId(event.peer)
-        conclusive = event.about is None or event.about.id.key == peer
-        self._metrics.cheats.inc("own" if conclusive else "passed_on")
-        if not self._limits.may_report(peer, self._engine.now()):
-            return
         about = peer if event.about is None else PeerId(event.about.id.key)
-        self._engine.log.warning(
-            "member cheats", peer=peer.short, why=event.why, about=about.short, blocked=CHEAT_BLOCK if conclusive else 0
-        )
-        self._events.publish([MemberCheats(peer, event.why, about)])
-        if conclusive:
+        if self._report_cheat(peer, event.why, about) and about != peer:
+            self._outgoing.request_records(peer, (about,))  # another than ours shows whose lie it is
+
+    def _report_cheat(self, peer: PeerId, why: str, about: PeerId) -> bool:
+        """Count it, at most once a minute name the peer, and block it if it is about itself. Whether it was named."""
+        own, now = about == peer, self._engine.now()
+        self._metrics.cheats.inc("own" if own else "passed_on")
+        if (not own and self._limits.has_cheated(about, now)) or not self._limits.may_report(peer, now, own=own):
+            return False
+        self._log.warn(peer, "member cheats", why=why, about=about.short, blocked=CHEAT_BLOCK if own else 0)
+        self._events.publish([MemberCheats(peer, why, about)])
+        if own:
             self._close(peer, Reason.PROTOCOL)
             blocked = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
             self._engine.on_reply(blocked, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
+        return True
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
 
@@ -555,23 +562,39 @@ class Session:
         return is_new
 
     def _keep_record(self, record: PeerRecord, sender: PeerId | None, *, presented: bool = False) -> bool:
-        if sender is not None and self.records.is_news(record):
+        if sender is not None and self.records.is_to_be_checked(record, presented=presented):
             seed = self.records.is_configured_seed(sender)
             if not self._limits.may_check(sender, self._engine.now(), seed=seed):
                 self._metrics.records.inc("over_limit")
                 return False
         try:
+            if self.records.contradicts(record):
+                return self._on_contradiction(record, sender, presented=presented)
             is_new = self.records.add(record, sender)
             if presented:
                 is_new |= self.records.add_presented(record)
         except DecodeError as error:
             self._metrics.records.inc("refused")
-            self._engine.log.info("record refused", error=str(error))
+            cause = sender or record.peer
+            self._log.note(cause, "record refused", peer=cause.short, error=str(error))
             raise
         self._metrics.records.inc("kept" if is_new else "known")
         if is_new:
             self._outgoing.note_new(record.peer)
         return is_new
+
+    def _on_contradiction(self, record: PeerRecord, sender: PeerId | None, *, presented: bool) -> bool:
+        """The owner has signed two lives of one generation, whoever brings the second: one that it shows to others.
+
+        Returns that it is not kept. Raises DecodeError if it is forged, or the owner itself shows it.
+        """
+        if not record.verify(source=sender):
+            raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        self._metrics.records.inc("contradicts")
+        self._report_cheat(record.peer, "two records of one life", record.peer)
+        if presented:
+            raise DecodeError(f"record of peer {record.peer.short}: it has signed another one of this life")
+        return False
 
     def _is_wanted(self, peer: PeerId) -> bool:
         return peer in self.view or peer in self._waiting
@@ -616,7 +639,7 @@ class Session:
 
     def _perform(self, effect: swim.Effect) -> None:
         match effect:
-            case swim.Send() if self._awaits_record:
+            case swim.Send() if self.awaits_record:
                 if len(self._held_back) == _MOST_HELD_BACK:
                     self._metrics.packets.inc("not_sent")  # the oldest goes
                 self._held_back.append(effect)

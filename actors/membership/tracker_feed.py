@@ -27,6 +27,7 @@ from ..tracker.core.peer_sets import TrackedPeers
 from ..tracker.errors import PeerSetTooLarge, StaleSetId
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
+from .limited_log import LimitedLog
 from .mailbox import MembersLeftOut
 from .metrics import Metrics
 from .tags import is_secondary
@@ -49,6 +50,7 @@ class TrackerFeed:
         config: Config,
         tracker: Tracker,
         metrics: Metrics,
+        log: LimitedLog,
         *,
         members: Callable[[], Iterable[PeerRecord]],
         is_proved: Callable[[PeerId], bool],
@@ -62,6 +64,7 @@ class TrackerFeed:
         self._config = config
         self._tracker = tracker
         self._metrics = metrics
+        self._log = log
         self._members = members
         self._is_proved = is_proved
         self._emit = emit
@@ -123,7 +126,7 @@ class TrackerFeed:
         if left_out != self._left_out:
             self._left_out = left_out
             limit = self._limit or 0
-            self._engine.log.warning("members left out of the tracker's peer set", count=left_out, allowed=limit)
+            self._log.warn_of_all("members left out of the tracker's peer set", count=left_out, allowed=limit)
             self._metrics.left_out.set(left_out)
             self._emit(MembersLeftOut(left_out, limit))
         if not left_out:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +23,7 @@ from rookery.transport import mailbox as transport
 from rookery.transport.record import PeerRecord
 
 from .nodes import Cluster
-from .worlds import Gossip, Member, World
+from .worlds import Gossip, Member, State, World
 
 LAN = Config.new_lan()
 LIMITS = packet_limits(LAN)
@@ -97,6 +100,73 @@ def test_packets_that_cannot_be_read_have_a_limit_too(world: World) -> None:
     for _ in range(50):
         world.join().deliver("bob", b"nonsense")
     assert over_limit(world, "other") == 50 - LIMITS["other"][1]
+
+
+def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
+    return [record.__dict__["fields"] for record in caplog.records if record.getMessage() == event]
+
+
+def forged(world: World, name: str, count: int) -> None:
+    """Bring so many records of one's own that are not signed."""
+    for number in range(count):
+        record = replace(world.record(name, 2 + number), signature=bytes(64))
+        world.packet(name, Gossip() if number % 2 else None, records=[record])
+
+
+def test_log_lines_of_one_peer_are_limited_counted_and_told_in_one_and_hide_nobody_elses(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.join().meet("bob", "carol")
+    with caplog.at_level(logging.INFO, "rookery"):
+        forged(world, "bob", 100)
+        assert world.metric("records_total", "refused") == 100
+        bob = [each for each in lines(caplog, "record refused") if each["peer"] == world.peer("bob").short]
+        assert len(bob) == 64
+        assert world.metric("log_lines_left_out_total") == 36
+        forged(world, "carol", 1)
+        assert len(lines(caplog, "record refused")) == 65
+        world.packet("bob", Gossip(), Member(world.id("carol"), 5, State.DOWN, (), bytes(16)))
+        assert [each["peer"] for each in lines(caplog, "member cheats")] == [world.peer("bob").short]
+        world.simulation.run(for_=11)
+        told = lines(caplog, "log lines left out")
+        assert told == [{"lines": 36, "most_of": world.peer("bob").short, "of_it": 36}]
+
+
+def test_changes_of_members_have_lines_of_their_own(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.join().meet("bob")
+    with caplog.at_level(logging.INFO, "rookery"):
+        for generation in range(2, 102):
+            world.packet("bob", Gossip(), generation=generation, records=[world.record("bob", generation)])
+        changes = lines(caplog, "member")
+        assert {each["change"] for each in changes} == {"MemberUpdated"}
+        assert len(changes) == 63  # one was before: it is up
+        forged(world, "bob", 1)
+        assert len(lines(caplog, "record refused")) == 1
+
+
+def test_line_that_others_can_cause_goes_through_the_limit() -> None:
+    """What is written directly is here by name."""
+    root = Path(membership.__file__).parent
+    written = re.compile(r"\blog\.(?:info|warning|error)\(\s*(\"[^\"]*\"|\w+)")
+    found = {
+        f"{path.name}: {match.group(1).strip(chr(34))}"
+        for path in root.glob("*.py")
+        if path.name != "limited_log.py"
+        for match in written.finditer(path.read_text())
+    }
+    assert found == {
+        "engine.py: no address to be dialled at, so not a member; set transport.advertise",
+        "engine.py: taking part",
+        "engine.py: this life is over, going on under a new generation",  # six a minute
+        "engine.py: no record of the new generation, trying again",
+        "events.py: another process seems to run with this node's key",  # once a minute
+        "events.py: left the cluster",
+        "persistence.py: NOT_LOADED",
+        "persistence.py: members remembered",
+        "persistence.py: members not saved",
+        "tracker_feed.py: peer set not tracked, trying again",
+        "tracker_feed.py: peer set not tracked",
+    }
 
 
 def test_member_that_keeps_on_is_reported_and_closed_once_a_minute(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rookery import transport
@@ -21,7 +23,7 @@ from rookery.actors.membership.swim.messages import (
     Ping,
     PingReq,
 )
-from rookery.transport import Reason
+from rookery.transport import PeerRecord, Reason
 from rookery.transport.identity.life import verify_answer, verify_farewell, verify_link
 
 from .worlds import Announce, World
@@ -97,6 +99,80 @@ def test_member_with_a_false_link_of_its_own_is_closed_blocked_and_named_once_a_
     assert cheats(world) == [MemberCheats(carol, "a false proof of its own incarnation", carol)]
     assert world.metric("cheats_total", "own") == 3
     assert punished == [transport.Close(carol, Reason.PROTOCOL), tracker.Block(carol, CHEAT_BLOCK, at_least=True)]
+
+
+def other_life(world: World, name: str) -> PeerRecord:
+    """A record of generation 1 with another chain than the one that follows from the key."""
+    record = replace(world.record(name), chain=b"x" * 16)
+    return replace(record, signature=world.simulation.known.identity(name).sign(record._signed_bytes()))
+
+
+@pytest.mark.parametrize("bringer", ["bob", "carol"])
+def test_member_that_has_signed_two_lives_of_one_generation_is_blocked_whoever_brings_the_second(
+    world: World, punished: list[object], bringer: str
+) -> None:
+    world.join().meet("bob", "carol")
+    beside = [world.record("bob")] if bringer == "bob" else []
+    world.packet(bringer, Gossip(), records=[*beside, other_life(world, "carol")])
+    world.packet("bob", Ping(3))
+    carol = world.peer("carol")
+    assert cheats(world) == [MemberCheats(carol, "two records of one life", carol)]
+    assert punished == [transport.Close(carol, Reason.PROTOCOL), tracker.Block(carol, CHEAT_BLOCK, at_least=True)]
+    assert (world.metric("cheats_total", "own"), world.metric("records_total", "contradicts")) == (1, 1)
+    assert world.said("bob", Ack)  # who brought it is not at fault
+
+
+def test_second_record_of_one_life_whose_signature_is_false_shows_nothing(world: World, punished: list[object]) -> None:
+    world.join().meet("bob", "carol")
+    forged = replace(world.record("carol"), chain=b"x" * 16)
+    world.packet("bob", Gossip(), records=[world.record("bob"), forged])
+    assert cheats(world) == []
+    assert world.metric("records_total", "refused") == 1
+    assert punished == []
+
+
+def test_member_at_another_address_or_with_other_tags_in_one_generation_has_restarted_and_is_no_cheat(
+    world: World, punished: list[object]
+) -> None:
+    """Without a data folder, and with a clock that begins at the same second each time, the generation may repeat."""
+    world.join().meet("bob", "carol")
+    moved = world.simulation.known.record("carol", "tcp://10.9.9.9:7000")
+    world.packet("carol", Gossip(), records=[moved])
+    world.packet("bob", Gossip(), records=[world.record("bob"), world.tagged("carol", {"zone": "b"})])
+    assert cheats(world) == []
+    assert punished == []
+    (carol,) = [info for info in world.members.members().get(timeout=1).others if info.peer == world.peer("carol")]
+    assert carol.record == moved
+
+
+def test_record_is_asked_for_at_who_passes_on_a_false_proof_and_shows_whose_lie_it_was(
+    world: World, punished: list[object]
+) -> None:
+    world.join().meet("bob", "carol").packet("bob", Gossip(), Member(world.id("carol"), 5, State.ALIVE, (), bytes(16)))
+    bob, carol = world.peer("bob"), world.peer("carol")
+    assert [envelope.wanted for envelope in world.sent("bob") if envelope.wanted] == [(carol,)]
+    world.packet("bob", records=[other_life(world, "carol")])
+    assert [event.peer for event in cheats(world)] == [bob, carol]
+    assert tracker.Block(carol, CHEAT_BLOCK, at_least=True) in punished
+    world.packet("carol", Gossip(), Member(world.id("carol"), 6, State.ALIVE, (), bytes(16)))
+    assert [event.peer for event in cheats(world)] == [bob, carol]
+
+
+def test_member_that_was_named_for_what_it_passed_on_is_blocked_at_once_for_a_lie_of_its_own(
+    world: World, punished: list[object]
+) -> None:
+    world.join().meet("bob", "carol").packet("carol", Gossip(), Member(world.id("bob"), 5, State.DOWN, (), bytes(16)))
+    assert punished == []
+    raised(world, "carol", 3, bytes(16))
+    assert tracker.Block(world.peer("carol"), CHEAT_BLOCK, at_least=True) in punished
+
+
+def test_presented_records_that_are_not_newer_are_checked_within_the_senders_budget(world: World) -> None:
+    world.join().meet("bob")
+    for number in range(140):
+        moved = world.simulation.known.record("bob", f"tcp://10.9.9.9:{7000 + number}")
+        world.packet("bob", Gossip() if number % 2 else None, records=[moved])  # of two kinds: each has its own limit
+    assert world.metric("records_total", "over_limit") > 0
 
 
 def test_member_that_raises_its_incarnation_with_its_link_is_believed(world: World) -> None:
@@ -193,6 +269,38 @@ def test_first_packets_of_a_new_life_wait_for_its_record_and_bring_it(world: Wor
     assert later
     assert all(world.record("me", 2).encode() in each.records for each in later)
     assert [event for event in world.heard() if isinstance(event, Rejoined)] == [Rejoined(world.record("me", 2))]
+
+
+def test_renewal_that_transport_fails_is_asked_for_again_ever_later_until_the_record_is_there(world: World) -> None:
+    world.join().meet("bob", "carol")
+    began, asked = world.simulation.time, list[float]()
+
+    def refuse(_message: transport.Renew) -> Exception:
+        asked.append(world.simulation.time - began)
+        return OSError("no disk")
+
+    world.net.control.answer(transport.Renew, refuse)
+    world.packet("bob", Gossip(), world.left("me"))
+    world.simulation.run(for_=200)
+    assert asked == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert world.metric("renewals_total", "failed") == len(asked)
+    world.net.control.answer(transport.Renew, lambda message: world.owned(world.record("me", message.generation + 3)))
+    world.simulation.run(for_=60)
+    assert [event for event in world.heard() if isinstance(event, Rejoined)] == [Rejoined(world.record("me", 4))]
+    assert world.metric("renewals_total", "signed") == 1
+    world.packet("bob", Ping(3), to=4)
+    assert of_life(world.sent("bob")[-1].swim, 4)
+    world.simulation.run(for_=120)
+    assert world.metric("renewals_total", "signed") == 1
+
+
+def test_renewal_that_failed_is_not_asked_for_again_once_the_node_has_left(world: World) -> None:
+    world.join().meet("bob")
+    world.net.control.answer(transport.Renew, OSError("no disk"))
+    world.packet("bob", Gossip(), world.left("me"))
+    world.members.leave()
+    world.simulation.run(for_=60)
+    assert world.metric("renewals_total", "failed") == 1
 
 
 def of_life(packet: bytes, generation: int) -> bool:

@@ -1,6 +1,7 @@
 """How many log lines strangers can cause: some at once and per second of each IP, and of all; the rest is counted.
 
-Pure: the clock is given. Warnings have their own share, so that whoever causes the lesser lines hides none.
+Pure: the clock is given. Warnings have their own share, so that whoever causes the lesser lines hides none. The
+membership counts by peer what transport counts by IP.
 """
 
 from __future__ import annotations

@@ -19,9 +19,12 @@
 * No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
 * Input that breaks a rule raises DecodeError and nothing else, and a length that the packet claims allocates nothing.
 
-The same members are named again and again, so recently decoded and encoded updates are kept in caches of a fixed size.
+The same members are named again and again, so updates are kept, decoded and encoded, in caches of a fixed size. What
+was only said is not kept: whoever invents members would push out those that there are. Decoded ones are kept once they
+are stored (`keep`), and what is encoded is about members that we hold.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -63,6 +66,7 @@ __all__ = [
     "encode_item",
     "encode_packet",
     "encode_update",
+    "keep",
 ]
 
 VERSION = 2
@@ -74,6 +78,8 @@ MIN_UPDATE_BYTES = 38
 LIST_HEADS_BYTES = 6
 """The longest heads of the lists of updates and items together."""
 
+_MAX_KEPT = 16_384
+_kept: OrderedDict[tuple[object, ...], Member] = OrderedDict()  # the oldest first; of a dict, dropping them is slow
 _NUMBER_LIMIT = 1 << 63
 _PACKET_FIELDS = 11
 _UPDATE_FIELDS = 4
@@ -147,6 +153,18 @@ def _digest(key: bytes, generation: int, incarnation: int, state: int) -> int:
     return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "big") >> 1
 
 
+def keep(member: Member) -> None:
+    """Decode this update to this very object from now on: it is stored. Not with accusers, as those vary."""
+    if member.accusers:
+        return
+    identity, proof = member.id, (member.proof,) if member.proof else ()
+    said = (identity.key, identity.generation, member.incarnation, int(member.state), *proof)
+    if said not in _kept:
+        _kept[said] = member  # nodes in several threads share it; each step is one that none interrupts
+        if len(_kept) > _MAX_KEPT:
+            _kept.popitem(last=False)
+
+
 def encode_item(item: bytes) -> bytes:
     """Encode a broadcast, which gets up to 5 bytes longer."""
     return bytes(msgpack.packb(item))
@@ -166,7 +184,7 @@ def decode_packet(data: bytes) -> DecodedPacket:
         raise DecodeError(f"protocol version {version!r:.80} is not spoken here, only {VERSION}")
     try:
         message = _read_message(kind, fields, dst_key)
-        sender = _member(src_key, src_generation, src_incarnation, 0, src_proof)
+        sender = _sender(src_key, src_generation, src_incarnation, src_proof)
         header = Header(sender.id, sender.incarnation, _identity(dst_key, dst_generation), message, sender.proof)
         packet = DecodedPacket(header, _read_updates(updates), _read_items(items))
     except DecodeError:
@@ -226,8 +244,17 @@ def _read_message(kind: object, fields: object, dst_key: object) -> Message:
 def _read_updates(raws: object) -> tuple[Member, ...]:
     if not isinstance(raws, list):
         raise DecodeError(f"updates must be an array, not {type(raws).__name__}")
+    kept = _kept.get
     try:
-        return tuple([_member(*raw) for raw in raws])
+        return tuple(
+            [
+                known
+                # True is 1 for a dict
+                if (known := kept(tuple(raw))) and type(raw[1]) is type(raw[2]) is type(raw[3]) is int
+                else _member(*raw)
+                for raw in raws
+            ]
+        )
     except TypeError:  # one of them is longer, shorter or no array
         return tuple([_read_update(raw) for raw in raws])
 
@@ -272,13 +299,19 @@ def _check_load(packet: DecodedPacket) -> None:
         raise DecodeError(f"{type(message).__name__} carries no items, but here are {len(packet.items)}")
 
 
-@lru_cache(16_384, typed=True)  # typed: True is not 1
+def _sender(key: object, generation: object, incarnation: object, proof: object) -> Member:
+    said = (key, generation, incarnation, 0, proof) if proof else (key, generation, incarnation, 0)
+    known = _kept.get(said)
+    if known is not None and type(generation) is type(incarnation) is int:
+        return known
+    return _member(key, generation, incarnation, 0, proof)
+
+
 def _member(key: object, generation: object, incarnation: object, state: object, proof: object = b"") -> Member:
     identity, incarnation = _identity(key, generation), _whole(incarnation, "incarnation")
     return Member(identity, incarnation, State(_whole(state, "state")), (), _bytes(proof, PROOF_BYTES, "a proof"))
 
 
-@lru_cache(8_192, typed=True)
 def _identity(key: object, generation: object) -> MemberId:
     if not isinstance(key, bytes):
         raise DecodeError(f"a key must be bytes, not {type(key).__name__}")

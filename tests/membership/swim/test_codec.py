@@ -15,6 +15,7 @@ from rookery.actors.membership.swim.codec import (
     decode_packet,
     digest,
     encode_update,
+    keep,
 )
 from rookery.actors.membership.swim.config import MAX_HEADER
 from rookery.actors.membership.swim.member import MAX_INCARNATION
@@ -38,7 +39,7 @@ from rookery.actors.membership.swim.messages import (
     TurnUndead,
 )
 
-from .rig import ANN, BOB, CAROL, US, alive, down, encode, name, suspect
+from .rig import ANN, BOB, CAROL, US, Rig, alive, down, encode, name, suspect
 
 KEY = {number: f"c420{number:064x}" for number in range(4)}
 PROOF, ANSWER = b"\x05" * 16, b"\x06" * 64
@@ -203,6 +204,34 @@ def test_decode_of_a_corrupt_packet_gives_a_packet_or_decode_error(
         pass
 
 
+@pytest.mark.parametrize("said", [[True, 0, 1], [1, False, 1], [1, 0, True], [1, 0, 1.0]])
+def test_decode_of_what_only_equals_a_stored_update_is_refused(said: list[object]) -> None:
+    keep(suspect(CAROL))
+    fields = valid()
+    fields[9] = [[CAROL.key, *said]]
+    with pytest.raises(DecodeError, match="must be a whole number"):
+        decode_packet(msgpack.packb(fields))
+
+
+def test_stored_update_is_decoded_to_one_object_however_many_members_are_invented_meanwhile() -> None:
+    Rig(knows=[CAROL])
+    (before,) = decode_packet(encode(ANN, US, Gossip(), [alive(CAROL)])).updates
+    for number in range(1, 80):
+        decode_packet(encode(ANN, US, Gossip(), [alive(name(number << 16 | each)) for each in range(256)]))
+    (after,) = decode_packet(encode(ANN, US, Gossip(), [alive(CAROL)])).updates
+    assert after is before
+
+
+def test_stored_update_that_was_dropped_for_newer_ones_is_kept_again_when_it_is_heard() -> None:
+    rig = Rig(knows=[ANN, CAROL])
+    for number in range(1, 17_000):
+        keep(alive(name(number << 16)))
+    for _ in range(2):
+        (update,) = decode_packet(encode(ANN, US, Gossip(), [alive(CAROL)])).updates
+        rig.receive(ANN, updates=[alive(CAROL)])
+    assert update is rig.held(CAROL)
+
+
 @pytest.mark.parametrize("length", range(len(encode(ANN, US, Gossip(), [alive(CAROL)]))))
 def test_decode_of_a_cut_packet_is_refused(length: int) -> None:
     with pytest.raises(DecodeError):
@@ -247,7 +276,7 @@ def test_decode_of_a_claimed_length_without_the_data_is_refused(bomb: bytes) -> 
         (9, [[CAROL.key, 1, 0, 0, b"", [], 0]], "an update must be an array of 4 to 6, not 7"),
         (9, [[CAROL.key, 1, 0, 4]], "4 is not a valid State"),
         (9, [[CAROL.key, 1, 0, True]], "state must be a whole number"),
-        (9, [[[], 1, 0, 0]], "an array where a key or a number belongs"),
+        (9, [[[], 1, 0, 0]], "a key must be bytes, not list"),
         (9, [b"abcd"], "a key must be bytes, not int"),
         (9, [7], "an update must be an array of 4 to 6, not int"),
         (9, [[CAROL.key, 1, 0, 0, b"", [bytes(8)]]], "only a Suspect has accusers"),

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..codec import digest
+from ..codec import digest, keep
 from ..member import Member, MemberId, State, supersedes
 
 __all__ = ["Accept", "Change", "MemberList", "Pool"]
@@ -148,6 +148,7 @@ class MemberList:
             del self.claims[key]
             claim = None
         self.by_key[key] = update
+        keep(update)
         if claim is None:  # else it is what is said, now as before
             if was is not None and was.is_active:
                 self.digest ^= digest(was)

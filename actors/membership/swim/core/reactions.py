@@ -9,7 +9,8 @@
 5. A sender that we hold Down, or of which we hold a later life, gets a TurnUndead (if configured), and its packet is
    ignored. One that answers a TurnUndead by its number hears us and lives: it is not Down, whether it could refute that
    or not.
-6. Two members that hold each other Down were out of touch: each refutes, and announces itself to the other.
+6. Who is told that it is Down was out of touch with whoever tells it: it refutes, and asks one of those for the members
+   once a period. So after a partition each side learns of all of the other.
 7. The updates, then the items, then the answer to the message; only a Connected member answers. An item that the
    application's handler refuses raises an error after all this, and nothing else is lost.
 
@@ -163,9 +164,16 @@ def _answer_down_sender(core: Core, header: Header, news: list[Member], now: flo
     if isinstance(message, TurnUndead) and header.dst == core.identity:
         apply_many(core, news, True, now, outbox, heard=True)
         if not core.is_undead:
-            core.send(src, Ack(message.number), outbox)
-            core.send(src, Announce(), outbox)
+            _answer_turn_undead(core, src, message.number, now, outbox)
     update_connection_state(core, now, outbox)
+
+
+def _answer_turn_undead(core: Core, src: MemberId, number: int, now: float, outbox: Outbox) -> None:
+    """Show that we heard it. We were out of touch, so also ask for the members, one of the many that may tell us."""
+    core.send(src, Ack(number), outbox)
+    if now - core.reunited >= core.config.probe_period:
+        core.reunited = now
+        core.send(src, Announce(), outbox)
 
 
 @dataclass(slots=True)
@@ -235,7 +243,7 @@ def _on_sync_part(core: Core, message: SyncPart, context: PacketContext, outbox:
 
 
 def _on_turn_undead(core: Core, message: TurnUndead, context: PacketContext, outbox: Outbox) -> None:
-    core.send(context.src, Ack(message.number), outbox)
+    _answer_turn_undead(core, context.src, message.number, context.now, outbox)
 
 
 def _refuse_ourselves(core: Core, third: MemberId) -> None:

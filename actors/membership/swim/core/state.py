@@ -80,6 +80,9 @@ class Core:
     warned: dict[bytes, tuple[float, int]] = field(default_factory=dict)
     """When each member was last told what is said of it, and the number with which it shows that it heard that."""
 
+    reunited: float = -math.inf
+    """When we last asked a member for all others because it held us Down."""
+
     warnings: Allowance = field(default_factory=lambda: Allowance(64, 32))
     refutable: Allowance = field(default_factory=lambda: Allowance(16, 0.25))
     """How often we may raise our incarnation: who accuses us all the time would else use up its 1,024 in no time."""
@@ -257,6 +260,14 @@ class Core:
     def gossip(self, fan_out: int, outbox: Outbox) -> None:
         for member in self.members.choose_active(fan_out, self.rng, self.probeable):
             self.send(member.id, Gossip(), outbox)
+
+    def show_incarnation(self, outbox: Outbox) -> None:
+        """Gossip nothing but our incarnation, which every header has.
+
+        Who is accused by many at once, as after a partition, would else spend all copies of its updates on a few.
+        """
+        for member in self.members.choose_active(self.config.num_indirect_probes, self.rng, self.probeable):
+            self.send(member.id, Gossip(), outbox, lambda _: [])
 
     def gossip_broadcasts(self, fan_out: int, outbox: Outbox) -> None:
         """As `gossip`, but only to members that the handler lets have items; for when no update waits."""

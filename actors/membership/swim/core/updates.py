@@ -8,7 +8,8 @@
 * Another member says one is Down, and we have no evidence: it is Suspect until our own check has ended (`checks`). Who
   cannot be checked, as we have no address for it or block it, is believed to be Down.
 * Who is first heard of as Down is held Down, and asked.
-* About ourselves, Suspect or Down: we raise our incarnation above that, with its proof, and gossip (once per packet).
+* About ourselves, Suspect or Down: we raise our incarnation above that, with its proof, and show it to some (once per
+  packet).
 * About ourselves, Left, or an accusation at the last incarnation: this life is over, by our own proof. We begin
   another, or become Undead when we cannot. An Undead member, as after leaving, never does (defects: D3).
 * Nothing else that anybody says makes us begin another life.
@@ -16,6 +17,7 @@
 
 from collections.abc import Iterable
 
+from ..codec import keep
 from ..effects import (
     AddressInUse,
     Cheated,
@@ -89,7 +91,7 @@ def _needs_proof(core: Core, held: Member | None, update: Member) -> bool:
 def apply_many(
     core: Core, updates: Iterable[Member], do_broadcast: bool, now: float, outbox: Outbox, *, heard: bool
 ) -> None:
-    """Apply in order, then gossip once if we were accused, then update the connection state.
+    """Apply in order, then show our incarnation once if we were accused, then update the connection state.
 
     heard: another member says so, and the updates were sifted; else our own program does, which is believed.
     """
@@ -106,7 +108,7 @@ def apply_many(
         else:
             store(core, update, do_broadcast, now, outbox)
     if accused:
-        core.gossip(core.config.num_indirect_probes, outbox)
+        core.show_incarnation(outbox)
     update_connection_state(core, now, outbox)
 
 
@@ -118,6 +120,8 @@ def _hear(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
             core.warn(held.id, held, now, outbox)  # somebody knows it alive: it may never have heard of its death
         elif update.state is State.SUSPECT:
             store(core, update, do_broadcast, now, outbox)
+        elif held == update:
+            keep(held)  # so many others were since that it was dropped
     elif update.state is State.DOWN and held is not None:
         _hear_death(core, held, update, do_broadcast, now, outbox)
     elif update.state is State.SUSPECT and held is not None and held.id == update.id and core.connected(update.id.key):

@@ -98,6 +98,19 @@ def test_partition_heals_by_announcing_to_members_held_down(seed: int) -> None:
     cluster.run_until(cluster.is_full, timeout=4 * config.periodic_announce_to_down_members.frequency)
 
 
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(12) if seed != 3)])
+def test_halves_see_each_other_within_a_second_of_the_first_contact(seed: int) -> None:
+    cluster = joined(24, Config.new_lan(24), seed)
+    cluster.cut(lambda one, other: (one < 12) != (other < 12))
+    cluster.run(60)
+    assert all(cluster.active(number) == set(range(12)) - {number} for number in range(12))
+    cluster.cut(lambda one, other: False)
+    cluster.run_until(lambda: any(len(cluster.active(number)) > 11 for number in range(24)), timeout=60)
+    cluster.run_until(cluster.is_full, timeout=1.0)
+    cluster.run(30)
+    assert cluster.is_full()
+
+
 def test_two_members_cut_from_each_other_find_together_again() -> None:
     cluster = joined(2, Config.new_lan(2), 0)
     cluster.cut(lambda one, other: True)

@@ -256,6 +256,18 @@ def test_dead_sender_that_tells_us_we_are_down_is_refuted_answered_told_the_same
     assert told[-1].src_incarnation == 1
 
 
+def test_member_that_is_told_it_is_down_asks_one_of_those_who_say_so_for_the_members_once_a_period() -> None:
+    rig = Rig(knows=[ANN, BOB, CAROL])
+    for sender in (ANN, BOB, CAROL):
+        rig.receive(sender, TurnUndead(down(US), 5))
+    told = rig.take_messages()
+    assert [to for to, message in told if message == Ack(5)] == [ANN, BOB, CAROL]
+    assert [to for to, message in told if message == Announce()] == [ANN]
+    rig.now += QUIET.probe_period
+    rig.receive(BOB, TurnUndead(down(US), 6))
+    assert (BOB, Announce()) in rig.take_messages()
+
+
 def test_nothing_that_anybody_says_of_a_later_life_of_ours_changes_ours() -> None:
     rig = Rig(knows=[ANN])
     later = MemberId(US.key, 3_600)

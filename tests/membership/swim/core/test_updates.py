@@ -184,6 +184,18 @@ def test_turn_undead_is_answered_by_its_number_so_that_its_sender_knows_that_we_
     assert (ANN, Ack(7)) in rig.take_messages()
 
 
+def test_accused_member_shows_its_incarnation_without_spending_copies_of_its_updates() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    rig.receive(ANN, updates=[alive(CAROL)])
+    rig.take_packets()
+    for _ in range(3):
+        rig.receive(ANN, updates=[down(US)])
+    shown = [packet for _, packet in rig.take_packets() if packet.header.src_incarnation == 1]
+    assert len(shown) == 3 * 3  # to all three members, each time
+    assert {packet.updates for packet in shown} == {()}
+    assert rig.swim.updates_backlog() == 1
+
+
 @pytest.mark.parametrize("change", [0, -1, None], ids=["same", "losing", "none"])
 def test_renewal_that_does_not_win_makes_us_undead(change: int | None) -> None:
     def renew(identity: MemberId) -> MemberId | None:
