@@ -267,7 +267,7 @@ def held_bytes(runtime: Runtime) -> int:
 
 
 def _held_by(kind: type) -> Callable[[Any], Iterable[object]] | None:
-    if issubclass(kind, _LEFT_OUT) or kind.__module__ in _OTHERS:
+    if issubclass(kind, _LEFT_OUT) or kind.__module__ in _OTHERS or kind.__module__.startswith("tests."):
         return None
     slots = [slot for each in kind.__mro__ for slot in _slots(each)]
     base = next((_HELD_BY[each] for each in kind.__mro__[1:] if each in _HELD_BY and each is not object), None)

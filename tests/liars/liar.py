@@ -28,10 +28,11 @@ _POLL = 1000
 class Strategy:
     """What one liar does. A subclass says what it sends when; all else is the decent member's.
 
-    every: seconds between two ticks.
+    every: seconds between two ticks. says_ready: it completes the connections that it dials.
     """
 
     every = 1.0
+    says_ready = True
 
     def begin(self, liar: Liar) -> None:
         """The liar is there, and has announced itself."""
@@ -312,7 +313,7 @@ class Liar:
             return
         elif kind == protocol.WELCOME:
             line.up = True
-            if line.purpose == protocol.CONNECTION:
+            if line.purpose == protocol.CONNECTION and self.strategy.says_ready:
                 self.wire.send(route, protocol.ready(protocol.nonce_of(items)))
                 self._opened(line)
             for frames in line.waiting:

@@ -32,13 +32,13 @@ SETTINGS: dict[str, dict[str, Any]] = {"tracker": {"max_peers_per_set": 128, "ma
 
 
 class Holder:
-    """Produces every value; the others none."""
+    """Produces every value."""
 
-    def __init__(self, values: dict[bytes, bytes]) -> None:
-        self.values = values
+    def __init__(self, world: World) -> None:
+        self.world = world
 
     def produce(self, key: bytes) -> bytes | None:
-        return self.values.get(key)
+        return None if self.world.withholds else self.world.values.get(key)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +84,7 @@ class World:
         self.took: list[tuple[Fetch, float | None]] = []  # seconds; None for one that failed
         self.values: dict[bytes, bytes] = {}
         self.fetching = False
+        self.withholds = False  # a fault: no holder has anything
         self._turn = 0
 
     # The cast --------------------------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ class World:
     def start(self, name: str) -> WholeNode:
         """An honest node, whose one contact is honest."""
         seeds = self.honest[:1] if len(self.lives) < self.honest_size else [self.rng.choice(self.honest)]
-        producer = Holder(self.values if len(self.lives) < HOLDERS else {})
+        producer = Holder(self) if len(self.lives) < HOLDERS else None
         node = self.nodes.start(name, seeds=seeds, producer=producer, **SETTINGS)
         self.lives[name] = Life(node, self.now)
         return node
@@ -165,13 +166,14 @@ class World:
         self.due.append(fetch)
 
     def _fetch_next(self) -> None:
-        askers = [node for node in self.honest if not isinstance(node.plan.producer, Holder) or not self.has_all(node)]
+        askers = [node for node in self.honest if not self.has_all(node)]
         if askers and self.fetching:
             self._turn += 1
             self.fetch(askers[self._turn % len(askers)], timeout=60.0)
 
     def has_all(self, node: WholeNode) -> bool:
-        return isinstance(node.plan.producer, Holder) and node.plan.producer.values is self.values
+        """Whether it is a holder."""
+        return node.plan.producer is not None
 
     def _collect(self) -> None:
         """Note what has become of fetches. Called often: a fetch takes milliseconds."""

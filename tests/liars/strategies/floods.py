@@ -108,12 +108,13 @@ class HalfHandshakes(Strategy):
         helper = liar.helper(f"half{self.number}", liar.ip, _NeverReady())
         for key in liar.victims:
             helper.addresses[key] = liar.addresses[key]
-            helper.never_ready = True
             helper.connect(key)
 
 
 class _NeverReady(Strategy):
     """Only says Hello."""
+
+    says_ready = False
 
 
 class NeverAnswers(Strategy):
@@ -162,9 +163,15 @@ class FloodsRequests(NeverAnswers):
 class NewLifeInEachHello(Strategy):
     """Dials again and again, each time with a record of a new generation."""
 
-    every = 0.25
+    every = 0.5
+
+    def __init__(self) -> None:
+        self.left = 40
 
     def tick(self, liar: Liar) -> None:
+        self.left -= 1
+        if self.left < 0:
+            return
         liar.renew(liar.generation + 1)
         for key in liar.some(2):
             helper = liar.helper(f"hello{liar.generation}", liar.ip)

@@ -19,13 +19,13 @@ def invented(liar: Liar, number: int) -> Identity:
 
 
 class InventsMembers(Strategy):
-    """Thousands of members of which there is no record."""
+    """Hundreds of members of which there is no record."""
 
     def __init__(self) -> None:
         self.made = 0
 
     def tick(self, liar: Liar) -> None:
-        if self.made < 3000:
+        if self.made < 600:
             keys = [hashlib.sha256(f"{liar.name} {self.made + each}".encode()).digest() for each in range(150)]
             self.made += len(keys)
             liar.gossip([Update(key, 1, 0, ALIVE) for key in keys], liar.some(1))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.liars import protocol
 from tests.liars.liar import Liar, Strategy
 from tests.liars.protocol import ALIVE, DOWN, FORWARDED_ACK, LEFT, NACK, PING_REQ, Envelope, Update
 
 
-def soon(liar: Liar, action: object, times: int = 10, every: float = 0.2) -> None:
+def soon(liar: Liar, action: Callable[[], object], times: int, every: float = 0.2) -> None:
     """Several times from now on."""
-    assert callable(action)
     for number in range(times):
         liar.later(number * every, action)
 
@@ -42,15 +41,10 @@ class LiesAtRestarts(Strategy):
     def _lie(self, liar: Liar, key: bytes) -> None:
         if key in liar.known:
             held = liar.known[key].generation
-            now = int((protocol_now(liar)) * 1000)
+            now = int(liar.simulation.wall() * 1000)
             lies = [Update(key, generation, 0, LEFT) for generation in (held, held + 1, now, now + 60_000)]
             for lie in lies:
                 liar.gossip([lie], [other for other in liar.victims if other != key])
-
-
-def protocol_now(liar: Liar) -> float:
-    """Unix seconds of the world."""
-    return liar.simulation.wall()
 
 
 class LiesAtPartitions(Strategy):
