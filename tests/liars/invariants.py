@@ -139,14 +139,17 @@ class Invariants:
     def _look_at_work(self) -> None:
         world = self.world
         seconds, self._looked_at = world.now - self._looked_at, world.now
-        for liar in [each for liar in world.liars for each in (liar, *liar.helpers)]:
+        everybody = [each for liar in world.liars for each in (liar, *liar.helpers)]
+        for liar in everybody:
             answered = liar.heard["pong"] + liar.heard["packet"]
             rate = (answered - self._answered.get(liar.name, 0)) / max(seconds, 1.0)
             self._answered[liar.name] = answered
             if rate > ANSWERS:
                 self.note("work", rate, f"frames per second that were answered to {liar.name}")
         for node in world.honest:
-            failed = node.runtime.registry.total("transport_dials_total") - node.counted("transport_dials_total", "opened")
+            failed = node.runtime.registry.total("transport_dials_total") - node.counted(
+                "transport_dials_total", "opened"
+            )
             began, before = self._counted.setdefault(node.name, (world.now, failed))
             if world.now - began >= 10:
                 rate = (failed - before) / (world.now - began)
@@ -222,10 +225,10 @@ class Invariants:
                 now = held_bytes(life.node.runtime) - MEMBER * (1 + len(world.accomplices))
                 if now > GROWTH * before:
                     self.note("after: size", now / before, f"times the memory of {name} before")
-        before, after = sorted(self.fetches_before), sorted(world.measure_fetches())
-        slower = after[len(after) // 2] - before[len(before) // 2]
-        if slower > SPEED or after[-1] > before[-1] + FETCH_TIMEOUT:
-            self.note("after: fetch", after[-1], f"seconds of the slowest fetch, the median {slower:.2f} above before")
+        were, are = sorted(self.fetches_before), sorted(world.measure_fetches())
+        slower = are[len(are) // 2] - were[len(were) // 2]
+        if slower > SPEED or are[-1] > were[-1] + FETCH_TIMEOUT:
+            self.note("after: fetch", are[-1], f"seconds of the slowest fetch, the median {slower:.2f} above before")
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------
@@ -283,4 +286,6 @@ def _slots(kind: type) -> list[str]:
     slots = kind.__dict__.get("__slots__", ())
     names = [slots] if isinstance(slots, str) else list(slots)
     private = f"_{kind.__name__.lstrip('_')}"
-    return [private + name if name.startswith("__") and name[-2:] != "__" else name for name in names if name[-2:] != "__"]
+    return [
+        private + name if name.startswith("__") and name[-2:] != "__" else name for name in names if name[-2:] != "__"
+    ]

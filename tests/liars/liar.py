@@ -6,6 +6,7 @@ who announces itself, keeps its connections alive. So it is believed when it lie
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -142,7 +143,7 @@ class Liar:
 
     def helper(self, name: str, ip: str, strategy: Strategy | None = None) -> Liar:
         """One more key of the same person."""
-        identity = Identity.from_seed(protocol.hashlib.sha256(f"{self.name} {name}".encode()).digest())
+        identity = Identity.from_seed(hashlib.sha256(f"{self.name} {name}".encode()).digest())
         made = Liar(
             self.simulation,
             self.internet,

@@ -21,8 +21,8 @@ EXCHANGE, BLOBS = 0, 1  # channels
 BOOTSTRAP, ADVERTISE = 0, 1
 REQUEST, RESPONSE, MISSING = range(3)
 (
-    SWIM_PING, ACK, PING_REQ, INDIRECT_PING, INDIRECT_ACK, FORWARDED_ACK, ANNOUNCE, FEED, GOSSIP, TURN_UNDEAD, BROADCAST,
-    NACK, SYNC_REQUEST, SYNC_PART,
+    SWIM_PING, ACK, PING_REQ, INDIRECT_PING, INDIRECT_ACK, FORWARDED_ACK, ANNOUNCE, FEED, GOSSIP, TURN_UNDEAD,
+    BROADCAST, NACK, SYNC_REQUEST, SYNC_PART,
 ) = range(1, 15)  # fmt: skip
 ALIVE, SUSPECT, DOWN, LEFT = range(4)
 MAX_UPDATES, MAX_RECORDS, MAX_WANTED = 256, 32, 32
@@ -237,7 +237,9 @@ def digest(members: Iterable[Update]) -> int:
     """What a SyncRequest says of these."""
     total = 0
     for each in members:
-        hashed = hashlib.blake2b(_pack([each.key, each.generation, each.incarnation, each.state]), digest_size=8).digest()
+        hashed = hashlib.blake2b(
+            _pack([each.key, each.generation, each.incarnation, each.state]), digest_size=8
+        ).digest()
         total ^= int.from_bytes(hashed, "big") >> 1
     return total
 

@@ -1,7 +1,8 @@
-"""The trial itself: without liars nothing is broken, and each invariant breaks when what it guards is broken on purpose."""
+"""The trial itself: without liars nothing is broken, and each invariant breaks with what it guards."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def test_trial_of_a_seed_is_the_same_again() -> None:
     assert run(7, 12, [SuspectsEverybody] * 4) == run(7, 12, [SuspectsEverybody] * 4)
 
 
-# Faults of the nodes, which are not the work of any liar ---------------------------------------------------------------
+# Faults of the nodes, which are not the work of any liar -------------------------------------------------------------
 
 
 def cuts_off(name: str) -> Fault:
@@ -54,9 +55,9 @@ def pretends_a_death(world: World) -> None:
 
 
 def renews(world: World) -> None:
+    members = world.nodes.all["n0"].membership
     for number in range(8):
-        tags = {"number": str(number)}
-        world.simulation.call_after(2.0 * number, lambda tags=tags: world.nodes.all["n0"].membership.set_tags(tags))
+        world.simulation.call_after(2.0 * number, partial(members.set_tags, {"number": str(number)}))
 
 
 def empties_the_holders(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Honest nodes among liars: what each strategy, and mixtures of them, must not break. A run is the same with its seed."""
+"""Honest nodes among liars: what no strategy, and no mixture of them, must break. A run is the same with its seed."""
 
 from __future__ import annotations
 

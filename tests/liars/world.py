@@ -17,7 +17,6 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rookery.runtime import Reply, Simulation
 from rookery.testing import SimulatedNodes, WholeNode
@@ -27,7 +26,7 @@ LIARS_COME, CRASH, NEWCOMER, PARTITION, HEAL, RESTART, LIARS_GO, END = 25.0, 40.
 HOLDERS = 3  # honest nodes that have all values
 FETCH_EVERY = 0.5  # seconds; one node after the other
 MEASURED = 16  # fetches, before and after
-SETTINGS: dict[str, dict[str, Any]] = {"tracker": {"max_peers_per_set": 128, "max_hinted_peers": 128}}
+TRACKER = {"max_peers_per_set": 128, "max_hinted_peers": 128}
 """Small, so that a small flood finds the limits."""
 
 
@@ -102,7 +101,7 @@ class World:
         """An honest node, whose one contact is honest."""
         seeds = self.honest[:1] if len(self.lives) < self.honest_size else [self.rng.choice(self.honest)]
         producer = Holder(self) if len(self.lives) < HOLDERS else None
-        node = self.nodes.start(name, seeds=seeds, producer=producer, **SETTINGS)
+        node = self.nodes.start(name, seeds=seeds, producer=producer, tracker=TRACKER)
         self.lives[name] = Life(node, self.now)
         return node
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rookery.testing import NETWORK
 from tests.liars import protocol
 from tests.liars.liar import Liar, Strategy
@@ -75,7 +77,7 @@ class Crowd(Strategy):
 
     def begin(self, liar: Liar) -> None:
         for number in range(self.number // 4 + 1):  # with three others of the kind
-            liar.later(number * 0.2, lambda number=number: self._add(liar, number))
+            liar.later(number * 0.2, partial(self._add, liar, number))
 
     def _add(self, liar: Liar, number: int) -> None:
         helper = liar.helper(f"sybil{number}", self.ip(liar, number))

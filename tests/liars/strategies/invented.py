@@ -183,7 +183,7 @@ class PoisonsFeeds(Strategy):
 
 
 class PoisonsSyncs(Strategy):
-    """Asks for syncs all the time with digests that are never right, and lists the living as dead and the dead as alive."""
+    """Asks for syncs all the time, with digests that are never right, and lists the living as dead."""
 
     def tick(self, liar: Liar) -> None:
         for key in liar.victims:

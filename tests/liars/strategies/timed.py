@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tests.liars import protocol
 from tests.liars.liar import Liar, Strategy
@@ -21,7 +22,7 @@ class LiesAtJoins(Strategy):
     def event(self, liar: Liar, what: str, peers: Sequence[bytes]) -> None:
         if what == "joined":
             for key in peers:
-                soon(liar, lambda key=key: self._lie(liar, key), times=40)
+                soon(liar, partial(self._lie, liar, key), times=40)
 
     def _lie(self, liar: Liar, key: bytes) -> None:
         if key in liar.known:
@@ -36,7 +37,7 @@ class LiesAtRestarts(Strategy):
     def event(self, liar: Liar, what: str, peers: Sequence[bytes]) -> None:
         if what == "restarted":
             for key in peers:
-                soon(liar, lambda key=key: self._lie(liar, key), times=40)
+                soon(liar, partial(self._lie, liar, key), times=40)
 
     def _lie(self, liar: Liar, key: bytes) -> None:
         if key in liar.known:
