@@ -10,7 +10,7 @@ While the liars are there, once a second:
 * `fetch`: fetches succeed; who never answers costs a node 5 s once.
 * `size`, `list`, `backlog`: the memory of an honest node, the members that it lists, and the updates that wait stay
   within what its peers may cost it.
-* `work`: what a node answers a liar stays within the quotas.
+* `work`: what a node answers a liar stays within the quotas, and so do the records that it verifies for liars.
 * `dials`: a node does not dial what liars invent more often than its budget allows.
 
 30 s after they are closed: `after: pairs`, `after: fetch`, `after: newcomer`, `after: size`.
@@ -40,9 +40,10 @@ HEALED_WITHIN = 15.0  # after a partition, until the 5 s begin
 RENEWALS = 2
 INCARNATION = 100
 PER_INTRODUCER = 64
-COST_OF_A_LIAR = 512 * 1024  # bytes in one honest node
+COST_OF_A_LIAR = 256 * 1024  # bytes in one honest node
 ANSWERS = 2500  # frames to one liar in a second: all quotas and their bursts together
 DIALS = 5.0  # a second
+RECORDS = 75  # that are verified, a second, for each liar: 1 % of a core
 FETCH_TIMEOUT = 5.0
 GROWTH = 1.2
 MEMBER = 4096  # bytes that one more member takes in all engines, also when it is dead and remembered
@@ -73,7 +74,7 @@ class Invariants:
         self._missing_since: dict[tuple[str, str], float] = {}
         self._answered: dict[str, int] = {}
         self._looked_at = 0.0
-        self._counted: dict[str, tuple[float, float]] = {}
+        self._counted: dict[str, tuple[float, float, float]] = {}
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._gets: defaultdict[str, int] = defaultdict(int)
         self._seen_fetches = 0
@@ -147,15 +148,20 @@ class Invariants:
             if rate > ANSWERS:
                 self.note("work", rate, f"frames per second that were answered to {liar.name}")
         for node in world.honest:
-            failed = node.runtime.registry.total("transport_dials_total") - node.counted(
-                "transport_dials_total", "opened"
-            )
-            began, before = self._counted.setdefault(node.name, (world.now, failed))
-            if world.now - began >= 10:
-                rate = (failed - before) / (world.now - began)
-                if rate > DIALS:
-                    self.note("dials", rate, f"dials of {node.name} per second that led to nobody")
-                self._counted[node.name] = (world.now, failed)
+            dials, records = "transport_dials_total", "membership_records_total"
+            failed = node.runtime.registry.total(dials) - node.counted(dials, "opened")
+            verified = node.counted(records, "kept") + node.counted(records, "refused")
+            began, failed_before, verified_before = self._counted.setdefault(node.name, (world.now, failed, verified))
+            seconds = world.now - began
+            if seconds < 5:
+                continue
+            self._counted[node.name] = (world.now, failed, verified)
+            if (failed - failed_before) / seconds > DIALS:
+                self.note(
+                    "dials", (failed - failed_before) / seconds, f"dials a second of {node.name} that led nowhere"
+                )
+            if (verified - verified_before) / seconds > RECORDS * max(1, len(world.liars)):
+                self.note("work", (verified - verified_before) / seconds, f"records a second that {node.name} verifies")
 
     def _look_at_fetches(self) -> None:
         world = self.world
