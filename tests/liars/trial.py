@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tests.liars import world as scenes
-from tests.liars.invariants import JOINED_WITHIN, Broken, Invariants
+from tests.liars.invariants import Broken, Invariants
 from tests.liars.liar import Strategy
 from tests.liars.world import World
 
@@ -42,18 +42,18 @@ def _live(world: World, look_on: Invariants, fault: Fault) -> None:
     newcomer = world.start("newcomer")
     world.tell_liars("joined", newcomer)
     world.run(scenes.PARTITION - world.now, look_on.look)
+    look_on.look_at_newcomer(newcomer, "newcomer")
     world.part(world.rng.sample(world.honest, 2))
     world.run(scenes.HEAL - world.now, look_on.look)
     world.heal()
-    world.run(scenes.NEWCOMER + JOINED_WITHIN + 3 - world.now, look_on.look)
-    look_on.look_at_newcomer(newcomer, "newcomer")
+    world.run(scenes.RESTART - world.now, look_on.look)
     world.restart(victim)
     world.run(scenes.LIARS_GO - world.now, look_on.look)
     for liar in world.liars:
         liar.close()
     world.fetching = False
+    world.run(scenes.LATECOMER - world.now)
+    latecomer = world.start("latecomer")
     world.run(scenes.END - world.now)
+    look_on.look_at_newcomer(latecomer, "after: newcomer")
     look_on.look_afterwards()
-    late = world.start("latecomer")
-    world.run(JOINED_WITHIN)
-    look_on.look_at_newcomer(late, "after: newcomer")

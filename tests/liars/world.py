@@ -2,11 +2,12 @@
 
     0 s     the honest nodes start and find each other; from 20 s on it is measured how they are by themselves
     25 s    the liars join, each with its strategy
-    40 s    an honest node crashes, and is started again at 70 s
-    50 s    an honest newcomer joins at an honest member
-    62 s    two honest nodes are cut off from the other honest ones, though not from the liars, for 6 s
-    85 s    the liars are closed
-    115 s   everything must be as before; another newcomer comes
+    40 s    an honest node crashes, and is started again at 73 s
+    45 s    an honest newcomer joins at an honest member
+    65 s    two honest nodes are cut off from the other honest ones, though not from the liars, for 6 s
+    93 s    the liars are closed
+    103 s   another newcomer joins
+    123 s   everything must be as before
 
 All the while honest nodes fetch from each other. `invariants` looks on once a second.
 """
@@ -22,9 +23,11 @@ from rookery.runtime import Reply, Simulation
 from rookery.testing import SimulatedNodes, WholeNode
 from tests.liars.liar import Liar, Strategy
 
-LIARS_COME, CRASH, NEWCOMER, PARTITION, HEAL, RESTART, LIARS_GO, END = 25.0, 40.0, 50.0, 62.0, 68.0, 70.0, 85.0, 115.0
+LIARS_COME, CRASH, NEWCOMER, PARTITION, HEAL, RESTART, LIARS_GO = 25.0, 40.0, 45.0, 65.0, 71.0, 73.0, 93.0
+LATECOMER, END = 103.0, 123.0
 HOLDERS = 3  # honest nodes that have all values
 FETCH_EVERY = 0.5  # seconds; one node after the other
+STEP = 0.25  # seconds: how exactly it is known when a fetch was done
 MEASURED = 16  # fetches, before and after
 TRACKER = {"max_peers_per_set": 128, "max_hinted_peers": 128}
 """Small, so that a small flood finds the limits."""
@@ -191,7 +194,7 @@ class World:
             until = min(end, self.now + FETCH_EVERY)
             self._fetch_next()
             while self.now < until - 1e-9:
-                self.simulation.run(for_=min(0.1, until - self.now))
+                self.simulation.run(for_=min(STEP, until - self.now))
                 self._collect()
             if int(self.now + 1e-6) != int(self.now - FETCH_EVERY + 1e-6):
                 look()
@@ -206,7 +209,7 @@ class World:
             self.fetch(node, timeout)
             fetch = self.fetches[-1]
             while not fetch.reply.done:
-                self.simulation.run(for_=0.01)
+                self.simulation.run(for_=0.02)
             found.append(self.now - began if fetch.reply.result() == self.values[fetch.key] else timeout)
             self._collect()
         return found
