@@ -30,6 +30,7 @@ FETCH_EVERY = 0.5  # seconds; one node after the other
 STEP = 0.25  # seconds: how exactly it is known when a fetch was done
 MEASURED = 16  # fetches, before and after
 TRACKER = {"max_peers_per_set": 128, "max_hinted_peers": 128}
+BAND = {"min_connections": 3, "expected_connections": 8}
 """Small, so that a small flood finds the limits."""
 
 
@@ -104,7 +105,7 @@ class World:
         """An honest node, whose one contact is honest."""
         seeds = self.honest[:1] if len(self.lives) < self.honest_size else [self.rng.choice(self.honest)]
         producer = Holder(self) if len(self.lives) < HOLDERS else None
-        node = self.nodes.start(name, seeds=seeds, producer=producer, tracker=TRACKER)
+        node = self.nodes.start(name, seeds=seeds, producer=producer, tracker=TRACKER, maintenance=BAND)
         self.lives[name] = Life(node, self.now)
         return node
 

@@ -184,6 +184,8 @@ class PoisonsFeeds(Strategy):
 class PoisonsSyncs(Strategy):
     """Asks for syncs all the time, with digests that are never right, and lists the living as dead."""
 
+    every = 2.0
+
     def tick(self, liar: Liar) -> None:
         for key in liar.victims:
             liar.say(key, protocol.SYNC_REQUEST, liar.rng.getrandbits(62))
@@ -191,7 +193,7 @@ class PoisonsSyncs(Strategy):
             self._answer(liar, key, asks=1)
 
     def packet(self, liar: Liar, sender: bytes, envelope: Envelope) -> bool:
-        if envelope.swim is not None and envelope.swim.kind in (protocol.SYNC_REQUEST, protocol.SYNC_PART):
+        if envelope.swim is not None and envelope.swim.kind == protocol.SYNC_REQUEST:
             self._answer(liar, sender, asks=0)
             return True
         return False
