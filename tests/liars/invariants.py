@@ -96,6 +96,8 @@ class Invariants:
 
     def look(self) -> None:
         world = self.world
+        if not self._looked_at:
+            self._looked_at = world.now
         lists = {node.name: node.membership.members().get(timeout=5) for node in world.honest}
         self._look_at_members(lists)
         self._look_at_fetches()

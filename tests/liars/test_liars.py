@@ -10,6 +10,7 @@ from tests.liars.catalogue import STRATEGIES
 from tests.liars.liar import Strategy
 from tests.liars.trial import run
 
+pytestmark = pytest.mark.timeout(600)  # who is flooded is slow
 SMALL, LARGE = 12, 24  # nodes, a third of them liars
 ALONE = [pytest.param(strategy, id=strategy.__name__) for strategy in STRATEGIES]
 

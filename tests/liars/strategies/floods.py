@@ -154,12 +154,15 @@ class FloodsRequests(NeverAnswers):
 
     every = 0.1
 
+    def __init__(self) -> None:
+        self.left = 12
+
     def tick(self, liar: Liar) -> None:
-        if liar.simulation.time < 35:
-            for key in liar.some(1):
-                for number in range(150):
-                    frames = protocol.on_channel(protocol.BLOBS, [protocol.REQUEST, number, liar.rng.randbytes(32)])
-                    liar.on_connection(key, frames)
+        if self.left > 0 and liar.on_connection(liar.victims[0], protocol.ping(0)):
+            self.left -= 1
+            for number in range(500):
+                frames = protocol.on_channel(protocol.BLOBS, [protocol.REQUEST, number, liar.rng.randbytes(32)])
+                liar.on_connection(liar.victims[0], frames)
 
 
 class NewLifeInEachHello(Strategy):
