@@ -108,7 +108,7 @@ class Invariants:
 
     def _look_at_members(self, lists: dict[str, membership.Members]) -> None:
         world = self.world
-        most = (world.honest_size + len(world.accomplices) + 1) + PER_INTRODUCER * (len(lists) + len(world.liars))
+        most = (world.honest_size + len(world.gang.keys) + 1) + PER_INTRODUCER * (len(lists) + len(world.liars))
         for name, found in lists.items():
             life = world.lives[name]
             if found.own is not None:
@@ -232,7 +232,7 @@ class Invariants:
         for name, before in self.sizes_before.items():
             life = world.lives[name]
             if life.began < 1 and life.ended is None:
-                now = held_bytes(life.node.runtime) - MEMBER * (2 + len(world.accomplices))
+                now = held_bytes(life.node.runtime) - MEMBER * (2 + len(world.gang.keys))
                 if now > GROWTH * before:
                     self.note("after: size", now / before, f"times the memory of {name} before")
         were, are = sorted(self.fetches_before), sorted(world.measure_fetches())

@@ -57,6 +57,17 @@ class Strategy:
 
 
 @dataclass(slots=True, eq=False)
+class Gang:
+    """What the liars of one world share. keys: their own; invented: those of nobody."""
+
+    keys: set[bytes] = field(default_factory=set)
+    invented: set[bytes] = field(default_factory=set)
+
+    def knows(self, key: bytes) -> bool:
+        return key in self.keys or key in self.invented
+
+
+@dataclass(slots=True, eq=False)
 class Line:
     """One route. purpose: of the Hello that was said on it. waiting: what goes out when it is up."""
 
@@ -80,9 +91,9 @@ class Liar:
         *,
         name: str,
         ip: str,
-        accomplices: set[bytes],
+        gang: Gang,
     ) -> None:
-        """accomplices: the keys of all liars of the world, to which it adds its own."""
+        """gang: the liars of the world, to which it adds itself."""
         self.simulation = simulation
         self.internet = internet
         self.identity = identity
@@ -90,7 +101,7 @@ class Liar:
         self.strategy = strategy
         self.name = name
         self.ip = ip
-        self.accomplices = accomplices
+        self.gang = gang
         self.rng = random.Random(f"{simulation.seed}/{name}")
         self.closed = False
         self.incarnation = 0
@@ -108,7 +119,7 @@ class Liar:
         self.generation = int((WALL_AT_START + simulation.time) * 1000)
         self.record = b""
         self.renew(self.generation)
-        accomplices.add(self.key)
+        gang.keys.add(self.key)
 
     # Life ------------------------------------------------------------------------------------------------------------
 
@@ -151,7 +162,7 @@ class Liar:
             strategy or Strategy(),
             name=f"{self.name}-{name}",
             ip=ip,
-            accomplices=self.accomplices,
+            gang=self.gang,
         )
         made.addresses.update(self.addresses)
         self.helpers.append(made)
@@ -162,7 +173,7 @@ class Liar:
     @property
     def victims(self) -> list[bytes]:
         """The honest members that it knows, with an address, in the order of their keys."""
-        return sorted(key for key in self.known if key in self.addresses and key not in self.accomplices)
+        return sorted(key for key in self.known if key in self.addresses and not self.gang.knows(key))
 
     def some(self, number: int) -> list[bytes]:
         """That many of them."""
@@ -371,7 +382,7 @@ class Liar:
                 self.say(sender, protocol.FEED, updates=updates, records=[*self.records.values()])
             case protocol.FEED | protocol.SYNC_PART | protocol.GOSSIP:
                 missing = [update.key for update in swim.updates if update.key not in self.records]
-                unknown = [key for key in missing if key != self.key and key not in self.accomplices]
+                unknown = [key for key in missing if key != self.key and not self.gang.knows(key)]
                 if unknown:
                     self.send(sender, protocol.packet(None, [self.record], unknown[: protocol.MAX_WANTED]))
             case protocol.TURN_UNDEAD:

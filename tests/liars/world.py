@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from rookery.runtime import Reply, Simulation
 from rookery.testing import SimulatedNodes, WholeNode
-from tests.liars.liar import Liar, Strategy
+from tests.liars.liar import Gang, Liar, Strategy
 
 LIARS_COME, CRASH, NEWCOMER, PARTITION, HEAL, RESTART, LIARS_GO = 25.0, 40.0, 45.0, 65.0, 71.0, 73.0, 93.0
 LATECOMER, END = 103.0, 123.0
@@ -80,7 +80,7 @@ class World:
         self.honest_size = size - len(strategies)
         self.lives: dict[str, Life] = {}
         self.liars: list[Liar] = []
-        self.accomplices: set[bytes] = set()
+        self.gang = Gang()
         self.parted: set[str] = set()
         self.healed_at = 0.0
         self.fetches: list[Fetch] = []
@@ -121,7 +121,7 @@ class World:
                 strategy(),
                 name=name,
                 ip=f"10.66.{number}.1",
-                accomplices=self.accomplices,
+                gang=self.gang,
             )
             self.liars.append(liar)
             seed = self.rng.choice(self.honest)

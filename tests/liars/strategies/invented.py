@@ -15,7 +15,9 @@ from tests.liars.protocol import ALIVE, DOWN, Envelope, Update
 
 def invented(liar: Liar, number: int) -> Identity:
     """A key of nobody."""
-    return Identity.from_seed(hashlib.sha256(f"{liar.name} invents {number}".encode()).digest())
+    identity = Identity.from_seed(hashlib.sha256(f"{liar.name} invents {number}".encode()).digest())
+    liar.gang.invented.add(bytes(identity.peer))
+    return identity
 
 
 class InventsMembers(Strategy):
