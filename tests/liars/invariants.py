@@ -11,6 +11,7 @@ While the liars are there, once a second:
 * `size`, `list`, `backlog`: the memory of an honest node, the members that it lists, and the updates that wait stay
   within what its peers may cost it.
 * `work`: what a node answers a liar stays within the quotas, and so do the records that it verifies for liars.
+* `slots`: while more than half of the inbound slots are taken, one IP has at most a quarter of them.
 * `dials`: a node does not dial what liars invent more often than its budget allows.
 
 30 s after they are closed: `after: pairs`, `after: fetch`, `after: newcomer`, `after: size`.
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -30,6 +31,7 @@ from typing import Any
 from rookery.actors import membership
 from rookery.runtime import Mailbox, Runtime
 from rookery.testing import WholeNode
+from rookery.transport import Direction
 from rookery.transport.wire.simulated_wire import SimulatedWire
 from tests.liars.world import World
 
@@ -43,6 +45,7 @@ PER_INTRODUCER = 64
 COST_OF_A_LIAR = 256 * 1024  # bytes in one honest node
 ANSWERS = 1000  # frames to one liar in a second: all quotas together, and what they let through at once
 DIALS = 5.0  # a second
+IP_SHARE = 0.25  # of the inbound slots, for one IP while more than twice as many are taken
 RECORDS = 75  # that are verified, a second, for each liar: 1 % of a core
 FETCH_TIMEOUT = 5.0
 GROWTH = 1.2
@@ -151,6 +154,7 @@ class Invariants:
             if rate > ANSWERS:
                 self.note("work", rate, f"frames per second that were answered to {liar.name}")
         for node in world.honest:
+            self._look_at_slots(node)
             dials, records = "transport_dials_total", "membership_records_total"
             failed = node.runtime.registry.total(dials) - node.counted(dials, "opened")
             verified = node.counted(records, "kept") + node.counted(records, "refused")
@@ -165,6 +169,13 @@ class Invariants:
                 )
             if (verified - verified_before) / seconds > RECORDS * max(1, len(world.liars)):
                 self.note("work", (verified - verified_before) / seconds, f"records a second that {node.name} verifies")
+
+    def _look_at_slots(self, node: WholeNode) -> None:
+        links = [each.link for each in node.connections.connections().get(timeout=5)]
+        ips = Counter(link.ip for link in links if link.direction is Direction.IN)
+        share = IP_SHARE * node.config.transport.max_inbound
+        if ips.total() > 2 * share and max(ips.values()) > share:
+            self.note("slots", max(ips.values()), f"inbound connections of one IP with {node.name}")
 
     def _look_at_fetches(self) -> None:
         world = self.world

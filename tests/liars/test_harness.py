@@ -93,6 +93,7 @@ def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: s
         ("PER_INTRODUCER", InventsMembersWithRecords, {"list", "backlog"}),
         ("ANSWERS", Decent, {"work"}),
         ("DIALS", Decent, {"dials"}),
+        ("IP_SHARE", Decent, {"slots"}),
     ],
 )
 def test_invariant_whose_limit_is_nothing_breaks(

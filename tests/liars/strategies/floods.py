@@ -73,7 +73,7 @@ class Crowd(Strategy):
     number = 66
 
     def ip(self, liar: Liar, number: int) -> str:
-        return liar.ip
+        return "10.66.99.1"
 
     def begin(self, liar: Liar) -> None:
         for number in range(self.number // 4 + 1):  # with three others of the kind
