@@ -155,6 +155,7 @@ class Invariants:
                 self.note("work", rate, f"frames per second that were answered to {liar.name}")
         for node in world.honest:
             self._look_at_slots(node)
+            self._look_at_blocks(node)
             dials, records = "transport_dials_total", "membership_records_total"
             failed = node.runtime.registry.total(dials) - node.counted(dials, "opened")
             verified = node.counted(records, "kept") + node.counted(records, "refused")
@@ -169,6 +170,12 @@ class Invariants:
                 )
             if (verified - verified_before) / seconds > RECORDS * max(1, len(world.liars)):
                 self.note("work", (verified - verified_before) / seconds, f"records a second that {node.name} verifies")
+
+    def _look_at_blocks(self, node: WholeNode) -> None:
+        honest: dict[object, str] = {life.node.peer: name for name, life in self.world.lives.items()}
+        for block in node.tracker.blocks().get(timeout=5):
+            if block.target in honest:
+                self.note("blocked", 1, f"{node.name} blocks {honest[block.target]}")
 
     def _look_at_slots(self, node: WholeNode) -> None:
         links = [each.link for each in node.connections.connections().get(timeout=5)]

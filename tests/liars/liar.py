@@ -184,7 +184,19 @@ class Liar:
         """Somebody's present life, said to be in this state, so far above its incarnation."""
         held = self.known[key]
         incarnation = min(held.incarnation + above, protocol.MAX_INCARNATION)
-        return Update(key, held.generation, incarnation, state, tuple(accusers))
+        is_shown = incarnation == held.incarnation and protocol.LEFT not in (state, held.state)
+        return Update(
+            key,
+            held.generation,
+            incarnation,
+            state,
+            tuple(accusers),
+            held.proof if is_shown else self.guess(incarnation),
+        )
+
+    def guess(self, incarnation: int) -> bytes:
+        """A proof that is none."""
+        return self.rng.randbytes(protocol.PROOF_BYTES) if incarnation else b""
 
     @property
     def me(self) -> Update:
@@ -289,8 +301,11 @@ class Liar:
             if table.get(line.peer) is line:
                 del table[line.peer]
 
-    def oversize(self, route: Route, frames: int, source: Source | None) -> None:
+    def oversize(self, route: Route, source: Source | None) -> None:
         """Nobody honest sends that."""
+
+    def listening_lost(self) -> None:
+        """Never here."""
 
     def silent_connection_ended(self, ip: str | None, reason: Reason, left: int) -> None:
         """Of no interest."""
@@ -386,7 +401,10 @@ class Liar:
                 if unknown:
                     self.send(sender, protocol.packet(None, [self.record], unknown[: protocol.MAX_WANTED]))
             case protocol.TURN_UNDEAD:
-                self.renew(self.generation + 1)
+                generation, incarnation, *_, number = swim.fields
+                if generation == self.generation:
+                    self.incarnation = min(max(self.incarnation, incarnation + 1), protocol.MAX_INCARNATION)
+                self.say(sender, protocol.ACK, number)
         for update in swim.updates:
             if update.key == self.key and update.state in (protocol.SUSPECT, protocol.DOWN):
                 self.incarnation = min(max(self.incarnation, update.incarnation + 1), protocol.MAX_INCARNATION)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgpack
 
-VERSION = 1
+VERSION = 2
 HELLO, WELCOME, READY, REJECT, BYE, PING, PONG = range(7)
 CONNECTION, PACKETS = 0, 1  # the purpose of a Hello
 EXCHANGE, BLOBS = 0, 1  # channels
@@ -26,9 +26,10 @@ REQUEST, RESPONSE, MISSING = range(3)
 ) = range(1, 15)  # fmt: skip
 ALIVE, SUSPECT, DOWN, LEFT = range(4)
 MAX_UPDATES, MAX_RECORDS, MAX_WANTED = 256, 32, 32
-MAX_INCARNATION = 65_535
+MAX_INCARNATION = 1024
+PROOF_BYTES, ANSWER_BYTES = 16, 64
 _PRIME = 2**255 - 19
-_PACKET_HEAD = b"\x02"
+_PACKET_HEAD = b"\x02\x00"  # of the membership
 _OWN_FRAME = 2**31
 
 
@@ -43,7 +44,7 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What is claimed about one life of a member. proof: the owner's, where one is known (none in this version)."""
+    """What is claimed about one life of a member. proof: the owner's, where one is known."""
 
     key: bytes
     generation: int
@@ -84,14 +85,15 @@ def curve_public(peer: bytes) -> bytes:
 
 def record(key: Signer, network: str, address: str | None, generation: int, metadata: bytes = b"") -> bytes:
     """A record with a good signature."""
-    items = [VERSION, network, bytes(key.peer), address, generation, metadata]
-    return _pack([*items, key.sign(b"rookery-record-1\0" + _pack(items))])
+    chain, farewell = links(key, generation)[0], _hash(farewell_of(key, generation))
+    items = [VERSION, network, bytes(key.peer), address, generation, metadata, chain, farewell]
+    return _pack([*items, key.sign(b"rookery-record-2\0" + _pack(items))])
 
 
 def forged(genuine: bytes, *, address: str | None = None, generation: int | None = None) -> bytes:
     """The record of somebody else with another address or generation, under the signature that it had."""
-    version, network, peer, old, number, metadata, signature = msgpack.unpackb(genuine)
-    return _pack([version, network, peer, address or old, generation or number, metadata, signature])
+    version, network, peer, old, number, *rest = msgpack.unpackb(genuine)
+    return _pack([version, network, peer, address or old, generation or number, *rest])
 
 
 def read_record(data: bytes) -> tuple[bytes, str | None, int]:
@@ -100,15 +102,44 @@ def read_record(data: bytes) -> tuple[bytes, str | None, int]:
     return peer, address, generation
 
 
+# A life: any secret of its owner's will do, so these begin with a signature -------------------------------------------
+
+
+def links(key: Signer, generation: int) -> list[bytes]:
+    """The links of all incarnations; the first one is the end of the chain."""
+    found = _LIVES.get((bytes(key.peer), generation))
+    if found is None:
+        link, found = _hash(key.sign(b"a liar's life" + struct.pack(">Q", generation))), []
+        for _ in range(MAX_INCARNATION + 1):
+            found.append(link)
+            link = _hash(link)
+        found.reverse()
+        if len(_LIVES) > 64:
+            _LIVES.clear()
+        _LIVES[bytes(key.peer), generation] = found
+    return found
+
+
+def farewell_of(key: Signer, generation: int) -> bytes:
+    return _hash(key.sign(b"a liar's farewell" + struct.pack(">Q", generation)))
+
+
+_LIVES: dict[tuple[bytes, int], list[bytes]] = {}
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:PROOF_BYTES]
+
+
 # Control messages ----------------------------------------------------------------------------------------------------
 
 
 def hello(network: str, own: bytes, purpose: int) -> list[bytes]:
-    return _control(HELLO, [VERSION], network, own, purpose, None)
+    return _control(HELLO, [VERSION], network, own, purpose, None, {})
 
 
 def welcome(own: bytes) -> list[bytes]:
-    return _control(WELCOME, VERSION, bytes(16), own, None)
+    return _control(WELCOME, VERSION, bytes(16), own, None, {})
 
 
 def ready(nonce: bytes) -> list[bytes]:
@@ -116,11 +147,11 @@ def ready(nonce: bytes) -> list[bytes]:
 
 
 def ping(received: int) -> list[bytes]:
-    return _control(PING, received)
+    return _control(PING, received, {})
 
 
 def pong(received: int) -> list[bytes]:
-    return _control(PONG, received)
+    return _control(PONG, received, {})
 
 
 def read_control(frames: Sequence[bytes]) -> tuple[int, list[Any]] | None:
@@ -197,19 +228,26 @@ def read_packet(frames: Sequence[bytes]) -> Envelope | None:
 
 def _swim(said: Swim) -> bytes:
     src, updates = said.src, [_update(update) for update in said.updates]
-    head = [VERSION, said.kind, src.key, src.generation, src.incarnation, *said.dst]
+    head = [VERSION, said.kind, src.key, src.generation, src.incarnation, src.proof, *said.dst]
     return _pack([*head, list(said.fields), updates, []])
 
 
 def _update(update: Update) -> list[object]:
     items: list[object] = [update.key, update.generation, update.incarnation, update.state]
-    return [*items, [accuser[-8:] for accuser in update.accusers]] if update.accusers else items
+    if update.accusers:
+        return [*items, update.proof, [accuser[-8:] for accuser in update.accusers]]
+    return [*items, update.proof] if update.proof else items
 
 
 def _read_swim(data: bytes) -> Swim:
-    _, kind, key, generation, incarnation, dst, dst_generation, fields, updates, _ = msgpack.unpackb(data)
-    src = Update(key, generation, incarnation)
-    return Swim(kind, src, (dst, dst_generation), tuple(fields), tuple(Update(*update[:4]) for update in updates))
+    _, kind, key, generation, incarnation, proof, dst, dst_generation, fields, updates, _ = msgpack.unpackb(data)
+    src = Update(key, generation, incarnation, proof=proof)
+    return Swim(kind, src, (dst, dst_generation), tuple(fields), tuple(map(_read_update, updates)))
+
+
+def _read_update(items: Sequence[Any]) -> Update:
+    key, generation, incarnation, state, *rest = items  # a proof, and then accusers
+    return Update(key, generation, incarnation, state, proof=rest[0] if rest else b"")
 
 
 def third(swim: Swim) -> tuple[bytes, int, int]:
@@ -218,19 +256,32 @@ def third(swim: Swim) -> tuple[bytes, int, int]:
     return key, generation, number
 
 
-def indirect_ack(_key: Signer, _generation: int, asked: Swim) -> tuple[object, ...]:
+def turn_undead(generation: int, incarnation: int, state: int, proof: bytes, number: int) -> tuple[object, ...]:
+    """The fields of the TurnUndead that tells its receiver what is held of it."""
+    return generation, incarnation, state, proof, number
+
+
+def indirect_ack(key: Signer, generation: int, asked: Swim) -> tuple[object, ...]:
     """The fields of the IndirectAck to an IndirectPing, by its target."""
-    return third(asked)
+    origin, origin_generation, number = third(asked)
+    signed = b"rookery-answer-2\0" + struct.pack(">Q", generation) + origin
+    return *third(asked), key.sign(signed + struct.pack(">QQ", origin_generation, number))
+
+
+def false_answer(target: bytes, generation: int, number: int) -> tuple[object, ...]:
+    """The fields of a ForwardedAck whose target never answered."""
+    return target, generation, number, bytes(ANSWER_BYTES)
 
 
 def forwarded_ack(answer: Swim) -> tuple[object, ...]:
     """The fields of the ForwardedAck that passes on an IndirectAck."""
-    return answer.src.key, answer.src.generation, third(answer)[2]
+    return answer.src.key, answer.src.generation, third(answer)[2], answer.fields[3]
 
 
 def own(key: Signer, generation: int, incarnation: int) -> Update:
     """What a member says of itself, with whatever proves it."""
-    return Update(bytes(key.peer), generation, incarnation)
+    proof = links(key, generation)[incarnation] if incarnation else b""
+    return Update(bytes(key.peer), generation, incarnation, proof=proof)
 
 
 def digest(members: Iterable[Update]) -> int:

@@ -160,7 +160,11 @@ def later_lives(liar: Liar) -> Iterator[None]:
         for line in liar.lines:
             held = liar.known.get(line.peer)
             if held is not None:
-                liar.say(line, protocol.TURN_UNDEAD, held.generation + 2**32 - 1)
+                liar.say(
+                    line,
+                    protocol.TURN_UNDEAD,
+                    *protocol.turn_undead(held.generation + 2**32 - 1, 0, LEFT, bytes(16), 1),
+                )
         yield
 
 

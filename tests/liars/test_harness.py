@@ -69,6 +69,10 @@ def fattens(world: World) -> None:
     engine.ballast = [bytes(2000) for _ in range(2000)]
 
 
+def blocks_an_honest_one(world: World) -> None:
+    world.nodes.all["n0"].tracker.block(world.nodes.all["n1"].peer)
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
@@ -79,8 +83,9 @@ def fattens(world: World) -> None:
         (renews, {"renewed"}),
         (empties_the_holders, {"fetch", "after: fetch"}),
         (fattens, {"size", "after: size"}),
+        (blocks_an_honest_one, {"blocked"}),
     ],
-    ids=["cut off", "newcomer cut off", "latecomer cut off", "not dead", "renews", "no values", "fat"],
+    ids=["cut off", "newcomer cut off", "latecomer cut off", "not dead", "renews", "no values", "fat", "blocks"],
 )
 def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: set[str]) -> None:
     assert run("fault", 12, [Decent] * 4, fault=fault).keys() >= expected

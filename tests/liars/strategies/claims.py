@@ -36,7 +36,7 @@ class RunawayGenerations(Strategy):
     def tick(self, liar: Liar) -> None:
         for key in liar.some(3):
             later = min(liar.known[key].generation + 2**32 - 1, 2**63 - 2)
-            liar.say(key, protocol.TURN_UNDEAD, later)
+            liar.say(key, protocol.TURN_UNDEAD, *protocol.turn_undead(later, 0, LEFT, liar.guess(1), 1))
 
     def event(self, liar: Liar, what: str, peers: Sequence[bytes]) -> None:
         if what == "restarted":
@@ -51,7 +51,9 @@ class YouAreDead(Strategy):
 
     def tick(self, liar: Liar) -> None:
         for key in liar.victims:
-            liar.say(key, protocol.TURN_UNDEAD, 0)
+            held = liar.claim(key, DOWN)
+            fields = protocol.turn_undead(held.generation, held.incarnation, held.state, held.proof, 1)
+            liar.say(key, protocol.TURN_UNDEAD, *fields)
 
 
 class DownInEachLife(Strategy):
@@ -110,7 +112,7 @@ class SuspectsAtTheLastIncarnation(Strategy):
 
     def tick(self, liar: Liar) -> None:
         whom = liar.some(2)
-        for above in range(0, 66_000, 1000):
+        for above in range(0, protocol.MAX_INCARNATION + 1, 64):
             liar.gossip([liar.claim(key, SUSPECT, above=above) for key in whom], whom)
 
 

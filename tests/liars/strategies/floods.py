@@ -161,7 +161,7 @@ class FloodsRequests(NeverAnswers):
         if self.left > 0 and liar.on_connection(liar.victims[0], protocol.ping(0)):
             self.left -= 1
             for number in range(500):
-                frames = protocol.on_channel(protocol.BLOBS, [protocol.REQUEST, number, liar.rng.randbytes(32)])
+                frames = protocol.on_channel(protocol.BLOBS, [protocol.REQUEST, number, liar.rng.randbytes(32), 0])
                 liar.on_connection(liar.victims[0], frames)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from tests.liars import protocol
@@ -86,7 +87,7 @@ class ReplaysOldClaims(Strategy):
         records = liar.rng.sample(list(self.records), min(len(self.records), 16))
         liar.gossip(said, liar.some(4), records)
         for update in said[:4]:
-            liar.gossip([Update(update.key, update.generation, update.incarnation, DOWN)], liar.some(3))
+            liar.gossip([replace(update, state=DOWN)], liar.some(3))
 
 
 class ReplaysPackets(Strategy):
@@ -122,8 +123,10 @@ class FalseHelpers(Strategy):
         if swim is None or swim.kind not in (PING_REQ, protocol.INDIRECT_PING):
             return False
         if swim.kind == PING_REQ:
-            kind = FORWARDED_ACK if protocol.third(swim)[0] in self.dead else NACK
-            liar.say(sender, kind, *protocol.third(swim))
+            if protocol.third(swim)[0] in self.dead:
+                liar.say(sender, FORWARDED_ACK, *protocol.false_answer(*protocol.third(swim)))
+            else:
+                liar.say(sender, NACK, *protocol.third(swim))
         return True
 
     def tick(self, liar: Liar) -> None:
@@ -157,4 +160,4 @@ class GuessesAcks(Strategy):
         for key in sorted(self.dead & liar.known.keys()):
             for sender, last in self.numbers.items():
                 for number in range(last, last + 6):
-                    liar.say(sender, FORWARDED_ACK, key, liar.known[key].generation, number)
+                    liar.say(sender, FORWARDED_ACK, *protocol.false_answer(key, liar.known[key].generation, number))
