@@ -40,7 +40,7 @@ class Config(Settings):
     want_interval: Seconds = option(
         10.0,
         "How often a connection is asked for that keys wait for. Where any peer may have what they wait for, the first "
-        "eight that do not come are asked for ten times as often.",
+        "eight that do not come are asked for twenty times as often.",
         minimum=MILLISECOND,
     )
 

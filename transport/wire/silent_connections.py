@@ -16,6 +16,7 @@ import socket as sockets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..address import counted_ip
 from ..reasons import Reason
 from .descriptors import Mark, held
 from .zmq_sockets import canonical
@@ -114,12 +115,12 @@ class SilentConnections:
         return ended
 
     def end_all(self, ip: str, speakers: Callable[[], set[Mark]]) -> list[Ended]:
-        """Shut all silent ones of an IP, as text that `canonical` gave."""
-        spoken = speakers()
+        """Shut all silent ones of an IP, as text that `canonical` gave; of IPv6 those of its /64."""
+        spoken, host = speakers(), counted_ip(ip)
         ended: list[Ended] = []
         for number, silent in list(self._silent.items()):
             mark = silent.mark
-            if mark is not None and mark not in spoken and canonical(mark.there[0]) == ip:
+            if mark is not None and mark not in spoken and counted_ip(canonical(mark.there[0])) == host:
                 del self._silent[number]
                 ended.append(self._over(silent.ip, Reason.RATE if _shut(number, mark) else Reason.LOST, spoken))
         return ended

@@ -21,7 +21,7 @@ from ...maintenance.mailbox import Mailbox as Maintenance
 from ..core.fetcher import Fetcher
 from ..metrics import BoundCounter
 
-PROMPT_SHARE = 0.1
+PROMPT_SHARE = 0.05
 """Of the interval: what a wished-for peer has to be connected in before the next one is wished for."""
 
 MAX_PROMPT = 8

@@ -77,7 +77,7 @@ def test_key_without_a_candidate_wants_one_unlinked_peer_at_a_time_and_each_in_i
     data.fetch(KEY)
     rig.simulation.settle()
     assert len(rig.wants()) == 1
-    rig.simulation.run(for_=2.5)  # none of them comes
+    rig.simulation.run(for_=1.2)  # none of them comes
     assert sorted(rig.wants()) == ["alice", "bob", "carol"]
     rig.simulation.run(for_=30)
     assert rig.wants()[3:] == rig.wants()[:3]
@@ -89,13 +89,13 @@ def test_peers_that_do_not_come_are_wanted_promptly_up_to_a_bound_and_anew_once_
     data = rig.start("dave", want_interval=10)
     rig.peer_set(*crowd)
     data.fetch(KEY)
-    rig.simulation.run(for_=MAX_PROMPT + 1)
+    rig.simulation.run(for_=MAX_PROMPT / 2 + 0.5)
     assert len(set(rig.wants())) == MAX_PROMPT
     rig.simulation.run(for_=10)
     assert len(rig.wants()) == MAX_PROMPT + 1
     rig.open(rig.wants()[-1])
     rig.answer(None)
-    rig.simulation.run(for_=2.5)
+    rig.simulation.run(for_=1.2)
     assert len(set(rig.wants())) == MAX_PROMPT + 4
 
 
@@ -215,7 +215,7 @@ def test_very_many_keys_want_no_more_than_one(rig: Any) -> None:
     rig.peer_set("alice", "bob")
     for number in range(3000):
         data.fetch(number.to_bytes(2, "big"))
-    rig.simulation.run(for_=0.9)
+    rig.simulation.run(for_=0.4)
     assert len(rig.wants()) == 1
     rig.simulation.run(for_=9)
     assert len(rig.wants()) == 2
