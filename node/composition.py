@@ -97,6 +97,8 @@ class Actors:
             transport=net,
             tracker=peers,
             max_connections=config.transport.max_connections,
+            max_inbound=config.transport.max_inbound,
+            share_per_ip=config.transport.max_inbound_share_per_ip,
             me=self.peer,
         )
         start(

@@ -157,6 +157,16 @@ def subnet(ip: IP) -> Subnet:
     return IPv6Network((int(ip) >> 80 << 80, 48))
 
 
+def counted_ip(ip: str) -> str:
+    """Return what limits per IP count an IP by, both as canonical text: itself, or of IPv6 its /64.
+
+    One host is given a whole /64 and may send from any address of it (RFC 6177, RFC 8981).
+    """
+    if ":" not in ip:
+        return ip
+    return str(IPv6Network((int(IPv6Address(ip)) >> 64 << 64, 64)))
+
+
 def _ip_of_host(host: str) -> IP | None:
     if ":" in host:
         return _unicast(_parse_ip(host))

@@ -34,11 +34,14 @@ class Config(Settings):
     reserved_outbound: int | None = option(
         None, "How many of them only our own dials may use. By default a third.", minimum=0
     )
-    max_per_ip: int = option(100, "Connections with one IP.", minimum=1)
+    max_per_ip: int = option(
+        100, "Connections with one IP; of IPv6 a /64 is one, here and in all that follows.", minimum=1
+    )
     max_inbound_share_per_ip: float = option(
         0.25,
-        "While more than half of the inbound slots are taken: the share of them that one IP may have, at least one; 1 "
-        "where many nodes share an IP, as on one machine.",
+        "While more than half of the inbound slots are taken: the share of them that one IP may have, at least one. Of "
+        "an IP that had more before, one connection is closed for each that opens. 1 where many nodes share an IP, as "
+        "on one machine.",
         above=0.0,
         maximum=1.0,
     )

@@ -20,7 +20,8 @@ class Metrics:
         )
         self.silent_connections = registry.counter(
             "transport_silent_connections_total",
-            "Inbound connections that ended before their first message: late, one too many, or lost (also if refused).",
+            "Inbound connections that ended before their first message: late, one too many, flooding, or lost (also if "
+            "refused).",
             labels=("reason",),
         )
         self.dials = registry.counter("transport_dials_total", "Dials that ended, by outcome.", labels=("outcome",))

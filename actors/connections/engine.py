@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from ... import runtime
 from ...runtime import Lane, Message, Reply, Slices, Subscribe, Subscribers, Timer
 from ...transport import mailbox as transport
+from ...transport.core.log_limits import LogLimits
+from ...transport.gatekeeper import Direction, Link
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
 from ..tracker import mailbox as tracker
 from .config import Config
+from .core.crowds import Crowds
 from .core.peer import State, weight_of
 from .core.peer_table import PeerTable
 from .core.reports import Connection, Info, TagInfo, TrimReport, list_connections
@@ -77,12 +80,16 @@ class Engine(runtime.Engine[Mailbox]):
         transport: transport.Mailbox,
         tracker: tracker.Mailbox | None = None,
         max_connections: int | None = None,
+        max_inbound: int | None = None,
+        share_per_ip: float = 1.0,
         me: PeerId | None = None,
     ) -> None:
         """transport: where links are closed. It must have this engine's mailbox among its observers.
 
         tracker: where blocks live; without it they are declined. max_connections: transport's hard limit; raises
-        LimitTooLow if trimming could never begin under it. me: this node, which has no connections to itself.
+        LimitTooLow if trimming could never begin under it. max_inbound: of these, for inbound connections; without it
+        no IP has too many. share_per_ip: of those, for one IP while they are scarce. me: this node, which has no
+        connections to itself.
         """
         super().__init__()
         self._config = config
@@ -104,6 +111,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._lists = Slices(self, LISTED_PER_SLICE, lane=Lane.CONTROL)
         self._tag_decay = TagDecay(self, config, self._table, self._metrics, me=me)
         self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
+        self._crowds = None if max_inbound is None else Crowds(max_inbound, share_per_ip)
+        self._crowd_lines = LogLimits()
         self._listeners = Listeners(self, self._metrics, max_backlog=config.max_listener_backlog)
         self._memory_watch = MemoryWatch(self, config, self._table, self._metrics, trims=self._trims)
         self.handlers = {
@@ -174,6 +183,7 @@ class Engine(runtime.Engine[Mailbox]):
             self.log.error("link opened twice", link=link.id, peer=link.peer.short)
             return
         self._metrics.opened.inc(link.direction)
+        self._thin_out_a_crowd(link)
         self._counts_changed()
         if first:
             self._subscribers.tell(PeerConnected(link.peer))
@@ -186,6 +196,8 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics.unexpected.inc("closed")
             self.log.error("unknown link closed", link=message.link_id, peer=message.peer.short)
             return
+        if self._crowds is not None:
+            self._crowds.closed(link.id)
         self._metrics.closed.inc(message.reason)
         self._counts_changed()
         self._tell(Disconnected(link, message.reason))
@@ -321,6 +333,19 @@ class Engine(runtime.Engine[Mailbox]):
         return self._lists.run(list_connections(self._table, self._tag_decay.tags_of, self.now), lambda rows: rows)
 
     # Parts of the handlers -------------------------------------------------------------------------------------------
+
+    def _thin_out_a_crowd(self, link: Link) -> None:
+        """This one came: where one IP has too many connections, one of them goes."""
+        if self._crowds is None or link.direction is not Direction.IN:
+            return
+        self._crowds.opened(link)
+        surplus = self._crowds.surplus(self._table)
+        if surplus is None:
+            return
+        self._crowds.closed(surplus.id)
+        self._trims.give_up(surplus, Trigger.CROWD)
+        if self._crowd_lines.admits(surplus.ip, Trigger.CROWD, self.now()):
+            self.log.info("one IP has too many connections, one is closed", ip=surplus.ip, peer=surplus.peer.short)
 
     @contextlib.contextmanager
     def _declining(self, peer: PeerId, tag: str) -> Iterator[None]:

@@ -38,7 +38,10 @@ class Config(Settings):
     )
     close_malformed: bool = option(False, "Close a link over which a message came that cannot be decoded.")
     want_interval: Seconds = option(
-        10.0, "How often a connection is asked for that keys wait for.", minimum=MILLISECOND
+        10.0,
+        "How often a connection is asked for that keys wait for. Where any peer may have what they wait for, the first "
+        "eight that do not come are asked for twenty times as often.",
+        minimum=MILLISECOND,
     )
 
     max_requests_per_peer: int = option(16, "Requests that wait for one peer's answer.", minimum=1)

@@ -43,6 +43,23 @@ def test_trimmed_connection_is_closed_as_trimmed_on_both_sides_and_nobody_dials_
         assert node.counted("connections_opened_total", "in" if node is bob else "out") == 1
 
 
+def test_crowd_of_one_ip_that_came_first_makes_room_for_all_others_up_to_its_share(nodes: SimulatedNodes) -> None:
+    few: Any = {"transport": {"max_connections": 12, "reserved_outbound": 0}, "maintenance": FULL["maintenance"]}
+    bob = nodes.start("bob", member=False, **STATIC, **few)
+    crowd = [nodes.start(f"c{each}", ip="10.9.9.9", seeds=[bob], member=False, **STATIC) for each in range(9)]
+    nodes.run_until(lambda: len(bob.connected()) == 6, timeout=20)  # half of the slots
+    bob.connections.protect(crowd[0].peer, "friend")
+    nodes.run(30)
+    others: list[WholeNode] = []
+    for number in range(9):
+        others.append(nodes.start(f"o{number}", seeds=[bob], member=False, **STATIC))
+        nodes.run_until(lambda: bob.is_connected_to(*others), timeout=2)
+        nodes.run(5)
+        assert len(bob.connected() & {each.peer for each in crowd}) == max(3, 5 - number)
+    assert bob.counted("connections_trimmed_total", "crowd") == 3
+    assert bob.counted("transport_closed_total", "trimmed") == 3
+
+
 def test_trim_gives_up_the_least_valuable_of_real_connections(nodes: SimulatedNodes) -> None:
     bob = nodes.start("bob", member=False, **STATIC)
     alice, carol, dave, erin = dialling(nodes, bob, "alice", "carol", "dave", "erin")
@@ -135,7 +152,7 @@ def test_real_node_at_its_hard_limit_refuses_with_others_to_try(start: Any) -> N
     bob = start(
         "bob",
         "tracker: {source: static}\n"
-        "transport: {max_connections: 2, reserved_outbound: 0}\n"
+        "transport: {max_connections: 2, reserved_outbound: 0, max_inbound_share_per_ip: 1}\n"
         "maintenance: {min_connections: 0, expected_connections: 1}\n",
     )
     others = [start(name, seeded(bob)) for name in ("alice", "carol")]

@@ -28,12 +28,17 @@ def peer_of(number: int) -> PeerId:
 
 
 def make_link(
-    id: int, *, peer: int | None = None, direction: Direction = Direction.OUT, opened_at: float = 0.0
+    id: int,
+    *,
+    peer: int | None = None,
+    direction: Direction = Direction.OUT,
+    opened_at: float = 0.0,
+    ip: str = "10.0.0.1",
 ) -> Link:
     """A link with the peer of its own number, or of another."""
     whose = peer_of(id if peer is None else peer)
     record = PeerRecord(whose, ADDRESS, 1, b"", "test", bytes(16), bytes(16), bytes(64))
-    return Link(id, whose, direction, Role.PRIMARY, "10.0.0.1", opened_at, record)
+    return Link(id, whose, direction, Role.PRIMARY, ip, opened_at, record)
 
 
 def table(
@@ -63,7 +68,8 @@ class Around:
 
     def __init__(self, simulation: Any, *, host: Any = None, **settings: Any) -> None:
         """host: a node of the simulation. settings: of the engine; without grace unless said."""
-        wiring = {name: settings.pop(name) for name in ("max_connections", "me") if name in settings}
+        arguments = ("max_connections", "max_inbound", "share_per_ip", "me")
+        wiring = {name: settings.pop(name) for name in arguments if name in settings}
         self.simulation = simulation
         self.net = simulation.mock(transport.Mailbox)
         self.conns = (host or simulation).start(

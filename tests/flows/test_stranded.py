@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rookery.runtime import Simulation
+from rookery.runtime import Reply, Simulation
 from rookery.testing import SimulatedNodes, WholeNode
 from tests.flows.flows import KEY, VALUE, Larder
 
@@ -129,6 +129,61 @@ def test_key_that_no_neighbour_has_is_found_with_the_only_peer_of_the_set_that_h
     reply = alice.resolver.get(KEY, timeout=100)
     world.nodes.run_until(lambda: reply.done, timeout=60)
     assert reply.result() == VALUE
+
+
+class Lacks(Larder):
+    """Says at once that it has nothing."""
+
+    def produce(self, key: bytes) -> None:
+        return None
+
+
+class Silent(Larder):
+    """Never says anything."""
+
+    def produce(self, key: bytes) -> Any:
+        return Reply()
+
+
+def among(world: World, others: type[Larder]) -> tuple[WholeNode, WholeNode]:
+    """A node that is content with some of eleven peers, and the only one of these that has the data."""
+    band = {**NARROW, "min_connections": 3, "expected_connections": 3, "max_connections": 20}
+    alice = world.start("alice", band)
+    neighbours = [world.start(f"n{number}", producer=others()) for number in range(3)]
+    world.track(alice, *neighbours)
+    world.nodes.run_until(lambda: alice.is_connected_to(*neighbours), timeout=10)
+    holder = world.start("holder", producer=Larder())
+    rest = [world.start(f"far{number}", producer=others()) for number in range(7)]
+    world.track(alice, *neighbours, holder, *rest, number=2)
+    return alice, holder
+
+
+def seconds_of_a_get(world: World, node: WholeNode) -> float:
+    began = world.nodes.simulation.time
+    reply = node.resolver.get(KEY, timeout=200)
+    world.nodes.run_until(lambda: reply.done, timeout=220)
+    assert reply.result() == VALUE
+    return world.nodes.simulation.time - began
+
+
+@pytest.mark.parametrize("latency", [0.001, 0.1])
+@pytest.mark.parametrize("others", [Lacks, Silent])
+def test_first_fetch_finds_the_only_holder_among_eleven_at_the_pace_of_dials(
+    simulation: Any, others: type[Larder], latency: float
+) -> None:
+    world = World(simulation, latency=latency)
+    alice, holder = among(world, others)
+    assert not alice.is_connected_to(holder)
+    assert seconds_of_a_get(world, alice) < 15
+
+
+def test_first_fetch_after_a_restart_finds_the_only_holder_among_eleven_at_the_pace_of_dials() -> None:
+    with Simulation(0) as simulation:
+        world = World(simulation)
+        alice, _ = among(world, Lacks)
+        alice = world.nodes.restart(alice)
+        world.track(alice, *(node for node in world.nodes.running if node is not alice))
+        assert seconds_of_a_get(world, alice) < 15
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -105,6 +105,7 @@ class Rig:
         self.links: dict[str, int] = {}
         self.data: Any = None
         self.me: PeerId | None = None
+        self._names: dict[PeerId, str] = {}
         self._last_link = 0
         self._last_set = 0
         self._seen = 0
@@ -132,6 +133,7 @@ class Rig:
 
     def peer(self, name: str) -> PeerId:
         (peer,) = self.simulation.peers(name)
+        self._names[PeerId(peer)] = name
         return PeerId(peer)
 
     def name(self, peer: PeerId) -> str:
@@ -210,8 +212,7 @@ class Rig:
         return {name: count for name, count in told.items() if count}
 
     def wants(self) -> list[str]:
-        named = {self.peer(name): name for name in ("alice", "bob", "carol", "dave")}
-        return [named[message.peer] for message in self.upkeep.control.received(maintenance.Want)]
+        return [self._names[message.peer] for message in self.upkeep.control.received(maintenance.Want)]
 
 
 @pytest.fixture

@@ -381,3 +381,12 @@ def test_handshake_that_goes_no_further_is_ended(real: RealWorld, said: bool) ->
         reply.set(scene.bob.gatekeeper.verdict(scene.bob.gatekeeper.claims[-1]))
     scene.bob.gatekeeper.held = None
     scene.assert_unharmed()
+
+
+def test_ip_of_a_connection_that_sent_more_than_a_first_message_has_to_wait(scene: Scene) -> None:
+    engine = scene.bob.engine
+    engine.inbound.silent_connection_ended("192.0.2.7", Reason.LOST, 0)
+    assert not engine.handshake_limits.is_cooling("192.0.2.7", engine.now())
+    engine.inbound.silent_connection_ended("192.0.2.7", Reason.FLOODING, 0)
+    assert engine.handshake_limits.is_cooling("192.0.2.7", engine.now())
+    assert scene.bob.counted("silent_connections", Reason.FLOODING) == 1

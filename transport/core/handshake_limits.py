@@ -1,7 +1,8 @@
 """What an inbound handshake must pass before it costs anything: the gate, the rates, the number pending.
 
 Pure: the clock is given. In this order: gate, cooldown of the IP, rate of the IP and of its subnet (both are charged
-before either is judged, so that a refused IP still counts for its subnet), pending handshakes.
+before either is judged, so that a refused IP still counts for its subnet), pending handshakes. For cooldown and rate an
+IP is as in `counted_ip`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TypeVar
 
-from ..address import subnet
+from ..address import counted_ip, subnet
 from ..gatekeeper import Gate
 from ..reasons import Reason
 from .buckets import TokenBuckets
@@ -52,7 +53,7 @@ class HandshakeLimits:
             return reason
         if self.is_cooling(ip, now):
             return Reason.RATE
-        ip_ok = self._per_ip.take(ip, now)
+        ip_ok = self._per_ip.take(counted_ip(ip), now)
         subnet_ok = self._per_subnet.take(subnet(ip_address(ip)), now)
         if not (ip_ok and subnet_ok):
             return Reason.RATE
@@ -70,16 +71,18 @@ class HandshakeLimits:
 
     def cool_down(self, ip: str, until: float) -> None:
         """Refuse every handshake of this IP until that time."""
-        self._cooling[ip] = until
-        self._cooling.move_to_end(ip)
+        host = counted_ip(ip)
+        self._cooling[host] = until
+        self._cooling.move_to_end(host)
         if len(self._cooling) > _MAX_COOLING:
             self._cooling.popitem(last=False)
 
     def is_cooling(self, ip: str, now: float) -> bool:
         """Whether handshakes of this IP are refused for what it did."""
-        until = self._cooling.get(ip)
+        host = counted_ip(ip)
+        until = self._cooling.get(host)
         if until is not None and until <= now:
-            del self._cooling[ip]
+            del self._cooling[host]
         return until is not None and until > now
 
     def arrived(self, curve_key: bytes) -> None:

@@ -1,7 +1,7 @@
 """How many log lines strangers can cause: some at once and per second of each IP, and of all; the rest is counted.
 
-Pure: the clock is given. Warnings have their own share, so that whoever causes the lesser lines hides none. The
-membership counts by peer what transport counts by IP.
+Pure: the clock is given. An IP is as in `counted_ip`. Warnings have their own share, so that whoever causes the lesser
+lines hides none. The membership counts by peer what transport counts by IP.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from ..address import counted_ip
 from .buckets import TokenBuckets
 
 _OF_AN_IP = (1.0, 64)  # lines per second, and at once
@@ -41,6 +42,7 @@ class LogLimits:
 
     def admits(self, ip: str, kind: Hashable, now: float) -> bool:
         """Whether a line of this kind that this IP caused is written; each kind has shares of its own."""
+        ip = counted_ip(ip)
         if self._by_ip.take((ip, kind), now) and self._all.take(kind, now):
             return True
         self._lines += 1

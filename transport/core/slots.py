@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import ip_address
 
-from ..address import subnet
+from ..address import counted_ip, subnet
 from ..gatekeeper import Direction
 from ..reasons import Reason
 
@@ -14,7 +14,11 @@ class Slots:
     """The hard limits, counted in one place: each link and handshake holds a slot from its first cost to its end."""
 
     def __init__(self, *, total: int, inbound: int, per_ip: int, per_subnet: int, share_per_ip: float = 1.0) -> None:
-        """Most slots of each kind. share_per_ip: of the inbound ones, while more than half of those are taken."""
+        """Most slots of each kind, an IP being as in `counted_ip`.
+
+        share_per_ip: of the inbound ones, for an IP that takes one with which more than half of those are taken. Who
+        had more before others came is `connections`' to close.
+        """
         self._limits = {"total": total, "inbound": inbound}
         self._per_ip, self._per_subnet = per_ip, per_subnet
         self._per_ip_when_scarce = min(per_ip, max(1, int(inbound * share_per_ip)))
@@ -38,7 +42,7 @@ class Slots:
         rival: of the peer's link, or of our dial to it, when there is one; only one of the two will stay, so where the
         other has its place there is one for this.
         """
-        net = subnet(ip_address(ip))
+        net, ip = subnet(ip_address(ip)), counted_ip(ip)
         full = rival is None and self.used >= self._limits["total"]
         full_inbound = rival is not Direction.IN and (
             self._used["inbound"] >= self._limits["inbound"]
@@ -51,12 +55,12 @@ class Slots:
         return None
 
     def _most_of_an_ip(self) -> int:
-        scarce = 2 * self._used["inbound"] > self._limits["inbound"]
+        scarce = 2 * (self._used["inbound"] + 1) > self._limits["inbound"]
         return self._per_ip_when_scarce if scarce else self._per_ip
 
     def give_back(self, direction: Direction, ip: str) -> None:
         """A dial, handshake or link is over."""
-        keys = ["total"] if direction is Direction.OUT else ["total", "inbound", ip, subnet(ip_address(ip))]
+        keys = ["total"] if direction is Direction.OUT else ["total", "inbound", counted_ip(ip), subnet(ip_address(ip))]
         for key in keys:
             self._used[key] -= 1
             if not self._used[key]:

@@ -184,10 +184,13 @@ class Inbound:
         ip = source.ip if source is not None else _ip_of(what)
         shared.metrics.invalid.inc("frames")
         if ip is not None:
-            shared.warn(ip, "message too large")
-            shared.handshake_limits.cool_down(ip, shared.now() + shared.config.ip_cooldown)
+            self._too_large(ip)
         self.route_down(route, Reason.PROTOCOL)
         shared.shut(route)
+
+    def _too_large(self, ip: str) -> None:
+        self._shared.warn(ip, "message too large")
+        self._shared.handshake_limits.cool_down(ip, self._shared.now() + self._shared.config.ip_cooldown)
 
     def listening_lost(self) -> None:
         """See `WireEvents`. ZeroMQ ends what came by it; the node still dials."""
@@ -201,6 +204,8 @@ class Inbound:
             self._shared.handshake_limits.silent(ip, left)
         self._shared.metrics.silent_connections.inc(reason)
         self._shared.log.debug("silent connection ended", reason=reason.value, ip=ip)
+        if reason is Reason.FLOODING and ip is not None:
+            self._too_large(ip)
         if reason is Reason.TOO_MANY and self._shared.now() >= self._crowded_until:
             self._crowded_until = self._shared.now() + _SAY_EVERY
             self._shared.log.warning("near the limit of file descriptors: new connections are refused", ip=ip)

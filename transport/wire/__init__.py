@@ -63,7 +63,7 @@ class WireEvents(Protocol):
         """An inbound connection ended before its first message.
 
         reason: LOST, or by us: TIMEOUT, PENDING (too many silent ones), TOO_MANY (hardly a file descriptor left), RATE
-        (its IP sent a message that was too large).
+        (its IP sent a message that was too large), FLOODING (it sent more than a first message can have).
         left: of that IP, those that are silent still.
         """
 

@@ -8,17 +8,32 @@ another socket may have by then. So a number is a hint:
 * What is gone or does not end at our listening port when it is announced is never shut: the number is another's now.
 * Whoever speaks has a route, and its own handshake timers; who the speakers are is asked when something is to be ended.
 * When there are too many, the oldest silent ones go: who means well speaks as soon as it is encrypted.
+* libzmq bounds a frame, and holds what there is of a message until it is complete. So what a silent one has sent is
+  looked at every `LOOK_EVERY` seconds, where the system says it (Linux does): with more than `MAX_FIRST_BYTES` it goes.
 """
 
 from __future__ import annotations
 
+import math
 import socket as sockets
+import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..address import counted_ip
 from ..reasons import Reason
 from .descriptors import Mark, held
 from .zmq_sockets import canonical
+
+MAX_FIRST_BYTES = 64 * 1024
+"""That may come before a connection's first message is complete: the handshake and a `Hello` are below 20 KiB."""
+
+LOOK_EVERY = 0.05
+"""Seconds; a line of 1 Gbit/s carries 6 MB meanwhile."""
+
+_TCP_INFO = sockets.TCP_INFO if sys.platform == "linux" else None
+_RECEIVED = struct.Struct("128xQ")  # tcpi_bytes_received of linux/tcp.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class SilentConnections:
         self._port = 0  # nothing is watched before there is one
         self._timeout, self._limit = timeout, limit
         self._silent: dict[int, _Silent] = {}  # by descriptor number, longest silent first
+        self._look_at = -math.inf if _TCP_INFO is not None else math.inf  # when to see next what they have sent
 
     def __len__(self) -> int:
         """Connections watched."""
@@ -90,17 +106,17 @@ class SilentConnections:
     def next_check(self, now: float) -> float | None:
         """Seconds until `end` has something to do; None if there is nothing to wait for."""
         first = next(iter(self._silent.values()), None)
-        return None if first is None else max(0.0, first.until - now)
+        return None if first is None else max(0.0, min(first.until, self._look_at) - now)
 
     def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[Ended]:
-        """Shut what was silent for too long, and the oldest of too many; with the reason LOST if already over."""
+        """Shut what was silent for too long, or has sent too much, and the oldest of too many; LOST if already over."""
+        ended = self._end_talkative(speakers, now)
         first = next(iter(self._silent.values()), None)
         if first is None or (first.until > now and len(self._silent) <= self._limit):
-            return []
+            return ended
         spoken = speakers()
         excess = sum(silent.mark is not None and silent.mark not in spoken for silent in self._silent.values())
         excess -= self._limit
-        ended: list[Ended] = []
         for number, silent in list(self._silent.items()):
             late = silent.until <= now
             if silent.mark is None or silent.mark in spoken:
@@ -114,14 +130,28 @@ class SilentConnections:
         return ended
 
     def end_all(self, ip: str, speakers: Callable[[], set[Mark]]) -> list[Ended]:
-        """Shut all silent ones of an IP, as text that `canonical` gave."""
-        spoken = speakers()
+        """Shut all silent ones of an IP, as text that `canonical` gave; of IPv6 those of its /64."""
+        spoken, host = speakers(), counted_ip(ip)
         ended: list[Ended] = []
         for number, silent in list(self._silent.items()):
             mark = silent.mark
-            if mark is not None and mark not in spoken and canonical(mark.there[0]) == ip:
+            if mark is not None and mark not in spoken and counted_ip(canonical(mark.there[0])) == host:
                 del self._silent[number]
                 ended.append(self._over(silent.ip, Reason.RATE if _shut(number, mark) else Reason.LOST, spoken))
+        return ended
+
+    def _end_talkative(self, speakers: Callable[[], set[Mark]], now: float) -> list[Ended]:
+        if now < self._look_at or not self._silent:
+            return []
+        self._look_at = now + LOOK_EVERY
+        talkative = [(number, silent) for number, silent in self._silent.items() if _received(number) > MAX_FIRST_BYTES]
+        spoken = speakers() if talkative else set()
+        ended: list[Ended] = []
+        for number, silent in talkative:
+            del self._silent[number]
+            if silent.mark is not None and silent.mark not in spoken:
+                reason = Reason.FLOODING if _shut(number, silent.mark) else Reason.LOST
+                ended.append(self._over(silent.ip, reason, spoken))
         return ended
 
     def _over(self, ip: str | None, reason: Reason, spoken: set[Mark]) -> Ended:
@@ -135,6 +165,18 @@ def _mark(number: int) -> Mark | None:
             return Mark.of(socket)
     except OSError:
         return None
+
+
+def _received(number: int) -> int:
+    """Bytes that came for the socket that has this number now, if it is one."""
+    assert _TCP_INFO is not None
+    try:
+        with held(number) as socket:
+            info = socket.getsockopt(sockets.IPPROTO_TCP, _TCP_INFO, _RECEIVED.size)
+    except OSError:
+        return 0
+    received: int = _RECEIVED.unpack(info)[0] if len(info) == _RECEIVED.size else 0
+    return received
 
 
 def _shut(number: int, mark: Mark) -> bool:

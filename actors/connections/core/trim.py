@@ -45,6 +45,7 @@ class Trigger(enum.StrEnum):
     EXPLICIT = "explicit"
     FORCED = "forced"
     MEMORY = "memory"
+    CROWD = "crowd"
 
 
 @dataclass(frozen=True, slots=True)

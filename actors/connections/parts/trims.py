@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .... import runtime
 from ....runtime import Lane, Message, Reply, Timer
 from ....transport import mailbox as transport
+from ....transport.gatekeeper import Link
 from ....transport.reasons import Reason
 from ..config import Config
 from ..core.peer_table import PeerTable
@@ -60,6 +61,12 @@ class Trims:
         reply: Reply[TrimReport] = Reply()
         self._take(aim, reply)
         return reply
+
+    def give_up(self, link: Link, trigger: Trigger) -> None:
+        """Close this one, whatever trims are under way."""
+        self._table.begin_closing(link)
+        self._transport.close_link(link.id, Reason.TRIMMED)
+        self._metrics.trimmed.inc(trigger)
 
     def closed(self, link_id: int) -> None:
         """A link is gone; perhaps the trim is done with it."""

@@ -17,9 +17,10 @@ A key that was added is in exactly one state until it is dropped:
   for the retry delay, though its bucket keeps the token (defects: R3). The key goes to the next peer in the same turn.
 * An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `key_targets.py`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
-* A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it.
-  Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most `MAX_STUCK`
-  are remembered, as one is reason enough. A new candidate may have any key, so with it none of them is stuck.
+* A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it
+  or is silent. Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most
+  `MAX_STUCK` are remembered, as one is reason enough. A new candidate may have any key, so with it none of them is
+  stuck, and it is the next to be asked for them.
 * A request without an answer for `OVERDUE_SHARE` of the time-out, and four times as long as its peer's answers take, is
   *overdue*: its peer is silent, and another one that did not fail the key is asked too (`overdue`), then a further one
   after half as long, and so on: at most `MAX_OUT` for a key, and `MAX_EXTRA` beyond one per key in all. The first
@@ -140,9 +141,18 @@ class Fetcher(Generic[P]):
         """Some key that any peer may answer has nobody who can, as far as is known."""
         return bool(self._stuck) or (self._pending.untargeted > 0 and not self._peers.linked)
 
-    def another(self) -> P | None:
-        """Somebody of the set to be connected with; None if every peer that can be dialled is. See `Peers`."""
+    def another(self) -> tuple[P | None, int]:
+        """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""
         return self._peers.name_unlinked()
+
+    def is_candidate(self, peer: P) -> bool:
+        """May be asked and has a connection, busy or not."""
+        return peer in self._peers.linked
+
+    @property
+    def allowed(self) -> frozenset[P]:
+        """Whom the latest set lets be asked."""
+        return self._peers.allowed
 
     @property
     def candidates(self) -> int:
@@ -244,6 +254,7 @@ class Fetcher(Generic[P]):
                 continue
             candidates = self._others(request.key, now)
             if self._extra >= MAX_EXTRA or not candidates:
+                self._note_stuck(request.key, (*(self._failed.get(request.key) or ()), *self._asked(request.key)))
                 self._watch(request, now)
                 continue
             peer = self._peers.choose(candidates, True, ())
@@ -324,9 +335,9 @@ class Fetcher(Generic[P]):
     def open(self, peer: P, link: int) -> None:
         """A connection opened. A peer blocked here is welcome again: it could not connect were it still blocked."""
         self._blocked.discard(peer)
+        before = self._peers.linked.copy()
         self._peers.open(peer, link)
-        if peer in self._peers.linked:
-            self._stuck.clear()
+        self._welcome(before)
 
     def close(self, link: int, now: float) -> tuple[Active[P], ...]:
         """A connection closed: its requests fail now and not at their deadline. Nobody is charged."""
@@ -342,12 +353,11 @@ class Fetcher(Generic[P]):
 
     def reconcile(self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P] = frozenset()) -> bool:
         """Who may be asked from now on; False (and no effect) unless the index grows. Active requests go on."""
-        before = set(self._peers.linked)
+        before = self._peers.linked.copy()
         is_newer = self._peers.reconcile(index, primary, secondary)
         if is_newer:
             self._blocked &= primary | secondary
-        if not self._peers.linked <= before:
-            self._stuck.clear()
+        self._welcome(before)
         return is_newer
 
     # Inside
@@ -370,13 +380,16 @@ class Fetcher(Generic[P]):
 
     def _others(self, key: bytes, now: float) -> list[P]:
         """Who is ready, and was not asked for this key in this round."""
-        targets, failed = self._targets.of(key), self._failed.get(key) or ()
-        asked = [request.peer for each in self._active[key] if (request := self._requests.get(each)) is not None]
+        targets, failed, asked = self._targets.of(key), self._failed.get(key) or (), self._asked(key)
         return [
             peer
             for peer in self._peers.ready(now)
             if (targets is None or peer in targets) and peer not in failed and peer not in asked
         ]
+
+    def _asked(self, key: bytes) -> list[P]:
+        """Of whom requests for this key are out."""
+        return [request.peer for each in self._active[key] if (request := self._requests.get(each)) is not None]
 
     def _watch(self, request: Active[P], now: float) -> None:
         """See to it that the newest request of a key is overdue in time."""
@@ -405,12 +418,24 @@ class Fetcher(Generic[P]):
         return failed
 
     def _retry(self, key: bytes, now: float, peer: P) -> None:
-        failed = self._failed_now(key, peer)
-        linked = self._peers.linked
-        is_open = len(failed) >= len(linked) > 0 and self._targets.of(key) is None
-        if is_open and len(self._stuck) < MAX_STUCK and linked <= set(failed):
-            self._stuck[key] = None
+        self._note_stuck(key, self._failed_now(key, peer))
         self._wait((True, now + self._retry_delay, key))
+
+    def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
+        """Note whether these, who were asked for a key in vain, are everybody."""
+        linked = self._peers.linked
+        is_open = len(in_vain) >= len(linked) > 0 and self._targets.of(key) is None
+        if is_open and len(self._stuck) < MAX_STUCK and linked <= set(in_vain):
+            self._stuck[key] = None
+
+    def _welcome(self, before: AbstractSet[P]) -> None:
+        """Whoever is a candidate now and was none `before` is asked first for the keys that the others failed."""
+        if self._peers.linked <= before:
+            return
+        others = tuple(self._peers.linked & before)
+        for key in self._stuck:
+            self._failed[key] = others
+        self._stuck.clear()
 
     def _end(self, request_id: int) -> Active[P]:
         request = self._requests.end(request_id)

@@ -52,7 +52,8 @@ class Peers(Generic[P]):
         self._rng = rng
         self._links: dict[P, _Link] = {}
         self._peer_of: dict[int, P] = {}
-        self._allowed: frozenset[P] = frozenset()
+        self.allowed: frozenset[P] = frozenset()
+        """Who the latest set lets be asked."""
         self._secondary: frozenset[P] = frozenset()
         self._linked: set[P] = set()  # the candidates
         self._candidates: dict[P, _Link] = {}  # those of them with requests to spare
@@ -82,13 +83,13 @@ class Peers(Generic[P]):
         if self._index is not None and index <= self._index:
             return False
         self._index = index
-        self._allowed = frozenset(primary | secondary)
+        self.allowed = frozenset(primary | secondary)
         self._secondary = frozenset(secondary - primary)
         self._candidates = {}
         self._linked = {peer for peer in self._links if self._may_be_asked(peer)}
         for peer in self._links:
             self._consider(peer)
-        self._scores.retain(self._allowed)
+        self._scores.retain(self.allowed)
         return True
 
     def peer_of(self, link_id: int) -> P | None:
@@ -103,22 +104,25 @@ class Peers(Generic[P]):
         return len(self._candidates)
 
     @property
-    def linked(self) -> AbstractSet[P]:
+    def linked(self) -> set[P]:
         """Everybody who may be asked and has a connection, busy or not."""
         return self._linked
 
-    def name_unlinked(self) -> P | None:
-        """Somebody to be connected with, another each time; None if every primary peer is. Costs a look at each."""
-        unlinked = [peer for peer in self._allowed if peer not in self._secondary and self.lacks_link(peer)]
+    def name_unlinked(self) -> tuple[P | None, int]:
+        """Somebody to be connected with, another each time, of so many; None if every primary peer is.
+
+        Costs a look at each.
+        """
+        unlinked = [peer for peer in self.allowed if peer not in self._secondary and self.lacks_link(peer)]
         if not unlinked:
-            return None
+            return None, 0
         last = self._named or self._me or self._rng.choice(sorted(unlinked))
         self._named = min((peer for peer in unlinked if last < peer), default=None) or min(unlinked)
-        return self._named
+        return self._named, len(unlinked)
 
     def unlinked(self) -> Iterator[P]:
         """Those who may be asked and have no connection, in no order."""
-        return (peer for peer in self._allowed if self.lacks_link(peer))
+        return (peer for peer in self.allowed if self.lacks_link(peer))
 
     def lacks_link(self, peer: P) -> bool:
         """May be asked, but there is no connection."""
@@ -126,7 +130,7 @@ class Peers(Generic[P]):
 
     def is_rated(self, peer: P) -> bool:
         """Only members of the peer set have a score: that of the others was forgotten."""
-        return peer in self._allowed
+        return peer in self.allowed
 
     def ready(self, now: float) -> list[P]:
         return [peer for peer, link in self._candidates.items() if link.rests_until <= now]
@@ -176,4 +180,4 @@ class Peers(Generic[P]):
             self._candidates[peer] = link
 
     def _may_be_asked(self, peer: P) -> bool:
-        return peer in self._allowed and peer != self._me
+        return peer in self.allowed and peer != self._me

@@ -173,8 +173,11 @@ class Client:
     def reconcile(self, index: int, latest: PeerSet) -> None:
         """Ask the peers of this set from now on. index: of the set, which only grows."""
         secondary = latest.secondary if self._config.ask == "all" else ()
+        before = self.fetcher.allowed
         if self.fetcher.reconcile(index, frozenset(latest.primary), frozenset(secondary)):
             self.missing_connections.may_want()
+            if not self.fetcher.allowed <= before:
+                self.missing_connections.somebody_new()
             self.missing_connections.consider_all()
 
     def tick(self) -> None:

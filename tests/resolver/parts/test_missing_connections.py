@@ -11,6 +11,7 @@ import pytest
 from rookery.actors.resolver import Outcome
 from rookery.actors.resolver.core import codec
 from rookery.actors.resolver.core.fetcher import MAX_STUCK, Fetcher
+from rookery.actors.resolver.parts.missing_connections import MAX_PROMPT
 from rookery.runtime import Reply
 from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send, sent
 
@@ -76,11 +77,39 @@ def test_key_without_a_candidate_wants_one_unlinked_peer_at_a_time_and_each_in_i
     data.fetch(KEY)
     rig.simulation.settle()
     assert len(rig.wants()) == 1
-    rig.simulation.run(for_=25)
+    rig.simulation.run(for_=1.2)  # none of them comes
     assert sorted(rig.wants()) == ["alice", "bob", "carol"]
     rig.simulation.run(for_=30)
     assert rig.wants()[3:] == rig.wants()[:3]
     assert rig.count("wants_total") == 6
+
+
+def test_peers_that_do_not_come_are_wanted_promptly_up_to_a_bound_and_anew_once_one_came(rig: Any) -> None:
+    crowd = [f"peer {number:02}" for number in range(3 * MAX_PROMPT)]
+    data = rig.start("dave", want_interval=10)
+    rig.peer_set(*crowd)
+    data.fetch(KEY)
+    rig.simulation.run(for_=MAX_PROMPT / 2 + 0.5)
+    assert len(set(rig.wants())) == MAX_PROMPT
+    rig.simulation.run(for_=10)
+    assert len(rig.wants()) == MAX_PROMPT + 1
+    rig.open(rig.wants()[-1])
+    rig.answer(None)
+    rig.simulation.run(for_=1.2)
+    assert len(set(rig.wants())) == MAX_PROMPT + 4
+
+
+def test_peers_that_did_not_come_are_wanted_promptly_again_once_a_set_lists_somebody_new_and_not_else(rig: Any) -> None:
+    data = rig.start("dave", want_interval=10)
+    rig.peer_set("alice", "bob")
+    data.fetch(KEY)
+    rig.simulation.run(for_=2.5)
+    rig.peer_set("bob")
+    rig.simulation.run(for_=2.5)
+    assert len(rig.wants()) == 2
+    rig.peer_set("bob", "carol")
+    rig.simulation.run(for_=2.5)
+    assert len(rig.wants()) == 4
 
 
 def test_key_whose_only_candidate_leaves_wants_somebody(rig: Any) -> None:
@@ -115,14 +144,17 @@ def test_key_that_all_candidates_failed_wants_somebody_else_and_not_before(rig: 
     assert rig.wants() == ["carol"]
 
 
-def test_key_that_all_candidates_are_silent_about_wants_somebody_else_and_not_before(rig: Any) -> None:
-    data = rig.start("alice", "bob")
+def test_key_that_all_candidates_are_silent_about_wants_somebody_else_when_the_last_is_overdue(rig: Any) -> None:
+    data = rig.start("alice", "bob", fetch_timeout=12)
     rig.peer_set("alice", "bob", "carol")
     data.fetch(KEY)
-    rig.simulation.run(for_=1.0)
-    assert rig.wants() == []
-    rig.simulation.run(for_=0.1)
+    rig.simulation.run(for_=1.4)
+    assert rig.wants() == []  # one is asked after 1 s, nobody is left to be asked 0.5 s later
+    rig.simulation.run(for_=0.2)
     assert rig.wants() == ["carol"]
+    rig.open("carol")
+    rig.simulation.run(for_=0.6)
+    assert rig.sent()[-1][0] == "carol"
 
 
 def test_key_that_all_candidates_failed_wants_until_it_is_cancelled(rig: Any) -> None:
@@ -132,12 +164,12 @@ def test_key_that_all_candidates_failed_wants_until_it_is_cancelled(rig: Any) ->
     for _ in range(250):
         rig.answer(None)  # and it goes on asking whom it has
         rig.simulation.run(for_=0.1)
-    first, second, third = rig.wants()
+    first, second, *others = rig.wants()
     assert {first, second} == {"alice", "carol"}
-    assert third == first
+    assert others == [first, second]
     data.cancel(KEY)
     rig.simulation.run(for_=100)
-    assert len(rig.wants()) == 3
+    assert len(rig.wants()) == 4
 
 
 def test_candidate_that_appears_ends_the_wanting(rig: Any) -> None:
@@ -183,8 +215,10 @@ def test_very_many_keys_want_no_more_than_one(rig: Any) -> None:
     rig.peer_set("alice", "bob")
     for number in range(3000):
         data.fetch(number.to_bytes(2, "big"))
-    rig.simulation.run(for_=9)
+    rig.simulation.run(for_=0.4)
     assert len(rig.wants()) == 1
+    rig.simulation.run(for_=9)
+    assert len(rig.wants()) == 2
 
 
 def test_node_itself_is_never_wanted_though_a_set_lists_it(simulation: Any, rig: Any) -> None:
@@ -259,6 +293,35 @@ def test_candidate_that_a_new_set_makes_of_a_stranger_is_asked_before_anybody_is
     known.reconcile(1, {"a", "b"})
     assert not is_stuck(known)
     assert sent(known, DELAY).peer == "b"
+
+
+def test_new_candidate_is_the_next_to_be_asked_for_a_key_that_many_had_failed() -> None:
+    for seed in range(5):
+        known = fetcher("", seed=seed)
+        known.reconcile(1, set("abcdefghi"))
+        for number, peer in enumerate("abcdefgh"):
+            known.open(peer, number)
+        known.add_ready(b"k", 0)
+        for turn in range(11):  # all of them once, and three in the next round
+            request = sent(known, turn * DELAY)
+            known.pop_missing(request.id, request.link, turn * DELAY)
+        assert is_stuck(known)
+        known.open("i", 9)
+        assert sent(known, 11 * DELAY).peer == "i"
+
+
+def test_key_that_waits_for_silent_candidates_only_is_stuck_once_they_are_overdue() -> None:
+    known = fetcher("a")
+    known.reconcile(1, {"a", "b"})
+    known.add_ready(b"k", 0)
+    sent(known, 0)
+    overdue = known.overdue_at()
+    assert known.overdue(overdue - 1e-6) is None
+    assert not is_stuck(known)
+    assert known.overdue(overdue) is None
+    assert is_stuck(known)
+    known.open("b", 2)
+    assert not is_stuck(known)
 
 
 def test_busy_or_limited_candidates_leave_no_key_stuck() -> None:

@@ -98,3 +98,14 @@ def test_ips_that_cool_down_are_bounded_and_the_oldest_are_forgotten() -> None:
     assert not limits.is_cooling("0", 0.0)
     assert limits.is_cooling("1", 0.0)
     assert limits.is_cooling("16384", 0.0)
+
+
+def test_addresses_of_one_64_are_one_ip_to_the_rate_and_to_the_cooldown() -> None:
+    limits = limits_of(per_ip=2)
+    some = [f"2001:db8::{number}" for number in range(1, 4)]
+    assert [limits.check(OPEN, ip, KEY, 0.0, 5.0) for ip in some] == [None, None, Reason.RATE]
+    assert limits.check(OPEN, "2001:db8:0:1::1", KEY, 0.0, 5.0) is None
+    limits.cool_down("2001:db8:0:1::1", 30.0)
+    assert limits.is_cooling("2001:db8:0:1::2", 1.0)
+    assert not limits.is_cooling("2001:db8:0:2::1", 1.0)
+    assert not limits.is_cooling("2001:db8:0:1::2", 30.0)

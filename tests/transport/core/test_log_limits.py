@@ -41,3 +41,10 @@ def test_lines_of_any_number_of_ips_are_counted_in_bounded_memory() -> None:
         limits.admits(f"ip {number}", "info", 0.0)
     assert len(limits._left_out) == 1024
     assert limits.take_left_out().lines == 10_000 - 640
+
+
+def test_addresses_of_one_64_are_one_ip() -> None:
+    limits = LogLimits()
+    admitted = [limits.admits(f"2001:db8::{number:x}", "info", 0.0) for number in range(100)]
+    assert admitted.count(True) == 64
+    assert limits.take_left_out() == LeftOut(36, "2001:db8::/64", 36)

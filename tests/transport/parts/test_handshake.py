@@ -68,21 +68,32 @@ def test_slots_are_limited_per_ip_and_per_subnet() -> None:
 
 def test_slots_of_one_ip_are_a_quarter_while_more_than_half_are_taken() -> None:
     slots = Slots(total=100, inbound=67, per_ip=100, per_subnet=100, share_per_ip=0.25)
-    assert [slots.take_inbound("10.0.0.1") for _ in range(66)].count(None) == 34  # the 34th is the first beyond half
+    assert [slots.take_inbound("10.0.0.1") for _ in range(66)].count(None) == 33  # half, as one is not divided
     others = [slots.take_inbound("10.0.0.2") for _ in range(66)]
     assert others.count(None) == 16
-    assert [slots.take_inbound(f"10.0.1.{number}") for number in range(18)].count(None) == 17
-    for _ in range(34):
+    assert [slots.take_inbound(f"10.0.1.{number}") for number in range(19)].count(None) == 18
+    for _ in range(33):
         slots.give_back(Direction.IN, "10.0.0.1")
-    assert slots.take_inbound("10.0.0.2") is None, "33 are taken, which is less than half"
+    assert slots.take_inbound("10.0.0.2") is Reason.TOO_MANY, "34 are taken"
+    slots.give_back(Direction.IN, "10.0.1.0")
+    slots.give_back(Direction.IN, "10.0.1.1")
+    assert slots.take_inbound("10.0.0.2") is None, "32 are taken, and this is less than half"
+
+
+def test_slots_of_one_64_are_those_of_an_ip() -> None:
+    slots = Slots(total=9, inbound=9, per_ip=1, per_subnet=9)
+    assert slots.take_inbound("2001:db8::1") is None
+    assert slots.take_inbound("2001:db8::ffff:2") is Reason.TOO_MANY
+    assert slots.take_inbound("2001:db8:0:1::1") is None
+    slots.give_back(Direction.IN, "2001:db8::1")
+    assert slots.take_inbound("2001:db8::2") is None
 
 
 def test_slot_of_an_ip_that_has_none_is_given_however_few_there_are() -> None:
-    slots = Slots(total=9, inbound=2, per_ip=9, per_subnet=9, share_per_ip=0.25)
-    assert [slots.take_inbound("10.0.0.1") for _ in range(3)] == [None, None, Reason.TOO_MANY]
-    slots = Slots(total=9, inbound=3, per_ip=9, per_subnet=9, share_per_ip=0.25)
-    assert [slots.take_inbound("10.0.0.1") for _ in range(3)] == [None, None, Reason.TOO_MANY]
-    assert slots.take_inbound("10.0.0.2") is None
+    for inbound in (1, 2, 3):
+        slots = Slots(total=9, inbound=inbound, per_ip=9, per_subnet=9, share_per_ip=0.25)
+        assert [slots.take_inbound("10.0.0.1") for _ in range(2)] == [None, Reason.TOO_MANY]
+        assert slots.take_inbound("10.0.0.2") is (Reason.TOO_MANY if inbound == 1 else None)
 
 
 def test_slots_of_one_ip_are_what_there_is_where_the_share_says_so() -> None:

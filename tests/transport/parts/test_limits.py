@@ -102,14 +102,14 @@ def test_source_ip_mapped_into_ipv6_is_the_ipv4_one(real: RealWorld) -> None:
 @pytest.mark.parametrize(
     "limit",
     [
-        {"max_connections": 2, "reserved_outbound": 0},
-        {"max_connections": 3, "reserved_outbound": 1},
+        {"max_connections": 2, "reserved_outbound": 0, "max_inbound_share_per_ip": 1.0},
+        {"max_connections": 3, "reserved_outbound": 1, "max_inbound_share_per_ip": 1.0},
         {"max_per_subnet": 2},
     ],
     ids=["total", "inbound", "subnet"],
 )
 def test_connection_over_a_hard_limit_is_refused_and_told_of_those_that_are_connected(
-    world: World, limit: dict[str, int]
+    world: World, limit: dict[str, Any]
 ) -> None:
     bob = world.node("bob", **limit)
     others = [world.node(name) for name in ("carol", "dave")]
@@ -138,7 +138,7 @@ def test_connection_over_the_limit_of_its_ip_is_refused_and_another_ip_is_not(si
 def test_ip_has_a_quarter_of_the_inbound_slots_while_half_are_taken_on_loopback_too(real: RealWorld) -> None:
     bob = real.node("bob", max_connections=12, reserved_outbound=0)
     with ExitStack() as stack:
-        for number in range(7):
+        for number in range(6):
             raw = stack.enter_context(RawPeer(bob, real.known.identity(f"sybil {number}")))
             raw.join()
             real.until(lambda: len(bob.links()) == number + 1)  # noqa: B023
@@ -149,7 +149,7 @@ def test_ip_has_a_quarter_of_the_inbound_slots_while_half_are_taken_on_loopback_
             assert told.reason is Reason.TOO_MANY
         with RawPeer(bob, real.known.identity("from elsewhere"), ip="127.0.0.2") as raw:
             raw.join()
-            real.until(lambda: len(bob.links()) == 8)
+            real.until(lambda: len(bob.links()) == 7)
 
 
 def test_dial_over_the_hard_total_is_released_without_a_connect(world: World) -> None:

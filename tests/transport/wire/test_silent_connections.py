@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from rookery.transport import Reason
 from rookery.transport.wire.descriptors import Mark
-from rookery.transport.wire.silent_connections import Ended, SilentConnections
+from rookery.transport.wire.silent_connections import LOOK_EVERY, MAX_FIRST_BYTES, Ended, SilentConnections
 
 
 class Port:
@@ -68,7 +69,8 @@ def test_silent_connection_is_shut_when_its_time_is_over_and_not_before(port: Po
     theirs, _ = port.accept(now=0.0)
     assert port.end(4.9) == []
     assert is_open(theirs)
-    assert port.silent.next_check(4.0) == 1.0
+    assert port.end(4.97) == []
+    assert port.silent.next_check(4.97) == pytest.approx(0.03)
     assert port.end(5.0) == [ended(Reason.TIMEOUT)]
     assert not is_open(theirs)
     assert (len(port.silent), port.silent.next_check(5.0)) == (0, None)
@@ -79,6 +81,27 @@ def test_connection_that_has_spoken_is_never_shut(port: Port) -> None:
     assert port.end(5.0, ours) == []
     assert is_open(theirs)
     assert len(port.silent) == 0
+
+
+def carry(pair: tuple[socket.socket, socket.socket], count: int) -> None:
+    """So many bytes are sent and read."""
+    theirs, ours = pair
+    theirs.sendall(bytes(count))
+    while count:
+        count -= len(ours.recv(count))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much has come")
+def test_silent_connection_that_sent_more_than_a_first_message_is_shut_and_one_that_spoke_is_not(port: Port) -> None:
+    liar, speaker, quiet = (port.accept(now=0.0) for _ in range(3))
+    for pair, count in ((liar, MAX_FIRST_BYTES), (speaker, MAX_FIRST_BYTES + 1), (quiet, 20_000)):
+        carry(pair, count)
+    assert port.end(1.0, speaker[1]) == []
+    carry(liar, 1)
+    assert port.end(1.0 + LOOK_EVERY / 2, speaker[1]) == []
+    assert port.end(1.0 + LOOK_EVERY, speaker[1]) == [ended(Reason.FLOODING, left=1)]
+    assert [is_open(pair[0]) for pair in (liar, speaker, quiet)] == [False, True, True]
+    assert port.end(5.0, speaker[1]) == [ended(Reason.TIMEOUT)]
 
 
 def test_too_many_silent_connections_lose_the_oldest(ports: list[Port]) -> None:

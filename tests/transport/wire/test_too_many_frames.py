@@ -144,7 +144,7 @@ def test_stranger_with_too_many_frames_costs_its_ip_what_has_not_spoken_yet(ends
     joined, silent, liar = End(b"j"), End(b"i"), End(b"l")
     joined_route, joined_at_server = ends.joined(joined)
     silent_route = ends.dial(silent)
-    liar.wire.send(ends.dial(liar), FLOOD)
+    liar.wire.send(ends.dial(liar), [b"x"] * (MAX_FRAMES + 1))
     ends.until(lambda: silent.down == [silent_route])
     assert ends.server.silent == [Reason.RATE]
     joined.wire.send(joined_route, [b"still here"])
