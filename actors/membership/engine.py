@@ -33,7 +33,7 @@ from .mailbox import (
 from .metrics import Metrics
 from .persistence import Persistence, Save
 from .records import MAX_DISCOVERED
-from .session import RequestMissing, Session, SwimTimer
+from .session import Greet, RequestMissing, Session, SwimTimer
 from .snapshot import Snapshot
 from .swim import MemberId
 from .tags import encode_tags
@@ -83,6 +83,7 @@ class Engine(runtime.Engine[Mailbox]):
             Packet: self.on_packet,
             SwimTimer: self.on_swim_timer,
             RequestMissing: self.on_request_missing,
+            Greet: self.on_greet,
             PeerSetDue: self._tracker_feed.on_peer_set_due,
             Opened: self.on_opened,
             Closed: self.on_closed,
@@ -151,6 +152,10 @@ class Engine(runtime.Engine[Mailbox]):
     def on_request_missing(self, _message: RequestMissing) -> None:
         if self._session is not None:
             self._session.request_missing_again()
+
+    def on_greet(self, message: Greet) -> None:
+        if self._session is not None:
+            self._session.on_greet(message)
 
     # Joining and leaving ----------------------------------------------------------------------------------------------
 

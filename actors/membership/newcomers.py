@@ -5,21 +5,29 @@
   that none can take the place of what another one says.
 * *Unproved*: members whose record is known and that never answered this node: no packet of theirs came, and they have
   no connection. Each introducer, who told of them first, has so many, and so many new ones per minute, as each is an
-  address that this node will probe and dial. Its oldest one goes first. Where room is scarce, a subnet has so many too.
+  address that this node will dial. Its oldest one goes first. Where room is scarce, a subnet has so many too.
 * Seeds have more of both: a joiner learns of the whole cluster from them.
+
+An unproved member is *greeted*: asked whether it is there, four times within four periods, the last two times through
+helpers too, as it may be out of this node's reach. One that has not answered after six is gone. First greetings have a
+pace, and the introducers take turns, so that who brings many takes no turn of another. Who has waited for `PATIENCE` is
+gone without one; not who was told of by a seed, as a joiner of a large cluster has many to greet.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 from typing import TypeVar
 
 from ...transport.address import Address
 from ...transport.core.buckets import TokenBuckets
 from ...transport.core.subnets import network_at
 from ...transport.identity import PeerId
-from .swim.member import Member, supersedes
+from .swim.member import Member, State, supersedes
 
 T = TypeVar("T", bound=Hashable)
 
@@ -32,8 +40,17 @@ PER_SEED = 1024
 WAITING_TIME = 10.0
 """Seconds for which an update waits for its record."""
 
+PATIENCE = 15.0
+"""Seconds for which an unproved member waits for its first greeting."""
+
+FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
+"""First greetings a second, and at once, of all introducers together, and of all that are seeds."""
+
 _PACE = 60.0  # seconds in which an introducer that has used up its share gets a whole one again
 _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
+_GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
+_DIRECT = 2  # of these greetings go to the member alone
+_BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
 
 
 class Waiting:
@@ -122,61 +139,185 @@ class Waiting:
             self._asked.pop(peer, None)
 
 
+@dataclass(slots=True, eq=False)
+class Newcomer:
+    """An unproved member. told: the most of its life that is proved. since: when it was told of, in monotonic seconds.
+
+    greeted: how often.
+    """
+
+    peer: PeerId
+    told: Member
+    introducer: PeerId
+    subnet: Hashable
+    since: float
+    by_seed: bool
+    greeted: int = 0
+
+    @property
+    def needs_helpers(self) -> bool:
+        """Whether it is out of reach as it seems."""
+        return self.greeted > _DIRECT
+
+
+@dataclass(slots=True)
+class Turns:
+    """Whom to greet now, who has not answered, and whose patience is over."""
+
+    greet: list[Newcomer] = field(default_factory=list)
+    silent: list[Newcomer] = field(default_factory=list)
+    unasked: list[Newcomer] = field(default_factory=list)
+
+
 class Unproved:
     """Members that have not answered this node, by introducer; the oldest first."""
 
-    def __init__(self) -> None:
-        self._introducers: OrderedDict[PeerId, tuple[PeerId, Hashable]] = OrderedDict()  # with the subnet
+    def __init__(self, period: float) -> None:
+        """period: of SWIM's probes, in seconds."""
+        self._period = period
+        self._newcomers: OrderedDict[PeerId, Newcomer] = OrderedDict()
         self._of_introducer: dict[PeerId, dict[PeerId, None]] = {}
         self._of_subnet: dict[Hashable, dict[PeerId, None]] = {}
         self._pace = TokenBuckets(PER_INTRODUCER / _PACE, PER_INTRODUCER)
         self._pace_of_seeds = TokenBuckets(PER_SEED / _PACE, PER_SEED)
+        self._fresh: OrderedDict[PeerId, OrderedDict[PeerId, Newcomer]] = OrderedDict()  # by introducer, never greeted
+        self._greetings = TokenBuckets(*FIRST_GREETINGS)
+        self._greetings_of_seeds = TokenBuckets(*FIRST_GREETINGS_OF_SEEDS)
+        self._due: list[tuple[float, int, Newcomer]] = []  # a heap; one that is no newcomer any more has no effect
+        self._numbers = count()
 
     def __len__(self) -> int:
-        return len(self._introducers)
+        return len(self._newcomers)
 
     def __contains__(self, peer: PeerId) -> bool:
-        return peer in self._introducers
+        return peer in self._newcomers
 
-    def __iter__(self) -> Iterator[PeerId]:
+    def __iter__(self) -> Iterator[Newcomer]:
         """The oldest first."""
-        return iter(self._introducers)
+        return iter(self._newcomers.values())
+
+    def get(self, peer: PeerId) -> Newcomer | None:
+        """Whether, and how, the peer is here."""
+        return self._newcomers.get(peer)
 
     def may_add(self, introducer: PeerId, now: float, *, seed: bool) -> bool:
         """Whether the introducer may bring another one now; takes its turn if so."""
         return (self._pace_of_seeds if seed else self._pace).take(introducer, now)
 
     def add(
-        self, peer: PeerId, introducer: PeerId, address: Address, *, limit: int | None, scarce: bool
-    ) -> tuple[PeerId, ...]:
+        self, told: Member, introducer: PeerId, address: Address, now: float, *, seed: bool, scarce: bool
+    ) -> tuple[Newcomer, ...]:
         """Add a member; returns those that go for it.
 
-        limit: of the introducer; None for none. scarce: whether the subnet has a limit too.
+        seed: the introducer is one. scarce: whether the subnet has a limit too.
         """
-        subnet = _subnet(address)
-        gone = []
+        subnet, gone = _subnet(address), []
         of_introducer = self._of_introducer.get(introducer, {})
-        if limit is not None and len(of_introducer) >= limit:
-            gone.append(next(iter(of_introducer)))
-            self.discard(gone[-1])
+        if len(of_introducer) >= (PER_SEED if seed else PER_INTRODUCER):
+            gone.append(self._take(next(iter(of_introducer))))
         of_subnet = self._of_subnet.get(subnet, {})
         if scarce and len(of_subnet) >= PER_INTRODUCER:
-            gone.append(next(iter(of_subnet)))
-            self.discard(gone[-1])
-        self._introducers[peer] = introducer, subnet
-        self._of_introducer.setdefault(introducer, {})[peer] = None
-        self._of_subnet.setdefault(subnet, {})[peer] = None
+            gone.append(self._take(next(iter(of_subnet))))
+        self._insert(Newcomer(PeerId(told.id.key), told, introducer, subnet, now, seed))
         return tuple(gone)
 
-    def discard(self, peer: PeerId) -> bool:
-        """It has answered, or is no member any more; returns whether it was unproved."""
-        found = self._introducers.pop(peer, None)
-        if found is None:
-            return False
-        introducer, subnet = found
-        _remove(self._of_introducer, introducer, peer)
-        _remove(self._of_subnet, subnet, peer)
-        return True
+    def learn(self, told: Member, now: float) -> Newcomer | None:
+        """Note what is proved of a member that is here, if it is more; who it was if this is a new life of it.
+
+        A new life is greeted anew.
+        """
+        newcomer = self._newcomers[PeerId(told.id.key)]
+        told = Member(told.id, told.incarnation, State.ALIVE, (), told.proof)
+        if not supersedes(newcomer.told, told):
+            return None
+        if newcomer.told.id == told.id:
+            newcomer.told = told
+            return None
+        self._take(newcomer.peer)
+        self._insert(Newcomer(newcomer.peer, told, newcomer.introducer, newcomer.subnet, now, newcomer.by_seed))
+        return newcomer
+
+    def discard(self, peer: PeerId) -> Newcomer | None:
+        """It has answered, or is no member any more; what it was."""
+        return self._take(peer) if peer in self._newcomers else None
+
+    def take_turns(self, now: float, may_greet: Callable[[PeerId], bool], *, judge: bool = True) -> Turns:
+        """Whom to greet, and who is gone now: those are not here any more.
+
+        may_greet: false for one that this node blocks, which waits. judge: false for nobody to go, as answers may be
+        waiting unread.
+        """
+        turns = Turns()
+        while self._due and self._due[0][0] <= now:
+            self._take_due(now, may_greet, judge, turns)
+        if judge:
+            self._expire(now, turns)
+        self._greet_fresh(now, may_greet, turns)
+        return turns
+
+    def _take_due(self, now: float, may_greet: Callable[[PeerId], bool], judge: bool, turns: Turns) -> None:
+        _, _, newcomer = heappop(self._due)
+        if self._newcomers.get(newcomer.peer) is not newcomer:
+            return
+        if newcomer.greeted < len(_GAPS):
+            self._greet(newcomer, now, may_greet, turns)
+        elif judge:
+            turns.silent.append(self._take(newcomer.peer))
+        else:
+            self._later(newcomer, now + self._period)
+
+    def _expire(self, now: float, turns: Turns) -> None:
+        for fresh in tuple(self._fresh.values()):
+            for newcomer in tuple(fresh.values()):
+                if newcomer.by_seed or newcomer.since + PATIENCE > now:
+                    break
+                turns.unasked.append(self._take(newcomer.peer))
+
+    def _greet_fresh(self, now: float, may_greet: Callable[[PeerId], bool], turns: Turns) -> None:
+        went_on = True
+        while went_on:
+            went_on = False
+            for introducer in tuple(self._fresh):
+                newcomer = next(iter(self._fresh[introducer].values()))
+                greetings = self._greetings_of_seeds if newcomer.by_seed else self._greetings
+                if greetings.take(None, now):
+                    self._not_fresh(newcomer)
+                    self._greet(newcomer, now, may_greet, turns)
+                    went_on = True
+
+    def _greet(self, newcomer: Newcomer, now: float, may_greet: Callable[[PeerId], bool], turns: Turns) -> None:
+        if may_greet(newcomer.peer):
+            newcomer.greeted += 1
+            turns.greet.append(newcomer)
+            self._later(newcomer, now + _GAPS[newcomer.greeted - 1] * self._period)
+        else:
+            self._later(newcomer, now + _BLOCKED_AGAIN)
+
+    def _later(self, newcomer: Newcomer, due: float) -> None:
+        heappush(self._due, (due, next(self._numbers), newcomer))
+
+    def _insert(self, newcomer: Newcomer) -> None:
+        peer, introducer = newcomer.peer, newcomer.introducer
+        self._newcomers[peer] = newcomer
+        self._of_introducer.setdefault(introducer, {})[peer] = None
+        self._of_subnet.setdefault(newcomer.subnet, {})[peer] = None
+        self._fresh.setdefault(introducer, OrderedDict())[peer] = newcomer
+
+    def _take(self, peer: PeerId) -> Newcomer:
+        newcomer = self._newcomers.pop(peer)
+        _remove(self._of_introducer, newcomer.introducer, peer)
+        _remove(self._of_subnet, newcomer.subnet, peer)
+        self._not_fresh(newcomer)
+        return newcomer
+
+    def _not_fresh(self, newcomer: Newcomer) -> None:
+        """It has its turn, or is gone: then it is another introducer's."""
+        fresh = self._fresh.get(newcomer.introducer, {})
+        if newcomer.peer in fresh:
+            del fresh[newcomer.peer]
+            self._fresh.move_to_end(newcomer.introducer)
+            if not fresh:
+                del self._fresh[newcomer.introducer]
 
 
 def _remove(groups: dict[T, dict[PeerId, None]], group: T, peer: PeerId) -> None:

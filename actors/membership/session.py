@@ -11,9 +11,9 @@ How a packet that comes in is handled:
 4. If it named members whose records are missing, or brought some of these records, the sender is asked for more of
    them.
 
-Nobody is a member by hearsay. An update about a key that is no member waits for its record; with a record it is a
-member at once, *unproved* until a packet of its own comes, or a connection opens. `newcomers` says how many of
-both each sender may bring. A member that this node has to forget for another one is Down for its subscribers.
+Nobody is a member by hearsay: `admission` says who becomes one. Of whom others tell is greeted, if its record is known,
+and only when it answers it is SWIM's, which probes it and passes it on. Till then it is visible all the same, and Down
+for subscribers when it is gone.
 
 A peer without a known address is neither probed nor accused; nor is a peer that this node blocks (design: local
 blocks). What goes along with outgoing packets is `outgoing`'s matter.
@@ -39,6 +39,7 @@ from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from ..tracker.mailbox import Mailbox as Tracker
 from . import swim
+from .admission import Admission, Changes
 from .config import Config
 from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, kinds_of
 from .events import Events
@@ -46,7 +47,6 @@ from .known_members import KnownMembers
 from .local_blocks import LocalBlocks
 from .mailbox import MemberCheats, MemberFloods, Members
 from .metrics import Metrics
-from .newcomers import PER_INTRODUCER, PER_SEED, Unproved, Waiting
 from .outgoing import Outgoing
 from .proofs import RecordProofs
 from .records import Records
@@ -63,6 +63,9 @@ CHEAT_BLOCK = 600.0
 
 _MOST_HELD_BACK = 256  # packets of a life whose record is not signed yet
 
+GREET_EVERY = 0.25
+"""Seconds between two looks at who is to be greeted."""
+
 REQUEST_INTERVAL = 1.0
 """Seconds until missing records are asked for again, at another member."""
 
@@ -77,6 +80,13 @@ class SwimTimer(Message):
 @dataclass(frozen=True, slots=True)
 class RequestMissing(Message):
     """Timer: ask another member for the records that are still missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greet(Message):
+    """Timer: greet who has not answered this node yet. due: when it should come, in monotonic seconds."""
+
+    due: float
 
 
 class Session:
@@ -103,7 +113,17 @@ class Session:
         """
         self.records = Records(own.record.network, own.record.peer)
         self._outgoing = Outgoing(own.record, self.records, transport, metrics, engine.now)
-        self._proofs = RecordProofs(own.life, self._record_of)
+        self._limits = SenderLimits(config.protocol)
+        self._admission = Admission(
+            own.record.peer,
+            self.records,
+            self._limits,
+            period=config.protocol.probe_period,
+            ask_again=REQUEST_INTERVAL,
+            count=lambda outcome, by: metrics.newcomers.inc(outcome, by=by),
+            count_record=metrics.records.inc,
+        )
+        self._proofs = RecordProofs(own.life, self._admission.record_of, self._admission.told_of)
         self.view = View(self.records)
         self.swim = Swim.new(
             MemberId(own.record.peer, own.record.generation),
@@ -111,11 +131,12 @@ class Session:
             engine.rng,
             renew=lambda identity: MemberId(identity.key, identity.generation + 1),
             probeable=self._is_probeable,
-            admits=self._admits,
-            connected=lambda key: key in self._connected,
+            admits=self._admission.admits,
+            connected=lambda key: key in self._admission.connected,
             proofs=self._proofs,
         )
-        self._known_members = KnownMembers(engine, self.swim, self.records, self.view)
+        self._admission.use(self.swim)
+        self._known_members = KnownMembers(engine, self.swim, self._admission.unproved, self.records, self.view)
         self._engine = engine
         self._metrics = metrics
         self._blocks = blocks
@@ -125,17 +146,8 @@ class Session:
         self._outbox = Outbox()
         self._proved = proved
         self._transport, self._tracker = transport, tracker
-        self._limits = SenderLimits(config.protocol)
-        self._waiting = Waiting(REQUEST_INTERVAL)
-        self._unproved = Unproved()
-        self._connected: set[PeerId] = set()
-        self._introducer: PeerId | None = None  # whose updates are applied now
-        self._beside: dict[PeerId, PeerRecord] = {}  # records that came with them
         self._held_back: deque[swim.Send] = deque(maxlen=_MOST_HELD_BACK)  # until the record of this life is there
-        self._forgery: DecodeError | None = None  # found among these
-        self._kept: list[PeerId] = []  # of these
-        self._admitted: list[PeerId] = []
-        self._forgotten: list[MemberId] = []
+        self._greet_timer: Timer | None = None
         self._request_timer: Timer | None = None
 
     # Commands ---------------------------------------------------------------------------------------------------------
@@ -208,6 +220,7 @@ class Session:
         if own.generation > self.swim.identity.generation:
             self.swim.change_identity(own, self._engine.now(), self._outbox)
             self.perform_effects()
+            self._greet_soon()
 
     def leave(self) -> None:
         """Tell some members that this node has left."""
@@ -242,7 +255,7 @@ class Session:
             self._add_record(record, presented=True)
         except DecodeError:
             return
-        self._connected.add(record.peer)
+        self._admission.connected.add(record.peer)
         self._prove(record.peer)
         self._is_alive(record.peer)
         if not self.has_left and not self.view.is_active(record.peer):
@@ -251,7 +264,7 @@ class Session:
 
     def on_closed(self, peer: PeerId) -> None:
         """A connection closed: no evidence of death, but a reason to probe that peer next (flows: end of a link 6)."""
-        self._connected.discard(peer)
+        self._admission.connected.discard(peer)
         self.swim.probe_next(peer)
         self._drop_if_unused(peer)
 
@@ -283,7 +296,7 @@ class Session:
         self._engine.on_reply(closed, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
 
     def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
-        missing = self.view.num_missing + len(self._waiting)
+        missing = self._num_missing
         records = {each.peer: each for each in (self.records.read(data, sender) for data in envelope.records)}
         own, ours = records.pop(sender, None), records.pop(self.own.peer, None)
         if own is not None:
@@ -301,8 +314,9 @@ class Session:
             self._is_alive(sender)
         brought = [self._add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)]
         if envelope.wanted:
-            self._outgoing.send_records(sender, envelope.wanted)
-        if self.view.num_missing + len(self._waiting) > missing or any(brought):
+            known = [peer for peer in envelope.wanted if self.is_proved(peer)]
+            self._outgoing.send_records(sender, known)
+        if self._num_missing > missing or any(brought):
             self._request_missing(sender)
 
     def _outlive(self, record: PeerRecord, sender: PeerId) -> None:
@@ -312,8 +326,7 @@ class Session:
         """
         if record.generation <= self.swim.identity.generation:
             return
-        if not self._limits.may_check(sender, self._engine.now(), seed=self.records.is_configured_seed(sender)):
-            self._metrics.records.inc("over_limit")
+        if not self._admission.may_check(sender, self._engine.now()):
             return
         if not record.verify(source=sender):
             self._metrics.records.inc("refused")
@@ -323,24 +336,23 @@ class Session:
         self.perform_effects()
 
     def _on_swim_packet(self, data: bytes, sender: PeerId, records: dict[PeerId, PeerRecord]) -> None:
-        self._introducer, self._beside, self._forgery = sender, records, None
-        try:
-            self.swim.handle_data(data, self._engine.now(), self._outbox, sender=sender)
-        except UnknownLifeError as error:
-            self._drop(type(error).__name__, sender, error)
-            self._ask_for_life(sender)
-        except SwimError as error:
-            self._drop(type(error).__name__, sender, error)
-        else:
-            self._metrics.packets.inc("received")
-        finally:
-            self._introducer, self._beside = None, {}
+        now = self._engine.now()
+        with self._admission.tell(sender, now, records) as telling:
+            try:
+                self.swim.handle_data(data, now, self._outbox, sender=sender)
+            except UnknownLifeError as error:
+                self._drop(type(error).__name__, sender, error)
+                self._ask_for_life(sender)
+            except SwimError as error:
+                self._drop(type(error).__name__, sender, error)
+            else:
+                self._metrics.packets.inc("received")
         self._after_updates()
-        kept, self._kept = self._kept, []
-        for peer in kept:
+        for peer in telling.kept:
             self._drop_if_unused(peer)  # it did not become a member
-        if self._forgery is not None:
-            raise self._forgery
+        if telling.forgery is not None:
+            self._engine.log.info("record refused", error=str(telling.forgery))
+            raise telling.forgery
 
     def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
         self._metrics.packets.inc(why)
@@ -352,20 +364,6 @@ class Session:
         """The peer has shown that it lives, by a connection or a packet without news."""
         self.swim.alive(peer, self._engine.now(), self._outbox)
         self.perform_effects()
-
-    def _record_of(self, peer: PeerId, generation: int) -> PeerRecord | None:
-        """The genuine record of this life: held, or beside the updates that are applied now."""
-        held, beside = self.records.get(peer), self._beside.get(peer)
-        if held is not None and held.generation >= generation:
-            return held if held.generation == generation else None
-        if beside is None or beside.generation != generation or self._introducer is None:
-            return None
-        if not self._is_kept(beside, self._introducer):
-            return None
-        self._events.publish(self.view.record_added(beside))
-        self._admitted.append(peer)  # what waits for this record is applied next
-        self._kept.append(peer)
-        return beside
 
     def _ask_for_life(self, sender: PeerId) -> None:
         """The sender's present life is not proved here: ask for its record, or show it the later one that is held."""
@@ -382,7 +380,8 @@ class Session:
             return
         record = self.records.get(peer)
         if record is None or record.generation < update.id.generation:
-            self._let_wait(update, source)
+            self._admission.let_wait(update, source, self._engine.now())
+            self._await_records()
         elif peer in self.view or update.is_active:
             self._apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
 
@@ -405,138 +404,95 @@ class Session:
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
 
-    def _prove(self, peer: PeerId) -> None:
-        """The peer has answered this node itself."""
-        if self._unproved.discard(peer):
-            self._metrics.newcomers.inc("proved")
-            self._proved()
-
     @property
     def num_waiting(self) -> int:
         """Keys whose updates wait for their records."""
-        return len(self._waiting)
+        return len(self._admission.waiting)
 
     @property
     def num_unproved(self) -> int:
         """Members that have not answered this node yet."""
-        return len(self._unproved)
+        return len(self._admission.unproved)
 
     def is_proved(self, peer: PeerId) -> bool:
         """Whether this member has answered this node itself at least once."""
-        return peer not in self._unproved
+        return peer not in self._admission.unproved
 
-    def _admits(self, update: Member) -> bool:
-        """SWIM: whether a key that it does not hold becomes a member by this update. If not, the update may wait."""
-        introducer, peer = self._introducer, PeerId(update.id.key)
-        if introducer is None:
-            return False  # of this node itself about a member that it has just forgotten
-        if peer == introducer:
-            return self._make_room()
-        own = introducer == self.own.peer  # which remembers them from before a restart
-        record = next(
-            (each for each in (self.records.get(peer), self._beside.get(peer)) if _covers(each, update)), None
-        )
-        if not own and (record is None or not update.is_active):
-            self._let_wait(update, introducer)
-            return False
-        if record is None or not self._may_take_in(peer, introducer) or not self._is_kept(record, introducer):
-            return False
-        self._take_in(record, introducer)
-        return True
+    def _prove(self, peer: PeerId) -> None:
+        """The peer has answered this node itself."""
+        newcomer = self._admission.prove(peer)
+        if newcomer is None:
+            return
+        self._apply([newcomer.told], peer, broadcast=True)
+        if self.swim.get(peer) is None:
+            self._admission.lose(newcomer)
+            self._after_updates()
+        self._proved()
 
-    def _let_wait(self, update: Member, introducer: PeerId) -> None:
-        self._metrics.newcomers.inc("waits")
-        dropped = self._waiting.add(introducer, update, self._engine.now(), self._share_of(introducer))
-        self._metrics.newcomers.inc("dropped", by=dropped)
-        self._await_records()
+    def on_greet(self, message: Greet) -> None:
+        """Greet those who have not answered, and forget who never did; not if this process has stalled.
 
-    def _share_of(self, introducer: PeerId) -> int:
-        """How many updates that wait, and how many unproved members, this peer may bring."""
-        return PER_SEED if self.records.is_configured_seed(introducer) else PER_INTRODUCER
+        Then the answers may be waiting unread.
+        """
+        self._greet_timer = None
+        late = self._engine.now() - message.due
+        self._greet(judge=late <= self.swim.config.probe_rtt)
+        self._after_updates()
 
-    def _may_take_in(self, peer: PeerId, introducer: PeerId) -> bool:
-        """Whether the introducer may bring another member now, unless the peer has shown itself."""
-        if peer in self._connected or introducer == self.own.peer:
-            return True
-        seed = self.records.is_configured_seed(introducer)
-        if self._unproved.may_add(introducer, self._engine.now(), seed=seed):
-            return True
-        self._metrics.newcomers.inc("too_many")
-        return False
+    def _greet(self, *, judge: bool) -> None:
+        """Ask those who have not answered this node, and whose turn it is, whether they are there."""
+        if self.has_left:
+            return
+        for newcomer in self._admission.take_turns(self._engine.now(), self._is_probeable, judge=judge).greet:
+            by = newcomer.introducer if newcomer.needs_helpers else None
+            self.swim.greet(newcomer.told.id, self._outbox, by=by)
 
-    def _is_kept(self, record: PeerRecord, sender: PeerId) -> bool:
-        """Whether the record is genuine: one that came beside the updates is checked only now."""
-        try:
-            self._keep_record(record, sender)
-        except DecodeError as error:
-            self._forgery = self._forgery or error
-        return self.records.get(record.peer) == record
-
-    def _take_in(self, record: PeerRecord, introducer: PeerId) -> None:
-        """Make the owner of a record a member: unproved unless it is connected."""
-        self._admitted.append(record.peer)
-        held, limit = self.swim.num_known, self.swim.config.max_members
-        if record.peer in self._connected or held >= limit or record.address is None:
-            return  # what is over the limit SWIM refuses and counts
-        gone = self._unproved.add(
-            record.peer,
-            introducer,
-            record.address,
-            limit=None if introducer == self.own.peer else self._share_of(introducer),
-            scarce=2 * held > limit,
-        )
-        for peer in gone:
-            self._forget_unproved(peer)
-        self._metrics.newcomers.inc("unproved")
-
-    def _make_room(self) -> bool:
-        """A peer has shown itself: where no more members are held, an unproved one goes for it."""
-        if self.swim.num_known >= self.swim.config.max_members:
-            oldest = next(iter(self._unproved), None)
-            if oldest is not None:
-                self._unproved.discard(oldest)
-                self._forget_unproved(oldest)
-        return True
-
-    def _forget_unproved(self, peer: PeerId) -> None:
-        self._metrics.newcomers.inc("pushed_out")
-        held = self.swim.forget(peer, self._engine.now(), self._outbox)
-        if held is not None:
-            self._forgotten.append(held.id)
+    def _greet_soon(self) -> None:
+        if self._greet_timer is None and self.num_unproved and not self.has_left:
+            due = self._engine.now() + GREET_EVERY
+            self._greet_timer = self._engine.after(GREET_EVERY, Greet(due))
 
     def _apply(self, updates: Iterable[Member], introducer: PeerId, *, broadcast: bool) -> None:
-        self._introducer = introducer
-        try:
+        now = self._engine.now()
+        with self._admission.tell(introducer, now):
             source = None if introducer == self.own.peer else introducer
-            self.swim.apply_many(updates, broadcast, self._engine.now(), self._outbox, source=source)
-        finally:
-            self._introducer = None
+            self.swim.apply_many(updates, broadcast, now, self._outbox, source=source)
         self._after_updates()
 
     def _after_updates(self) -> None:
-        """Perform the effects, and apply what waited for the members that are new."""
-        while True:
-            self.perform_effects()
-            forgotten, self._forgotten = self._forgotten, []
-            for member in forgotten:
-                self._forget(member)
-            admitted, self._admitted = self._admitted, []
-            if not admitted:
-                return
-            for peer in admitted:
-                self._apply_waiting(peer)
+        """Perform the effects, tell of the changes, and apply what waited for the records that are new."""
+        while (changes := self._admission.take_changes()) != Changes():
+            self._follow(changes)
+        self.perform_effects()
+        if self.num_waiting:
+            self._await_records()
+        self._greet_soon()
 
-    def _apply_waiting(self, peer: PeerId) -> None:
-        record = self.records.get(peer)
-        for sender, update in [] if record is None else self._waiting.take(peer, record.generation):
-            self._apply([update], sender, broadcast=True)
+    def _follow(self, changes: Changes) -> None:
+        for record in changes.records:
+            self._outgoing.note_new(record.peer)
+            self._events.publish(self.view.record_added(record))
+        for notification in changes.members:
+            self._events.on_notification(notification)
+        self.perform_effects()
+        if any(isinstance(each, swim.MemberUp) for each in changes.members):
+            self._greet(judge=False)  # at once, or each member that passes on a newcomer would lose time
+        for each in changes.members:
+            if isinstance(each, swim.MemberDown):
+                self._end_greeting(each.member)
+        for peer in dict.fromkeys((*changes.heeded, *(record.peer for record in changes.records))):
+            for sender, update in self._admission.take_waiting(peer):
+                self._apply([update], sender, broadcast=True)
+
+    def _end_greeting(self, member: MemberId) -> None:
+        if self.swim.get(member.key) is None:
+            self.swim.forget(member.key, self._engine.now(), self._outbox)
+            self._forget(member)
 
     def _forget(self, member: MemberId) -> None:
-        """SWIM has forgotten this member."""
+        """A member is none any more."""
         peer = PeerId(member.key)
         self.view.forget(member)
-        if peer not in self.view:
-            self._unproved.discard(peer)
         self._drop_if_unused(peer)
 
     # Records ----------------------------------------------------------------------------------------------------------
@@ -546,35 +502,24 @@ class Session:
 
         sender: whose packet it came in. presented: the peer itself has shown it.
         """
-        is_new = self._keep_record(record, sender, presented=presented)
+        try:
+            is_new = self._admission.keep(record, sender, self._engine.now(), presented=presented)
+        except DecodeError as error:
+            self._engine.log.info("record refused", error=str(error))
+            raise
         if is_new:
-            self._events.publish(self.view.record_added(record))
-            if record.peer in self._waiting:
-                self._apply_waiting(record.peer)
+            was_waited_for = record.peer in self._admission.waiting
+            self._after_updates()
+            if was_waited_for and not presented:
                 self._drop_if_unused(record.peer)
         return is_new
 
-    def _keep_record(self, record: PeerRecord, sender: PeerId | None, *, presented: bool = False) -> bool:
-        if sender is not None and self.records.is_news(record):
-            seed = self.records.is_configured_seed(sender)
-            if not self._limits.may_check(sender, self._engine.now(), seed=seed):
-                self._metrics.records.inc("over_limit")
-                return False
-        try:
-            is_new = self.records.add(record, sender)
-            if presented:
-                is_new |= self.records.add_presented(record)
-        except DecodeError as error:
-            self._metrics.records.inc("refused")
-            self._engine.log.info("record refused", error=str(error))
-            raise
-        self._metrics.records.inc("kept" if is_new else "known")
-        if is_new:
-            self._outgoing.note_new(record.peer)
-        return is_new
+    @property
+    def _num_missing(self) -> int:
+        return self.view.num_missing + self.num_waiting
 
     def _is_wanted(self, peer: PeerId) -> bool:
-        return peer in self.view or peer in self._waiting
+        return peer in self.view or peer in self._admission.waiting
 
     def _drop_if_unused(self, peer: PeerId) -> None:
         """Drop the record of a peer that is neither a member nor a seed."""
@@ -584,7 +529,7 @@ class Session:
 
     def _request_missing(self, peer: PeerId) -> None:
         """Ask a peer for the records that its updates wait for, and others that are missing."""
-        wanted = self._waiting.ask(peer, self._engine.now(), MAX_RECORDS - 1)  # its own may come too
+        wanted = self._admission.waiting.ask(peer, self._engine.now(), MAX_RECORDS - 1)  # its own may come too
         wanted += self.view.take_missing(MAX_WANTED - len(wanted))
         if wanted:
             self._outgoing.request_records(peer, wanted)
@@ -597,13 +542,14 @@ class Session:
     def request_missing_again(self) -> None:
         """Ask again for the records that are still missing: who told of their owners, and a random member."""
         self._request_timer = None
-        self._metrics.newcomers.inc("expired", by=self._waiting.expire(self._engine.now()))
-        for sender in self._waiting.senders:
+        self._metrics.newcomers.inc("expired", by=self._admission.waiting.expire(self._engine.now()))
+        for sender in self._admission.waiting.senders:
             self._request_missing(sender)
-        others = [record.peer for record in self.view.visible if self._is_probeable(record.peer)]
+        visible = (record.peer for record in self.view.visible)
+        others = [peer for peer in visible if self.is_proved(peer) and self._is_probeable(peer)]
         if self.view.num_missing and others:
             self._request_missing(self._engine.rng.choice(others))
-        if self.view.num_missing or len(self._waiting):
+        if self._num_missing:
             self._await_records()
 
     # Effects of SWIM --------------------------------------------------------------------------------------------------
@@ -626,6 +572,8 @@ class Session:
                 self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
             case swim.Notify(swim.UnknownLife(update, source)):
                 self._on_unknown_life(update, PeerId(source))
+            case swim.Notify(swim.Answered(member)):
+                self._prove(PeerId(member.key))
             case swim.Notify(swim.Cheated() as cheated):
                 self._on_cheated(cheated)
             case swim.Notify(notification):
@@ -635,8 +583,3 @@ class Session:
         peer = PeerId(key)
         address = self.records.address(peer)
         return address is not None and not self._blocks.is_blocked(peer, address)
-
-
-def _covers(record: PeerRecord | None, update: Member) -> bool:
-    """Whether the record is of the life that the update is about, or of a later one."""
-    return record is not None and record.generation >= update.id.generation

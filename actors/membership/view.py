@@ -86,9 +86,13 @@ class View:
             life.rtt = seconds if life.rtt is None else life.rtt + _RTT_GAIN * (seconds - life.rtt)
 
     def up(self, member: MemberId, wall: float) -> list[Message]:
-        """SWIM: the member is active now. wall: unix seconds."""
+        """The member is active now, perhaps as it was before. wall: unix seconds."""
         peer = PeerId(member.key)
-        self._lives[peer] = _Life(member.generation, True, wall)
+        life = self._lives.get(peer)
+        if life is not None and life.active:  # it was unproved, and SWIM has it now
+            life.generation = member.generation
+        else:
+            self._lives[peer] = _Life(member.generation, True, wall)
         return self._update_visibility(peer)
 
     def down(self, member: MemberId, wall: float) -> list[Message]:

@@ -181,6 +181,10 @@ class Swim:
         """Every member that we hold now, Down ones included: to save or replicate them."""
         return iter(self._core.members)
 
+    def get(self, key: bytes) -> Member | None:
+        """What we hold about the member with this key, in whatever state; None if nothing."""
+        return self._core.members.get(key)
+
     def updates_backlog(self) -> int:
         """How many members have an update still to be sent."""
         return len(self._core.backlog)
@@ -264,6 +268,14 @@ class Swim:
     def probe_next(self, key: bytes) -> None:
         """Probe this member next, if it is active; for what is no evidence of death (flows: end of a link 6)."""
         self._core.members.probe_next(key)
+
+    def greet(self, target: MemberId, outbox: Outbox, *, by: bytes | None = None) -> None:
+        """Ask one who is no member whether it is there. Its answer is a packet of it, so it becomes a member.
+
+        `by` also asks helpers to ping it: the member with this key, and random others. If it answers one of these that
+        is notified as Answered, and it becomes a member if `apply_many` says so. `forget` ends it.
+        """
+        probes.greet(self._core, target, by, outbox)
 
     def forget(self, key: bytes, now: float, outbox: Outbox) -> Member | None:
         """Forget a member, in whatever state, without a word to the others; it may come back. What was held, if any."""

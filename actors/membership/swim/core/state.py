@@ -17,7 +17,7 @@ from ..messages import Broadcast, Gossip, Header, Message, TurnUndead
 from ..proofs import Proofs
 from .backlog import Backlog
 from .member_list import Accept, MemberList
-from .underway import Allowance, Probe, Suspicion, Transfer
+from .underway import Allowance, Greeting, Probe, Suspicion, Transfer
 
 __all__ = ["Admits", "ConnectionState", "Core", "Renew", "UpdateSource"]
 
@@ -83,6 +83,9 @@ class Core:
     warnings: Allowance = field(default_factory=lambda: Allowance(64, 32))
     refutable: Allowance = field(default_factory=lambda: Allowance(16, 0.25))
     """How often we may raise our incarnation: who accuses us all the time would else use up its 1,024 in no time."""
+
+    greetings: dict[bytes, Greeting] = field(default_factory=dict)
+    """Who is no member and was asked by `Swim.greet` whether it is there, by key."""
 
     relays: dict[SendNack, None] = field(default_factory=dict)
     """Pings for others whose target has not answered yet: what may be forwarded, and the Nacks that become due."""
@@ -181,6 +184,7 @@ class Core:
         self.suspicions.clear()
         self.checks.clear()
         self.transfers.clear()
+        self.greetings.clear()
         self.probe.clear()
 
     def arm(self, kind: type[Repeating], delay: float, now: float, outbox: Outbox) -> None:
@@ -214,6 +218,7 @@ class Core:
         self.backlog.discard(key)
         self.heard.pop(key, None)
         self.warned.pop(key, None)
+        self.greetings.pop(key, None)
 
     def warn(self, to: MemberId, accusation: Member, now: float, outbox: Outbox) -> None:
         """Tell a member what is said of it, so that it can refute that: at most once in a period, and few at a time.
