@@ -175,16 +175,27 @@ class Unproved:
     def __init__(self, period: float) -> None:
         """period: of SWIM's probes, in seconds."""
         self._period = period
+        self._reset()
+        self._pace = TokenBuckets(PER_INTRODUCER / _PACE, PER_INTRODUCER)
+        self._pace_of_seeds = TokenBuckets(PER_SEED / _PACE, PER_SEED)
+        self._greetings = TokenBuckets(*FIRST_GREETINGS)
+        self._greetings_of_seeds = TokenBuckets(*FIRST_GREETINGS_OF_SEEDS)
+        self._numbers = count()
+
+    def _reset(self) -> None:
+        self._most = 0  # at once
         self._newcomers: OrderedDict[PeerId, Newcomer] = OrderedDict()
         self._of_introducer: dict[PeerId, dict[PeerId, None]] = {}
         self._of_subnet: dict[Hashable, dict[PeerId, None]] = {}
-        self._pace = TokenBuckets(PER_INTRODUCER / _PACE, PER_INTRODUCER)
-        self._pace_of_seeds = TokenBuckets(PER_SEED / _PACE, PER_SEED)
         self._fresh: OrderedDict[PeerId, OrderedDict[PeerId, Newcomer]] = OrderedDict()  # by introducer, never greeted
-        self._greetings = TokenBuckets(*FIRST_GREETINGS)
-        self._greetings_of_seeds = TokenBuckets(*FIRST_GREETINGS_OF_SEEDS)
         self._due: list[tuple[float, int, Newcomer]] = []  # a heap; one that is no newcomer any more has no effect
-        self._numbers = count()
+
+    def compact(self) -> bool:
+        """If nobody is here, give back the room that dicts keep; whether there were many."""
+        if self._newcomers or self._most < PER_INTRODUCER:
+            return False
+        self._reset()
+        return True
 
     def __len__(self) -> int:
         return len(self._newcomers)
@@ -299,6 +310,7 @@ class Unproved:
     def _insert(self, newcomer: Newcomer) -> None:
         peer, introducer = newcomer.peer, newcomer.introducer
         self._newcomers[peer] = newcomer
+        self._most = max(self._most, len(self._newcomers))
         self._of_introducer.setdefault(introducer, {})[peer] = None
         self._of_subnet.setdefault(newcomer.subnet, {})[peer] = None
         self._fresh.setdefault(introducer, OrderedDict())[peer] = newcomer

@@ -127,6 +127,10 @@ class Records:
         self._records.pop(peer, None)
         self._presented.pop(peer, None)
 
+    def compact(self) -> None:
+        """Give back the room of those that are forgotten, which a dict keeps."""
+        self._records = dict(self._records)
+
     def encoded(self, peers: Iterable[PeerId], limit: int) -> list[bytes]:
         """The encoded records of these peers as far as they are held, at most `limit`."""
         encoded: list[bytes] = []

@@ -219,8 +219,7 @@ class Session:
         own = MemberId(self.own.peer, self.own.generation)
         if own.generation > self.swim.identity.generation:
             self.swim.change_identity(own, self._engine.now(), self._outbox)
-            self.perform_effects()
-            self._greet_soon()
+            self._after_updates()
 
     def leave(self) -> None:
         """Tell some members that this node has left."""
@@ -448,7 +447,7 @@ class Session:
             self.swim.greet(newcomer.told.id, self._outbox, by=by)
 
     def _greet_soon(self) -> None:
-        if self._greet_timer is None and self.num_unproved and not self.has_left:
+        if self._greet_timer is None and not self.has_left:
             due = self._engine.now() + GREET_EVERY
             self._greet_timer = self._engine.after(GREET_EVERY, Greet(due))
 
@@ -466,7 +465,11 @@ class Session:
         self.perform_effects()
         if self.num_waiting:
             self._await_records()
-        self._greet_soon()
+        if self.num_unproved:
+            self._greet_soon()
+        elif self._admission.unproved.compact():
+            self.view.compact()
+            self.records.compact()
 
     def _follow(self, changes: Changes) -> None:
         for record in changes.records:
@@ -475,7 +478,7 @@ class Session:
         for notification in changes.members:
             self._events.on_notification(notification)
         self.perform_effects()
-        if any(isinstance(each, swim.MemberUp) for each in changes.members):
+        if any(isinstance(each, swim.MemberUp | swim.Rename) for each in changes.members):
             self._greet(judge=False)  # at once, or each member that passes on a newcomer would lose time
         for each in changes.members:
             if isinstance(each, swim.MemberDown):

@@ -128,6 +128,10 @@ class View:
         if life is not None and not life.active and life.generation == member.generation:
             del self._lives[peer]
 
+    def compact(self) -> None:
+        """Give back the room of those who are gone, which a dict keeps."""
+        self._lives, self._visible = dict(self._lives), dict(self._visible)
+
     def take_missing(self, limit: int) -> tuple[PeerId, ...]:
         """The next peers, in turn, whose records are missing; at most `limit`."""
         chosen = tuple(self._missing)[:limit]
