@@ -27,6 +27,10 @@ from .sender_limits import SenderLimits
 from .swim import Member, State, Swim
 
 
+SETTLED_AFTER = 30.0
+"""Seconds from the first that is heard of a member itself until it counts as one that stays."""
+
+
 @dataclass(slots=True)
 class Telling:
     """What is told now. introducer: by whom. now: monotonic seconds. beside: the records that came with it.
@@ -72,6 +76,7 @@ class Admission:
         count, count_record: take what becomes of newcomers, and of records.
         """
         self.connected: set[PeerId] = set()
+        self.newly: dict[bytes, float] = {}  # members that have not settled, and since when
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
         self._me = me
@@ -116,8 +121,18 @@ class Admission:
         elif peer not in self.connected or not update.is_active:
             self._hear(update, telling)
             return False
+        held, limit = self._size
+        if held < limit:
+            self.newly.setdefault(peer, telling.now)
         self._changes.heeded.append(peer)
         return True
+
+    def settled(self) -> Callable[[bytes], bool] | None:
+        """Tells the members that have been heard for `SETTLED_AFTER` from the others; None if all are alike."""
+        newly = self.newly
+        if not newly or self._swim is None or len(newly) >= self._swim.num_members:
+            return None
+        return lambda key: key not in newly
 
     def record_of(self, peer: PeerId, generation: int) -> PeerRecord | None:
         """The genuine record of this life: held, or beside what is told now."""
@@ -213,6 +228,18 @@ class Admission:
     def _is_gone(self, newcomer: Newcomer, why: str) -> None:
         self._count(why, 1)
         self._changes.members.append(swim.MemberDown(newcomer.told.id, left=why == "left"))
+
+    # Those who have not settled ---------------------------------------------------------------------------------------
+
+    def hear(self, peer: PeerId, now: float) -> None:
+        """The peer shows that it is there: it has settled if that is for long enough."""
+        since = self.newly.get(peer)
+        if since is not None and now - since >= SETTLED_AFTER:
+            del self.newly[peer]
+
+    def forget(self, peer: PeerId) -> None:
+        """The peer is no member any more."""
+        self.newly.pop(peer, None)
 
     # Those who have not answered --------------------------------------------------------------------------------------
 

@@ -32,8 +32,9 @@ from .mailbox import (
 )
 from .metrics import Metrics
 from .persistence import Persistence, Save
+from .record_requests import RequestMissing
 from .records import MAX_DISCOVERED
-from .session import Greet, RequestMissing, Session, SwimTimer
+from .session import Greet, Session, SwimTimer
 from .snapshot import Snapshot
 from .swim import MemberId
 from .tags import encode_tags

@@ -22,7 +22,6 @@ blocks). What goes along with outgoing packets is `outgoing`'s matter.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -35,20 +34,21 @@ from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import OwnRecord, Packet
-from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from ..tracker.mailbox import Mailbox as Tracker
 from . import swim
 from .admission import Admission, Changes
 from .config import Config
-from .envelope import MAX_RECORDS, MAX_WANTED, Envelope, kinds_of
+from .envelope import Envelope, kinds_of
 from .events import Events
 from .known_members import KnownMembers
 from .local_blocks import LocalBlocks
-from .mailbox import MemberCheats, MemberFloods, Members
+from .mailbox import Members
 from .metrics import Metrics
+from .misconduct import Misconduct
 from .outgoing import Outgoing
 from .proofs import RecordProofs
+from .record_requests import REQUEST_INTERVAL, RecordRequests
 from .records import Records
 from .sender_limits import SenderLimits
 from .snapshot import SavedMember, Snapshot
@@ -56,30 +56,14 @@ from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError, Un
 from .swim.effects import RemoveDown
 from .view import View
 
-_CLOSE_TIMEOUT = 30.0  # seconds
-
-CHEAT_BLOCK = 600.0
-"""Seconds for which a peer is blocked that has shown a false proof of its own."""
-
-_MOST_HELD_BACK = 256  # packets of a life whose record is not signed yet
-
 GREET_EVERY = 0.25
 """Seconds between two looks at who is to be greeted."""
-
-REQUEST_INTERVAL = 1.0
-"""Seconds until missing records are asked for again, at another member."""
-
 
 @dataclass(frozen=True, slots=True)
 class SwimTimer(Message):
     """A timer of SWIM is due."""
 
     timer: swim.Timer
-
-
-@dataclass(frozen=True, slots=True)
-class RequestMissing(Message):
-    """Timer: ask another member for the records that are still missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +118,7 @@ class Session:
             admits=self._admission.admits,
             connected=lambda key: key in self._admission.connected,
             proofs=self._proofs,
+            settled=self._admission.settled,
         )
         self._admission.use(self.swim)
         self._known_members = KnownMembers(engine, self.swim, self._admission.unproved, self.records, self.view)
@@ -143,12 +128,13 @@ class Session:
         self._events = Events(
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
+        self._misconduct = Misconduct(engine, self._limits, transport, tracker, metrics, self._events)
+        self._requests = RecordRequests(
+            engine, self.view, self._admission, self._outgoing, metrics, is_probeable=self._is_probeable
+        )
         self._outbox = Outbox()
         self._proved = proved
-        self._transport, self._tracker = transport, tracker
-        self._held_back: deque[swim.Send] = deque(maxlen=_MOST_HELD_BACK)  # until the record of this life is there
         self._greet_timer: Timer | None = None
-        self._request_timer: Timer | None = None
 
     # Commands ---------------------------------------------------------------------------------------------------------
 
@@ -201,18 +187,10 @@ class Session:
         """Go over to this record of this node if it is newer than the present one; returns whether it was."""
         if not own.record.newer_than(self.own):
             return False
-        self._outgoing.own, self._proofs.life = own.record, own.life
-        self._outgoing.introduce_to_all()
-        held_back, present = tuple(self._held_back), own.record.generation == self.swim.identity.generation
-        self._held_back.clear()
-        for each in held_back if present and not self.has_left else ():
-            self._outgoing.send_swim_packet(PeerId(each.to.key), each.data)
+        self._proofs.life = own.life
+        present = own.record.generation == self.swim.identity.generation
+        self._outgoing.use_record(own.record, speaks=present and not self.has_left)
         return True
-
-    @property
-    def _awaits_record(self) -> bool:
-        """Whether `Swim` is in a later life than our record: nothing of it can be shown, so nothing is sent."""
-        return self.own.generation < self.swim.identity.generation
 
     def resume(self) -> None:
         """Go on under the generation of our newest record, if that is later than the present one."""
@@ -256,6 +234,7 @@ class Session:
             return
         self._admission.connected.add(record.peer)
         self._prove(record.peer)
+        self._admission.hear(record.peer, self._engine.now())
         self._is_alive(record.peer)
         if not self.has_left and not self.view.is_active(record.peer):
             self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
@@ -275,27 +254,15 @@ class Session:
             if exceeded is None:
                 self._on_envelope(packet.peer, envelope)
             else:
-                self._over_limit(packet.peer, exceeded)
+                self._misconduct.over_limit(packet.peer, exceeded)
         except DecodeError as error:
             self._drop("malformed", packet.peer, error)
             if self._limits.exceeded(packet.peer, ("other",), self._engine.now()):
-                self._over_limit(packet.peer, "other")
+                self._misconduct.over_limit(packet.peer, "other")
         self._drop_if_unused(packet.peer)
 
-    def _over_limit(self, sender: PeerId, kind: str) -> None:
-        self._metrics.over_limit.inc(kind)
-        if not self._limits.dropped(sender, self._engine.now()):
-            return
-        self._engine.log.warning("member floods and is closed", peer=sender.short, kind=kind)
-        self._events.publish([MemberFloods(sender, kind)])
-        self._close(sender, Reason.FLOODING)
-
-    def _close(self, peer: PeerId, reason: Reason) -> None:
-        closed = self._transport.close(peer, reason)
-        self._engine.on_reply(closed, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
-
     def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
-        missing = self._num_missing
+        missing = self._requests.num_missing
         records = {each.peer: each for each in (self.records.read(data, sender) for data in envelope.records)}
         own, ours = records.pop(sender, None), records.pop(self.own.peer, None)
         if own is not None:
@@ -306,6 +273,7 @@ class Session:
             self._drop("stranger", sender)
             return
         self._prove(sender)
+        self._admission.hear(sender, self._engine.now())
         self._outgoing.mark_introduced(sender)
         if envelope.swim:
             self._on_swim_packet(envelope.swim, sender, records)
@@ -315,8 +283,8 @@ class Session:
         if envelope.wanted:
             known = [peer for peer in envelope.wanted if self.is_proved(peer)]
             self._outgoing.send_records(sender, known)
-        if self._num_missing > missing or any(brought):
-            self._request_missing(sender)
+        if self._requests.num_missing > missing or any(brought):
+            self._requests.ask(sender)
 
     def _outlive(self, record: PeerRecord, sender: PeerId) -> None:
         """Go on above a later life of ours, if we have signed its record: the clock was set back, or ahead for a while.
@@ -380,28 +348,15 @@ class Session:
         record = self.records.get(peer)
         if record is None or record.generation < update.id.generation:
             self._admission.let_wait(update, source, self._engine.now())
-            self._await_records()
+            self._requests.wait()
         elif peer in self.view or update.is_active:
             self._apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
 
-    def _on_cheated(self, event: swim.Cheated) -> None:
-        """A false proof. What is not about the sender itself may be the lie of an owner that signed two records."""
-        peer = PeerId(event.peer)
-        conclusive = event.about is None or event.about.id.key == peer
-        self._metrics.cheats.inc("own" if conclusive else "passed_on")
-        if not self._limits.may_report(peer, self._engine.now()):
-            return
-        about = peer if event.about is None else PeerId(event.about.id.key)
-        self._engine.log.warning(
-            "member cheats", peer=peer.short, why=event.why, about=about.short, blocked=CHEAT_BLOCK if conclusive else 0
-        )
-        self._events.publish([MemberCheats(peer, event.why, about)])
-        if conclusive:
-            self._close(peer, Reason.PROTOCOL)
-            blocked = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
-            self._engine.on_reply(blocked, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
-
     # Who becomes a member ---------------------------------------------------------------------------------------------
+
+    def request_missing_again(self) -> None:
+        """Timer: ask again for the records that are still missing."""
+        self._requests.ask_again()
 
     @property
     def num_waiting(self) -> int:
@@ -464,7 +419,7 @@ class Session:
             self._follow(changes)
         self.perform_effects()
         if self.num_waiting:
-            self._await_records()
+            self._requests.wait()
         if self.num_unproved:
             self._greet_soon()
         elif self._admission.unproved.compact():
@@ -517,10 +472,6 @@ class Session:
                 self._drop_if_unused(record.peer)
         return is_new
 
-    @property
-    def _num_missing(self) -> int:
-        return self.view.num_missing + self.num_waiting
-
     def _is_wanted(self, peer: PeerId) -> bool:
         return peer in self.view or peer in self._admission.waiting
 
@@ -529,31 +480,6 @@ class Session:
         if peer not in self.view and not self.records.is_seed(peer):
             self.records.forget(peer)
             self._outgoing.introduce_again(peer)
-
-    def _request_missing(self, peer: PeerId) -> None:
-        """Ask a peer for the records that its updates wait for, and others that are missing."""
-        wanted = self._admission.waiting.ask(peer, self._engine.now(), MAX_RECORDS - 1)  # its own may come too
-        wanted += self.view.take_missing(MAX_WANTED - len(wanted))
-        if wanted:
-            self._outgoing.request_records(peer, wanted)
-            self._await_records()
-
-    def _await_records(self) -> None:
-        if self._request_timer is None:
-            self._request_timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
-
-    def request_missing_again(self) -> None:
-        """Ask again for the records that are still missing: who told of their owners, and a random member."""
-        self._request_timer = None
-        self._metrics.newcomers.inc("expired", by=self._admission.waiting.expire(self._engine.now()))
-        for sender in self._admission.waiting.senders:
-            self._request_missing(sender)
-        visible = (record.peer for record in self.view.visible)
-        others = [peer for peer in visible if self.is_proved(peer) and self._is_probeable(peer)]
-        if self.view.num_missing and others:
-            self._request_missing(self._engine.rng.choice(others))
-        if self._num_missing:
-            self._await_records()
 
     # Effects of SWIM --------------------------------------------------------------------------------------------------
 
@@ -565,10 +491,8 @@ class Session:
 
     def _perform(self, effect: swim.Effect) -> None:
         match effect:
-            case swim.Send() if self._awaits_record:
-                if len(self._held_back) == _MOST_HELD_BACK:
-                    self._metrics.packets.inc("not_sent")  # the oldest goes
-                self._held_back.append(effect)
+            case swim.Send(to, data) if self.own.generation < self.swim.identity.generation:
+                self._outgoing.hold_back(PeerId(to.key), data)
             case swim.Send(to, data):
                 self._outgoing.send_swim_packet(PeerId(to.key), data)
             case swim.Schedule(timer, delay):
@@ -578,7 +502,10 @@ class Session:
             case swim.Notify(swim.Answered(member)):
                 self._prove(PeerId(member.key))
             case swim.Notify(swim.Cheated() as cheated):
-                self._on_cheated(cheated)
+                self._misconduct.on_cheated(cheated)
+            case swim.Notify(swim.MemberDown(member) as down):
+                self._admission.forget(PeerId(member.key))
+                self._events.on_notification(down)
             case swim.Notify(notification):
                 self._events.on_notification(notification)
 

@@ -26,7 +26,7 @@ from .codec import encode_item
 from .config import Config
 from .core import checks, connection, probes, reactions, sync, updates
 from .core.member_list import Accept
-from .core.state import Admits, ConnectionState, Core, Renew
+from .core.state import Admits, ConnectionState, Core, Renew, Settled
 from .effects import (
     AnnounceToSeeds,
     BeginCheck,
@@ -69,6 +69,10 @@ def _anybody(update: Member) -> bool:
     return True
 
 
+def _all_alike() -> Accept | None:
+    return None
+
+
 _TRUSTING = Trusting()
 
 
@@ -92,6 +96,7 @@ class Swim:
         admits: Admits = _anybody,
         connected: Accept = _no_connection,
         proofs: Proofs = _TRUSTING,
+        settled: Settled = _all_alike,
     ) -> Self:
         """A member that knows nobody; nothing is sent or scheduled.
 
@@ -99,7 +104,8 @@ class Swim:
         none. `probeable(key)` is false for a member that we must neither probe nor accuse (design: local blocks).
         `admits(update)` is asked before a key that is not held becomes a member; what it refuses has no effect.
         `connected(key)` is true for one that a connection with heartbeats shows to be alive. `proofs` makes and checks
-        the proofs of what members say of their lives.
+        the proofs of what members say of their lives. `settled()` tells the members that have been there for a while
+        from those that came lately, of which nobody knows yet whether they stay; None if all are alike.
         """
         return cls.with_custom_broadcast(
             identity,
@@ -111,6 +117,7 @@ class Swim:
             admits=admits,
             connected=connected,
             proofs=proofs,
+            settled=settled,
         )
 
     @classmethod
@@ -126,11 +133,12 @@ class Swim:
         admits: Admits = _anybody,
         connected: Accept = _no_connection,
         proofs: Proofs = _TRUSTING,
+        settled: Settled = _all_alike,
     ) -> Self:
         """As `new`, with a handler for the application's broadcasts: `NamedBroadcasts`, or one of your own."""
         counters = Counters()
         broadcasts = Broadcasts(handler, counters)
-        return cls(Core(identity, config, rng, renew, probeable, broadcasts, counters, proofs, connected, admits))
+        return cls(Core(identity, config, rng, renew, probeable, broadcasts, counters, proofs, connected, admits, settled))
 
     @property
     def identity(self) -> MemberId:

@@ -10,6 +10,9 @@
 * Our probes show our own health (Lifeguard): a probe that succeeds lowers the score by one, one that fails raises it
   by the number of helpers that sent no Nack, or by one without helpers. The higher the score, the slower we probe,
   and the longer we wait for answers.
+* While some members are *settled*, and others have come only lately, the others get at most every second probe, their
+  failures say nothing of our health, and they are asked for help last. So who comes and dies all the time does not keep
+  us from seeing the death of a member of old.
 * A member that we may not probe (a peer that this node blocks) is neither probed, nor asked for help, nor accused
   (design: local blocks).
 * Who is no member yet may be asked whether it is there: directly, then through helpers. Nothing that we hold depends
@@ -36,7 +39,8 @@ _NACK_SHARE = 0.8
 def probe_random_member(core: Core, late: float, now: float, outbox: Outbox) -> None:
     """End a period: judge the last probe, begin the next. late: seconds by which this timer was overdue."""
     _judge(core, late, now, outbox)
-    target = core.members.next_target(core.rng, core.probeable)
+    settled, core.settled_turn = core.settled(), not core.settled_turn
+    target = core.members.next_target(core.rng, core.probeable, settled if core.settled_turn else None)
     core.probe.clear()
     if target is not None:
         _begin(core, target, now, outbox)
@@ -60,7 +64,9 @@ def _judge(core: Core, late: float, now: float, outbox: Outbox) -> None:
         core.adjust_health(-1)
     elif probe.target is not None and not core.is_fresh(probe.target.id.key, probe.began, now):
         core.counters.failed_probes += 1
-        core.adjust_health(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
+        settled = core.settled()
+        if settled is None or settled(probe.target.id.key):
+            core.adjust_health(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
         outbox.notify(ProbeFailed(probe.target.id))
         _suspect(core, probe.target, now, outbox)
 
@@ -83,9 +89,7 @@ def ask_helpers(core: Core, outbox: Outbox) -> None:
     held = core.members.holds(target)
     if held is None or not held.is_active:
         return
-    for helper in core.members.choose_active(
-        core.config.num_indirect_probes, core.rng, lambda key: key != target.key and core.probeable(key)
-    ):
+    for helper in core.choose_helpers(target.key, core.config.num_indirect_probes):
         probe.ask(helper.id)
         core.send(helper.id, PingReq(target, probe.number), outbox)
 

@@ -19,10 +19,11 @@ from .backlog import Backlog
 from .member_list import Accept, MemberList
 from .underway import Allowance, Greeting, Probe, Suspicion, Transfer
 
-__all__ = ["Admits", "ConnectionState", "Core", "Renew", "UpdateSource"]
+__all__ = ["Admits", "ConnectionState", "Core", "Renew", "Settled", "UpdateSource"]
 
 Renew = Callable[[MemberId], MemberId | None]
 Admits = Callable[[Member], bool]
+Settled = Callable[[], Accept | None]
 UpdateSource = Callable[[int], list[bytes]]
 
 _FRESH = 2.0
@@ -54,6 +55,12 @@ class Core:
 
     admits: Admits
     """Whether a key that is not held becomes a member by this update."""
+
+    settled: Settled
+    """Tells the members that have been there for a while from the others; None if there are no others."""
+
+    settled_turn: bool = False
+    """Whether the last probe was of a settled member, if there are others."""
 
     incarnation: int = 0
     connection_state: ConnectionState = ConnectionState.DISCONNECTED
@@ -258,6 +265,21 @@ class Core:
         if message.updates:
             updates = self._updates_for(dst, room) if source is None else source(room)
         outbox.send(dst, encode_packet(header, updates, items))
+
+    def choose_helpers(self, target: bytes, count: int) -> list[Member]:
+        """Members to ping the target for us, the settled ones first: silence of the others says nothing of us."""
+
+        def may_help(key: bytes) -> bool:
+            return key != target and self.probeable(key)
+
+        settled = self.settled()
+        if settled is None:
+            return self.members.choose_active(count, self.rng, may_help)
+        chosen = self.members.choose_active(count, self.rng, lambda key: may_help(key) and settled(key))
+        known = {member.id.key for member in chosen}
+        return chosen + self.members.choose_active(
+            count - len(chosen), self.rng, lambda key: key not in known and may_help(key)
+        )
 
     def gossip(self, fan_out: int, outbox: Outbox) -> None:
         for member in self.members.choose_active(fan_out, self.rng, self.probeable):
