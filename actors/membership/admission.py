@@ -26,7 +26,6 @@ from .records import Records
 from .sender_limits import SenderLimits
 from .swim import Member, State, Swim
 
-
 SETTLED_AFTER = 30.0
 """Seconds from the first that is heard of a member itself until it counts as one that stays."""
 

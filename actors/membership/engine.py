@@ -16,6 +16,7 @@ from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .errors import NoAddress
+from .intake import Greet
 from .local_blocks import LocalBlocks
 from .mailbox import (
     Discovered,
@@ -34,7 +35,7 @@ from .metrics import Metrics
 from .persistence import Persistence, Save
 from .record_requests import RequestMissing
 from .records import MAX_DISCOVERED
-from .session import Greet, Session, SwimTimer
+from .session import Session, SwimTimer
 from .snapshot import Snapshot
 from .swim import MemberId
 from .tags import encode_tags

@@ -1,4 +1,4 @@
-"""What becomes of a peer that sends too much, or shows false proofs: it is counted, named, closed, and may be blocked."""
+"""Closes, names and may block a peer that sends too much or shows false proofs."""
 
 from __future__ import annotations
 

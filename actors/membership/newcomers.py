@@ -324,7 +324,7 @@ class Unproved:
 
     def _not_fresh(self, newcomer: Newcomer) -> None:
         """It has its turn, or is gone: then it is another introducer's."""
-        fresh = self._fresh.get(newcomer.introducer, {})
+        fresh: dict[PeerId, Newcomer] = self._fresh.get(newcomer.introducer, {})
         if newcomer.peer in fresh:
             del fresh[newcomer.peer]
             self._fresh.move_to_end(newcomer.introducer)

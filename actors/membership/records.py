@@ -35,6 +35,11 @@ class Records:
         self._discovered: dict[PeerId, None] = {}
         self._presented: dict[PeerId, Address] = {}
 
+    @property
+    def me(self) -> PeerId:
+        """This node."""
+        return self._me
+
     def __len__(self) -> int:
         return len(self._records)
 

@@ -28,7 +28,7 @@ from itertools import islice
 from typing import Any
 
 from ... import runtime
-from ...runtime import Message, Reply, Timer
+from ...runtime import Message, Reply
 from ...transport.address import Address
 from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
@@ -37,10 +37,11 @@ from ...transport.mailbox import OwnRecord, Packet
 from ...transport.record import PeerRecord
 from ..tracker.mailbox import Mailbox as Tracker
 from . import swim
-from .admission import Admission, Changes
+from .admission import Admission
 from .config import Config
 from .envelope import Envelope, kinds_of
 from .events import Events
+from .intake import Greet, Intake
 from .known_members import KnownMembers
 from .local_blocks import LocalBlocks
 from .mailbox import Members
@@ -56,21 +57,12 @@ from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError, Un
 from .swim.effects import RemoveDown
 from .view import View
 
-GREET_EVERY = 0.25
-"""Seconds between two looks at who is to be greeted."""
 
 @dataclass(frozen=True, slots=True)
 class SwimTimer(Message):
     """A timer of SWIM is due."""
 
     timer: swim.Timer
-
-
-@dataclass(frozen=True, slots=True)
-class Greet(Message):
-    """Timer: greet who has not answered this node yet. due: when it should come, in monotonic seconds."""
-
-    due: float
 
 
 class Session:
@@ -133,8 +125,20 @@ class Session:
             engine, self.view, self._admission, self._outgoing, metrics, is_probeable=self._is_probeable
         )
         self._outbox = Outbox()
-        self._proved = proved
-        self._greet_timer: Timer | None = None
+        self._intake = Intake(
+            engine,
+            self.swim,
+            self._outbox,
+            self._admission,
+            self.records,
+            self.view,
+            outgoing=self._outgoing,
+            events=self._events,
+            requests=self._requests,
+            perform=self.perform_effects,
+            is_probeable=self._is_probeable,
+            proved=proved,
+        )
 
     # Commands ---------------------------------------------------------------------------------------------------------
 
@@ -160,11 +164,11 @@ class Session:
         before = self.records.seeds
         for record in records:
             with contextlib.suppress(DecodeError):
-                self._add_record(record)
+                self._intake.add_record(record)
             if record.peer in self.records:
                 dropped = self.records.add_discovered(record.peer)
                 if dropped is not None:
-                    self._drop_if_unused(dropped)
+                    self._intake.drop_if_unused(dropped)
         if self.records.seeds != before and self.swim.connection_state is ConnectionState.DISCONNECTED:
             self._announce_to_seeds()
             self.perform_effects()
@@ -172,7 +176,7 @@ class Session:
     def restore(self, members: Iterable[SavedMember]) -> None:
         """Take these members over from before the restart, with their states."""
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
-        self._apply([each.member for each in held], self.own.peer, broadcast=False)
+        self._intake.apply([each.member for each in held], self.own.peer, broadcast=False)
 
     def announce_to_some(self) -> None:
         """Announce this node to some members, after a restart."""
@@ -197,7 +201,7 @@ class Session:
         own = MemberId(self.own.peer, self.own.generation)
         if own.generation > self.swim.identity.generation:
             self.swim.change_identity(own, self._engine.now(), self._outbox)
-            self._after_updates()
+            self._intake.follow()
 
     def leave(self) -> None:
         """Tell some members that this node has left."""
@@ -224,16 +228,16 @@ class Session:
         self.swim.handle_timer(timer, self._engine.now(), self._outbox)
         self.perform_effects()
         if isinstance(timer, RemoveDown):
-            self._forget(timer.member)
+            self._intake.forget(timer.member)
 
     def on_opened(self, record: PeerRecord) -> None:
         """A connection opened: announce to the peer if it is no member yet, which ends isolation without a wait."""
         try:
-            self._add_record(record, presented=True)
+            self._intake.add_record(record, presented=True)
         except DecodeError:
             return
         self._admission.connected.add(record.peer)
-        self._prove(record.peer)
+        self._intake.prove(record.peer)
         self._admission.hear(record.peer, self._engine.now())
         self._is_alive(record.peer)
         if not self.has_left and not self.view.is_active(record.peer):
@@ -244,7 +248,7 @@ class Session:
         """A connection closed: no evidence of death, but a reason to probe that peer next (flows: end of a link 6)."""
         self._admission.connected.discard(peer)
         self.swim.probe_next(peer)
-        self._drop_if_unused(peer)
+        self._intake.drop_if_unused(peer)
 
     def on_packet(self, packet: Packet) -> None:
         """Handle a packet as the module's docstring says."""
@@ -259,27 +263,29 @@ class Session:
             self._drop("malformed", packet.peer, error)
             if self._limits.exceeded(packet.peer, ("other",), self._engine.now()):
                 self._misconduct.over_limit(packet.peer, "other")
-        self._drop_if_unused(packet.peer)
+        self._intake.drop_if_unused(packet.peer)
 
     def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
         missing = self._requests.num_missing
         records = {each.peer: each for each in (self.records.read(data, sender) for data in envelope.records)}
         own, ours = records.pop(sender, None), records.pop(self.own.peer, None)
         if own is not None:
-            self._add_record(own, sender, presented=True)
+            self._intake.add_record(own, sender, presented=True)
         if ours is not None:
             self._outlive(ours, sender)
         if sender not in self.records:
             self._drop("stranger", sender)
             return
-        self._prove(sender)
+        self._intake.prove(sender)
         self._admission.hear(sender, self._engine.now())
         self._outgoing.mark_introduced(sender)
         if envelope.swim:
             self._on_swim_packet(envelope.swim, sender, records)
         else:
             self._is_alive(sender)
-        brought = [self._add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)]
+        brought = [
+            self._intake.add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)
+        ]
         if envelope.wanted:
             known = [peer for peer in envelope.wanted if self.is_proved(peer)]
             self._outgoing.send_records(sender, known)
@@ -314,9 +320,9 @@ class Session:
                 self._drop(type(error).__name__, sender, error)
             else:
                 self._metrics.packets.inc("received")
-        self._after_updates()
+        self._intake.follow()
         for peer in telling.kept:
-            self._drop_if_unused(peer)  # it did not become a member
+            self._intake.drop_if_unused(peer)  # it did not become a member
         if telling.forgery is not None:
             self._engine.log.info("record refused", error=str(telling.forgery))
             raise telling.forgery
@@ -350,9 +356,16 @@ class Session:
             self._admission.let_wait(update, source, self._engine.now())
             self._requests.wait()
         elif peer in self.view or update.is_active:
-            self._apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
+            self._intake.apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
+
+    def _is_wanted(self, peer: PeerId) -> bool:
+        return peer in self.view or peer in self._admission.waiting
+
+    def on_greet(self, message: Greet) -> None:
+        """Timer: greet those who have not answered."""
+        self._intake.on_greet(message)
 
     def request_missing_again(self) -> None:
         """Timer: ask again for the records that are still missing."""
@@ -371,115 +384,6 @@ class Session:
     def is_proved(self, peer: PeerId) -> bool:
         """Whether this member has answered this node itself at least once."""
         return peer not in self._admission.unproved
-
-    def _prove(self, peer: PeerId) -> None:
-        """The peer has answered this node itself."""
-        newcomer = self._admission.prove(peer)
-        if newcomer is None:
-            return
-        self._apply([newcomer.told], peer, broadcast=True)
-        if self.swim.get(peer) is None:
-            self._admission.lose(newcomer)
-            self._after_updates()
-        self._proved()
-
-    def on_greet(self, message: Greet) -> None:
-        """Greet those who have not answered, and forget who never did; not if this process has stalled.
-
-        Then the answers may be waiting unread.
-        """
-        self._greet_timer = None
-        late = self._engine.now() - message.due
-        self._greet(judge=late <= self.swim.config.probe_rtt)
-        self._after_updates()
-
-    def _greet(self, *, judge: bool) -> None:
-        """Ask those who have not answered this node, and whose turn it is, whether they are there."""
-        if self.has_left:
-            return
-        for newcomer in self._admission.take_turns(self._engine.now(), self._is_probeable, judge=judge).greet:
-            by = newcomer.introducer if newcomer.needs_helpers else None
-            self.swim.greet(newcomer.told.id, self._outbox, by=by)
-
-    def _greet_soon(self) -> None:
-        if self._greet_timer is None and not self.has_left:
-            due = self._engine.now() + GREET_EVERY
-            self._greet_timer = self._engine.after(GREET_EVERY, Greet(due))
-
-    def _apply(self, updates: Iterable[Member], introducer: PeerId, *, broadcast: bool) -> None:
-        now = self._engine.now()
-        with self._admission.tell(introducer, now):
-            source = None if introducer == self.own.peer else introducer
-            self.swim.apply_many(updates, broadcast, now, self._outbox, source=source)
-        self._after_updates()
-
-    def _after_updates(self) -> None:
-        """Perform the effects, tell of the changes, and apply what waited for the records that are new."""
-        while (changes := self._admission.take_changes()) != Changes():
-            self._follow(changes)
-        self.perform_effects()
-        if self.num_waiting:
-            self._requests.wait()
-        if self.num_unproved:
-            self._greet_soon()
-        elif self._admission.unproved.compact():
-            self.view.compact()
-            self.records.compact()
-
-    def _follow(self, changes: Changes) -> None:
-        for record in changes.records:
-            self._outgoing.note_new(record.peer)
-            self._events.publish(self.view.record_added(record))
-        for notification in changes.members:
-            self._events.on_notification(notification)
-        self.perform_effects()
-        if any(isinstance(each, swim.MemberUp | swim.Rename) for each in changes.members):
-            self._greet(judge=False)  # at once, or each member that passes on a newcomer would lose time
-        for each in changes.members:
-            if isinstance(each, swim.MemberDown):
-                self._end_greeting(each.member)
-        for peer in dict.fromkeys((*changes.heeded, *(record.peer for record in changes.records))):
-            for sender, update in self._admission.take_waiting(peer):
-                self._apply([update], sender, broadcast=True)
-
-    def _end_greeting(self, member: MemberId) -> None:
-        if self.swim.get(member.key) is None:
-            self.swim.forget(member.key, self._engine.now(), self._outbox)
-            self._forget(member)
-
-    def _forget(self, member: MemberId) -> None:
-        """A member is none any more."""
-        peer = PeerId(member.key)
-        self.view.forget(member)
-        self._drop_if_unused(peer)
-
-    # Records ----------------------------------------------------------------------------------------------------------
-
-    def _add_record(self, record: PeerRecord, sender: PeerId | None = None, *, presented: bool = False) -> bool:
-        """Keep a record if it is newer; returns whether it was. Raises DecodeError if no member can have it.
-
-        sender: whose packet it came in. presented: the peer itself has shown it.
-        """
-        try:
-            is_new = self._admission.keep(record, sender, self._engine.now(), presented=presented)
-        except DecodeError as error:
-            self._engine.log.info("record refused", error=str(error))
-            raise
-        if is_new:
-            was_waited_for = record.peer in self._admission.waiting
-            self._after_updates()
-            if was_waited_for and not presented:
-                self._drop_if_unused(record.peer)
-        return is_new
-
-    def _is_wanted(self, peer: PeerId) -> bool:
-        return peer in self.view or peer in self._admission.waiting
-
-    def _drop_if_unused(self, peer: PeerId) -> None:
-        """Drop the record of a peer that is neither a member nor a seed."""
-        if peer not in self.view and not self.records.is_seed(peer):
-            self.records.forget(peer)
-            self._outgoing.introduce_again(peer)
 
     # Effects of SWIM --------------------------------------------------------------------------------------------------
 
@@ -500,7 +404,7 @@ class Session:
             case swim.Notify(swim.UnknownLife(update, source)):
                 self._on_unknown_life(update, PeerId(source))
             case swim.Notify(swim.Answered(member)):
-                self._prove(PeerId(member.key))
+                self._intake.prove(PeerId(member.key))
             case swim.Notify(swim.Cheated() as cheated):
                 self._misconduct.on_cheated(cheated)
             case swim.Notify(swim.MemberDown(member) as down):

@@ -221,9 +221,7 @@ def test_death_of_an_unproved_member_is_believed_from_nobody_and_its_own_farewel
 
 def test_later_life_of_an_unproved_member_is_greeted_where_it_is_now(world: World) -> None:
     world.join().meet("bob").introduce("bob", "dave")
-    world.packet(
-        "bob", Gossip(), Member(world.id("dave", 2)), records=[world.record("bob"), world.record("dave", 2)]
-    )
+    world.packet("bob", Gossip(), Member(world.id("dave", 2)), records=[world.record("bob"), world.record("dave", 2)])
     assert [packet.header.dst for packet in world.said("dave", Ping)] == [world.id("dave", 1), world.id("dave", 2)]
     infos = {info.peer: info.record.generation for info in world.members.members().get(timeout=1).active}
     assert infos[world.peer("dave")] == 2

@@ -251,7 +251,11 @@ def test_new_life_of_an_unproved_member_is_greeted_anew_and_a_higher_incarnation
     assert len(unproved) == 2
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([BOB, CAROL]), st.integers(0, 3), st.floats(0, 9)), max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([BOB, CAROL]), st.integers(0, 3), st.floats(0, 9)), max_size=40
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_whoever_is_unproved_is_greeted_or_gone_in_time(told: list[tuple[int, PeerId, int, float]]) -> None:
     unproved, now, since = Unproved(1.0), 0.0, dict[PeerId, float]()

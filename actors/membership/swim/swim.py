@@ -138,7 +138,9 @@ class Swim:
         """As `new`, with a handler for the application's broadcasts: `NamedBroadcasts`, or one of your own."""
         counters = Counters()
         broadcasts = Broadcasts(handler, counters)
-        return cls(Core(identity, config, rng, renew, probeable, broadcasts, counters, proofs, connected, admits, settled))
+        return cls(
+            Core(identity, config, rng, renew, probeable, broadcasts, counters, proofs, connected, admits, settled)
+        )
 
     @property
     def identity(self) -> MemberId:

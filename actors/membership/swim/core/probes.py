@@ -161,7 +161,9 @@ def take_answer(
 
 def _was_greeted(core: Core, helper: MemberId, target: MemberId, number: int) -> bool:
     greeting = core.greetings.get(target.key)
-    return greeting is not None and (greeting.target, greeting.number) == (target, number) and helper in greeting.helpers
+    return (
+        greeting is not None and (greeting.target, greeting.number) == (target, number) and helper in greeting.helpers
+    )
 
 
 def _refuse_answer(core: Core, cheat: MemberId, outbox: Outbox) -> None:
