@@ -77,6 +77,7 @@ class Intake:
         newcomer = self._admission.prove(peer)
         if newcomer is None:
             return
+        self._outgoing.note_new(peer)  # to those who are told of it only now
         self.apply([newcomer.told], peer, broadcast=True)
         if self._swim.get(peer) is None:
             self._admission.lose(newcomer)

@@ -133,6 +133,8 @@ def test_packet_of_a_life_whose_record_is_not_here_is_dropped_and_the_sender_ask
 
 def test_record_of_a_new_life_goes_along_with_what_is_told_of_it_for_some_seconds(world: World) -> None:
     world.join().meet("bob", "carol").introduce("bob", "dave")
+    world.simulation.run(for_=5.5)  # nobody is told of it before it has answered
+    world.meet("dave")
     world.simulation.run(for_=1)
     told = [envelope for envelope in world.sent("carol") if envelope.swim and names(envelope.swim, world, "dave")]
     assert told
