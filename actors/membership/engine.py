@@ -15,9 +15,10 @@ from ...transport.record import PeerRecord
 from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
+from .core.local_blocks import LocalBlocks
+from .core.records import MAX_DISCOVERED
+from .core.tags import encode_tags
 from .errors import NoAddress
-from .intake import Greet
-from .local_blocks import LocalBlocks
 from .mailbox import (
     Discovered,
     GetMembers,
@@ -32,14 +33,13 @@ from .mailbox import (
     SetTags,
 )
 from .metrics import Metrics
-from .persistence import Persistence, Save
-from .record_requests import RequestMissing
-from .records import MAX_DISCOVERED
-from .session import Session, SwimTimer
-from .snapshot import Snapshot
+from .parts.intake import Greet
+from .parts.persistence import Persistence, Save
+from .parts.record_requests import RequestMissing
+from .parts.session import Session, SwimTimer
+from .parts.snapshot import Snapshot
+from .parts.tracker_feed import PeerSetDue, TrackerFeed
 from .swim import MemberId
-from .tags import encode_tags
-from .tracker_feed import PeerSetDue, TrackerFeed
 
 _ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip that say that this node leaves, each to `num_indirect_probes` members

@@ -7,7 +7,7 @@ from typing import Any
 
 from rookery.actors import membership
 from rookery.actors.membership import MemberDown, MemberSuspected, MemberUp
-from rookery.actors.membership.newcomers import PER_INTRODUCER, PER_SEED
+from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED
 from rookery.actors.membership.swim.messages import Ack, ForwardedAck, Ping, PingReq, SyncRequest
 
 from .nodes import Cluster

@@ -7,7 +7,7 @@ import pytest
 from rookery import transport
 from rookery.actors import tracker
 from rookery.actors.membership import MemberCheats, MemberUpdated, Rejoined
-from rookery.actors.membership.misconduct import CHEAT_BLOCK
+from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
 from rookery.actors.membership.swim import Member, State
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet
 from rookery.actors.membership.swim.messages import (

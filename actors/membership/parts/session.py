@@ -27,34 +27,34 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ... import runtime
-from ...runtime import Message, Reply
-from ...transport.address import Address
-from ...transport.errors import DecodeError
-from ...transport.identity import PeerId
-from ...transport.mailbox import Mailbox as Transport
-from ...transport.mailbox import OwnRecord, Packet
-from ...transport.record import PeerRecord
-from ..tracker.mailbox import Mailbox as Tracker
-from . import swim
-from .admission import Admission
-from .config import Config
-from .envelope import Envelope, kinds_of
+from .... import runtime
+from ....runtime import Message, Reply
+from ....transport.address import Address
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.mailbox import Mailbox as Transport
+from ....transport.mailbox import OwnRecord, Packet
+from ....transport.record import PeerRecord
+from ...tracker.mailbox import Mailbox as Tracker
+from .. import swim
+from ..config import Config
+from ..core.admission import Admission
+from ..core.envelope import Envelope, kinds_of
+from ..core.local_blocks import LocalBlocks
+from ..core.proofs import RecordProofs
+from ..core.records import Records
+from ..core.sender_limits import SenderLimits
+from ..mailbox import Members
+from ..metrics import Metrics
+from ..swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError, UnknownLifeError
+from ..swim.effects import RemoveDown
 from .events import Events
 from .intake import Greet, Intake
 from .known_members import KnownMembers
-from .local_blocks import LocalBlocks
-from .mailbox import Members
-from .metrics import Metrics
 from .misconduct import Misconduct
 from .outgoing import Outgoing
-from .proofs import RecordProofs
 from .record_requests import REQUEST_INTERVAL, RecordRequests
-from .records import Records
-from .sender_limits import SenderLimits
 from .snapshot import SavedMember, Snapshot
-from .swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError, UnknownLifeError
-from .swim.effects import RemoveDown
 from .view import View
 
 

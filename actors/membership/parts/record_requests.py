@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ... import runtime
-from ...runtime import Message, Timer
-from ...transport.identity import PeerId
-from .admission import Admission
-from .envelope import MAX_RECORDS, MAX_WANTED
-from .metrics import Metrics
+from .... import runtime
+from ....runtime import Message, Timer
+from ....transport.identity import PeerId
+from ..core.admission import Admission
+from ..core.envelope import MAX_RECORDS, MAX_WANTED
+from ..metrics import Metrics
 from .outgoing import Outgoing
 from .view import View
 

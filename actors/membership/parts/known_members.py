@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from ... import runtime
-from ...runtime import Reply, Slices
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from .mailbox import MemberInfo, Members
-from .newcomers import Unproved
-from .records import Records
+from .... import runtime
+from ....runtime import Reply, Slices
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from ..core.newcomers import Unproved
+from ..core.records import Records
+from ..mailbox import MemberInfo, Members
+from ..swim import Member, State, Swim
 from .snapshot import SavedMember, Snapshot
-from .swim import Member, State, Swim
 from .view import View
 
 T = TypeVar("T")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import runtime
-from ...transport.identity import PeerId
-from ...transport.mailbox import Mailbox as Transport
-from ...transport.reasons import Reason
-from ..tracker.mailbox import Mailbox as Tracker
-from . import swim
+from .... import runtime
+from ....transport.identity import PeerId
+from ....transport.mailbox import Mailbox as Transport
+from ....transport.reasons import Reason
+from ...tracker.mailbox import Mailbox as Tracker
+from .. import swim
+from ..core.sender_limits import SenderLimits
+from ..mailbox import MemberCheats, MemberFloods
+from ..metrics import Metrics
 from .events import Events
-from .mailbox import MemberCheats, MemberFloods
-from .metrics import Metrics
-from .sender_limits import SenderLimits
 
 CHEAT_BLOCK = 600.0
 """Seconds for which a peer is blocked that has shown a false proof of its own."""

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ... import runtime
-from ...runtime import Message, Timer
-from ...transport.errors import DecodeError
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from . import swim
-from .admission import Admission, Changes
+from .... import runtime
+from ....runtime import Message, Timer
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from .. import swim
+from ..core.admission import Admission, Changes
+from ..core.records import Records
+from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .events import Events
 from .outgoing import Outgoing
 from .record_requests import RecordRequests
-from .records import Records
-from .swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .view import View
 
 GREET_EVERY = 0.25

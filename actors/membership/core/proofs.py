@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...transport.identity import PeerId
-from ...transport.identity.life import Life, verify_answer, verify_farewell, verify_link
-from ...transport.record import PeerRecord
-from .swim import Member, MemberId, State, Verdict
-from .swim.member import supersedes
+from ....transport.identity import PeerId
+from ....transport.identity.life import Life, verify_answer, verify_farewell, verify_link
+from ....transport.record import PeerRecord
+from ..swim import Member, MemberId, State, Verdict
+from ..swim.member import supersedes
 
 
 class RecordProofs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.membership.newcomers import (
+from rookery.actors.membership.core.newcomers import (
     FIRST_GREETINGS,
     FIRST_GREETINGS_OF_SEEDS,
     PATIENCE,

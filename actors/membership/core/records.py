@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...transport.address import Address
-from ...transport.errors import DecodeError
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from .swim.member import GENERATION_LIMIT
+from ....transport.address import Address
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from ..swim.member import GENERATION_LIMIT
 
 MAX_DISCOVERED = 64
 

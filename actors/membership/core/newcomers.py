@@ -23,11 +23,11 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TypeVar
 
-from ...transport.address import Address
-from ...transport.core.buckets import TokenBuckets
-from ...transport.core.subnets import network_at
-from ...transport.identity import PeerId
-from .swim.member import Member, State, supersedes
+from ....transport.address import Address
+from ....transport.core.buckets import TokenBuckets
+from ....transport.core.subnets import network_at
+from ....transport.identity import PeerId
+from ..swim.member import Member, State, supersedes
 
 T = TypeVar("T", bound=Hashable)
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ...transport.identity import PeerId
-from ...transport.mailbox import Mailbox as Transport
-from ...transport.record import PeerRecord
-from .envelope import MAX_RECORDS, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
-from .metrics import Metrics
-from .records import Records
+from ....transport.identity import PeerId
+from ....transport.mailbox import Mailbox as Transport
+from ....transport.record import PeerRecord
+from ..core.envelope import MAX_RECORDS, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
+from ..core.records import Records
+from ..metrics import Metrics
 
 NEW_FOR = 5.0
 """Seconds for which the record of a peer that has become known goes along with what is told of it."""

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ...transport.errors import DecodeError
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from . import swim
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from .. import swim
+from ..swim import Member, State, Swim
 from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved, Waiting
 from .records import Records
 from .sender_limits import SenderLimits
-from .swim import Member, State, Swim
 
 SETTLED_AFTER = 30.0
 """Seconds from the first that is heard of a member itself until it counts as one that stays."""

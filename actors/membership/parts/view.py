@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...runtime import Message
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from .mailbox import MemberDown, MemberUp, MemberUpdated
-from .records import Records
-from .swim import MemberId
+from ....runtime import Message
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from ..core.records import Records
+from ..mailbox import MemberDown, MemberUp, MemberUpdated
+from ..swim import MemberId
 
 _RTT_GAIN = 0.125
 """Weight of the newest round trip time in the average; TCP's (RFC 6298)."""
