@@ -229,6 +229,7 @@ def test_members_of_a_file_that_are_all_down_are_announced_to(simulation: Any, t
 def test_down_member_of_the_file_stays_down(simulation: Any, tmp_path: Path) -> None:
     file = tmp_path / "members"
     first = again(simulation, file).join().meet("bob", "carol")
+    first.open("carol")  # so it lives
     simulation.run_until(lambda: MemberDown(first.peer("bob")) in first.heard(), timeout=60)
     assert State.DOWN in {each.state for each in written(first, file).members}
     world = again(simulation, file).join()
