@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rookery.actors import membership
 from rookery.actors.membership import MemberDown, MemberSuspected, MemberUp
@@ -12,6 +12,8 @@ from rookery.actors.membership.swim.messages import Ack, ForwardedAck, Ping, Pin
 
 from .nodes import Cluster
 from .worlds import CONFIG, Announce, Gossip, Member, State, World
+
+T = TypeVar("T", Ping, PingReq)
 
 
 def ghosts(count: int, begin: int = 0) -> list[str]:
@@ -141,6 +143,11 @@ def test_member_with_a_record_is_visible_at_once_and_unproved_until_it_answers(w
     assert newcomers(world, "proved") == 1
 
 
+def messages(world: World, to: str, kind: type[T]) -> list[T]:
+    found = [packet.header.message for packet in world.said(to, kind)]
+    return [message for message in found if isinstance(message, kind)]
+
+
 def asks_for_everything(world: World, name: str) -> None:
     """All the ways in which a member may be passed on."""
     world.packet(name, Announce())
@@ -187,8 +194,8 @@ def test_silence_of_unproved_members_says_nothing_of_our_health_and_accuses_nobo
     world.join().meet("bob").introduce("bob", *ghosts(PER_INTRODUCER))
     for number in range(40):
         world.packet("bob", Gossip())
-        for said in world.said("bob", Ping):
-            world.packet("bob", Ack(said.header.message.number))
+        for message in messages(world, "bob", Ping):
+            world.packet("bob", Ack(message.number))
         world.simulation.run(for_=0.5)
         assert world.metric("health") == 0, number
     assert world.metric("protocol_events", "failed_probes") == 0
@@ -199,9 +206,7 @@ def test_silence_of_unproved_members_says_nothing_of_our_health_and_accuses_nobo
 def test_unproved_member_out_of_reach_proves_itself_through_the_one_who_told_of_it(world: World) -> None:
     world.join().meet("bob", "carol").introduce("bob", "dave")
     world.simulation.run(for_=2.5)
-    asked = [packet.header.message for packet in world.said("bob", PingReq)]
-    numbers = {each.number for each in asked if each.target == world.id("dave")}
-    (number,) = numbers
+    (number,) = {each.number for each in messages(world, "bob", PingReq) if each.target == world.id("dave")}
     answer = world.simulation.known.life("dave", 1).answer(world.peer("me"), 1, number)
     world.packet("bob", ForwardedAck(world.id("dave"), number, answer))
     assert newcomers(world, "proved") == 1
