@@ -12,8 +12,8 @@ import pytest
 
 from rookery.actors import membership
 from rookery.actors.membership import MemberFloods
-from rookery.actors.membership.envelope import Envelope, kinds_of
-from rookery.actors.membership.sender_limits import FLOOD, SenderLimits, packet_limits
+from rookery.actors.membership.core.envelope import Envelope, kinds_of
+from rookery.actors.membership.core.sender_limits import FLOOD, SenderLimits, packet_limits
 from rookery.actors.membership.swim import Config
 from rookery.actors.membership.swim.codec import encode_header
 from rookery.actors.membership.swim.messages import Ack, Header, Message, Ping, SyncRequest

@@ -11,10 +11,12 @@ import pytest
 
 from rookery import runtime, transport
 from rookery.actors import maintenance, resolver, tracker
-from rookery.actors.membership import Config, Mailbox, newcomers, sender_limits, session
+from rookery.actors.membership import Config, Mailbox
+from rookery.actors.membership.core import newcomers, sender_limits
+from rookery.actors.membership.core.tags import encode_tags
+from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
 from rookery.actors.membership.swim.core.checks import _EVERY
 from rookery.actors.membership.swim.member import MAX_INCARNATION
-from rookery.actors.membership.tags import encode_tags
 from rookery.actors.resolver.core.fetcher import OVERDUE_SHARE
 from rookery.testing import SimulatedNodes
 from rookery.transport import PeerId
@@ -100,7 +102,7 @@ def test_page_has_the_defaults_of_the_settings_that_bound_liars() -> None:
 @pytest.mark.parametrize(
     ("said", "limit"),
     [
-        ("closed and blocked for 10 minutes", session.CHEAT_BLOCK == 600),
+        ("closed and blocked for 10 minutes", CHEAT_BLOCK == 600),
         ("two checks begin in a second", _EVERY == 0.5),
         ("a new life after 67 minutes", (MAX_INCARNATION - 16) * 4 // 60 == 67),
         ("probes up to 8 times slower", Config().protocol.awareness_max_multiplier == 8),

@@ -16,15 +16,15 @@ from typing import Self
 
 import msgpack
 
-from ...runtime.arguments import shortened
-from ...transport.core.untrusted import unpack
-from ...transport.errors import DecodeError
-from ...transport.identity import PeerId
-from ...transport.record import MAX_RECORD_BYTES
-from .config import MAX_SWIM_BYTES
-from .swim.codec import decode_packet, encode_header
-from .swim.member import KEY_BYTES, Member, MemberId
-from .swim.messages import (
+from ....runtime.arguments import shortened
+from ....transport.core.untrusted import unpack
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.record import MAX_RECORD_BYTES
+from ..config import MAX_SWIM_BYTES
+from ..swim.codec import decode_packet, encode_header
+from ..swim.member import KEY_BYTES, Member, MemberId
+from ..swim.messages import (
     Ack,
     Announce,
     Broadcast,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rookery.actors import membership
-from rookery.actors.membership.tags import encode_tags, is_secondary, tags_of
+from rookery.actors.membership.core.tags import encode_tags, is_secondary, tags_of
 from rookery.runtime.settings import SettingsError
 from rookery.testing import NETWORK, Peers
 from rookery.transport import PeerRecord

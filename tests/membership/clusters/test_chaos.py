@@ -21,7 +21,7 @@ from rookery.runtime.simulation import WALL_AT_START
 from rookery.transport import Gate
 from rookery.transport.identity import curve_key
 
-from .nodes import Cluster, Node
+from ..nodes import Cluster, Node
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank")
 ROUNDS, ROUND = 6, 6.0

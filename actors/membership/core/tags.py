@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import msgpack
 
-from ...transport.record import MAX_METADATA_BYTES, PeerRecord
+from ....transport.record import MAX_METADATA_BYTES, PeerRecord
 
 ROLE = "role"
 SECONDARY = "secondary"

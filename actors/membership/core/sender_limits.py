@@ -26,10 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...transport.core.buckets import TokenBuckets
-from ...transport.core.floods import Floods
-from ...transport.identity import PeerId
-from .swim.config import Config
+from ....transport.core.buckets import TokenBuckets
+from ....transport.core.floods import Floods
+from ....transport.identity import PeerId
+from ..swim.config import Config
 
 FLOOD = 500
 """Packets over the limits within 10 s that make a sender one that floods."""

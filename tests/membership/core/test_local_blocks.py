@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from rookery.actors.membership.local_blocks import LocalBlocks
+from rookery.actors.membership.core.local_blocks import LocalBlocks
 from rookery.testing import Peers
 from rookery.transport import Address
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ... import runtime
-from ...runtime import Message
-from ...transport.identity import PeerId
-from . import swim
-from .mailbox import Isolated, Joined, KeyInUse, MemberRefuted, MemberSuspected
-from .metrics import Metrics
+from .... import runtime
+from ....runtime import Message
+from ....transport.identity import PeerId
+from .. import swim
+from ..mailbox import Isolated, Joined, KeyInUse, MemberRefuted, MemberSuspected
+from ..metrics import Metrics
+from ..swim import MemberId
 from .outgoing import Outgoing
-from .swim import MemberId
 from .view import View
 
 

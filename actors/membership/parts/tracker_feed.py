@@ -18,19 +18,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ... import runtime
-from ...runtime import MailboxFull, Message, ReplyTimeout, Timer
-from ...transport.address import Address
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from ..tracker.core.peer_sets import TrackedPeers
-from ..tracker.errors import PeerSetTooLarge, StaleSetId
-from ..tracker.mailbox import Mailbox as Tracker
-from .config import Config
+from .... import runtime
+from ....runtime import MailboxFull, Message, ReplyTimeout, Timer
+from ....transport.address import Address
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from ...tracker.core.peer_sets import TrackedPeers
+from ...tracker.errors import PeerSetTooLarge, StaleSetId
+from ...tracker.mailbox import Mailbox as Tracker
+from ..config import Config
+from ..core.tags import is_secondary
+from ..mailbox import MembersLeftOut
+from ..metrics import Metrics
 from .limited_log import LimitedLog
-from .mailbox import MembersLeftOut
-from .metrics import Metrics
-from .tags import is_secondary
 
 _ANSWER_TIMEOUT = 10.0  # seconds, above the tracker's own wait for transport
 _Content = dict[PeerId, tuple[Address | None, bool]]  # where each member is, and whether as a secondary

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from ...transport.address import IP, Address, Subnet
-from ...transport.identity import PeerId
+from ....transport.address import IP, Address, Subnet
+from ....transport.identity import PeerId
 
 
 class LocalBlocks:

@@ -9,7 +9,7 @@ import pytest
 from rookery.actors import membership
 from rookery.transport import PeerId
 
-from .nodes import FIVE, LAN, Cluster, Node, notice_bound
+from ..nodes import FIVE, LAN, Cluster, Node, notice_bound
 
 
 def without(nodes: list[Node], *gone: Node) -> set[PeerId]:

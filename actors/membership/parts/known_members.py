@@ -7,14 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from ... import runtime
-from ...runtime import Reply, Slices
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from .mailbox import MemberInfo, Members
-from .records import Records
+from .... import runtime
+from ....runtime import Reply, Slices
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from ..core.newcomers import Unproved
+from ..core.records import Records
+from ..mailbox import MemberInfo, Members
+from ..swim import Member, State, Swim
 from .snapshot import SavedMember, Snapshot
-from .swim import Member, State, Swim
 from .view import View
 
 T = TypeVar("T")
@@ -24,11 +25,14 @@ _SLICE = 500  # members per turn of the engine
 class KnownMembers:
     """Part of the session: lists the known members."""
 
-    def __init__(self, engine: runtime.Engine[Any], swim: Swim, records: Records, view: View) -> None:
-        """swim, records, view: what is known of the members."""
+    def __init__(
+        self, engine: runtime.Engine[Any], swim: Swim, unproved: Unproved, records: Records, view: View
+    ) -> None:
+        """swim, unproved, records, view: what is known of the members."""
         self._engine = engine
         self._slices = Slices(engine, _SLICE)
         self._swim = swim
+        self._unproved = unproved
         self._records = records
         self._view = view
 
@@ -41,11 +45,11 @@ class KnownMembers:
         )
 
     def snapshot(self, own: PeerRecord) -> Reply[Snapshot]:
-        """The same members for the file; the active ones first."""
+        """The same members for the file, but for the unproved; the active ones first."""
 
         def make(found: list[tuple[MemberInfo, Member]]) -> Snapshot:
             found.sort(key=lambda each: each[1].state)
-            members = tuple(_saved(info.record, member) for info, member in found)
+            members = tuple(_saved(info.record, member) for info, member in found if info.peer not in self._unproved)
             return Snapshot(own.network, own.peer, self._engine.wall(), members)
 
         return self._collect(make)
@@ -55,7 +59,7 @@ class KnownMembers:
 
     def _infos(self) -> Generator[int, None, list[tuple[MemberInfo, Member]]]:
         records, view, found = self._records, self._view, list[tuple[MemberInfo, Member]]()
-        for member in self._swim.iter_membership_state():
+        for member in (*self._swim.iter_membership_state(), *(each.told for each in self._unproved)):
             peer = PeerId(member.id.key)
             record, since = records.get(peer), view.since(peer)
             if record is not None and since is not None and (not member.is_active or view.is_visible(peer)):

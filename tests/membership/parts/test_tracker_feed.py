@@ -14,7 +14,7 @@ from rookery.runtime import MailboxFull
 from rookery.transport import PeerId
 from rookery.transport import mailbox as transport
 
-from .worlds import Gossip, Member, World
+from ..worlds import Gossip, Member, World
 
 
 def names(track: tracker.Track, world: World, *known: str) -> set[str]:

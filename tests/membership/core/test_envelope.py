@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.membership.config import MAX_SWIM_BYTES
-from rookery.actors.membership.envelope import MAX_RECORDS, MAX_WANTED, Envelope, named_in_feed
+from rookery.actors.membership.core.envelope import MAX_RECORDS, MAX_WANTED, Envelope, named_in_feed
 from rookery.actors.membership.swim import Member, MemberId
 from rookery.actors.membership.swim.codec import encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Announce, Feed, Gossip, Header, Message, Ping

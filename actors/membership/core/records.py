@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...transport.address import Address
-from ...transport.errors import DecodeError
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from .swim.member import GENERATION_LIMIT
+from ....transport.address import Address
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from ..swim.member import GENERATION_LIMIT
 
 MAX_DISCOVERED = 64
 
@@ -36,6 +36,11 @@ class Records:
         self._seeds: dict[PeerId, Address] = {}
         self._discovered: dict[PeerId, None] = {}
         self._presented: dict[PeerId, Address] = {}
+
+    @property
+    def me(self) -> PeerId:
+        """This node."""
+        return self._me
 
     def __len__(self) -> int:
         return len(self._records)
@@ -140,6 +145,10 @@ class Records:
         """Drop the record of a peer, and the address that it presented."""
         self._records.pop(peer, None)
         self._presented.pop(peer, None)
+
+    def compact(self) -> None:
+        """Give back the room of those that are forgotten, which a dict keeps."""
+        self._records = dict(self._records)
 
     def encoded(self, peers: Iterable[PeerId], limit: int) -> list[bytes]:
         """The encoded records of these peers as far as they are held, at most `limit`."""

@@ -10,19 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...transport.identity import PeerId
-from ...transport.identity.life import Life, verify_answer, verify_farewell, verify_link
-from ...transport.record import PeerRecord
-from .swim import Member, MemberId, State, Verdict
+from ....transport.identity import PeerId
+from ....transport.identity.life import Life, verify_answer, verify_farewell, verify_link
+from ....transport.record import PeerRecord
+from ..swim import Member, MemberId, State, Verdict
+from ..swim.member import supersedes
 
 
 class RecordProofs:
     """What `Swim` is given as `Proofs`. life: this node's own, as its newest record says."""
 
-    def __init__(self, life: Life, record_of: Callable[[PeerId, int], PeerRecord | None]) -> None:
-        """record_of: the genuine record of a peer of exactly this generation, if it is here."""
+    def __init__(
+        self,
+        life: Life,
+        record_of: Callable[[PeerId, int], PeerRecord | None],
+        told_of: Callable[[PeerId], Member | None],
+    ) -> None:
+        """record_of: the genuine record of a peer of exactly this generation, if it is here.
+
+        told_of: the most that is proved of a member that `Swim` does not hold.
+        """
         self.life = life
         self._record_of = record_of
+        self._told_of = told_of
 
     def link(self, identity: MemberId, incarnation: int) -> bytes:
         """See `Proofs`."""
@@ -44,6 +54,8 @@ class RecordProofs:
                 return Verdict.UNKNOWN
             chain, farewell = self.life.chain, self.life.farewell_hash
         else:
+            if held is None and (held := self._told_of(peer)) is not None and not supersedes(held, update):
+                return Verdict.PROVED  # it says no more
             record = self._record_of(peer, update.id.generation)
             if record is None:
                 return Verdict.UNKNOWN
@@ -69,6 +81,6 @@ def shows(chain: bytes, farewell: bytes, update: Member, held: Member | None = N
     if update.incarnation == 0:
         return not update.proof
     known = None
-    if held is not None and held.incarnation and held.proof and held.state is not State.LEFT:
+    if held is not None and held.id == update.id and held.incarnation and held.proof and held.state is not State.LEFT:
         known = held.incarnation, held.proof
     return verify_link(chain, update.incarnation, update.proof, known=known)

@@ -22,13 +22,13 @@ from typing import Self
 
 import msgpack
 
-from ...runtime.files import check_folder, read_file, replace_file
-from ...transport.core.untrusted import unpack
-from ...transport.errors import DecodeError
-from ...transport.identity import PeerId
-from ...transport.record import MAX_RECORD_BYTES, PeerRecord
-from .proofs import shows
-from .swim import PROOF_BYTES, Member, MemberId, State
+from ....runtime.files import check_folder, read_file, replace_file
+from ....transport.core.untrusted import unpack
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.record import MAX_RECORD_BYTES, PeerRecord
+from ..core.proofs import shows
+from ..swim import PROOF_BYTES, Member, MemberId, State
 
 NOT_LOADED = "no members from the file"
 """What is logged of one that cannot be used."""

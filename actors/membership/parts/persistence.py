@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ... import runtime
-from ...runtime import Message, Reply, Slices
-from ...transport.record import PeerRecord
-from .config import Config
-from .metrics import Metrics
-from .records import MAX_DISCOVERED
+from .... import runtime
+from ....runtime import Message, Reply, Slices
+from ....transport.record import PeerRecord
+from ..config import Config
+from ..core.records import MAX_DISCOVERED
+from ..metrics import Metrics
 from .session import Session
 from .snapshot import NOT_LOADED, Snapshot, UnusableSnapshot, load, save
 

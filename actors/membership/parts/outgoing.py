@@ -5,21 +5,26 @@
 * A Feed also carries the records of the members that it names, as far as they are known and fit. Every other packet of
   SWIM carries those of whom it tells whose records are new here: a life whose record is unknown is not believed.
 * Nothing is sent to a peer without a known address; that is counted.
+* What SWIM says in a life whose record is still to be signed waits for that: nobody could check it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 
-from ...transport.identity import PeerId
-from ...transport.mailbox import Mailbox as Transport
-from ...transport.record import PeerRecord
-from .envelope import MAX_RECORDS, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
-from .metrics import Metrics
-from .records import Records
+from ....transport.identity import PeerId
+from ....transport.mailbox import Mailbox as Transport
+from ....transport.record import PeerRecord
+from ..core.envelope import MAX_RECORDS, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
+from ..core.records import Records
+from ..metrics import Metrics
 
 NEW_FOR = 5.0
 """Seconds for which the record of a peer that has become known goes along with what is told of it."""
+
+
+_MOST_HELD_BACK = 256  # packets of a life whose record is not signed yet
 
 
 class Outgoing:
@@ -41,6 +46,7 @@ class Outgoing:
         self._introduced: set[PeerId] = set()
         self._now = now
         self._new: dict[PeerId, float] = {}  # whose records are new here, and until when; the oldest first
+        self._held_back: deque[tuple[PeerId, bytes]] = deque(maxlen=_MOST_HELD_BACK)
 
     def mark_introduced(self, peer: PeerId) -> None:
         """The peer has sent something, so it has our record, or can ask for it: stop sending it along."""
@@ -53,6 +59,21 @@ class Outgoing:
     def introduce_to_all(self) -> None:
         """Our record is new, or all others may have lost it: send it along to each again."""
         self._introduced.clear()
+
+    def use_record(self, own: PeerRecord, *, speaks: bool) -> None:
+        """Go over to this record of ours. speaks: send what was held back, as it is of this life; else forget it."""
+        self.own = own
+        self.introduce_to_all()
+        held_back = tuple(self._held_back)
+        self._held_back.clear()
+        for to, packet in held_back if speaks else ():
+            self.send_swim_packet(to, packet)
+
+    def hold_back(self, to: PeerId, packet: bytes) -> None:
+        """Keep a packet of SWIM until the record of this life is there."""
+        if len(self._held_back) == _MOST_HELD_BACK:
+            self._metrics.packets.inc("not_sent")  # the oldest goes
+        self._held_back.append((to, packet))
 
     def note_new(self, peer: PeerId) -> None:
         """The record of a peer is new here, and so it may be to others."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...runtime import Message
-from ...transport.identity import PeerId
-from ...transport.record import PeerRecord
-from .mailbox import MemberDown, MemberUp, MemberUpdated
-from .records import Records
-from .swim import MemberId
+from ....runtime import Message
+from ....transport.identity import PeerId
+from ....transport.record import PeerRecord
+from ..core.records import Records
+from ..mailbox import MemberDown, MemberUp, MemberUpdated
+from ..swim import MemberId
 
 _RTT_GAIN = 0.125
 """Weight of the newest round trip time in the average; TCP's (RFC 6298)."""
@@ -86,9 +86,13 @@ class View:
             life.rtt = seconds if life.rtt is None else life.rtt + _RTT_GAIN * (seconds - life.rtt)
 
     def up(self, member: MemberId, wall: float) -> list[Message]:
-        """SWIM: the member is active now. wall: unix seconds."""
+        """The member is active now, perhaps as it was before. wall: unix seconds."""
         peer = PeerId(member.key)
-        self._lives[peer] = _Life(member.generation, True, wall)
+        life = self._lives.get(peer)
+        if life is not None and life.active:  # it was unproved, and SWIM has it now
+            life.generation = member.generation
+        else:
+            self._lives[peer] = _Life(member.generation, True, wall)
         return self._update_visibility(peer)
 
     def down(self, member: MemberId, wall: float) -> list[Message]:
@@ -123,6 +127,10 @@ class View:
         life = self._lives.get(peer)
         if life is not None and not life.active and life.generation == member.generation:
             del self._lives[peer]
+
+    def compact(self) -> None:
+        """Give back the room of those who are gone, which a dict keeps."""
+        self._lives, self._visible = dict(self._lives), dict(self._visible)
 
     def take_missing(self, limit: int) -> tuple[PeerId, ...]:
         """The next peers, in turn, whose records are missing; at most `limit`."""

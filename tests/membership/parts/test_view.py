@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.actors.membership import MemberDown, MemberUp, MemberUpdated
-from rookery.actors.membership.records import Records
+from rookery.actors.membership.core.records import Records
+from rookery.actors.membership.parts.view import View
 from rookery.actors.membership.swim import MemberId
-from rookery.actors.membership.view import View
 from rookery.runtime import Message
 from rookery.testing import NETWORK, Peers
 from rookery.transport.address import Address

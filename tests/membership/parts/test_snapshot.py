@@ -17,17 +17,25 @@ from hypothesis import strategies as some
 
 from rookery.actors import membership
 from rookery.actors.membership import MemberDown
-from rookery.actors.membership.snapshot import MAX_BYTES, SavedMember, Snapshot, UnusableSnapshot, foresee, load, save
+from rookery.actors.membership.parts.snapshot import (
+    MAX_BYTES,
+    SavedMember,
+    Snapshot,
+    UnusableSnapshot,
+    foresee,
+    load,
+    save,
+)
 from rookery.actors.membership.swim import MemberId, State
 from rookery.testing import NETWORK, Peers
 from rookery.transport import Identity
 from rookery.transport import mailbox as transport
 
-from .worlds import Announce, Gossip, World
+from ..worlds import Announce, Gossip, World
 
 KNOWN = Peers()
 ME = KNOWN.identity("me").peer
-VERSION_1 = Path(__file__).parents[1] / "node" / "version_1" / "members"
+VERSION_1 = Path(__file__).parents[2] / "node" / "version_1" / "members"
 """What a node of protocol version 1 wrote, with one member."""
 SET_ASIDE = (
     "it is of version 1, whose records prove nothing in version 2: it is set aside with .version-1 behind its name"
@@ -221,6 +229,7 @@ def test_members_of_a_file_that_are_all_down_are_announced_to(simulation: Any, t
 def test_down_member_of_the_file_stays_down(simulation: Any, tmp_path: Path) -> None:
     file = tmp_path / "members"
     first = again(simulation, file).join().meet("bob", "carol")
+    first.open("carol")  # so it lives
     simulation.run_until(lambda: MemberDown(first.peer("bob")) in first.heard(), timeout=60)
     assert State.DOWN in {each.state for each in written(first, file).members}
     world = again(simulation, file).join()

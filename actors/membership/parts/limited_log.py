@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ... import runtime
-from ...runtime import Message, Timer
-from ...transport.core.log_limits import SUMMARY_AFTER, LogLimits
-from ...transport.identity import PeerId
-from .metrics import Metrics
+from .... import runtime
+from ....runtime import Message, Timer
+from ....transport.core.log_limits import SUMMARY_AFTER, LogLimits
+from ....transport.identity import PeerId
+from ..metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
