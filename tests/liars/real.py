@@ -2,8 +2,8 @@
 
 Arguments: what to do (a row of `ROWS`), the network, 64 hex digits of our seed, and the nodes as PEERID@tcp://HOST:PORT.
 It connects to all of them, answers probes as a decent member does, and lies until its input ends. Prints a line when it
-has met the nodes, one after each round of `ROUND` lies, and one at the end: how many messages it has sent, how many were
-too many for a socket, and how often it was turned out.
+has met the nodes, one after each `ROUND` of lies, and one at the end: how many messages it has sent, how many were too
+many for a socket, and how often it was turned out.
 """
 
 from __future__ import annotations
