@@ -56,7 +56,7 @@ FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
 _PACE = 60.0  # seconds in which an introducer that has used up its share gets a whole one again
 _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
-_MOST_SILENT = 512  # that are remembered; of more, the newest
+_MOST_SILENT = 256  # that are remembered; of more, the newest; not many more are greeted for the first time meanwhile
 _DIRECT = 2  # of these greetings go to the member alone
 _BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
 
