@@ -14,8 +14,8 @@ pace, and the introducers take turns, so that who brings many takes no turn of a
 gone without one; not who was told of by a seed, as a joiner of a large cluster has many to greet.
 
 Who was greeted and did not answer is not taken in again for a while, whoever tells of it: else a liar keeps the dead
-alive for a joiner that never knew them. A later life or a higher incarnation, which only the peer itself can prove, is
-news; and a peer that shows itself needs nobody who tells of it.
+alive for a joiner that never knew them. A later life, which only the peer itself can prove, is news; and a peer that
+shows itself needs nobody who tells of it.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ WAITING_TIME = 10.0
 PATIENCE = 15.0
 """Seconds for which an unproved member waits for its first greeting."""
 
-SILENT_FOR = 60.0
-"""Seconds for which who did not answer is not taken in again by what others tell of the same life."""
+SILENT_FOR = 45.0
+"""Seconds, at least, for which who did not answer is not taken in again by what others tell of the same life."""
 
 FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
 """First greetings a second, and at once, of all introducers together, and of all that are seeds."""
@@ -56,7 +56,7 @@ FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
 _PACE = 60.0  # seconds in which an introducer that has used up its share gets a whole one again
 _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
-_MOST_SILENT = 256  # that are remembered; of more, the newest; not many more are greeted for the first time meanwhile
+_MOST_SILENT = 512  # lives that are remembered, and as many from the time before
 _DIRECT = 2  # of these greetings go to the member alone
 _BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
 
@@ -188,7 +188,9 @@ class Unproved:
         self._pace_of_seeds = TokenBuckets(PER_SEED / _PACE, PER_SEED)
         self._greetings = TokenBuckets(*FIRST_GREETINGS)
         self._greetings_of_seeds = TokenBuckets(*FIRST_GREETINGS_OF_SEEDS)
-        self._silent: OrderedDict[PeerId, tuple[int, int, float]] = OrderedDict()  # generation, incarnation, until when
+        self._silent: set[int] = set()  # hashes of lives, as there may be many; noted since `_silent_since`
+        self._silent_before: set[int] = set()
+        self._silent_since = 0.0
         self._numbers = count()
 
     def _reset(self) -> None:
@@ -221,11 +223,15 @@ class Unproved:
         return self._newcomers.get(peer)
 
     def was_silent(self, told: Member, now: float) -> bool:
-        """Whether the peer has not answered a short while ago, in this life and at no lower incarnation."""
-        while self._silent and next(iter(self._silent.values()))[2] <= now:
-            self._silent.popitem(last=False)
-        generation, incarnation, _ = self._silent.get(PeerId(told.id.key), (0, -1, now))
-        return (told.id.generation, told.incarnation) <= (generation, incarnation)
+        """Whether the peer has not answered in this life, a short while ago."""
+        self._forget_silent(now)
+        return hash(told.id) in self._silent or hash(told.id) in self._silent_before
+
+    def _forget_silent(self, now: float) -> None:
+        if now - self._silent_since < SILENT_FOR:
+            return
+        recent = now - self._silent_since < 2 * SILENT_FOR
+        self._silent, self._silent_before, self._silent_since = set(), self._silent if recent else set(), now
 
     def may_add(self, introducer: PeerId, now: float, *, seed: bool) -> bool:
         """Whether the introducer may bring another one now; takes its turn if so."""
@@ -290,16 +296,11 @@ class Unproved:
             self._greet(newcomer, now, may_greet, turns)
         elif judge:
             turns.silent.append(self._take(newcomer.peer))
-            self._note_silent(newcomer, now)
+            self._forget_silent(now)
+            if len(self._silent) < _MOST_SILENT:
+                self._silent.add(hash(newcomer.told.id))
         else:
             self._later(newcomer, now + self._period)
-
-    def _note_silent(self, newcomer: Newcomer, now: float) -> None:
-        told = newcomer.told
-        self._silent.pop(newcomer.peer, None)
-        self._silent[newcomer.peer] = told.id.generation, told.incarnation, now + SILENT_FOR
-        if len(self._silent) > _MOST_SILENT:
-            self._silent.popitem(last=False)
 
     def _expire(self, now: float, turns: Turns) -> None:
         for fresh in tuple(self._fresh.values()):
