@@ -22,7 +22,7 @@ class Decent(Strategy):
     """Does nothing but what a decent member does."""
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_honest_nodes_beside_peers_that_do_not_lie_break_nothing(seed: int) -> None:
     assert run(seed, 12, [Decent] * 4) == {}
 
@@ -95,7 +95,8 @@ def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: s
     ("limit", "strategy", "expected"),
     [
         ("INCARNATION", SuspectsEverybody, {"incarnation"}),
-        ("PER_INTRODUCER", InventsMembersWithRecords, {"list", "backlog"}),
+        ("PER_INTRODUCER", InventsMembersWithRecords, {"list"}),
+        ("PER_INTRODUCER", SuspectsEverybody, {"backlog"}),
         ("ANSWERS", Decent, {"work"}),
         ("DIALS", Decent, {"dials"}),
         ("IP_SHARE", Decent, {"slots"}),

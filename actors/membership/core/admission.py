@@ -80,6 +80,7 @@ class Admission:
         self.newly: dict[bytes, float] = {}  # members that have not settled, and since when
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
+        self.told_of_others = False  # by anybody, that they are alive
         self._me = me
         self._records = records
         self._limits = limits
@@ -171,6 +172,8 @@ class Admission:
         record = self._covering(peer, update, telling)
         if record is None or not update.is_active:
             self.let_wait(update, telling.introducer, telling.now)
+        elif self.unproved.was_silent(update, telling.now):
+            self._count("was_silent", 1)
         elif self._may_take_in(telling) and self._is_kept(record, telling):
             self._take_in(Member(update.id, update.incarnation, State.ALIVE, (), update.proof), record, telling)
 
@@ -208,6 +211,7 @@ class Admission:
         )
         for newcomer in gone:
             self._is_gone(newcomer, "pushed_out")
+        self.told_of_others = True
         self._count("unproved", 1)
         self._changes.members.append(swim.MemberUp(told.id))
         self._changes.heeded.append(record.peer)
@@ -268,6 +272,7 @@ class Admission:
 
     def let_wait(self, update: Member, introducer: PeerId, now: float) -> None:
         """Until the record of that life is here, or for `WAITING_TIME`."""
+        self.told_of_others |= update.is_active
         self._count("waits", 1)
         share = PER_SEED if self._is_seed(introducer) else PER_INTRODUCER
         self._count("dropped", self.waiting.add(introducer, update, now, share))
