@@ -48,12 +48,14 @@ class Telling:
 class Changes:
     """What has become of whom. members: of the unproved, as SWIM would notify it. records: those that are new.
 
-    heeded: the peers of whose lives is known now what waiting updates are about.
+    heeded: the peers of whose lives is known now what waiting updates are about. contradicting: the peers that have
+    signed two lives of one generation.
     """
 
     members: list[swim.Notification] = field(default_factory=list)
     records: list[PeerRecord] = field(default_factory=list)
     heeded: list[PeerId] = field(default_factory=list)
+    contradicting: list[PeerId] = field(default_factory=list)
 
 
 class Admission:
@@ -69,12 +71,10 @@ class Admission:
         ask_again: float,
         count: Callable[[str, int], object],
         count_record: Callable[[str], object],
-        contradicted: Callable[[PeerId], object],
     ) -> None:
         """me: this node. period: of SWIM's probes. ask_again: seconds until a record is asked for again.
 
-        count, count_record: take what becomes of newcomers, and of records. contradicted: takes who has signed two
-        lives of one generation.
+        count, count_record: take what becomes of newcomers, and of records.
         """
         self.connected: set[PeerId] = set()
         self.newly: dict[bytes, float] = {}  # members that have not settled, and since when
@@ -86,7 +86,6 @@ class Admission:
         self._limits = limits
         self._count = count
         self._count_record = count_record
-        self._contradicted = contradicted
         self._telling: Telling | None = None
         self._changes = Changes()
         self._swim: Swim | None = None
@@ -292,12 +291,12 @@ class Admission:
 
         sender: whose packet it came in. presented: the peer itself has shown it.
         """
-        is_to_be_checked = self._records.is_to_be_checked(record, presented=presented)
-        if sender is not None and is_to_be_checked and not self.may_check(sender, now):
+        to_be_checked = self._records.is_to_be_checked(record, presented=presented)
+        if sender is not None and to_be_checked and not self.may_check(sender, now):
             return False
         try:
             if self._records.contradicts(record):
-                self._note_contradiction(record, sender, presented=presented)
+                self._contradict(record, sender, presented=presented)
                 return False
             is_new = self._records.add(record, sender)
             if presented:
@@ -310,7 +309,7 @@ class Admission:
             self._changes.records.append(record)
         return is_new
 
-    def _note_contradiction(self, record: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:
+    def _contradict(self, record: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:
         """The owner has signed two lives of one generation, whoever brings the second: one that it shows to others.
 
         Raises DecodeError if it is forged, or the owner itself shows it.
@@ -318,7 +317,7 @@ class Admission:
         if not record.verify(source=sender):
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
         self._count_record("contradicts")
-        self._contradicted(record.peer)
+        self._changes.contradicting.append(record.peer)
         if presented:
             raise DecodeError(f"record of peer {record.peer.short}: it has signed another one of this life")
 

@@ -17,6 +17,7 @@ from ..core.records import Records
 from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .events import Events
 from .limited_log import LimitedLog
+from .misconduct import Misconduct
 from .outgoing import Outgoing
 from .record_requests import RecordRequests
 from .view import View
@@ -46,15 +47,17 @@ class Intake:
         *,
         outgoing: Outgoing,
         events: Events,
+        misconduct: Misconduct,
+        log: LimitedLog,
         requests: RecordRequests,
         perform: Callable[[], object],
         is_probeable: Callable[[bytes], bool],
         proved: Callable[[], object],
-        log: LimitedLog,
     ) -> None:
-        """admission: decides. perform: performs what is in the outbox. is_probeable: whether a peer may be greeted.
+        """admission: decides. log: for what others cause. perform: performs what is in the outbox.
 
-        proved: called when a member has answered for the first time. log: for what others cause.
+        is_probeable: whether a peer may be greeted.
+        proved: called when a member has answered for the first time.
         """
         self._engine = engine
         self._swim = swim
@@ -64,11 +67,12 @@ class Intake:
         self._view = view
         self._outgoing = outgoing
         self._events = events
+        self._misconduct = misconduct
+        self._log = log
         self._requests = requests
         self._perform = perform
         self._is_probeable = is_probeable
         self._proved = proved
-        self._log = log
         self._greet_timer: Timer | None = None
 
     @property
@@ -134,6 +138,8 @@ class Intake:
         for record in changes.records:
             self._outgoing.note_new(record.peer)
             self._events.publish(self._view.record_added(record))
+        for peer in changes.contradicting:
+            self._misconduct.report(peer, "two records of one life", peer)
         for notification in changes.members:
             self._events.on_notification(notification)
         self._perform()
@@ -165,15 +171,18 @@ class Intake:
         try:
             is_new = self._admission.keep(record, sender, self._engine.now(), presented=presented)
         except DecodeError as error:
-            cause = sender or record.peer
-            self._log.note(cause, "record refused", peer=cause.short, error=str(error))
-            raise
-        if is_new:
-            was_waited_for = record.peer in self._admission.waiting
+            self.refuse(sender or record.peer, error)
             self.follow()
-            if was_waited_for and not presented:
-                self.drop_if_unused(record.peer)
+            raise
+        was_waited_for = is_new and record.peer in self._admission.waiting
+        self.follow()
+        if was_waited_for and not presented:
+            self.drop_if_unused(record.peer)
         return is_new
+
+    def refuse(self, cause: PeerId, error: DecodeError) -> None:
+        """Write down that a record is none that a member can have. cause: who brought it."""
+        self._log.note(cause, "record refused", peer=cause.short, error=str(error))
 
     def drop_if_unused(self, peer: PeerId) -> None:
         """Drop the record of a peer that is neither a member nor a seed."""

@@ -39,7 +39,7 @@ class Misconduct:
     ) -> None:
         """limits: also of how often a peer is named. transport, tracker: close and block it. events, log: tell of it.
 
-        outgoing: asks for the record that shows whose lie it is.
+        outgoing: asks for records.
         """
         self._engine = engine
         self._limits = limits
@@ -63,14 +63,10 @@ class Misconduct:
         """A false proof. What is not about the sender itself may be the lie of an owner that signed two records."""
         peer = PeerId(event.peer)
         about = peer if event.about is None else PeerId(event.about.id.key)
-        if self._report(peer, event.why, about) and about != peer:
+        if self.report(peer, event.why, about) and about != peer:
             self._outgoing.request_records(peer, (about,))  # another than ours shows whose lie it is
 
-    def contradicted(self, peer: PeerId) -> None:
-        """The peer has signed two lives of one generation, whoever brought the second record."""
-        self._report(peer, "two records of one life", peer)
-
-    def _report(self, peer: PeerId, why: str, about: PeerId) -> bool:
+    def report(self, peer: PeerId, why: str, about: PeerId) -> bool:
         """Count it, at most once a minute name the peer, and block it if it is about itself. Whether it was named."""
         own, now = about == peer, self._engine.now()
         self._metrics.cheats.inc("own" if own else "passed_on")

@@ -100,7 +100,6 @@ class Session:
             ask_again=REQUEST_INTERVAL,
             count=lambda outcome, by: metrics.newcomers.inc(outcome, by=by),
             count_record=metrics.records.inc,
-            contradicted=lambda peer: self._misconduct.contradicted(peer),
         )
         self._proofs = RecordProofs(own.life, self._admission.record_of, self._admission.told_of)
         self.view = View(self.records)
@@ -120,7 +119,6 @@ class Session:
         self._engine = engine
         self._metrics = metrics
         self._blocks = blocks
-        self._log = log
         self._events = Events(
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
@@ -140,11 +138,12 @@ class Session:
             self.view,
             outgoing=self._outgoing,
             events=self._events,
+            misconduct=self._misconduct,
+            log=log,
             requests=self._requests,
             perform=self.perform_effects,
             is_probeable=self._is_probeable,
             proved=proved,
-            log=log,
         )
 
     # Commands ---------------------------------------------------------------------------------------------------------
@@ -158,11 +157,6 @@ class Session:
     def has_left(self) -> bool:
         """Whether this node has left and not joined since."""
         return self.swim.connection_state is ConnectionState.UNDEAD
-
-    @property
-    def awaits_record(self) -> bool:
-        """Whether `Swim` is in a later life than our record: nothing of it can be shown, so nothing is sent."""
-        return self.own.generation < self.swim.identity.generation
 
     def join(self, seeds: Iterable[tuple[PeerId, Address]]) -> None:
         """Replace the seeds, and announce this node to them, now and while it is isolated."""
@@ -207,6 +201,11 @@ class Session:
         present = own.record.generation == self.swim.identity.generation
         self._outgoing.use_record(own.record, speaks=present and not self.has_left)
         return True
+
+    @property
+    def awaits_record(self) -> bool:
+        """Whether `Swim` is in a later life than our record: nothing of it can be shown, so nothing is sent."""
+        return self.own.generation < self.swim.identity.generation
 
     def resume(self) -> None:
         """Go on under the generation of our newest record, if that is later than the present one."""
@@ -336,7 +335,7 @@ class Session:
         for peer in telling.kept:
             self._intake.drop_if_unused(peer)  # it did not become a member
         if telling.forgery is not None:
-            self._log.note(sender, "record refused", peer=sender.short, error=str(telling.forgery))
+            self._intake.refuse(sender, telling.forgery)
             raise telling.forgery
 
     def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:

@@ -40,7 +40,6 @@ class Here:
             ask_again=1.0,
             count=lambda outcome, by: self.counted.update({outcome: by}),
             count_record=lambda _outcome: None,
-            contradicted=lambda _peer: None,
         )
         life = PEERS.life("me", 1)
         self.swim = Swim.new(
