@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from rookery import transport
 from rookery.actors import membership, tracker
-from rookery.actors.membership.proofs import RecordProofs
+from rookery.actors.membership.core.proofs import RecordProofs
 from rookery.runtime import Feedback, Message, Simulation
 from rookery.simulate import LAN, Views
 from rookery.testing import NETWORK, Peers, mock

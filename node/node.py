@@ -31,7 +31,7 @@ from ..actors import discovery, membership, tracker
 from ..actors.blobs.stores import StoreError
 from ..actors.blobs.stores.files import FileStore
 from ..actors.discovery.parts import lan
-from ..actors.membership import snapshot
+from ..actors.membership.parts import snapshot
 from ..config import NodeConfig
 from ..config.node import BLOBS, GENERATION, MEMBERS
 from ..config.plugins import PluginError

@@ -12,12 +12,12 @@ import msgpack
 from rookery.actors.blobs.core.manifest import Manifest, ManifestError
 from rookery.actors.discovery.core import text_forms
 from rookery.actors.maintenance.core import codec as exchange
-from rookery.actors.membership.envelope import Envelope
-from rookery.actors.membership.snapshot import SavedMember, Snapshot, UnusableSnapshot
+from rookery.actors.membership.core.envelope import Envelope
+from rookery.actors.membership.core.tags import encode_tags, tags_of
+from rookery.actors.membership.parts.snapshot import SavedMember, Snapshot, UnusableSnapshot
 from rookery.actors.membership.swim import MemberId, NamedBroadcasts, State
 from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.codec import decode_packet
-from rookery.actors.membership.tags import encode_tags, tags_of
 from rookery.actors.resolver.core import codec as resolver
 from rookery.node.control import protocol
 from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, parse_peer

@@ -18,8 +18,8 @@ from rookery.actors.blobs.core.manifest import Manifest, ManifestError
 from rookery.actors.maintenance import CHANNEL as EXCHANGE_CHANNEL
 from rookery.actors.maintenance import Config as Maintenance
 from rookery.actors.maintenance.core import codec as exchange
-from rookery.actors.membership import envelope
 from rookery.actors.membership.config import MAX_SWIM_BYTES
+from rookery.actors.membership.core import envelope
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.membership.swim import errors as swim_errors

@@ -24,6 +24,7 @@ The engine is one of transport's observers and receives its packets. The node is
 """
 
 from .config import Config, Seed
+from .core.tags import is_secondary, tags_of
 from .engine import Engine
 from .errors import NoAddress
 from .mailbox import (
@@ -46,9 +47,8 @@ from .mailbox import (
     MemberUpdated,
     Rejoined,
 )
-from .snapshot import SnapshotError
+from .parts.snapshot import SnapshotError
 from .swim import State
-from .tags import is_secondary, tags_of
 
 __all__ = [
     "Config",

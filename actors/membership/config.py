@@ -10,7 +10,7 @@ from ...runtime.settings import MILLISECOND, Bytes, Problem, Seconds, Settings, 
 from ...transport.address import Address, format_peer, parse_peer
 from ...transport.identity import PeerId
 from . import swim
-from .tags import encode_tags
+from .core.tags import encode_tags
 
 MAX_SWIM_BYTES = 16_384
 """With its records a packet must stay below the 64 KiB that transport carries."""

@@ -15,9 +15,10 @@ from ...transport.record import PeerRecord
 from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
+from .core.local_blocks import LocalBlocks
+from .core.records import MAX_DISCOVERED
+from .core.tags import encode_tags
 from .errors import NoAddress
-from .limited_log import LimitedLog, SayLeftOut
-from .local_blocks import LocalBlocks
 from .mailbox import (
     Discovered,
     GetMembers,
@@ -32,13 +33,14 @@ from .mailbox import (
     SetTags,
 )
 from .metrics import Metrics
-from .persistence import Persistence, Save
-from .records import MAX_DISCOVERED
-from .session import RequestMissing, Session, SwimTimer
-from .snapshot import Snapshot
+from .parts.intake import Greet
+from .parts.limited_log import LimitedLog, SayLeftOut
+from .parts.persistence import Persistence, Save
+from .parts.record_requests import RequestMissing
+from .parts.session import Session, SwimTimer
+from .parts.snapshot import Snapshot
+from .parts.tracker_feed import PeerSetDue, TrackerFeed
 from .swim import MemberId
-from .tags import encode_tags
-from .tracker_feed import PeerSetDue, TrackerFeed
 
 _ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip that say that this node leaves, each to `num_indirect_probes` members
@@ -93,6 +95,7 @@ class Engine(runtime.Engine[Mailbox]):
             Packet: self.on_packet,
             SwimTimer: self.on_swim_timer,
             RequestMissing: self.on_request_missing,
+            Greet: self.on_greet,
             PeerSetDue: self._tracker_feed.on_peer_set_due,
             Opened: self.on_opened,
             Closed: self.on_closed,
@@ -165,6 +168,10 @@ class Engine(runtime.Engine[Mailbox]):
     def on_request_missing(self, _message: RequestMissing) -> None:
         if self._session is not None:
             self._session.request_missing_again()
+
+    def on_greet(self, message: Greet) -> None:
+        if self._session is not None:
+            self._session.on_greet(message)
 
     # Joining and leaving ----------------------------------------------------------------------------------------------
 

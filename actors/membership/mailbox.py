@@ -12,8 +12,8 @@ from ...transport.address import Address, parse_peer
 from ...transport.identity import PeerId, check_owned
 from ...transport.mailbox import Packet
 from ...transport.record import PeerRecord
+from .core.tags import encode_tags, tags_of
 from .swim import State
-from .tags import encode_tags, tags_of
 
 # Events --------------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from rookery.actors.membership import (
     MemberUp,
     MemberUpdated,
 )
-from rookery.actors.membership.envelope import Envelope
+from rookery.actors.membership.core.envelope import Envelope
 from rookery.actors.membership.swim.codec import encode_header, encode_packet
 from rookery.actors.membership.swim.messages import Ack, Announce, Feed, Gossip, Header, Ping, PingReq
 from rookery.transport import mailbox as transport

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rookery.actors import membership
-from rookery.actors.membership import MemberDown, MemberUp
-from rookery.actors.membership.newcomers import PER_INTRODUCER, PER_SEED
-from rookery.actors.membership.swim.messages import SyncRequest
+from rookery.actors.membership import MemberDown, MemberSuspected, MemberUp
+from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED
+from rookery.actors.membership.swim.messages import Ack, ForwardedAck, Ping, PingReq, SyncRequest
 
 from .nodes import Cluster
-from .worlds import CONFIG, Gossip, Member, State, World
+from .worlds import CONFIG, Announce, Gossip, Member, State, World
+
+T = TypeVar("T", Ping, PingReq)
 
 
 def ghosts(count: int, begin: int = 0) -> list[str]:
@@ -47,12 +49,10 @@ def test_update_without_a_record_is_neither_applied_nor_passed_on_but_asked_abou
     assert not told_of(world, "carol", "dave")
 
 
-def test_update_is_applied_and_passed_on_when_the_record_comes(world: World) -> None:
+def test_update_is_applied_when_the_record_comes(world: World) -> None:
     world.join().meet("bob", "carol").introduce("bob", "dave", records=False)
     world.packet("carol", records=[world.record("dave")])  # whoever sends it
     assert world.peer("dave") in world.visible()
-    world.simulation.run(for_=1)
-    assert told_of(world, "carol", "dave")
 
 
 def test_newest_update_that_waits_is_applied(world: World) -> None:
@@ -141,6 +141,113 @@ def test_member_with_a_record_is_visible_at_once_and_unproved_until_it_answers(w
     world.meet("dave")
     assert world.metric("unproved_members") == 0
     assert newcomers(world, "proved") == 1
+
+
+def messages(world: World, to: str, kind: type[T]) -> list[T]:
+    found = [packet.header.message for packet in world.said(to, kind)]
+    return [message for message in found if isinstance(message, kind)]
+
+
+def asks_for_everything(world: World, name: str) -> None:
+    """All the ways in which a member may be passed on."""
+    world.packet(name, Announce())
+    world.packet(name, SyncRequest(1))
+    world.packet(name, Ping(1))
+    world.packet(name, wanted=["dave"])
+    world.simulation.run(for_=3)
+
+
+def has_record(world: World, to: str, name: str) -> bool:
+    record = world.record(name).encode()
+    return any(record in envelope.records for envelope in world.sent(to))
+
+
+def test_unproved_member_is_passed_on_only_when_it_has_answered(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave")
+    asks_for_everything(world, "carol")
+    assert world.peer("dave") in world.visible()
+    assert not told_of(world, "carol", "dave")
+    assert not has_record(world, "carol", "dave")
+    world.meet("dave")
+    asks_for_everything(world, "carol")
+    assert told_of(world, "carol", "dave")
+    assert has_record(world, "carol", "dave")
+
+
+def test_unproved_member_is_greeted_at_once_without_news_and_gone_when_it_does_not_answer(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave")
+    (greeting,) = world.said("dave", Ping)
+    assert greeting.updates == ()
+    assert has_record(world, "dave", "me")
+    world.simulation.run(for_=5.5)
+    assert len(world.said("dave", Ping)) == 4
+    assert world.peer("dave") in world.visible()
+    world.simulation.run(for_=1)
+    assert world.peer("dave") not in world.visible()
+    assert MemberDown(world.peer("dave")) in world.heard()
+    assert (newcomers(world, "silent"), world.metric("unproved_members")) == (1, 0)
+    world.simulation.run(for_=5)
+    assert len(world.said("dave", Ping)) == 4
+
+
+def test_silence_of_unproved_members_says_nothing_of_our_health_and_accuses_nobody(world: World) -> None:
+    world.join().meet("bob").introduce("bob", *ghosts(PER_INTRODUCER))
+    for number in range(40):
+        world.packet("bob", Gossip())
+        for message in messages(world, "bob", Ping):
+            world.packet("bob", Ack(message.number))
+        world.simulation.run(for_=0.5)
+        assert world.metric("health") == 0, number
+    assert world.metric("protocol_events", "failed_probes") == 0
+    assert [event for event in world.heard() if isinstance(event, MemberSuspected)] == []
+    assert world.visible() == [world.peer("bob")]
+
+
+def test_unproved_member_out_of_reach_proves_itself_through_the_one_who_told_of_it(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave")
+    world.simulation.run(for_=2.5)
+    (number,) = {each.number for each in messages(world, "bob", PingReq) if each.target == world.id("dave")}
+    answer = world.simulation.known.life("dave", 1).answer(world.peer("me"), 1, number)
+    world.packet("bob", ForwardedAck(world.id("dave"), number, answer))
+    assert newcomers(world, "proved") == 1
+    world.simulation.run(for_=8)
+    assert world.peer("dave") in {info.peer for info in world.members.members().get(timeout=1).others}
+    assert told_of(world, "carol", "dave")
+
+
+def test_death_of_an_unproved_member_is_believed_from_nobody_and_its_own_farewell_at_once(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave", "erin")
+    world.packet("carol", Gossip(), world.down("dave"), world.left("erin"))
+    assert world.peer("dave") in world.visible()
+    assert world.peer("erin") not in world.visible()
+    world.meet("dave")
+    assert world.peer("dave") in world.visible()
+
+
+def test_later_life_of_an_unproved_member_is_greeted_where_it_is_now(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave")
+    world.packet("bob", Gossip(), Member(world.id("dave", 2)), records=[world.record("bob"), world.record("dave", 2)])
+    assert [packet.header.dst for packet in world.said("dave", Ping)] == [world.id("dave", 1), world.id("dave", 2)]
+    infos = {info.peer: info.record.generation for info in world.members.members().get(timeout=1).active}
+    assert infos[world.peer("dave")] == 2
+    assert world.metric("unproved_members") == 1
+
+
+def test_member_in_a_later_life_than_was_told_is_a_member_when_it_shows_itself(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave")
+    world.packet("dave", Gossip(), generation=3)
+    world.simulation.run(for_=2)
+    infos = {info.peer: info.record.generation for info in world.members.members().get(timeout=1).active}
+    assert infos[world.peer("dave")] == 3
+    assert len([event for event in world.heard() if event == MemberUp(world.peer("dave"), world.record("dave"))]) == 1
+    assert world.metric("unproved_members") == 0
+
+
+def test_connection_proves_a_member_of_whom_others_told(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave").open("dave")
+    assert (world.metric("unproved_members"), newcomers(world, "proved")) == (0, 1)
+    asks_for_everything(world, "carol")
+    assert told_of(world, "carol", "dave")
 
 
 def test_oldest_unproved_member_of_an_introducer_goes_first_and_no_proved_one(world: World) -> None:

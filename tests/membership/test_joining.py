@@ -10,9 +10,9 @@ import pytest
 
 from rookery.actors import membership, tracker
 from rookery.actors.membership import Rejoined
-from rookery.actors.membership.envelope import is_announce, is_turn_undead
+from rookery.actors.membership.core.envelope import is_announce, is_turn_undead
+from rookery.actors.membership.core.tags import encode_tags
 from rookery.actors.membership.swim.messages import TurnUndead
-from rookery.actors.membership.tags import encode_tags
 from rookery.transport import mailbox as transport
 
 from .worlds import CONFIG, Announce, Gossip, World

@@ -9,7 +9,7 @@ import pytest
 from rookery import transport
 from rookery.actors import tracker
 from rookery.actors.membership import MemberCheats, MemberUpdated, Rejoined
-from rookery.actors.membership.session import CHEAT_BLOCK
+from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
 from rookery.actors.membership.swim import Member, State
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet
 from rookery.actors.membership.swim.messages import (
@@ -209,6 +209,8 @@ def test_packet_of_a_life_whose_record_is_not_here_is_dropped_and_the_sender_ask
 
 def test_record_of_a_new_life_goes_along_with_what_is_told_of_it_for_some_seconds(world: World) -> None:
     world.join().meet("bob", "carol").introduce("bob", "dave")
+    world.simulation.run(for_=5.5)  # nobody is told of it before it has answered
+    world.meet("dave")
     world.simulation.run(for_=1)
     told = [envelope for envelope in world.sent("carol") if envelope.swim and names(envelope.swim, world, "dave")]
     assert told

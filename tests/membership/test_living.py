@@ -19,7 +19,7 @@ from rookery.actors.membership import (
     MemberUp,
     Rejoined,
 )
-from rookery.actors.membership.envelope import Envelope
+from rookery.actors.membership.core.envelope import Envelope
 from rookery.actors.membership.swim.codec import encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Ack, Announce, Feed, Gossip, Header, Ping, TurnUndead
 from rookery.runtime import Feedback, UnhandledMessage

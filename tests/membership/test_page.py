@@ -8,7 +8,7 @@ from typing import Any
 
 from rookery import runtime
 from rookery.actors.membership import Mailbox
-from rookery.actors.membership.tags import encode_tags
+from rookery.actors.membership.core.tags import encode_tags
 from rookery.testing import SimulatedNodes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "membership.md").read_text()

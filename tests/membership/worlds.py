@@ -8,11 +8,11 @@ from typing import Any
 
 from rookery import runtime
 from rookery.actors import membership, tracker
-from rookery.actors.membership.envelope import Envelope
+from rookery.actors.membership.core.envelope import Envelope
+from rookery.actors.membership.core.tags import encode_tags
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet, encode_update
 from rookery.actors.membership.swim.messages import Announce, DecodedPacket, Feed, Gossip, Header, Message
-from rookery.actors.membership.tags import encode_tags
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Link, Role
 from rookery.transport.identity import PeerId

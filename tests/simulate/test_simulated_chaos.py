@@ -1,6 +1,6 @@
 """Chaos among the pure cores, where packets are really lost: up to 30 % of them, and twice as many members.
 
-The same invariants as in `tests/membership/test_chaos.py`, which has the engines, records and transport.
+The same invariants as in `tests/membership/clusters/test_chaos.py`, which has the engines, records and transport.
 """
 
 from __future__ import annotations

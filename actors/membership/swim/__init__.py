@@ -28,6 +28,7 @@ from .core.state import ConnectionState
 from .effects import (
     Active,
     AddressInUse,
+    Answered,
     Cheated,
     Defunct,
     Effect,
@@ -73,6 +74,7 @@ __all__ = [
     "PROOF_BYTES",
     "Active",
     "AddressInUse",
+    "Answered",
     "BroadcastHandler",
     "BroadcastKey",
     "Cheated",

@@ -17,6 +17,7 @@ __all__ = [
     "Active",
     "AddressInUse",
     "AnnounceToSeeds",
+    "Answered",
     "BeginCheck",
     "ChangeSuspectToDown",
     "Cheated",
@@ -274,8 +275,16 @@ class RoundTrip:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One who is no member, and was asked by `greet`, has proved through a helper that it is there."""
+
+    member: MemberId
+
+
 Notification = (
-    Cheated
+    Answered
+    | Cheated
     | UnknownLife
     | MemberUp
     | MemberDown

@@ -26,7 +26,7 @@ from .codec import encode_item
 from .config import Config
 from .core import checks, connection, probes, reactions, sync, updates
 from .core.member_list import Accept
-from .core.state import Admits, ConnectionState, Core, Renew
+from .core.state import Admits, ConnectionState, Core, Renew, Settled
 from .effects import (
     AnnounceToSeeds,
     BeginCheck,
@@ -69,6 +69,10 @@ def _anybody(update: Member) -> bool:
     return True
 
 
+def _all_alike() -> Accept | None:
+    return None
+
+
 _TRUSTING = Trusting()
 
 
@@ -92,6 +96,7 @@ class Swim:
         admits: Admits = _anybody,
         connected: Accept = _no_connection,
         proofs: Proofs = _TRUSTING,
+        settled: Settled = _all_alike,
     ) -> Self:
         """A member that knows nobody; nothing is sent or scheduled.
 
@@ -99,7 +104,8 @@ class Swim:
         none. `probeable(key)` is false for a member that we must neither probe nor accuse (design: local blocks).
         `admits(update)` is asked before a key that is not held becomes a member; what it refuses has no effect.
         `connected(key)` is true for one that a connection with heartbeats shows to be alive. `proofs` makes and checks
-        the proofs of what members say of their lives.
+        the proofs of what members say of their lives. `settled()` tells the members that have been there for a while
+        from those that came lately, of which nobody knows yet whether they stay; None if all are alike.
         """
         return cls.with_custom_broadcast(
             identity,
@@ -111,6 +117,7 @@ class Swim:
             admits=admits,
             connected=connected,
             proofs=proofs,
+            settled=settled,
         )
 
     @classmethod
@@ -126,11 +133,14 @@ class Swim:
         admits: Admits = _anybody,
         connected: Accept = _no_connection,
         proofs: Proofs = _TRUSTING,
+        settled: Settled = _all_alike,
     ) -> Self:
         """As `new`, with a handler for the application's broadcasts: `NamedBroadcasts`, or one of your own."""
         counters = Counters()
         broadcasts = Broadcasts(handler, counters)
-        return cls(Core(identity, config, rng, renew, probeable, broadcasts, counters, proofs, connected, admits))
+        return cls(
+            Core(identity, config, rng, renew, probeable, broadcasts, counters, proofs, connected, admits, settled)
+        )
 
     @property
     def identity(self) -> MemberId:
@@ -180,6 +190,10 @@ class Swim:
     def iter_membership_state(self) -> Iterator[Member]:
         """Every member that we hold now, Down ones included: to save or replicate them."""
         return iter(self._core.members)
+
+    def get(self, key: bytes) -> Member | None:
+        """What we hold about the member with this key, in whatever state; None if nothing."""
+        return self._core.members.get(key)
 
     def updates_backlog(self) -> int:
         """How many members have an update still to be sent."""
@@ -264,6 +278,14 @@ class Swim:
     def probe_next(self, key: bytes) -> None:
         """Probe this member next, if it is active; for what is no evidence of death (flows: end of a link 6)."""
         self._core.members.probe_next(key)
+
+    def greet(self, target: MemberId, outbox: Outbox, *, by: bytes | None = None) -> None:
+        """Ask one who is no member whether it is there. Its answer is a packet of it, so it becomes a member.
+
+        `by` also asks helpers to ping it: the member with this key, and random others. If it answers one of these that
+        is notified as Answered, and it becomes a member if `apply_many` says so. `forget` ends it.
+        """
+        probes.greet(self._core, target, by, outbox)
 
     def forget(self, key: bytes, now: float, outbox: Outbox) -> Member | None:
         """Forget a member, in whatever state, without a word to the others; it may come back. What was held, if any."""

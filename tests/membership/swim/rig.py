@@ -85,6 +85,9 @@ class Rig:
     ) -> None:
         self.blocked: set[bytes] = set()
         self.connected: set[bytes] = set()
+        self.newly: set[bytes] = set()
+        """Who has not settled."""
+
         self.swim = Swim.with_custom_broadcast(
             me,
             config,
@@ -94,6 +97,7 @@ class Rig:
             probeable=lambda key: key not in self.blocked,
             connected=lambda key: key in self.connected,
             proofs=proofs or Trusting(),
+            settled=lambda: (lambda key: key not in self.newly) if self.newly else None,
         )
         self.outbox = Outbox()
         self.now = 0.0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from rookery.actors.membership.swim import (
+    Answered,
     Cheated,
     ForgedProofError,
     Member,
@@ -16,6 +17,7 @@ from rookery.actors.membership.swim import (
 )
 from rookery.actors.membership.swim.effects import ProbeRandomMember, SendIndirectProbe
 from rookery.actors.membership.swim.messages import (
+    Ack,
     ForwardedAck,
     Gossip,
     IndirectAck,
@@ -209,3 +211,57 @@ def test_lies_about_generations_end_no_life_and_begin_none() -> None:
     assert MemberDown(ANN) not in rig.take_notes()
     rig.receive(ANN, Ping(1))
     assert rig.is_active(ANN)
+
+
+# Who is no member ----------------------------------------------------------------------------------------------------
+
+
+def greet(rig: Rig, by: MemberId | None = None) -> int:
+    """Greet Ann; the number of that."""
+    rig.swim.greet(ANN, rig.outbox, by=None if by is None else by.key)
+    rig.drain()
+    to, packet = rig.packets[0]
+    assert isinstance(packet.header.message, Ping)
+    assert (to, packet.updates) == (ANN, ())
+    return packet.header.message.number
+
+
+def test_who_is_no_member_is_greeted_without_news_and_a_member_when_it_answers() -> None:
+    rig = Rig(knows=[BOB], proofs=Chains())
+    rig.receive(BOB, updates=[alive(CAROL)])  # news
+    rig.take_notes()
+    number = greet(rig)
+    assert rig.held(ANN) is None
+    rig.receive(ANN, Ack(number))
+    assert rig.held(ANN) == alive(ANN)
+    assert rig.swim.health == 0
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_answer_of_who_is_no_member_through_a_helper_is_notified_only_with_its_proof(honest: bool) -> None:
+    rig = Rig(knows=[BOB, CAROL], proofs=Chains())
+    number = greet(rig, CAROL)
+    assert dict(rig.take_messages()) == {ANN: Ping(number), BOB: PingReq(ANN, number), CAROL: PingReq(ANN, number)}
+    for _ in range(2):  # the second is to nothing that was asked
+        rig.receive(CAROL, ForwardedAck(ANN, number, answer(ANN, US, number + (not honest))))
+    cheat = Cheated(CAROL.key, "a false answer to a probe")
+    assert rig.take_notes() == ([Answered(ANN)] if honest else [cheat, cheat])
+    assert rig.held(ANN) is None
+
+
+def test_answer_about_who_is_no_member_counts_only_of_a_helper_that_was_asked_and_not_after_it_is_forgotten() -> None:
+    rig = Rig(knows=[BOB, CAROL], proofs=Chains())
+    number = greet(rig)
+    rig.receive(BOB, ForwardedAck(ANN, number, answer(ANN, US, number)))
+    assert greet(rig, BOB) == number
+    rig.swim.forget(ANN.key, rig.now, rig.outbox)
+    rig.receive(BOB, ForwardedAck(ANN, number, answer(ANN, US, number)))
+    assert rig.take_notes() == []
+
+
+def test_new_life_of_ours_waits_for_no_answer_to_the_last_one() -> None:
+    rig = Rig(knows=[BOB, CAROL], proofs=Chains())
+    number = greet(rig, BOB)
+    rig.swim.change_identity(next_life(US), rig.now, rig.outbox)
+    rig.receive(BOB, ForwardedAck(ANN, number, answer(ANN, US, number)))
+    assert [note for note in rig.take_notes() if isinstance(note, Answered | Cheated)] == []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from rookery.actors.membership.snapshot import Snapshot, save
+from rookery.actors.membership.parts.snapshot import Snapshot, save
 from rookery.actors.tracker import SqliteStorage
 from rookery.actors.tracker.address_book.storage import Batch, PeerEntry
 from rookery.config import load

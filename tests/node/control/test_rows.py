@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 from rookery.actors.membership import MemberInfo, Members, State
-from rookery.actors.membership.tags import encode_tags
+from rookery.actors.membership.core.tags import encode_tags
 from rookery.node.command import screen
 from rookery.node.control.status import member_rows
 from rookery.testing import NETWORK, Peers

@@ -95,9 +95,7 @@ def _ping(core: Core, running: Suspicion, check: Check, now: float, outbox: Outb
 
 def _ask_helpers(core: Core, running: Suspicion, check: Check, now: float, outbox: Outbox) -> None:
     target = running.member
-    chosen = core.members.choose_active(
-        core.config.num_indirect_probes, core.rng, lambda key: key != target.key and core.probeable(key)
-    )
+    chosen = core.choose_helpers(target.key, core.config.num_indirect_probes)
     check.helpers = tuple(helper.id for helper in chosen)
     for helper in check.helpers:
         core.send(helper, PingReq(target, check.number), outbox)

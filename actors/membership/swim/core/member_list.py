@@ -196,9 +196,12 @@ class MemberList:
         if key in self._active:
             self._requested[key] = None
 
-    def next_target(self, rng: random.Random, probeable: Accept) -> Member | None:
-        """The member to probe now; None if there is none to probe."""
-        key = self._take_requested(probeable) or self._draw(rng, probeable)
+    def next_target(self, rng: random.Random, probeable: Accept, rather: Accept | None = None) -> Member | None:
+        """The member to probe now; None if there is none to probe. rather: one of these, in this round or again."""
+        key = self._take_requested(probeable)
+        if key is None and rather is not None:
+            key = self._draw_of(rng, probeable, rather)
+        key = key or self._draw(rng, probeable)
         if key is None:
             self._unprobed = self._active.copy()
             key = self._draw(rng, probeable)
@@ -235,6 +238,12 @@ class MemberList:
             del self._requested[key]
             if probeable(key):
                 self._took_requested = True
+                return key
+        return None
+
+    def _draw_of(self, rng: random.Random, probeable: Accept, accept: Accept) -> bytes | None:
+        for pool in (self._unprobed, self._active):
+            for key in pool.sample(1, rng, lambda key: accept(key) and probeable(key)):
                 return key
         return None
 

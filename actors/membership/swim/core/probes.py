@@ -10,19 +10,25 @@
 * Our probes show our own health (Lifeguard): a probe that succeeds lowers the score by one, one that fails raises it
   by the number of helpers that sent no Nack, or by one without helpers. The higher the score, the slower we probe,
   and the longer we wait for answers.
+* While some members are *settled*, and others have come only lately, the others get at most every second probe, their
+  failures say nothing of our health, and they are asked for help last. So who comes and dies all the time does not keep
+  us from seeing the death of a member of old.
 * A member that we may not probe (a peer that this node blocks) is neither probed, nor asked for help, nor accused
   (design: local blocks).
+* Who is no member yet may be asked whether it is there: directly, then through helpers. Nothing that we hold depends
+  on the answer, nor does our health on its absence, and no update is spent on it.
 """
 
-from ..effects import Cheated, Outbox, ProbeFailed, ProbeRandomMember, SendIndirectProbe, SendNack
+from ..effects import Answered, Cheated, Outbox, ProbeFailed, ProbeRandomMember, SendIndirectProbe, SendNack
 from ..member import Member, MemberId
 from ..messages import ForwardedAck, IndirectPing, Nack, Ping, PingReq
 from .checks import decide_at_once, was_asked
 from .state import Core
 from .suspicion import accusation
+from .underway import Greeting
 from .updates import hear_directly, store
 
-__all__ = ["ask_helpers", "probe_random_member", "relay_ack", "relay_ping", "send_nack", "take_answer"]
+__all__ = ["ask_helpers", "greet", "probe_random_member", "relay_ack", "relay_ping", "send_nack", "take_answer"]
 
 
 _MAX_RELAYS = 256
@@ -33,7 +39,8 @@ _NACK_SHARE = 0.8
 def probe_random_member(core: Core, late: float, now: float, outbox: Outbox) -> None:
     """End a period: judge the last probe, begin the next. late: seconds by which this timer was overdue."""
     _judge(core, late, now, outbox)
-    target = core.members.next_target(core.rng, core.probeable)
+    settled, core.settled_turn = core.settled(), not core.settled_turn
+    target = core.members.next_target(core.rng, core.probeable, settled if core.settled_turn else None)
     core.probe.clear()
     if target is not None:
         _begin(core, target, now, outbox)
@@ -57,7 +64,9 @@ def _judge(core: Core, late: float, now: float, outbox: Outbox) -> None:
         core.adjust_health(-1)
     elif probe.target is not None and not core.is_fresh(probe.target.id.key, probe.began, now):
         core.counters.failed_probes += 1
-        core.adjust_health(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
+        settled = core.settled()
+        if settled is None or settled(probe.target.id.key):
+            core.adjust_health(1 if probe.silent_helpers is None or not core.config.nack else probe.silent_helpers)
         outbox.notify(ProbeFailed(probe.target.id))
         _suspect(core, probe.target, now, outbox)
 
@@ -80,11 +89,27 @@ def ask_helpers(core: Core, outbox: Outbox) -> None:
     held = core.members.holds(target)
     if held is None or not held.is_active:
         return
-    for helper in core.members.choose_active(
-        core.config.num_indirect_probes, core.rng, lambda key: key != target.key and core.probeable(key)
-    ):
+    for helper in core.choose_helpers(target.key, core.config.num_indirect_probes):
         probe.ask(helper.id)
         core.send(helper.id, PingReq(target, probe.number), outbox)
+
+
+def greet(core: Core, target: MemberId, by: bytes | None, outbox: Outbox) -> None:
+    """Ask one who is no member whether it is there; with `by`, also through helpers: that member and others."""
+    greeting = core.greetings.get(target.key)
+    if greeting is None or greeting.target != target:
+        greeting = core.greetings[target.key] = Greeting(target, core.next_number(), {})
+    core.send(target, Ping(greeting.number), outbox, lambda _room: [])
+    if by is None:
+        return
+    first, count = core.members.get(by), core.config.num_indirect_probes
+    helpers = [first] if first is not None and first.is_active and core.probeable(by) else []
+    helpers += core.members.choose_active(
+        count - len(helpers), core.rng, lambda key: key not in (by, target.key) and core.probeable(key)
+    )
+    for helper in helpers:
+        greeting.helpers[helper.id] = None
+        core.send(helper.id, PingReq(target, greeting.number), outbox)
 
 
 def relay_ping(core: Core, origin: MemberId, target: MemberId, number: int, outbox: Outbox) -> None:
@@ -115,18 +140,30 @@ def relay_ack(core: Core, origin: MemberId, target: MemberId, number: int, answe
 def take_answer(
     core: Core, helper: MemberId, target: MemberId, number: int, answer: bytes, now: float, outbox: Outbox
 ) -> None:
-    """A helper forwards the target's answer to our probe, or to our check."""
+    """A helper forwards the target's answer to our probe, to our check, or to our question to who is no member."""
     is_probe = core.probe.awaits(helper, target, number)
-    if not is_probe and not was_asked(core, helper, target, number):
+    is_greeting = _was_greeted(core, helper, target, number)
+    if not is_probe and not is_greeting and not was_asked(core, helper, target, number):
         return
     if not core.proofs.check_answer(target, core.identity, number, answer):
         _refuse_answer(core, helper, outbox)
+        return
+    if is_greeting:
+        del core.greetings[target.key]
+        outbox.notify(Answered(target))
         return
     if is_probe:
         core.probe.succeeded = True
     held = core.members.holds(target)
     if held is not None and held.is_active:
         hear_directly(core, target.key, now, outbox)
+
+
+def _was_greeted(core: Core, helper: MemberId, target: MemberId, number: int) -> bool:
+    greeting = core.greetings.get(target.key)
+    return (
+        greeting is not None and (greeting.target, greeting.number) == (target, number) and helper in greeting.helpers
+    )
 
 
 def _refuse_answer(core: Core, cheat: MemberId, outbox: Outbox) -> None:

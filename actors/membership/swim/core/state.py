@@ -17,12 +17,13 @@ from ..messages import Broadcast, Gossip, Header, Message, TurnUndead
 from ..proofs import Proofs
 from .backlog import Backlog
 from .member_list import Accept, MemberList
-from .underway import Allowance, Probe, Suspicion, Transfer
+from .underway import Allowance, Greeting, Probe, Suspicion, Transfer
 
-__all__ = ["Admits", "ConnectionState", "Core", "Renew", "UpdateSource"]
+__all__ = ["Admits", "ConnectionState", "Core", "Renew", "Settled", "UpdateSource"]
 
 Renew = Callable[[MemberId], MemberId | None]
 Admits = Callable[[Member], bool]
+Settled = Callable[[], Accept | None]
 UpdateSource = Callable[[int], list[bytes]]
 
 _FRESH = 2.0
@@ -55,6 +56,12 @@ class Core:
     admits: Admits
     """Whether a key that is not held becomes a member by this update."""
 
+    settled: Settled
+    """Tells the members that have been there for a while from the others; None if there are no others."""
+
+    settled_turn: bool = False
+    """Whether the last probe was of a settled member, if there are others."""
+
     incarnation: int = 0
     connection_state: ConnectionState = ConnectionState.DISCONNECTED
     seeds: tuple[MemberId, ...] = ()
@@ -86,6 +93,9 @@ class Core:
     warnings: Allowance = field(default_factory=lambda: Allowance(64, 32))
     refutable: Allowance = field(default_factory=lambda: Allowance(16, 0.25))
     """How often we may raise our incarnation: who accuses us all the time would else use up its 1,024 in no time."""
+
+    greetings: dict[bytes, Greeting] = field(default_factory=dict)
+    """Who is no member and was asked by `Swim.greet` whether it is there, by key."""
 
     relays: dict[SendNack, None] = field(default_factory=dict)
     """Pings for others whose target has not answered yet: what may be forwarded, and the Nacks that become due."""
@@ -184,6 +194,7 @@ class Core:
         self.suspicions.clear()
         self.checks.clear()
         self.transfers.clear()
+        self.greetings.clear()
         self.probe.clear()
 
     def arm(self, kind: type[Repeating], delay: float, now: float, outbox: Outbox) -> None:
@@ -217,6 +228,7 @@ class Core:
         self.backlog.discard(key)
         self.heard.pop(key, None)
         self.warned.pop(key, None)
+        self.greetings.pop(key, None)
 
     def warn(self, to: MemberId, accusation: Member, now: float, outbox: Outbox) -> None:
         """Tell a member what is said of it, so that it can refute that: at most once in a period, and few at a time.
@@ -256,6 +268,21 @@ class Core:
         if message.updates:
             updates = self._updates_for(dst, room) if source is None else source(room)
         outbox.send(dst, encode_packet(header, updates, items))
+
+    def choose_helpers(self, target: bytes, count: int) -> list[Member]:
+        """Members to ping the target for us, the settled ones first: silence of the others says nothing of us."""
+
+        def may_help(key: bytes) -> bool:
+            return key != target and self.probeable(key)
+
+        settled = self.settled()
+        if settled is None:
+            return self.members.choose_active(count, self.rng, may_help)
+        chosen = self.members.choose_active(count, self.rng, lambda key: may_help(key) and settled(key))
+        known = {member.id.key for member in chosen}
+        return chosen + self.members.choose_active(
+            count - len(chosen), self.rng, lambda key: key not in known and may_help(key)
+        )
 
     def gossip(self, fan_out: int, outbox: Outbox) -> None:
         for member in self.members.choose_active(fan_out, self.rng, self.probeable):

@@ -1,4 +1,5 @@
-"""What lasts: a probe, an accusation and our check of it, a transfer of our state to another member, an allowance.
+"""What lasts: a probe, an accusation and our check of it, a question to who is no member, a transfer of our state to
+another member, an allowance.
 
 The probe of a period:
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from ..member import Member, MemberId
 
-__all__ = ["Allowance", "Check", "Probe", "Suspicion", "Transfer"]
+__all__ = ["Allowance", "Check", "Greeting", "Probe", "Suspicion", "Transfer"]
 
 
 class Probe:
@@ -108,6 +109,15 @@ class Check:
     began: float | None = None
     helpers: tuple[MemberId, ...] | None = None
     step: float = 0.0
+
+
+@dataclass(slots=True)
+class Greeting:
+    """Our question to one who is no member. `number`: of its pings. `helpers`: those that were asked to ping it too."""
+
+    target: MemberId
+    number: int
+    helpers: dict[MemberId, None]
 
 
 @dataclass(slots=True)

@@ -171,6 +171,7 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
         if len(known) >= core.config.max_members:
             core.counters.refused_members += 1
             return False
+        core.greetings.pop(update.id.key, None)
     change = core.members.apply(update)
     if change is None:
         if update.state is State.SUSPECT and core.members.get(update.id.key) == update:
@@ -193,6 +194,7 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
 def forget(core: Core, key: bytes, outbox: Outbox) -> Member | None:
     """Forget a member; what was held, if any. The caller updates the connection state."""
     held = core.members.get(key)
+    core.greetings.pop(key, None)
     if held is not None:
         core.forget(key)
         core.suspicions.pop(key, None)

@@ -1,10 +1,11 @@
 """Ping, helpers, suspicion, Down (membership: how a death is noticed)."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from rookery.actors.membership.swim import IndirectForOurselvesError, MemberDown, ProbeFailed, Suspected
+from rookery.actors.membership.swim import IndirectForOurselvesError, MemberDown, MemberId, ProbeFailed, Suspected
 from rookery.actors.membership.swim.effects import ChangeSuspectToDown, ProbeRandomMember, RemoveDown, SendIndirectProbe
 from rookery.actors.membership.swim.messages import (
     Ack,
@@ -298,3 +299,63 @@ def test_removed_down_member_may_come_back() -> None:
     rig.fire(RemoveDown)
     rig.receive(ANN)
     assert rig.is_active(ANN)
+
+
+# Those who have not settled ------------------------------------------------------------------------------------------
+
+
+def many_new(rig: Rig, count: int) -> list[MemberId]:
+    """So many members that have not settled."""
+    new = [name(number) for number in range(100, 100 + count)]
+    rig.newly |= {member.key for member in new}
+    rig.learn(*map(alive, new))
+    return new
+
+
+def test_members_that_have_not_settled_get_every_second_probe_at_most() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    new = many_new(rig, 20)
+    probed = []
+    for _ in range(80):
+        target, number = probing(rig)
+        rig.receive(target, Ack(number))
+        rig.fire(SendIndirectProbe)
+        probed.append(target)
+    assert set(probed) == {ANN, BOB, *new}
+    settled = [number for number, target in enumerate(probed) if target in (ANN, BOB)]
+    assert all(later - earlier <= 2 for earlier, later in pairwise(settled))
+    assert min(probed.count(ANN), probed.count(BOB)) >= 10
+
+
+def test_round_of_probes_is_as_ever_where_all_or_none_have_settled() -> None:
+    rig = Rig(knows=[ANN, BOB, CAROL, DAVE])
+    for _ in range(5):
+        probed = set()
+        for _ in range(4):
+            target, number = probing(rig)
+            rig.receive(target, Ack(number))
+            rig.fire(SendIndirectProbe)
+            probed.add(target)
+        assert probed == {ANN, BOB, CAROL, DAVE}
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_silence_of_a_member_that_has_not_settled_says_nothing_of_our_health(is_new: bool) -> None:
+    rig = Rig(replace(QUIET, awareness_max_multiplier=8), knows=[ANN, BOB])
+    rig.newly = {ANN.key} if is_new else {CAROL.key}
+    probing_only(rig, ANN)
+    rig.fire(SendIndirectProbe)
+    rig.fire(ProbeRandomMember)
+    assert rig.held(ANN) == suspect(ANN)
+    assert rig.swim.health == (0 if is_new else 1)
+
+
+def test_members_that_have_settled_are_asked_for_help_first() -> None:
+    rig = Rig(knows=[ANN, BOB, CAROL])
+    new = many_new(rig, 20)
+    number = probing_only(rig, ANN)
+    rig.fire(SendIndirectProbe)
+    helpers = [to for to, message in rig.take_messages() if message == PingReq(ANN, number)]
+    assert set(helpers[:2]) == {BOB, CAROL}
+    assert len(helpers) == 3
+    assert helpers[2] in new

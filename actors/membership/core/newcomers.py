@@ -1,0 +1,345 @@
+"""Members that this node knows only from others: the updates that wait for a record, and who has not answered yet.
+
+* *Waiting*: updates about a key that is no member and whose record is not known. They are neither applied nor passed
+  on. Each sender has so many, each for `WAITING_TIME`; its oldest goes first. A key counts for each of its senders, so
+  that none can take the place of what another one says.
+* *Unproved*: members whose record is known and that never answered this node: no packet of theirs came, and they have
+  no connection. Each introducer, who told of them first, has so many, and so many new ones per minute, as each is an
+  address that this node will dial. Its oldest one goes first. Where room is scarce, a subnet has so many too.
+* Seeds have more of both: a joiner learns of the whole cluster from them.
+
+An unproved member is *greeted*: asked whether it is there, four times within four periods, the last two times through
+helpers too, as it may be out of this node's reach. One that has not answered after six is gone. First greetings have a
+pace, and the introducers take turns, so that who brings many takes no turn of another. Who has waited for `PATIENCE` is
+gone without one; not who was told of by a seed, as a joiner of a large cluster has many to greet.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import TypeVar
+
+from ....transport.address import Address
+from ....transport.core.buckets import TokenBuckets
+from ....transport.core.subnets import network_at
+from ....transport.identity import PeerId
+from ..swim.member import Member, State, supersedes
+
+T = TypeVar("T", bound=Hashable)
+
+PER_INTRODUCER = 64
+"""Waiting updates of one sender, unproved members of one introducer, or of one subnet where room is scarce."""
+
+PER_SEED = 1024
+"""The same of one seed."""
+
+WAITING_TIME = 10.0
+"""Seconds for which an update waits for its record."""
+
+PATIENCE = 15.0
+"""Seconds for which an unproved member waits for its first greeting."""
+
+FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
+"""First greetings a second, and at once, of all introducers together, and of all that are seeds."""
+
+_PACE = 60.0  # seconds in which an introducer that has used up its share gets a whole one again
+_IPV4_PREFIX, _IPV6_PREFIX = 24, 48
+_GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
+_DIRECT = 2  # of these greetings go to the member alone
+_BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
+
+
+class Waiting:
+    """Updates that wait for a record, by sender."""
+
+    def __init__(self, ask_again: float) -> None:
+        """ask_again: seconds until the record of a key that was asked for is asked for again."""
+        self._ask_again = ask_again
+        self._by_sender: dict[PeerId, OrderedDict[PeerId, tuple[Member, float]]] = {}  # with when it is forgotten
+        self._senders: dict[PeerId, dict[PeerId, None]] = {}  # of each key
+        self._asked: dict[PeerId, float] = {}
+
+    def __len__(self) -> int:
+        """Keys."""
+        return len(self._senders)
+
+    def __contains__(self, peer: PeerId) -> bool:
+        return peer in self._senders
+
+    @property
+    def senders(self) -> tuple[PeerId, ...]:
+        """Whose updates wait."""
+        return tuple(self._by_sender)
+
+    def add(self, sender: PeerId, update: Member, now: float, limit: int) -> int:
+        """Let an update wait, in place of an older one of the sender about the key; how many were dropped for it."""
+        peer, updates = PeerId(update.id.key), self._by_sender.setdefault(sender, OrderedDict())
+        before = updates.get(peer)
+        if before is not None:
+            if supersedes(before[0], update):
+                updates[peer] = (update, before[1])
+            return 0
+        dropped = 0
+        while len(updates) >= limit:
+            self._drop(sender, next(iter(updates)))
+            dropped += 1
+        self._by_sender[sender] = updates  # dropping the last one took it out
+        updates[peer] = (update, now + WAITING_TIME)
+        self._senders.setdefault(peer, {})[sender] = None
+        return dropped
+
+    def take(self, peer: PeerId, generation: int) -> list[tuple[PeerId, Member]]:
+        """What waits about lives of the key that are no later than its record, with the senders; then it is gone.
+
+        Each sender's, as a liar's may be false whose seems to be the newest.
+        """
+        told = [(sender, self._by_sender[sender][peer][0]) for sender in self._senders.get(peer, ())]
+        found = [(sender, update) for sender, update in told if update.id.generation <= generation]
+        for sender, _ in found:
+            self._drop(sender, peer)
+        return found
+
+    def forget(self, peer: PeerId) -> None:
+        """Drop what waits for this record."""
+        for sender in tuple(self._senders.get(peer, ())):
+            self._drop(sender, peer)
+
+    def ask(self, sender: PeerId, now: float, limit: int) -> tuple[PeerId, ...]:
+        """Whose records to ask this sender for, at most `limit`: of active members, and not asked for just now."""
+        wanted: list[PeerId] = []
+        for peer, (update, _) in self._by_sender.get(sender, {}).items():
+            if len(wanted) == limit:
+                break
+            if update.is_active and self._asked.get(peer, now) <= now:
+                wanted.append(peer)
+                self._asked[peer] = now + self._ask_again
+        return tuple(wanted)
+
+    def expire(self, now: float) -> int:
+        """Drop what has waited for too long; how many updates."""
+        expired = 0
+        for sender in tuple(self._by_sender):
+            updates = self._by_sender[sender]
+            while updates and next(iter(updates.values()))[1] <= now:
+                self._drop(sender, next(iter(updates)))
+                expired += 1
+        return expired
+
+    def _drop(self, sender: PeerId, peer: PeerId) -> None:
+        updates, senders = self._by_sender[sender], self._senders[peer]
+        del updates[peer], senders[sender]
+        if not updates:
+            del self._by_sender[sender]
+        if not senders:
+            del self._senders[peer]
+            self._asked.pop(peer, None)
+
+
+@dataclass(slots=True, eq=False)
+class Newcomer:
+    """An unproved member. told: the most of its life that is proved. since: when it was told of, in monotonic seconds.
+
+    greeted: how often.
+    """
+
+    peer: PeerId
+    told: Member
+    introducer: PeerId
+    subnet: Hashable
+    since: float
+    by_seed: bool
+    greeted: int = 0
+
+    @property
+    def needs_helpers(self) -> bool:
+        """Whether it is out of reach as it seems."""
+        return self.greeted > _DIRECT
+
+
+@dataclass(slots=True)
+class Turns:
+    """Whom to greet now, who has not answered, and whose patience is over."""
+
+    greet: list[Newcomer] = field(default_factory=list)
+    silent: list[Newcomer] = field(default_factory=list)
+    unasked: list[Newcomer] = field(default_factory=list)
+
+
+class Unproved:
+    """Members that have not answered this node, by introducer; the oldest first."""
+
+    def __init__(self, period: float) -> None:
+        """period: of SWIM's probes, in seconds."""
+        self._period = period
+        self._reset()
+        self._pace = TokenBuckets(PER_INTRODUCER / _PACE, PER_INTRODUCER)
+        self._pace_of_seeds = TokenBuckets(PER_SEED / _PACE, PER_SEED)
+        self._greetings = TokenBuckets(*FIRST_GREETINGS)
+        self._greetings_of_seeds = TokenBuckets(*FIRST_GREETINGS_OF_SEEDS)
+        self._numbers = count()
+
+    def _reset(self) -> None:
+        self._most = 0  # at once
+        self._newcomers: OrderedDict[PeerId, Newcomer] = OrderedDict()
+        self._of_introducer: dict[PeerId, dict[PeerId, None]] = {}
+        self._of_subnet: dict[Hashable, dict[PeerId, None]] = {}
+        self._fresh: OrderedDict[PeerId, OrderedDict[PeerId, Newcomer]] = OrderedDict()  # by introducer, never greeted
+        self._due: list[tuple[float, int, Newcomer]] = []  # a heap; one that is no newcomer any more has no effect
+
+    def compact(self) -> bool:
+        """If nobody is here, give back the room that dicts keep; whether there were many."""
+        if self._newcomers or self._most < PER_INTRODUCER:
+            return False
+        self._reset()
+        return True
+
+    def __len__(self) -> int:
+        return len(self._newcomers)
+
+    def __contains__(self, peer: PeerId) -> bool:
+        return peer in self._newcomers
+
+    def __iter__(self) -> Iterator[Newcomer]:
+        """The oldest first."""
+        return iter(self._newcomers.values())
+
+    def get(self, peer: PeerId) -> Newcomer | None:
+        """Whether, and how, the peer is here."""
+        return self._newcomers.get(peer)
+
+    def may_add(self, introducer: PeerId, now: float, *, seed: bool) -> bool:
+        """Whether the introducer may bring another one now; takes its turn if so."""
+        return (self._pace_of_seeds if seed else self._pace).take(introducer, now)
+
+    def add(
+        self, told: Member, introducer: PeerId, address: Address, now: float, *, seed: bool, scarce: bool
+    ) -> tuple[Newcomer, ...]:
+        """Add a member; returns those that go for it.
+
+        seed: the introducer is one. scarce: whether the subnet has a limit too.
+        """
+        subnet, gone = _subnet(address), []
+        of_introducer = self._of_introducer.get(introducer, {})
+        if len(of_introducer) >= (PER_SEED if seed else PER_INTRODUCER):
+            gone.append(self._take(next(iter(of_introducer))))
+        of_subnet = self._of_subnet.get(subnet, {})
+        if scarce and len(of_subnet) >= PER_INTRODUCER:
+            gone.append(self._take(next(iter(of_subnet))))
+        self._insert(Newcomer(PeerId(told.id.key), told, introducer, subnet, now, seed))
+        return tuple(gone)
+
+    def learn(self, told: Member, now: float) -> Newcomer | None:
+        """Note what is proved of a member that is here, if it is more; who it was if this is a new life of it.
+
+        A new life is greeted anew.
+        """
+        newcomer = self._newcomers[PeerId(told.id.key)]
+        told = Member(told.id, told.incarnation, State.ALIVE, (), told.proof)
+        if not supersedes(newcomer.told, told):
+            return None
+        if newcomer.told.id == told.id:
+            newcomer.told = told
+            return None
+        self._take(newcomer.peer)
+        self._insert(Newcomer(newcomer.peer, told, newcomer.introducer, newcomer.subnet, now, newcomer.by_seed))
+        return newcomer
+
+    def discard(self, peer: PeerId) -> Newcomer | None:
+        """It has answered, or is no member any more; what it was."""
+        return self._take(peer) if peer in self._newcomers else None
+
+    def take_turns(self, now: float, may_greet: Callable[[PeerId], bool], *, judge: bool = True) -> Turns:
+        """Whom to greet, and who is gone now: those are not here any more.
+
+        may_greet: false for one that this node blocks, which waits. judge: false for nobody to go, as answers may be
+        waiting unread.
+        """
+        turns = Turns()
+        while self._due and self._due[0][0] <= now:
+            self._take_due(now, may_greet, judge, turns)
+        if judge:
+            self._expire(now, turns)
+        self._greet_fresh(now, may_greet, turns)
+        return turns
+
+    def _take_due(self, now: float, may_greet: Callable[[PeerId], bool], judge: bool, turns: Turns) -> None:
+        _, _, newcomer = heappop(self._due)
+        if self._newcomers.get(newcomer.peer) is not newcomer:
+            return
+        if newcomer.greeted < len(_GAPS):
+            self._greet(newcomer, now, may_greet, turns)
+        elif judge:
+            turns.silent.append(self._take(newcomer.peer))
+        else:
+            self._later(newcomer, now + self._period)
+
+    def _expire(self, now: float, turns: Turns) -> None:
+        for fresh in tuple(self._fresh.values()):
+            for newcomer in tuple(fresh.values()):
+                if newcomer.by_seed or newcomer.since + PATIENCE > now:
+                    break
+                turns.unasked.append(self._take(newcomer.peer))
+
+    def _greet_fresh(self, now: float, may_greet: Callable[[PeerId], bool], turns: Turns) -> None:
+        went_on = True
+        while went_on:
+            went_on = False
+            for introducer in tuple(self._fresh):
+                newcomer = next(iter(self._fresh[introducer].values()))
+                greetings = self._greetings_of_seeds if newcomer.by_seed else self._greetings
+                if greetings.take(None, now):
+                    self._not_fresh(newcomer)
+                    self._greet(newcomer, now, may_greet, turns)
+                    went_on = True
+
+    def _greet(self, newcomer: Newcomer, now: float, may_greet: Callable[[PeerId], bool], turns: Turns) -> None:
+        if may_greet(newcomer.peer):
+            newcomer.greeted += 1
+            turns.greet.append(newcomer)
+            self._later(newcomer, now + _GAPS[newcomer.greeted - 1] * self._period)
+        else:
+            self._later(newcomer, now + _BLOCKED_AGAIN)
+
+    def _later(self, newcomer: Newcomer, due: float) -> None:
+        heappush(self._due, (due, next(self._numbers), newcomer))
+
+    def _insert(self, newcomer: Newcomer) -> None:
+        peer, introducer = newcomer.peer, newcomer.introducer
+        self._newcomers[peer] = newcomer
+        self._most = max(self._most, len(self._newcomers))
+        self._of_introducer.setdefault(introducer, {})[peer] = None
+        self._of_subnet.setdefault(newcomer.subnet, {})[peer] = None
+        self._fresh.setdefault(introducer, OrderedDict())[peer] = newcomer
+
+    def _take(self, peer: PeerId) -> Newcomer:
+        newcomer = self._newcomers.pop(peer)
+        _remove(self._of_introducer, newcomer.introducer, peer)
+        _remove(self._of_subnet, newcomer.subnet, peer)
+        self._not_fresh(newcomer)
+        return newcomer
+
+    def _not_fresh(self, newcomer: Newcomer) -> None:
+        """It has its turn, or is gone: then it is another introducer's."""
+        fresh: dict[PeerId, Newcomer] = self._fresh.get(newcomer.introducer, {})
+        if newcomer.peer in fresh:
+            del fresh[newcomer.peer]
+            self._fresh.move_to_end(newcomer.introducer)
+            if not fresh:
+                del self._fresh[newcomer.introducer]
+
+
+def _remove(groups: dict[T, dict[PeerId, None]], group: T, peer: PeerId) -> None:
+    peers = groups[group]
+    del peers[peer]
+    if not peers:
+        del groups[group]
+
+
+def _subnet(address: Address) -> Hashable:
+    """A name is one of its own, as it is not looked up here."""
+    ip = address.endpoint.ip
+    return address.endpoint.host if ip is None else network_at(ip, _IPV4_PREFIX if ip.version == 4 else _IPV6_PREFIX)

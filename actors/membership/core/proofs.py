@@ -1,0 +1,86 @@
+"""The proofs of members' lives (`transport.identity.life`): this node's own, and those of others by their records.
+
+* What is said of a life is checked by the record of that very life, which its owner has signed. Nothing can be checked
+  without it: the update waits, and the record is asked for (`session`).
+* Of a chain only the links since the last good one are followed: SWIM holds that with each member.
+* This node shows nothing of a life whose record is still to be signed; so long it sends nothing (`session`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ....transport.identity import PeerId
+from ....transport.identity.life import Life, verify_answer, verify_farewell, verify_link
+from ....transport.record import PeerRecord
+from ..swim import Member, MemberId, State, Verdict
+from ..swim.member import supersedes
+
+
+class RecordProofs:
+    """What `Swim` is given as `Proofs`. life: this node's own, as its newest record says."""
+
+    def __init__(
+        self,
+        life: Life,
+        record_of: Callable[[PeerId, int], PeerRecord | None],
+        told_of: Callable[[PeerId], Member | None],
+    ) -> None:
+        """record_of: the genuine record of a peer of exactly this generation, if it is here.
+
+        told_of: the most that is proved of a member that `Swim` does not hold.
+        """
+        self.life = life
+        self._record_of = record_of
+        self._told_of = told_of
+
+    def link(self, identity: MemberId, incarnation: int) -> bytes:
+        """See `Proofs`."""
+        return self.life.link(incarnation) if self._is_ours(identity) else b""
+
+    def farewell(self, identity: MemberId) -> bytes:
+        """See `Proofs`."""
+        return self.life.farewell if self._is_ours(identity) else b""
+
+    def answer(self, identity: MemberId, origin: MemberId, number: int) -> bytes:
+        """See `Proofs`."""
+        return self.life.answer(PeerId(origin.key), origin.generation, number) if self._is_ours(identity) else b""
+
+    def check(self, update: Member, held: Member | None) -> Verdict:
+        """See `Proofs`."""
+        peer = PeerId(update.id.key)
+        if peer == self.life.peer:
+            if not self._is_ours(update.id):
+                return Verdict.UNKNOWN
+            chain, farewell = self.life.chain, self.life.farewell_hash
+        else:
+            if held is None and (held := self._told_of(peer)) is not None and not supersedes(held, update):
+                return Verdict.PROVED  # it says no more
+            record = self._record_of(peer, update.id.generation)
+            if record is None:
+                return Verdict.UNKNOWN
+            chain, farewell = record.chain, record.farewell
+        return Verdict.PROVED if shows(chain, farewell, update, held) else Verdict.FALSE
+
+    def check_answer(self, target: MemberId, origin: MemberId, number: int, answer: bytes) -> bool:
+        """See `Proofs`."""
+        life = PeerId(target.key), target.generation
+        return verify_answer(*life, PeerId(origin.key), origin.generation, number, answer)
+
+    def _is_ours(self, identity: MemberId) -> bool:
+        return (identity.key, identity.generation) == (self.life.peer, self.life.generation)
+
+
+def shows(chain: bytes, farewell: bytes, update: Member, held: Member | None = None) -> bool:
+    """Whether the update has the proof that it needs, by the chain and the farewell of a record.
+
+    held: what is held about the same life, and was checked before.
+    """
+    if update.state is State.LEFT:
+        return verify_farewell(farewell, update.proof)
+    if update.incarnation == 0:
+        return not update.proof
+    known = None
+    if held is not None and held.id == update.id and held.incarnation and held.proof and held.state is not State.LEFT:
+        known = held.incarnation, held.proof
+    return verify_link(chain, update.incarnation, update.proof, known=known)

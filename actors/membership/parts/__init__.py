@@ -1,0 +1,1 @@
+"""What the engine does beside its handlers, on its own thread."""

@@ -1,0 +1,128 @@
+"""What goes out: SWIM's packets, and the records that go along.
+
+* Our own record goes along until the receiver has been heard from. It always goes along with a Feed, an Announce and a
+  TurnUndead: the receiver may have restarted without its data, and drops packets of peers whose record it has not.
+* A Feed also carries the records of the members that it names, as far as they are known and fit. Every other packet of
+  SWIM carries those of whom it tells whose records are new here: a life whose record is unknown is not believed.
+* Nothing is sent to a peer without a known address; that is counted.
+* What SWIM says in a life whose record is still to be signed waits for that: nobody could check it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from ....transport.identity import PeerId
+from ....transport.mailbox import Mailbox as Transport
+from ....transport.record import PeerRecord
+from ..core.envelope import MAX_RECORDS, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
+from ..core.records import Records
+from ..metrics import Metrics
+
+NEW_FOR = 5.0
+"""Seconds for which the record of a peer that has become known goes along with what is told of it."""
+
+
+_MOST_HELD_BACK = 256  # packets of a life whose record is not signed yet
+
+
+class Outgoing:
+    """Part of the session: sends packets and records. own: this node's record."""
+
+    def __init__(
+        self,
+        own: PeerRecord,
+        records: Records,
+        transport: Transport,
+        metrics: Metrics,
+        now: Callable[[], float],
+    ) -> None:
+        """records: where addresses, and the records of others, come from. now: monotonic seconds."""
+        self.own = own
+        self._records = records
+        self._transport = transport
+        self._metrics = metrics
+        self._introduced: set[PeerId] = set()
+        self._now = now
+        self._new: dict[PeerId, float] = {}  # whose records are new here, and until when; the oldest first
+        self._held_back: deque[tuple[PeerId, bytes]] = deque(maxlen=_MOST_HELD_BACK)
+
+    def mark_introduced(self, peer: PeerId) -> None:
+        """The peer has sent something, so it has our record, or can ask for it: stop sending it along."""
+        self._introduced.add(peer)
+
+    def introduce_again(self, peer: PeerId) -> None:
+        """The peer may not have our record, as it is in another life: send it along again."""
+        self._introduced.discard(peer)
+
+    def introduce_to_all(self) -> None:
+        """Our record is new, or all others may have lost it: send it along to each again."""
+        self._introduced.clear()
+
+    def use_record(self, own: PeerRecord, *, speaks: bool) -> None:
+        """Go over to this record of ours. speaks: send what was held back, as it is of this life; else forget it."""
+        self.own = own
+        self.introduce_to_all()
+        held_back = tuple(self._held_back)
+        self._held_back.clear()
+        for to, packet in held_back if speaks else ():
+            self.send_swim_packet(to, packet)
+
+    def hold_back(self, to: PeerId, packet: bytes) -> None:
+        """Keep a packet of SWIM until the record of this life is there."""
+        if len(self._held_back) == _MOST_HELD_BACK:
+            self._metrics.packets.inc("not_sent")  # the oldest goes
+        self._held_back.append((to, packet))
+
+    def note_new(self, peer: PeerId) -> None:
+        """The record of a peer is new here, and so it may be to others."""
+        self._new.pop(peer, None)
+        self._new[peer] = self._now() + NEW_FOR
+
+    def send_swim_packet(self, to: PeerId, packet: bytes) -> None:
+        """Send a packet of SWIM with the records that belong to it."""
+        named = named_in_feed(packet)
+        if named is None:
+            anew = is_announce(packet) or is_turn_undead(packet)
+            introduction = (self.own.encode(),) if anew else self._introduction(to)
+            # its own newest one shows a member whose clock was set back which life it must go on above
+            latest = self._records.encoded([to], 1) if is_turn_undead(packet) else ()
+            self._send(to, Envelope(packet, (*introduction, *latest, *self._new_in(packet, to))))
+        else:
+            self._send(to, Envelope(packet, (self.own.encode(), *self._records.encoded(named, MAX_RECORDS - 1))))
+
+    def request_records(self, peer: PeerId, wanted: tuple[PeerId, ...]) -> None:
+        """Ask a peer for the records of the wanted ones."""
+        self._send(peer, Envelope(records=self._introduction(peer), wanted=wanted))
+
+    def send_records(self, peer: PeerId, wanted: Iterable[PeerId]) -> None:
+        """Send the records that a peer has asked for, as far as they are known; nothing if none is."""
+        found = self._records.encoded(wanted, MAX_RECORDS - 1)
+        if self.own.peer in wanted:
+            found.insert(0, self.own.encode())
+        if found:
+            self._send(peer, Envelope(records=tuple(found)))
+
+    def _new_in(self, packet: bytes, to: PeerId) -> list[bytes]:
+        """The new records of whom the packet tells: without them what it says of their lives would wait."""
+        now = self._now()
+        while self._new and next(iter(self._new.values())) <= now:
+            del self._new[next(iter(self._new))]
+        if not self._new:
+            return []
+        named = [peer for peer in named_in(packet) if peer in self._new and peer != to]
+        return self._records.encoded(named, MAX_RECORDS - 2)  # beside our own and the latest
+
+    def _introduction(self, peer: PeerId) -> tuple[bytes, ...]:
+        return () if peer in self._introduced else (self.own.encode(),)
+
+    def _send(self, peer: PeerId, envelope: Envelope) -> None:
+        address = self._records.address(peer)
+        if address is None:
+            self._metrics.packets.inc("no_address")
+            return
+        payload = envelope.encode()
+        accepted = self._transport.send_packet(peer, address, payload).accepted
+        self._metrics.packets.inc("sent" if accepted else "not_sent")
+        self._metrics.bytes_sent.inc(by=len(payload) if accepted else 0)

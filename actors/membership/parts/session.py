@@ -1,0 +1,430 @@
+"""This node as a member, from the first `join` on: `Swim`, records and view, and the packets between them.
+
+How a packet that comes in is handled:
+
+1. It is dropped and counted if its sender has sent too many of its kind (`sender_limits`), who is reported and
+   closed if it keeps on; if it is no envelope; or if the sender's record is neither in it nor held: every peer
+   that is heard first-hand can be shown to others, and answered.
+2. Its SWIM packet goes to `Swim`, with the sender that transport has authenticated.
+3. Records of members are kept, others ignored; the records that the sender wants are sent to it. A false record ends
+   the handling of the packet: no honest peer passes one on.
+4. If it named members whose records are missing, or brought some of these records, the sender is asked for more of
+   them.
+
+Nobody is a member by hearsay: `admission` says who becomes one. Of whom others tell is greeted, if its record is known,
+and only when it answers it is SWIM's, which probes it and passes it on. Till then it is visible all the same, and Down
+for subscribers when it is gone.
+
+A peer without a known address is neither probed nor accused; nor is a peer that this node blocks (design: local
+blocks). What goes along with outgoing packets is `outgoing`'s matter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from .... import runtime
+from ....runtime import Message, Reply
+from ....transport.address import Address
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.mailbox import Mailbox as Transport
+from ....transport.mailbox import OwnRecord, Packet
+from ....transport.record import PeerRecord
+from ...tracker.mailbox import Mailbox as Tracker
+from .. import swim
+from ..config import Config
+from ..core.admission import Admission
+from ..core.envelope import Envelope, kinds_of
+from ..core.local_blocks import LocalBlocks
+from ..core.proofs import RecordProofs
+from ..core.records import Records
+from ..core.sender_limits import SenderLimits
+from ..mailbox import Members
+from ..metrics import Metrics
+from ..swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError, UnknownLifeError
+from ..swim.effects import RemoveDown
+from .events import Events
+from .intake import Greet, Intake
+from .known_members import KnownMembers
+from .limited_log import LimitedLog
+from .misconduct import Misconduct
+from .outgoing import Outgoing
+from .record_requests import REQUEST_INTERVAL, RecordRequests
+from .snapshot import SavedMember, Snapshot
+from .view import View
+
+
+@dataclass(frozen=True, slots=True)
+class SwimTimer(Message):
+    """A timer of SWIM is due."""
+
+    timer: swim.Timer
+
+
+class Session:
+    """Part of the engine: everything that exists only while this node is a member, or after it has left."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        config: Config,
+        own: OwnRecord,
+        *,
+        transport: Transport,
+        tracker: Tracker,
+        metrics: Metrics,
+        blocks: LocalBlocks,
+        log: LimitedLog,
+        emit: Callable[[Message], object],
+        rejoined: Callable[[MemberId], object],
+        proved: Callable[[], object],
+    ) -> None:
+        """blocks: the blocks in force, kept by the engine. log: for what others cause. emit: takes each event.
+
+        rejoined: called when this node goes on under another generation, for which there is no record yet.
+        proved: called when a member has answered for the first time.
+        """
+        self.records = Records(own.record.network, own.record.peer)
+        self._outgoing = Outgoing(own.record, self.records, transport, metrics, engine.now)
+        self._limits = SenderLimits(config.protocol)
+        self._admission = Admission(
+            own.record.peer,
+            self.records,
+            self._limits,
+            period=config.protocol.probe_period,
+            ask_again=REQUEST_INTERVAL,
+            count=lambda outcome, by: metrics.newcomers.inc(outcome, by=by),
+            count_record=metrics.records.inc,
+        )
+        self._proofs = RecordProofs(own.life, self._admission.record_of, self._admission.told_of)
+        self.view = View(self.records)
+        self.swim = Swim.new(
+            MemberId(own.record.peer, own.record.generation),
+            config.protocol,
+            engine.rng,
+            renew=lambda identity: MemberId(identity.key, identity.generation + 1),
+            probeable=self._is_probeable,
+            admits=self._admission.admits,
+            connected=lambda key: key in self._admission.connected,
+            proofs=self._proofs,
+            settled=self._admission.settled,
+        )
+        self._admission.use(self.swim)
+        self._known_members = KnownMembers(engine, self.swim, self._admission.unproved, self.records, self.view)
+        self._engine = engine
+        self._metrics = metrics
+        self._blocks = blocks
+        self._events = Events(
+            engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
+        )
+        self._misconduct = Misconduct(
+            engine, self._limits, transport, tracker, metrics, self._events, self._outgoing, log
+        )
+        self._requests = RecordRequests(
+            engine, self.view, self._admission, self._outgoing, metrics, is_probeable=self._is_probeable
+        )
+        self._outbox = Outbox()
+        self._intake = Intake(
+            engine,
+            self.swim,
+            self._outbox,
+            self._admission,
+            self.records,
+            self.view,
+            outgoing=self._outgoing,
+            events=self._events,
+            misconduct=self._misconduct,
+            log=log,
+            requests=self._requests,
+            perform=self.perform_effects,
+            is_probeable=self._is_probeable,
+            proved=proved,
+        )
+
+    # Commands ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def own(self) -> PeerRecord:
+        """This node's newest record."""
+        return self._outgoing.own
+
+    @property
+    def has_left(self) -> bool:
+        """Whether this node has left and not joined since."""
+        return self.swim.connection_state is ConnectionState.UNDEAD
+
+    def join(self, seeds: Iterable[tuple[PeerId, Address]]) -> None:
+        """Replace the seeds, and announce this node to them, now and while it is isolated."""
+        others = {peer: address for peer, address in seeds if peer != self.own.peer}
+        self.records.set_seeds(others)
+        self._announce_to_seeds()
+        self.perform_effects()
+
+    def add_discovered(self, records: Iterable[PeerRecord]) -> None:
+        """Treat the owners of these records as seeds; announce to all seeds if this node is isolated."""
+        before = self.records.seeds
+        for record in records:
+            with contextlib.suppress(DecodeError):
+                self._intake.add_record(record)
+            if record.peer in self.records:
+                dropped = self.records.add_discovered(record.peer)
+                if dropped is not None:
+                    self._intake.drop_if_unused(dropped)
+        if self.records.seeds != before and self.swim.connection_state is ConnectionState.DISCONNECTED:
+            self._announce_to_seeds()
+            self.perform_effects()
+
+    def restore(self, members: Iterable[SavedMember]) -> None:
+        """Take these members over from before the restart, with their states."""
+        held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
+        self._intake.apply([each.member for each in held], self.own.peer, broadcast=False)
+
+    def announce_to_some(self) -> None:
+        """Announce this node to some members, after a restart."""
+        for member in islice(self.swim.iter_members(), self.swim.config.num_indirect_probes):
+            self.swim.announce(member.id, self._outbox)
+        self.perform_effects()
+
+    def _announce_to_seeds(self) -> None:
+        self.swim.join([MemberId(peer, 0) for peer in self.records.seeds], self._engine.now(), self._outbox)
+
+    def use_record(self, own: OwnRecord) -> bool:
+        """Go over to this record of this node if it is newer than the present one; returns whether it was."""
+        if not own.record.newer_than(self.own):
+            return False
+        self._proofs.life = own.life
+        present = own.record.generation == self.swim.identity.generation
+        self._outgoing.use_record(own.record, speaks=present and not self.has_left)
+        return True
+
+    @property
+    def awaits_record(self) -> bool:
+        """Whether `Swim` is in a later life than our record: nothing of it can be shown, so nothing is sent."""
+        return self.own.generation < self.swim.identity.generation
+
+    def resume(self) -> None:
+        """Go on under the generation of our newest record, if that is later than the present one."""
+        own = MemberId(self.own.peer, self.own.generation)
+        if own.generation > self.swim.identity.generation:
+            self.swim.change_identity(own, self._engine.now(), self._outbox)
+            self._intake.follow()
+
+    def leave(self) -> None:
+        """Tell some members that this node has left."""
+        self.swim.leave_cluster(self._outbox)
+        self.perform_effects()
+
+    def gossip(self) -> None:
+        """Send waiting updates to some members."""
+        self.swim.gossip(self._outbox)
+        self.perform_effects()
+
+    def members(self) -> Reply[Members]:
+        """Every member whose record is known, Down ones too."""
+        return self._known_members.members(self.own)
+
+    def snapshot(self) -> Reply[Snapshot]:
+        """The same members for the file."""
+        return self._known_members.snapshot(self.own)
+
+    # Packets, timers and connections ----------------------------------------------------------------------------------
+
+    def on_timer(self, timer: swim.Timer) -> None:
+        """Pass a due timer to SWIM; RemoveDown also drops what else is known of that member."""
+        self.swim.handle_timer(timer, self._engine.now(), self._outbox)
+        self.perform_effects()
+        if isinstance(timer, RemoveDown):
+            self._intake.forget(timer.member)
+
+    def on_opened(self, record: PeerRecord) -> None:
+        """A connection opened: announce to the peer if it is no member yet, which ends isolation without a wait."""
+        try:
+            self._intake.add_record(record, presented=True)
+        except DecodeError:
+            return
+        self._admission.connected.add(record.peer)
+        self._intake.prove(record.peer)
+        self._admission.hear(record.peer, self._engine.now())
+        self._is_alive(record.peer)
+        if not self.has_left and not self.view.is_active(record.peer):
+            self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
+            self.perform_effects()
+
+    def on_closed(self, peer: PeerId) -> None:
+        """A connection closed: no evidence of death, but a reason to probe that peer next (flows: end of a link 6)."""
+        self._admission.connected.discard(peer)
+        self.swim.probe_next(peer)
+        self._intake.drop_if_unused(peer)
+
+    def on_packet(self, packet: Packet) -> None:
+        """Handle a packet as the module's docstring says."""
+        try:
+            envelope = Envelope.decode(packet.payload)
+            exceeded = self._limits.exceeded(packet.peer, kinds_of(envelope), self._engine.now())
+            if exceeded is None:
+                self._on_envelope(packet.peer, envelope)
+            else:
+                self._misconduct.over_limit(packet.peer, exceeded)
+        except DecodeError as error:
+            self._drop("malformed", packet.peer, error)
+            if self._limits.exceeded(packet.peer, ("other",), self._engine.now()):
+                self._misconduct.over_limit(packet.peer, "other")
+        self._intake.drop_if_unused(packet.peer)
+
+    def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
+        missing = self._requests.num_missing
+        records = {each.peer: each for each in (self.records.read(data, sender) for data in envelope.records)}
+        own, ours = records.pop(sender, None), records.pop(self.own.peer, None)
+        if own is not None:
+            self._intake.add_record(own, sender, presented=True)
+        if ours is not None:
+            self._outlive(ours, sender)
+        if sender not in self.records:
+            self._drop("stranger", sender)
+            return
+        self._intake.prove(sender)
+        self._admission.hear(sender, self._engine.now())
+        self._outgoing.mark_introduced(sender)
+        if envelope.swim:
+            self._on_swim_packet(envelope.swim, sender, records)
+        else:
+            self._is_alive(sender)
+        brought = [
+            self._intake.add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)
+        ]
+        if envelope.wanted:
+            known = [peer for peer in envelope.wanted if self.is_proved(peer)]
+            self._outgoing.send_records(sender, known)
+        if self._requests.num_missing > missing or any(brought):
+            self._requests.ask(sender)
+
+    def _outlive(self, record: PeerRecord, sender: PeerId) -> None:
+        """Go on above a later life of ours, if we have signed its record: the clock was set back, or ahead for a while.
+
+        Raises DecodeError if we have not.
+        """
+        if record.generation <= self.swim.identity.generation:
+            return
+        if not self._admission.may_check(sender, self._engine.now()):
+            return
+        if not record.verify(source=sender):
+            self._metrics.records.inc("refused")
+            raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        later = MemberId(record.peer, record.generation)
+        self.swim.outlive(later, self._engine.now(), self._outbox)
+        self.perform_effects()
+
+    def _on_swim_packet(self, data: bytes, sender: PeerId, records: dict[PeerId, PeerRecord]) -> None:
+        now = self._engine.now()
+        with self._admission.tell(sender, now, records) as telling:
+            try:
+                self.swim.handle_data(data, now, self._outbox, sender=sender)
+            except UnknownLifeError as error:
+                self._drop(type(error).__name__, sender, error)
+                self._ask_for_life(sender)
+            except SwimError as error:
+                self._drop(type(error).__name__, sender, error)
+            else:
+                self._metrics.packets.inc("received")
+        self._intake.follow()
+        for peer in telling.kept:
+            self._intake.drop_if_unused(peer)  # it did not become a member
+        if telling.forgery is not None:
+            self._intake.refuse(sender, telling.forgery)
+            raise telling.forgery
+
+    def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
+        self._metrics.packets.inc(why)
+        self._engine.log.debug("packet dropped", why=why, peer=sender.short, error=str(error or ""))
+
+    # Lives and their proofs -------------------------------------------------------------------------------------------
+
+    def _is_alive(self, peer: PeerId) -> None:
+        """The peer has shown that it lives, by a connection or a packet without news."""
+        self.swim.alive(peer, self._engine.now(), self._outbox)
+        self.perform_effects()
+
+    def _ask_for_life(self, sender: PeerId) -> None:
+        """The sender's present life is not proved here: ask for its record, or show it the later one that is held."""
+        held = self.records.get(sender)
+        if held is not None and self.records.address(sender) != held.address:
+            self._outgoing.send_records(sender, (self.own.peer, sender))
+        else:
+            self._outgoing.request_records(sender, (sender,))
+
+    def _on_unknown_life(self, update: Member, source: PeerId) -> None:
+        """A member has told of a life whose record is not here: that waits for it, unless a later life is proved."""
+        peer = PeerId(update.id.key)
+        if peer == self.own.peer:
+            return
+        record = self.records.get(peer)
+        if record is None or record.generation < update.id.generation:
+            self._admission.let_wait(update, source, self._engine.now())
+            self._requests.wait()
+        elif peer in self.view or update.is_active:
+            self._intake.apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
+
+    # Who becomes a member ---------------------------------------------------------------------------------------------
+
+    def _is_wanted(self, peer: PeerId) -> bool:
+        return peer in self.view or peer in self._admission.waiting
+
+    def on_greet(self, message: Greet) -> None:
+        """Timer: greet those who have not answered."""
+        self._intake.on_greet(message)
+
+    def request_missing_again(self) -> None:
+        """Timer: ask again for the records that are still missing."""
+        self._requests.ask_again()
+
+    @property
+    def num_waiting(self) -> int:
+        """Keys whose updates wait for their records."""
+        return len(self._admission.waiting)
+
+    @property
+    def num_unproved(self) -> int:
+        """Members that have not answered this node yet."""
+        return len(self._admission.unproved)
+
+    def is_proved(self, peer: PeerId) -> bool:
+        """Whether this member has answered this node itself at least once."""
+        return peer not in self._admission.unproved
+
+    # Effects of SWIM --------------------------------------------------------------------------------------------------
+
+    def perform_effects(self) -> None:
+        """Send, schedule and notify what SWIM left in its outbox, in that order, until it is empty."""
+        while effects := self._outbox.drain():  # handling a notification may add more
+            for effect in effects:
+                self._perform(effect)
+
+    def _perform(self, effect: swim.Effect) -> None:
+        match effect:
+            case swim.Send(to, data) if self.awaits_record:
+                self._outgoing.hold_back(PeerId(to.key), data)
+            case swim.Send(to, data):
+                self._outgoing.send_swim_packet(PeerId(to.key), data)
+            case swim.Schedule(timer, delay):
+                self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
+            case swim.Notify(swim.UnknownLife(update, source)):
+                self._on_unknown_life(update, PeerId(source))
+            case swim.Notify(swim.Answered(member)):
+                self._intake.prove(PeerId(member.key))
+            case swim.Notify(swim.Cheated() as cheated):
+                self._misconduct.on_cheated(cheated)
+            case swim.Notify(swim.MemberDown(member) as down):
+                self._admission.forget(PeerId(member.key))
+                self._events.on_notification(down)
+            case swim.Notify(notification):
+                self._events.on_notification(notification)
+
+    def _is_probeable(self, key: bytes) -> bool:
+        peer = PeerId(key)
+        address = self.records.address(peer)
+        return address is not None and not self._blocks.is_blocked(peer, address)

@@ -1,0 +1,53 @@
+"""Every strategy there is."""
+
+from __future__ import annotations
+
+from tests.liars.liar import Strategy
+from tests.liars.strategies import claims, floods, invented, timed
+
+STRATEGIES: tuple[type[Strategy], ...] = (
+    claims.OthersHaveLeft,
+    claims.OthersHaveLeftThisLife,
+    claims.RunawayGenerations,
+    claims.YouAreDead,
+    claims.DownInEachLife,
+    claims.DownAboveItsIncarnation,
+    claims.SuspectsEverybody,
+    claims.InventsAccusers,
+    claims.RaisesIncarnations,
+    claims.SuspectsAtTheLastIncarnation,
+    claims.SplitViews,
+    claims.VouchesForTheDead,
+    claims.RevivesTheDeadInANewLife,
+    claims.SpeaksForOthers,
+    claims.HearsNothing,
+    invented.InventsMembers,
+    invented.InventsMembersWithRecords,
+    invented.InventsMembersAtHonestAddresses,
+    invented.InventsMembersOfOneSubnet,
+    invented.FloodsSignatures,
+    invented.ForgesRecords,
+    invented.ContradictsItself,
+    invented.ComesAndGoes,
+    invented.PoisonsTheExchange,
+    invented.PoisonsFeeds,
+    invented.PoisonsSyncs,
+    timed.LiesAtJoins,
+    timed.LiesAtRestarts,
+    timed.LiesAtPartitions,
+    timed.ReplaysOldClaims,
+    timed.ReplaysPackets,
+    timed.FalseHelpers,
+    timed.GuessesAcks,
+    floods.FloodsPings,
+    floods.FloodsProbes,
+    floods.AsksForRecords,
+    floods.Crowd,
+    floods.CrowdOfManySubnets,
+    floods.HalfHandshakes,
+    floods.NeverAnswers,
+    floods.AnswersWrongly,
+    floods.AnswersLate,
+    floods.FloodsRequests,
+    floods.NewLifeInEachHello,
+)

@@ -1,0 +1,121 @@
+"""The trial itself: without liars nothing is broken, and each invariant breaks with what it guards."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.liars import invariants
+from tests.liars.catalogue import STRATEGIES
+from tests.liars.liar import Strategy
+from tests.liars.strategies.claims import SuspectsEverybody
+from tests.liars.strategies.invented import InventsMembersWithRecords
+from tests.liars.trial import Fault, run
+from tests.liars.world import World
+
+EVERYBODY = [*(f"n{number}" for number in range(8)), "newcomer", "latecomer"]
+
+
+class Decent(Strategy):
+    """Does nothing but what a decent member does."""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_honest_nodes_beside_peers_that_do_not_lie_break_nothing(seed: int) -> None:
+    assert run(seed, 12, [Decent] * 4) == {}
+
+
+def test_honest_nodes_by_themselves_break_nothing() -> None:
+    assert run("alone", 8, []) == {}
+
+
+def test_trial_of_a_seed_is_the_same_again() -> None:
+    assert run(7, 12, [SuspectsEverybody] * 4) == run(7, 12, [SuspectsEverybody] * 4)
+
+
+# Faults of the nodes, which are not the work of any liar -------------------------------------------------------------
+
+
+def cuts_off(name: str) -> Fault:
+    """The world takes it for reachable, and it is not."""
+
+    def cut(world: World) -> None:
+        for other in EVERYBODY:
+            if other != name:
+                world.simulation.network.set_link(name, other, loss=1.0)
+
+    return cut
+
+
+def pretends_a_death(world: World) -> None:
+    """It is said to have ended, and runs."""
+    world.lives["n5"].ended = world.now
+
+
+def renews(world: World) -> None:
+    members = world.nodes.all["n0"].membership
+    for number in range(8):
+        world.simulation.call_after(2.0 * number, partial(members.set_tags, {"number": str(number)}))
+
+
+def empties_the_holders(world: World) -> None:
+    world.withholds = True
+
+
+def fattens(world: World) -> None:
+    engine: Any = world.nodes.all["n0"].runtime.engines[0]
+    engine.ballast = [bytes(2000) for _ in range(2000)]
+
+
+def blocks_an_honest_one(world: World) -> None:
+    world.nodes.all["n0"].tracker.block(world.nodes.all["n1"].peer)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (cuts_off("n0"), {"false down", "after: pairs"}),
+        (cuts_off("newcomer"), {"newcomer"}),
+        (cuts_off("latecomer"), {"after: newcomer"}),
+        (pretends_a_death, {"death"}),
+        (renews, {"renewed"}),
+        (empties_the_holders, {"fetch", "after: fetch"}),
+        (fattens, {"size", "after: size"}),
+        (blocks_an_honest_one, {"blocked"}),
+    ],
+    ids=["cut off", "newcomer cut off", "latecomer cut off", "not dead", "renews", "no values", "fat", "blocks"],
+)
+def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: set[str]) -> None:
+    assert run("fault", 12, [Decent] * 4, fault=fault).keys() >= expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "strategy", "expected"),
+    [
+        ("INCARNATION", SuspectsEverybody, {"incarnation"}),
+        ("PER_INTRODUCER", InventsMembersWithRecords, {"list", "backlog"}),
+        ("ANSWERS", Decent, {"work"}),
+        ("DIALS", Decent, {"dials"}),
+        ("IP_SHARE", Decent, {"slots"}),
+    ],
+)
+def test_invariant_whose_limit_is_nothing_breaks(
+    monkeypatch: pytest.MonkeyPatch, limit: str, strategy: type[Strategy], expected: set[str]
+) -> None:
+    monkeypatch.setattr(invariants, limit, 0)
+    assert run("limit", 12, [strategy] * 4).keys() >= expected
+
+
+def test_catalogue_has_every_strategy_once() -> None:
+    from tests.liars.strategies import claims, floods, invented, timed
+
+    there = {
+        each
+        for module in (claims, floods, invented, timed)
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Strategy) and each.__module__ == module.__name__
+    }
+    assert {each for each in there if not each.__name__.startswith("_")} == set(STRATEGIES)
+    assert len(set(STRATEGIES)) == len(STRATEGIES) >= 20
