@@ -36,7 +36,7 @@ from .mailbox import (
 )
 from .metrics import Metrics
 from .parts.intake import Greet
-from .parts.limited_log import LimitedLog, SayLeftOut
+from .parts.misconduct import LimitedLog, SayLeftOut
 from .parts.persistence import Persistence, Save
 from .parts.record_requests import RequestMissing
 from .parts.session import Session, SwimTimer

@@ -16,8 +16,7 @@ from ..core.admission import Admission, Changes
 from ..core.records import Records
 from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .events import Events
-from .limited_log import LimitedLog
-from .misconduct import Misconduct
+from .misconduct import LimitedLog, Misconduct
 from .outgoing import Outgoing
 from .record_requests import RecordRequests
 from .view import View

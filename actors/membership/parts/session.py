@@ -51,8 +51,7 @@ from ..swim.effects import RemoveDown
 from .events import Events
 from .intake import Greet, Intake
 from .known_members import KnownMembers
-from .limited_log import LimitedLog
-from .misconduct import Misconduct
+from .misconduct import LimitedLog, Misconduct
 from .outgoing import Outgoing
 from .record_requests import REQUEST_INTERVAL, RecordRequests
 from .snapshot import SavedMember, Snapshot

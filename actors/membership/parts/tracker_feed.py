@@ -30,7 +30,7 @@ from ..config import Config
 from ..core.tags import is_secondary
 from ..mailbox import MembersLeftOut
 from ..metrics import Metrics
-from .limited_log import LimitedLog
+from .misconduct import LimitedLog
 
 _ANSWER_TIMEOUT = 10.0  # seconds, above the tracker's own wait for transport
 _Content = dict[PeerId, tuple[Address | None, bool]]  # where each member is, and whether as a secondary
