@@ -20,6 +20,7 @@ from rookery.transport import Address, Endpoint, Identity, Reason
 from rookery.transport.wire import Route, Source
 from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
 from tests.liars import protocol
+from tests.liars.knowledge import Gang, Knowledge
 from tests.liars.protocol import Envelope, Swim, Update
 
 _WAITING = 4096  # messages that wait until a line is up
@@ -57,17 +58,6 @@ class Strategy:
 
 
 @dataclass(slots=True, eq=False)
-class Gang:
-    """What the liars of one world share. keys: their own; invented: those of nobody."""
-
-    keys: set[bytes] = field(default_factory=set)
-    invented: set[bytes] = field(default_factory=set)
-
-    def knows(self, key: bytes) -> bool:
-        return key in self.keys or key in self.invented
-
-
-@dataclass(slots=True, eq=False)
 class Line:
     """One route. purpose: of the Hello that was said on it. waiting: what goes out when it is up."""
 
@@ -79,7 +69,7 @@ class Line:
     waiting: list[list[bytes]] = field(default_factory=list)
 
 
-class Liar:
+class Liar(Knowledge):
     """One of them. `heard` counts what came back, by kind."""
 
     def __init__(
@@ -94,20 +84,15 @@ class Liar:
         gang: Gang,
     ) -> None:
         """gang: the liars of the world, to which it adds itself."""
+        super().__init__(bytes(identity.peer), gang, random.Random(f"{simulation.seed}/{name}"))
         self.simulation = simulation
         self.internet = internet
         self.identity = identity
-        self.key = bytes(identity.peer)
         self.strategy = strategy
         self.name = name
         self.ip = ip
-        self.gang = gang
-        self.rng = random.Random(f"{simulation.seed}/{name}")
         self.closed = False
         self.incarnation = 0
-        self.known: dict[bytes, Update] = {}  # the newest of each other member
-        self.records: dict[bytes, bytes] = {}
-        self.addresses: dict[bytes, str] = {}
         self.helpers: list[Liar] = []
         self.heard: Counter[str] = Counter()
         self._lines: dict[Route, Line] = {}
@@ -119,9 +104,12 @@ class Liar:
         self.generation = int((WALL_AT_START + simulation.time) * 1000)
         self.record = b""
         self.renew(self.generation)
-        gang.keys.add(self.key)
 
     # Life ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def me(self) -> Update:
+        return protocol.own(self.identity, self.generation, self.incarnation)
 
     def renew(self, generation: int, address: str | None = None, metadata: bytes = b"") -> None:
         """Go on under this generation, perhaps elsewhere."""
@@ -167,52 +155,6 @@ class Liar:
         made.addresses.update(self.addresses)
         self.helpers.append(made)
         return made
-
-    # What it knows ---------------------------------------------------------------------------------------------------
-
-    @property
-    def victims(self) -> list[bytes]:
-        """The honest members that it knows, with an address, in the order of their keys."""
-        return sorted(key for key in self.known if key in self.addresses and not self.gang.knows(key))
-
-    def some(self, number: int) -> list[bytes]:
-        """That many of them."""
-        victims = self.victims
-        return self.rng.sample(victims, min(number, len(victims)))
-
-    def claim(self, key: bytes, state: int, *, above: int = 0, accusers: Sequence[bytes] = ()) -> Update:
-        """Somebody's present life, said to be in this state, so far above its incarnation."""
-        held = self.known[key]
-        incarnation = min(held.incarnation + above, protocol.MAX_INCARNATION)
-        is_shown = incarnation == held.incarnation and protocol.LEFT not in (state, held.state)
-        return Update(
-            key,
-            held.generation,
-            incarnation,
-            state,
-            tuple(accusers),
-            held.proof if is_shown else self.guess(incarnation),
-        )
-
-    def guess(self, incarnation: int) -> bytes:
-        """A proof that is none."""
-        return self.rng.randbytes(protocol.PROOF_BYTES) if incarnation else b""
-
-    @property
-    def me(self) -> Update:
-        return protocol.own(self.identity, self.generation, self.incarnation)
-
-    def _learn(self, update: Update) -> None:
-        held = self.known.get(update.key)
-        rank = (update.generation, update.incarnation)
-        if update.key != self.key and (held is None or rank > (held.generation, held.incarnation)):
-            self.known[update.key] = update
-
-    def _keep(self, data: bytes) -> None:
-        peer, address, generation = protocol.read_record(data)
-        before = self.records.get(peer)
-        if address is not None and (before is None or generation > protocol.read_record(before)[2]):
-            self.records[peer], self.addresses[peer] = data, address
 
     # What it says ----------------------------------------------------------------------------------------------------
 
@@ -331,7 +273,7 @@ class Liar:
         line = self._lines.get(route)
         if kind == protocol.HELLO:
             data = protocol.record_of(items)
-            self._keep(data)
+            self.keep(data)
             peer, _, _ = protocol.read_record(data)
             line = self._lines[route] = Line(route, peer, protocol.purpose_of(items), up=True)
             self.wire.send(route, protocol.welcome(self.record))
@@ -368,10 +310,10 @@ class Liar:
     def _on_packet(self, sender: bytes, envelope: Envelope) -> None:
         self.heard["packet"] += 1
         for data in envelope.records:
-            self._keep(data)
+            self.keep(data)
         if envelope.swim is not None:
             for update in (envelope.swim.src, *envelope.swim.updates):
-                self._learn(update)
+                self.learn(update)
         if self.strategy.packet(self, sender, envelope):
             return
         if envelope.wanted:

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 
 from rookery.runtime import Reply, Simulation
 from rookery.testing import SimulatedNodes, WholeNode
-from tests.liars.liar import Gang, Liar, Strategy
+from tests.liars.knowledge import Gang
+from tests.liars.liar import Liar, Strategy
 
 LIARS_COME, CRASH, NEWCOMER, PARTITION, HEAL, RESTART, LIARS_GO = 25.0, 40.0, 45.0, 65.0, 71.0, 73.0, 93.0
 LATECOMER, END = 103.0, 123.0
