@@ -22,7 +22,9 @@ from .errors import NoAddress
 from .mailbox import (
     Discovered,
     GetMembers,
+    Isolated,
     Join,
+    Joined,
     Leave,
     Mailbox,
     MemberDown,
@@ -45,6 +47,9 @@ _ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip that say that this node leaves, each to `num_indirect_probes` members
 _FAREWELL_EVERY = 0.1  # seconds
 
+ISOLATED_AFTER = 20.0
+"""Seconds that members have to answer this node after it has joined, until it says that it is isolated."""
+
 _Seeds = tuple[tuple[PeerId, Address], ...]
 
 
@@ -53,6 +58,11 @@ class Farewell(Message):
     """Timer: say once more that this node has left. rounds: how many are still to come, this one included."""
 
     rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookAround(Message):
+    """Timer: see whether any member has answered since this node joined."""
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -99,6 +109,7 @@ class Engine(runtime.Engine[Mailbox]):
             Save: self._persistence.on_save,
             Leave: self.on_leave,
             Farewell: self.on_farewell,
+            LookAround: self.on_look_around,
             GetMembers: self.on_get_members,
             Subscribe: self.on_subscribe,
         }
@@ -112,6 +123,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._farewell: Reply[None] | None = None
         self._discovered: tuple[PeerRecord, ...] = ()
         self._seeds: _Seeds = config.seeds
+        self._looking = False  # whether a `LookAround` is due
+        self._isolated = False  # and has said so
 
     def on_start(self) -> None:
         """Subscribe to packets and blocks. The node becomes a member only with `join`."""
@@ -169,6 +182,7 @@ class Engine(runtime.Engine[Mailbox]):
         session = self._session
         if session is not None and not session.has_left:
             session.join(seeds)
+            self._look_around_later()
             return None
         reply: Reply[None] = Reply()
         if session is None:
@@ -201,6 +215,7 @@ class Engine(runtime.Engine[Mailbox]):
         else:
             session = self._session_under(own)
             session.join(seeds)
+            self._look_around_later()
             session.add_discovered(self._discovered)
             self._discovered = ()
             generation = own.record.generation
@@ -209,6 +224,24 @@ class Engine(runtime.Engine[Mailbox]):
                 reply.set(None)
             else:
                 self._persistence.restore(known, session).forward_to(reply)
+
+    def _look_around_later(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self.after(ISOLATED_AFTER, LookAround())
+
+    def on_look_around(self, _message: LookAround) -> None:
+        """Say that this node is isolated if it is, look again until it is not, and say so too."""
+        self._looking = False
+        session = self._session
+        if session is None or session.has_left:
+            return
+        if session.is_isolated:
+            if self._seeds and not self._isolated:
+                self._emit(Isolated())
+            self._look_around_later()
+        elif self._isolated:
+            self._emit(Joined())
 
     def _session_under(self, own: OwnRecord) -> Session:
         """The session under this record: a new one, or the one that has left, under its new generation."""
@@ -310,6 +343,12 @@ class Engine(runtime.Engine[Mailbox]):
         """Give an event to its subscribers; a change of the members also starts a peer set and a write of the file."""
         kind = type(event)
         self._metrics.changes.inc(kind.__name__)
+        if isinstance(event, Isolated):
+            self._isolated = True
+            self.log.warning("isolated: no member answers but perhaps seeds", seeds=len(self._seeds))
+        elif isinstance(event, Joined) and self._isolated:
+            self._isolated = False
+            self.log.info("not isolated any more")
         if isinstance(event, MemberUp | MemberUpdated):
             self.log.info("member", change=kind.__name__, peer=event.peer.short, address=str(event.record.address))
             self._tracker_feed.changed(event.record)

@@ -57,12 +57,15 @@ class MemberRefuted(Message):
 
 @dataclass(frozen=True, slots=True)
 class Joined(Message):
-    """The first other member is known: this node is not alone any more."""
+    """The first other member is known, or has answered: this node is not alone any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Isolated(Message):
-    """The last other member is gone. Seeds and members held Down are announced to until one answers."""
+    """The last other member is gone; or none has answered 20 s after joining, but seeds whose members do not answer.
+
+    Seeds and members held Down are announced to until one answers. `Joined` comes when another member does.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class Admission:
         self.newly: dict[bytes, float] = {}  # members that have not settled, and since when
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
+        self.told_of_others = False  # by anybody, that they are alive
         self._me = me
         self._records = records
         self._limits = limits
@@ -205,6 +206,7 @@ class Admission:
         )
         for newcomer in gone:
             self._is_gone(newcomer, "pushed_out")
+        self.told_of_others = True
         self._count("unproved", 1)
         self._changes.members.append(swim.MemberUp(told.id))
         self._changes.heeded.append(record.peer)
@@ -265,6 +267,7 @@ class Admission:
 
     def let_wait(self, update: Member, introducer: PeerId, now: float) -> None:
         """Until the record of that life is here, or for `WAITING_TIME`."""
+        self.told_of_others |= update.is_active
         self._count("waits", 1)
         share = PER_SEED if self._is_seed(introducer) else PER_INTRODUCER
         self._count("dropped", self.waiting.add(introducer, update, now, share))

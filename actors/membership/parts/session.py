@@ -381,6 +381,12 @@ class Session:
         """Members that have not answered this node yet."""
         return len(self._admission.unproved)
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether no member has answered; or only seeds have, which told of others."""
+        heard = [record.peer for record in self.view.visible if self.is_proved(record.peer)]
+        return all(map(self.records.is_configured_seed, heard)) and (not heard or self._admission.told_of_others)
+
     def is_proved(self, peer: PeerId) -> bool:
         """Whether this member has answered this node itself at least once."""
         return peer not in self._admission.unproved
