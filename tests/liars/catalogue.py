@@ -1,4 +1,4 @@
-"""Every strategy there is."""
+"""Every strategy there is, and which ones did most harm."""
 
 from __future__ import annotations
 
@@ -51,3 +51,16 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     floods.FloodsRequests,
     floods.NewLifeInEachHello,
 )
+
+WORST: tuple[type[Strategy], ...] = (
+    claims.OthersHaveLeftThisLife,
+    claims.DownAboveItsIncarnation,
+    claims.VouchesForTheDead,
+    claims.HearsNothing,
+    invented.InventsMembersWithRecords,
+    invented.PoisonsFeeds,
+    timed.FalseHelpers,
+    floods.Crowd,
+    floods.NewLifeInEachHello,
+)
+"""Those that did most harm when all liars did the same: four of them in a small world, also in the quick suite."""
