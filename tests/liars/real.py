@@ -21,6 +21,7 @@ from tests.liars import protocol
 from tests.liars.protocol import ALIVE, DOWN, LEFT, Swim, Update
 
 TICK = 0.1  # seconds
+SOURCE = "127.0.0.2"  # the IP from which it comes, so that the honest nodes are not counted together with it
 MET_WITHIN = 20.0
 
 
@@ -51,7 +52,7 @@ class Line:
         self.socket.reconnect_ivl = -1
         self.socket.curve_secretkey, self.socket.curve_publickey = key.curve_secret, key.curve_public
         self.socket.curve_serverkey = protocol.curve_public(peer)
-        self.socket.connect(endpoint)
+        self.socket.connect(endpoint.replace("tcp://", f"tcp://{SOURCE}:0;"))
 
     def introduce(self) -> None:
         self.send(protocol.hello(self.liar.network, self.record, protocol.CONNECTION))
@@ -86,22 +87,18 @@ class Line:
 
 
 class Liar:
-    """One key with a connection to each node; `more` has the connections of other keys."""
+    """One key with a connection to each node; `more` has the connections of other keys, which are members too."""
 
     def __init__(self, network: str, seed: bytes, nodes: Sequence[str]) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self.network, self.seed, self.key = network, seed, Key(seed)
         self.generation = int(time.time() * 1000)
-        self.record = protocol.record(self.key, network, "tcp://127.0.0.1:9", self.generation)
+        self.record = protocol.record(self.key, network, f"tcp://{SOURCE}:9", self.generation)
         self.sent, self.full, self.answers = 0, 0, True
         self.known: dict[bytes, Update] = {}
         self.nodes = [(bytes.fromhex(peer), endpoint) for peer, endpoint in (node.split("@") for node in nodes)]
         self.lines = [Line(self, self.key, self.record, peer, endpoint) for peer, endpoint in self.nodes]
         self.more: list[Line] = []
-
-    @property
-    def me(self) -> Update:
-        return protocol.own(self.key, self.generation, 0)
 
     def say(
         self,
@@ -113,8 +110,8 @@ class Liar:
     ) -> None:
         held = self.known.get(line.peer)
         dst = (line.peer, 0 if held is None else held.generation)
-        said = Swim(kind, self.me, dst, fields, tuple(updates))
-        line.send(protocol.packet(said, [self.record, *records]))
+        said = Swim(kind, protocol.own(line.key, self.generation, 0), dst, fields, tuple(updates))
+        line.send(protocol.packet(said, [line.record, *records]))
 
     def gossip(self, updates: Sequence[Update], records: Sequence[bytes] = ()) -> None:
         """To all nodes."""
@@ -135,10 +132,18 @@ class Liar:
         if swim.kind == protocol.SWIM_PING:
             self.say(line, protocol.ACK, *swim.fields)
         elif swim.kind == protocol.INDIRECT_PING:
-            self.say(line, protocol.INDIRECT_ACK, *protocol.indirect_ack(self.key, self.generation, swim))
+            self.say(line, protocol.INDIRECT_ACK, *protocol.indirect_ack(line.key, self.generation, swim))
 
     def invent(self, number: int) -> Key:
         return Key(hashlib.sha256(self.seed + b"invents %d" % number).digest())
+
+    def under(self, key: Key) -> Iterator[Line]:
+        """A connection of another key with each node."""
+        record = protocol.record(key, self.network, f"tcp://{SOURCE}:9", self.generation)
+        for peer, endpoint in self.nodes:
+            line = Line(self, key, record, peer, endpoint)
+            line.introduce()
+            yield line
 
 
 # What it does: each goes on every `TICK` ------------------------------------------------------------------------------
@@ -179,8 +184,8 @@ def down_in_each_life(liar: Liar) -> Iterator[None]:
 
 
 def invented(liar: Liar) -> Iterator[None]:
-    """Members without records, 150 in a packet, 20 packets at a time."""
-    for number in range(0, 60_000, 150):
+    """101,100 members without records, 150 in a packet, 20 packets at a time."""
+    for number in range(0, 101_100, 150):
         keys = [hashlib.sha256(liar.seed + b"%d" % (number + each)).digest() for each in range(150)]
         liar.gossip([Update(key, 1, 0, ALIVE) for key in keys])
         if number % 3000 == 0:
@@ -188,11 +193,11 @@ def invented(liar: Liar) -> Iterator[None]:
 
 
 def invented_with_records(liar: Liar) -> Iterator[None]:
-    """Members with good records, at ports where nobody is."""
-    for start in range(0, 3000, 30):
+    """16,600 members with good records, at ports where nobody is; as many as there is time for."""
+    for start in range(0, 16_600, 30):
         keys = [liar.invent(start + each) for each in range(30)]
         records = [
-            protocol.record(key, liar.network, f"tcp://127.0.0.1:{10_000 + start + number}", liar.generation)
+            protocol.record(key, liar.network, f"tcp://127.0.0.3:{10_000 + start + number}", liar.generation)
             for number, key in enumerate(keys)
         ]
         liar.gossip([Update(key.peer, liar.generation, 0, ALIVE) for key in keys], records)
@@ -213,13 +218,15 @@ def incarnations(liar: Liar) -> Iterator[None]:
 def crowd(liar: Liar) -> Iterator[None]:
     """Sixty-six keys, each connected to every node."""
     for number in range(66):
-        key = liar.invent(number)
-        record = protocol.record(key, liar.network, f"tcp://127.0.0.1:{10_000 + number}", liar.generation)
-        for peer, endpoint in liar.nodes:
-            line = Line(liar, key, record, peer, endpoint)
-            line.introduce()
-            liar.more.append(line)
+        liar.more += liar.under(liar.invent(number))
         yield
+
+
+def never_answers(liar: Liar) -> Iterator[None]:
+    """Sixteen keys that take each request for a value and answer none."""
+    liar.answers = False
+    liar.more += [line for number in range(15) for line in liar.under(liar.invent(number))]
+    yield
 
 
 def pings(liar: Liar) -> Iterator[None]:
@@ -255,7 +262,7 @@ ROWS: dict[str, Row] = {
     row.__name__: row
     for row in (
         farewells, later_lives, down_in_each_life, invented, invented_with_records, incarnations, crowd, pings,
-        empty_frames, decent,
+        never_answers, empty_frames, decent,
     )
 }  # fmt: skip
 

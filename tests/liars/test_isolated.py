@@ -74,12 +74,13 @@ class Place:
         self.simulation = simulation
         self.nodes = SimulatedNodes(simulation)
         first = self.nodes.start("first", maintenance=BAND)
-        self.honest = [first, *(self.nodes.start(name, seeds=[first], maintenance=BAND) for name in ("second", "third"))]
+        self.honest = [
+            first,
+            *(self.nodes.start(name, seeds=[first], maintenance=BAND) for name in ("second", "third")),
+        ]
         simulation.run(for_=5)
         identity = self.nodes.known.identity("liar")
-        self.liar = Liar(
-            simulation, self.nodes.internet, identity, strategy, name="liar", ip="10.66.0.1", gang=Gang()
-        )
+        self.liar = Liar(simulation, self.nodes.internet, identity, strategy, name="liar", ip="10.66.0.1", gang=Gang())
         for node in self.honest:
             self.liar.learn(Update(bytes(node.peer), generation(node)))
             self.liar.addresses[bytes(node.peer)] = str(node.address)

@@ -24,7 +24,6 @@ from tests.liars.real import ROWS
 ROOT = Path(__file__).parent.parent.parent
 SEED = hashlib.sha256(b"a liar").digest()
 NODES = 3
-LYING = 8.0  # seconds, of which each second has a fetch
 FETCH = 6.0  # seconds that one may take while somebody lies
 PEACE = 30.0
 WATCHED = 0.25
@@ -134,6 +133,18 @@ def lying(row: str, honest: Honest) -> Iterator[None]:
 @pytest.mark.processes
 @pytest.mark.parametrize("row", ROWS)
 def test_nodes_to_which_a_real_process_lies_are_none_the_worse(row: str) -> None:
+    check(row, fetches=3)
+
+
+@pytest.mark.full
+@pytest.mark.processes
+@pytest.mark.parametrize("row", ROWS)
+def test_nodes_to_which_a_real_process_lies_for_a_minute_are_none_the_worse(row: str) -> None:
+    check(row, fetches=60)
+
+
+def check(row: str, fetches: int) -> None:
+    """fetches: one a second while it lies, before a node restarts and another one joins."""
     honest = Honest()
     try:
         nodes = [honest.start(f"n{number}") for number in range(NODES)]
@@ -141,10 +152,9 @@ def test_nodes_to_which_a_real_process_lies_are_none_the_worse(row: str) -> None
         assert honest.trouble == []
         since = {node.name: generation(node) for node in nodes}
         with lying(row, honest):
-            for number in range(int(LYING)):
-                began = threading.Event()
+            for number in range(fetches):
                 honest.fetch(nodes[1 + number % 2], FETCH, f"fetch {number} while it lies")
-                began.wait(1.0)
+                threading.Event().wait(1.0)
             honest.look_at_lives(since)
             honest.until(honest.see_each_other, 5, "the nodes do not see each other while it lies")
             honest.restart("n0")
@@ -153,8 +163,12 @@ def test_nodes_to_which_a_real_process_lies_are_none_the_worse(row: str) -> None
             honest.until(honest.see_each_other, 15, "a newcomer does not find all while it lies")
             honest.until(newcomer.connected, 15, "a newcomer has no connection while it lies")
         honest.until(honest.see_each_other, PEACE, "the nodes do not see each other afterwards")
+        for name in ("n0", "n1"):
+            honest.restart(name)
+            honest.until(honest.see_each_other, 15, f"{name} restarts afterwards and is not seen")
         honest.start("latecomer")
         honest.until(honest.see_each_other, 15, "a newcomer does not find all afterwards")
+        honest.until(honest.nodes["latecomer"].connected, 15, "a newcomer has no connection afterwards")
         honest.fetch(honest.nodes["latecomer"], FETCH, "the fetch afterwards")
         assert honest.trouble == []
     finally:
