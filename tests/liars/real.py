@@ -1,8 +1,9 @@
 """The liar as a process of its own over sockets: pyzmq, cryptography and `protocol`, nothing of Rookery.
 
 Arguments: what to do (a row of `ROWS`), the network, 64 hex digits of our seed, and the nodes as PEERID@tcp://HOST:PORT.
-It connects to all of them, answers probes as a decent member does, and lies until its input ends. Prints one line when
-it has met the nodes, and at the end how many messages it has sent and how often it was turned out.
+It connects to all of them, answers probes as a decent member does, and lies until its input ends. Prints a line when it
+has met the nodes, one after each `ROUND` of lies, and one at the end: how many messages it has sent, how many were too
+many for a socket, and how often it was turned out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.liars import protocol
 from tests.liars.protocol import ALIVE, DOWN, LEFT, Swim, Update
 
 TICK = 0.1  # seconds
+ROUND = 10  # ticks
 SOURCE = "127.0.0.2"  # the IP from which it comes, so that the honest nodes are not counted together with it
 MET_WITHIN = 20.0
 
@@ -271,7 +273,7 @@ def main(row: str, network: str, seed: str, *nodes: str) -> None:
     liar = Liar(network, bytes.fromhex(seed), nodes)
     for line in liar.lines:
         line.introduce()
-    deadline, lies = time.monotonic() + MET_WITHIN, None
+    deadline, lies, told = time.monotonic() + MET_WITHIN, None, 0
     while not _ended():
         _listen(liar)
         if lies is None and (len(liar.known) == len(nodes) or time.monotonic() > deadline):
@@ -279,10 +281,17 @@ def main(row: str, network: str, seed: str, *nodes: str) -> None:
             lies = ROWS[row](liar)
         if lies is not None:
             next(lies, None)
-    turned_out = sum(line.turned_out for line in (*liar.lines, *liar.more))
-    print(json.dumps({"sent": liar.sent, "full": liar.full, "turned_out": turned_out}), flush=True)
+            told += 1
+            if told % ROUND == 0:
+                _report(liar)
+    _report(liar)
     for line in (*liar.lines, *liar.more):
         line.socket.close(linger=0)
+
+
+def _report(liar: Liar) -> None:
+    turned_out = sum(line.turned_out for line in (*liar.lines, *liar.more))
+    print(json.dumps({"sent": liar.sent, "full": liar.full, "turned_out": turned_out}), flush=True)
 
 
 def _listen(liar: Liar) -> None:

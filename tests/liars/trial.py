@@ -52,6 +52,9 @@ def _live(world: World, look_on: Invariants, fault: Fault) -> None:
     for liar in world.liars:
         liar.close()
     world.fetching = False
+    for when, node in zip(scenes.RESTARTS_AFTERWARDS, world.rng.sample(world.honest, 2), strict=True):
+        world.run(when - world.now)
+        world.restart(node)
     world.run(scenes.LATECOMER - world.now)
     latecomer = world.start("latecomer")
     world.run(scenes.END - world.now)

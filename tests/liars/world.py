@@ -6,6 +6,7 @@
     45 s    an honest newcomer joins at an honest member
     65 s    two honest nodes are cut off from the other honest ones, though not from the liars, for 6 s
     93 s    the liars are closed
+    95 s    two honest nodes restart, one 3 s after the other
     103 s   another newcomer joins
     123 s   everything must be as before
 
@@ -25,6 +26,7 @@ from tests.liars.knowledge import Gang
 from tests.liars.liar import Liar, Strategy
 
 LIARS_COME, CRASH, NEWCOMER, PARTITION, HEAL, RESTART, LIARS_GO = 25.0, 40.0, 45.0, 65.0, 71.0, 73.0, 93.0
+RESTARTS_AFTERWARDS = (95.0, 98.0)
 LATECOMER, END = 103.0, 123.0
 HOLDERS = 3  # honest nodes that have all values
 FETCH_EVERY = 0.5  # seconds; one node after the other
