@@ -11,13 +11,13 @@ from tests.liars.protocol import Update
 
 
 class FloodsPings(Strategy):
-    """Pings of the transport, thousands a second, on a connection with one node."""
+    """Pings of the transport, 20,000 within a second, on a connection with one node."""
 
     every = 0.1
-    burst = 400
+    burst = 2000
 
     def __init__(self) -> None:
-        self.left = 25
+        self.left = 10
 
     def begin(self, liar: Liar) -> None:
         self.whom = liar.some(1)
