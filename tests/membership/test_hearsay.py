@@ -186,8 +186,18 @@ def test_unproved_member_is_greeted_at_once_without_news_and_gone_when_it_does_n
     assert world.peer("dave") not in world.visible()
     assert MemberDown(world.peer("dave")) in world.heard()
     assert (newcomers(world, "silent"), world.metric("unproved_members")) == (1, 0)
+    world.introduce("bob", "dave")
     world.simulation.run(for_=5)
     assert len(world.said("dave", Ping)) == 4
+    assert (newcomers(world, "was_silent"), world.metric("unproved_members")) == (1, 0)
+
+
+def test_member_that_did_not_answer_and_shows_itself_is_a_member_at_once(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave")
+    world.simulation.run(for_=7)
+    assert world.peer("dave") not in world.visible()
+    world.meet("dave")
+    assert world.peer("dave") in world.visible()
 
 
 def test_silence_of_unproved_members_says_nothing_of_our_health_and_accuses_nobody(world: World) -> None:

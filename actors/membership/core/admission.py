@@ -169,6 +169,8 @@ class Admission:
         record = self._covering(peer, update, telling)
         if record is None or not update.is_active:
             self.let_wait(update, telling.introducer, telling.now)
+        elif self.unproved.was_silent(update, telling.now):
+            self._count("was_silent", 1)
         elif self._may_take_in(telling) and self._is_kept(record, telling):
             self._take_in(Member(update.id, update.incarnation, State.ALIVE, (), update.proof), record, telling)
 

@@ -12,6 +12,10 @@ An unproved member is *greeted*: asked whether it is there, four times within fo
 helpers too, as it may be out of this node's reach. One that has not answered after six is gone. First greetings have a
 pace, and the introducers take turns, so that who brings many takes no turn of another. Who has waited for `PATIENCE` is
 gone without one; not who was told of by a seed, as a joiner of a large cluster has many to greet.
+
+Who was greeted and did not answer is not taken in again for a while, whoever tells of it: else a liar keeps the dead
+alive for a joiner that never knew them. A later life, which only the peer itself can prove, is news; and a peer that
+shows itself needs nobody who tells of it.
 """
 
 from __future__ import annotations
@@ -43,12 +47,16 @@ WAITING_TIME = 10.0
 PATIENCE = 15.0
 """Seconds for which an unproved member waits for its first greeting."""
 
+SILENT_FOR = 45.0
+"""Seconds, at least, for which who did not answer is not taken in again by what others tell of the same life."""
+
 FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
 """First greetings a second, and at once, of all introducers together, and of all that are seeds."""
 
 _PACE = 60.0  # seconds in which an introducer that has used up its share gets a whole one again
 _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
+_MOST_SILENT = 512  # lives that are remembered, and as many from the time before
 _DIRECT = 2  # of these greetings go to the member alone
 _BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
 
@@ -180,6 +188,9 @@ class Unproved:
         self._pace_of_seeds = TokenBuckets(PER_SEED / _PACE, PER_SEED)
         self._greetings = TokenBuckets(*FIRST_GREETINGS)
         self._greetings_of_seeds = TokenBuckets(*FIRST_GREETINGS_OF_SEEDS)
+        self._silent: set[int] = set()  # hashes of lives, as there may be many; noted since `_silent_since`
+        self._silent_before: set[int] = set()
+        self._silent_since = 0.0
         self._numbers = count()
 
     def _reset(self) -> None:
@@ -210,6 +221,17 @@ class Unproved:
     def get(self, peer: PeerId) -> Newcomer | None:
         """Whether, and how, the peer is here."""
         return self._newcomers.get(peer)
+
+    def was_silent(self, told: Member, now: float) -> bool:
+        """Whether the peer has not answered in this life, a short while ago."""
+        self._forget_silent(now)
+        return hash(told.id) in self._silent or hash(told.id) in self._silent_before
+
+    def _forget_silent(self, now: float) -> None:
+        if now - self._silent_since < SILENT_FOR:
+            return
+        recent = now - self._silent_since < 2 * SILENT_FOR
+        self._silent, self._silent_before, self._silent_since = set(), self._silent if recent else set(), now
 
     def may_add(self, introducer: PeerId, now: float, *, seed: bool) -> bool:
         """Whether the introducer may bring another one now; takes its turn if so."""
@@ -274,6 +296,9 @@ class Unproved:
             self._greet(newcomer, now, may_greet, turns)
         elif judge:
             turns.silent.append(self._take(newcomer.peer))
+            self._forget_silent(now)
+            if len(self._silent) < _MOST_SILENT:
+                self._silent.add(hash(newcomer.told.id))
         else:
             self._later(newcomer, now + self._period)
 

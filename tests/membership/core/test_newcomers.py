@@ -11,6 +11,7 @@ from rookery.actors.membership.core.newcomers import (
     PATIENCE,
     PER_INTRODUCER,
     PER_SEED,
+    SILENT_FOR,
     WAITING_TIME,
     Turns,
     Unproved,
@@ -189,6 +190,29 @@ def test_helpers_are_asked_with_the_third_greeting() -> None:
     assert [[each.needs_helpers for each in turns(unproved, now).greet] for now in (0, 1, 2, 4)] == [
         [False], [False], [True], [True],
     ]  # fmt: skip
+
+
+def test_silent_one_is_not_taken_in_again_for_a_while_unless_it_is_news() -> None:
+    unproved = Unproved(1.0)
+    add(unproved, 0, BOB)
+    assert not unproved.was_silent(update(key(0)), 0)
+    for now in (0, 1, 2, 4, 6):
+        turns(unproved, now)
+    assert key(0) not in unproved
+    again = (update(key(0)), update(key(0), 1), update(key(0), generation=2), update(key(1)))
+    assert [unproved.was_silent(each, 6 + SILENT_FOR - 0.1) for each in again] == [True, True, False, False]
+    assert not unproved.was_silent(again[0], 6 + 2 * SILENT_FOR)
+
+
+def test_silent_ones_that_are_remembered_are_bounded() -> None:
+    unproved = Unproved(1.0)
+    for number in range(1000):
+        add(unproved, number, key(5000 + number), seed=True)
+    for now in range(100):
+        turns(unproved, now / 2)
+    assert len(unproved) == 0
+    assert unproved.was_silent(update(key(0)), 50)
+    assert max(len(unproved._silent), len(unproved._silent_before)) <= 512
 
 
 def test_nobody_is_gone_while_answers_may_be_waiting_unread() -> None:
