@@ -91,6 +91,9 @@ class Core:
     refutable: Allowance = field(default_factory=lambda: Allowance(16, 0.25))
     """How often we may raise our incarnation: who accuses us all the time would else use up its 1,024 in no time."""
 
+    slowed: Allowance = field(default_factory=lambda: Allowance(1, 1 / 30))
+    """How often having to refute makes our health worse: who accuses us all the time would else slow all our probes."""
+
     greetings: dict[bytes, Greeting] = field(default_factory=dict)
     """Who is no member and was asked by `Swim.greet` whether it is there, by key."""
 

@@ -261,7 +261,7 @@ def _apply_to_ourselves(core: Core, update: Member, now: float, outbox: Outbox) 
     elif core.refutable.take(now):
         core.incarnation = update.incarnation + 1  # not queued: every header carries it, and receivers pass it on
         core.counters.refutations += 1
-        core.adjust_health(+1)
+        core.adjust_health(1 if core.slowed.take(now) else 0)
         return True
     else:
         core.counters.withheld_refutations += 1

@@ -74,6 +74,16 @@ def test_health_gets_worse_by_having_to_refute() -> None:
     assert rig.swim.health == 1
 
 
+def test_health_gets_worse_by_refuting_once_in_a_while_only() -> None:
+    rig = Rig(CAREFUL, knows=MANY)
+    for incarnation in range(8):
+        rig.receive(ANN, updates=[suspect(US, incarnation)])
+    assert (rig.swim.incarnation, rig.swim.health) == (8, 1)
+    rig.now += 30
+    rig.receive(ANN, updates=[suspect(US, 8)])
+    assert rig.swim.health == 2
+
+
 def test_nack_that_does_not_fit_the_probe_counts_for_nothing() -> None:
     rig = Rig(CAREFUL, knows=MANY)
     target, number = probing(rig)
