@@ -51,6 +51,7 @@ RECORDS = 75  # that are verified, a second, for each liar: 1 % of a core
 FETCH_TIMEOUT = 5.0
 GROWTH = 1.2
 MEMBER = 4096  # bytes that one more member takes in all engines, also when it is dead and remembered
+REMEMBERED = 48 * 1024  # bytes in which a node may remember for a minute or two whom it has seen off
 SPEED = 0.5  # seconds that the median fetch may take longer than before
 
 
@@ -247,7 +248,7 @@ class Invariants:
         for name, before in self.sizes_before.items():
             life = world.lives[name]
             if life.began < 1 and life.ended is None:
-                now = held_bytes(life.node.runtime) - MEMBER * (2 + len(world.gang.keys))
+                now = held_bytes(life.node.runtime) - MEMBER * (2 + len(world.gang.keys)) - REMEMBERED
                 if now > GROWTH * before:
                     self.note("after: size", now / before, f"times the memory of {name} before")
         were, are = sorted(self.fetches_before), sorted(world.measure_fetches())
