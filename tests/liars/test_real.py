@@ -131,7 +131,7 @@ def lying(row: str, honest: Honest) -> Iterator[Callable[[], str]]:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", [row for row in ROWS if row != "decent"])
 def test_nodes_to_which_a_real_process_lies_are_none_the_worse(row: str) -> None:
     check(row, rounds=3)
 
