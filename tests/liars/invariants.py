@@ -3,7 +3,8 @@
 While the liars are there, once a second:
 
 * `false down`: nobody holds somebody Down, or has forgotten them, for longer than 5 s whom it can reach.
-* `death`: who has crashed is Down everywhere 20 s later.
+* `death`: who has crashed is Down everywhere 20 s later; a node that did not know it may be told of it, once. Not where
+  three of four keys lie, and pass on no news: there a node has to find out by itself, in a round of all members.
 * `renewed`: nobody goes on under a new generation, but for the partition.
 * `incarnation`: nobody's incarnation is raised beyond what refuting costs.
 * `newcomer`: one with an honest contact sees all others, is seen, and has connections with honest ones 20 s later:
@@ -38,6 +39,7 @@ from tests.liars.world import World
 
 DOWN_FOR = 5.0
 DEATH_SEEN = 20.0
+GREETED_FOR = 7  # seconds for which somebody is shown as alive of whom a node is told for the first time
 JOINED_WITHIN = 8.0  # after a start, until the 5 s begin
 HEALED_WITHIN = 5.0  # after a partition, until the 5 s begin
 RENEWALS = 2
@@ -77,6 +79,7 @@ class Invariants:
         self.sizes_before: dict[str, int] = {}
         self.fetches_before: list[float] = []
         self._missing_since: dict[tuple[str, str], float] = {}
+        self._shown: Counter[tuple[str, str]] = Counter()
         self._answered: dict[str, int] = {}
         self._counted: dict[str, tuple[float, float, float]] = {}
         self._spent: defaultdict[str, float] = defaultdict(float)
@@ -125,9 +128,15 @@ class Invariants:
                     if info is not None and info.incarnation > INCARNATION:
                         self.note("incarnation", info.incarnation, f"the incarnation of {other} at {name}")
                 elif far.ended is not None and far.node.peer in active and world.now - far.ended > DEATH_SEEN:
-                    self.note("death", world.now - far.ended, f"{other} is dead, seconds, and alive to {name}")
+                    self._look_at_dead(name, other)
             if len(found.others) > most:
                 self.note("list", len(found.others), f"members that {name} lists")
+
+    def _look_at_dead(self, name: str, other: str) -> None:
+        """Called for each second that a dead one is shown as alive, for which once is the time to greet it."""
+        shown = self._shown[name, other] = self._shown[name, other] + 1
+        if shown > GREETED_FOR and self.world.num_lying <= 3 * len(self.world.honest):
+            self.note("death", shown, f"{other} is dead, and for so many seconds after its time alive to {name}")
 
     def _look_at_pair(self, name: str, other: str, *, here: bool) -> None:
         world, pair = self.world, (name, other)

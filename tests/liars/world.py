@@ -105,6 +105,11 @@ class World:
         """Those that run."""
         return [life.node for life in self.lives.values() if life.ended is None]
 
+    @property
+    def num_lying(self) -> int:
+        """The keys behind which somebody lies now."""
+        return sum(not each.closed for liar in self.liars for each in (liar, *liar.helpers))
+
     def start(self, name: str) -> WholeNode:
         """An honest node, whose one contact is honest."""
         seeds = self.honest[:1] if len(self.lives) < self.honest_size else [self.rng.choice(self.honest)]

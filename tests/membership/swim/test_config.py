@@ -126,6 +126,7 @@ def test_set_config_with_a_lower_bound_of_the_score_applies_it_at_once() -> None
     rig = Rig(replace(QUIET, awareness_max_multiplier=8), knows=[ANN])
     for accused in range(4):
         rig.receive(ANN, updates=[suspect(US, accused)])
+        rig.now += 30
     assert rig.swim.health == 4
     rig.swim.set_config(replace(rig.swim.config, awareness_max_multiplier=2))
     assert rig.swim.health == 1
