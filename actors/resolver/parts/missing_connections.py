@@ -6,10 +6,13 @@
   many such keys there are: another each time, until there is a candidate or no such key. The next one follows at once
   when the last one is connected and cannot help either. If it does not come, the next follows after `PROMPT_SHARE` of
   the interval, for the first `MAX_PROMPT` in vain, each named once; then after the interval, until somebody is new.
+* Where connections are few, maintenance gives one up for each that comes. So once as many were wished for as the set
+  has peers, the interval is kept whoever comes: a key that nobody has costs one connection in each, and not one a second.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +64,8 @@ class MissingConnections:
         self._is_long = False  # it lasts the interval
         self._last: PeerId | None = None  # who that was
         self._in_vain = 0  # how many were, since somebody of them came
+        self._turn = 0  # how many were, since the set had somebody new or nobody was for a while
+        self._wished_at = -math.inf
         self._nobody = False  # there was nobody to wish for
 
     def consider(self, peers: Iterable[PeerId]) -> None:
@@ -89,11 +94,19 @@ class MissingConnections:
         if peer is None:
             self._nobody = True
             return
+        if self._engine.now() - self._wished_at > 2 * self._interval:
+            self._turn = 0
+        self._wished_at = self._engine.now()
         self._last = peer
         self._in_vain += 1
+        self._turn += 1
         self._maintenance.want(peer)
         self._counter.inc()
-        self._wait(long=self._in_vain >= min(unlinked, MAX_PROMPT))
+        self._wait(long=self._in_vain >= min(unlinked, MAX_PROMPT) or self._all_were_wished_for)
+
+    @property
+    def _all_were_wished_for(self) -> bool:
+        return self._turn >= len(self._fetcher.allowed)
 
     def _wait(self, *, long: bool) -> None:
         self._is_long = long
@@ -104,7 +117,7 @@ class MissingConnections:
         if self._last is not None and self._fetcher.is_candidate(self._last):
             self._last = None
             self._in_vain = 0
-            if self._pause is not None:
+            if self._pause is not None and not self._all_were_wished_for:
                 self._pause.cancel()
                 self._pause = None
         return self._pause is not None
@@ -115,7 +128,7 @@ class MissingConnections:
 
     def somebody_new(self) -> None:
         """The set lists somebody whom the one before did not."""
-        self._in_vain = 0
+        self._in_vain = self._turn = 0
         if self._pause is not None and self._is_long:
             self._pause.cancel()
             self._wait(long=False)

@@ -199,6 +199,28 @@ def test_new_candidate_that_fails_too_leads_to_the_next(rig: Any) -> None:
     assert sorted({"alice", *rig.wants()}) == ["alice", "bob", "carol"]
 
 
+def test_key_that_nobody_has_costs_a_connection_in_each_interval_once_all_were_wanted(rig: Any) -> None:
+    """For each that comes maintenance gives another up, so there is always somebody to be wanted."""
+    data = rig.start("alice", want_interval=10)
+    rig.peer_set("alice", "bob", "carol", "dave")
+    data.fetch(KEY)
+    linked, came = ["alice"], 0
+    for _ in range(640):
+        if len(rig.wants()) > came:
+            came = len(rig.wants())
+            linked.append(rig.wants()[-1])
+            rig.open(linked[-1])
+            if len(linked) == 3:
+                rig.close(linked.pop(0))
+        for name, request in rig.sent():
+            rig.receive(name, codec.Missing(request.id))
+        rig.simulation.run(for_=0.1)
+    assert len(rig.wants()) in (4 + 5, 4 + 6)
+    rig.peer_set("alice", "bob", "carol", "dave", "erin")
+    rig.simulation.run(for_=1.2)
+    assert len(rig.wants()) > 4 + 6
+
+
 def test_bytes_that_came_after_all_had_failed_end_the_wanting(rig: Any) -> None:
     data = rig.start("bob", want_interval=10)
     rig.peer_set("bob", "carol")
