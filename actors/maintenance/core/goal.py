@@ -8,7 +8,7 @@
 Thirds are integer divisions (maintenance: how many connections a node keeps).
 
 * `band`: start below `min_threshold`, go on to `min_target`, aim at most at `max_target`; trim above `max_threshold`.
-  A wanted peer may come on top while that stays within the band, one of the set up to the maximum.
+  A wanted peer may come on top while that stays within the band.
 * `all`: everybody who may be dialled, up to the maximum. Nothing is given up: above the maximum transport refuses.
 """
 
@@ -82,7 +82,7 @@ class Goal:
 
     @property
     def want_to(self) -> int:
-        """Wanted peers that are not of the set are dialled up to this."""
+        """Wanted peers are dialled up to this."""
         return self.maximum if self.dial_all else self.bounds.max_threshold
 
     def excess(self, connections: int) -> bool:

@@ -27,9 +27,8 @@ Rules:
   where only their youth spares connections, for the looking interval.
 * A peer whose link broke is dialled again, also with enough connections: two parts of a network that were cut from
   each other have enough connections each, and would else stay apart.
-* Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise. Room is up to the
-  upper edge of the band; for a peer of the set up to the maximum, and what the others have. So a node in the band whose
-  peers all lack something comes to others: the trim that follows spares the newest.
+* Wanted peers go first in the next round, each once, if there is room; they are forgotten otherwise. A peer of the set
+  may have the room of the others.
 * Fewer candidates than are needed: the connected peers are asked for others, and discovery is woken. How often that,
   seeking, making room and dialling a lost peer are repeated is in `retries.py`.
 """
@@ -361,7 +360,7 @@ class Planner:
         return None
 
     def _fits(self, wanted: PeerId) -> bool:
-        if wanted in self._set.peers:
+        if wanted in self._set.peers and self._set.others:
             return self._has_room()
         return self._expected_open() < self._goal.want_to
 

@@ -180,21 +180,6 @@ def test_planner_dials_a_wanted_peer_of_the_set_in_the_place_of_others(open: int
     assert (Dial(A) in in_vain(plan, 2.0)) is dialled
 
 
-@pytest.mark.parametrize(("open", "dialled"), [(5, True), (6, False)])
-def test_planner_whose_peers_are_all_of_the_set_dials_a_wanted_one_up_to_the_maximum(open: int, dialled: bool) -> None:
-    plan = Planner(Goal(Bounds.of(2, 3, 6), maximum=6, dial_all=False), PACING, random.Random(1))
-    plan.set_changed(SET)
-    plan.counted(open, listed=open, absent=3)
-    actions(plan, 0.0)
-    if open == 6:  # above the band
-        plan.trimmed(0, short=True, now=0.1)
-        actions(plan, 0.1)
-    plan.wanted(D)  # nobody of the set: the band holds
-    assert Dial(D) not in actions(plan, 2.0)
-    plan.wanted(A)
-    assert (Dial(A) in actions(plan, 4.0)) is dialled
-
-
 def test_planner_full_of_others_closes_one_for_a_wanted_peer_of_the_set() -> None:
     plan = Planner(Goal(Bounds(0, 0, 1, 1), maximum=1, dial_all=False), PACING, random.Random(1))
     plan.set_changed(SET)
