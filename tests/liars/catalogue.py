@@ -13,6 +13,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     claims.DownInEachLife,
     claims.DownAboveItsIncarnation,
     claims.SuspectsEverybody,
+    claims.SpoilsProofs,
     claims.InventsAccusers,
     claims.RaisesIncarnations,
     claims.SuspectsAtTheLastIncarnation,

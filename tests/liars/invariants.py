@@ -53,7 +53,7 @@ RECORDS = 75  # that are verified, a second, for each liar: 1 % of a core
 FETCH_TIMEOUT = 5.0
 GROWTH = 1.2
 MEMBER = 4096  # bytes that one more member takes in all engines, also when it is dead and remembered
-REMEMBERED = 48 * 1024  # bytes in which a node may remember for a minute or two whom it has seen off
+REMEMBERED = 96 * 1024  # bytes in which a node may remember for a minute or two whom it has seen off
 SPEED = 0.5  # seconds that the median fetch may take longer than before
 
 

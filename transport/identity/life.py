@@ -79,6 +79,10 @@ class Life:
         """
         return self._identity.sign(_answered(self.generation, origin, origin_generation, number))
 
+    def later(self, generation: int) -> Life:
+        """Another life of the same owner. ValueError as in `Life`."""
+        return Life(self._identity, generation)
+
     def __repr__(self) -> str:
         return f"Life({self._identity.peer.short}, {self.generation})"
 

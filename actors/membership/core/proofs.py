@@ -31,28 +31,33 @@ class RecordProofs:
         told_of: the most that is proved of a member that `Swim` does not hold.
         """
         self.life = life
+        self._next: Life | None = None
         self._record_of = record_of
         self._told_of = told_of
 
     def link(self, identity: MemberId, incarnation: int) -> bytes:
         """See `Proofs`."""
-        return self.life.link(incarnation) if self._is_ours(identity) else b""
+        life = self._own(identity)
+        return b"" if life is None else life.link(incarnation)
 
     def farewell(self, identity: MemberId) -> bytes:
         """See `Proofs`."""
-        return self.life.farewell if self._is_ours(identity) else b""
+        life = self._own(identity)
+        return b"" if life is None else life.farewell
 
     def answer(self, identity: MemberId, origin: MemberId, number: int) -> bytes:
         """See `Proofs`."""
-        return self.life.answer(PeerId(origin.key), origin.generation, number) if self._is_ours(identity) else b""
+        life = self._own(identity)
+        return b"" if life is None else life.answer(PeerId(origin.key), origin.generation, number)
 
     def check(self, update: Member, held: Member | None) -> Verdict:
         """See `Proofs`."""
         peer = PeerId(update.id.key)
         if peer == self.life.peer:
-            if not self._is_ours(update.id):
+            life = self._own(update.id)
+            if life is None:
                 return Verdict.UNKNOWN
-            chain, farewell = self.life.chain, self.life.farewell_hash
+            chain, farewell = life.chain, life.farewell_hash
         else:
             if held is None and (held := self._told_of(peer)) is not None and not supersedes(held, update):
                 return Verdict.PROVED  # it says no more
@@ -67,8 +72,15 @@ class RecordProofs:
         life = PeerId(target.key), target.generation
         return verify_answer(*life, PeerId(origin.key), origin.generation, number, answer)
 
-    def _is_ours(self, identity: MemberId) -> bool:
-        return (identity.key, identity.generation) == (self.life.peer, self.life.generation)
+    def _own(self, identity: MemberId) -> Life | None:
+        """Our life of this generation; one that has just begun has its proofs before its record is signed."""
+        if identity.key != self.life.peer or identity.generation < self.life.generation:
+            return None
+        if identity.generation == self.life.generation:
+            return self.life
+        if self._next is None or self._next.generation != identity.generation:
+            self._next = self.life.later(identity.generation)
+        return self._next
 
 
 def shows(chain: bytes, farewell: bytes, update: Member, held: Member | None = None) -> bool:

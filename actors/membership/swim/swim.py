@@ -215,7 +215,8 @@ class Swim:
         """Apply updates; without `do_broadcast` they are not passed on.
 
         They are believed, as from a saved state, unless there is a `source`: the key of the member that says so. Then
-        they are taken as if it had gossiped them, and if one has a false proof, none is applied (see `Cheated`).
+        they are taken as if it had gossiped them: one with a false proof is not applied, and if it is about the source
+        itself, none is (see `Cheated`).
         """
         news = members if source is None else updates.sift(self._core, members, source, outbox)
         if news is not None:

@@ -6,8 +6,8 @@
   many such keys there are: another each time, until there is a candidate or no such key. The next one follows at once
   when the last one is connected and cannot help either. If it does not come, the next follows after `PROMPT_SHARE` of
   the interval, for the first `MAX_PROMPT` in vain, each named once; then after the interval, until somebody is new.
-* Where connections are few, maintenance gives one up for each that comes. So once as many were wished for as the set
-  has peers, the interval is kept whoever comes: a key that nobody has costs one connection in each, and not one a second.
+* Where connections are few, each that comes may cost another. So once as many were wished for as the set has peers, the
+  interval is kept whoever comes, or a key that nobody has would cost one every second.
 """
 
 from __future__ import annotations

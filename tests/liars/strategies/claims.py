@@ -85,6 +85,24 @@ class SuspectsEverybody(Strategy):
         liar.gossip([liar.claim(key, SUSPECT) for key in liar.victims], liar.some(4))
 
 
+class SpoilsProofs(Strategy):
+    """Suspects at the held incarnation, which needs no proof, with one that is none: so refuting looks false."""
+
+    every = 2.0
+
+    def tick(self, liar: Liar) -> None:
+        held = [liar.known[key] for key in liar.victims]
+        liar.gossip(
+            [
+                Update(
+                    each.key, each.generation, each.incarnation, SUSPECT, proof=b"?" * 16 if each.incarnation else b""
+                )
+                for each in held
+            ],
+            liar.victims,
+        )
+
+
 class InventsAccusers(Strategy):
     """Suspects in the name of eight honest members, to shorten the time that the accused have; keeps it from them."""
 

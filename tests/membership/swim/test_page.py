@@ -389,11 +389,13 @@ def test_page_says_what_becomes_of_a_proof() -> None:
     assert rows.pop("right") == "applied, and passed on with the proof"
     assert (rig.held(ANN), rig.swim.updates_backlog()) == (said, 1)
     rig = Rig(knows=[ANN, BOB], proofs=Chains())
-    with pytest.raises(ForgedProofError):
-        rig.receive(BOB, updates=[alive(CAROL), forged])
-    assert "nothing of the packet is applied; `ForgedProofError`, and `Cheated`" in rows.pop("false")
+    rig.receive(BOB, updates=[forged, suspect(BOB)])
+    assert "it is not applied, and `Cheated` names the sender" in rows["false"]
     assert [note.peer for note in rig.take_notes() if isinstance(note, Cheated)] == [BOB.key]
-    assert rig.held(CAROL) is None
+    assert rig.held(ANN) == alive(ANN)
+    with pytest.raises(ForgedProofError):
+        rig.receive(BOB, updates=[Member(BOB, 1, State.ALIVE, (), bytes(16))])
+    assert "about the sender itself: nothing of the packet is, and `ForgedProofError`" in rows.pop("false")
     rig = Rig(knows=[BOB], proofs=Chains(unknown=[ANN]))
     rig.receive(BOB, updates=[said])
     assert "`UnknownLife` gives it back" in rows.pop("about a life whose record is not here")

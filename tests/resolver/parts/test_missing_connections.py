@@ -200,7 +200,7 @@ def test_new_candidate_that_fails_too_leads_to_the_next(rig: Any) -> None:
 
 
 def test_key_that_nobody_has_costs_a_connection_in_each_interval_once_all_were_wanted(rig: Any) -> None:
-    """For each that comes maintenance gives another up, so there is always somebody to be wanted."""
+    """For each that comes another is given up here, so there is always somebody to be wanted."""
     data = rig.start("alice", want_interval=10)
     rig.peer_set("alice", "bob", "carol", "dave")
     data.fetch(KEY)

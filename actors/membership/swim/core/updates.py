@@ -16,6 +16,7 @@
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..codec import keep
 from ..effects import (
@@ -58,22 +59,34 @@ _MINUTE = 60.0
 
 
 def sift(core: Core, updates: Iterable[Member], source: bytes, outbox: Outbox) -> list[Member] | None:
-    """The updates that are proved, or need no proof as they change nothing; None if one has a false proof."""
+    """The updates that are proved, or need no proof as they do not go beyond what is; None if `source` lies of itself.
+
+    A false proof of somebody else's life costs that update alone: who passes it on may have been shown another record
+    of that life, and be honest. What says no more of a life than is held keeps the proof that was checked.
+    """
     proved = []
     held_of = core.members.by_key.get
-    for update in updates:
-        held = held_of(update.id.key)
-        if held is not update and _needs_proof(core, held, update):
+    for said in updates:
+        update, held = said, held_of(said.id.key)
+        if held is update:
+            pass  # most updates are known already
+        elif _needs_proof(core, held, update):
             known = held if held is not None and held.id == update.id else None
             verdict = core.proofs.check(update, known)
             if verdict is Verdict.FALSE:
                 core.counters.forged_proofs += 1
                 outbox.notify(Cheated(source, "a false proof", update))
-                return None
+                if update.id.key == source:
+                    return None
+                continue
             if verdict is Verdict.UNKNOWN:
                 core.counters.unknown_lives += 1
                 outbox.notify(UnknownLife(update, source))
                 continue
+        elif (
+            held is not None and held.id == update.id and held.proof != update.proof and update.state is not State.LEFT
+        ):
+            update = replace(update, proof=held.proof)
         proved.append(update)
     return proved
 

@@ -1,0 +1,29 @@
+"""The proofs of lives, by their owners' records."""
+
+from __future__ import annotations
+
+from rookery.actors.membership.core.proofs import RecordProofs
+from rookery.actors.membership.swim import Member, MemberId, State
+from rookery.actors.membership.swim.proofs import Verdict
+from rookery.testing import Peers
+
+PEERS = Peers()
+
+
+def test_life_of_ours_that_has_just_begun_has_its_proofs_before_its_record_is_signed() -> None:
+    life, later = PEERS.life("me", 5), PEERS.life("me", 6)
+    proofs = RecordProofs(life, lambda _peer, _generation: None, lambda _peer: None)
+    me, origin = MemberId(life.peer, 6), MemberId(PEERS.record("bob").peer, 1)
+    assert proofs.link(me, 1) == later.link(1) != life.link(1)
+    assert proofs.farewell(me) == later.farewell
+    assert proofs.check_answer(me, origin, 7, proofs.answer(me, origin, 7))
+    assert proofs.check(Member(me, 1, State.SUSPECT, (), later.link(1)), None) is Verdict.PROVED
+    assert proofs.check(Member(me, 1, State.SUSPECT, (), life.link(1)), None) is Verdict.FALSE
+
+
+def test_earlier_life_of_ours_proves_nothing_any_more() -> None:
+    life = PEERS.life("me", 5)
+    proofs = RecordProofs(life, lambda _peer, _generation: None, lambda _peer: None)
+    before = MemberId(life.peer, 4)
+    assert (proofs.link(before, 1), proofs.farewell(before)) == (b"", b"")
+    assert proofs.check(Member(before, 1, State.DOWN, (), bytes(16)), None) is Verdict.UNKNOWN
