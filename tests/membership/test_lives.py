@@ -88,17 +88,33 @@ def raised(world: World, name: str, incarnation: int, proof: bytes) -> None:
     world.deliver(name, world.envelope(encode_packet(encode_header(header), [])))
 
 
-def test_member_with_a_false_link_of_its_own_is_closed_blocked_and_named_once_a_minute(
+def test_member_with_a_false_link_of_its_own_is_closed_blocked_and_named_once(
     world: World, punished: list[object]
 ) -> None:
     world.join().meet("bob", "carol")
     for _ in range(3):
         raised(world, "carol", 3, bytes(16))
-    assert incarnations(world)["carol"] == 0
     carol = world.peer("carol")
+    assert carol not in world.visible()
     assert cheats(world) == [MemberCheats(carol, "a false proof of its own incarnation", carol)]
-    assert world.metric("cheats_total", "own") == 3
+    assert world.metric("cheats_total", "own") == 1  # of a stranger nothing else is looked at
     assert punished == [transport.Close(carol, Reason.PROTOCOL), tracker.Block(carol, CHEAT_BLOCK, at_least=True)]
+
+
+def test_member_that_cheats_is_none_for_as_long_as_it_is_blocked_whatever_others_tell_of_it(
+    world: World, punished: list[object]
+) -> None:
+    world.join().meet("bob", "carol")
+    raised(world, "carol", 3, bytes(16))
+    carol = world.peer("carol")
+    assert carol not in world.visible()
+    assert punished
+
+    for teller, seconds in (("bob", 0.0), ("dave", CHEAT_BLOCK)):
+        world.simulation.run(for_=seconds)
+        world.meet(teller)
+        world.packet(teller, Gossip(), Member(world.id("carol")), records=[world.record("carol")])
+        assert (carol in world.visible()) is (teller == "dave")
 
 
 def other_life(world: World, name: str) -> PeerRecord:

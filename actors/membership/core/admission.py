@@ -6,6 +6,7 @@
   (`newcomers`): visible, but neither probed nor passed on, and whatever others say of its state, only its own farewell
   counts. It is greeted, and becomes a member of SWIM when it answers; else it is gone within seconds. So what one peer
   invents is known to those whom it tells, and to nobody else.
+* Who has cheated is none for a while, whatever others tell of it.
 * Signatures are checked last, and only so many for each sender.
 
 What follows for the rest of the program is in `changes`, `new_records` and `heeded` until it is taken.
@@ -25,6 +26,9 @@ from ..swim import Member, State, Swim
 from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved, Waiting
 from .records import Records
 from .sender_limits import SenderLimits
+
+MAX_SHUNNED = 4096
+"""Cheats that are remembered; the first are forgotten."""
 
 SETTLED_AFTER = 30.0
 """Seconds from the first that is heard of a member itself until it counts as one that stays."""
@@ -86,6 +90,7 @@ class Admission:
         self._limits = limits
         self._count = count
         self._count_record = count_record
+        self._shunned: dict[PeerId, float] = {}  # until when
         self._telling: Telling | None = None
         self._changes = Changes()
         self._swim: Swim | None = None
@@ -116,6 +121,8 @@ class Admission:
         telling, peer = self._telling, PeerId(update.id.key)
         if telling is None:
             return False  # of this node itself about a member that it has just forgotten
+        if self._is_shunned(peer, telling.now):
+            return False
         if peer == telling.introducer:
             self._make_room()
         elif telling.introducer == self._me:
@@ -160,6 +167,19 @@ class Admission:
             return False
         self.unproved.discard(peer)
         return True
+
+    def shun(self, peer: PeerId, until: float, now: float) -> None:
+        """This peer is no member until then."""
+        self._shunned = {each: time for each, time in self._shunned.items() if time > now}
+        if len(self._shunned) >= MAX_SHUNNED:
+            del self._shunned[next(iter(self._shunned))]
+        self._shunned[peer] = until
+        newcomer = self.unproved.discard(peer)
+        if newcomer is not None:
+            self._is_gone(newcomer, "cheated")
+
+    def _is_shunned(self, peer: PeerId, now: float) -> bool:
+        return self._shunned.get(peer, now) > now
 
     # Of whom others tell ----------------------------------------------------------------------------------------------
 
@@ -271,6 +291,8 @@ class Admission:
 
     def let_wait(self, update: Member, introducer: PeerId, now: float) -> None:
         """Until the record of that life is here, or for `WAITING_TIME`."""
+        if self._is_shunned(PeerId(update.id.key), now):
+            return
         self.told_of_others |= update.is_active
         self._count("waits", 1)
         share = PER_SEED if self._is_seed(introducer) else PER_INTRODUCER

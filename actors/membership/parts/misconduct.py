@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,10 +95,11 @@ class Misconduct:
         events: Events,
         outgoing: Outgoing,
         log: LimitedLog,
+        shun: Callable[[PeerId, float], object],
     ) -> None:
         """limits: also of how often a peer is named. transport, tracker: close and block it. events, log: tell of it.
 
-        outgoing: asks for records.
+        outgoing: asks for records. shun: sees that it is no member for so many seconds.
         """
         self._engine = engine
         self._limits = limits
@@ -107,6 +109,7 @@ class Misconduct:
         self._events = events
         self._outgoing = outgoing
         self._log = log
+        self._shun = shun
 
     def over_limit(self, sender: PeerId, kind: str) -> None:
         """A packet of this kind was dropped, as its sender has sent too many."""
@@ -133,6 +136,7 @@ class Misconduct:
         self._log.warn(peer, "member cheats", why=why, about=about.short, blocked=CHEAT_BLOCK if own else 0)
         self._events.publish([MemberCheats(peer, why, about)])
         if own:
+            self._shun(peer, CHEAT_BLOCK)
             self._close(peer, Reason.PROTOCOL)
             blocked = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
             self._engine.on_reply(blocked, lambda _answer: None, timeout=_CLOSE_TIMEOUT)

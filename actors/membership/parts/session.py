@@ -122,7 +122,7 @@ class Session:
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
         self._misconduct = Misconduct(
-            engine, self._limits, transport, tracker, metrics, self._events, self._outgoing, log
+            engine, self._limits, transport, tracker, metrics, self._events, self._outgoing, log, self._shun
         )
         self._requests = RecordRequests(
             engine, self.view, self._admission, self._outgoing, metrics, is_probeable=self._is_probeable
@@ -369,6 +369,15 @@ class Session:
             self._intake.apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
+
+    def _shun(self, peer: PeerId, seconds: float) -> None:
+        """Nobody probes whom it blocks, so a cheat would else stay Alive for as long, and its inventions with it."""
+        now = self._engine.now()
+        self._admission.shun(peer, now + seconds, now)
+        held = self.swim.forget(peer, now, self._outbox)
+        self._intake.follow()
+        if held is not None:
+            self._intake.forget(held.id)
 
     def _is_wanted(self, peer: PeerId) -> bool:
         return peer in self.view or peer in self._admission.waiting
