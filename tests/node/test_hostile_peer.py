@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,7 +60,7 @@ def test_hostile_messages_of_peers_that_were_let_in_harm_no_actor(tmp_path: Path
                 raw.join()
                 raw.socket.setsockopt(zmq.SNDTIMEO, 2000)
                 attack(raw, rng, 500)
-                wait_until(lambda number=number: was_heard(number))  # what is unread when it goes is lost
+                wait_until(partial(was_heard, number))  # what is unread when it goes is lost
         assert node.failure is None
         node.blobs.get(key, tmp_path / "copy")
         assert (tmp_path / "copy").read_bytes() == (tmp_path / "file").read_bytes()

@@ -74,6 +74,7 @@ def test_accusation_at_the_held_incarnation_does_not_change_the_proof_that_was_c
     rig.blocked.add(ANN.key)  # so that it cannot be checked
     rig.receive(BOB, updates=[forged(accusation(ANN, 3))])
     held = rig.held(ANN)
+    assert held is not None
     assert (held, held.proof) == (accusation(ANN, 3), proved(alive(ANN, 3)).proof)
     rig.blocked.clear()
     rig.receive(ANN, incarnation=4, proof=proved(alive(ANN, 4)).proof)
