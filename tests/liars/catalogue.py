@@ -64,4 +64,4 @@ WORST: tuple[type[Strategy], ...] = (
     floods.Crowd,
     floods.NewLifeInEachHello,
 )
-"""Those that did most harm when all liars did the same: four of them in a small world, also in the quick suite."""
+"""Those that did most harm when all liars did the same: four of them in a small world."""

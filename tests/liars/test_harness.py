@@ -95,8 +95,8 @@ def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: s
     ("limits", "strategy", "expected"),
     [
         (("INCARNATION", "PER_INTRODUCER"), SuspectsEverybody, {"incarnation", "backlog"}),
-        (("PER_INTRODUCER",), InventsMembersWithRecords, {"list"}),
-        (("DIALS",), ContradictsItself, {"dials"}),
+        pytest.param(("PER_INTRODUCER",), InventsMembersWithRecords, {"list"}, marks=pytest.mark.full),
+        pytest.param(("DIALS",), ContradictsItself, {"dials"}, marks=pytest.mark.full),
         (("ANSWERS", "IP_SHARE"), Decent, {"work", "slots"}),
     ],
 )

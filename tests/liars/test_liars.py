@@ -11,8 +11,8 @@
     test_isolated what a newcomer says of which all contacts lie: nothing else here is about such a one
 
 Quick: every strategy with two seeds in a small world, each time beside three others, so that a third of the members lie
-in four ways at once; and by itself, with one seed, each of `WORST`. Full: all of them by themselves with 20 seeds in a
-larger world, and 500 mixtures. To try one by itself: `trial.run("Crowd 0", 12, [floods.Crowd] * 4)`.
+in four ways at once. Full: each of `WORST` by itself in a small world, all of them with 20 seeds in a larger one, and 500
+mixtures. To try one by itself: `trial.run("Crowd 0", 12, [floods.Crowd] * 4)`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def test_honest_nodes_among_liars_of_four_strategies_are_none_the_worse(
     assert broken(f"company {seed}", SMALL, strategies) == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("strategy", WORST, ids=lambda strategy: strategy.__name__)
 def test_honest_nodes_among_liars_of_one_strategy_are_none_the_worse(strategy: type[Strategy]) -> None:
     assert broken(f"{strategy.__name__} 0", SMALL, [strategy] * (SMALL // 3)) == []

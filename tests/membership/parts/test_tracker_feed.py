@@ -8,6 +8,7 @@ import pytest
 
 from rookery.actors import membership, tracker
 from rookery.actors.membership import MembersLeftOut
+from rookery.actors.membership.swim import State
 from rookery.actors.membership.swim.messages import Ping
 from rookery.actors.tracker.errors import NotInEffect, PeerSetTooLarge, SourceIsStatic, StaleSetId
 from rookery.runtime import MailboxFull
@@ -125,7 +126,8 @@ def test_number_of_members_left_out_is_told_once_for_each_change(world: World) -
     takes(world, 3)
     world.join().meet("bob", "carol", "dave")
     world.simulation.run(for_=1)
-    world.packet("bob", Gossip(), Member(world.id("bob"), 1))  # nothing changes for the tracker
+    link = world.simulation.known.life("bob").link(1)
+    world.packet("bob", Gossip(), Member(world.id("bob"), 1, State.ALIVE, (), link))  # nothing changes for the tracker
     world.meet("erin")
     world.simulation.run(for_=1)
     assert world.metric("left_out") == 2
