@@ -11,8 +11,8 @@
     test_isolated what a newcomer says of which all contacts lie: nothing else here is about such a one
 
 Quick: every strategy with two seeds in a small world, each time beside three others, so that a third of the members lie
-in four ways at once. Full: each of `WORST` by itself in a small world, all of them with 20 seeds in a larger one, and 500
-mixtures. To try one by itself: `trial.run("Crowd 0", 12, [floods.Crowd] * 4)`.
+in four ways at once. Full: each of `WORST` by itself in a small world, all of them with 20 seeds in a larger one, and
+500 mixtures. To try one by itself: `trial.run("Crowd 0", 12, [floods.Crowd] * 4)`.
 """
 
 from __future__ import annotations
