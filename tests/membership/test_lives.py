@@ -115,6 +115,7 @@ def test_member_that_cheats_is_none_for_as_long_as_it_is_blocked_whatever_others
         world.meet(teller)
         world.packet(teller, Gossip(), Member(world.id("carol")), records=[world.record("carol")])
         assert (carol in world.visible()) is (teller == "dave")
+        assert world.metric("newcomers_total", "shunned") == 1  # what bob told
 
 
 def other_life(world: World, name: str) -> PeerRecord:

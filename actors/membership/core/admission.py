@@ -121,7 +121,7 @@ class Admission:
         telling, peer = self._telling, PeerId(update.id.key)
         if telling is None:
             return False  # of this node itself about a member that it has just forgotten
-        if self._is_shunned(peer, telling.now):
+        if self._ignores(peer, telling.now):
             return False
         if peer == telling.introducer:
             self._make_room()
@@ -178,8 +178,12 @@ class Admission:
         if newcomer is not None:
             self._is_gone(newcomer, "cheated")
 
-    def _is_shunned(self, peer: PeerId, now: float) -> bool:
-        return self._shunned.get(peer, now) > now
+    def _ignores(self, peer: PeerId, now: float) -> bool:
+        """Whether what is told of this peer is counted and not looked at, as it has cheated."""
+        shunned = self._shunned.get(peer, now) > now
+        if shunned:
+            self._count("shunned", 1)
+        return shunned
 
     # Of whom others tell ----------------------------------------------------------------------------------------------
 
@@ -291,7 +295,7 @@ class Admission:
 
     def let_wait(self, update: Member, introducer: PeerId, now: float) -> None:
         """Until the record of that life is here, or for `WAITING_TIME`."""
-        if self._is_shunned(PeerId(update.id.key), now):
+        if self._ignores(PeerId(update.id.key), now):
             return
         self.told_of_others |= update.is_active
         self._count("waits", 1)
