@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import threading
 import types
@@ -21,11 +22,20 @@ if importlib.util.find_spec("rookery") is None:
     sys.modules["rookery"] = namespace
 
 _PLUGIN = "rookery.testing.plugin"
+_MOST_WORKERS = 8
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--full` also runs what is marked `full`."""
     parser.addoption("--full", action="store_true", help="also run tests marked full: many seeds, large sizes")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, as many tests wait for a process or a socket; on a core alone just one."""
+    available = getattr(os, "sched_getaffinity", None)
+    cores = len(available(0)) if available else os.cpu_count() or 1
+    return 1 if cores == 1 else min(cores + 1, _MOST_WORKERS)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,10 +14,10 @@ import pytest
 from rookery.transport import Reason
 from tests.maintenance.clusters import HARD, LOW, QUIET, Cluster, Den, Intruder, invented, large_world
 
-LARGE = [pytest.param(seed, id=f"seed {seed}", marks=[pytest.mark.full] * (seed >= 3)) for seed in range(100)]
+LARGE = [pytest.param(seed, id=f"seed {seed}", marks=[pytest.mark.full] * (seed >= 1)) for seed in range(100)]
 """For clusters that take several seconds of processor time each: all hundred in the full suite only."""
-QUICK = [pytest.param(seed, id=f"seed {seed}") for seed in range(20)]
-FULL = [pytest.param(seed, id=f"seed {seed}", marks=pytest.mark.full) for seed in range(20, 100)]
+QUICK = [pytest.param(seed, id=f"seed {seed}") for seed in range(5)]
+FULL = [pytest.param(seed, id=f"seed {seed}", marks=pytest.mark.full) for seed in range(5, 100)]
 
 
 def comes_inside_and_survives_a_crash(seed: int, size: int) -> str:
