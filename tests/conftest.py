@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("rookery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("rookery")  # what is slow on a busy machine is no fault
+for _profile, _examples in (("quick", 40), ("full", 200)):
+    settings.register_profile(
+        _profile, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )  # what is slow on a busy machine is no fault
 
 if importlib.util.find_spec("rookery") is None:
     namespace = types.ModuleType("rookery")  # what an installation makes of the repository: its folders are `rookery.*`
@@ -39,7 +41,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the plugin where no installation's entry point has."""
+    """Choose how many examples Hypothesis makes, and load the plugin where no installation's entry point has."""
+    settings.load_profile("full" if config.getoption("--full") else "quick")
     manager = config.pluginmanager
     if not any(getattr(plugin, "__name__", "") == _PLUGIN for plugin in manager.get_plugins()):
         manager.import_plugin(_PLUGIN)

@@ -130,7 +130,7 @@ def test_a_million_hostile_frames_raise_nothing_else_and_leave_memory_flat() -> 
 @pytest.fixture
 def scene(no_leaks: None) -> Iterator[Scene]:
     real = RealWorld()
-    yield Scene(real, handshakes_per_ip=1e6, handshakes_per_subnet=1e6, handshake_burst=1_000_000)
+    yield Scene(real, handshakes_per_ip=1e6, handshakes_per_subnet=1e6, handshake_burst=1_000_000, ip_cooldown=0.001)
     real.close()
 
 
