@@ -108,7 +108,7 @@ class Invariants:
         self._look_at_fetches()
         if int(world.now) % 5 == 4:
             self._look_at_work()
-        if int(world.now) % 10 == 9:
+        if int(world.now) % 20 == 9:
             self._look_at_sizes()
 
     def _look_at_members(self, lists: dict[str, membership.Members]) -> None:
