@@ -46,7 +46,9 @@ class Config(Settings):
         maximum=1.0,
     )
     max_per_subnet: int = option(100, "Connections with one subnet: /24 of IPv4, /48 of IPv6.", minimum=1)
-    max_packet_links: int = option(256, "Packet links kept; then the least recently used is closed, or that of an IP with too many.", minimum=1)
+    max_packet_links: int = option(
+        256, "Packet links kept; the least recently used is closed, of an IP with too many first.", minimum=1
+    )
 
     handshakes_per_ip: float = option(16.0, "Inbound handshakes per second from one IP.", minimum=0.001)
     handshakes_per_subnet: float = option(128.0, "Inbound handshakes per second from one subnet.", minimum=0.001)

@@ -2,10 +2,11 @@
 
 A packet goes over the connection to its peer if there is one, else over a packet link, opened on demand. At most
 `max_packet_links` are kept; then the least recently used is closed, of an IP that has more than its share if there is
-one. A peer that has moved gets a new one: the old one may be half-open, and swallow all that is sent. They count against
-no connection limit, have no ticket, and no observer hears of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer sends over its quota,
-whatever it comes by and of whatever kind; who keeps on is closed. Each kind has one receiver; a packet of a kind that
-nobody takes here is dropped and counted, as it may be another version's or another application's.
+one. A peer that has moved gets a new one: the old one may be half-open, and swallow all that is sent. They count
+against no connection limit, have no ticket, and no observer hears of them. Nothing is retried: a packet that cannot go
+now is dropped and counted. So is what a peer sends over its quota, whatever it comes by and of whatever kind; who keeps
+on is closed. Each kind has one receiver; a packet of a kind that nobody takes here is dropped and counted, as it may be
+another version's or another application's.
 
 The name of an address is looked up off this thread, as for a dial; a few packets wait for that. What it stands for
 counts for a minute, or until none of its addresses leads to the peer; then it is looked up anew, and a link to what it

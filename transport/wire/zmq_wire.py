@@ -21,8 +21,9 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   unblocks it.
 * libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
   socket has been read empty.
-* A message is handed out whole: until its last frame is read, nothing of another route can be, and a disconnect aborts
-  the process. So one with too many frames is read to its end in slices, and disconnects wait until then.
+* A message is handed out whole, and a disconnect in the middle of one aborts the process: one with too many frames is
+  read to its end in slices (`MessageReader`), and disconnects wait until then.
+* What there is of a message that is not complete is kept, however much it is: `UnfinishedMessages` tells whose are.
 * A process that this one forks has copies of every socket. What listens and what is inbound is shut for it as well, by
   our duplicates. Outbound sockets are libzmq's alone, and a duplicate of each would cost a descriptor: the copies stay
   open in it until the far end, which is told `Bye` or misses the heartbeats, ends the connection. They hold no port.
@@ -33,10 +34,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket as sockets
 import struct
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import zmq
 
@@ -45,10 +47,12 @@ from ..errors import BindError
 from ..identity import Identity
 from ..reasons import Reason
 from . import Route, Sent, Source, WireEvents
-from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, is_one_left, limit
+from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, held, hung_up, is_full, is_one_left, limit
 from .inbound_routes import InboundRoute, InboundRoutes
+from .message_reader import MessageReader
 from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
+from .unfinished_messages import Intake, UnfinishedMessages
 from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, leads_to, readable, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
@@ -58,15 +62,15 @@ _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _MOST_EVENTS = 1024  # of the monitor, in a poll
 _LEAVES_TIMEOUT = 1.0  # seconds until the end of a connect that was given up is announced at the latest
-_SLICE = 0.004  # seconds of a poll for what is thrown away
-_FRAMES_AT_ONCE = 16  # between two looks at the clock
+_LOOK_AGAIN = 0.005  # seconds, at what is suspected of having ended or of never ending
 
 
 @dataclass(slots=True)
 class _Outbound:
     """One of our connects. up: encrypted, and the far end has the right key. over: to be handed up as down.
 
-    severed: to be disconnected, and not handed up, once what is discarded is read.
+    severed: to be disconnected, and not handed up, once what is discarded is read. number: of its descriptor, a hint
+    that its mark confirms.
     """
 
     route: Route
@@ -75,6 +79,20 @@ class _Outbound:
     up: bool = False
     over: bool = False
     severed: bool = False
+    number: int = -1
+    mark: Mark | None = None
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.route, self.socket)
+
+    @contextlib.contextmanager
+    def socket(self) -> Iterator[sockets.socket]:
+        """Its socket for the block; OSError if the number is another's."""
+        with held(self.number) as socket:
+            if Mark.of(socket) != self.mark:
+                raise OSError(errno.EBADF, "this descriptor belongs to another socket")
+            yield socket
 
 
 class ZmqWire:
@@ -97,7 +115,6 @@ class ZmqWire:
         none yet. Raises NoDescriptors.
         """
         check_free()
-        self._max_frames, self._max_bytes = max_frames, max_frame
         self._context = zmq.Context()
         self._zap = Zap(self._context)
         self._router = router(
@@ -113,16 +130,19 @@ class ZmqWire:
         self._listener: Listener | None = None
         self._monitor = self._router.get_monitor_socket(MONITORED)
         self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
+        self._reader = MessageReader(self._router, max_frames=max_frames, max_bytes=max_frame)
+        self._rest = self._reader.rest
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
         self._outbound: dict[Route, _Outbound] = {}
         self._by_endpoint: dict[str, _Outbound] = {}
         self._leaving: dict[str, float] = {}  # endpoints whose connect was given up and not yet announced as ended
         self._inbound = InboundRoutes()
         self._silent = SilentConnections(timeout=handshake_timeout, limit=max_silent)
+        self._unfinished = UnfinishedMessages(max_bytes=max_frame, max_frames=max_frames)
+        self._taken = 0  # messages, at least
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
-        self._discarding = False  # the rest of a message is to be thrown away before anything else is read
 
     def bind(self, endpoint: Endpoint) -> Endpoint:
         """See `Wire`."""
@@ -190,7 +210,7 @@ class ZmqWire:
     def sever(self, route: Route) -> None:
         """See `Wire`."""
         outbound = self._outbound.get(route)
-        if outbound is not None and self._discarding:
+        if outbound is not None and self._reader.discarding:
             outbound.severed = True
         elif outbound is not None:
             self._forget_outbound(outbound)
@@ -201,11 +221,11 @@ class ZmqWire:
     def poll(self, events: WireEvents, budget: int) -> bool:
         """See `Wire`. Beginnings and ends are looked for when a wait says so, and now and then without one."""
         self._polls += 1
-        if self._waiter.stirred or self._discarding or self._polls % _LOOK_EVERY == 0:
+        if self._waiter.stirred or self._reader.discarding or self._polls % _LOOK_EVERY == 0:
             self._waiter.stirred = False
             self._read_monitor(events)
             self._zap.answer(events.accept_connection)
-        if self._discarding:
+        if self._reader.discarding:
             self._discard()
             more = True
         elif self._waiter.usual_stirred:
@@ -214,18 +234,24 @@ class ZmqWire:
         else:
             more = self._read_messages(events, budget)
         self._busy_polls = self._busy_polls + 1 if more else 0
-        may_end = not self._discarding and (not more or self._busy_polls >= _MOST_BUSY_POLLS)
+        may_end = not self._reader.discarding and (not more or self._busy_polls >= _MOST_BUSY_POLLS)
         if may_end and (self._ending or self._inbound.suspects):
             self._busy_polls = 0
             more = self._hand_up_endings(events) or more
         if self._silent:
             for ended in self._silent.end(self._inbound.marks, time.monotonic()):
                 _hand_up_silent(events, ended)
+        self._end_endless(events, is_empty=not more)
         return more or self._waiter.stirred
 
     def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
-        self._waiter.at_most = 0.005 if self._inbound.suspects else self._silent.next_check(time.monotonic())
+        if self._inbound.suspects or self._unfinished.suspects:
+            self._waiter.at_most = _LOOK_AGAIN
+            return self._waiter
+        now = time.monotonic()
+        checks = (self._silent.next_check(now), self._unfinished.next_look(now))
+        self._waiter.at_most = min((seconds for seconds in checks if seconds is not None), default=None)
         return self._waiter
 
     def close(self) -> None:
@@ -248,6 +274,14 @@ class ZmqWire:
                 self._forget_outbound(self._outbound[route])
             events.route_down(route, reason)
         return bool(ending)
+
+    def _end_endless(self, events: WireEvents, *, is_empty: bool) -> None:
+        """is_empty: nothing was left to read, before anything was looked at."""
+        if self._unfinished.suspects and not self._reader.discarding:
+            in_turn = len(self._inbound.by_route) + len(self._outbound) + len(self._silent)
+            for route in self._unfinished.endless(None if is_empty else self._taken - 2 * in_turn):
+                events.oversize(route, None)
+        self._unfinished.look(time.monotonic(), self._taken)
 
     # Endings ---------------------------------------------------------------------------------------------------------
 
@@ -305,6 +339,7 @@ class ZmqWire:
     def _outbound_event(self, outbound: _Outbound, event: int, value: int, events: WireEvents) -> None:
         if event == zmq.EVENT_CONNECTED:
             outbound.connected = True
+            self._watch(outbound, value)
         elif not outbound.connected and event != zmq.EVENT_CLOSED:
             pass  # of the connect before to that endpoint
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -317,6 +352,11 @@ class ZmqWire:
         elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
             self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
 
+    def _watch(self, outbound: _Outbound, number: int) -> None:
+        with contextlib.suppress(OSError), held(number) as socket:
+            outbound.number, outbound.mark = number, Mark.of(socket)
+            self._unfinished.watch(outbound.intake)
+
     def _end_outbound(self, outbound: _Outbound, reason: Reason) -> None:
         """It is over; forgetting it now would throw away what came before the end."""
         if not outbound.over:
@@ -326,6 +366,7 @@ class ZmqWire:
 
     def _forget_outbound(self, outbound: _Outbound) -> None:
         del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
+        self._unfinished.forget(outbound.route)
         if not (outbound.connected or outbound.over):
             self._leaving[outbound.endpoint] = time.monotonic() + _LEAVES_TIMEOUT
         try:
@@ -348,6 +389,7 @@ class ZmqWire:
         return self.send(route, [b""]) is Sent.GONE
 
     def _end_inbound(self, inbound: InboundRoute) -> None:
+        self._unfinished.forget(inbound.route)
         if self._inbound.end(inbound, time.monotonic()):
             self._silent.spoke(inbound.number, inbound.mark)
 
@@ -358,8 +400,9 @@ class ZmqWire:
             if not readable(self._router):
                 return False
             self._read(events, self._router.recv(NOBLOCK))
-            if self._discarding:
-                break
+            if self._reader.discarding:
+                return True
+        self._taken += budget
         return True
 
     def _read_one(self, events: WireEvents) -> bool:
@@ -374,57 +417,27 @@ class ZmqWire:
     def _read(self, events: WireEvents, route: Route) -> None:
         inbound = self._inbound.by_route.get(route)
         if inbound is not None:
-            inbound.proven = True
+            inbound.proven = inbound.intake.heard = True
             self._hand_up(events, route, self._rest(), None)
-        elif route in self._outbound:
+        elif (outbound := self._outbound.get(route)) is not None:
+            outbound.intake.heard = True
             self._hand_up(events, route, self._rest(), None)
         elif self._inbound.has_seen(route):
             self._rest()
         else:
             self._first_message(events, route)
 
-    def _rest(self) -> list[bytes]:
-        """The frames behind a routing id, up to the first too many."""
-        return self._frames(self._router.recv(NOBLOCK, False))
-
-    def _frames(self, frame: zmq.Frame) -> list[bytes]:
-        """This frame and those behind it, up to the first too many: what then follows is to be discarded.
-
-        A `Frame` knows whether more follow; asking the socket costs as much.
-        """
-        frames = [frame.bytes]
-        if not frame.more:
-            return frames
-        recv, size, left = self._router.recv, len(frames[0]), self._max_frames
-        while frame.more:
-            frame = recv(NOBLOCK, False)
-            frames.append(frame.bytes)
-            size += len(frames[-1])
-            left -= 1
-            if not left or size > self._max_bytes:
-                self._discarding = frame.more
-                break
-        return frames
-
     def _discard(self) -> None:
-        """Throw away what follows in this message, for a slice of time at most. Who was severed ends after it."""
-        recv, until = self._router.recv, time.monotonic() + _SLICE
-        while self._discarding:
-            for _ in range(_FRAMES_AT_ONCE):
-                if not recv(NOBLOCK, False, False).more:
-                    self._discarding = False
-                    break
-            else:
-                if time.monotonic() >= until:
-                    return
-        for outbound in [each for each in self._outbound.values() if each.severed]:
-            self._forget_outbound(outbound)
+        """Throw away some of what is too much. Who was severed ends after it."""
+        if self._reader.discard():
+            for outbound in [each for each in self._outbound.values() if each.severed]:
+                self._forget_outbound(outbound)
 
     def _first_message(self, events: WireEvents, route: Route) -> None:
         """Ends first, so that a new user of a descriptor number is not mistaken for the old."""
         self._read_monitor(events)
         head = self._router.recv(NOBLOCK, False)
-        frames = self._frames(head)
+        frames = self._reader.rest_of(head)
         try:
             key, ip = bytes.fromhex(str(head.get("User-Id"))), canonical(str(head.get("Peer-Address")))
             number = int(head.get(zmq.SRCFD))
@@ -438,12 +451,13 @@ class ZmqWire:
         except OSError:
             duplicate.close()
             return  # likewise
-        self._inbound.begin(InboundRoute(route, number, duplicate, mark))
+        inbound = InboundRoute(route, number, duplicate, mark)
+        self._inbound.begin(inbound)
+        self._unfinished.watch(inbound.intake)
         self._hand_up(events, route, frames, Source(key, ip))
 
     def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
-        count = len(frames)
-        if count > 1 and (count > self._max_frames or sum(map(len, frames)) > self._max_bytes):
+        if self._reader.is_too_large(frames):
             events.oversize(route, source)
             if source is not None:
                 for ended in self._silent.end_all(source.ip, self._inbound.marks):
