@@ -20,10 +20,15 @@ SLICES = len(FLOOD) // message_reader._FRAMES_AT_ONCE - 1  # polls that this tak
 class End:
     """A wire and what it handed up. Who sends too much is severed, as the engine does."""
 
-    def __init__(self, name: bytes) -> None:
+    def __init__(self, name: bytes, max_frame: int = 4096) -> None:
         self.identity = Identity.from_seed(name * 32)
         self.wire = ZmqWire(
-            self.identity, max_frame=4096, max_frames=MAX_FRAMES, high_water=16, handshake_timeout=60.0, max_silent=99
+            self.identity,
+            max_frame=max_frame,
+            max_frames=MAX_FRAMES,
+            high_water=16,
+            handshake_timeout=60.0,
+            max_silent=99,
         )
         self.up: list[Route] = []
         self.heard: list[tuple[Route, list[bytes]]] = []
@@ -57,15 +62,20 @@ class End:
 class Ends:
     """One that listens, and who dials it; all polled on this thread."""
 
-    def __init__(self) -> None:
-        self.server = End(b"s")
+    def __init__(self, max_frame: int = 4096) -> None:
+        self.server = End(b"s", max_frame)
         self.all = [self.server]
         self.endpoint = self.server.wire.bind(Endpoint("127.0.0.1", 0))
 
-    def until(self, condition: Callable[[], object]) -> None:
+    def deadline(self) -> Callable[[], bool]:
+        """Whether there is time left, from now on."""
         deadline = time.monotonic() + 20
+        return lambda: time.monotonic() < deadline
+
+    def until(self, condition: Callable[[], object]) -> None:
+        in_time = self.deadline()
         while not condition():
-            assert time.monotonic() < deadline
+            assert in_time()
             for end in self.all:
                 end.wire.waiter().wait(0.001)
                 end.wire.poll(end, 100)
