@@ -27,7 +27,7 @@ class Looked(dict[PeerId, Peer]):
         self.looked_at.add(peer)
         return super().__getitem__(peer)
 
-    def values(self) -> NoReturn:  # type: ignore[override]
+    def values(self) -> NoReturn:
         raise AssertionError("all of them")
 
 

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 import pytest
 
 from rookery.transport.wire import Route, Sent, unfinished_messages
+from rookery.transport.wire.descriptors import unread
 from rookery.transport.wire.unfinished_messages import Intake, UnfinishedMessages
 from tests.transport.wire.test_too_many_frames import End, Ends
 
@@ -21,6 +22,10 @@ MOST = MAX_BYTES + MAX_FRAMES * unfinished_messages._PER_FRAME + unfinished_mess
 LOOK = unfinished_messages.LOOK_EVERY
 
 
+Pair = tuple[socket.socket, socket.socket]
+"""Theirs, and ours that is watched."""
+
+
 class Routes:
     """Real sockets that are watched, each looked at every `LOOK` seconds."""
 
@@ -30,13 +35,16 @@ class Routes:
         self.sockets: list[socket.socket] = [self.listener]
         self.now = 0.0
 
-    def begin(self, name: Route) -> tuple[Intake, socket.socket, socket.socket]:
+    def begin(self, name: Route) -> tuple[Intake, Pair]:
         theirs = socket.create_connection(self.listener.getsockname())
         ours, _ = self.listener.accept()
         self.sockets += [theirs, ours]
         intake = Intake(name, lambda: nullcontext(ours))
         self.unfinished.watch(intake)
-        return intake, theirs, ours
+        return intake, (theirs, ours)
+
+    def suspects(self) -> bool:
+        return self.unfinished.suspects
 
     def look(self, messages: int = 0) -> None:
         self.now += LOOK
@@ -51,69 +59,70 @@ def routes() -> Iterator[Routes]:
         each.close()
 
 
-def carry(theirs: socket.socket, ours: socket.socket, count: int) -> None:
+def carry(pair: Pair, count: int) -> None:
     """So many bytes are sent, and taken from the system."""
+    theirs, ours = pair
     theirs.sendall(bytes(count))
     while count:
         count -= len(ours.recv(count))
 
 
 def test_route_that_brings_more_than_a_message_and_none_is_endless_once_nothing_is_left_to_read(routes: Routes) -> None:
-    liar, *liars_sockets = routes.begin(b"liar")
-    _, *honest_sockets = routes.begin(b"honest")
+    liar, liars = routes.begin(b"liar")
+    _, honest = routes.begin(b"honest")
     routes.look()
-    carry(*liars_sockets, MOST + 1)
-    carry(*honest_sockets, MOST)
+    carry(liars, MOST + 1)
+    carry(honest, MOST)
     assert routes.unfinished.endless(None) == [], "nobody looked"
     routes.look()
-    assert routes.unfinished.suspects
+    assert routes.suspects()
     assert routes.unfinished.endless(None) == [liar.route]
-    assert not routes.unfinished.suspects
-    carry(*liars_sockets, MOST)
+    assert not routes.suspects()
+    carry(liars, MOST)
     routes.look()
-    assert not routes.unfinished.suspects, "it is watched no more"
+    assert not routes.suspects(), "it is watched no more"
 
 
 def test_route_that_gave_a_message_begins_anew_also_as_a_suspect(routes: Routes) -> None:
-    intake, *sockets = routes.begin(b"honest")
+    intake, pair = routes.begin(b"honest")
     routes.look()
     for _ in range(3):
-        carry(*sockets, MOST + 1)
+        carry(pair, MOST + 1)
         routes.look()
-        assert routes.unfinished.suspects
+        assert routes.suspects()
         intake.heard = True
         routes.look()
         assert routes.unfinished.endless(None) == []
         routes.look()
-        carry(*sockets, MOST)
+        carry(pair, MOST)
         routes.look()
-        assert not routes.unfinished.suspects
+        assert not routes.suspects()
         intake.heard = True
         routes.look()
 
 
 def test_what_waits_in_the_system_does_not_count_whenever_it_came(routes: Routes) -> None:
-    intake, theirs, ours = routes.begin(b"honest")
+    intake, (theirs, ours) = routes.begin(b"honest")
     routes.look()
     theirs.sendall(bytes(2 * MOST))
     routes.look()
-    assert not routes.unfinished.suspects, "ZeroMQ takes no more, as its messages wait to be read"
+    assert not routes.suspects(), "ZeroMQ takes no more, as its messages wait to be read"
     intake.heard = True
     routes.look()
-    carry(theirs, ours, 1)
+    carry((theirs, ours), 1)
     routes.look()
-    assert not routes.unfinished.suspects
+    assert not routes.suspects()
     intake.heard = False
-    while unfinished_messages.unread(ours):
+    while unread(ours):
         ours.recv(4096)
     routes.look()
     assert routes.unfinished.endless(None) == [intake.route], "it has been taken, and was no message"
 
 
 def test_while_there_is_always_more_to_read_a_suspect_is_endless_when_all_had_their_turn(routes: Routes) -> None:
-    liar, *sockets = routes.begin(b"liar")
+    liar, pair = routes.begin(b"liar")
     routes.look()
-    carry(*sockets, MOST + 1)
+    carry(pair, MOST + 1)
     routes.look(messages=500)
     assert routes.unfinished.endless(500) == []
     assert routes.unfinished.endless(501) == [liar.route]
@@ -121,11 +130,11 @@ def test_while_there_is_always_more_to_read_a_suspect_is_endless_when_all_had_th
 
 def test_routes_are_looked_at_in_turn_some_at_a_time(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unfinished_messages, "AT_ONCE", 2)
-    sockets = [routes.begin(b"%d" % number)[1:] for number in range(5)]
+    pairs = [routes.begin(b"%d" % number)[1] for number in range(5)]
     for _ in range(3):
         routes.look()
-    for pair in sockets:
-        carry(*pair, MOST + 1)
+    for pair in pairs:
+        carry(pair, MOST + 1)
     found = []
     for _ in range(3):
         routes.look()
@@ -135,15 +144,15 @@ def test_routes_are_looked_at_in_turn_some_at_a_time(routes: Routes, monkeypatch
 
 
 def test_route_that_is_over_or_whose_socket_is_gone_is_no_suspect(routes: Routes) -> None:
-    ended, *sockets = routes.begin(b"ended")
-    gone, *others = routes.begin(b"gone")
+    ended, pair = routes.begin(b"ended")
+    gone, other = routes.begin(b"gone")
     routes.look()
-    for pair in (sockets, others):
-        carry(pair[0], pair[1], MOST + 1)
+    for each in (pair, other):
+        carry(each, MOST + 1)
     routes.unfinished.forget(ended.route)
-    others[1].close()
+    other[1].close()
     routes.look()
-    assert not routes.unfinished.suspects
+    assert not routes.suspects()
     assert routes.unfinished.next_look(routes.now) == pytest.approx(LOOK)
     routes.unfinished.forget(gone.route)
     routes.unfinished.forget(gone.route)
