@@ -34,11 +34,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import socket as sockets
 import struct
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import zmq
 
@@ -47,12 +45,13 @@ from ..errors import BindError
 from ..identity import Identity
 from ..reasons import Reason
 from . import Route, Sent, Source, WireEvents
-from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, held, hung_up, is_full, is_one_left, limit
+from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, is_one_left, limit
 from .inbound_routes import InboundRoute, InboundRoutes
 from .message_reader import MessageReader
+from .outbound_routes import OutboundRoute, OutboundRoutes
 from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
-from .unfinished_messages import Intake, UnfinishedMessages
+from .unfinished_messages import UnfinishedMessages
 from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, leads_to, readable, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
@@ -61,38 +60,7 @@ _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer
 _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _MOST_EVENTS = 1024  # of the monitor, in a poll
-_LEAVES_TIMEOUT = 1.0  # seconds until the end of a connect that was given up is announced at the latest
 _LOOK_AGAIN = 0.005  # seconds, at what is suspected of having ended or of never ending
-
-
-@dataclass(slots=True)
-class _Outbound:
-    """One of our connects. up: encrypted, and the far end has the right key. over: to be handed up as down.
-
-    severed: to be disconnected, and not handed up, once what is discarded is read. number: of its descriptor, a hint
-    that its mark confirms.
-    """
-
-    route: Route
-    endpoint: str
-    connected: bool = False
-    up: bool = False
-    over: bool = False
-    severed: bool = False
-    number: int = -1
-    mark: Mark | None = None
-    intake: Intake = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.intake = Intake(self.route, self.socket)
-
-    @contextlib.contextmanager
-    def socket(self) -> Iterator[sockets.socket]:
-        """Its socket for the block; OSError if the number is another's."""
-        with held(self.number) as socket:
-            if Mark.of(socket) != self.mark:
-                raise OSError(errno.EBADF, "this descriptor belongs to another socket")
-            yield socket
 
 
 class ZmqWire:
@@ -133,9 +101,7 @@ class ZmqWire:
         self._reader = MessageReader(self._router, max_frames=max_frames, max_bytes=max_frame)
         self._rest = self._reader.rest
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
-        self._outbound: dict[Route, _Outbound] = {}
-        self._by_endpoint: dict[str, _Outbound] = {}
-        self._leaving: dict[str, float] = {}  # endpoints whose connect was given up and not yet announced as ended
+        self._outbound = OutboundRoutes()
         self._inbound = InboundRoutes()
         self._silent = SilentConnections(timeout=handshake_timeout, limit=max_silent)
         self._unfinished = UnfinishedMessages(max_bytes=max_frame, max_frames=max_frames)
@@ -163,32 +129,25 @@ class ZmqWire:
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
         """See `Wire`."""
         text = str(endpoint)
-        if text in self._by_endpoint or self._is_leaving(text) or not is_one_left():
+        if self._outbound.is_taken(text, time.monotonic()) or not is_one_left():
             return None
         if self._bound is not None and leads_to(self._bound, endpoint):
             route = self._fresh_route()
             self._ending.append((route, Reason.AUTHENTICATION))  # who answers there is us, with another key
             return route
-        outbound = _Outbound(self._fresh_route(), text)
+        outbound = OutboundRoute(self._fresh_route(), text)
         self._router.curve_server = 0
         self._router.curve_serverkey = curve_key
         self._router.setsockopt(zmq.CONNECT_ROUTING_ID, outbound.route)
         self._router.connect(text)
-        self._outbound[outbound.route] = self._by_endpoint[text] = outbound
+        self._outbound.begin(outbound)
         return outbound.route
-
-    def _is_leaving(self, endpoint: str) -> bool:
-        """Events name an endpoint, not a connect: what is announced of the one before would end its successor."""
-        if self._leaving.get(endpoint, 0.0) > time.monotonic():
-            return True
-        self._leaving.pop(endpoint, None)
-        return False
 
     def _fresh_route(self) -> Route:
         """Nobody's, claims that we know of included; who claims without a word cannot have guessed it."""
         while True:
             route = os.urandom(16)
-            if not (route in self._outbound or self._inbound.has_seen(route)):
+            if not (route in self._outbound.by_route or self._inbound.has_seen(route)):
                 return route
 
     def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
@@ -209,7 +168,7 @@ class ZmqWire:
 
     def sever(self, route: Route) -> None:
         """See `Wire`."""
-        outbound = self._outbound.get(route)
+        outbound = self._outbound.by_route.get(route)
         if outbound is not None and self._reader.discarding:
             outbound.severed = True
         elif outbound is not None:
@@ -270,15 +229,15 @@ class ZmqWire:
         self._look_at_suspects()
         ending, self._ending = self._ending, []
         for route, reason in ending:
-            if route in self._outbound:
-                self._forget_outbound(self._outbound[route])
+            if route in self._outbound.by_route:
+                self._forget_outbound(self._outbound.by_route[route])
             events.route_down(route, reason)
         return bool(ending)
 
     def _end_endless(self, events: WireEvents, *, is_empty: bool) -> None:
         """is_empty: nothing was left to read, before anything was looked at."""
         if self._unfinished.suspects and not self._reader.discarding:
-            in_turn = len(self._inbound.by_route) + len(self._outbound) + len(self._silent)
+            in_turn = len(self._inbound.by_route) + len(self._outbound.by_route) + len(self._silent)
             for route in self._unfinished.endless(None if is_empty else self._taken - 2 * in_turn):
                 events.oversize(route, None)
         self._unfinished.look(time.monotonic(), self._taken)
@@ -291,7 +250,7 @@ class ZmqWire:
                 return
             head, endpoint = self._monitor.recv_multipart(NOBLOCK)
             event, value = _MONITOR_HEAD.unpack(head)
-            outbound = self._by_endpoint.get(endpoint.decode())
+            outbound = self._outbound.to(endpoint.decode())
             if event == zmq.EVENT_ACCEPTED:
                 self._silent.accepted(value, time.monotonic())
                 if value >= self._full_at or not (self._listener is None or self._listener.regain()):
@@ -306,7 +265,7 @@ class ZmqWire:
             elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CLOSE_FAILED) and endpoint.decode() == self._listening:
                 self._lost_listener(events)
             elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECTED):
-                self._leaving.pop(endpoint.decode(), None)
+                self._outbound.announced_ended(endpoint.decode())
             elif event == zmq.EVENT_DISCONNECTED:
                 self._inbound_ended(value, events)
 
@@ -336,10 +295,11 @@ class ZmqWire:
             self._listener = None
         events.listening_lost()
 
-    def _outbound_event(self, outbound: _Outbound, event: int, value: int, events: WireEvents) -> None:
+    def _outbound_event(self, outbound: OutboundRoute, event: int, value: int, events: WireEvents) -> None:
         if event == zmq.EVENT_CONNECTED:
             outbound.connected = True
-            self._watch(outbound, value)
+            if outbound.has_socket(value):
+                self._unfinished.watch(outbound.intake)
         elif not outbound.connected and event != zmq.EVENT_CLOSED:
             pass  # of the connect before to that endpoint
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -352,23 +312,16 @@ class ZmqWire:
         elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
             self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
 
-    def _watch(self, outbound: _Outbound, number: int) -> None:
-        with contextlib.suppress(OSError), held(number) as socket:
-            outbound.number, outbound.mark = number, Mark.of(socket)
-            self._unfinished.watch(outbound.intake)
-
-    def _end_outbound(self, outbound: _Outbound, reason: Reason) -> None:
+    def _end_outbound(self, outbound: OutboundRoute, reason: Reason) -> None:
         """It is over; forgetting it now would throw away what came before the end."""
         if not outbound.over:
             outbound.over = True
             if not outbound.severed:
                 self._ending.append((outbound.route, reason))
 
-    def _forget_outbound(self, outbound: _Outbound) -> None:
-        del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
+    def _forget_outbound(self, outbound: OutboundRoute) -> None:
+        self._outbound.end(outbound, time.monotonic())
         self._unfinished.forget(outbound.route)
-        if not (outbound.connected or outbound.over):
-            self._leaving[outbound.endpoint] = time.monotonic() + _LEAVES_TIMEOUT
         try:
             self._router.disconnect(outbound.endpoint)
         except zmq.ZMQError as error:
@@ -419,7 +372,7 @@ class ZmqWire:
         if inbound is not None:
             inbound.proven = inbound.intake.heard = True
             self._hand_up(events, route, self._rest(), None)
-        elif (outbound := self._outbound.get(route)) is not None:
+        elif (outbound := self._outbound.by_route.get(route)) is not None:
             outbound.intake.heard = True
             self._hand_up(events, route, self._rest(), None)
         elif self._inbound.has_seen(route):
@@ -430,7 +383,7 @@ class ZmqWire:
     def _discard(self) -> None:
         """Throw away some of what is too much. Who was severed ends after it."""
         if self._reader.discard():
-            for outbound in [each for each in self._outbound.values() if each.severed]:
+            for outbound in [each for each in self._outbound.by_route.values() if each.severed]:
                 self._forget_outbound(outbound)
 
     def _first_message(self, events: WireEvents, route: Route) -> None:

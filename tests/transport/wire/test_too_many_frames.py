@@ -182,7 +182,7 @@ def test_peer_that_is_gone_before_its_message_is_thrown_away_ends_nothing_else(e
     ends.server.wire.send(at_server, LONG_FLOOD)
     ends.until(lambda: dialler.too_large == [route])
     ends.server.wire.sever(at_server)
-    ends.poll_until(dialler, lambda: dialler.wire._outbound[route].over)
+    ends.poll_until(dialler, lambda: dialler.wire._outbound.by_route[route].over)
     ends.polls_of(dialler)
     ends.joined(dialler)
     assert dialler.down == [], "who was severed is not handed up"
