@@ -10,13 +10,14 @@ from .... import runtime
 from ....runtime import Message, Timer
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
+from ....transport.parts.limited_log import LimitedLog
 from ....transport.record import PeerRecord
 from .. import swim
 from ..core.admission import Admission, Changes
 from ..core.records import Records
 from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .events import Events
-from .misconduct import LimitedLog, Misconduct
+from .misconduct import Misconduct
 from .outgoing import Outgoing
 from .record_requests import RecordRequests
 from .view import View
@@ -181,7 +182,7 @@ class Intake:
 
     def refuse(self, cause: PeerId, error: DecodeError) -> None:
         """Write down that a record is none that a member can have. cause: who brought it."""
-        self._log.note(cause, "record refused", peer=cause.short, error=str(error))
+        self._log.note(cause.short, "record refused", peer=cause.short, error=str(error))
 
     def drop_if_unused(self, peer: PeerId) -> None:
         """Drop the record of a peer that is neither a member nor a seed."""

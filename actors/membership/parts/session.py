@@ -34,6 +34,7 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.mailbox import OwnRecord, Packet
+from ....transport.parts.limited_log import LimitedLog
 from ....transport.record import PeerRecord
 from ...tracker.mailbox import Mailbox as Tracker
 from .. import swim
@@ -51,7 +52,7 @@ from ..swim.effects import RemoveDown
 from .events import Events
 from .intake import Greet, Intake
 from .known_members import KnownMembers
-from .misconduct import LimitedLog, Misconduct
+from .misconduct import Misconduct
 from .outgoing import Outgoing
 from .record_requests import REQUEST_INTERVAL, RecordRequests
 from .snapshot import SavedMember, Snapshot
