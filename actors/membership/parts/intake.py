@@ -144,9 +144,9 @@ class Intake:
         self._perform()
         if any(isinstance(each, swim.MemberUp | swim.Rename) for each in changes.members):
             self._greet(judge=False)  # at once, or each member that passes on a newcomer would lose time
-        for each in changes.members:
-            if isinstance(each, swim.MemberDown):
-                self._end_greeting(each.member)
+        down = [each.member for each in changes.members if isinstance(each, swim.MemberDown)]
+        for member in (*down, *changes.unanswered):
+            self._end_greeting(member)
         for peer in dict.fromkeys((*changes.heeded, *(record.peer for record in changes.records))):
             for sender, update in self._admission.take_waiting(peer):
                 self.apply([update], sender, broadcast=True)
@@ -184,7 +184,7 @@ class Intake:
         self._log.note(cause, "record refused", peer=cause.short, error=str(error))
 
     def drop_if_unused(self, peer: PeerId) -> None:
-        """Drop the record of a peer that is neither a member nor a seed."""
-        if peer not in self._view and not self._records.is_seed(peer):
+        """Drop the record of a peer that is neither a member, nor hidden, nor a seed."""
+        if peer not in self._view and peer not in self._admission.unproved and not self._records.is_seed(peer):
             self._records.forget(peer)
             self._outgoing.introduce_again(peer)

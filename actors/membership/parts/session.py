@@ -398,7 +398,7 @@ class Session:
     @property
     def num_unproved(self) -> int:
         """Members that have not answered this node yet."""
-        return len(self._admission.unproved)
+        return self._admission.unproved.num_visible
 
     @property
     def is_isolated(self) -> bool:
