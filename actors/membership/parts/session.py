@@ -237,7 +237,7 @@ class Session:
         """Pass a due timer to SWIM; RemoveDown also drops what else is known of that member."""
         self.swim.handle_timer(timer, self._engine.now(), self._outbox)
         self.perform_effects()
-        if isinstance(timer, RemoveDown):
+        if isinstance(timer, RemoveDown) and self.swim.get(timer.member.key) is None:
             self._intake.forget(timer.member)
 
     def on_opened(self, record: PeerRecord) -> None:

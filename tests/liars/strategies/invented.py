@@ -136,6 +136,29 @@ class ComesAndGoes(Strategy):
         liar.gossip([liar.me], liar.some(3))
 
 
+class KeysThatComeOnce(Strategy):
+    """Genuine members, one after the other: each joins, answers, and leaves for good a second later."""
+
+    every = 0.5
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def tick(self, liar: Liar) -> None:
+        if self.number < 20:
+            self.number += 1
+            helper = liar.helper(f"once{self.number}", liar.ip)
+            helper.start([(key, liar.addresses[key]) for key in liar.some(3)])
+            helper.later(1.0, lambda: self._leave(liar, helper))
+
+    def _leave(self, liar: Liar, helper: Liar) -> None:
+        proof = protocol.farewell_of(helper.identity, helper.generation)
+        gone = Update(helper.key, helper.generation, helper.incarnation, protocol.LEFT, proof=proof)
+        for each in (helper, liar):
+            each.gossip([gone], liar.victims, [helper.record])
+        liar.later(1.0, helper.close)
+
+
 class PoisonsTheExchange(Strategy):
     """Answers Bootstrap, and whoever did not ask, with a hundred records of nobody."""
 
