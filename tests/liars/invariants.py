@@ -14,6 +14,7 @@ While the liars are there, once a second:
   within what its peers may cost it.
 * `work`: what a node answers a liar stays within the quotas, and so do the records that it verifies for liars.
 * `slots`: while more than half of the inbound slots are taken, one IP has at most a quarter of them.
+* `unpunished`: who signs two lives of one generation ends blocked by each node that is there all the while.
 * `dials`: a node does not dial what liars invent more often than its budget allows.
 
 30 s after they are closed: `after: pairs`, `after: fetch`, `after: newcomer`, `after: size`; `after: remembered`: of
@@ -229,6 +230,16 @@ class Invariants:
             backlog = node.counted("membership_backlog")
             if backlog > most:
                 self.note("backlog", backlog, f"updates that wait at {node.name}")
+
+    def look_at_caught(self) -> None:
+        """The liars have had their time."""
+        for node in self.world.honest:
+            blocked = {block.target for block in node.tracker.blocks().get(timeout=5)}
+            at_large = [
+                liar.name for liar in self.world.liars if liar.strategy.caught and liar.identity.peer not in blocked
+            ]
+            if at_large and self.world.lives[node.name].began < 1:
+                self.note("unpunished", len(at_large), f"cheats are not blocked by {node.name}: {at_large}")
 
     # Afterwards ------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,12 @@ class Decent(Strategy):
     """Does nothing but what a decent member does."""
 
 
+class DecentAndToBeCaught(Decent):
+    """As if that were a cheat."""
+
+    caught = True
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_honest_nodes_beside_peers_that_do_not_lie_break_nothing(seed: int) -> None:
     assert run(seed, 12, [Decent] * 4) == {}
@@ -98,7 +104,7 @@ def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: s
         pytest.param(("PER_INTRODUCER",), InventsMembersWithRecords, {"list"}, marks=pytest.mark.full),
         pytest.param(("FORGOTTEN_AFTER",), KeysThatComeOnce, {"after: remembered"}, marks=pytest.mark.full),
         pytest.param(("DIALS",), ContradictsItself, {"dials"}, marks=pytest.mark.full),
-        (("ANSWERS", "IP_SHARE"), Decent, {"work", "slots"}),
+        (("ANSWERS", "IP_SHARE"), DecentAndToBeCaught, {"work", "slots", "unpunished"}),
     ],
 )
 def test_invariant_whose_limit_is_nothing_breaks(

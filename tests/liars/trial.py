@@ -49,6 +49,7 @@ def _live(world: World, look_on: Invariants, fault: Fault) -> None:
     world.run(scenes.RESTART - world.now, look_on.look)
     world.restart(victim)
     world.run(scenes.LIARS_GO - world.now, look_on.look)
+    look_on.look_at_caught()
     for liar in world.liars:
         liar.close()
     world.fetching = False

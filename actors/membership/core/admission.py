@@ -53,14 +53,14 @@ class Telling:
 class Changes:
     """What has become of whom. members: of the unproved, as SWIM would notify it. records: those that are new.
 
-    heeded: the peers of whose lives is known now what waiting updates are about. contradicting: the peers that have
-    signed two lives of one generation. unanswered: the lives of hidden ones that are greeted no more.
+    heeded: the peers of whose lives is known now what waiting updates are about. contradicting: two records of one
+    generation, in which their peer has signed two lives. unanswered: the lives of hidden ones that are greeted no more.
     """
 
     members: list[swim.Notification] = field(default_factory=list)
     records: list[PeerRecord] = field(default_factory=list)
     heeded: list[PeerId] = field(default_factory=list)
-    contradicting: list[PeerId] = field(default_factory=list)
+    contradicting: list[tuple[PeerRecord, PeerRecord]] = field(default_factory=list)
     unanswered: list[MemberId] = field(default_factory=list)
 
 
@@ -340,8 +340,9 @@ class Admission:
         if sender is not None and to_be_checked and not self.may_check(sender, now):
             return False
         try:
-            if self._records.contradicts(record):
-                self._contradict(record, sender, presented=presented)
+            held = self._records.get(record.peer)
+            if held is not None and self._records.contradicts(record):
+                self._contradict(record, held, sender, presented=presented)
                 return False
             is_new = self._records.add(record, sender)
             if presented:
@@ -354,7 +355,7 @@ class Admission:
             self._changes.records.append(record)
         return is_new
 
-    def _contradict(self, record: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:
+    def _contradict(self, record: PeerRecord, held: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:
         """The owner has signed two lives of one generation, whoever brings the second: one that it shows to others.
 
         Raises DecodeError if it is forged, or the owner itself shows it.
@@ -362,7 +363,7 @@ class Admission:
         if not record.verify(source=sender):
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
         self._count_record("contradicts")
-        self._changes.contradicting.append(record.peer)
+        self._changes.contradicting.append((held, record))
         if presented:
             raise DecodeError(f"record of peer {record.peer.short}: it has signed another one of this life")
 

@@ -137,8 +137,9 @@ class Intake:
         for record in changes.records:
             self._outgoing.note_new(record.peer)
             self._events.publish(self._view.record_added(record))
-        for peer in changes.contradicting:
-            self._misconduct.report(peer, "two records of one life", peer)
+        for one, other in changes.contradicting:
+            if self._misconduct.report(one.peer, "two records of one life", one.peer):
+                self._show_to_others(one, other)
         for notification in changes.members:
             self._events.on_notification(notification)
         self._perform()
@@ -150,6 +151,18 @@ class Intake:
         for peer in dict.fromkeys((*changes.heeded, *(record.peer for record in changes.records))):
             for sender, update in self._admission.take_waiting(peer):
                 self.apply([update], sender, broadcast=True)
+
+    def _show_to_others(self, *records: PeerRecord) -> None:
+        """Show some members, as many as are told of an update, the records by which each can see who cheats.
+
+        Whoever has been shown only one of the two cannot know, and is told of the cheat by nobody who ignores it.
+        """
+        proved = (each.peer for each in self._view.visible if each.peer not in self._admission.unproved)
+        others = [peer for peer in proved if self._is_probeable(peer)]
+        count = min(len(others), self._swim.config.copies(len(others) + 1))
+        for peer in self._engine.rng.sample(others, count):
+            for record in records:  # a packet each, as of one peer a packet has one record
+                self._outgoing.show(peer, record)
 
     def _end_greeting(self, member: MemberId) -> None:
         if self._swim.get(member.key) is None:
