@@ -8,7 +8,7 @@ import pytest
 
 from rookery import transport
 from rookery.actors import tracker
-from rookery.actors.membership import MemberCheats, MemberUpdated, Rejoined
+from rookery.actors.membership import MemberCheats, MemberUp, MemberUpdated, Rejoined
 from rookery.actors.membership.core.envelope import Envelope
 from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
 from rookery.actors.membership.swim import Member, State
@@ -118,6 +118,21 @@ def test_member_that_cheats_is_none_for_as_long_as_it_is_blocked_whatever_others
         world.packet(teller, Gossip(), Member(world.id("carol")), records=[world.record("carol")])
         assert (carol in world.visible()) is (teller == "dave")
         assert world.metric("newcomers_total", "shunned") == 1  # what bob told
+
+
+def test_cheat_that_is_still_blocked_after_a_restart_is_no_member_until_the_block_ends(world: World) -> None:
+    """The tracker tells of the blocks in its address book before this node joins."""
+    world.members.tell(tracker.PeerBlocked(world.peer("carol"), CHEAT_BLOCK))
+    world.join().meet("bob").introduce("bob", "carol")
+    world.simulation.run(for_=1)
+    assert world.peer("carol") not in world.visible()
+    assert not [event for event in world.heard() if isinstance(event, MemberUp) and event.peer == world.peer("carol")]
+    assert (world.said("carol", Ping), world.metric("newcomers_total", "blocked")) == ([], 1)
+    world.members.tell(tracker.PeerUnblocked(world.peer("carol")))
+    world.simulation.run(for_=11)
+    assert world.said("carol", Ping)
+    world.meet("carol")
+    assert world.peer("carol") in world.visible()
 
 
 def other_life(world: World, name: str) -> PeerRecord:

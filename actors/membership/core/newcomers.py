@@ -17,6 +17,7 @@ Who was greeted and did not answer is *hidden*: no member for anybody, or a liar
 never knew them. It may only have been out of reach, so it is greeted again when somebody tells of it, who pays for that
 as for another newcomer, and is a member when it answers; it is forgotten when nobody has told of it for a while. A
 later life, which only the peer itself can prove, is news; and a peer that shows itself needs nobody who tells of it.
+Whom this node blocks is hidden too, until it may be asked.
 """
 
 from __future__ import annotations
@@ -155,8 +156,9 @@ class Waiting:
 class Newcomer:
     """An unproved member. told: the most of its life that is proved. since: when it was told of, in monotonic seconds.
 
-    greeted: how often. in_vain: how many rounds of greetings it has not answered before; if any, it is hidden. resting:
-    since when nobody has told of it after these, in monotonic seconds; None if it is to be greeted.
+    greeted: how often. in_vain: how many rounds of greetings it has not answered before; 1 also for one that is hidden
+    from the beginning. resting: since when nobody has told of it after these, in monotonic seconds; None if it is to be
+    greeted.
     """
 
     peer: PeerId
@@ -250,11 +252,19 @@ class Unproved:
         return (self._pace_of_seeds if seed else self._pace).take(introducer, now)
 
     def add(
-        self, told: Member, introducer: PeerId, address: Address, now: float, *, seed: bool, scarce: bool
+        self,
+        told: Member,
+        introducer: PeerId,
+        address: Address,
+        now: float,
+        *,
+        seed: bool,
+        scarce: bool,
+        hidden: bool = False,
     ) -> tuple[Newcomer, ...]:
         """Add a member, or greet a hidden one again, which stays so in this life; returns those that go for it.
 
-        seed: the introducer is one. scarce: whether the subnet has a limit too.
+        seed: the introducer is one. scarce: whether the subnet has a limit too. hidden: it is from the beginning.
         """
         before = self.discard(PeerId(told.id.key))
         subnet, gone = _subnet(address), []
@@ -265,6 +275,7 @@ class Unproved:
         if scarce and len(of_subnet) >= PER_INTRODUCER:
             gone.append(self._take(next(iter(of_subnet))))
         newcomer = Newcomer(PeerId(told.id.key), told, introducer, subnet, now, seed)
+        newcomer.in_vain = int(hidden)
         self._insert(newcomer)
         if before is None or before.resting is None or before.told.id != told.id:
             self._await_greeting(newcomer)

@@ -97,6 +97,7 @@ class Session:
             self._limits,
             period=config.protocol.probe_period,
             ask_again=REQUEST_INTERVAL,
+            is_blocked=lambda peer: blocks.is_blocked(peer, None),
             count=lambda outcome, by: metrics.newcomers.inc(outcome, by=by),
             count_record=metrics.records.inc,
         )
@@ -179,7 +180,11 @@ class Session:
             self.perform_effects()
 
     def restore(self, members: Iterable[SavedMember]) -> None:
-        """Take these members over from before the restart, with their states."""
+        """Take these members over from before the restart, with their states; not whom this node blocks.
+
+        They may have cheated after the file was written.
+        """
+        members = [each for each in members if not self._blocks.is_blocked(each.record.peer, None)]
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
         self._intake.apply([each.member for each in held], self.own.peer, broadcast=False)
 
