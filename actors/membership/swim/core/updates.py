@@ -18,7 +18,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..codec import keep
 from ..effects import (
     AddressInUse,
     Cheated,
@@ -114,7 +113,7 @@ def apply_many(
         if key == own_key:
             accused |= _apply_to_ourselves(core, update, now, outbox)
         elif held_of(key) is update and update.state is not State.SUSPECT:
-            pass  # most updates are known already, and `codec` gives the same object for equal ones
+            pass  # most updates are known already, and equal ones are decoded to what is held
         elif heard:
             _hear(core, update, do_broadcast, now, outbox)
         else:
@@ -132,8 +131,6 @@ def _hear(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
             core.warn(held.id, held, now, outbox)  # somebody knows it alive: it may never have heard of its death
         elif update.state is State.SUSPECT:
             store(core, update, do_broadcast, now, outbox)
-        elif held == update:
-            keep(held)  # so many others were since that it was dropped
     elif update.state is State.DOWN and held is not None:
         _hear_death(core, held, update, do_broadcast, now, outbox)
     elif update.state is State.SUSPECT and held is not None and held.id == update.id and core.connected(update.id.key):
