@@ -135,6 +135,13 @@ def test_cheat_that_is_still_blocked_after_a_restart_is_no_member_until_the_bloc
     assert world.peer("carol") in world.visible()
 
 
+def test_peer_that_is_blocked_while_this_node_runs_is_a_member_when_others_tell_of_it(world: World) -> None:
+    world.join().meet("bob")
+    world.members.tell(tracker.PeerBlocked(world.peer("carol"), float("inf")))
+    world.introduce("bob", "carol")
+    assert world.peer("carol") in world.visible()
+
+
 def other_life(world: World, name: str) -> PeerRecord:
     """A record of generation 1 with another chain than the one that follows from the key."""
     record = replace(world.record(name), chain=b"x" * 16)

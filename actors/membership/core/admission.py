@@ -75,12 +75,12 @@ class Admission:
         *,
         period: float,
         ask_again: float,
-        is_blocked: Callable[[PeerId], bool],
+        was_blocked: Callable[[PeerId], bool],
         count: Callable[[str, int], object],
         count_record: Callable[[str], object],
     ) -> None:
         """me: this node. period: of SWIM's probes. ask_again: seconds until a record is asked for again.
-        is_blocked: whether this node blocks a peer.
+        was_blocked: whether this node blocks a peer since before it started.
 
         count, count_record: take what becomes of newcomers, and of records.
         """
@@ -89,7 +89,7 @@ class Admission:
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
         self.told_of_others = False  # by anybody, that they are alive
-        self._is_blocked = is_blocked
+        self._was_blocked = was_blocked
         self._me = me
         self._records = records
         self._limits = limits
@@ -249,12 +249,12 @@ class Admission:
             telling.now,
             seed=self._is_seed(introducer),
             scarce=2 * held > limit,
-            hidden=self._is_blocked(record.peer),
+            hidden=self._was_blocked(record.peer),
         )
         for newcomer in gone:
             self._is_gone(newcomer, "pushed_out")
         if self.unproved.is_hidden(record.peer):
-            self._count("blocked" if self._is_blocked(record.peer) else "asked_again", 1)
+            self._count("blocked" if self._was_blocked(record.peer) else "asked_again", 1)
             return
         self.told_of_others = True
         self._count("unproved", 1)

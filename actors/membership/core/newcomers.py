@@ -17,7 +17,7 @@ Who was greeted and did not answer is *hidden*: no member for anybody, or a liar
 never knew them. It may only have been out of reach, so it is greeted again when somebody tells of it, who pays for that
 as for another newcomer, and is a member when it answers; it is forgotten when nobody has told of it for a while. A
 later life, which only the peer itself can prove, is news; and a peer that shows itself needs nobody who tells of it.
-Whom this node blocks is hidden too, until it may be asked.
+Whom this node blocks since before it started is hidden too, until it may be asked: it may have cheated.
 """
 
 from __future__ import annotations
