@@ -24,9 +24,10 @@ from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
 from .. import swim
 from ..swim import Member, MemberId, State, Swim
-from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved, Waiting
+from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved
 from .records import Records
 from .sender_limits import SenderLimits
+from .waiting import Waiting
 
 MAX_SHUNNED = 4096
 """Cheats that are remembered; the first are forgotten."""

@@ -14,11 +14,10 @@ from rookery.actors.membership.core.newcomers import (
     PER_INTRODUCER,
     PER_SEED,
     SILENT_FOR,
-    WAITING_TIME,
     Turns,
     Unproved,
-    Waiting,
 )
+from rookery.actors.membership.core.waiting import WAITING_TIME, Waiting
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.testing import Peers
 from rookery.transport import Address, Endpoint, PeerId
