@@ -11,7 +11,7 @@ from tests.liars import invariants
 from tests.liars.catalogue import STRATEGIES
 from tests.liars.liar import Strategy
 from tests.liars.strategies.claims import SuspectsEverybody
-from tests.liars.strategies.invented import ContradictsItself, InventsMembersWithRecords
+from tests.liars.strategies.invented import ContradictsItself, InventsMembersWithRecords, KeysThatComeOnce
 from tests.liars.trial import Fault, run
 from tests.liars.world import World
 
@@ -20,6 +20,12 @@ EVERYBODY = [*(f"n{number}" for number in range(8)), "newcomer", "latecomer"]
 
 class Decent(Strategy):
     """Does nothing but what a decent member does."""
+
+
+class DecentAndToBeCaught(Decent):
+    """As if that were a cheat."""
+
+    caught = True
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -99,8 +105,9 @@ def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: s
     [
         (("INCARNATION", "PER_INTRODUCER"), SuspectsEverybody, {"incarnation", "backlog"}),
         pytest.param(("PER_INTRODUCER",), InventsMembersWithRecords, {"list"}, marks=pytest.mark.full),
+        pytest.param(("FORGOTTEN_AFTER",), KeysThatComeOnce, {"after: remembered"}, marks=pytest.mark.full),
         pytest.param(("DIALS",), ContradictsItself, {"dials"}, marks=pytest.mark.full),
-        (("ANSWERS", "IP_SHARE"), Decent, {"work", "slots"}),
+        (("ANSWERS", "IP_SHARE"), DecentAndToBeCaught, {"work", "slots", "unpunished"}),
     ],
 )
 def test_invariant_whose_limit_is_nothing_breaks(

@@ -70,6 +70,7 @@ def _live(world: World, look_on: Invariants, fault: Fault, look: Callable[[], No
     world.run(scenes.RESTART - world.now, look)
     world.restart(victim)
     world.run(scenes.LIARS_GO - world.now, look)
+    look_on.look_at_caught()
     for liar in world.liars:
         liar.close()
     world.fetching = False
