@@ -117,9 +117,10 @@ class Fetcher(Generic[P]):
         """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""
         return self._peers.name_unlinked()
 
-    def is_candidate(self, peer: P) -> bool:
-        """May be asked and has a connection, busy or not."""
-        return peer in self._peers.linked
+    @property
+    def linked(self) -> AbstractSet[P]:
+        """Who may be asked and has a connection, busy or not."""
+        return self._peers.linked
 
     @property
     def allowed(self) -> frozenset[P]:

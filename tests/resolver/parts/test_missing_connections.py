@@ -12,7 +12,7 @@ from rookery.actors.resolver import Outcome
 from rookery.actors.resolver.core import codec
 from rookery.actors.resolver.core.fetcher import Fetcher
 from rookery.actors.resolver.core.key_peers import MAX_STUCK
-from rookery.actors.resolver.parts.missing_connections import MAX_PROMPT
+from rookery.actors.resolver.core.wishes import MAX_PROMPT
 from rookery.runtime import Reply
 from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send, sent
 
