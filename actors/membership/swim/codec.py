@@ -175,7 +175,8 @@ def encode_packet(header: bytes, updates: Sequence[bytes] = (), items: Sequence[
 
 def keys_named_in(packet: bytes) -> list[bytes]:
     """The keys of whom a packet of ours tells."""
-    return [key for key, *_ in msgpack.unpackb(packet)[_UPDATES_AT]]
+    updates = _array(_unpack(packet), _PACKET_FIELDS, "a packet")[_UPDATES_AT]
+    return [key for key, *_ in updates] if isinstance(updates, list) else []
 
 
 def decode_packet(data: bytes, known: Known = _NOBODY) -> DecodedPacket:

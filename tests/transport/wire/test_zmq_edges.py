@@ -8,8 +8,8 @@ from __future__ import annotations
 import gc
 import os
 import socket
-import time
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -110,13 +110,13 @@ def failed_dials(real: RealWorld, times: int) -> tuple[int, int]:
         real.until(lambda: len(alice.gatekeeper.releases) == number)  # noqa: B023
         if number in (times // 3, times):
             gc.collect()
-            seen.append((resident(), descriptors()))
+            seen.append((resident(), num_descriptors()))
     assert {reason for _, reason in alice.gatekeeper.releases} == {Reason.UNREACHABLE}
     (memory, descriptors), (memory_after, descriptors_after) = seen
     return memory_after - memory, descriptors_after - descriptors
 
 
-def descriptors() -> int:
+def num_descriptors() -> int:
     """How many this process has open."""
     return len(os.listdir("/proc/self/fd"))
 
@@ -157,14 +157,14 @@ def test_descriptor_number_reused_before_its_hello_is_read_is_never_shut(real: R
     wrong = Hello((VERSION,), "another network", b"", packets=False, proof=None)
     forced = False
     for attempt in range(20):
-        before = descriptors()
+        before = num_descriptors()
         leaver = RawPeer(bob, real.known.identity(f"leaver {attempt}"))
         leaver.encrypted()
         release = hold(bob)
         leaver.say(wrong)
         leaver.close()
         closes_within = time.monotonic() + 1  # bob's end too, unless he has it for one who says nothing: next attempt
-        while descriptors() > before and time.monotonic() < closes_within:
+        while num_descriptors() > before and time.monotonic() < closes_within:
             real.pass_time(0.01)
         with RawPeer(bob, real.known.identity(f"comer {attempt}")) as comer:
             comer.connected()
