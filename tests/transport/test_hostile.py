@@ -323,7 +323,7 @@ def test_message_that_does_not_end_costs_its_sender_the_link_and_its_ip_the_next
             scene.real.until(lambda: relay.pump() and bob.counted("silent_connections", Reason.FLOODING))
         else:
             scene.real.until(lambda: relay.pump() and bob.counted("invalid", "frames") == 1)
-        assert bob.closed() == [Reason.PROTOCOL] * (role == "connection")
+        scene.real.until(lambda: bob.closed() == [Reason.PROTOCOL] * (role == "connection"))
         scene.real.until(lambda: bob.engine.links.packet_routes == {})
     with scene.raw() as again:
         scene.real.until(lambda: bob.counted("refused", Reason.RATE) == 1)
