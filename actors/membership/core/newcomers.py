@@ -57,7 +57,7 @@ _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
 _MOST_DOUBLED = 10  # times
 _DIRECT = 2  # of these greetings go to the member alone
-_BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
+_BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted, or is hidden
 
 
 @dataclass(slots=True, eq=False)
@@ -221,18 +221,24 @@ class Unproved:
         may_greet: false for one that this node blocks, which waits. judge: false for nobody to go, as answers may be
         waiting unread.
         """
-        turns = Turns()
+        turns, put_off = Turns(), []
         while self._due and self._due[0][0] <= now:
-            self._take_due(now, may_greet, judge, turns)
+            due = heappop(self._due)
+            if not self._take_due(due[2], now, may_greet, judge, turns):
+                put_off.append(due)
+        for due in put_off:
+            heappush(self._due, due)
         if judge:
             self._expire(now, turns)
         self._greet_fresh(now, may_greet, turns)
         return turns
 
-    def _take_due(self, now: float, may_greet: Callable[[PeerId], bool], judge: bool, turns: Turns) -> None:
-        _, _, newcomer = heappop(self._due)
+    def _take_due(
+        self, newcomer: Newcomer, now: float, may_greet: Callable[[PeerId], bool], judge: bool, turns: Turns
+    ) -> bool:
+        """False if it is to be judged, and this is no time for it: whoever causes such turns gains none by them."""
         if self._newcomers.get(newcomer.peer) is not newcomer:
-            return
+            return True
         if newcomer.resting is not None:
             turns.again.append(self._take(newcomer.peer))
         elif newcomer.hidden and not newcomer.greeted:
@@ -243,7 +249,8 @@ class Unproved:
         elif judge:
             self._rest(newcomer, now, turns)
         else:
-            self._later(newcomer, now + self._period)
+            return False
+        return True
 
     def _rest(self, newcomer: Newcomer, now: float, turns: Turns) -> None:
         (turns.again if newcomer.hidden else turns.silent).append(newcomer)
@@ -278,8 +285,10 @@ class Unproved:
             newcomer.greeted += 1
             turns.greet.append(newcomer)
             self._later(newcomer, now + _GAPS[newcomer.greeted - 1] * self._period)
-        else:
+        elif newcomer.hidden or now < newcomer.since + sum(_GAPS) * self._period:
             self._later(newcomer, now + _BLOCKED_AGAIN)
+        else:
+            self._rest(newcomer, now, turns)
 
     def _later(self, newcomer: Newcomer, due: float) -> None:
         heappush(self._due, (due, next(self._numbers), newcomer))
