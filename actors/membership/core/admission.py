@@ -76,12 +76,12 @@ class Admission:
         *,
         period: float,
         ask_again: float,
-        was_blocked: Callable[[PeerId], bool],
+        hides: Callable[[PeerId], bool],
         count: Callable[[str, int], object],
         count_record: Callable[[str], object],
     ) -> None:
         """me: this node. period: of SWIM's probes. ask_again: seconds until a record is asked for again.
-        was_blocked: whether this node blocks a peer since before it started.
+        hides: whether a peer that this node may not ask is no member until it has answered.
 
         count, count_record: take what becomes of newcomers, and of records.
         """
@@ -90,7 +90,7 @@ class Admission:
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
         self.told_of_others = False  # by anybody, that they are alive
-        self._was_blocked = was_blocked
+        self._hides = hides
         self._me = me
         self._records = records
         self._limits = limits
@@ -250,12 +250,12 @@ class Admission:
             telling.now,
             seed=self._is_seed(introducer),
             scarce=2 * held > limit,
-            hidden=self._was_blocked(record.peer),
+            hidden=self._hides(record.peer),
         )
         for newcomer in gone:
             self._is_gone(newcomer, "pushed_out")
         if self.unproved.is_hidden(record.peer):
-            self._count("blocked" if self._was_blocked(record.peer) else "asked_again", 1)
+            self._count("blocked" if self._hides(record.peer) else "asked_again", 1)
             return
         self.told_of_others = True
         self._count("unproved", 1)

@@ -14,7 +14,8 @@ Who has not answered after six periods is *hidden*: no member for anyone, or a l
 that never knew them. It may only have been out of reach, so it is greeted again when somebody tells of it, who pays
 for that as for another newcomer, and is a member when it answers; it is forgotten when nobody has told of it for a
 while. A later life, which only the peer itself can prove, is news; and a peer that shows itself needs nobody who
-tells of it. Whom this node blocks since before it started is hidden too, until it may be asked: it may have cheated.
+tells of it. Whom this node blocks since before it started is hidden too, until it may be asked: it may have cheated. So
+is whose IP it blocks: who was banned could fill the list with others there, which nobody may ask.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
 _MOST_DOUBLED = 10  # times
 _DIRECT = 2  # of these greetings go to the member alone
-_BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted, or is hidden
+_BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
 
 
 @dataclass(slots=True, eq=False)
@@ -285,10 +286,8 @@ class Unproved:
             newcomer.greeted += 1
             turns.greet.append(newcomer)
             self._later(newcomer, now + _GAPS[newcomer.greeted - 1] * self._period)
-        elif newcomer.hidden or now < newcomer.since + sum(_GAPS) * self._period:
-            self._later(newcomer, now + _BLOCKED_AGAIN)
         else:
-            self._rest(newcomer, now, turns)
+            self._later(newcomer, now + _BLOCKED_AGAIN)
 
     def _later(self, newcomer: Newcomer, due: float) -> None:
         heappush(self._due, (due, next(self._numbers), newcomer))

@@ -103,7 +103,7 @@ class PeriodicGossip(Repeating):
 
 @dataclass(frozen=True, slots=True)
 class RemoveDown:
-    """Forget the member with this key if it is Down, and was for long enough. Valid in every epoch, so it has no token."""
+    """Forget the member with this key if it has been Down for long enough. Valid in every epoch: it has no token."""
 
     rank: ClassVar[int] = 5
     member: MemberId
