@@ -384,6 +384,17 @@ class Admission:
         self._count_record("over_limit")
         return False
 
+    def may_follow(self, links: int) -> bool:
+        """Whether so many links of a chain are followed for who tells of them now."""
+        telling = self._telling
+        if telling is None or telling.introducer == self._me:
+            return True
+        sender, now = telling.introducer, telling.now
+        if self._limits.may_follow(sender, links, now, seed=self._is_seed(sender)):
+            return True
+        self._count("not_followed", 1)
+        return False
+
     def _is_kept(self, record: PeerRecord, telling: Telling) -> bool:
         """Whether the record is genuine: one that came beside is checked only now."""
         try:

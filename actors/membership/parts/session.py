@@ -104,7 +104,9 @@ class Session:
             count=lambda outcome, by: metrics.newcomers.inc(outcome, by=by),
             count_record=metrics.records.inc,
         )
-        self._proofs = RecordProofs(own.life, self._admission.record_of, self._admission.told_of)
+        self._proofs = RecordProofs(
+            own.life, self._admission.record_of, self._admission.told_of, self._admission.may_follow
+        )
         self.view = View(self.records)
         self.swim = Swim.new(
             MemberId(own.record.peer, own.record.generation),
