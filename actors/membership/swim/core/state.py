@@ -109,6 +109,10 @@ class Core:
     refutable: Allowance = field(default_factory=lambda: Allowance(16, 0.25))
     """How often we may raise our incarnation: who accuses us all the time would else use up its 1,024 in no time."""
 
+    shown: Allowance = field(default_factory=lambda: Allowance(8, 5))
+    """How often our incarnation is shown to who accuses us below it: whoever does that all the time would have us flood
+    the others, and be taken for a liar. It goes to three each time, and every header of ours has it."""
+
     slowed: Allowance = field(default_factory=lambda: Allowance(1, 1 / 30))
     """How often having to refute makes our health worse: who accuses us all the time would else slow all our probes."""
 
