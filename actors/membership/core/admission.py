@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ....transport.core.buckets import TokenBuckets
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
@@ -28,6 +29,10 @@ from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved
 from .records import Records
 from .sender_limits import SenderLimits
 from .waiting import Waiting
+
+BROUGHT_BY_NEW, CHECKED_FOR_NEW = (64.0, 512), (128.0, 1024)
+"""Newcomers a second, and at once, that all members bring together which have not settled, and signatures that are
+checked for them: a stream of keys, each with a share of its own, is no more than a few members."""
 
 MAX_SHUNNED = 4096
 """Cheats that are remembered; the first are forgotten."""
@@ -97,6 +102,8 @@ class Admission:
         self._count = count
         self._count_record = count_record
         self._shunned: dict[PeerId, float] = {}  # until when
+        self._brought_by_new = TokenBuckets(*BROUGHT_BY_NEW)
+        self._checked_for_new = TokenBuckets(*CHECKED_FOR_NEW)
         self._telling: Telling | None = None
         self._changes = Changes()
         self._swim: Swim | None = None
@@ -234,7 +241,8 @@ class Admission:
     def _may_take_in(self, telling: Telling) -> bool:
         """Whether the introducer may bring another member now, and there is room."""
         (held, limit), seed = self._size, self._is_seed(telling.introducer)
-        if held < limit and self.unproved.may_add(telling.introducer, telling.now, seed=seed):
+        may_bring = seed or telling.introducer not in self.newly or self._brought_by_new.take(None, telling.now)
+        if held < limit and may_bring and self.unproved.may_add(telling.introducer, telling.now, seed=seed):
             return True
         self._count("too_many", 1)
         return False
@@ -379,7 +387,9 @@ class Admission:
 
     def may_check(self, sender: PeerId, now: float) -> bool:
         """Whether a signature that this peer sent is checked now."""
-        if self._limits.may_check(sender, now, seed=self._is_seed(sender)):
+        seed = self._is_seed(sender)
+        may_bring = seed or sender not in self.newly or self._checked_for_new.take(None, now)
+        if may_bring and self._limits.may_check(sender, now, seed=seed):
             return True
         self._count_record("over_limit")
         return False

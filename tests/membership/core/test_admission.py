@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from rookery.actors.membership.core.admission import SETTLED_AFTER, Admission
+from rookery.actors.membership.core.admission import BROUGHT_BY_NEW, SETTLED_AFTER, Admission
 from rookery.actors.membership.core.proofs import RecordProofs
 from rookery.actors.membership.core.records import Records
 from rookery.actors.membership.core.sender_limits import SenderLimits
@@ -140,3 +140,16 @@ def test_who_passes_on_proofs_that_take_long_pays_for_them_and_nobody_else_does(
     held = here.swim.get(bob.key)
     assert held is not None
     assert held.incarnation == 700
+
+
+def test_members_that_have_not_settled_bring_few_newcomers_together_and_settled_ones_have_their_own_share() -> None:
+    here = Here()
+    here.show("bob")
+    here.admission.hear(peer("bob"), SETTLED_AFTER)
+    fresh = [f"fresh {number}" for number in range(20)]
+    here.show(*fresh, now=SETTLED_AFTER)
+    for each in fresh:
+        here.tell(each, *(f"{each} {number}" for number in range(40)), now=SETTLED_AFTER)
+    assert len(here.admission.unproved) == BROUGHT_BY_NEW[1]
+    here.tell("bob", "carol", now=SETTLED_AFTER)
+    assert peer("carol") in here.admission.unproved
