@@ -18,7 +18,7 @@ While the liars are there, once a second:
 * `dials`: a node does not dial what liars invent more often than its budget allows.
 
 30 s after they are closed: `after: pairs`, `after: fetch`, `after: newcomer`, `after: size`; `after: remembered`: of
-their keys those that were there for a moment and left are forgotten.
+their keys those that were there for a moment and left are forgotten, but for a few.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ FETCH_TIMEOUT = 5.0
 GROWTH = 1.2
 MEMBER = 4096  # bytes that one more member takes in all engines, also when it is dead and remembered
 REMEMBERED = 96 * 1024  # bytes in which a node may remember for a minute or two whom it has seen off
+REMEMBERED_DEAD = 3  # for each node, of keys that were there for a moment: two for each active member, for a day
 FORGOTTEN_AFTER = 75.0  # seconds from a farewell of who was there for a moment
 SPEED = 0.5  # seconds that the median fetch may take longer than before
 
@@ -289,7 +290,8 @@ class Invariants:
                 if each.state is State.LEFT and bytes(each.peer) in world.gang.keys
             ]
             long_gone = [each for each in left if wall - each.since > FORGOTTEN_AFTER]
-            if world.lives[node.name].began < 1 and long_gone:
+            few = REMEMBERED_DEAD * (len(world.honest) + len(world.liars))
+            if world.lives[node.name].began < 1 and len(long_gone) > few:
                 self.note("after: remembered", len(long_gone), f"keys that {node.name} remembers")
 
 

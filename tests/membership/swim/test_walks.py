@@ -168,33 +168,60 @@ def test_renewal_that_is_no_later_life_of_ours_is_refused_for_good(loses: Member
     assert rig.take_notes() == [Defunct()]
 
 
+def among_the_dead(me: MemberId = US, *, now: float = 0.0) -> Rig:
+    """Far more members are dead than active, as where keys come once and die. now: of the first of them."""
+    rig = Rig(me=me)
+    rig.now = now
+    rig.learn(alive(BOB), *(down(MemberId(bytes([number]) * 32, 1)) for number in range(100, 120)))
+    return rig
+
+
 @pytest.mark.parametrize(
     ("came", "died", "forgotten_after"),
     [(1000.0, 1001.0, 60.0), (1000.0, 1030.0, 300.0), (1000.0, 1200.0, 86400.0), (0.0, 1.0, 86400.0)],
     ids=["moment", "short time", "tenth of our time", "as long as we"],
 )
-def test_who_was_a_member_for_a_short_time_is_remembered_for_a_short_time(
+def test_who_was_a_member_for_a_short_time_is_remembered_for_a_short_time_among_many_dead(
     came: float, died: float, forgotten_after: float
 ) -> None:
-    rig = Rig(knows=[BOB])
+    rig = among_the_dead()
     rig.now = came
     rig.learn(alive(ANN))
     rig.now = died
     rig.learn(down(ANN))
-    assert rig.waiting(RemoveDown) == [forgotten_after]
-    rig.fire(RemoveDown)
+    assert rig.waiting(RemoveDown)[-1] == forgotten_after
+    rig.fire_newest(RemoveDown)
     assert rig.held(ANN) is None
 
 
-def test_member_that_came_back_and_died_again_is_remembered_from_then_on() -> None:
+def test_who_was_a_member_for_a_short_time_is_remembered_for_long_where_few_are_dead() -> None:
+    """As of two old clusters that meet for a moment: else nobody would ever look for the others again."""
     rig = Rig(knows=[BOB])
+    rig.now = 1000.0
+    others = [MemberId(bytes([number]) * 32, 1) for number in range(100, 116)]
+    rig.learn(*map(alive, others))
+    rig.now = 1030.0
+    rig.learn(*map(down, others))
+    assert rig.waiting(RemoveDown) == [QUIET.remove_down_after] * 16
+
+
+def test_who_was_dead_when_it_was_told_of_is_remembered_for_long() -> None:
+    """As who was so before a restart."""
+    rig = among_the_dead()
+    rig.now = 1000.0
+    rig.learn(down(ANN))
+    assert rig.waiting(RemoveDown)[-1] == QUIET.remove_down_after
+
+
+def test_member_that_came_back_and_died_again_is_remembered_from_then_on() -> None:
+    rig = among_the_dead()
     rig.now = 1000.0
     rig.learn(alive(ANN), down(ANN))
     rig.now = 1050.0
     rig.learn(alive(ANN, 1), down(ANN, 1))
-    rig.fire(RemoveDown)
+    rig.fire_newest(RemoveDown)
     assert rig.held(ANN) == down(ANN, 1)
-    rig.fire(RemoveDown)
+    rig.fire_newest(RemoveDown)
     assert (rig.held(ANN), rig.now) == (None, 1050.0 + 500.0)
 
 
@@ -206,14 +233,14 @@ def test_member_that_dies_in_each_of_many_lives_is_waited_for_by_one_timer() -> 
 
 
 def test_of_two_members_that_lose_each_other_the_younger_one_remembers_the_other() -> None:
-    old, young = Rig(knows=[BOB]), Rig(me=ANN)
+    old, young = among_the_dead(), among_the_dead(ANN, now=100_000.0)
     old.now = young.now = 100_000.0
     old.learn(alive(ANN))
     young.learn(alive(US))
     old.now = young.now = 100_030.0
     old.learn(down(ANN))
     young.learn(down(US))
-    assert (old.waiting(RemoveDown), young.waiting(RemoveDown)) == ([300.0], [QUIET.remove_down_after])
+    assert (old.waiting(RemoveDown)[-1], young.waiting(RemoveDown)[-1]) == (300.0, QUIET.remove_down_after)
 
 
 def test_forgotten_member_that_returns_is_new() -> None:

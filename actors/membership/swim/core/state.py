@@ -32,6 +32,9 @@ _FRESH = 2.0
 _REMEMBERED, _REMEMBERED_AT_LEAST = 10, 60.0
 """How often the time for which it was a member a dead one is remembered if that was short, and seconds at least."""
 
+_FEW_DEAD, _DEAD_FOR_EACH = 16, 2
+"""So many dead members, or so many for each active one, are all remembered for the whole time."""
+
 
 class ConnectionState(Enum):
     """No active member known, at least one known, or Down for good (membership: states of a member)."""
@@ -257,15 +260,21 @@ class Core:
     def remove_later(self, member: MemberId, now: float, outbox: Outbox) -> None:
         """Forget a member that is Down after `remove_down_after`: sooner if it was one for a short time only.
 
-        That is, for less than a tenth of our own time: keys that come once and die would fill the list. Of two that
-        lose each other at least the one that joined later remembers the other, however short its time was.
+        That is, for less than a tenth of our own time, and only while far more are dead than active: keys that come
+        once and die would fill the list. Two parts of a cluster that lose each other remember each other, also if they
+        had met but a moment before; so do those that knew each other from before a restart.
         """
         delay, since, first = self.config.remove_down_after, self.held_since.get(member.key), self.first_since
-        if since is not None and first is not None and _REMEMBERED * (now - since) < now - first:
+        is_short = since is not None and first is not None and _REMEMBERED * (now - since) < now - first
+        if since is not None and is_short and self._has_many_dead():
             delay = min(delay, max(_REMEMBERED_AT_LEAST, _REMEMBERED * (now - since)))
         self.removals[member.key] = now + delay
         if self.removal_timers.get(member.key, math.inf) > now + delay:
             self._await_removal(member, now, outbox)
+
+    def _has_many_dead(self) -> bool:
+        active = self.members.num_active
+        return len(self.members.by_key) - active > max(_FEW_DEAD, _DEAD_FOR_EACH * active)
 
     def _await_removal(self, member: MemberId, now: float, outbox: Outbox) -> None:
         due = self.removal_timers[member.key] = self.removals[member.key]

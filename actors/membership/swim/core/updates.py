@@ -15,6 +15,7 @@
 * Nothing else that anybody says makes us begin another life.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -181,7 +182,7 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
             core.counters.refused_members += 1
             return False
         core.greetings.pop(update.id.key, None)
-        core.held_since[update.id.key] = now
+        core.held_since[update.id.key] = now if update.is_active else -math.inf
         if core.first_since is None:
             core.first_since = now
     change = core.members.apply(update)
