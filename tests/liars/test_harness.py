@@ -107,7 +107,6 @@ def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: s
         (("INCARNATION", "PER_INTRODUCER"), SuspectsEverybody, {"incarnation", "backlog"}),
         pytest.param(("PER_INTRODUCER",), InventsMembersWithRecords, {"list"}, marks=FULL),
         pytest.param(("FORGOTTEN_AFTER", "REMEMBERED_DEAD"), KeysThatComeOnce, {"after: remembered"}, marks=FULL),
-        pytest.param(("DIALS",), InventsMembersWithRecords, {"dials"}, marks=FULL),
         pytest.param(("ANSWERS", "IP_SHARE"), DecentAndToBeCaught, {"work", "slots", "unpunished"}, marks=FULL),
     ],
 )
@@ -117,6 +116,12 @@ def test_invariant_whose_limit_is_nothing_breaks(
     for limit in limits:
         monkeypatch.setattr(invariants, limit, 0)
     assert run("limit", 12, [strategy] * 4, until=expected).keys() >= expected
+
+
+@FULL
+def test_invariant_of_dials_breaks_where_none_may_fail_and_a_node_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invariants, "DIALS", 0)
+    assert "dials" in run("limit", 12, [Decent] * 4, fault=cuts_off("n0"), until={"dials"})
 
 
 def test_catalogue_has_every_strategy_once() -> None:
