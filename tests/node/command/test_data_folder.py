@@ -164,7 +164,7 @@ def said_by_check(folder: Path) -> tuple[str, list[str]]:
 
 
 def said_by_start(folder: Path, caplog: pytest.LogCaptureFixture) -> tuple[str, list[str]]:
-    """The same, by a start that does not look ahead."""
+    """The same, by a start that does not look ahead; not that this machine is busy."""
     caplog.clear()
     with caplog.at_level(logging.WARNING, "rookery"):
         try:
@@ -172,7 +172,8 @@ def said_by_start(folder: Path, caplog: pytest.LogCaptureFixture) -> tuple[str, 
                 pass
         except CannotStart as error:
             return str(error), []
-    return "", [record.getMessage() for record in caplog.records]
+    said = [record.getMessage() for record in caplog.records]
+    return "", [line for line in said if line != "engine stalled"]
 
 
 def agree(folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> tuple[str, list[str]]:
