@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from ..core.codec import Control, Hello, OtherVersion, decode_control, is_control, packet_kind
 from ..errors import DecodeError
-from ..identity import curve_key
+from ..identity import PeerId, curve_key
 from ..reasons import Reason
 from ..wire import Route, Source
 from .dialling import Dials
@@ -185,6 +185,8 @@ class Inbound:
         shared.metrics.invalid.inc("frames")
         if ip is not None:
             self._too_large(ip)
+        if (peer := _peer_of(what)) is not None:
+            self._packets.rest(peer)
         self.route_down(route, Reason.PROTOCOL)
         shared.shut(route)
 
@@ -221,6 +223,18 @@ def _ip_of(what: Live | Dialling | Joining | PacketLink | None) -> str | None:
             return what.host
         case PacketLink():
             return what.ip
+    return None
+
+
+def _peer_of(what: Live | Dialling | Joining | PacketLink | None) -> PeerId | None:
+    """Who is known to be there."""
+    match what:
+        case Live():
+            return what.link.peer
+        case Dialling():
+            return what.ticket.peer
+        case PacketLink():
+            return what.peer
     return None
 
 

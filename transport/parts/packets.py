@@ -49,6 +49,7 @@ from .name_lookup import MAX_ADDRESSES, NameLookUps, Resolved
 from .shared import Shared, cancel
 
 MAX_PACKET = 64 * 1024  # bytes
+_MAX_RESTING = 4096  # peers
 _QUEUE = 16  # packets that wait while their link opens, or while a name is looked up
 _MOST_NAMES, _MOST_WAITING = 256, 512  # and packets that wait for names
 _NAME_COUNTS, _FAILURE_COUNTS = 60.0, 5.0  # seconds until a name is looked up again
@@ -78,6 +79,7 @@ class Packets:
         self._waiting = 0  # packets, for names
         self._look_ups = names
         self._say_unclaimed_at = 0.0
+        self._resting: OrderedDict[PeerId, float] = OrderedDict()  # until when, the one that ends last at the end
 
     def send(self, message: SendPacket) -> None:
         """Send over the connection, or over a packet link."""
@@ -164,6 +166,8 @@ class Packets:
     def _open(self, message: SendPacket, endpoints: Sequence[Endpoint]) -> None:
         """Dial the first of these that may be dialled, for a packet that waits; it is dropped if that cannot be now."""
         shared, key = self._shared, possible_curve_key(message.peer)
+        if self._resting.get(message.peer, 0.0) > shared.now():
+            key = None
         endpoint = None if key is None else next((each for each in endpoints if self._may_dial(key, each)), None)
         if key is None or endpoint is None:
             self._count("dropped")
@@ -178,6 +182,13 @@ class Packets:
         link.queue.append((message.kind, message.payload))
         link.deadline = shared.deadline(shared.config.handshake_timeout, link)
         self._enter(link)
+
+    def rest(self, peer: PeerId) -> None:
+        """Dial this peer for no packet for `ip_cooldown`: it would send too much again, on our own line to it."""
+        self._resting.pop(peer, None)
+        self._resting[peer] = self._shared.now() + self._shared.config.ip_cooldown
+        if len(self._resting) > _MAX_RESTING:
+            self._resting.popitem(last=False)
 
     def _may_dial(self, key: bytes, endpoint: Endpoint) -> bool:
         shared = self._shared

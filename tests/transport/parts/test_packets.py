@@ -48,6 +48,22 @@ def test_packets_over_the_quota_of_their_sender_are_dropped_and_counted(world: W
     assert bob.counted("packets", "quota") == 15
 
 
+def test_peer_that_sent_too_much_on_our_own_link_to_it_is_not_dialled_for_a_packet_for_a_while() -> None:
+    world = SimulatedWorld(1)
+    alice, bob, carol = world.node("alice", ip_cooldown=30.0), world.node("bob"), world.node("carol")
+    for each in (bob, carol):
+        linked(world, alice, each)
+    alice.engine.inbound.oversize(alice.engine.links.packets[bob.peer].route, None)
+    assert bob.peer not in alice.engine.links.packets
+    dropped = alice.counted("packets", "dropped")
+    send(alice, bob, 2)
+    linked(world, alice, carol)
+    assert (alice.counted("packets", "dropped"), got(bob, alice)) == (dropped + 2, 1)
+    world.pass_time(30)
+    linked(world, alice, bob)
+    world.close()
+
+
 def test_packets_of_each_kind_go_to_the_receiver_of_that_kind(world: World) -> None:
     alice, bob = world.node("alice"), world.node("bob")
     game: Any = mock(Receiver, "game")
