@@ -110,9 +110,10 @@ class Intake:
         """Ask those who have not answered this node, and whose turn it is, whether they are there."""
         if self._has_left:
             return
-        for newcomer in self._admission.take_turns(self._engine.now(), self._is_probeable, judge=judge).greet:
+        now = self._engine.now()
+        for newcomer in self._admission.take_turns(now, self._is_probeable, judge=judge).greet:
             by = newcomer.introducer if newcomer.needs_helpers else None
-            self._swim.greet(newcomer.told.id, self._outbox, by=by)
+            self._swim.greet(newcomer.told.id, now, self._outbox, by=by)
 
     def _greet_soon(self) -> None:
         if self._greet_timer is None and not self._has_left:

@@ -280,13 +280,13 @@ class Swim:
         """Probe this member next, if it is active; for what is no evidence of death (flows: end of a link 6)."""
         self._core.members.probe_next(key)
 
-    def greet(self, target: MemberId, outbox: Outbox, *, by: bytes | None = None) -> None:
+    def greet(self, target: MemberId, now: float, outbox: Outbox, *, by: bytes | None = None) -> None:
         """Ask one who is no member whether it is there. Its answer is a packet of it, so it becomes a member.
 
-        `by` also asks helpers to ping it: the member with this key, and random others. If it answers one of these that
-        is notified as Answered, and it becomes a member if `apply_many` says so. `forget` ends it.
+        `by` also asks helpers to ping it: the member with this key, and, at a pace, random others. If it answers one of
+        these that is notified as Answered, and it becomes a member if `apply_many` says so. `forget` ends it.
         """
-        probes.greet(self._core, target, by, outbox)
+        probes.greet(self._core, target, by, now, outbox)
 
     def forget(self, key: bytes, now: float, outbox: Outbox) -> Member | None:
         """Forget a member, in whatever state, without a word to the others; it may come back. What was held, if any."""

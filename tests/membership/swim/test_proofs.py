@@ -245,7 +245,7 @@ def test_lies_about_generations_end_no_life_and_begin_none() -> None:
 
 def greet(rig: Rig, by: MemberId | None = None) -> int:
     """Greet Ann; the number of that."""
-    rig.swim.greet(ANN, rig.outbox, by=None if by is None else by.key)
+    rig.swim.greet(ANN, rig.now, rig.outbox, by=None if by is None else by.key)
     rig.drain()
     to, packet = rig.packets[0]
     assert isinstance(packet.header.message, Ping)
@@ -262,6 +262,15 @@ def test_who_is_no_member_is_greeted_without_news_and_a_member_when_it_answers()
     rig.receive(ANN, Ack(number))
     assert rig.held(ANN) == alive(ANN)
     assert rig.swim.health == 0
+
+
+def test_greetings_through_helpers_leave_them_room_for_our_probes() -> None:
+    rig = Rig(knows=[BOB, CAROL], proofs=Chains())
+    for number in range(100, 140):
+        rig.swim.greet(MemberId(bytes([number]) * 32, 1), rig.now, rig.outbox, by=CAROL.key)
+    rig.drain()
+    asked = [to for to, message in rig.take_messages() if isinstance(message, PingReq)]
+    assert (asked.count(BOB), asked.count(CAROL)) == (8, 40)  # who has told of them pays for it
 
 
 @pytest.mark.parametrize("honest", [True, False])

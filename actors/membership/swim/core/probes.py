@@ -94,8 +94,8 @@ def ask_helpers(core: Core, outbox: Outbox) -> None:
         core.send(helper.id, PingReq(target, probe.number), outbox)
 
 
-def greet(core: Core, target: MemberId, by: bytes | None, outbox: Outbox) -> None:
-    """Ask one who is no member whether it is there; with `by`, also through helpers: that member and others."""
+def greet(core: Core, target: MemberId, by: bytes | None, now: float, outbox: Outbox) -> None:
+    """Ask one who is no member whether it is there; with `by`, also through helpers: that member, and a few others."""
     greeting = core.greetings.get(target.key)
     if greeting is None or greeting.target != target:
         greeting = core.greetings[target.key] = Greeting(target, core.next_number(), {})
@@ -104,9 +104,10 @@ def greet(core: Core, target: MemberId, by: bytes | None, outbox: Outbox) -> Non
         return
     first, count = core.members.get(by), core.config.num_indirect_probes
     helpers = [first] if first is not None and first.is_active and core.probeable(by) else []
-    helpers += core.members.choose_active(
-        count - len(helpers), core.rng, lambda key: key not in (by, target.key) and core.probeable(key)
-    )
+    if core.helped_greetings.take(now):
+        helpers += core.members.choose_active(
+            count - len(helpers), core.rng, lambda key: key not in (by, target.key) and core.probeable(key)
+        )
     for helper in helpers:
         greeting.helpers[helper.id] = None
         core.send(helper.id, PingReq(target, greeting.number), outbox)

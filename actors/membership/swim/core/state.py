@@ -116,6 +116,10 @@ class Core:
     """How often our incarnation is shown to who accuses us below it: whoever does that all the time would have us flood
     the others, and be taken for a liar. It goes to three each time, and every header of ours has it."""
 
+    helped_greetings: Allowance = field(default_factory=lambda: Allowance(8, 1))
+    """Greetings for which others than the introducer are asked for help: they take so many PingReqs of us, and those of
+    our probes must be among them."""
+
     slowed: Allowance = field(default_factory=lambda: Allowance(1, 1 / 30))
     """How often having to refute makes our health worse: who accuses us all the time would else slow all our probes."""
 
