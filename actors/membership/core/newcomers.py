@@ -276,7 +276,7 @@ class Unproved:
             for introducer in tuple(self._fresh):
                 newcomer = next(iter(self._fresh[introducer].values()))
                 greetings = self._greetings_of_seeds if newcomer.by_seed else self._greetings
-                if greetings.take(None, now):
+                if not may_greet(newcomer.peer) or greetings.take(None, now):
                     self._not_fresh(newcomer)
                     self._greet(newcomer, now, may_greet, turns)
                     went_on = True

@@ -313,6 +313,15 @@ def test_member_that_is_blocked_here_is_not_greeted_and_not_gone_before_it_may_b
     assert [now for now in range(100, 130) if greeted(unproved, now)][:2] == [100, 101]
 
 
+def test_members_that_are_blocked_here_take_no_turn_of_those_that_are_greeted() -> None:
+    unproved = Unproved(1.0)
+    for number in range(PER_INTRODUCER):
+        add(unproved, number, BOB)
+    add(unproved, 500, CAROL)
+    turns = unproved.take_turns(0, lambda peer: peer in (key(500), key(63)))
+    assert [each.peer for each in turns.greet] == [key(500), key(63)]
+
+
 def test_turns_that_are_no_time_to_judge_put_nobodys_end_off() -> None:
     """Each new life of a newcomer is such a turn, so whoever has them often could keep a dead one visible."""
     unproved = Unproved(1.0)
