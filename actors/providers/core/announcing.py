@@ -1,4 +1,4 @@
-"""What this node tells to whom of the keys that it has. Pure: it is asked what is to be sent now, and when to ask again.
+"""What this node tells to whom of the keys that it has: it is asked what is to be sent now, and when to ask again.
 
 * What is to be told waits in one queue for each index member. One batch is out for each at a time; it is repeated, and
   whoever answers none of it is *silent*: its keys go to the member that follows, and it is tried again later.

@@ -1,8 +1,8 @@
 """Who says that it has which key: what an index member keeps for others.
 
 * A provider is believed about itself, for a bounded number of keys and for the time that it says.
-* The keys of one provider are in the order in which it told of them, so what is over stands first. Time is kept once for
-  each batch, and hashes once for both ways to look: a key takes some 150 to 200 bytes.
+* The keys of one provider are in the order in which it told of them, so what is over stands first. Time is kept once
+  for each batch, and hashes once for both ways to look: a key takes some 150 bytes.
 * When all of the room is taken, a provider that has more than its share gives up its newest keys for one that has less.
 * Of a key `MAX_HOLDERS` are kept. When they are full, one of a subnet that has few takes the place of one of the subnet
   that has the most.
@@ -142,7 +142,7 @@ class Index:
     def _drop_old(self, provider: _Provider, now: float, limit: int) -> int:
         if provider.gone:
             return 0
-        ended, over = now - provider.ttl, []
+        ended, over = now - provider.ttl, list[bytes]()
         for hashed, told in provider.keys.items():
             if told > ended or len(over) >= limit:
                 break
@@ -207,7 +207,7 @@ class Index:
         self._unlink(provider, hashed)
 
     def _drop_newest(self, provider: _Provider) -> None:
-        hashed, _ = provider.keys.popitem()  # of a dict the last item is found at once, the first behind all deleted ones
+        hashed, _ = provider.keys.popitem()  # of a dict the last is found at once, the first behind all deleted ones
         self._unlink(provider, hashed)
 
     def _unlink(self, provider: _Provider, hashed: bytes) -> None:
@@ -218,4 +218,3 @@ class Index:
             return
         others = tuple(each for each in found if each is not provider)
         self._holders[hashed] = others[0] if len(others) == 1 else others
-

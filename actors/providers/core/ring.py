@@ -110,7 +110,7 @@ class Ring:
         return tuple((chosen + others)[:COPIES])
 
     def end_of_arc(self, hashed: bytes) -> bytes | None:
-        """The place of the next member: all hashes up to it have the same index members. None if the ring ends first."""
+        """The place of the next member: all hashes up to it have the same index members. None where the ring ends."""
         slot = bisect_left(self._places, hashed)
         return self._places[slot] if slot < len(self._places) else None
 
