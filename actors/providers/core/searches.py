@@ -23,7 +23,7 @@ from .questions import Questions
 from .ring import Ring
 from .sweep import Sweep
 
-WAITS = (0.7, 1.0, 1.3)
+WAITS = (1.0, 1.5, 2.5)
 """Seconds after each time that a question is sent."""
 AT_ONCE = 32
 """Lookups that run; those that only sweep are not counted."""

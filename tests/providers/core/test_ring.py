@@ -36,7 +36,9 @@ def naively(members: dict[PeerId, int], hashed: bytes, without: frozenset[PeerId
     """The same rule in other words: sort everybody by the way round the ring."""
     near = sorted(members, key=lambda peer: distance(hashed, place_of(peer)))[:WINDOW]
     near = [peer for peer in near if peer not in without]
-    firsts = [peer for number, peer in enumerate(near) if members[peer] not in {members[each] for each in near[:number]}]
+    firsts = [
+        peer for number, peer in enumerate(near) if members[peer] not in {members[each] for each in near[:number]}
+    ]
     others = [peer for peer in near if peer not in firsts]
     return tuple((firsts + others)[:COPIES])
 
