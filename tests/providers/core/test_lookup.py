@@ -40,8 +40,7 @@ def make(*, wanted: int = 3, may_sweep: bool = True, passed_over: Iterable[PeerI
     ring = Ring()
     for number, peer in enumerate(MEMBERS[:members]):
         ring.add(peer, number)
-    lookup = Lookup(KEY, ring, me=ME, wanted=wanted, may_sweep=may_sweep, passed_over=frozenset(passed_over))
-    return lookup
+    return Lookup(KEY, ring, me=ME, wanted=wanted, may_sweep=may_sweep, passed_over=frozenset(passed_over))
 
 
 def started(**how: object) -> Lookup:
