@@ -91,6 +91,7 @@ class Announcer:
         self._batch_at = -math.inf
         self._changed: set[_Range] | None = set()  # None: all of the ring
         self._later_lives: dict[PeerId, None] = {}
+        self._departed: set[PeerId] = set()  # since the last look
         self._settle_at = self._settle_by = math.inf
         self._jobs: deque[Generator[int, None, None]] = deque()
         self._times: list[tuple[float, PeerId, bool]] = []  # to refresh a member, or to try a silent one again (True)
@@ -136,10 +137,11 @@ class Announcer:
 
     def changed(self, peer: PeerId, now: float) -> None:
         """A member was added to the ring, or taken from it, or is in a later life, so that what it kept is gone."""
-        if peer in self._ring:
-            self._later_lives[peer] = None
-        else:
+        if peer not in self._ring:
             self._forget(peer)
+            self._departed.add(peer)
+        elif peer in self._members or peer in self._departed:
+            self._later_lives[peer] = None
         self._look_at_window(peer)
         if self._settle_by == math.inf:
             self._settle_by = now + MAX_SETTLE
@@ -190,6 +192,7 @@ class Announcer:
         ranges, lives = self._changed, list(self._later_lives)
         self._changed, self._settle_at, self._settle_by = set(), math.inf, math.inf
         self._later_lives.clear()
+        self._departed.clear()
         for low, high in [(b"", _LAST)] if ranges is None else sorted(ranges):
             self._jobs.append(self._tell_new(low, high, now))
         for peer in lives:

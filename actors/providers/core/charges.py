@@ -23,7 +23,9 @@ class Charges:
         self._until: dict[PeerId, float] = {}
 
     def judge(self, member: PeerId, right: bool, now: float) -> bool:
-        """What it has named was right, or wrong; whether it is passed over from now on."""
+        """What it has named was right, or wrong; whether that makes it passed over from now on."""
+        if self._until.get(member, now) > now:
+            return False
         wrong, at = self._wrong.pop(member, (0.0, now))
         wrong = max(0.0, wrong * 0.5 ** ((now - at) / PASSED_OVER) + (-1.0 if right else 1.0))
         if wrong >= MARGIN:
