@@ -66,7 +66,7 @@ class Put(Request[BlobKey]):
 
 @dataclass(frozen=True, slots=True)
 class Get(Request[GetReport]):
-    """Fetch the file and write it to `destination`. timeout: seconds, None for no limit.
+    """Fetch the file and write it to `destination`. timeout: seconds, None for no limit. wait: also if nobody has it.
 
     seen: in which folder the caller has seen the destination.
     """
@@ -75,6 +75,7 @@ class Get(Request[GetReport]):
     destination: str
     timeout: float | None = None
     seen: FileId | None = None
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +139,17 @@ class Mailbox(runtime.EventMailbox):
         *,
         timeout: float | None = None,
         seen: FileId | None = None,
+        wait: bool = True,
     ) -> Reply[GetReport]:
         """Fetch a file, going on from what is here, and write it. Gets of one key share one download.
 
-        It waits for peers that have the file as long as it takes, or `timeout` seconds; writing is not counted.
+        It waits for peers that have the file as long as it takes, or `timeout` seconds; writing is not counted. Without
+        `wait` it fails with `NobodyHasIt` once all members were asked and none has it, where members are asked.
         Fails with `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
         """
         if timeout is not None:
             timeout = arguments.seconds(timeout, "a get")
-        return self.ask(Get(BlobKey.parse(key), absolute(destination), timeout, seen))
+        return self.ask(Get(BlobKey.parse(key), absolute(destination), timeout, seen, wait))
 
     def cancel(self, key: bytes | str) -> Reply[int]:
         """End the gets of this key with `GetCancelled`; how many. One that is writing its file already goes on."""
