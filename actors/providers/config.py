@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...runtime.settings import Problem, Seconds, Settings, option
+from ...runtime.settings import Seconds, Settings, option
 from .core.codec import MAX_SECONDS
 
 
@@ -26,10 +25,5 @@ class Config(Settings):
     burst: int = option(64, "How many of those may leave at once.", minimum=1)
     max_provided: int = option(1_000_000, "Keys of this node that others are told of; more are not.", minimum=0)
     max_keys: int = option(500_000, "Keys that are kept for others, one of two providers twice.", minimum=0)
-    max_keys_per_provider: int = option(100_000, "How many of those may be of one provider.", minimum=0)
+    max_keys_per_provider: int = option(100_000, "How many of those may be of one provider, at most all.", minimum=0)
     max_searches: int = option(1024, "Keys that are looked for at once; more are refused.", minimum=1)
-
-    def check(self) -> Iterable[Problem]:
-        """The rules between fields."""
-        if self.max_keys_per_provider > self.max_keys:
-            yield Problem(("max_keys_per_provider",), "is above max_keys", f"at most {self.max_keys}")
