@@ -1,7 +1,7 @@
 """Finding who has a key: what it costs to be found, to find, and to keep the index. Virtual time where it says so.
 
-* `choose-10000`: seconds to choose the index members of a key, among 10,000. `index-bytes-per-key`: memory of a key that
-  is kept for another (Linux).
+* `choose-10000`: seconds to choose the index members of a key, among 10,000. `index-bytes-per-key`: memory of a key
+  that is kept for another (Linux).
 * `told-N`: packets that a node with 1,000 keys sends in a minute among N members, its own and its answers to others'.
   `tell-100000-keys`: share of a core that telling 100,000 keys takes, among 1,000 members, and `-worst-turn` of it.
 * `find-N`: virtual seconds to find the one holder among N members, 50 ms from each to each, 0.4 s to open a link;
