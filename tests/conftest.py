@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import threading
 import types
@@ -12,8 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("rookery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("rookery")  # what is slow on a busy machine is no fault
+for _profile, _examples in (("quick", 40), ("full", 200)):
+    settings.register_profile(
+        _profile, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )  # what is slow on a busy machine is no fault
 
 if importlib.util.find_spec("rookery") is None:
     namespace = types.ModuleType("rookery")  # what an installation makes of the repository: its folders are `rookery.*`
@@ -21,6 +24,7 @@ if importlib.util.find_spec("rookery") is None:
     sys.modules["rookery"] = namespace
 
 _PLUGIN = "rookery.testing.plugin"
+_MOST_WORKERS = 8
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,8 +32,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="also run tests marked full: many seeds, large sizes")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, as many tests wait for a process or a socket; on a core alone just one."""
+    available = getattr(os, "sched_getaffinity", None)
+    cores = len(available(0)) if available else os.cpu_count() or 1
+    return 1 if cores == 1 else min(cores + 1, _MOST_WORKERS)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the plugin where no installation's entry point has."""
+    """Choose how many examples Hypothesis makes, and load the plugin where no installation's entry point has."""
+    settings.load_profile("full" if config.getoption("--full") else "quick")
     manager = config.pluginmanager
     if not any(getattr(plugin, "__name__", "") == _PLUGIN for plugin in manager.get_plugins()):
         manager.import_plugin(_PLUGIN)

@@ -35,7 +35,8 @@ from rookery.transport.core import codec, log_limits
 from rookery.transport.identity import life as lives
 from rookery.transport.identity.life import verify_answer, verify_farewell, verify_link
 from rookery.transport.parts import packets
-from rookery.transport.wire import zmq_wire
+from rookery.transport.wire import message_reader, unfinished_messages
+from rookery.transport.wire.unfinished_messages import UnfinishedMessages
 
 PAGE = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
 VECTORS = re.findall(r"^```vector (\w+)\n(.+)\n((?:.+\n)*?)```$", PAGE, re.MULTILINE)
@@ -242,7 +243,7 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("refused for 30 s (`ip_cooldown`)", Config().ip_cooldown == 30),
         ("67 with `max_connections` 100", (Config().max_connections, Config().max_inbound) == (100, 67)),
         ("at most a quarter of\n  them (`max_inbound_share_per_ip`)", Config().max_inbound_share_per_ip == 0.25),
-        ("in turns of 4 ms", zmq_wire._SLICE == 0.004),
+        ("in turns of 4 ms", message_reader._SLICE == 0.004),
         (
             "2,000 a second, 2,000 at once (`heartbeat_rate`, `heartbeat_burst`)",
             (Config().heartbeat_rate, Config().heartbeat_burst) == (2000, 2000),
@@ -260,6 +261,14 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("512 (`max_pending_handshakes`), each for 5 s", Config().max_pending_handshakes == 512),
         ("in 5 s (`handshake_timeout`)", Config().handshake_timeout == 5),
         ("in 8 s (`heartbeat_timeout`)", Config().heartbeat_timeout == 8),
+        (
+            "1 MiB + 78 KiB (`max_message` and its frames, 64 KiB)",
+            UnfinishedMessages(max_bytes=Config().max_frame, max_frames=258)._most // 1024 == 1024 + 78,
+        ),
+        (
+            "every 0.1 s at 128 of them",
+            (unfinished_messages.LOOK_EVERY, unfinished_messages.AT_ONCE) == (0.1, 128),
+        ),
         ("64 (`high_water`)", Config().high_water == 64),
         ("16,384 of 64 MiB", (Config().backlog_messages, Config().backlog_bytes) == (16_384, 64 * 2**20)),
         ("batches of 1 MiB", codec.MAX_BATCH_BYTES == 2**20),

@@ -40,13 +40,15 @@ class Config(Settings):
     max_inbound_share_per_ip: float = option(
         0.25,
         "While more than half of the inbound slots are taken: the share of them that one IP may have, at least one. Of "
-        "an IP that had more before, one connection is closed for each that opens. 1 where many nodes share an IP, as "
-        "on one machine.",
+        "an IP that had more before, one connection is closed for each that opens. Of packet links too, while others "
+        "want them. 1 where many nodes share an IP, as on one machine.",
         above=0.0,
         maximum=1.0,
     )
     max_per_subnet: int = option(100, "Connections with one subnet: /24 of IPv4, /48 of IPv6.", minimum=1)
-    max_packet_links: int = option(256, "Packet links kept; the least recently used is closed.", minimum=1)
+    max_packet_links: int = option(
+        256, "Packet links kept; the least recently used is closed, of an IP with too many first.", minimum=1
+    )
 
     handshakes_per_ip: float = option(16.0, "Inbound handshakes per second from one IP.", minimum=0.001)
     handshakes_per_subnet: float = option(128.0, "Inbound handshakes per second from one subnet.", minimum=0.001)

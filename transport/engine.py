@@ -36,10 +36,11 @@ from .mailbox import (
 from .parts.dialling import AttemptOver, Dials, TryConnect
 from .parts.handshake import Handshakes, ProbeOver
 from .parts.inbound import Inbound
+from .parts.limited_log import SayLeftOut
 from .parts.links import Dialling, Joining, PacketLink
 from .parts.name_lookup import LookUpLate, NameLookUps
 from .parts.packets import Packets
-from .parts.shared import Late, Receiver, SayBye, SayLeftOut, Shared, Shut
+from .parts.shared import Late, Receiver, SayBye, Shared, Shut
 from .parts.streams import Flush, FlushFirst, Retry, Streams
 from .reasons import Reason
 from .record import PeerRecord
@@ -124,7 +125,7 @@ class Engine(Shared):
             ProbeOver: self.handshakes.probe_over,
             Shut: lambda message: self.shut(message.route),
             SayBye: self.say_bye,
-            SayLeftOut: lambda _message: self.say_left_out(),
+            SayLeftOut: self.limited_log.say_left_out,
             WireReady: lambda _message: self.on_wire_ready(),
         }
         self.listening: Address | None = None

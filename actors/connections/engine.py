@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from ... import runtime
 from ...runtime import Lane, Message, Reply, Slices, Subscribe, Subscribers, Timer
 from ...transport import mailbox as transport
-from ...transport.core.log_limits import LogLimits
 from ...transport.gatekeeper import Direction, Link
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
+from ...transport.parts.limited_log import LimitedLog, SayLeftOut
 from ..tracker import mailbox as tracker
 from .config import Config
 from .core.crowds import Crowds
@@ -112,7 +112,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._tag_decay = TagDecay(self, config, self._table, self._metrics, me=me)
         self._trims = Trims(self, config, self._table, self._metrics, transport=transport, changed=self._counts_changed)
         self._crowds = None if max_inbound is None else Crowds(max_inbound, share_per_ip)
-        self._crowd_lines = LogLimits()
+        self._limited_log = LimitedLog(self, self._metrics.log_lines_left_out)
         self._listeners = Listeners(self, self._metrics, max_backlog=config.max_listener_backlog)
         self._memory_watch = MemoryWatch(self, config, self._table, self._metrics, trims=self._trims)
         self.handlers = {
@@ -155,6 +155,7 @@ class Engine(runtime.Engine[Mailbox]):
             CloseTimeout: lambda _message: self._trims.time_out(),
             DecayTick: lambda _message: self._tag_decay.tick(),
             EventsHandled: self._listeners.on_handled,
+            SayLeftOut: self._limited_log.say_left_out,
             CheckMemory: lambda _message: self._memory_watch.check(),
         }
         if max_connections is not None:
@@ -344,8 +345,8 @@ class Engine(runtime.Engine[Mailbox]):
             return
         self._crowds.closed(surplus.id)
         self._trims.give_up(surplus, Trigger.CROWD)
-        if self._crowd_lines.admits(surplus.ip, Trigger.CROWD, self.now()):
-            self.log.info("one IP has too many connections, one is closed", ip=surplus.ip, peer=surplus.peer.short)
+        said = "one IP has too many connections, one is closed"
+        self._limited_log.note(surplus.ip, said, ip=surplus.ip, peer=surplus.peer.short)
 
     @contextlib.contextmanager
     def _declining(self, peer: PeerId, tag: str) -> Iterator[None]:

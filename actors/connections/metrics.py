@@ -50,6 +50,10 @@ class Metrics:
             labels=("function",),
         )
 
+        self.log_lines_left_out = registry.counter(
+            "connections_log_lines_left_out_total", "Log lines that were not written because an IP caused too many."
+        )
+
         self.alarms = registry.counter(
             "connections_memory_alarms_total", "Checks that found more memory in use than `memory_limit`."
         )

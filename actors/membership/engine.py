@@ -11,6 +11,7 @@ from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, OwnRecord, Packet
 from ...transport.mailbox import Mailbox as Transport
+from ...transport.parts.limited_log import LimitedLog, SayLeftOut
 from ...transport.record import PeerRecord
 from ..tracker.mailbox import IpBlocked, IpUnblocked, PeerBlocked, PeerUnblocked
 from ..tracker.mailbox import Mailbox as Tracker
@@ -37,7 +38,6 @@ from .mailbox import (
 )
 from .metrics import Metrics
 from .parts.intake import Greet
-from .parts.misconduct import LimitedLog, SayLeftOut
 from .parts.persistence import Persistence, Save
 from .parts.record_requests import RequestMissing
 from .parts.session import Session, SwimTimer
@@ -83,7 +83,7 @@ class Engine(runtime.Engine[Mailbox]):
         """
         super().__init__()
         self._metrics = Metrics(self.runtime.registry)
-        self._log = LimitedLog(self, self._metrics)
+        self._log = LimitedLog(self, self._metrics.log_lines_left_out)
         self._tracker_feed = TrackerFeed(
             self,
             config,
@@ -120,7 +120,7 @@ class Engine(runtime.Engine[Mailbox]):
             Leave: self.on_leave,
             Farewell: self.on_farewell,
             RenewAgain: self.on_renew_again,
-            SayLeftOut: lambda _message: self._log.say_left_out(),
+            SayLeftOut: self._log.say_left_out,
             LookAround: self.on_look_around,
             GetMembers: self.on_get_members,
             Subscribe: self.on_subscribe,
@@ -392,13 +392,17 @@ class Engine(runtime.Engine[Mailbox]):
             self._isolated = False
             self.log.info("not isolated any more")
         if isinstance(event, MemberUp | MemberUpdated):
-            self._log.change(event.peer, change=kind.__name__, address=str(event.record.address))
+            self._note_change(event.peer, change=kind.__name__, address=str(event.record.address))
             self._tracker_feed.changed(event.record)
             self._persistence.changed()
         elif isinstance(event, MemberDown):
-            self._log.change(event.peer, change=kind.__name__)
+            self._note_change(event.peer, change=kind.__name__)
             self._tracker_feed.changed()
             self._persistence.changed()
         self._subscribers.tell(event)
         if isinstance(event, MemberUp) and self._session is not None and self._session.is_proved(event.peer):
             self._subscribers.tell(MemberProved(event.peer))
+
+    def _note_change(self, member: PeerId, **facts: object) -> None:
+        """A line for a change of the members, which have shares of their own."""
+        self._log.note_as("member", member.short, "member", peer=member.short, **facts)

@@ -27,7 +27,9 @@ class Config(Settings):
     )
 
     fetch_timeout: Seconds = option(5.0, "Time for one peer to answer one request.", minimum=MILLISECOND)
-    fetch_retry_delay: Seconds = option(0.1, "Wait before a key is asked for again.", minimum=0)
+    fetch_retry_delay: Seconds = option(
+        0.1, "Wait before a key is asked for again; once all were asked in vain ever longer, up to 32 times.", minimum=0
+    )
     verdict_timeout: Seconds = option(
         30.0, "Time for the consumer to judge a value; then it failed.", minimum=MILLISECOND
     )

@@ -14,6 +14,7 @@ from ...transport.gater import Gater, Gaters
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened
 from ...transport.mailbox import Mailbox as Transport
+from ...transport.parts.limited_log import LimitedLog, SayLeftOut
 from ...transport.reasons import Reason
 from ...transport.record import PeerRecord
 from .address_book.book import AddressBook, CheckClock, Flush, ReadOn
@@ -84,6 +85,8 @@ class Engine(runtime.Engine[Mailbox]):
         gater: the application's own say in who may connect.
         """
         super().__init__()
+        self._metrics = Metrics(self.runtime.registry)
+        self._limited_log = LimitedLog(self, self._metrics.log_lines_left_out)
         self.handlers = {
             Track: self.on_track,
             Overwrite: self.on_overwrite,
@@ -107,6 +110,7 @@ class Engine(runtime.Engine[Mailbox]):
             Flush: lambda _message: self._book.flush(),
             ReadOn: lambda _message: self._book.read_on(),
             CheckClock: lambda _message: self._book.check_clock(),
+            SayLeftOut: self._limited_log.say_left_out,
             PushAdvice: lambda _message: self._enforcement.push_advice(),
         }
         self._config = config
@@ -114,7 +118,6 @@ class Engine(runtime.Engine[Mailbox]):
         gaters = Gaters() if gater is None else Gaters(gater)
         self._directory = Directory(config, me, self.rng, gaters or None)
         self._peers = self._directory.peers
-        self._metrics = Metrics(self.runtime.registry)
         self.runtime.registry.collect(lambda: self._metrics.show(self._directory, gaters))
         self._subscribers = Subscribers()
         self._slices = Slices(self, PEERS_PER_SLICE)
@@ -207,7 +210,7 @@ class Engine(runtime.Engine[Mailbox]):
     def _blocked(self, target: Target, until: float, new: bool, *, disconnect: bool) -> Reply[Blocked]:
         unix = self._unix(until)
         if new:
-            self.log.warning("blocked", target=str(target), until=unix)
+            self._limited_log.warn(_cause(target), "blocked", target=str(target), until=unix)
         closing = [(peer, Reason.BLOCKED) for peer in (self._concerned(target) if disconnect else ())]
         reply = self._enforcement.enforce(closing, Blocked(unix), stored=True, disconnect=disconnect)
         if new:
@@ -308,7 +311,8 @@ class Engine(runtime.Engine[Mailbox]):
         if isinstance(decided, Ticket):
             return Admitted(decided, self._directory.role(claim.peer), self._enforcement.gate_version)
         self._metrics.refusals.inc(claim.direction, decided)
-        self.log.info("claim refused", peer=claim.peer.short, reason=decided, direction=claim.direction, ip=claim.ip)
+        facts = {"peer": claim.peer.short, "reason": decided, "direction": claim.direction, "ip": claim.ip}
+        self._limited_log.note(claim.ip, "claim refused", **facts)
         return NotAdmitted(decided, self._peers.alternatives(claim.peer) if decided in _NOT_NOW else ())
 
     def on_opened(self, message: Opened) -> None:
@@ -343,7 +347,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _tell_unblocked(self, targets: tuple[Target, ...]) -> None:
         for target in targets:
-            self.log.info("unblocked", target=str(target))
+            self._limited_log.note(_cause(target), "unblocked", target=str(target))
             self._subscribers.tell(PeerUnblocked(target) if isinstance(target, PeerId) else IpUnblocked(target))
 
     def _refuse_dial(self, peer: PeerId, reason: Reason) -> Refused:
@@ -381,6 +385,11 @@ class Engine(runtime.Engine[Mailbox]):
     def _unix(self, at: float) -> float:
         """A moment of the monotonic clock as unix seconds, to the millisecond."""
         return round(self.wall() + at - self.now(), 3)
+
+
+def _cause(target: Target) -> str:
+    """By what its log lines are counted."""
+    return target.short if isinstance(target, PeerId) else str(target).partition("/")[0]
 
 
 def _block_event(target: Target, until: float) -> PeerBlocked | IpBlocked:

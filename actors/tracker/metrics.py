@@ -41,6 +41,9 @@ class Metrics:
         self.closes = counter("tracker_closes_total", "Peers to be disconnected, by why.", labels=("reason",))
         self.void_releases = counter("tracker_void_releases_total", "Releases of tickets that had moved or ended.")
         self.not_in_effect = counter("tracker_not_in_effect_total", "Changes that transport did not confirm in time.")
+        self.log_lines_left_out = counter(
+            "tracker_log_lines_left_out_total", "Log lines that were not written because a peer or IP caused too many."
+        )
         self.gated = counter("tracker_gater_denied_total", "What the application's gater denied.", labels=("point",))
         self.gater_failures = counter(
             "tracker_gater_failures_total", "Times the application's gater raised, which denies.", labels=("point",)

@@ -145,7 +145,16 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("number", "end"), ENDS, ids=lambda value: str(value))
+REAL = {"transport", "resolver", "blobs"}
+"""Sections of which a node over real sockets and files may make something else than a simulated one; the quick suite
+starts no real one for the others."""
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [pytest.param(*each, marks=[pytest.mark.full] * (each[0].path[0] not in REAL)) for each in ENDS],
+    ids=lambda value: str(value),
+)
 def test_number_at_its_end_starts_a_node(number: Number, end: str, folder: Path) -> None:
     with Node(load(save(folder, sections(number, end)))) as node:
         assert node.status().connected == 0

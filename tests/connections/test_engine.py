@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from rookery.actors.connections import (
 )
 from rookery.runtime import EngineGone, Feedback, UnhandledMessage
 from rookery.transport import mailbox as transport
+from rookery.transport.gatekeeper import Direction
 from rookery.transport.reasons import Reason
 from tests.connections.worlds import Around, make_link, peer_of
 
@@ -351,3 +353,19 @@ def test_connections_twice_with_one_seed_have_one_digest(simulation: Any) -> Non
             return f"{world.digest()} {closings}"
 
     assert run() == run()
+
+
+def test_lines_about_a_crowd_are_limited_counted_and_the_rest_is_told_in_one(
+    simulation: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    around = Around(simulation, max_inbound=2, share_per_ip=0.5)
+    with caplog.at_level(logging.INFO, "rookery"):
+        for number in range(101):
+            around.open(make_link(number, direction=Direction.IN, ip="192.0.2.1"))
+        simulation.run(for_=11)
+    said = [record.__dict__["fields"] for record in caplog.records if "too many connections" in record.getMessage()]
+    told = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "log lines left out"]
+    assert around.counted("trimmed_total", "crowd") == 100
+    assert {each["ip"] for each in said} == {"192.0.2.1"}
+    assert around.counted("log_lines_left_out_total") == 100 - len(said) == 36
+    assert told == [{"lines": 36, "most_of": "192.0.2.1", "of_it": 36}]

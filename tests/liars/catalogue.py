@@ -30,6 +30,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     invented.ForgesRecords,
     invented.ContradictsItself,
     invented.ComesAndGoes,
+    invented.KeysThatComeOnce,
     invented.PoisonsTheExchange,
     invented.PoisonsFeeds,
     invented.PoisonsSyncs,

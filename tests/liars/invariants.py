@@ -14,9 +14,11 @@ While the liars are there, once a second:
   within what its peers may cost it.
 * `work`: what a node answers a liar stays within the quotas, and so do the records that it verifies for liars.
 * `slots`: while more than half of the inbound slots are taken, one IP has at most a quarter of them.
+* `unpunished`: who signs two lives of one generation ends blocked by each node that is there all the while.
 * `dials`: a node does not dial what liars invent more often than its budget allows.
 
-30 s after they are closed: `after: pairs`, `after: fetch`, `after: newcomer`, `after: size`.
+30 s after they are closed: `after: pairs`, `after: fetch`, `after: newcomer`, `after: size`; `after: remembered`: of
+their keys those that were there for a moment and left are forgotten.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from itertools import chain
 from typing import Any
 
 from rookery.actors import membership
+from rookery.actors.membership.swim import State
 from rookery.runtime import Mailbox, Runtime
 from rookery.testing import WholeNode
 from rookery.transport import Direction
@@ -54,6 +57,7 @@ FETCH_TIMEOUT = 5.0
 GROWTH = 1.2
 MEMBER = 4096  # bytes that one more member takes in all engines, also when it is dead and remembered
 REMEMBERED = 96 * 1024  # bytes in which a node may remember for a minute or two whom it has seen off
+FORGOTTEN_AFTER = 75.0  # seconds from a farewell of who was there for a moment
 SPEED = 0.5  # seconds that the median fetch may take longer than before
 
 
@@ -108,7 +112,7 @@ class Invariants:
         self._look_at_fetches()
         if int(world.now) % 5 == 4:
             self._look_at_work()
-        if int(world.now) % 10 == 9:
+        if int(world.now) % 20 == 9:
             self._look_at_sizes()
 
     def _look_at_members(self, lists: dict[str, membership.Members]) -> None:
@@ -227,6 +231,16 @@ class Invariants:
             if backlog > most:
                 self.note("backlog", backlog, f"updates that wait at {node.name}")
 
+    def look_at_caught(self) -> None:
+        """The liars have had their time."""
+        for node in self.world.honest:
+            blocked = {block.target for block in node.tracker.blocks().get(timeout=5)}
+            at_large = [
+                liar.name for liar in self.world.liars if liar.strategy.caught and liar.identity.peer not in blocked
+            ]
+            if at_large and self.world.lives[node.name].began < 1:
+                self.note("unpunished", len(at_large), f"cheats are not blocked by {node.name}: {at_large}")
+
     # Afterwards ------------------------------------------------------------------------------------------------------
 
     def look_at_newcomer(self, node: WholeNode, invariant: str) -> None:
@@ -260,10 +274,23 @@ class Invariants:
                 now = held_bytes(life.node.runtime) - MEMBER * (2 + len(world.gang.keys)) - REMEMBERED
                 if now > GROWTH * before:
                     self.note("after: size", now / before, f"times the memory of {name} before")
+        self._look_at_remembered()
         were, are = sorted(self.fetches_before), sorted(world.measure_fetches())
         slower = are[len(are) // 2] - were[len(were) // 2]
         if slower > SPEED or are[-1] > were[-1] + FETCH_TIMEOUT:
             self.note("after: fetch", are[-1], f"seconds of the slowest fetch, the median {slower:.2f} above before")
+
+    def _look_at_remembered(self) -> None:
+        world, wall = self.world, self.world.simulation.wall()
+        for node in world.honest:
+            left = [
+                each
+                for each in node.membership.members().get(timeout=5).others
+                if each.state is State.LEFT and bytes(each.peer) in world.gang.keys
+            ]
+            long_gone = [each for each in left if wall - each.since > FORGOTTEN_AFTER]
+            if world.lives[node.name].began < 1 and long_gone:
+                self.note("after: remembered", len(long_gone), f"keys that {node.name} remembers")
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------

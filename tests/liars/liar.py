@@ -30,11 +30,13 @@ _POLL = 1000
 class Strategy:
     """What one liar does. A subclass says what it sends when; all else is the decent member's.
 
-    every: seconds between two ticks. says_ready: it completes the connections that it dials.
+    every: seconds between two ticks. says_ready: it completes the connections that it dials. caught: every honest node
+    that is there all the while ends with it blocked.
     """
 
     every = 1.0
     says_ready = True
+    caught = False
 
     def begin(self, liar: Liar) -> None:
         """The liar is there, and has announced itself."""

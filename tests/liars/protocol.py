@@ -83,9 +83,11 @@ def curve_public(peer: bytes) -> bytes:
 # Records -------------------------------------------------------------------------------------------------------------
 
 
-def record(key: Signer, network: str, address: str | None, generation: int, metadata: bytes = b"") -> bytes:
-    """A record with a good signature."""
-    chain, farewell = links(key, generation)[0], _hash(farewell_of(key, generation))
+def record(
+    key: Signer, network: str, address: str | None, generation: int, metadata: bytes = b"", *, life: int = 0
+) -> bytes:
+    """A record with a good signature. life: which of those that the owner signs under this generation; honest: one."""
+    chain, farewell = links(key, generation, life)[0], _hash(farewell_of(key, generation))
     items = [VERSION, network, bytes(key.peer), address, generation, metadata, chain, farewell]
     return _pack([*items, key.sign(b"rookery-record-2\0" + _pack(items))])
 
@@ -105,18 +107,18 @@ def read_record(data: bytes) -> tuple[bytes, str | None, int]:
 # A life: any secret of its owner's will do, so these begin with a signature -------------------------------------------
 
 
-def links(key: Signer, generation: int) -> list[bytes]:
+def links(key: Signer, generation: int, life: int = 0) -> list[bytes]:
     """The links of all incarnations; the first one is the end of the chain."""
-    found = _LIVES.get((bytes(key.peer), generation))
+    found = _LIVES.get((bytes(key.peer), generation, life))
     if found is None:
-        link, found = _hash(key.sign(b"a liar's life" + struct.pack(">Q", generation))), []
+        link, found = _hash(key.sign(b"a liar's life" + struct.pack(">QQ", generation, life))), []
         for _ in range(MAX_INCARNATION + 1):
             found.append(link)
             link = _hash(link)
         found.reverse()
         if len(_LIVES) > 64:
             _LIVES.clear()
-        _LIVES[bytes(key.peer), generation] = found
+        _LIVES[bytes(key.peer), generation, life] = found
     return found
 
 
@@ -124,7 +126,7 @@ def farewell_of(key: Signer, generation: int) -> bytes:
     return _hash(key.sign(b"a liar's farewell" + struct.pack(">Q", generation)))
 
 
-_LIVES: dict[tuple[bytes, int], list[bytes]] = {}
+_LIVES: dict[tuple[bytes, int, int], list[bytes]] = {}
 
 
 def _hash(data: bytes) -> bytes:
@@ -278,9 +280,9 @@ def forwarded_ack(answer: Swim) -> tuple[object, ...]:
     return answer.src.key, answer.src.generation, third(answer)[2], answer.fields[3]
 
 
-def own(key: Signer, generation: int, incarnation: int) -> Update:
+def own(key: Signer, generation: int, incarnation: int, *, life: int = 0) -> Update:
     """What a member says of itself, with whatever proves it."""
-    proof = links(key, generation)[incarnation] if incarnation else b""
+    proof = links(key, generation, life)[incarnation] if incarnation else b""
     return Update(bytes(key.peer), generation, incarnation, proof=proof)
 
 

@@ -11,7 +11,7 @@ from tests.liars import invariants
 from tests.liars.catalogue import STRATEGIES
 from tests.liars.liar import Strategy
 from tests.liars.strategies.claims import SuspectsEverybody
-from tests.liars.strategies.invented import ContradictsItself, InventsMembersWithRecords
+from tests.liars.strategies.invented import ContradictsItself, InventsMembersWithRecords, KeysThatComeOnce
 from tests.liars.trial import Fault, run
 from tests.liars.world import World
 
@@ -20,6 +20,12 @@ EVERYBODY = [*(f"n{number}" for number in range(8)), "newcomer", "latecomer"]
 
 class Decent(Strategy):
     """Does nothing but what a decent member does."""
+
+
+class DecentAndToBeCaught(Decent):
+    """As if that were a cheat."""
+
+    caught = True
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -32,7 +38,10 @@ def test_honest_nodes_by_themselves_break_nothing() -> None:
 
 
 def test_trial_of_a_seed_is_the_same_again() -> None:
-    assert run(7, 12, [SuspectsEverybody] * 4) == run(7, 12, [SuspectsEverybody] * 4)
+    worlds: list[World] = []
+    broken = [run(7, 6, [SuspectsEverybody], fault=worlds.append) for _ in range(2)]
+    assert broken[0] == broken[1]
+    assert worlds[0].simulation.digest() == worlds[1].simulation.digest()
 
 
 # Faults of the nodes, which are not the work of any liar -------------------------------------------------------------
@@ -88,7 +97,7 @@ def blocks_an_honest_one(world: World) -> None:
     ids=["cut off", "newcomer cut off", "latecomer cut off", "not dead", "renews", "no values", "fat", "blocks"],
 )
 def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: set[str]) -> None:
-    assert run("fault", 12, [Decent] * 4, fault=fault).keys() >= expected
+    assert run("fault", 12, [Decent] * 4, fault=fault, until=expected).keys() >= expected
 
 
 @pytest.mark.parametrize(
@@ -96,8 +105,9 @@ def test_invariant_of_what_is_broken_on_purpose_breaks(fault: Fault, expected: s
     [
         (("INCARNATION", "PER_INTRODUCER"), SuspectsEverybody, {"incarnation", "backlog"}),
         pytest.param(("PER_INTRODUCER",), InventsMembersWithRecords, {"list"}, marks=pytest.mark.full),
+        pytest.param(("FORGOTTEN_AFTER",), KeysThatComeOnce, {"after: remembered"}, marks=pytest.mark.full),
         pytest.param(("DIALS",), ContradictsItself, {"dials"}, marks=pytest.mark.full),
-        (("ANSWERS", "IP_SHARE"), Decent, {"work", "slots"}),
+        (("ANSWERS", "IP_SHARE"), DecentAndToBeCaught, {"work", "slots", "unpunished"}),
     ],
 )
 def test_invariant_whose_limit_is_nothing_breaks(
@@ -105,7 +115,7 @@ def test_invariant_whose_limit_is_nothing_breaks(
 ) -> None:
     for limit in limits:
         monkeypatch.setattr(invariants, limit, 0)
-    assert run("limit", 12, [strategy] * 4).keys() >= expected
+    assert run("limit", 12, [strategy] * 4, until=expected).keys() >= expected
 
 
 def test_catalogue_has_every_strategy_once() -> None:

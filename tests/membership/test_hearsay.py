@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from rookery.actors import membership
 from rookery.actors.membership import MemberDown, MemberSuspected, MemberUp
-from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED
+from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED, SILENT_FOR
 from rookery.actors.membership.swim.messages import Ack, ForwardedAck, Ping, PingReq, SyncRequest
 
 from .nodes import Cluster
@@ -186,10 +186,62 @@ def test_unproved_member_is_greeted_at_once_without_news_and_gone_when_it_does_n
     assert world.peer("dave") not in world.visible()
     assert MemberDown(world.peer("dave")) in world.heard()
     assert (newcomers(world, "silent"), world.metric("unproved_members")) == (1, 0)
-    world.introduce("bob", "dave")
-    world.simulation.run(for_=5)
-    assert len(world.said("dave", Ping)) == 4
-    assert (newcomers(world, "was_silent"), world.metric("unproved_members")) == (1, 0)
+
+
+def changes(world: World, name: str) -> list[type[MemberUp | MemberDown]]:
+    heard = [event for event in world.heard() if isinstance(event, MemberUp | MemberDown)]
+    return [type(event) for event in heard if event.peer == world.peer(name)]
+
+
+def test_member_that_did_not_answer_is_greeted_unseen_when_it_is_told_of_again(world: World) -> None:
+    world.join().meet("bob", "carol").introduce("bob", "dave")
+    world.simulation.run(for_=8.5)
+    before = changes(world, "dave")
+    world.introduce("frank", "dave")
+    world.packet("grace", Gossip(), Member(world.id("dave")))  # without its record, which is kept
+    world.simulation.run(for_=5.5)
+    asks_for_everything(world, "frank")
+    assert len(world.said("dave", Ping)) == 8
+    assert world.peer("dave") not in world.visible()
+    assert (newcomers(world, "was_silent"), newcomers(world, "asked_again")) == (2, 1)
+    assert not told_of(world, "frank", "dave")
+    assert not has_record(world, "frank", "dave")
+    world.simulation.run(for_=8)
+    assert changes(world, "dave") == before == [MemberUp, MemberDown]
+
+
+def test_hidden_member_that_answers_is_a_member_at_once(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave")
+    world.simulation.run(for_=10)
+    world.introduce("frank", "dave")
+    world.simulation.run(for_=0.5)
+    number = messages(world, "dave", Ping)[4].number
+    world.packet("dave", Ack(number), records=[])  # it has been shown ours, and its own is held
+    assert world.peer("dave") in world.visible()
+    assert changes(world, "dave") == [MemberUp, MemberDown, MemberUp]
+
+
+def test_record_of_a_hidden_member_is_dropped_when_it_is_forgotten(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave")
+    world.simulation.run(for_=20)
+    world.packet("dave", Gossip(), records=[])
+    assert world.dropped("stranger") == 0
+    world.introduce("frank", "erin")
+    world.simulation.run(for_=7 + SILENT_FOR)
+    world.packet("erin", Gossip(), records=[])
+    assert world.dropped("stranger") == 1
+
+
+def test_farewell_of_a_hidden_member_ends_it_unseen_and_its_later_life_is_shown(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave", "erin")
+    world.simulation.run(for_=7)
+    world.packet("frank", Gossip(), world.left("dave"))
+    assert changes(world, "dave") == [MemberUp, MemberDown]
+    assert newcomers(world, "left") == 1
+    later = world.record("erin", 2)
+    world.packet("frank", Gossip(), Member(world.id("erin", 2)), records=[world.record("frank"), later])
+    assert changes(world, "erin") == [MemberUp, MemberDown, MemberUp]
+    assert [event for event in world.heard() if isinstance(event, MemberUp)][-1].record == later
 
 
 def test_member_that_did_not_answer_and_shows_itself_is_a_member_at_once(world: World) -> None:

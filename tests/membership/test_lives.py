@@ -8,7 +8,8 @@ import pytest
 
 from rookery import transport
 from rookery.actors import tracker
-from rookery.actors.membership import MemberCheats, MemberUpdated, Rejoined
+from rookery.actors.membership import MemberCheats, MemberUp, MemberUpdated, Rejoined
+from rookery.actors.membership.core.envelope import Envelope
 from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
 from rookery.actors.membership.swim import Member, State
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet
@@ -26,6 +27,7 @@ from rookery.actors.membership.swim.messages import (
 from rookery.transport import PeerRecord, Reason
 from rookery.transport.identity.life import verify_answer, verify_farewell, verify_link
 
+from .nodes import Cluster
 from .worlds import Announce, World
 
 
@@ -118,6 +120,28 @@ def test_member_that_cheats_is_none_for_as_long_as_it_is_blocked_whatever_others
         assert world.metric("newcomers_total", "shunned") == 1  # what bob told
 
 
+def test_cheat_that_is_still_blocked_after_a_restart_is_no_member_until_the_block_ends(world: World) -> None:
+    """The tracker tells of the blocks in its address book before this node joins."""
+    world.members.tell(tracker.PeerBlocked(world.peer("carol"), CHEAT_BLOCK))
+    world.join().meet("bob").introduce("bob", "carol")
+    world.simulation.run(for_=1)
+    assert world.peer("carol") not in world.visible()
+    assert not [event for event in world.heard() if isinstance(event, MemberUp) and event.peer == world.peer("carol")]
+    assert (world.said("carol", Ping), world.metric("newcomers_total", "blocked")) == ([], 1)
+    world.members.tell(tracker.PeerUnblocked(world.peer("carol")))
+    world.simulation.run(for_=11)
+    assert world.said("carol", Ping)
+    world.meet("carol")
+    assert world.peer("carol") in world.visible()
+
+
+def test_peer_that_is_blocked_while_this_node_runs_is_a_member_when_others_tell_of_it(world: World) -> None:
+    world.join().meet("bob")
+    world.members.tell(tracker.PeerBlocked(world.peer("carol"), float("inf")))
+    world.introduce("bob", "carol")
+    assert world.peer("carol") in world.visible()
+
+
 def other_life(world: World, name: str) -> PeerRecord:
     """A record of generation 1 with another chain than the one that follows from the key."""
     record = replace(world.record(name), chain=b"x" * 16)
@@ -137,6 +161,35 @@ def test_member_that_has_signed_two_lives_of_one_generation_is_blocked_whoever_b
     assert punished == [transport.Close(carol, Reason.PROTOCOL), tracker.Block(carol, CHEAT_BLOCK, at_least=True)]
     assert (world.metric("cheats_total", "own"), world.metric("records_total", "contradicts")) == (1, 1)
     assert world.said("bob", Ack)  # who brought it is not at fault
+
+
+def test_both_records_of_a_cheat_are_shown_to_the_others_once(world: World, punished: list[object]) -> None:
+    world.join().meet("bob", "carol", "dave")
+    records = [world.record("carol"), other_life(world, "carol")]
+    for bringer in ("bob", "dave"):
+        world.packet(bringer, Gossip(), records=[world.record(bringer), records[1]])
+    for name in ("bob", "dave"):
+        shown = [data for envelope in world.sent(name) for data in envelope.records]
+        assert [shown.count(record.encode()) for record in records] == [1, 1]
+        assert all(
+            len(envelope.records) <= 1 for envelope in world.sent(name) if records[1].encode() in envelope.records
+        )
+    assert all(records[1].encode() not in envelope.records for envelope in world.sent("carol"))
+
+
+def test_cheat_is_blocked_by_who_was_shown_one_record_and_is_shown_both_by_another() -> None:
+    cluster = Cluster("two lives")
+    nodes = cluster.start_joined()
+    carol = cluster.nodes["carol"]
+    other = replace(carol.record, chain=b"x" * 16)
+    other = replace(other, signature=cluster.known.identity("carol").sign(other._signed_bytes()))
+    bob, alice = cluster.nodes["bob"], cluster.nodes["alice"]
+    payload = Envelope(records=(other.encode(),)).encode()
+    alice.mailbox.tell(transport.Packet(bob.peer, payload))
+    cluster.run(2)
+    for node in nodes:
+        if node is not carol:
+            assert [event.peer for event in node.heard(MemberCheats)] == [carol.peer], node.name
 
 
 def test_second_record_of_one_life_whose_signature_is_false_shows_nothing(world: World, punished: list[object]) -> None:

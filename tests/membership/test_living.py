@@ -83,6 +83,20 @@ def test_dead_member_is_forgotten_with_its_record_after_remove_down_after(simula
     assert len(world.sent("bob")) == before
 
 
+def test_members_that_come_once_are_forgotten_with_their_records_within_minutes(world: World) -> None:
+    world.join()
+    for number in range(20):
+        world.meet("bob", f"passer-by {number}").packet("bob", Gossip(), world.left(f"passer-by {number}"))
+        world.simulation.run(for_=3)
+    assert len(world.members.members().get(timeout=1).others) > 10
+    world.simulation.run(for_=300)
+    remembered = {info.peer for info in world.members.members().get(timeout=1).others}
+    assert not remembered & {world.peer(f"passer-by {number}") for number in range(1, 20)}
+    for number in range(1, 20):
+        world.packet(f"passer-by {number}", Gossip(), records=[])
+    assert world.dropped("stranger") == 19
+
+
 def test_blocked_member_is_neither_probed_nor_accused(world: World) -> None:
     world.join().meet("bob")
     world.members.tell(tracker.PeerBlocked(world.peer("bob"), float("inf")))

@@ -12,12 +12,12 @@ import pytest
 from rookery import runtime, transport
 from rookery.actors import maintenance, resolver, tracker
 from rookery.actors.membership import Config, Mailbox
-from rookery.actors.membership.core import newcomers, sender_limits
+from rookery.actors.membership.core import newcomers, sender_limits, waiting
 from rookery.actors.membership.core.tags import encode_tags
 from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
 from rookery.actors.membership.swim.core.checks import _EVERY
 from rookery.actors.membership.swim.member import MAX_INCARNATION
-from rookery.actors.resolver.core.fetcher import OVERDUE_SHARE
+from rookery.actors.resolver.core.requests import OVERDUE_SHARE
 from rookery.testing import SimulatedNodes
 from rookery.transport import PeerId
 
@@ -108,7 +108,7 @@ def test_page_has_the_defaults_of_the_settings_that_bound_liars() -> None:
         ("probes up to 8 times slower", Config().protocol.awareness_max_multiplier == 8),
         (
             "64 updates of one sender wait for their records, for 10 s (a seed's: 1,024)",
-            (newcomers.PER_INTRODUCER, newcomers.WAITING_TIME, newcomers.PER_SEED) == (64, 10, 1024),
+            (newcomers.PER_INTRODUCER, waiting.WAITING_TIME, newcomers.PER_SEED) == (64, 10, 1024),
         ),
         ("at 500 of membership", sender_limits.FLOOD == 500),
         ("a second peer is asked after 0.42 s", round(OVERDUE_SHARE * resolver.Config().fetch_timeout, 2) == 0.42),

@@ -221,7 +221,7 @@ def nothing_is_left(net: Any, name: str) -> None:
     client, fetcher = data.client, data.client.fetcher
     assert (len(client.wanted), client.wanted.delivering) == (0, 0)
     assert (fetcher.waiting, fetcher.active, len(fetcher._held)) == (0, 0, 0)
-    assert (len(fetcher._failed), len(fetcher._targets._sets), len(fetcher._entries)) == (0, 0, 0)
+    assert (len(fetcher._rounds._failed), len(fetcher._targets._sets), len(fetcher._entries)) == (0, 0, 0)
     assert fetcher._pending._untargeted.size <= 64 * 2
     assert (client._gets._waiting, client._gets._by_key, client._verdicts._open) == ({}, {}, {})
     assert (data.server._active, dict(data.server._of_peer)) == (0, {})
@@ -281,7 +281,7 @@ def test_liar_that_comes_back_under_new_names_costs_one_attempt_each_and_is_not_
     net.simulation.settle()
     fetcher = data.client.fetcher
     assert (fetcher.blocked, len(fetcher.scores._scores), len(fetcher._targets._blocks)) == (0, 0, 0)
-    assert len(fetcher._failed.get(KEYS[0]) or ()) <= 1
+    assert len(fetcher._rounds._failed.get(KEYS[0]) or ()) <= 1
     net.add("bob", TRUE)
     net.peer_set("alice", "bob")
     net.connect("alice", "bob")

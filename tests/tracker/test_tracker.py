@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -223,3 +225,24 @@ def test_dialable_leaves_out_who_is_excluded_and_gives_no_more_than_asked_for(wo
     world.track(1, {world.bob: A, world.carol: B, world.dave: C})
     found = world.peers.dialable(1, exclude=(world.bob, world.carol)).get(timeout=1)
     assert found == tracker.Candidates((world.dave,), None)
+
+
+# Log -----------------------------------------------------------------------------------------------------------------
+
+
+def test_lines_about_blocks_are_limited_counted_and_the_rest_is_told_in_one(
+    simulation: Any, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new key for each cheat costs nothing: it is blocked, and the block ends."""
+    subnet = ip_network("2001:db8:7::/48")
+    with caplog.at_level(logging.INFO, "rookery"):
+        for _ in range(70):
+            world.peers.block(subnet, 10.0)
+            world.peers.unblock(subnet)
+        world.peers.block(world.bob, 1.0)
+        simulation.run(for_=11)
+    lines = [record.getMessage() for record in caplog.records]
+    assert (lines.count("blocked"), lines.count("unblocked")) == (64 + 1, 64 + 1)
+    assert world.metric("tracker_log_lines_left_out_total") == 6 + 6
+    told = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "log lines left out"]
+    assert told == [{"lines": 12, "most_of": "2001:db8:7::/64", "of_it": 12}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 from collections.abc import Callable
 
 import msgpack
@@ -25,12 +26,16 @@ from rookery.transport.core.codec import (
     encode_control,
 )
 from rookery.transport.parts.packets import MAX_PACKET
-from tests.transport.raw import RawPeer
+from rookery.transport.wire import unfinished_messages
+from tests.transport.raw import RawPeer, Relay
 from tests.transport.scene import Scene, pour, resident
 from tests.transport.worlds import RealWorld
 
 Frames = list[bytes]
 HI = encode_batch([(16, b"hi")])
+
+
+needs_counts = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much has come")
 
 
 @pytest.fixture
@@ -295,25 +300,51 @@ def test_message_of_3000_large_frames_is_thrown_away_and_its_sender_closed(scene
     assert resident() - before < 2 * 3000 * frame_bytes + 32 * 2**20
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("joined", [True, False], ids=["joined", "stranger"])
-def test_message_that_does_not_end_costs_no_more_than_comes_in_the_time_for_a_sign_of_life(
-    real: RealWorld, joined: bool
+@needs_counts
+@pytest.mark.parametrize("role", ["connection", "packet link", "stranger"])
+def test_message_that_does_not_end_costs_its_sender_the_link_and_its_ip_the_next_handshakes(
+    scene: Scene, role: str
 ) -> None:
-    """libzmq has no bound for it: the time has. 1.2 GB would come, which is one frame of ours 300,000 times."""
-    frames, size, before = 300_000, 4096, resident()
-    scene = Scene(real, handshake_timeout=0.5, heartbeat_interval=0.1, heartbeat_timeout=0.5)
-    with scene.joined() if joined else scene.raw() as raw:
-        raw.encrypted()
-        raw.socket.send_multipart([bytes(size)] * frames, copy=False)
-        if joined:
-            scene.real.until(lambda: scene.bob.closed() == [Reason.DEAD])
+    """The liar stops in the middle of it, and says no more."""
+    bob = scene.bob
+    with Relay(bob.address.endpoint) as relay, RawPeer(bob, scene.mallory, relay=relay) as raw:
+        if role == "connection":
+            raw.join()
+            scene.real.until(lambda: relay.pump() and len(bob.links()) == 2)
+        elif role == "packet link":
+            raw.hello(packets=True)
+            assert isinstance(raw.hear(), Welcome)
+        relay.allowed = 4096
+        raw.socket.send_multipart([bytes(4096)] * 1000, copy=False)
+        scene.real.until(lambda: relay.pump() and relay.allowed == 0)
+        scene.real.pass_time(3 * unfinished_messages.LOOK_EVERY)  # what came before a look is not counted
+        relay.allowed = 2 * bob.config.max_message
+        if role == "stranger":
+            scene.real.until(lambda: relay.pump() and bob.counted("silent_connections", Reason.FLOODING))
         else:
-            scene.real.until(lambda: scene.bob.counted("silent_connections", Reason.TIMEOUT) == 1)
-        raw.gone()
+            scene.real.until(lambda: relay.pump() and bob.counted("invalid", "frames") == 1)
+        scene.real.until(lambda: bob.closed() == [Reason.PROTOCOL] * (role == "connection"))
+        scene.real.until(lambda: bob.engine.links.packet_routes == {})
+    with scene.raw() as again:
+        scene.real.until(lambda: bob.counted("refused", Reason.RATE) == 1)
+        assert not again.socket.poll(0)
     scene.assert_unharmed()
-    gc.collect()
-    assert resident() - before < frames * size // 2
+
+
+@needs_counts
+def test_message_as_large_as_may_be_that_comes_bit_by_bit_is_heard(scene: Scene) -> None:
+    payload = random.Random(1).randbytes(scene.bob.config.max_message)
+    with Relay(scene.bob.address.endpoint) as relay, RawPeer(scene.bob, scene.mallory, relay=relay) as raw:
+        raw.join()
+        scene.real.until(lambda: relay.pump() and len(scene.bob.links()) == 2)
+        raw.send(*encode_batch([(16, payload)]))
+        relay.allowed = len(payload)  # all but the last bytes, for longer than it takes to look at it twice
+        scene.real.until(lambda: relay.pump() and relay.allowed == 0)
+        scene.real.pass_time(3 * unfinished_messages.LOOK_EVERY)
+        assert scene.bob.payloads() == []
+        relay.allowed = len(payload)
+        scene.real.until(lambda: relay.pump() and scene.bob.payloads() == [payload])
+    assert scene.bob.counted("invalid", "frames") == 0
 
 
 def test_claim_to_the_routing_id_of_a_link_gets_nothing_of_it_and_is_ended_and_counted(real: RealWorld) -> None:

@@ -1,7 +1,7 @@
 """How many log lines strangers can cause: some at once and per second of each IP, and of all; the rest is counted.
 
 Pure: the clock is given. An IP is as in `counted_ip`. Warnings have their own share, so that whoever causes the lesser
-lines hides none. The membership counts by peer what transport counts by IP.
+lines hides none. Actors count by peer as well.
 """
 
 from __future__ import annotations

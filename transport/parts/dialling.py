@@ -170,8 +170,7 @@ class Dials:
     def _promote(self, dial: Dialling, packets: PacketLink) -> None:
         """Turn our packet link to the peer into the dial: what is encrypted already need not be again."""
         shared = self._shared
-        del shared.links.packets[packets.peer]
-        shared.links.packet_routes.pop(packets.route, None)
+        shared.links.drop_packet_link(packets)
         dial.route, dial.adopted = packets.route, True
         shared.links.by_route[dial.route] = dial
         self._begin_attempt(dial)

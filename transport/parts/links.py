@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...runtime import Reply, Timer
-from ..address import Address, Endpoint
+from ..address import Address, Endpoint, counted_ip
 from ..core.window import Window
 from ..gatekeeper import Link, Ticket, Verdict
 from ..identity import PeerId
@@ -104,6 +104,10 @@ class PacketLink:
     asked: Endpoint | None = None
     queue: deque[tuple[int, bytes]] = field(default_factory=deque)  # kind and payload
     deadline: Timer | None = None
+    counted_ip: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counted_ip = counted_ip(self.ip)
 
 
 class Table:
@@ -118,6 +122,7 @@ class Table:
         self.joining: dict[PeerId, list[Joining]] = {}
         self.packets: dict[PeerId, PacketLink] = {}  # outbound, least recently used first
         self.packet_routes: dict[Route, PacketLink] = {}  # all, least recently used first
+        self._packets_of_ip: dict[str, dict[Route, PacketLink]] = {}  # likewise
         self.closing: dict[Route, Timer] = {}  # last words are on their way
 
     def sources(self) -> Iterator[tuple[PeerId, bytes, str]]:
@@ -155,3 +160,38 @@ class Table:
         if self.by_route.get(joining.route) is joining:
             del self.by_route[joining.route]
         return True
+
+    def add_packet_link(self, link: PacketLink) -> None:
+        """Enter a new one, as the most recently used."""
+        self.by_route[link.route] = self.packet_routes[link.route] = link
+        self._packets_of_ip.setdefault(link.counted_ip, {})[link.route] = link
+        if link.endpoint is not None:
+            self.packets[link.peer] = link
+
+    def use_packet_link(self, link: PacketLink) -> None:
+        """It is the most recently used now, if it is there."""
+        if link.route in self.packet_routes:
+            self.packet_routes[link.route] = self.packet_routes.pop(link.route)
+            of_ip = self._packets_of_ip[link.counted_ip]
+            of_ip[link.route] = of_ip.pop(link.route)
+
+    def drop_packet_link(self, link: PacketLink) -> None:
+        """It is one no more; its route may be something else by now."""
+        if self.packet_routes.pop(link.route, None) is not None:
+            of_ip = self._packets_of_ip[link.counted_ip]
+            del of_ip[link.route]
+            if not of_ip:
+                del self._packets_of_ip[link.counted_ip]
+        if self.packets.get(link.peer) is link:
+            del self.packets[link.peer]
+
+    def packet_link_to_end(self, newcomer: str, most: int) -> PacketLink:
+        """Which one goes for one of this IP: the least recently used of an IP with more than `most`, else of all.
+
+        The newcomer's IP comes first, and counts with what it would have; then the one that has most.
+        """
+        own = self._packets_of_ip.get(counted_ip(newcomer), {})
+        if len(own) >= most:
+            return next(iter(own.values()))
+        largest = max(self._packets_of_ip.values(), key=len)
+        return next(iter((largest if len(largest) > most else self.packet_routes).values()))

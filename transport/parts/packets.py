@@ -1,11 +1,12 @@
 """Packet links: small best-effort datagrams between peers that need no connection (SWIM's probes).
 
 A packet goes over the connection to its peer if there is one, else over a packet link, opened on demand. At most
-`max_packet_links` are kept; the least recently used is closed. A peer that has moved gets a new one: the old one may be
-half-open, and swallow all that is sent. They count against no connection limit, have no ticket, and no observer hears
-of them. Nothing is retried: a packet that cannot go now is dropped and counted. So is what a peer sends over its quota,
-whatever it comes by and of whatever kind; who keeps on is closed. Each kind has one receiver; a packet of a kind that
-nobody takes here is dropped and counted, as it may be another version's or another application's.
+`max_packet_links` are kept; then the least recently used is closed, of an IP that has more than its share if there is
+one. A peer that has moved gets a new one: the old one may be half-open, and swallow all that is sent. They count
+against no connection limit, have no ticket, and no observer hears of them. Nothing is retried: a packet that cannot go
+now is dropped and counted. So is what a peer sends over its quota, whatever it comes by and of whatever kind; who keeps
+on is closed. Each kind has one receiver; a packet of a kind that nobody takes here is dropped and counted, as it may be
+another version's or another application's.
 
 The name of an address is looked up off this thread, as for a dial; a few packets wait for that. What it stands for
 counts for a minute, or until none of its addresses leads to the peer; then it is looked up anew, and a link to what it
@@ -101,7 +102,7 @@ class Packets:
 
     def _put_soon(self, link: PacketLink, message: SendPacket) -> None:
         if link.up:
-            self._touch(link)
+            self._shared.links.use_packet_link(link)
             self._put(link.route, message.kind, message.payload)
         elif len(link.queue) < _QUEUE:
             link.queue.append((message.kind, message.payload))
@@ -167,7 +168,7 @@ class Packets:
         if key is None or endpoint is None:
             self._count("dropped")
             return
-        self._make_room()
+        self._make_room(endpoint.host)
         route = shared.wire.connect(endpoint, key)
         if route is None:
             self._count("dropped")
@@ -176,7 +177,7 @@ class Packets:
         link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False, asked=asked)
         link.queue.append((message.kind, message.payload))
         link.deadline = shared.deadline(shared.config.handshake_timeout, link)
-        shared.links.by_route[route] = shared.links.packet_routes[route] = shared.links.packets[message.peer] = link
+        shared.links.add_packet_link(link)
 
     def _may_dial(self, key: bytes, endpoint: Endpoint) -> bool:
         shared = self._shared
@@ -210,9 +211,9 @@ class Packets:
         if reason is not None:
             shared.refuse(route, reason)
             return
-        self._make_room()
+        self._make_room(source.ip)
         link = PacketLink(route, record.peer, source.curve_key, source.ip, None, up=True)
-        shared.links.by_route[route] = shared.links.packet_routes[route] = link
+        shared.links.add_packet_link(link)
         shared.send_control(route, shared.welcome(bytes(NONCE_BYTES)))
 
     def frames(self, link: PacketLink, frames: Sequence[bytes]) -> Hello | None:
@@ -220,7 +221,7 @@ class Packets:
         head = frames[0]
         kind = packet_kind(head) if len(frames) == 2 else None
         if kind is not None and link.up and len(frames[1]) <= MAX_PACKET:
-            self._touch(link)
+            self._shared.links.use_packet_link(link)
             if not self.deliver(link.peer, kind, frames[1]):
                 self._flooded(link)
             return None
@@ -322,24 +323,17 @@ class Packets:
                 self.end(link)
 
     def _forget(self, link: PacketLink) -> None:
-        links = self._shared.links
-        links.packet_routes.pop(link.route, None)
-        links.by_route.pop(link.route, None)
-        if links.packets.get(link.peer) is link:
-            del links.packets[link.peer]
+        self._shared.links.drop_packet_link(link)
+        self._shared.links.by_route.pop(link.route, None)
         cancel(link.deadline)
         self._count("dropped", by=len(link.queue))
 
-    def _make_room(self) -> None:
-        links = self._shared.links.packet_routes
-        while len(links) >= self._shared.config.max_packet_links:
-            self.end(next(iter(links.values())))
-
-    def _touch(self, link: PacketLink) -> None:
-        """The most recently used stands last."""
-        links = self._shared.links.packet_routes
-        if link.route in links:
-            links[link.route] = links.pop(link.route)
+    def _make_room(self, ip: str) -> None:
+        """For one more link, of this IP."""
+        links, config = self._shared.links, self._shared.config
+        while len(links.packet_routes) >= config.max_packet_links:
+            most = max(1, int(config.max_packet_links * config.max_inbound_share_per_ip))
+            self.end(links.packet_link_to_end(ip, most))
 
     def _put(self, route: Route, kind: int, payload: bytes) -> None:
         sent = self._shared.wire.send(route, [PACKET_HEADS[kind], payload])

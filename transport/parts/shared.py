@@ -31,7 +31,6 @@ from ..core.codec import (
 )
 from ..core.floods import Floods
 from ..core.handshake_limits import HandshakeLimits
-from ..core.log_limits import SUMMARY_AFTER, LogLimits
 from ..core.slots import Slots
 from ..errors import DecodeError
 from ..gatekeeper import Direction, Gate, Link, Role, Ticket
@@ -43,6 +42,7 @@ from ..metrics import Metrics
 from ..reasons import Reason
 from ..record import PeerRecord
 from ..wire import Route, Sent, Wire
+from .limited_log import LimitedLog
 from .links import Live, Table
 
 _SAY_AGAIN = 0.005  # seconds
@@ -61,11 +61,6 @@ class SayBye(Message):
 
     route: Route
     reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class SayLeftOut(Message):
-    """Timer: say how many log lines were left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +113,7 @@ class Shared(runtime.Engine[Mailbox]):
             max_pending=config.max_pending_handshakes,
         )
         self.floods = Floods(config.flood_drops)
-        self.log_limits = LogLimits()
-        self._summary: Timer | None = None
+        self.limited_log = LimitedLog(self, self.metrics.log_lines_left_out)
         self.receivers: dict[int, Receiver] = {}
         self.packet_receivers: dict[int, runtime.Mailbox] = {}  # by kind
         self.generations = generations
@@ -275,27 +269,11 @@ class Shared(runtime.Engine[Mailbox]):
 
     def note(self, ip: str, event: str, **facts: object) -> None:
         """A line of level info that the far end, at this IP, can cause: written while it causes few."""
-        if self._admits_line(ip, "info"):
-            self.log.info(event, ip=ip, **facts)
+        self.limited_log.note(ip, event, ip=ip, **facts)
 
     def warn(self, ip: str, event: str, **facts: object) -> None:
         """As `note`, a warning."""
-        if self._admits_line(ip, "warning"):
-            self.log.warning(event, ip=ip, **facts)
-
-    def _admits_line(self, ip: str, level: str) -> bool:
-        if self.log_limits.admits(ip, level, self.now()):
-            return True
-        self.metrics.log_lines_left_out.inc()
-        if self._summary is None:
-            self._summary = self.after(SUMMARY_AFTER, SayLeftOut())
-        return False
-
-    def say_left_out(self) -> None:
-        """One line for all that were not written."""
-        self._summary = None
-        left_out = self.log_limits.take_left_out()
-        self.log.warning("log lines left out", lines=left_out.lines, most_of=left_out.most_of, of_it=left_out.of_it)
+        self.limited_log.warn(ip, event, ip=ip, **facts)
 
     # Introduce and check ---------------------------------------------------------------------------------------------
 

@@ -7,17 +7,21 @@
 * The system's table of open files may be full as well (ENFILE). A duplicate takes no place there and keeps none free: a
   spare descriptor is a socket of its own, and whether one is left is asked by making one.
 * Where it is full, a socket cannot be duplicated: `held` then works on libzmq's own number.
+* What has come for a socket, and what of it libzmq has not read yet, Linux tells by whatever descriptor it is asked.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import resource
 import select
 import socket as sockets
 import struct
+import sys
+import termios
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
@@ -35,6 +39,12 @@ _TURNED_AWAY = 128  # connections at once
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _FULL = (errno.EMFILE, errno.ENFILE)
 _RESET = struct.pack("ii", 1, 0)  # what was sent is not waited for
+_TCP_INFO = sockets.TCP_INFO if sys.platform == "linux" else None
+_RECEIVED = struct.Struct("128xQ")  # tcpi_bytes_received of linux/tcp.h
+_UNREAD = struct.Struct("i")
+
+COUNTS_RECEIVED = _TCP_INFO is not None
+"""Whether the system says how much has come for a socket."""
 
 
 class NoDescriptors(Exception):
@@ -223,3 +233,24 @@ def shut(duplicate: sockets.socket) -> None:
     except OSError:
         pass  # the other side was quicker
     duplicate.close()
+
+
+def received(socket: sockets.socket) -> int:
+    """Bytes that have come for a TCP socket since it was connected, encrypted and framed; 0 if that cannot be known."""
+    if _TCP_INFO is None:
+        return 0
+    try:
+        info = socket.getsockopt(sockets.IPPROTO_TCP, _TCP_INFO, _RECEIVED.size)
+    except OSError:
+        return 0
+    count: int = _RECEIVED.unpack(info)[0] if len(info) == _RECEIVED.size else 0
+    return count
+
+
+def unread(socket: sockets.socket) -> int:
+    """As many of these libzmq has not taken from the system yet."""
+    try:
+        count: int = _UNREAD.unpack(fcntl.ioctl(socket.fileno(), termios.FIONREAD, bytes(_UNREAD.size)))[0]
+    except OSError:
+        return 0
+    return count

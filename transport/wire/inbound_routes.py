@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import socket as sockets
 from collections import OrderedDict
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from . import Route
 from .descriptors import Mark, hung_up, shut
+from .unfinished_messages import Intake
 
 _REMEMBERED = 8192
 _TRUST_NUMBER_AFTER = 2.0  # seconds
@@ -34,6 +36,10 @@ class InboundRoute:
     duplicate: sockets.socket
     mark: Mark
     proven: bool = False
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.route, lambda: nullcontext(self.duplicate))
 
 
 class InboundRoutes:

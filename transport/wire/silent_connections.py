@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import math
 import socket as sockets
-import struct
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..address import counted_ip
 from ..reasons import Reason
-from .descriptors import Mark, held
+from .descriptors import COUNTS_RECEIVED, Mark, held, received
 from .zmq_sockets import canonical
 
 MAX_FIRST_BYTES = 64 * 1024
@@ -31,9 +29,6 @@ MAX_FIRST_BYTES = 64 * 1024
 
 LOOK_EVERY = 0.05
 """Seconds; a line of 1 Gbit/s carries 6 MB meanwhile."""
-
-_TCP_INFO = sockets.TCP_INFO if sys.platform == "linux" else None
-_RECEIVED = struct.Struct("128xQ")  # tcpi_bytes_received of linux/tcp.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class SilentConnections:
         self._port = 0  # nothing is watched before there is one
         self._timeout, self._limit = timeout, limit
         self._silent: dict[int, _Silent] = {}  # by descriptor number, longest silent first
-        self._look_at = -math.inf if _TCP_INFO is not None else math.inf  # when to see next what they have sent
+        self._look_at = -math.inf if COUNTS_RECEIVED else math.inf  # when to see next what they have sent
 
     def __len__(self) -> int:
         """Connections watched."""
@@ -169,14 +164,11 @@ def _mark(number: int) -> Mark | None:
 
 def _received(number: int) -> int:
     """Bytes that came for the socket that has this number now, if it is one."""
-    assert _TCP_INFO is not None
     try:
         with held(number) as socket:
-            info = socket.getsockopt(sockets.IPPROTO_TCP, _TCP_INFO, _RECEIVED.size)
+            return received(socket)
     except OSError:
         return 0
-    received: int = _RECEIVED.unpack(info)[0] if len(info) == _RECEIVED.size else 0
-    return received
 
 
 def _shut(number: int, mark: Mark) -> bool:

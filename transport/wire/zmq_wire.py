@@ -21,8 +21,9 @@ What libzmq does at the edges, and what follows here (each has a contract test):
   unblocks it.
 * libzmq gives data that arrived before the end after announcing the end: a route that went down is handed up once the
   socket has been read empty.
-* A message is handed out whole: until its last frame is read, nothing of another route can be, and a disconnect aborts
-  the process. So one with too many frames is read to its end in slices, and disconnects wait until then.
+* A message is handed out whole, and a disconnect in the middle of one aborts the process: one with too many frames is
+  read to its end in slices (`MessageReader`), and disconnects wait until then.
+* What there is of a message that is not complete is kept, however much it is: `UnfinishedMessages` tells whose are.
 * A process that this one forks has copies of every socket. What listens and what is inbound is shut for it as well, by
   our duplicates. Outbound sockets are libzmq's alone, and a duplicate of each would cost a descriptor: the copies stay
   open in it until the far end, which is told `Bye` or misses the heartbeats, ends the connection. They hold no port.
@@ -36,7 +37,6 @@ import os
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import zmq
 
@@ -47,8 +47,11 @@ from ..reasons import Reason
 from . import Route, Sent, Source, WireEvents
 from .descriptors import KEPT_FREE, Listener, Mark, check_free, duplicate_of, hung_up, is_full, is_one_left, limit
 from .inbound_routes import InboundRoute, InboundRoutes
+from .message_reader import MessageReader
+from .outbound_routes import OutboundRoute, OutboundRoutes
 from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
+from .unfinished_messages import UnfinishedMessages
 from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, leads_to, readable, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
@@ -57,24 +60,7 @@ _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer
 _LINGER = 200  # milliseconds
 _MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _MOST_EVENTS = 1024  # of the monitor, in a poll
-_LEAVES_TIMEOUT = 1.0  # seconds until the end of a connect that was given up is announced at the latest
-_SLICE = 0.004  # seconds of a poll for what is thrown away
-_FRAMES_AT_ONCE = 16  # between two looks at the clock
-
-
-@dataclass(slots=True)
-class _Outbound:
-    """One of our connects. up: encrypted, and the far end has the right key. over: to be handed up as down.
-
-    severed: to be disconnected, and not handed up, once what is discarded is read.
-    """
-
-    route: Route
-    endpoint: str
-    connected: bool = False
-    up: bool = False
-    over: bool = False
-    severed: bool = False
+_LOOK_AGAIN = 0.005  # seconds, at what is suspected of having ended or of never ending
 
 
 class ZmqWire:
@@ -97,7 +83,6 @@ class ZmqWire:
         none yet. Raises NoDescriptors.
         """
         check_free()
-        self._max_frames, self._max_bytes = max_frames, max_frame
         self._context = zmq.Context()
         self._zap = Zap(self._context)
         self._router = router(
@@ -113,16 +98,17 @@ class ZmqWire:
         self._listener: Listener | None = None
         self._monitor = self._router.get_monitor_socket(MONITORED)
         self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
+        self._reader = MessageReader(self._router, max_frames=max_frames, max_bytes=max_frame)
+        self._rest = self._reader.rest
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
-        self._outbound: dict[Route, _Outbound] = {}
-        self._by_endpoint: dict[str, _Outbound] = {}
-        self._leaving: dict[str, float] = {}  # endpoints whose connect was given up and not yet announced as ended
+        self._outbound = OutboundRoutes()
         self._inbound = InboundRoutes()
         self._silent = SilentConnections(timeout=handshake_timeout, limit=max_silent)
+        self._unfinished = UnfinishedMessages(max_bytes=max_frame, max_frames=max_frames)
+        self._taken = 0  # messages, at least
         self._polls = 0
         self._busy_polls = 0  # in a row, each with more to read afterwards
         self._ending: list[tuple[Route, Reason]] = []  # down, to be handed up once the socket is read empty
-        self._discarding = False  # the rest of a message is to be thrown away before anything else is read
 
     def bind(self, endpoint: Endpoint) -> Endpoint:
         """See `Wire`."""
@@ -143,32 +129,25 @@ class ZmqWire:
     def connect(self, endpoint: Endpoint, curve_key: bytes) -> Route | None:
         """See `Wire`."""
         text = str(endpoint)
-        if text in self._by_endpoint or self._is_leaving(text) or not is_one_left():
+        if self._outbound.is_taken(text, time.monotonic()) or not is_one_left():
             return None
         if self._bound is not None and leads_to(self._bound, endpoint):
             route = self._fresh_route()
             self._ending.append((route, Reason.AUTHENTICATION))  # who answers there is us, with another key
             return route
-        outbound = _Outbound(self._fresh_route(), text)
+        outbound = OutboundRoute(self._fresh_route(), text)
         self._router.curve_server = 0
         self._router.curve_serverkey = curve_key
         self._router.setsockopt(zmq.CONNECT_ROUTING_ID, outbound.route)
         self._router.connect(text)
-        self._outbound[outbound.route] = self._by_endpoint[text] = outbound
+        self._outbound.begin(outbound)
         return outbound.route
-
-    def _is_leaving(self, endpoint: str) -> bool:
-        """Events name an endpoint, not a connect: what is announced of the one before would end its successor."""
-        if self._leaving.get(endpoint, 0.0) > time.monotonic():
-            return True
-        self._leaving.pop(endpoint, None)
-        return False
 
     def _fresh_route(self) -> Route:
         """Nobody's, claims that we know of included; who claims without a word cannot have guessed it."""
         while True:
             route = os.urandom(16)
-            if not (route in self._outbound or self._inbound.has_seen(route)):
+            if not (route in self._outbound.by_route or self._inbound.has_seen(route)):
                 return route
 
     def send(self, route: Route, frames: Sequence[bytes]) -> Sent:
@@ -189,8 +168,8 @@ class ZmqWire:
 
     def sever(self, route: Route) -> None:
         """See `Wire`."""
-        outbound = self._outbound.get(route)
-        if outbound is not None and self._discarding:
+        outbound = self._outbound.by_route.get(route)
+        if outbound is not None and self._reader.discarding:
             outbound.severed = True
         elif outbound is not None:
             self._forget_outbound(outbound)
@@ -201,11 +180,11 @@ class ZmqWire:
     def poll(self, events: WireEvents, budget: int) -> bool:
         """See `Wire`. Beginnings and ends are looked for when a wait says so, and now and then without one."""
         self._polls += 1
-        if self._waiter.stirred or self._discarding or self._polls % _LOOK_EVERY == 0:
+        if self._waiter.stirred or self._reader.discarding or self._polls % _LOOK_EVERY == 0:
             self._waiter.stirred = False
             self._read_monitor(events)
             self._zap.answer(events.accept_connection)
-        if self._discarding:
+        if self._reader.discarding:
             self._discard()
             more = True
         elif self._waiter.usual_stirred:
@@ -214,18 +193,24 @@ class ZmqWire:
         else:
             more = self._read_messages(events, budget)
         self._busy_polls = self._busy_polls + 1 if more else 0
-        may_end = not self._discarding and (not more or self._busy_polls >= _MOST_BUSY_POLLS)
+        may_end = not self._reader.discarding and (not more or self._busy_polls >= _MOST_BUSY_POLLS)
         if may_end and (self._ending or self._inbound.suspects):
             self._busy_polls = 0
             more = self._hand_up_endings(events) or more
         if self._silent:
             for ended in self._silent.end(self._inbound.marks, time.monotonic()):
                 _hand_up_silent(events, ended)
+        self._end_endless(events, is_empty=not more)
         return more or self._waiter.stirred
 
     def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
-        self._waiter.at_most = 0.005 if self._inbound.suspects else self._silent.next_check(time.monotonic())
+        if self._inbound.suspects or self._unfinished.suspects:
+            self._waiter.at_most = _LOOK_AGAIN
+            return self._waiter
+        now = time.monotonic()
+        checks = (self._silent.next_check(now), self._unfinished.next_look(now))
+        self._waiter.at_most = min((seconds for seconds in checks if seconds is not None), default=None)
         return self._waiter
 
     def close(self) -> None:
@@ -244,10 +229,18 @@ class ZmqWire:
         self._look_at_suspects()
         ending, self._ending = self._ending, []
         for route, reason in ending:
-            if route in self._outbound:
-                self._forget_outbound(self._outbound[route])
+            if route in self._outbound.by_route:
+                self._forget_outbound(self._outbound.by_route[route])
             events.route_down(route, reason)
         return bool(ending)
+
+    def _end_endless(self, events: WireEvents, *, is_empty: bool) -> None:
+        """is_empty: nothing was left to read, before anything was looked at."""
+        if self._unfinished.suspects and not self._reader.discarding:
+            in_turn = len(self._inbound.by_route) + len(self._outbound.by_route) + len(self._silent)
+            for route in self._unfinished.endless(None if is_empty else self._taken - 2 * in_turn):
+                events.oversize(route, None)
+        self._unfinished.look(time.monotonic(), self._taken)
 
     # Endings ---------------------------------------------------------------------------------------------------------
 
@@ -257,7 +250,7 @@ class ZmqWire:
                 return
             head, endpoint = self._monitor.recv_multipart(NOBLOCK)
             event, value = _MONITOR_HEAD.unpack(head)
-            outbound = self._by_endpoint.get(endpoint.decode())
+            outbound = self._outbound.to(endpoint.decode())
             if event == zmq.EVENT_ACCEPTED:
                 self._silent.accepted(value, time.monotonic())
                 if value >= self._full_at or not (self._listener is None or self._listener.regain()):
@@ -272,7 +265,7 @@ class ZmqWire:
             elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CLOSE_FAILED) and endpoint.decode() == self._listening:
                 self._lost_listener(events)
             elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECTED):
-                self._leaving.pop(endpoint.decode(), None)
+                self._outbound.announced_ended(endpoint.decode())
             elif event == zmq.EVENT_DISCONNECTED:
                 self._inbound_ended(value, events)
 
@@ -302,9 +295,11 @@ class ZmqWire:
             self._listener = None
         events.listening_lost()
 
-    def _outbound_event(self, outbound: _Outbound, event: int, value: int, events: WireEvents) -> None:
+    def _outbound_event(self, outbound: OutboundRoute, event: int, value: int, events: WireEvents) -> None:
         if event == zmq.EVENT_CONNECTED:
             outbound.connected = True
+            if outbound.has_socket(value):
+                self._unfinished.watch(outbound.intake)
         elif not outbound.connected and event != zmq.EVENT_CLOSED:
             pass  # of the connect before to that endpoint
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -317,17 +312,16 @@ class ZmqWire:
         elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
             self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
 
-    def _end_outbound(self, outbound: _Outbound, reason: Reason) -> None:
+    def _end_outbound(self, outbound: OutboundRoute, reason: Reason) -> None:
         """It is over; forgetting it now would throw away what came before the end."""
         if not outbound.over:
             outbound.over = True
             if not outbound.severed:
                 self._ending.append((outbound.route, reason))
 
-    def _forget_outbound(self, outbound: _Outbound) -> None:
-        del self._outbound[outbound.route], self._by_endpoint[outbound.endpoint]
-        if not (outbound.connected or outbound.over):
-            self._leaving[outbound.endpoint] = time.monotonic() + _LEAVES_TIMEOUT
+    def _forget_outbound(self, outbound: OutboundRoute) -> None:
+        self._outbound.end(outbound, time.monotonic())
+        self._unfinished.forget(outbound.route)
         try:
             self._router.disconnect(outbound.endpoint)
         except zmq.ZMQError as error:
@@ -348,6 +342,7 @@ class ZmqWire:
         return self.send(route, [b""]) is Sent.GONE
 
     def _end_inbound(self, inbound: InboundRoute) -> None:
+        self._unfinished.forget(inbound.route)
         if self._inbound.end(inbound, time.monotonic()):
             self._silent.spoke(inbound.number, inbound.mark)
 
@@ -358,8 +353,9 @@ class ZmqWire:
             if not readable(self._router):
                 return False
             self._read(events, self._router.recv(NOBLOCK))
-            if self._discarding:
-                break
+            if self._reader.discarding:
+                return True
+        self._taken += budget
         return True
 
     def _read_one(self, events: WireEvents) -> bool:
@@ -374,57 +370,27 @@ class ZmqWire:
     def _read(self, events: WireEvents, route: Route) -> None:
         inbound = self._inbound.by_route.get(route)
         if inbound is not None:
-            inbound.proven = True
+            inbound.proven = inbound.intake.heard = True
             self._hand_up(events, route, self._rest(), None)
-        elif route in self._outbound:
+        elif (outbound := self._outbound.by_route.get(route)) is not None:
+            outbound.intake.heard = True
             self._hand_up(events, route, self._rest(), None)
         elif self._inbound.has_seen(route):
             self._rest()
         else:
             self._first_message(events, route)
 
-    def _rest(self) -> list[bytes]:
-        """The frames behind a routing id, up to the first too many."""
-        return self._frames(self._router.recv(NOBLOCK, False))
-
-    def _frames(self, frame: zmq.Frame) -> list[bytes]:
-        """This frame and those behind it, up to the first too many: what then follows is to be discarded.
-
-        A `Frame` knows whether more follow; asking the socket costs as much.
-        """
-        frames = [frame.bytes]
-        if not frame.more:
-            return frames
-        recv, size, left = self._router.recv, len(frames[0]), self._max_frames
-        while frame.more:
-            frame = recv(NOBLOCK, False)
-            frames.append(frame.bytes)
-            size += len(frames[-1])
-            left -= 1
-            if not left or size > self._max_bytes:
-                self._discarding = frame.more
-                break
-        return frames
-
     def _discard(self) -> None:
-        """Throw away what follows in this message, for a slice of time at most. Who was severed ends after it."""
-        recv, until = self._router.recv, time.monotonic() + _SLICE
-        while self._discarding:
-            for _ in range(_FRAMES_AT_ONCE):
-                if not recv(NOBLOCK, False, False).more:
-                    self._discarding = False
-                    break
-            else:
-                if time.monotonic() >= until:
-                    return
-        for outbound in [each for each in self._outbound.values() if each.severed]:
-            self._forget_outbound(outbound)
+        """Throw away some of what is too much. Who was severed ends after it."""
+        if self._reader.discard():
+            for outbound in [each for each in self._outbound.by_route.values() if each.severed]:
+                self._forget_outbound(outbound)
 
     def _first_message(self, events: WireEvents, route: Route) -> None:
         """Ends first, so that a new user of a descriptor number is not mistaken for the old."""
         self._read_monitor(events)
         head = self._router.recv(NOBLOCK, False)
-        frames = self._frames(head)
+        frames = self._reader.rest_of(head)
         try:
             key, ip = bytes.fromhex(str(head.get("User-Id"))), canonical(str(head.get("Peer-Address")))
             number = int(head.get(zmq.SRCFD))
@@ -438,12 +404,13 @@ class ZmqWire:
         except OSError:
             duplicate.close()
             return  # likewise
-        self._inbound.begin(InboundRoute(route, number, duplicate, mark))
+        inbound = InboundRoute(route, number, duplicate, mark)
+        self._inbound.begin(inbound)
+        self._unfinished.watch(inbound.intake)
         self._hand_up(events, route, frames, Source(key, ip))
 
     def _hand_up(self, events: WireEvents, route: Route, frames: list[bytes], source: Source | None) -> None:
-        count = len(frames)
-        if count > 1 and (count > self._max_frames or sum(map(len, frames)) > self._max_bytes):
+        if self._reader.is_too_large(frames):
             events.oversize(route, source)
             if source is not None:
                 for ended in self._silent.end_all(source.ip, self._inbound.marks):

@@ -7,8 +7,6 @@ later finds as much room as if the crowd had not been first. Protected and busy 
 
 from __future__ import annotations
 
-from collections import Counter
-
 from ....transport.address import counted_ip
 from ....transport.gatekeeper import Direction, Link
 from .peer import State, rank
@@ -16,41 +14,46 @@ from .peer_table import PeerTable
 
 
 class Crowds:
-    """Counts from `opened` to `closed`. IPs are as in `counted_ip`."""
+    """Counts from `opened` to `closed`. IPs are as in `counted_ip`.
+
+    Which IPs have too many is known at any time, and of those that do at most `1 / share` can be; only the links of one
+    are looked at.
+    """
 
     def __init__(self, slots: int, share: float) -> None:
         """slots: of transport, for inbound connections. share: of these, for one IP when they are scarce."""
         self._slots = slots
         self._most = max(1, int(slots * share))
-        self._of_ip: Counter[str] = Counter()
-        self._counted: dict[int, str] = {}  # the IP of each link
+        self._of_ip: dict[str, dict[int, Link]] = {}
+        self._crowds: set[str] = set()  # IPs with more than `_most`
+        self._ip_of: dict[int, str] = {}  # of each link
 
     def opened(self, link: Link) -> None:
         """A link is there."""
         if link.direction is Direction.IN:
-            ip = self._counted[link.id] = counted_ip(link.ip)
-            self._of_ip[ip] += 1
+            ip = self._ip_of[link.id] = counted_ip(link.ip)
+            links = self._of_ip.setdefault(ip, {})
+            links[link.id] = link
+            if len(links) > self._most:
+                self._crowds.add(ip)
 
     def closed(self, link_id: int) -> None:
         """It is gone, or will be."""
-        ip = self._counted.pop(link_id, None)
-        if ip is not None:
-            self._of_ip[ip] -= 1
-            if not self._of_ip[ip]:
-                del self._of_ip[ip]
+        ip = self._ip_of.pop(link_id, None)
+        if ip is None:
+            return
+        links = self._of_ip[ip]
+        del links[link_id]
+        if len(links) <= self._most:
+            self._crowds.discard(ip)
+        if not links:
+            del self._of_ip[ip]
 
     def surplus(self, table: PeerTable) -> Link | None:
         """Which connection to give up now, if one: of the IP that has most, the first that a trim would choose."""
-        if 2 * len(self._counted) <= self._slots:
+        if not self._crowds or 2 * len(self._ip_of) <= self._slots:
             return None
-        ip, number = max(self._of_ip.items(), key=lambda each: each[1])
-        if number <= self._most:
-            return None
-        crowd = [
-            (rank(peer), link)
-            for peer in table.peers.values()
-            if peer.state is not State.PROTECTED and not peer.busy
-            for link in peer.links
-            if self._counted.get(link.id) == ip
-        ]
-        return min(crowd, key=lambda each: each[0])[1] if crowd else None
+        crowd = self._of_ip[max(self._crowds, key=lambda ip: (len(self._of_ip[ip]), ip))]
+        peers = ((table.peers[link.peer], link) for link in crowd.values())
+        free = [(rank(peer), link) for peer, link in peers if peer.state is not State.PROTECTED and not peer.busy]
+        return min(free, key=lambda each: each[0])[1] if free else None

@@ -4,8 +4,9 @@
   on. So does who was a member before this node restarted.
 * Of whom others tell takes no place in SWIM. Without a record what is told *waits*; with one the member is *unproved*
   (`newcomers`): visible, but neither probed nor passed on, and whatever others say of its state, only its own farewell
-  counts. It is greeted, and becomes a member of SWIM when it answers; else it is gone within seconds. So what one peer
-  invents is known to those whom it tells, and to nobody else.
+  counts. It is greeted, and becomes a member of SWIM when it answers; else it is *hidden* within seconds: no member for
+  anybody, and greeted again when somebody tells of it. So what one peer invents is known to those whom it tells, and to
+  nobody else.
 * Who has cheated is none for a while, whatever others tell of it.
 * Signatures are checked last, and only so many for each sender.
 
@@ -22,10 +23,11 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
 from .. import swim
-from ..swim import Member, State, Swim
-from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved, Waiting
+from ..swim import Member, MemberId, State, Swim
+from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved
 from .records import Records
 from .sender_limits import SenderLimits
+from .waiting import Waiting
 
 MAX_SHUNNED = 4096
 """Cheats that are remembered; the first are forgotten."""
@@ -52,14 +54,15 @@ class Telling:
 class Changes:
     """What has become of whom. members: of the unproved, as SWIM would notify it. records: those that are new.
 
-    heeded: the peers of whose lives is known now what waiting updates are about. contradicting: the peers that have
-    signed two lives of one generation.
+    heeded: the peers of whose lives is known now what waiting updates are about. contradicting: two records of one
+    generation, in which their peer has signed two lives. unanswered: the lives of hidden ones that are greeted no more.
     """
 
     members: list[swim.Notification] = field(default_factory=list)
     records: list[PeerRecord] = field(default_factory=list)
     heeded: list[PeerId] = field(default_factory=list)
-    contradicting: list[PeerId] = field(default_factory=list)
+    contradicting: list[tuple[PeerRecord, PeerRecord]] = field(default_factory=list)
+    unanswered: list[MemberId] = field(default_factory=list)
 
 
 class Admission:
@@ -73,10 +76,12 @@ class Admission:
         *,
         period: float,
         ask_again: float,
+        was_blocked: Callable[[PeerId], bool],
         count: Callable[[str, int], object],
         count_record: Callable[[str], object],
     ) -> None:
         """me: this node. period: of SWIM's probes. ask_again: seconds until a record is asked for again.
+        was_blocked: whether this node blocks a peer since before it started.
 
         count, count_record: take what becomes of newcomers, and of records.
         """
@@ -85,6 +90,7 @@ class Admission:
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
         self.told_of_others = False  # by anybody, that they are alive
+        self._was_blocked = was_blocked
         self._me = me
         self._records = records
         self._limits = limits
@@ -189,16 +195,24 @@ class Admission:
 
     def _hear(self, update: Member, telling: Telling) -> None:
         peer = PeerId(update.id.key)
-        if peer in self.unproved:
+        known = self.unproved.get(peer)
+        if known is not None and (not known.hidden or update.state is State.LEFT):
             self._hear_again(update, telling.now)
             return
         record = self._covering(peer, update, telling)
         if record is None or not update.is_active:
             self.let_wait(update, telling.introducer, telling.now)
-        elif self.unproved.was_silent(update, telling.now):
-            self._count("was_silent", 1)
+        elif known is not None and update.id.generation <= known.told.id.generation:
+            self._hear_of_hidden(known, update, record, telling)
         elif self._may_take_in(telling) and self._is_kept(record, telling):
             self._take_in(Member(update.id, update.incarnation, State.ALIVE, (), update.proof), record, telling)
+
+    def _hear_of_hidden(self, known: Newcomer, update: Member, record: PeerRecord, telling: Telling) -> None:
+        """Of one that did not answer: it may only have been out of reach."""
+        self._count("was_silent", 1)
+        self.unproved.learn(update, telling.now)
+        if known.resting is not None and self._may_take_in(telling):
+            self._take_in(known.told, record, telling)
 
     def _hear_again(self, update: Member, now: float) -> None:
         """More of an unproved member: nobody but itself can say that it is gone."""
@@ -230,10 +244,19 @@ class Admission:
             return  # no record without one is kept
         introducer, (held, limit) = telling.introducer, self._size
         gone = self.unproved.add(
-            told, introducer, record.address, telling.now, seed=self._is_seed(introducer), scarce=2 * held > limit
+            told,
+            introducer,
+            record.address,
+            telling.now,
+            seed=self._is_seed(introducer),
+            scarce=2 * held > limit,
+            hidden=self._was_blocked(record.peer),
         )
         for newcomer in gone:
             self._is_gone(newcomer, "pushed_out")
+        if self.unproved.is_hidden(record.peer):
+            self._count("blocked" if self._was_blocked(record.peer) else "asked_again", 1)
+            return
         self.told_of_others = True
         self._count("unproved", 1)
         self._changes.members.append(swim.MemberUp(told.id))
@@ -256,7 +279,10 @@ class Admission:
 
     def _is_gone(self, newcomer: Newcomer, why: str) -> None:
         self._count(why, 1)
-        self._changes.members.append(swim.MemberDown(newcomer.told.id, left=why == "left"))
+        if newcomer.hidden:
+            self._changes.unanswered.append(newcomer.told.id)
+        else:
+            self._changes.members.append(swim.MemberDown(newcomer.told.id, left=why == "left"))
 
     # Those who have not settled ---------------------------------------------------------------------------------------
 
@@ -286,9 +312,12 @@ class Admission:
     def take_turns(self, now: float, may_greet: Callable[[PeerId], bool], *, judge: bool) -> Turns:
         """Whom to greet now. Who has not answered, or was not greeted in time, is no member any more."""
         turns = self.unproved.take_turns(now, may_greet, judge=judge)
-        for why, gone in (("silent", turns.silent), ("unasked", turns.unasked)):
-            for newcomer in gone:
-                self._is_gone(newcomer, why)
+        for newcomer in turns.silent:
+            self._count("silent", 1)
+            self._changes.members.append(swim.MemberDown(newcomer.told.id))
+        for newcomer in turns.unasked:
+            self._is_gone(newcomer, "unasked")
+        self._changes.unanswered += [newcomer.told.id for newcomer in turns.again]
         return turns
 
     # What waits for a record ------------------------------------------------------------------------------------------
@@ -321,8 +350,9 @@ class Admission:
         if sender is not None and to_be_checked and not self.may_check(sender, now):
             return False
         try:
-            if self._records.contradicts(record):
-                self._contradict(record, sender, presented=presented)
+            held = self._records.get(record.peer)
+            if held is not None and self._records.contradicts(record):
+                self._contradict(record, held, sender, presented=presented)
                 return False
             is_new = self._records.add(record, sender)
             if presented:
@@ -335,7 +365,7 @@ class Admission:
             self._changes.records.append(record)
         return is_new
 
-    def _contradict(self, record: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:
+    def _contradict(self, record: PeerRecord, held: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:
         """The owner has signed two lives of one generation, whoever brings the second: one that it shows to others.
 
         Raises DecodeError if it is forged, or the owner itself shows it.
@@ -343,7 +373,7 @@ class Admission:
         if not record.verify(source=sender):
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
         self._count_record("contradicts")
-        self._changes.contradicting.append(record.peer)
+        self._changes.contradicting.append((held, record))
         if presented:
             raise DecodeError(f"record of peer {record.peer.short}: it has signed another one of this life")
 

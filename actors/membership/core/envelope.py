@@ -22,7 +22,7 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.record import MAX_RECORD_BYTES
 from ..config import MAX_SWIM_BYTES
-from ..swim.codec import decode_packet, encode_header
+from ..swim.codec import encode_header, keys_named_in
 from ..swim.member import KEY_BYTES, Member, MemberId
 from ..swim.messages import (
     Ack,
@@ -108,7 +108,7 @@ def named_in_feed(packet: bytes) -> list[PeerId] | None:
 
 def named_in(packet: bytes) -> list[PeerId]:
     """The members of whom a SWIM packet of ours tells."""
-    return [PeerId(update.id.key) for update in decode_packet(packet).updates]
+    return [PeerId(key) for key in keys_named_in(packet)]
 
 
 def is_turn_undead(packet: bytes) -> bool:

@@ -33,6 +33,11 @@ class LocalBlocks:
         else:
             self._ips.discard(blocked)
 
+    @property
+    def peers(self) -> frozenset[PeerId]:
+        """Those that are blocked by their ids."""
+        return frozenset(self._peers)
+
     def is_blocked(self, peer: PeerId, address: Address | None) -> bool:
         """Whether the peer is blocked, or the IP of its address is. A host name is not looked up."""
         if peer in self._peers:

@@ -1,21 +1,20 @@
-"""Members that this node knows only from others: the updates that wait for a record, and who has not answered yet.
+"""Members that this node knows only from others, and that have not answered yet.
 
-* *Waiting*: updates about a key that is no member and whose record is not known. They are neither applied nor passed
-  on. Each sender has so many, each for `WAITING_TIME`; its oldest goes first. A key counts for each of its senders, so
-  that none can take the place of what another one says.
 * *Unproved*: members whose record is known and that never answered this node: no packet of theirs came, and they have
   no connection. Each introducer, who told of them first, has so many, and so many new ones per minute, as each is an
   address that this node will dial. Its oldest one goes first. Where room is scarce, a subnet has so many too.
-* Seeds have more of both: a joiner learns of the whole cluster from them.
+* Seeds have more: a joiner learns of the whole cluster from them.
 
 An unproved member is *greeted*: asked whether it is there, four times within four periods, the last two times through
-helpers too, as it may be out of this node's reach. One that has not answered after six is gone. First greetings have a
-pace, and the introducers take turns, so that who brings many takes no turn of another. Who has waited for `PATIENCE` is
-gone without one; not who was told of by a seed, as a joiner of a large cluster has many to greet.
+helpers too, as it may be out of this node's reach. First greetings have a pace, and the introducers take turns, so that
+who brings many takes no turn of another. Who has waited for `PATIENCE` is gone without one; not who was told of by a
+seed, as a joiner of a large cluster has many to greet.
 
-Who was greeted and did not answer is not taken in again for a while, whoever tells of it: else a liar keeps the dead
-alive for a joiner that never knew them. A later life, which only the peer itself can prove, is news; and a peer that
-shows itself needs nobody who tells of it.
+Who has not answered after six periods is *hidden*: no member for anyone, or a liar keeps the dead alive for a joiner
+that never knew them. It may only have been out of reach, so it is greeted again when somebody tells of it, who pays
+for that as for another newcomer, and is a member when it answers; it is forgotten when nobody has told of it for a
+while. A later life, which only the peer itself can prove, is news; and a peer that shows itself needs nobody who
+tells of it. Whom this node blocks since before it started is hidden too, until it may be asked: it may have cheated.
 """
 
 from __future__ import annotations
@@ -41,14 +40,14 @@ PER_INTRODUCER = 64
 PER_SEED = 1024
 """The same of one seed."""
 
-WAITING_TIME = 10.0
-"""Seconds for which an update waits for its record."""
-
 PATIENCE = 15.0
 """Seconds for which an unproved member waits for its first greeting."""
 
 SILENT_FOR = 45.0
-"""Seconds, at least, for which who did not answer is not taken in again by what others tell of the same life."""
+"""Seconds for which who did not answer stays hidden unless it is greeted again."""
+
+AGAIN_AFTER, LONGEST_PAUSE = 2, 30.0
+"""Probe periods from greetings that were in vain to the next ones, doubled each time, and the most seconds."""
 
 FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
 """First greetings a second, and at once, of all introducers together, and of all that are seeds."""
@@ -56,102 +55,18 @@ FIRST_GREETINGS, FIRST_GREETINGS_OF_SEEDS = (4.0, 16), (32.0, 64)
 _PACE = 60.0  # seconds in which an introducer that has used up its share gets a whole one again
 _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _GAPS = (1.0, 1.0, 2.0, 2.0)  # probe periods after each greeting
-_MOST_SILENT = 512  # lives that are remembered, and as many from the time before
+_MOST_DOUBLED = 10  # times
 _DIRECT = 2  # of these greetings go to the member alone
 _BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
-
-
-class Waiting:
-    """Updates that wait for a record, by sender."""
-
-    def __init__(self, ask_again: float) -> None:
-        """ask_again: seconds until the record of a key that was asked for is asked for again."""
-        self._ask_again = ask_again
-        self._by_sender: dict[PeerId, OrderedDict[PeerId, tuple[Member, float]]] = {}  # with when it is forgotten
-        self._senders: dict[PeerId, dict[PeerId, None]] = {}  # of each key
-        self._asked: dict[PeerId, float] = {}
-
-    def __len__(self) -> int:
-        """Keys."""
-        return len(self._senders)
-
-    def __contains__(self, peer: PeerId) -> bool:
-        return peer in self._senders
-
-    @property
-    def senders(self) -> tuple[PeerId, ...]:
-        """Whose updates wait."""
-        return tuple(self._by_sender)
-
-    def add(self, sender: PeerId, update: Member, now: float, limit: int) -> int:
-        """Let an update wait, in place of an older one of the sender about the key; how many were dropped for it."""
-        peer, updates = PeerId(update.id.key), self._by_sender.setdefault(sender, OrderedDict())
-        before = updates.get(peer)
-        if before is not None:
-            if supersedes(before[0], update):
-                updates[peer] = (update, before[1])
-            return 0
-        dropped = 0
-        while len(updates) >= limit:
-            self._drop(sender, next(iter(updates)))
-            dropped += 1
-        self._by_sender[sender] = updates  # dropping the last one took it out
-        updates[peer] = (update, now + WAITING_TIME)
-        self._senders.setdefault(peer, {})[sender] = None
-        return dropped
-
-    def take(self, peer: PeerId, generation: int) -> list[tuple[PeerId, Member]]:
-        """What waits about lives of the key that are no later than its record, with the senders; then it is gone.
-
-        Each sender's, as a liar's may be false whose seems to be the newest.
-        """
-        told = [(sender, self._by_sender[sender][peer][0]) for sender in self._senders.get(peer, ())]
-        found = [(sender, update) for sender, update in told if update.id.generation <= generation]
-        for sender, _ in found:
-            self._drop(sender, peer)
-        return found
-
-    def forget(self, peer: PeerId) -> None:
-        """Drop what waits for this record."""
-        for sender in tuple(self._senders.get(peer, ())):
-            self._drop(sender, peer)
-
-    def ask(self, sender: PeerId, now: float, limit: int) -> tuple[PeerId, ...]:
-        """Whose records to ask this sender for, at most `limit`: of active members, and not asked for just now."""
-        wanted: list[PeerId] = []
-        for peer, (update, _) in self._by_sender.get(sender, {}).items():
-            if len(wanted) == limit:
-                break
-            if update.is_active and self._asked.get(peer, now) <= now:
-                wanted.append(peer)
-                self._asked[peer] = now + self._ask_again
-        return tuple(wanted)
-
-    def expire(self, now: float) -> int:
-        """Drop what has waited for too long; how many updates."""
-        expired = 0
-        for sender in tuple(self._by_sender):
-            updates = self._by_sender[sender]
-            while updates and next(iter(updates.values()))[1] <= now:
-                self._drop(sender, next(iter(updates)))
-                expired += 1
-        return expired
-
-    def _drop(self, sender: PeerId, peer: PeerId) -> None:
-        updates, senders = self._by_sender[sender], self._senders[peer]
-        del updates[peer], senders[sender]
-        if not updates:
-            del self._by_sender[sender]
-        if not senders:
-            del self._senders[peer]
-            self._asked.pop(peer, None)
 
 
 @dataclass(slots=True, eq=False)
 class Newcomer:
     """An unproved member. told: the most of its life that is proved. since: when it was told of, in monotonic seconds.
 
-    greeted: how often.
+    greeted: how often. in_vain: how many rounds of greetings it has not answered before; 1 also for one that is hidden
+    from the beginning. resting: since when nobody has told of it after these, in monotonic seconds; None if it is to be
+    greeted.
     """
 
     peer: PeerId
@@ -161,6 +76,13 @@ class Newcomer:
     since: float
     by_seed: bool
     greeted: int = 0
+    in_vain: int = 0
+    resting: float | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is no member for anybody."""
+        return self.in_vain > 0
 
     @property
     def needs_helpers(self) -> bool:
@@ -170,11 +92,15 @@ class Newcomer:
 
 @dataclass(slots=True)
 class Turns:
-    """Whom to greet now, who has not answered, and whose patience is over."""
+    """Whom to greet now, who has not answered and is hidden from now on, and whose patience is over.
+
+    again: who was hidden before, and has not answered this time either or is forgotten.
+    """
 
     greet: list[Newcomer] = field(default_factory=list)
     silent: list[Newcomer] = field(default_factory=list)
     unasked: list[Newcomer] = field(default_factory=list)
+    again: list[Newcomer] = field(default_factory=list)
 
 
 class Unproved:
@@ -188,9 +114,6 @@ class Unproved:
         self._pace_of_seeds = TokenBuckets(PER_SEED / _PACE, PER_SEED)
         self._greetings = TokenBuckets(*FIRST_GREETINGS)
         self._greetings_of_seeds = TokenBuckets(*FIRST_GREETINGS_OF_SEEDS)
-        self._silent: set[int] = set()  # hashes of lives, as there may be many; noted since `_silent_since`
-        self._silent_before: set[int] = set()
-        self._silent_since = 0.0
         self._numbers = count()
 
     def _reset(self) -> None:
@@ -222,28 +145,36 @@ class Unproved:
         """Whether, and how, the peer is here."""
         return self._newcomers.get(peer)
 
-    def was_silent(self, told: Member, now: float) -> bool:
-        """Whether the peer has not answered in this life, a short while ago."""
-        self._forget_silent(now)
-        return hash(told.id) in self._silent or hash(told.id) in self._silent_before
+    def is_hidden(self, peer: PeerId) -> bool:
+        """Whether the peer is here and no member for anybody."""
+        newcomer = self._newcomers.get(peer)
+        return newcomer is not None and newcomer.hidden
 
-    def _forget_silent(self, now: float) -> None:
-        if now - self._silent_since < SILENT_FOR:
-            return
-        recent = now - self._silent_since < 2 * SILENT_FOR
-        self._silent, self._silent_before, self._silent_since = set(), self._silent if recent else set(), now
+    @property
+    def num_visible(self) -> int:
+        """How many are not hidden."""
+        return sum(not each.hidden for each in self)
 
     def may_add(self, introducer: PeerId, now: float, *, seed: bool) -> bool:
         """Whether the introducer may bring another one now; takes its turn if so."""
         return (self._pace_of_seeds if seed else self._pace).take(introducer, now)
 
     def add(
-        self, told: Member, introducer: PeerId, address: Address, now: float, *, seed: bool, scarce: bool
+        self,
+        told: Member,
+        introducer: PeerId,
+        address: Address,
+        now: float,
+        *,
+        seed: bool,
+        scarce: bool,
+        hidden: bool = False,
     ) -> tuple[Newcomer, ...]:
-        """Add a member; returns those that go for it.
+        """Add a member, or greet a hidden one again, which stays so in this life; returns those that go for it.
 
-        seed: the introducer is one. scarce: whether the subnet has a limit too.
+        seed: the introducer is one. scarce: whether the subnet has a limit too. hidden: it is from the beginning.
         """
+        before = self.discard(PeerId(told.id.key))
         subnet, gone = _subnet(address), []
         of_introducer = self._of_introducer.get(introducer, {})
         if len(of_introducer) >= (PER_SEED if seed else PER_INTRODUCER):
@@ -251,7 +182,15 @@ class Unproved:
         of_subnet = self._of_subnet.get(subnet, {})
         if scarce and len(of_subnet) >= PER_INTRODUCER:
             gone.append(self._take(next(iter(of_subnet))))
-        self._insert(Newcomer(PeerId(told.id.key), told, introducer, subnet, now, seed))
+        newcomer = Newcomer(PeerId(told.id.key), told, introducer, subnet, now, seed)
+        newcomer.in_vain = int(hidden)
+        self._insert(newcomer)
+        if before is None or before.resting is None or before.told.id != told.id:
+            self._await_greeting(newcomer)
+        else:
+            newcomer.in_vain = before.in_vain
+            pause = min(AGAIN_AFTER ** min(before.in_vain, _MOST_DOUBLED) * self._period, LONGEST_PAUSE)
+            self._later(newcomer, before.resting + pause)
         return tuple(gone)
 
     def learn(self, told: Member, now: float) -> Newcomer | None:
@@ -267,7 +206,9 @@ class Unproved:
             newcomer.told = told
             return None
         self._take(newcomer.peer)
-        self._insert(Newcomer(newcomer.peer, told, newcomer.introducer, newcomer.subnet, now, newcomer.by_seed))
+        later = Newcomer(newcomer.peer, told, newcomer.introducer, newcomer.subnet, now, newcomer.by_seed)
+        self._insert(later)
+        self._await_greeting(later)
         return newcomer
 
     def discard(self, peer: PeerId) -> Newcomer | None:
@@ -275,7 +216,7 @@ class Unproved:
         return self._take(peer) if peer in self._newcomers else None
 
     def take_turns(self, now: float, may_greet: Callable[[PeerId], bool], *, judge: bool = True) -> Turns:
-        """Whom to greet, and who is gone now: those are not here any more.
+        """Whom to greet, and who is no member any more: not here either, but for the silent.
 
         may_greet: false for one that this node blocks, which waits. judge: false for nobody to go, as answers may be
         waiting unread.
@@ -292,22 +233,33 @@ class Unproved:
         _, _, newcomer = heappop(self._due)
         if self._newcomers.get(newcomer.peer) is not newcomer:
             return
-        if newcomer.greeted < len(_GAPS):
+        if newcomer.resting is not None:
+            turns.again.append(self._take(newcomer.peer))
+        elif newcomer.hidden and not newcomer.greeted:
+            newcomer.since = now
+            self._await_greeting(newcomer)
+        elif newcomer.greeted < len(_GAPS):
             self._greet(newcomer, now, may_greet, turns)
         elif judge:
-            turns.silent.append(self._take(newcomer.peer))
-            self._forget_silent(now)
-            if len(self._silent) < _MOST_SILENT:
-                self._silent.add(hash(newcomer.told.id))
+            self._rest(newcomer, now, turns)
         else:
             self._later(newcomer, now + self._period)
+
+    def _rest(self, newcomer: Newcomer, now: float, turns: Turns) -> None:
+        (turns.again if newcomer.hidden else turns.silent).append(newcomer)
+        self._not_fresh(newcomer)
+        newcomer.in_vain, newcomer.resting = newcomer.in_vain + 1, now
+        self._later(newcomer, now + SILENT_FOR)
 
     def _expire(self, now: float, turns: Turns) -> None:
         for fresh in tuple(self._fresh.values()):
             for newcomer in tuple(fresh.values()):
                 if newcomer.by_seed or newcomer.since + PATIENCE > now:
                     break
-                turns.unasked.append(self._take(newcomer.peer))
+                if newcomer.hidden:
+                    self._rest(newcomer, now, turns)
+                else:
+                    turns.unasked.append(self._take(newcomer.peer))
 
     def _greet_fresh(self, now: float, may_greet: Callable[[PeerId], bool], turns: Turns) -> None:
         went_on = True
@@ -338,7 +290,10 @@ class Unproved:
         self._most = max(self._most, len(self._newcomers))
         self._of_introducer.setdefault(introducer, {})[peer] = None
         self._of_subnet.setdefault(newcomer.subnet, {})[peer] = None
-        self._fresh.setdefault(introducer, OrderedDict())[peer] = newcomer
+
+    def _await_greeting(self, newcomer: Newcomer) -> None:
+        """The first of its round, for which the introducers take turns."""
+        self._fresh.setdefault(newcomer.introducer, OrderedDict())[newcomer.peer] = newcomer
 
     def _take(self, peer: PeerId) -> Newcomer:
         newcomer = self._newcomers.pop(peer)

@@ -10,13 +10,14 @@ from .... import runtime
 from ....runtime import Message, Timer
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
+from ....transport.parts.limited_log import LimitedLog
 from ....transport.record import PeerRecord
 from .. import swim
 from ..core.admission import Admission, Changes
 from ..core.records import Records
 from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .events import Events
-from .misconduct import LimitedLog, Misconduct
+from .misconduct import Misconduct
 from .outgoing import Outgoing
 from .record_requests import RecordRequests
 from .view import View
@@ -137,19 +138,32 @@ class Intake:
         for record in changes.records:
             self._outgoing.note_new(record.peer)
             self._events.publish(self._view.record_added(record))
-        for peer in changes.contradicting:
-            self._misconduct.report(peer, "two records of one life", peer)
+        for one, other in changes.contradicting:
+            if self._misconduct.report(one.peer, "two records of one life", one.peer):
+                self._show_to_others(one, other)
         for notification in changes.members:
             self._events.on_notification(notification)
         self._perform()
         if any(isinstance(each, swim.MemberUp | swim.Rename) for each in changes.members):
             self._greet(judge=False)  # at once, or each member that passes on a newcomer would lose time
-        for each in changes.members:
-            if isinstance(each, swim.MemberDown):
-                self._end_greeting(each.member)
+        down = [each.member for each in changes.members if isinstance(each, swim.MemberDown)]
+        for member in (*down, *changes.unanswered):
+            self._end_greeting(member)
         for peer in dict.fromkeys((*changes.heeded, *(record.peer for record in changes.records))):
             for sender, update in self._admission.take_waiting(peer):
                 self.apply([update], sender, broadcast=True)
+
+    def _show_to_others(self, *records: PeerRecord) -> None:
+        """Show some members, as many as are told of an update, the records by which each can see who cheats.
+
+        Whoever has been shown only one of the two cannot know, and is told of the cheat by nobody who ignores it.
+        """
+        proved = (each.peer for each in self._view.visible if each.peer not in self._admission.unproved)
+        others = [peer for peer in proved if self._is_probeable(peer)]
+        count = min(len(others), self._swim.config.copies(len(others) + 1))
+        for peer in self._engine.rng.sample(others, count):
+            for record in records:  # a packet each, as of one peer a packet has one record
+                self._outgoing.show(peer, record)
 
     def _end_greeting(self, member: MemberId) -> None:
         if self._swim.get(member.key) is None:
@@ -181,10 +195,10 @@ class Intake:
 
     def refuse(self, cause: PeerId, error: DecodeError) -> None:
         """Write down that a record is none that a member can have. cause: who brought it."""
-        self._log.note(cause, "record refused", peer=cause.short, error=str(error))
+        self._log.note(cause.short, "record refused", peer=cause.short, error=str(error))
 
     def drop_if_unused(self, peer: PeerId) -> None:
-        """Drop the record of a peer that is neither a member nor a seed."""
-        if peer not in self._view and not self._records.is_seed(peer):
+        """Drop the record of a peer that is neither a member, nor hidden, nor a seed."""
+        if peer not in self._view and peer not in self._admission.unproved and not self._records.is_seed(peer):
             self._records.forget(peer)
             self._outgoing.introduce_again(peer)

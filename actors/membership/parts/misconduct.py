@@ -1,16 +1,14 @@
-"""Closes, names and may block a peer that sends too much or shows false proofs; what peers can write into the log."""
+"""Closes, names and may block a peer that sends too much or shows false proofs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from .... import runtime
-from ....runtime import Message, Timer
-from ....transport.core.log_limits import SUMMARY_AFTER, LogLimits
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
+from ....transport.parts.limited_log import LimitedLog
 from ....transport.reasons import Reason
 from ...tracker.mailbox import Mailbox as Tracker
 from .. import swim
@@ -24,62 +22,6 @@ CHEAT_BLOCK = 600.0
 """Seconds for which a peer is blocked that has shown a false proof of its own."""
 
 _CLOSE_TIMEOUT = 30.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class SayLeftOut(Message):
-    """Timer: say how many log lines were left out."""
-
-
-class LimitedLog:
-    """Part of the engine: the log lines that other peers can cause.
-
-    The limits are transport's (`transport.core.log_limits`), with a peer in the place of an IP. Warnings, changes of
-    members and the rest have shares of their own, so that whoever causes many of one hides none of the others.
-    """
-
-    def __init__(self, engine: runtime.Engine[Any], metrics: Metrics) -> None:
-        """engine: whose log it is; it hands `SayLeftOut` back to `say_left_out`."""
-        self._engine = engine
-        self._metrics = metrics
-        self._limits = LogLimits()
-        self._summary: Timer | None = None
-
-    def note(self, cause: PeerId, event: str, **facts: object) -> None:
-        """A line of level info that this peer can cause."""
-        if self._admits(cause.short, "info"):
-            self._engine.log.info(event, **facts)
-
-    def change(self, cause: PeerId, **facts: object) -> None:
-        """A line about a change of the members, of this one."""
-        if self._admits(cause.short, "member"):
-            self._engine.log.info("member", peer=cause.short, **facts)
-
-    def warn(self, cause: PeerId, event: str, **facts: object) -> None:
-        """As `note`, a warning about this peer."""
-        if self._admits(cause.short, "warning"):
-            self._engine.log.warning(event, peer=cause.short, **facts)
-
-    def warn_of_all(self, event: str, **facts: object) -> None:
-        """A warning that many peers cause together."""
-        if self._admits("all", "warning"):
-            self._engine.log.warning(event, **facts)
-
-    def _admits(self, cause: str, kind: str) -> bool:
-        if self._limits.admits(cause, kind, self._engine.now()):
-            return True
-        self._metrics.log_lines_left_out.inc()
-        if self._summary is None:
-            self._summary = self._engine.after(SUMMARY_AFTER, SayLeftOut())
-        return False
-
-    def say_left_out(self) -> None:
-        """One line for all that were not written."""
-        self._summary = None
-        left_out = self._limits.take_left_out()
-        self._engine.log.warning(
-            "log lines left out", lines=left_out.lines, most_of=left_out.most_of, of_it=left_out.of_it
-        )
 
 
 class Misconduct:
@@ -116,7 +58,7 @@ class Misconduct:
         self._metrics.over_limit.inc(kind)
         if not self._limits.dropped(sender, self._engine.now()):
             return
-        self._log.warn(sender, "member floods and is closed", kind=kind)
+        self._log.warn(sender.short, "member floods and is closed", peer=sender.short, kind=kind)
         self._events.publish([MemberFloods(sender, kind)])
         self._close(sender, Reason.FLOODING)
 
@@ -133,13 +75,14 @@ class Misconduct:
         self._metrics.cheats.inc("own" if own else "passed_on")
         if (not own and self._limits.has_cheated(about, now)) or not self._limits.may_report(peer, now, own=own):
             return False
-        self._log.warn(peer, "member cheats", why=why, about=about.short, blocked=CHEAT_BLOCK if own else 0)
+        blocked = CHEAT_BLOCK if own else 0
+        self._log.warn(peer.short, "member cheats", peer=peer.short, why=why, about=about.short, blocked=blocked)
         self._events.publish([MemberCheats(peer, why, about)])
         if own:
             self._shun(peer, CHEAT_BLOCK)
             self._close(peer, Reason.PROTOCOL)
-            blocked = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
-            self._engine.on_reply(blocked, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
+            reply = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
+            self._engine.on_reply(reply, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
         return True
 
     def _close(self, peer: PeerId, reason: Reason) -> None:

@@ -104,6 +104,10 @@ class Outgoing:
         if found:
             self._send(peer, Envelope(records=tuple(found)))
 
+    def show(self, peer: PeerId, record: PeerRecord) -> None:
+        """Send a record that need not be held."""
+        self._send(peer, Envelope(records=(*self._introduction(peer), record.encode())))
+
     def _new_in(self, packet: bytes, to: PeerId) -> list[bytes]:
         """The new records of whom the packet tells: without them what it says of their lives would wait."""
         now = self._now()

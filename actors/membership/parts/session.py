@@ -34,6 +34,7 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.mailbox import OwnRecord, Packet
+from ....transport.parts.limited_log import LimitedLog
 from ....transport.record import PeerRecord
 from ...tracker.mailbox import Mailbox as Tracker
 from .. import swim
@@ -51,7 +52,7 @@ from ..swim.effects import RemoveDown
 from .events import Events
 from .intake import Greet, Intake
 from .known_members import KnownMembers
-from .misconduct import LimitedLog, Misconduct
+from .misconduct import Misconduct
 from .outgoing import Outgoing
 from .record_requests import REQUEST_INTERVAL, RecordRequests
 from .snapshot import SavedMember, Snapshot
@@ -88,6 +89,8 @@ class Session:
         rejoined: called when this node goes on under another generation, for which there is no record yet.
         proved: called when a member has answered for the first time.
         """
+        self._blocks = blocks
+        self._blocked_before = blocks.peers  # as the address book says, perhaps as they have cheated
         self.records = Records(own.record.network, own.record.peer)
         self._outgoing = Outgoing(own.record, self.records, transport, metrics, engine.now)
         self._limits = SenderLimits(config.protocol)
@@ -97,6 +100,7 @@ class Session:
             self._limits,
             period=config.protocol.probe_period,
             ask_again=REQUEST_INTERVAL,
+            was_blocked=self._was_blocked,
             count=lambda outcome, by: metrics.newcomers.inc(outcome, by=by),
             count_record=metrics.records.inc,
         )
@@ -117,7 +121,6 @@ class Session:
         self._known_members = KnownMembers(engine, self.swim, self._admission.unproved, self.records, self.view)
         self._engine = engine
         self._metrics = metrics
-        self._blocks = blocks
         self._events = Events(
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
@@ -179,7 +182,11 @@ class Session:
             self.perform_effects()
 
     def restore(self, members: Iterable[SavedMember]) -> None:
-        """Take these members over from before the restart, with their states."""
+        """Take these members over from before the restart, with their states; not whom this node blocks.
+
+        They may have cheated after the file was written.
+        """
+        members = [each for each in members if not self._was_blocked(each.record.peer)]
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
         self._intake.apply([each.member for each in held], self.own.peer, broadcast=False)
 
@@ -237,7 +244,7 @@ class Session:
         """Pass a due timer to SWIM; RemoveDown also drops what else is known of that member."""
         self.swim.handle_timer(timer, self._engine.now(), self._outbox)
         self.perform_effects()
-        if isinstance(timer, RemoveDown):
+        if isinstance(timer, RemoveDown) and self.swim.get(timer.member.key) is None:
             self._intake.forget(timer.member)
 
     def on_opened(self, record: PeerRecord) -> None:
@@ -398,7 +405,7 @@ class Session:
     @property
     def num_unproved(self) -> int:
         """Members that have not answered this node yet."""
-        return len(self._admission.unproved)
+        return self._admission.unproved.num_visible
 
     @property
     def is_isolated(self) -> bool:
@@ -437,6 +444,10 @@ class Session:
                 self._events.on_notification(down)
             case swim.Notify(notification):
                 self._events.on_notification(notification)
+
+    def _was_blocked(self, peer: PeerId) -> bool:
+        """Whether this node blocks the peer since before it started: for cheating, as far as is known."""
+        return peer in self._blocked_before and self._blocks.is_blocked(peer, None)
 
     def _is_probeable(self, key: bytes) -> bool:
         peer = PeerId(key)

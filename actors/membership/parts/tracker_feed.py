@@ -22,6 +22,7 @@ from .... import runtime
 from ....runtime import MailboxFull, Message, ReplyTimeout, Timer
 from ....transport.address import Address
 from ....transport.identity import PeerId
+from ....transport.parts.limited_log import ALL, LimitedLog
 from ....transport.record import PeerRecord
 from ...tracker.core.peer_sets import TrackedPeers
 from ...tracker.errors import PeerSetTooLarge, StaleSetId
@@ -30,7 +31,6 @@ from ..config import Config
 from ..core.tags import is_secondary
 from ..mailbox import MembersLeftOut
 from ..metrics import Metrics
-from .misconduct import LimitedLog
 
 _ANSWER_TIMEOUT = 10.0  # seconds, above the tracker's own wait for transport
 _Content = dict[PeerId, tuple[Address | None, bool]]  # where each member is, and whether as a secondary
@@ -126,7 +126,7 @@ class TrackerFeed:
         if left_out != self._left_out:
             self._left_out = left_out
             limit = self._limit or 0
-            self._log.warn_of_all("members left out of the tracker's peer set", count=left_out, allowed=limit)
+            self._log.warn(ALL, "members left out of the tracker's peer set", count=left_out, allowed=limit)
             self._metrics.left_out.set(left_out)
             self._emit(MembersLeftOut(left_out, limit))
         if not left_out:

@@ -19,13 +19,12 @@
 * No packet has more than 256 updates and 64 items, and each message only what `messages` says. No item is empty.
 * Input that breaks a rule raises DecodeError and nothing else, and a length that the packet claims allocates nothing.
 
-The same members are named again and again, so updates are kept, decoded and encoded, in caches of a fixed size. What
-was only said is not kept: whoever invents members would push out those that there are. Decoded ones are kept once they
-are stored (`keep`), and what is encoded is about members that we hold.
+The same members are named again and again, so encoded updates are kept in caches of a fixed size, and one that says
+what is held is decoded to the very object that is held (`Known`). What was only said is not kept: whoever invents
+members would push out those that there are.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -60,13 +59,15 @@ __all__ = [
     "MAX_UPDATES",
     "MIN_UPDATE_BYTES",
     "VERSION",
+    "Known",
     "decode_packet",
     "digest",
     "encode_header",
     "encode_item",
     "encode_packet",
     "encode_update",
-    "keep",
+    "items_of",
+    "keys_named_in",
 ]
 
 VERSION = 2
@@ -78,10 +79,13 @@ MIN_UPDATE_BYTES = 38
 LIST_HEADS_BYTES = 6
 """The longest heads of the lists of updates and items together."""
 
-_MAX_KEPT = 16_384
-_kept: OrderedDict[tuple[object, ...], Member] = OrderedDict()  # the oldest first; of a dict, dropping them is slow
+Known = Mapping[tuple[object, ...], Member]
+"""Members by what an update that says the same has as its items (`items_of`)."""
+
+_NOBODY: Known = {}
 _NUMBER_LIMIT = 1 << 63
 _PACKET_FIELDS = 11
+_UPDATES_AT = 9  # of the fields of a packet
 _UPDATE_FIELDS = 4
 _ACCUSED_FIELDS = 6
 _LIST_HEADS = [msgpack.Packer().pack_array_header(length) for length in range(max(MAX_UPDATES, MAX_ITEMS) + 1)]
@@ -153,16 +157,10 @@ def _digest(key: bytes, generation: int, incarnation: int, state: int) -> int:
     return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "big") >> 1
 
 
-def keep(member: Member) -> None:
-    """Decode this update to this very object from now on: it is stored. Not with accusers, as those vary."""
-    if member.accusers:
-        return
+def items_of(member: Member) -> tuple[object, ...]:
+    """What a packet has of this update, but for accusers."""
     identity, proof = member.id, (member.proof,) if member.proof else ()
-    said = (identity.key, identity.generation, member.incarnation, int(member.state), *proof)
-    if said not in _kept:
-        _kept[said] = member  # nodes in several threads share it; each step is one that none interrupts
-        if len(_kept) > _MAX_KEPT:
-            _kept.popitem(last=False)
+    return (identity.key, identity.generation, member.incarnation, int(member.state), *proof)
 
 
 def encode_item(item: bytes) -> bytes:
@@ -175,8 +173,14 @@ def encode_packet(header: bytes, updates: Sequence[bytes] = (), items: Sequence[
     return b"".join((header, _LIST_HEADS[len(updates)], *updates, _LIST_HEADS[len(items)], *items))
 
 
-def decode_packet(data: bytes) -> DecodedPacket:
-    """Read a packet; raises DecodeError, which says what is wrong."""
+def keys_named_in(packet: bytes) -> list[bytes]:
+    """The keys of whom a packet of ours tells."""
+    updates = _array(_unpack(packet), _PACKET_FIELDS, "a packet")[_UPDATES_AT]
+    return [key for key, *_ in updates] if isinstance(updates, list) else []
+
+
+def decode_packet(data: bytes, known: Known = _NOBODY) -> DecodedPacket:
+    """Read a packet; raises DecodeError, which says what is wrong. known: what need not be made anew."""
     values = _array(_unpack(data), _PACKET_FIELDS, "a packet")
     version, kind, src_key, src_generation, src_incarnation, src_proof, dst_key, dst_generation, *rest = values
     fields, updates, items = rest
@@ -184,9 +188,9 @@ def decode_packet(data: bytes) -> DecodedPacket:
         raise DecodeError(f"protocol version {version!r:.80} is not spoken here, only {VERSION}")
     try:
         message = _read_message(kind, fields, dst_key)
-        sender = _sender(src_key, src_generation, src_incarnation, src_proof)
+        sender = _sender(src_key, src_generation, src_incarnation, src_proof, known)
         header = Header(sender.id, sender.incarnation, _identity(dst_key, dst_generation), message, sender.proof)
-        packet = DecodedPacket(header, _read_updates(updates), _read_items(items))
+        packet = DecodedPacket(header, _read_updates(updates, known), _read_items(items))
     except DecodeError:
         raise
     except TypeError as error:  # an unhashable value, which no cache can look up
@@ -241,16 +245,16 @@ def _read_message(kind: object, fields: object, dst_key: object) -> Message:
     raise DecodeError(f"message kind {kind!r:.80} is unknown; it must be 1 to {len(_KINDS)}")
 
 
-def _read_updates(raws: object) -> tuple[Member, ...]:
+def _read_updates(raws: object, known: Known) -> tuple[Member, ...]:
     if not isinstance(raws, list):
         raise DecodeError(f"updates must be an array, not {type(raws).__name__}")
-    kept = _kept.get
+    known_of = known.get
     try:
         return tuple(
             [
-                known
+                held
                 # True is 1 for a dict
-                if (known := kept(tuple(raw))) and type(raw[1]) is type(raw[2]) is type(raw[3]) is int
+                if (held := known_of(tuple(raw))) and type(raw[1]) is type(raw[2]) is type(raw[3]) is int
                 else _member(*raw)
                 for raw in raws
             ]
@@ -299,11 +303,11 @@ def _check_load(packet: DecodedPacket) -> None:
         raise DecodeError(f"{type(message).__name__} carries no items, but here are {len(packet.items)}")
 
 
-def _sender(key: object, generation: object, incarnation: object, proof: object) -> Member:
+def _sender(key: object, generation: object, incarnation: object, proof: object, known: Known) -> Member:
     said = (key, generation, incarnation, 0, proof) if proof else (key, generation, incarnation, 0)
-    known = _kept.get(said)
-    if known is not None and type(generation) is type(incarnation) is int:
-        return known
+    held = known.get(said)
+    if held is not None and type(generation) is type(incarnation) is int:
+        return held
     return _member(key, generation, incarnation, 0, proof)
 
 

@@ -103,10 +103,11 @@ class PeriodicGossip(Repeating):
 
 @dataclass(frozen=True, slots=True)
 class RemoveDown:
-    """Forget this identity if it is still Down. Valid in every epoch, so it has no token."""
+    """Forget this identity if it is still Down, and has been since. Valid in every epoch."""
 
     rank: ClassVar[int] = 5
     member: MemberId
+    token: int
 
 
 class PeriodicAnnounceDown(Repeating):

@@ -5,7 +5,7 @@ A key that was added is in exactly one state until it is dropped:
     add_ready --> WAITING --sent--> ACTIVE --pop_response--> HELD (somebody judges the bytes)
                      ^                 | timed out, missing,          |
                      |                 v link closed, blocked         |
-                     +------ as a retry, after fetch_retry_delay <----+ add_retry
+                     +------ as a retry, after a rest (Rounds) <------+ add_retry
 
 * Order: fresh keys by time then key, then retries by time then key. An entry whose time has not come is skipped,
   whatever stands before or behind it (defects: R1). A key without a ready candidate hides nothing.
@@ -15,16 +15,13 @@ A key that was added is in exactly one state until it is dropped:
 * One send: `next` proposes an attempt, its owner asks the peer's bucket and the link, and reports `sent`, `limited` or
   `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout` and rests
   for the retry delay, though its bucket keeps the token (defects: R3). The key goes to the next peer in the same turn.
-* An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `key_targets.py`.
+* An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `KeyTargets`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
 * A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it
-  or is silent. Then `another` names somebody to be connected with, one at a time, however many keys are stuck: at most
-  `MAX_STUCK` are remembered, as one is reason enough. A new candidate may have any key, so with it none of them is
-  stuck, and it is the next to be asked for them.
-* A request without an answer for `OVERDUE_SHARE` of the time-out, and four times as long as its peer's answers take, is
-  *overdue*: its peer is silent, and another one that did not fail the key is asked too (`overdue`), then a further one
-  after half as long, and so on: at most `MAX_OUT` for a key, and `MAX_EXTRA` beyond one per key in all. The first
-  answer with bytes counts, and ends the other requests (`overtaken`). While some are out, one that fails is no retry.
+  or is silent. Then `another` names somebody to be connected with, one at a time, however many keys are stuck.
+* A request that is *overdue* (`Requests`) makes its peer silent, and another one that did not fail the key is asked too
+  (`overdue`). The first answer with bytes counts, and ends the other requests (`overtaken`). While some are out, one
+  that fails is no retry.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.
 """
 
@@ -34,36 +31,16 @@ import math
 import random
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
+from .key_peers import KeyTargets, Rounds
 from .key_subscribers import Comparable
 from .key_table import KeyTable
-from .key_targets import KeyTargets
-from .peers import Peers
+from .peers import Peers, Scores
 from .pending import Entry, Pending
-from .requests import Active, Attempt, Requests
-from .scores import Scores
+from .requests import MINIMUM_REST, Active, Attempt, Requests
 
 P = TypeVar("P", bound=Comparable)
-
-MINIMUM_REST = 0.001
-"""Seconds that a limited or refusing peer is left alone at least: a delay of zero must not become a busy loop."""
-
-
-OVERDUE_SHARE = 1 / 12
-"""The part of the time-out after which a second peer is asked: 0.42 s of 5."""
-
-MAX_OUT = 16
-"""Requests that are out for one key."""
-
-MAX_EXTRA = 32
-"""Requests that are out in all, beyond the first of each key."""
-
-_PATIENCE = 4.0  # times what an answer of a peer takes
-
-MAX_STUCK = 64
-"""Keys that everybody failed and that are remembered as such."""
 
 
 class Fetcher(Generic[P]):
@@ -83,13 +60,8 @@ class Fetcher(Generic[P]):
         self.scores: Scores[P] = Scores(initial_score, fetch_timeout)
         self._peers = Peers(me, max_requests_per_peer, self.scores, rng)
         self._entries: KeyTable[Entry] = KeyTable()  # of the keys that are WAITING
-        self._active: dict[bytes, list[int]] = {}  # the requests of each key that is ACTIVE, the newest last
-        self._extra = 0  # of these, all but the first
-        self._overdue_after = OVERDUE_SHARE * fetch_timeout
-        self._overdue_at: list[tuple[float, int]] = []  # a heap: when the newest of a key is overdue
         self._held: set[bytes] = set()
-        self._failed: KeyTable[tuple[P, ...]] = KeyTable()  # who was asked in this round and did not deliver
-        self._stuck: dict[bytes, None] = {}  # that everybody failed since the last candidate came
+        self._rounds: Rounds[P] = Rounds(fetch_retry_delay)
         self._targets: KeyTargets[P] = KeyTargets()
         self._pending: Pending[P] = Pending(self._is_current)
         self._waiting = 0
@@ -99,7 +71,7 @@ class Fetcher(Generic[P]):
     # What is there
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._entries or key in self._active or key in self._held
+        return key in self._entries or self._requests.is_out(key) or key in self._held
 
     @property
     def waiting(self) -> int:
@@ -119,7 +91,7 @@ class Fetcher(Generic[P]):
 
     def is_out(self, key: bytes) -> bool:
         """Whether a request for this key is out."""
-        return key in self._active
+        return self._requests.is_out(key)
 
     def targets(self, key: bytes) -> frozenset[P] | None:
         """The peers this key is restricted to, None for any. KeyError for an unknown key."""
@@ -139,15 +111,16 @@ class Fetcher(Generic[P]):
     @property
     def is_stuck(self) -> bool:
         """Some key that any peer may answer has nobody who can, as far as is known."""
-        return bool(self._stuck) or (self._pending.untargeted > 0 and not self._peers.linked)
+        return self._rounds.has_stuck or (self._pending.untargeted > 0 and not self._peers.linked)
 
     def another(self) -> tuple[P | None, int]:
         """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""
         return self._peers.name_unlinked()
 
-    def is_candidate(self, peer: P) -> bool:
-        """May be asked and has a connection, busy or not."""
-        return peer in self._peers.linked
+    @property
+    def linked(self) -> AbstractSet[P]:
+        """Who may be asked and has a connection, busy or not."""
+        return self._peers.linked
 
     @property
     def allowed(self) -> frozenset[P]:
@@ -177,14 +150,16 @@ class Fetcher(Generic[P]):
         self._retry(key, now, peer)
 
     def add_targets(self, key: bytes, targets: Iterable[P]) -> None:
-        """Widen the key's set of targets. A key that any peer may answer stays so."""
+        """Widen the key's set of targets; a key that any peer may answer stays so. It rests no longer."""
         added = self._targets.widen(key, targets)
         entry = self._entries.get(key)
         if entry is not None and added:
             self._pending.push(entry, added)
+        self._wake(key)
 
     def clear_targets(self, key: bytes) -> None:
-        """Let any peer answer this key. Its time and its active request stay as they are."""
+        """Let any peer answer this key. It rests no longer; its active request stays as it is."""
+        self._wake(key)
         if self._targets.of(key) is None:
             return
         entry = self._take(key)
@@ -198,8 +173,7 @@ class Fetcher(Generic[P]):
         requests = self.overtaken(key)
         self._take(key)
         self._held.discard(key)
-        self._failed.pop(key)
-        self._stuck.pop(key, None)
+        self._rounds.forget(key)
         self._targets.forget(key)
         return requests
 
@@ -212,6 +186,7 @@ class Fetcher(Generic[P]):
         """
         if not self._waiting:
             return None
+        self._wake_some()
         ready = self._peers.ready(now)
         entry = self._pending.due(now, ready)
         if entry is None or not self._is_current(entry):
@@ -219,22 +194,17 @@ class Fetcher(Generic[P]):
         is_retry, _, key = entry
         targets = self._targets.of(key)
         candidates = ready if targets is None else [peer for peer in ready if peer in targets]
-        peer = self._peers.choose(candidates, is_retry, self._failed.get(key) or ())
+        peer = self._peers.choose(candidates, is_retry, self._rounds.failed(key))
         link = self._peers.link_of(peer)
         assert link is not None
         return Attempt(self._requests.next_id, key, peer, link)
 
     def sent(self, attempt: Attempt[P], now: float) -> Active[P]:
         """The link accepted the request: the key is active until it is answered, or fails."""
-        key, out = attempt.key, self._active.get(attempt.key)
-        if out is None:
-            self._take(key)
-            if attempt.peer in (self._failed.get(key) or ()):
-                self._failed.pop(key)  # everybody ready had failed: a new round begins
-            self._active[key] = [attempt.id]
-        else:
-            out.append(attempt.id)
-            self._extra += 1
+        if not self._requests.is_out(attempt.key):
+            self._take(attempt.key)
+            if attempt.peer in self._rounds.failed(attempt.key):
+                self._rounds.asked(attempt.key, self._candidates_for(attempt.key))
         self._peers.asked(attempt.peer, attempt.id)
         request = self._requests.start(attempt, now)
         self._watch(request, now)
@@ -244,50 +214,49 @@ class Fetcher(Generic[P]):
         """The next request to try beside one that is overdue; None if there is none. As with `next`, say what became
         of it and ask again.
         """
-        while self._overdue_at and self._overdue_at[0][0] <= now:
-            request = self._requests.get(heappop(self._overdue_at)[1])
-            if request is None or self._active[request.key][-1] != request.id:
-                continue
+        while (request := self._requests.pop_overdue(now)) is not None:
+            key = request.key
             if self._peers.is_rated(request.peer):
                 self.scores.silent(request.peer)
-            if len(self._active[request.key]) >= MAX_OUT:
+            if self._requests.has_most(key):
                 continue
-            candidates = self._others(request.key, now)
-            if self._extra >= MAX_EXTRA or not candidates:
-                self._note_stuck(request.key, (*(self._failed.get(request.key) or ()), *self._asked(request.key)))
+            in_vain = (*self._rounds.failed(key), *(each.peer for each in self._requests.of(key)))
+            candidates = self._others(key, in_vain, now)
+            if self._requests.has_most_extra or not candidates:
+                self._note_stuck(key, in_vain)
                 self._watch(request, now)
                 continue
             peer = self._peers.choose(candidates, True, ())
             link = self._peers.link_of(peer)
             assert link is not None
-            return Attempt(self._requests.next_id, request.key, peer, link)
+            return Attempt(self._requests.next_id, key, peer, link)
         return None
 
     def overdue_at(self) -> float:
         """When `overdue` can first have something, infinity for never; a request that has ended is no reason."""
-        while self._overdue_at and self._requests.get(self._overdue_at[0][1]) is None:
-            heappop(self._overdue_at)
-        return self._overdue_at[0][0] if self._overdue_at else math.inf
+        return self._requests.overdue_at()
 
     def overtaken(self, key: bytes) -> tuple[Active[P], ...]:
         """End the requests that are out for a key, as another one was answered; these requests."""
-        return tuple(self._end(request_id) for request_id in tuple(self._active.get(key, ())))
+        return tuple(self._end(request.id) for request in self._requests.of(key))
 
     def limited(self, attempt: Attempt[P], until: float, now: float) -> None:
         """The peer's rate limit allows nothing before `until`. Not a failure, and the id is not spent."""
         self._peers.rest(attempt.peer, max(until, now + MINIMUM_REST))
-        self._watch_again(attempt, now)
+        self._requests.watch_again(attempt.key, now)
 
     def refused(self, attempt: Attempt[P], now: float) -> None:
         """The link did not take the request: the peer is charged and rests, the key stays where it is."""
         self._requests.spend_id()
         self._charge_failure(attempt.peer)
         self._peers.rest(attempt.peer, now + max(self._retry_delay, MINIMUM_REST))
-        self._watch_again(attempt, now)
+        self._requests.watch_again(attempt.key, now)
 
     def wake_up(self) -> float:
         """When `next` can first have something: now, if not later than now; infinity if only an event can help."""
-        return self._pending.wake_up(self._peers.ready_at()) if self._waiting else math.inf
+        if not self._waiting:
+            return math.inf
+        return -math.inf if self._rounds.is_waking else self._pending.wake_up(self._peers.ready_at())
 
     # Requests that end
 
@@ -312,7 +281,7 @@ class Fetcher(Generic[P]):
             return None
         request = self._end(request_id)
         self._held.add(request.key)
-        self._stuck.pop(request.key, None)
+        self._rounds.came(request.key)
         return request
 
     def pop_missing(self, request_id: int, link: int, now: float) -> Active[P] | None:
@@ -378,85 +347,65 @@ class Fetcher(Generic[P]):
             self._pending.forget(entry, self._targets.of(key))
         return entry
 
-    def _others(self, key: bytes, now: float) -> list[P]:
-        """Who is ready, and was not asked for this key in this round."""
-        targets, failed, asked = self._targets.of(key), self._failed.get(key) or (), self._asked(key)
-        return [
-            peer
-            for peer in self._peers.ready(now)
-            if (targets is None or peer in targets) and peer not in failed and peer not in asked
-        ]
+    def _wake(self, key: bytes) -> None:
+        """End the rest of a key that waits longer than the retry delay."""
+        soonest = self._rounds.wake(key)
+        entry = self._entries.get(key)
+        if soonest is not None and entry is not None and soonest < entry[1]:
+            self._take(key)
+            self._wait((True, soonest, key))
 
-    def _asked(self, key: bytes) -> list[P]:
-        """Of whom requests for this key are out."""
-        return [request.peer for each in self._active[key] if (request := self._requests.get(each)) is not None]
+    def _wake_some(self) -> None:
+        for key in self._rounds.to_wake():
+            self._wake(key)
+
+    def _others(self, key: bytes, in_vain: tuple[P, ...], now: float) -> list[P]:
+        """Who is ready and may be asked for this key, but for these."""
+        targets = self._targets.of(key)
+        ready = self._peers.ready(now)
+        return [peer for peer in ready if (targets is None or peer in targets) and peer not in in_vain]
 
     def _watch(self, request: Active[P], now: float) -> None:
-        """See to it that the newest request of a key is overdue in time."""
-        wait = self._overdue_after
-        if len(self._active[request.key]) > 1:
-            wait /= 2
-        wait = max(wait, _PATIENCE * (self.scores.elapsed(request.peer) or 0.0), MINIMUM_REST)
-        heappush(self._overdue_at, (now + wait, request.id))
-
-    def _watch_again(self, attempt: Attempt[P], now: float) -> None:
-        """A request beside an overdue one was not sent: try another peer."""
-        out = self._active.get(attempt.key)
-        if out:
-            heappush(self._overdue_at, (now, out[-1]))
+        self._requests.watch(request, now, self.scores.elapsed(request.peer) or 0.0)
 
     def _heard(self, link: int) -> None:
         peer = self._peers.peer_of(link)
         if peer is not None:
             self.scores.heard(peer)
 
-    def _failed_now(self, key: bytes, peer: P) -> tuple[P, ...]:
-        """Note that the peer did not deliver; everybody who did not in this round."""
-        # Whoever left and returns may have the data by now; this also bounds the list by the connected peers.
-        others = (each for each in self._failed.get(key) or () if each != peer)
-        self._failed[key] = failed = (*(each for each in others if self._peers.link_of(each) is not None), peer)
-        return failed
-
     def _retry(self, key: bytes, now: float, peer: P) -> None:
-        self._note_stuck(key, self._failed_now(key, peer))
-        self._wait((True, now + self._retry_delay, key))
+        self._rounds.fail(key, peer, self._peers.connected)
+        self._note_stuck(key, self._rounds.failed(key))
+        self._wait((True, self._rounds.next_at(key, now, self._candidates_for(key)), key))
+
+    def _candidates_for(self, key: bytes) -> set[P]:
+        """Who may be asked for this key and has a connection, busy or not."""
+        targets = self._targets.of(key)
+        return self._peers.linked if targets is None else self._peers.linked.intersection(targets)
 
     def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
-        """Note whether these, who were asked for a key in vain, are everybody."""
-        linked = self._peers.linked
-        is_open = len(in_vain) >= len(linked) > 0 and self._targets.of(key) is None
-        if is_open and len(self._stuck) < MAX_STUCK and linked <= set(in_vain):
-            self._stuck[key] = None
+        if self._targets.of(key) is None:
+            self._rounds.note_stuck(key, in_vain, self._peers.linked)
 
     def _welcome(self, before: AbstractSet[P]) -> None:
-        """Whoever is a candidate now and was none `before` is asked first for the keys that the others failed."""
-        if self._peers.linked <= before:
-            return
-        others = tuple(self._peers.linked & before)
-        for key in self._stuck:
-            self._failed[key] = others
-        self._stuck.clear()
+        """Whoever is a candidate now and was none `before` may have any key."""
+        if not self._peers.linked <= before:
+            self._rounds.welcome(tuple(self._peers.linked & before))
+            self._wake_some()
 
     def _end(self, request_id: int) -> Active[P]:
         request = self._requests.end(request_id)
-        out = self._active[request.key]
-        out.remove(request_id)
-        if out:
-            self._extra -= 1
-        else:
-            del self._active[request.key]
         self._peers.ended(request.peer, request_id)
         return request
 
     def _fail(self, request_id: int, now: float) -> Active[P]:
         request = self._end(request_id)
-        out = self._active.get(request.key)
-        if out is None:
+        newest = self._requests.newest(request.key)
+        if newest is None:
             self._retry(request.key, now, request.peer)
             return request
-        self._failed_now(request.key, request.peer)
-        newest = self._requests.get(out[-1])
-        if newest is not None and newest.sent_at <= request.sent_at:
+        self._rounds.fail(request.key, request.peer, self._peers.connected)
+        if newest.sent_at <= request.sent_at:
             self._watch(newest, now)  # the one that failed may have been the one that was watched
         return request
 

@@ -2,12 +2,8 @@
 
 * A wish is a hint that maintenance may not follow, so it is repeated each `want_interval` while a key waits for the
   peer, and said once in between however many keys wait.
-* For keys that any peer may answer, and that nobody connected can, one peer of the set is wished for at a time, however
-  many such keys there are: another each time, until there is a candidate or no such key. The next one follows at once
-  when the last one is connected and cannot help either. If it does not come, the next follows after `PROMPT_SHARE` of
-  the interval, for the first `MAX_PROMPT` in vain, each named once; then after the interval, until somebody is new.
-* Where connections are few, each that comes may cost another. So once as many were wished for as the set has peers, the
-  interval is kept whoever comes, or a key that nobody has would cost one every second.
+* For keys that any peer may answer, and that nobody connected can, one peer of the set is wished for at a time, at the
+  pace of `core/wishes.py`.
 """
 
 from __future__ import annotations
@@ -22,13 +18,8 @@ from ....runtime import Message, Timer
 from ....transport.identity import PeerId
 from ...maintenance.mailbox import Mailbox as Maintenance
 from ..core.fetcher import Fetcher
+from ..core.wishes import Wishes
 from ..metrics import BoundCounter
-
-PROMPT_SHARE = 0.05
-"""Of the interval: what a wished-for peer has to be connected in before the next one is wished for."""
-
-MAX_PROMPT = 8
-"""Peers that may be wished for in vain before the whole interval is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +51,9 @@ class MissingConnections:
         self._counter = counter
         self._wanted: set[PeerId] = set()
         self._timer_runs = False
-        self._pause: Timer | None = None  # after somebody was wished for whom stuck keys need
-        self._is_long = False  # it lasts the interval
-        self._last: PeerId | None = None  # who that was
-        self._in_vain = 0  # how many were, since somebody of them came
-        self._turn = 0  # how many were, since the set had somebody new or nobody was for a while
-        self._wished_at = -math.inf
-        self._nobody = False  # there was nobody to wish for
+        self._wishes: Wishes[PeerId] = Wishes(interval)
+        self._another: Timer | None = None  # at the end of the pause after a wish
+        self._another_at = math.inf
 
     def consider(self, peers: Iterable[PeerId]) -> None:
         """Wish for those of these that a key waits for."""
@@ -88,57 +75,47 @@ class MissingConnections:
 
     def consider_stuck(self) -> None:
         """Wish for somebody, if keys are stuck and it is time. Costs nothing otherwise."""
-        if self._maintenance is None or self._nobody or not self._fetcher.is_stuck or self._awaits_the_last():
+        fetcher, wishes = self._fetcher, self._wishes
+        if self._maintenance is None or not fetcher.is_stuck:
             return
-        peer, unlinked = self._fetcher.another()
+        now, allowed = self._engine.now(), len(fetcher.allowed)
+        if not wishes.is_due(now, fetcher.linked, allowed):
+            return
+        peer, unlinked = fetcher.another()
         if peer is None:
-            self._nobody = True
-            return
-        if self._engine.now() - self._wished_at > 2 * self._interval:
-            self._turn = 0
-        self._wished_at = self._engine.now()
-        self._last = peer
-        self._in_vain += 1
-        self._turn += 1
-        self._maintenance.want(peer)
-        self._counter.inc()
-        self._wait(long=self._in_vain >= min(unlinked, MAX_PROMPT) or self._all_were_wished_for)
-
-    @property
-    def _all_were_wished_for(self) -> bool:
-        return self._turn >= len(self._fetcher.allowed)
-
-    def _wait(self, *, long: bool) -> None:
-        self._is_long = long
-        self._pause = self._engine.after(self._interval * (1 if long else PROMPT_SHARE), WantAnother())
-
-    def _awaits_the_last(self) -> bool:
-        """Whether the one who was wished for last may still come."""
-        if self._last is not None and self._fetcher.is_candidate(self._last):
-            self._last = None
-            self._in_vain = 0
-            if self._pause is not None and not self._all_were_wished_for:
-                self._pause.cancel()
-                self._pause = None
-        return self._pause is not None
+            wishes.nobody()
+        else:
+            self._maintenance.want(peer)
+            self._counter.inc()
+            wishes.wished(peer, now, unlinked, allowed)
+        self._wake_up()
 
     def may_want(self) -> None:
         """A link closed, or there is another set: somebody may be wished for again."""
-        self._nobody = False
+        self._wishes.may_wish()
 
     def somebody_new(self) -> None:
         """The set lists somebody whom the one before did not."""
-        self._in_vain = self._turn = 0
-        if self._pause is not None and self._is_long:
-            self._pause.cancel()
-            self._wait(long=False)
+        self._wishes.somebody_new(self._engine.now())
+        self._wake_up()
 
     def another(self) -> None:
         """The time of that wish is over."""
-        self._pause = None
-        if not self._fetcher.is_stuck:
-            self._in_vain = 0
+        self._another, self._another_at = None, math.inf
+        self._wishes.over(is_stuck=self._fetcher.is_stuck)
         self.consider_stuck()
+
+    def _wake_up(self) -> None:
+        """Set the timer to the end of the pause, if there is one."""
+        now, at = self._engine.now(), self._wishes.until
+        if at == self._another_at:
+            return
+        if self._another is not None:
+            self._another.cancel()
+        self._another, self._another_at = None, math.inf
+        if now < at < math.inf:
+            self._another_at = at
+            self._another = self._engine.after(at - now, WantAnother())
 
     def again(self) -> None:
         """The interval is over: ask for every connection that keys still wait for."""

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
 from rookery.actors.connections.core.crowds import Crowds
+from rookery.actors.connections.core.peer import Peer
+from rookery.transport import PeerId
 from rookery.transport.gatekeeper import Direction, Link
 from tests.connections.worlds import make_link, peer_of, table
 
 CROWD = "10.0.0.1"
+
+
+class Looked(dict[PeerId, Peer]):
+    """Peers of a table, and at whom somebody looked."""
+
+    def __init__(self, peers: dict[PeerId, Peer]) -> None:
+        super().__init__(peers)
+        self.looked_at: set[PeerId] = set()
+
+    def __getitem__(self, peer: PeerId) -> Peer:
+        self.looked_at.add(peer)
+        return super().__getitem__(peer)
+
+    def values(self) -> NoReturn:
+        raise AssertionError("all of them")
 
 
 class Case:
@@ -96,3 +114,17 @@ def test_what_is_closed_counts_no_more(case: Case) -> None:
     case.crowds.closed(crowd[0].id)
     case.crowds.closed(crowd[0].id)
     assert case.surplus() is None
+
+
+def test_peers_that_are_no_crowd_are_not_looked_at(case: Case) -> None:
+    crowd = case.open(*[CROWD] * 5)
+    case.open(*[f"10.0.1.{number}" for number in range(200)], direction=Direction.OUT)
+    case.open("10.0.0.2", "10.0.0.3")
+    case.table.peers = peers = Looked(case.table.peers)
+    assert case.surplus() is crowd[4]
+    assert peers.looked_at == {link.peer for link in crowd}
+
+
+def test_larger_of_two_crowds_gives_up_first_and_a_crowd_that_is_none_any_more_nothing(case: Case) -> None:
+    larger, smaller = case.open(*[CROWD] * 5), case.open(*["10.0.0.2"] * 4)
+    assert list(case.thin_out()) == [larger[4], smaller[3], larger[3]]

@@ -114,14 +114,27 @@ class ForgesRecords(Strategy):
 
 
 class ContradictsItself(Strategy):
-    """Two records of one generation, at two addresses, to two halves; and it moves all the time."""
+    """Signs two lives of one generation, at two addresses, and shows each to one half; every few seconds two others."""
+
+    caught = True
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.there = ""
 
     def tick(self, liar: Liar) -> None:
-        here, there = liar.address, f"tcp://10.97.0.{1 + liar.rng.randrange(200)}:7000"
-        liar.generation += 1
+        if self.ticks % 8 == 0:
+            self.there = f"tcp://10.97.0.{1 + liar.rng.randrange(200)}:7000"
+            liar.renew(liar.generation + 1)
+        self.ticks += 1
+        liar.incarnation = self.ticks % 8 // 4
         for number, key in enumerate(liar.victims):
-            liar.renew(liar.generation, here if number % 2 else there)
-            liar.say(key, protocol.GOSSIP, updates=[liar.me])
+            life = number % 2
+            address = self.there if life else liar.address
+            shown = protocol.record(liar.identity, NETWORK, address, liar.generation, life=life)
+            update = protocol.own(liar.identity, liar.generation, liar.incarnation, life=life)
+            liar.record = shown
+            liar.say(key, protocol.GOSSIP, src=update, updates=[update])
 
 
 class ComesAndGoes(Strategy):
@@ -134,6 +147,29 @@ class ComesAndGoes(Strategy):
         liar.gossip([gone], liar.some(3))
         liar.renew(liar.generation + 1)
         liar.gossip([liar.me], liar.some(3))
+
+
+class KeysThatComeOnce(Strategy):
+    """Genuine members, one after the other: each joins, answers, and leaves for good a second later."""
+
+    every = 0.5
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def tick(self, liar: Liar) -> None:
+        if self.number < 20:
+            self.number += 1
+            helper = liar.helper(f"once{self.number}", liar.ip)
+            helper.start([(key, liar.addresses[key]) for key in liar.some(3)])
+            helper.later(1.0, lambda: self._leave(liar, helper))
+
+    def _leave(self, liar: Liar, helper: Liar) -> None:
+        proof = protocol.farewell_of(helper.identity, helper.generation)
+        gone = Update(helper.key, helper.generation, helper.incarnation, protocol.LEFT, proof=proof)
+        for each in (helper, liar):
+            each.gossip([gone], liar.victims, [helper.record])
+        liar.later(1.0, helper.close)
 
 
 class PoisonsTheExchange(Strategy):

@@ -38,6 +38,7 @@ class Here:
             SenderLimits(config),
             period=config.probe_period,
             ask_again=1.0,
+            was_blocked=lambda peer: False,
             count=lambda outcome, by: self.counted.update({outcome: by}),
             count_record=lambda _outcome: None,
         )

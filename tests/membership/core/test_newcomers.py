@@ -6,17 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.actors.membership.core.newcomers import (
+    AGAIN_AFTER,
     FIRST_GREETINGS,
     FIRST_GREETINGS_OF_SEEDS,
+    LONGEST_PAUSE,
     PATIENCE,
     PER_INTRODUCER,
     PER_SEED,
     SILENT_FOR,
-    WAITING_TIME,
     Turns,
     Unproved,
-    Waiting,
 )
+from rookery.actors.membership.core.waiting import WAITING_TIME, Waiting
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.testing import Peers
 from rookery.transport import Address, Endpoint, PeerId
@@ -175,13 +176,13 @@ def test_introducer_brings_its_share_at_once_and_then_at_its_pace_and_a_seed_mor
 # Greetings -----------------------------------------------------------------------------------------------------------
 
 
-def test_unproved_member_is_greeted_four_times_and_gone_after_six_periods() -> None:
+def test_unproved_member_is_greeted_four_times_and_hidden_after_six_periods() -> None:
     unproved = Unproved(2.0)
     add(unproved, 0, BOB)
     told = {now: turns(unproved, now) for now in range(13)}
     assert [now for now, each in told.items() if each.greet] == [0, 2, 4, 8]
     assert [now for now, each in told.items() if each.silent] == [12]
-    assert len(unproved) == 0
+    assert (unproved.is_hidden(key(0)), unproved.num_visible) == (True, 0)
 
 
 def test_helpers_are_asked_with_the_third_greeting() -> None:
@@ -192,27 +193,79 @@ def test_helpers_are_asked_with_the_third_greeting() -> None:
     ]  # fmt: skip
 
 
-def test_silent_one_is_not_taken_in_again_for_a_while_unless_it_is_news() -> None:
-    unproved = Unproved(1.0)
+def hide(unproved: Unproved) -> None:
+    """The first one is told of at 0 and has not answered at 6."""
     add(unproved, 0, BOB)
-    assert not unproved.was_silent(update(key(0)), 0)
     for now in (0, 1, 2, 4, 6):
         turns(unproved, now)
-    assert key(0) not in unproved
-    again = (update(key(0)), update(key(0), 1), update(key(0), generation=2), update(key(1)))
-    assert [unproved.was_silent(each, 6 + SILENT_FOR - 0.1) for each in again] == [True, True, False, False]
-    assert not unproved.was_silent(again[0], 6 + 2 * SILENT_FOR)
 
 
-def test_silent_ones_that_are_remembered_are_bounded() -> None:
+def test_hidden_one_that_nobody_tells_of_is_not_greeted_and_is_forgotten() -> None:
     unproved = Unproved(1.0)
-    for number in range(1000):
-        add(unproved, number, key(5000 + number), seed=True)
-    for now in range(100):
-        turns(unproved, now / 2)
+    hide(unproved)
+    assert turns(unproved, 6 + SILENT_FOR - 0.1) == Turns()
+    assert unproved.is_hidden(key(0))
+    assert [each.peer for each in turns(unproved, 6 + SILENT_FOR).again] == [key(0)]
     assert len(unproved) == 0
-    assert unproved.was_silent(update(key(0)), 50)
-    assert max(len(unproved._silent), len(unproved._silent_before)) <= 512
+
+
+def test_hidden_one_is_greeted_again_for_who_tells_of_it_and_stays_hidden() -> None:
+    unproved = Unproved(1.0)
+    hide(unproved)
+    assert add(unproved, 0, CAROL, now=20) == []
+    (newcomer,) = turns(unproved, 20).greet
+    assert (newcomer.introducer, newcomer.hidden, newcomer.needs_helpers) == (CAROL, True, False)
+    assert [turns(unproved, now).silent for now in (21, 22, 24)] == [[], [], []]
+    last = turns(unproved, 26)
+    assert (last.silent, [each.peer for each in last.again]) == ([], [key(0)])
+    assert unproved.is_hidden(key(0))
+
+
+def test_hidden_one_that_is_told_of_all_the_time_is_greeted_ever_more_rarely_and_never_shown() -> None:
+    unproved, rounds = Unproved(1.0), list[int]()
+    hide(unproved)
+    for now in range(7, 1000):
+        newcomer = unproved.get(key(0))
+        assert newcomer is not None
+        if newcomer.resting is not None:
+            add(unproved, 0, BOB, now=now)
+        rounds += [now for each in turns(unproved, now).greet if each.greeted == 1]
+        assert unproved.is_hidden(key(0))
+    pauses = [after - before - 6 for before, after in zip([0, *rounds], rounds, strict=False)]
+    assert pauses[:4] == [AGAIN_AFTER, 2 * AGAIN_AFTER, 4 * AGAIN_AFTER, 8 * AGAIN_AFTER]
+    assert set(pauses[4:]) == {LONGEST_PAUSE}
+
+
+def test_hidden_one_that_waits_in_vain_for_its_greeting_stays_hidden() -> None:
+    unproved = Unproved(1.0)
+    hide(unproved)
+    for number in range(1, 1 + FIRST_GREETINGS[1]):
+        add(unproved, number, DAVE, now=20)
+    add(unproved, 0, BOB, now=20)
+    for now in (20.0, 20 + PATIENCE):
+        with_others = turns(unproved, now, judge=now > 20)
+        assert key(0) not in [each.peer for each in with_others.unasked]
+        for number in range(100, 100 + FIRST_GREETINGS[1]):
+            add(unproved, number, DAVE, now=now)
+    assert unproved.is_hidden(key(0))
+
+
+def test_later_life_of_a_hidden_one_is_news() -> None:
+    unproved = Unproved(1.0)
+    hide(unproved)
+    unproved.add(update(key(0), generation=2), CAROL, at("10.0.0.1"), 7, seed=False, scarce=False)
+    assert not unproved.is_hidden(key(0))
+    assert greeted(unproved, 7) == [key(0)]
+    assert len(unproved) == 1
+
+
+def test_hidden_ones_take_the_places_of_who_told_of_them() -> None:
+    unproved = Unproved(1.0)
+    hide(unproved)
+    add(unproved, 500, CAROL, now=7)
+    gone = [add(unproved, number, BOB, now=7) for number in range(1, PER_INTRODUCER + 1)]
+    assert gone[-2:] == [[], [key(0)]]
+    assert key(500) in unproved
 
 
 def test_nobody_is_gone_while_answers_may_be_waiting_unread() -> None:
@@ -221,7 +274,7 @@ def test_nobody_is_gone_while_answers_may_be_waiting_unread() -> None:
     for now in (0, 1, 2, 4):
         turns(unproved, now)
     assert turns(unproved, 6, judge=False).silent == []
-    assert key(0) in unproved
+    assert not unproved.is_hidden(key(0))
     assert [each.peer for each in turns(unproved, 7).silent] == [key(0)]
 
 
@@ -295,8 +348,8 @@ def test_whoever_is_unproved_is_greeted_or_gone_in_time(told: list[tuple[int, Pe
             unproved.learn(update(peer, generation=round(1000 * now) + 2), now)
             since[peer] = now
         turns(unproved, now)
-        assert all(now - since[each.peer] <= 60 for each in unproved)  # five turns, nine seconds apart
-    for _ in range(40):
+        assert all(each.hidden or now - since[each.peer] <= 60 for each in unproved)  # five turns, nine seconds apart
+    for _ in range(40 + round(SILENT_FOR)):
         now += 1
         turns(unproved, now)
     assert (len(unproved), unproved._fresh, unproved._due, unproved._of_introducer, unproved._of_subnet) == (

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rookery.actors import membership
+from rookery.actors import membership, tracker
 from rookery.actors.membership import MemberDown
 from rookery.actors.membership.parts.snapshot import (
     MAX_BYTES,
@@ -224,6 +224,15 @@ def test_members_of_a_file_that_are_all_down_are_announced_to(simulation: Any, t
     world.join()
     assert world.visible() == []
     assert world.said("bob", Announce)
+
+
+def test_member_of_the_file_that_is_blocked_now_is_none(simulation: Any, tmp_path: Path) -> None:
+    """It may have cheated just before the node ended."""
+    world = again(simulation, tmp_path / "members")
+    put(world, tmp_path / "members", as_was(world, "bob"), as_was(world, "carol"))
+    world.members.tell(tracker.PeerBlocked(world.peer("carol"), 600.0))
+    world.join()
+    assert world.visible() == [world.peer("bob")]
 
 
 def test_down_member_of_the_file_stays_down(simulation: Any, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from rookery.actors.membership.swim.codec import (
     decode_packet,
     digest,
     encode_update,
-    keep,
+    keys_named_in,
 )
 from rookery.actors.membership.swim.config import MAX_HEADER
+from rookery.actors.membership.swim.core.member_list import MemberList
 from rookery.actors.membership.swim.member import MAX_INCARNATION
 from rookery.actors.membership.swim.messages import (
     Ack,
@@ -39,7 +40,7 @@ from rookery.actors.membership.swim.messages import (
     TurnUndead,
 )
 
-from .rig import ANN, BOB, CAROL, US, Rig, alive, down, encode, name, suspect
+from .rig import ANN, BOB, CAROL, US, alive, down, encode, name, suspect
 
 KEY = {number: f"c420{number:064x}" for number in range(4)}
 PROOF, ANSWER = b"\x05" * 16, b"\x06" * 64
@@ -206,30 +207,30 @@ def test_decode_of_a_corrupt_packet_gives_a_packet_or_decode_error(
 
 @pytest.mark.parametrize("said", [[True, 0, 1], [1, False, 1], [1, 0, True], [1, 0, 1.0]])
 def test_decode_of_what_only_equals_a_stored_update_is_refused(said: list[object]) -> None:
-    keep(suspect(CAROL))
+    members = MemberList()
+    members.apply(suspect(CAROL))
     fields = valid()
     fields[9] = [[CAROL.key, *said]]
     with pytest.raises(DecodeError, match="must be a whole number"):
-        decode_packet(msgpack.packb(fields))
+        decode_packet(msgpack.packb(fields), members.known)
 
 
-def test_stored_update_is_decoded_to_one_object_however_many_members_are_invented_meanwhile() -> None:
-    Rig(knows=[CAROL])
-    (before,) = decode_packet(encode(ANN, US, Gossip(), [alive(CAROL)])).updates
-    for number in range(1, 80):
-        decode_packet(encode(ANN, US, Gossip(), [alive(name(number << 16 | each)) for each in range(256)]))
-    (after,) = decode_packet(encode(ANN, US, Gossip(), [alive(CAROL)])).updates
-    assert after is before
+def test_keys_named_in_a_packet_of_ours_are_those_of_its_updates() -> None:
+    said = [alive(CAROL), Member(BOB, 1, State.SUSPECT, (b"12345678",), PROOF)]
+    assert keys_named_in(encode(ANN, US, Gossip(), said)) == [CAROL.key, BOB.key]
+    assert keys_named_in(encode(ANN, US, Announce())) == []
 
 
-def test_stored_update_that_was_dropped_for_newer_ones_is_kept_again_when_it_is_heard() -> None:
-    rig = Rig(knows=[ANN, CAROL])
-    for number in range(1, 17_000):
-        keep(alive(name(number << 16)))
-    for _ in range(2):
-        (update,) = decode_packet(encode(ANN, US, Gossip(), [alive(CAROL)])).updates
-        rig.receive(ANN, updates=[alive(CAROL)])
-    assert update is rig.held(CAROL)
+def test_update_that_says_what_is_held_is_decoded_to_it_and_in_another_node_to_what_that_holds() -> None:
+    one, other = MemberList(), MemberList()
+    for members in (one, other):
+        members.apply(alive(CAROL))
+    for members in (one, other):
+        packet = decode_packet(encode(CAROL, US, Gossip(), [alive(CAROL), alive(BOB)]), members.known)
+        assert packet.updates[0] is members.get(CAROL.key)
+        assert packet.updates[1] == alive(BOB)
+        assert len(members.known) == 1  # what was only said is not kept
+    assert one.get(CAROL.key) is not other.get(CAROL.key)
 
 
 @pytest.mark.parametrize("length", range(len(encode(ANN, US, Gossip(), [alive(CAROL)]))))

@@ -168,6 +168,47 @@ def test_renewal_that_is_no_later_life_of_ours_is_refused_for_good(loses: Member
     assert rig.take_notes() == [Defunct()]
 
 
+@pytest.mark.parametrize(
+    ("came", "died", "forgotten_after"),
+    [(1000.0, 1001.0, 60.0), (1000.0, 1030.0, 300.0), (1000.0, 1200.0, 86400.0), (0.0, 1.0, 86400.0)],
+    ids=["moment", "short time", "tenth of our time", "as long as we"],
+)
+def test_who_was_a_member_for_a_short_time_is_remembered_for_a_short_time(
+    came: float, died: float, forgotten_after: float
+) -> None:
+    rig = Rig(knows=[BOB])
+    rig.now = came
+    rig.learn(alive(ANN))
+    rig.now = died
+    rig.learn(down(ANN))
+    assert rig.waiting(RemoveDown) == [forgotten_after]
+    rig.fire(RemoveDown)
+    assert rig.held(ANN) is None
+
+
+def test_member_that_came_back_and_died_again_is_remembered_from_then_on() -> None:
+    rig = Rig(knows=[BOB])
+    rig.now = 1000.0
+    rig.learn(alive(ANN), down(ANN))
+    rig.now = 1050.0
+    rig.learn(alive(ANN, 1), down(ANN, 1))
+    rig.fire(RemoveDown)
+    assert rig.held(ANN) == down(ANN, 1)
+    rig.fire(RemoveDown)
+    assert (rig.held(ANN), rig.now) == (None, 1050.0 + 500.0)
+
+
+def test_of_two_members_that_lose_each_other_the_younger_one_remembers_the_other() -> None:
+    old, young = Rig(knows=[BOB]), Rig(me=ANN)
+    old.now = young.now = 100_000.0
+    old.learn(alive(ANN))
+    young.learn(alive(US))
+    old.now = young.now = 100_030.0
+    old.learn(down(ANN))
+    young.learn(down(US))
+    assert (old.waiting(RemoveDown), young.waiting(RemoveDown)) == ([300.0], [QUIET.remove_down_after])
+
+
 def test_forgotten_member_that_returns_is_new() -> None:
     rig = Rig(replace(QUIET, remove_down_after=5.0), knows=[ANN, BOB])
     rig.learn(down(ANN))

@@ -2,6 +2,8 @@
 
 import math
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rookery.actors.resolver.core.fetcher import MINIMUM_REST, Fetcher
-from rookery.actors.resolver.core.requests import Attempt
+from rookery.actors.resolver.core.fetcher import Fetcher
+from rookery.actors.resolver.core.key_peers import MAX_REST
+from rookery.actors.resolver.core.requests import MINIMUM_REST, Attempt
 
 TIMEOUT, DELAY, WINDOW = 5.0, 1.0, 2
 PEERS = st.sampled_from("abc")
@@ -22,6 +25,14 @@ class ModelKey:
     targets: set[str] | None
     order: tuple[bool, float, bytes] | None  # while waiting
     requests: list[int] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    rounds: int = 0  # in vain
+    soonest: float = 0.0  # when it could be asked for without a rest
+
+    def wake(self) -> None:
+        if self.rounds and self.order is not None:
+            self.order = (True, self.soonest, self.order[2])
+        self.rounds = 0
 
 
 @dataclass
@@ -75,18 +86,47 @@ class FetcherMachine(RuleBasedStateMachine):
         ]
         return min(due)[2] if due else None
 
+    def linked(self) -> set[str]:
+        return {peer for peer in self.allowed if self.peers[peer].link is not None}
+
+    def is_over(self, key: ModelKey) -> bool:
+        candidates = self.linked() & set(self.may_answer(key))
+        return bool(candidates) and candidates <= key.failed
+
     def fail(self, peer: str, request_id: int) -> None:
-        key, _ = self.peers[peer].requests.pop(request_id)
-        self.keys[key].requests.remove(request_id)
-        if not self.keys[key].requests:
-            self.keys[key].order = (True, self.now + DELAY, key)
+        name, _ = self.peers[peer].requests.pop(request_id)
+        self.keys[name].requests.remove(request_id)
+        self.fail_key(name, peer)
+
+    def fail_key(self, name: bytes, peer: str) -> None:
+        key = self.keys[name]
+        key.failed = {other for other in key.failed if self.peers[other].link is not None} | {peer}
+        if key.requests:
+            return
+        is_over = self.is_over(key)
+        key.soonest = self.now + DELAY
+        key.order = (True, self.now + DELAY * (min(2**key.rounds, MAX_REST) if is_over else 1), name)
+        key.rounds += is_over
 
     def fail_all(self, peer: str) -> list[int]:
         failed = sorted(self.peers[peer].requests)
+        self.peers[peer].link = None
         for request_id in failed:
             self.fail(peer, request_id)
         self.peers[peer] = ModelPeer()
         return failed
+
+    @contextmanager
+    def welcomed(self) -> Iterator[None]:
+        """Whoever becomes a candidate here ends every rest."""
+        before, stuck = self.linked(), set(self.fetcher._rounds._stuck)
+        yield
+        if self.linked() <= before:
+            return
+        for name, key in self.keys.items():
+            key.wake()
+            if name in stuck:
+                key.failed = self.linked() & before
 
     def out(self) -> list[tuple[int, str]]:
         return sorted((request_id, peer) for peer in "abc" for request_id in self.peers[peer].requests)
@@ -106,10 +146,12 @@ class FetcherMachine(RuleBasedStateMachine):
         elif only is None:
             self.fetcher.clear_targets(key)
             known.targets = None
+            known.wake()
         else:
             self.fetcher.add_targets(key, only)
             if known.targets is not None:
                 known.targets |= only
+            known.wake()
 
     @rule(key=KEYS)
     def drop(self, key: bytes) -> None:
@@ -149,6 +191,8 @@ class FetcherMachine(RuleBasedStateMachine):
             model.rests_until = self.now + max(DELAY, MINIMUM_REST)
         else:
             request = self.fetcher.sent(attempt, self.now)
+            if not key.requests and attempt.peer in key.failed and self.is_over(key):
+                key.failed = set()
             key.order = None
             key.requests.append(request.id)
             model.requests[request.id] = (attempt.key, request.deadline)
@@ -180,7 +224,7 @@ class FetcherMachine(RuleBasedStateMachine):
         model = self.keys.get(key)
         if model is not None and model.order is None and not model.requests:
             self.fetcher.add_retry(key, self.now, peer)
-            model.order = (True, self.now + DELAY, key)
+            self.fail_key(key, peer)
 
     @rule()
     def deadlines_come(self) -> None:
@@ -193,8 +237,9 @@ class FetcherMachine(RuleBasedStateMachine):
     def link_opens(self, peer: str) -> None:
         if self.peers[peer].link is None:
             self.links += 1
-            self.fetcher.open(peer, self.links)
-            self.peers[peer].link = self.links
+            with self.welcomed():
+                self.fetcher.open(peer, self.links)
+                self.peers[peer].link = self.links
 
     @rule(peer=PEERS)
     def link_closes(self, peer: str) -> None:
@@ -211,8 +256,9 @@ class FetcherMachine(RuleBasedStateMachine):
     @rule(allowed=st.sets(PEERS))
     def peer_set_changes(self, allowed: set[str]) -> None:
         self.index += 1
-        assert self.fetcher.reconcile(self.index, allowed)
-        self.allowed = allowed
+        with self.welcomed():
+            assert self.fetcher.reconcile(self.index, allowed)
+            self.allowed = allowed
 
     # What always holds
 

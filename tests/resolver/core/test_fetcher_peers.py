@@ -2,7 +2,7 @@
 
 import math
 
-from rookery.actors.resolver.core.fetcher import MINIMUM_REST
+from rookery.actors.resolver.core.requests import MINIMUM_REST
 from tests.resolver.core.fetchers import DELAY, fetcher, send_all, sent
 
 # Choice of peer

@@ -2,8 +2,8 @@
 
 import math
 
-from rookery.actors.resolver.core.fetcher import MAX_EXTRA, MAX_OUT, OVERDUE_SHARE, Fetcher
-from rookery.actors.resolver.core.requests import Active
+from rookery.actors.resolver.core.fetcher import Fetcher
+from rookery.actors.resolver.core.requests import MAX_EXTRA, MAX_OUT, OVERDUE_SHARE, Active
 from tests.resolver.core.fetchers import DELAY, LINKS, TIMEOUT, fetcher, sent
 
 WAIT = OVERDUE_SHARE * TIMEOUT

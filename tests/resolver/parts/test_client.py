@@ -289,9 +289,25 @@ def test_peer_that_leaves_the_set_still_answers_what_it_was_asked(rig: Any) -> N
 def test_targeted_fetch_asks_its_targets_only_without_fallback(rig: Any) -> None:
     data = rig.start("bob", "carol")
     data.fetch_targeted(KEY, [rig.peer("carol")])
-    for _ in range(3):
+    for rest in (0.1, 0.2, 0.4):
         assert rig.answer(None) == "carol"
+        rig.simulation.run(for_=rest)
+
+
+def test_key_that_nobody_has_is_asked_for_ever_more_seldom_and_of_who_connects_at_once(rig: Any) -> None:
+    data = rig.start("alice", "bob")
+    rig.peer_set("alice", "bob", "carol")
+    data.fetch(KEY)
+    asked = 0
+    for _ in range(600):  # a minute
+        for name, request in rig.sent():
+            rig.receive(name, codec.Missing(request.id))
+            asked += 1
         rig.simulation.run(for_=0.1)
+    assert asked < 60  # two in 3.3 s
+    rig.open("carol")
+    rig.simulation.run(for_=0.1)
+    assert rig.sent()[-1][0] == "carol"
 
 
 def test_targeted_batch_asks_each_keys_own_targets(rig: Any) -> None:

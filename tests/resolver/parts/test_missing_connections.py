@@ -10,8 +10,9 @@ import pytest
 
 from rookery.actors.resolver import Outcome
 from rookery.actors.resolver.core import codec
-from rookery.actors.resolver.core.fetcher import MAX_STUCK, Fetcher
-from rookery.actors.resolver.parts.missing_connections import MAX_PROMPT
+from rookery.actors.resolver.core.fetcher import Fetcher
+from rookery.actors.resolver.core.key_peers import MAX_STUCK
+from rookery.actors.resolver.core.wishes import MAX_PROMPT
 from rookery.runtime import Reply
 from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send, sent
 
@@ -162,7 +163,8 @@ def test_key_that_all_candidates_failed_wants_until_it_is_cancelled(rig: Any) ->
     rig.peer_set("alice", "bob", "carol")
     data.fetch(KEY)
     for _ in range(250):
-        rig.answer(None)  # and it goes on asking whom it has
+        for name, request in rig.sent():  # and it goes on asking whom it has
+            rig.receive(name, codec.Missing(request.id))
         rig.simulation.run(for_=0.1)
     first, second, *others = rig.wants()
     assert {first, second} == {"alice", "carol"}

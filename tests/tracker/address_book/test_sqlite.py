@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rookery.actors.tracker import BookUnusable, SqliteStorage, StorageError
-from rookery.actors.tracker.address_book import sqlite
+from rookery.actors.tracker.address_book import tables
 from rookery.actors.tracker.address_book.storage import Batch, BlockEntry, Read
 from rookery.transport import Identity
 from tests.tracker.address_book.books import KNOWN, NETWORK, WALL, entry, peer
@@ -93,7 +93,7 @@ def test_book_makes_its_folder_and_is_for_its_owner_alone(path: Path) -> None:
 
 def test_book_says_what_it_is_and_which_version(path: Path) -> None:
     answers = sql(path, "PRAGMA application_id", "PRAGMA user_version", "PRAGMA journal_mode", "PRAGMA integrity_check")
-    assert answers == [[(sqlite.APPLICATION_ID,)], [(len(sqlite.MIGRATIONS),)], [("wal",)], [("ok",)]]
+    assert answers == [[(tables.APPLICATION_ID,)], [(len(tables.MIGRATIONS),)], [("wal",)], [("ok",)]]
 
 
 def test_book_writes_no_page_for_what_stands_there_already(path: Path) -> None:
@@ -354,13 +354,13 @@ def test_migrations_are_done_once_in_order_and_together(tmp_path: Path) -> None:
     first = ("CREATE TABLE notes (text TEXT)",)
     second = ("ALTER TABLE notes ADD COLUMN author TEXT", "UPDATE notes SET author = 'ada'")
     with contextlib.closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as connection:
-        assert sqlite.migrate(connection, [first]) == 0
+        assert tables.migrate(connection, [first]) == 0
         connection.execute("INSERT INTO notes VALUES ('hello')")
-        assert sqlite.migrate(connection, [first, second]) == 1
-        assert sqlite.migrate(connection, [first, second]) == 2
+        assert tables.migrate(connection, [first, second]) == 1
+        assert tables.migrate(connection, [first, second]) == 2
         assert connection.execute("SELECT * FROM notes").fetchall() == [("hello", "ada")]
-        with pytest.raises(sqlite.TooNew):
-            sqlite.migrate(connection, [first])
+        with pytest.raises(tables.TooNew):
+            tables.migrate(connection, [first])
 
 
 def test_database_of_another_program_is_never_migrated(tmp_path: Path) -> None:
@@ -368,8 +368,8 @@ def test_database_of_another_program_is_never_migrated(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE notes (text TEXT)")
         connection.execute("PRAGMA user_version = 1")
-        with pytest.raises(sqlite.Foreign, match="another program's database"):
-            sqlite.migrate(connection, [first, second])
+        with pytest.raises(tables.Foreign, match="another program's database"):
+            tables.migrate(connection, [first, second])
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]
 
 
@@ -377,8 +377,8 @@ def test_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     first = ("CREATE TABLE notes (text TEXT)",)
     broken = ("CREATE TABLE more (text TEXT)", "ALTER TABLE nothing ADD COLUMN author TEXT")
     with contextlib.closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as connection:
-        sqlite.migrate(connection, [first])
+        tables.migrate(connection, [first])
         with pytest.raises(sqlite3.OperationalError):
-            sqlite.migrate(connection, [first, broken])
+            tables.migrate(connection, [first, broken])
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]

@@ -11,6 +11,7 @@ import pytest
 from rookery import transport
 from rookery.testing import mock
 from rookery.transport import Address, PeerId, Reason
+from rookery.transport.parts.links import PacketLink, Table
 from tests.transport.parts.test_dialling import Answers, answer, named
 from tests.transport.worlds import Node, Receiver, SimulatedWorld, World
 
@@ -138,6 +139,83 @@ def test_packet_to_a_peer_that_has_moved_does_not_go_over_its_old_link(world: Wo
     assert got(bob, alice) == 1
     assert got(carol, alice) == 0
     linked(world, alice, bob)
+
+
+def crowd_at_one_ip(simulated: SimulatedWorld, number: int) -> list[Node]:
+    simulated.one_machine = True
+    nodes = [simulated.node(f"crowd {each}") for each in range(number)]
+    simulated.one_machine = False
+    return nodes
+
+
+def held_by(node: Node) -> list[PeerId]:
+    return [link.peer for link in node.engine.links.packet_routes.values()]
+
+
+def test_packet_links_of_one_ip_beyond_its_quarter_make_room_for_those_of_others_and_never_the_reverse(
+    simulated: SimulatedWorld,
+) -> None:
+    bob = simulated.node("bob", max_packet_links=8)
+    first, *others = honest = [simulated.node(f"honest {each}") for each in range(6)]
+    crowd = crowd_at_one_ip(simulated, 12)
+    linked(simulated, first, bob)
+    for node in crowd[:10]:
+        linked(simulated, node, bob)
+    assert held_by(bob) == [node.peer for node in (first, *crowd[3:10])], "what is free is for everybody"
+    for node in others:
+        linked(simulated, node, bob)
+    for node in crowd[8:10]:
+        linked(simulated, node, bob)
+    assert held_by(bob) == [node.peer for node in (*honest, *crowd[8:10])]
+    for node in crowd[10:]:
+        linked(simulated, node, bob)
+    assert held_by(bob) == [node.peer for node in (*honest, *crowd[10:])]
+    simulated.until(lambda: crowd[9].engine.links.packet_routes == {})
+    newcomer = simulated.node("newcomer")
+    linked(simulated, newcomer, bob)
+    assert held_by(bob) == [node.peer for node in (*others, *crowd[10:], newcomer)], "the least recently used"
+
+
+def test_packet_links_that_a_node_opens_to_one_ip_take_no_more_than_those_that_come_from_there(
+    simulated: SimulatedWorld,
+) -> None:
+    """Any member may advertise any address, also many of one IP."""
+    bob = simulated.node("bob", max_packet_links=8)
+    crowd, honest = crowd_at_one_ip(simulated, 12), [simulated.node(f"honest {each}") for each in range(3)]
+    for node in honest:
+        linked(simulated, node, bob)
+    for node in crowd:
+        linked(simulated, bob, node)
+    assert held_by(bob) == [node.peer for node in (*honest, *crowd[7:])]
+
+
+def test_node_that_allows_one_ip_everything_closes_the_packet_link_least_recently_used(
+    simulated: SimulatedWorld,
+) -> None:
+    bob = simulated.node("bob", max_packet_links=4, max_inbound_share_per_ip=1.0)
+    honest = simulated.node("honest")
+    linked(simulated, honest, bob)
+    crowd = crowd_at_one_ip(simulated, 4)
+    for node in crowd:
+        linked(simulated, node, bob)
+    assert held_by(bob) == [node.peer for node in crowd]
+
+
+def test_packet_links_from_one_64_are_counted_together_and_what_is_dropped_counts_no_more() -> None:
+    table = Table()
+    links = [
+        PacketLink(b"%d" % number, PeerId(bytes([number]) * 32), b"", ip, None, up=True)
+        for number, ip in enumerate(["192.0.2.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"])
+    ]
+    for link in links:
+        table.add_packet_link(link)
+    assert table.packet_link_to_end("192.0.2.9", most=1) is links[1]
+    table.use_packet_link(links[1])
+    assert table.packet_link_to_end("2001:db8::3", most=2) is links[2]
+    assert table.packet_link_to_end("192.0.2.9", most=2) is links[0]
+    table.drop_packet_link(links[2])
+    table.drop_packet_link(links[2])
+    assert table.packet_link_to_end("192.0.2.9", most=1) is links[0]
 
 
 # Names ---------------------------------------------------------------------------------------------------------------

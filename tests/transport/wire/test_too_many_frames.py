@@ -8,22 +8,27 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from rookery.transport import Endpoint, Identity, Reason
-from rookery.transport.wire import Route, Source, zmq_wire
+from rookery.transport.wire import Route, Source, message_reader, unfinished_messages, zmq_wire
 from rookery.transport.wire.zmq_wire import ZmqWire
 
 MAX_FRAMES = 4
 FLOOD = [b""] * 2000
 LONG_FLOOD = [b""] * 50_000
-SLICES = len(FLOOD) // zmq_wire._FRAMES_AT_ONCE - 1  # polls that this takes at least, of the shortest slices
+SLICES = len(FLOOD) // message_reader._FRAMES_AT_ONCE - 1  # polls that this takes at least, of the shortest slices
 
 
 class End:
     """A wire and what it handed up. Who sends too much is severed, as the engine does."""
 
-    def __init__(self, name: bytes) -> None:
+    def __init__(self, name: bytes, max_frame: int = 4096) -> None:
         self.identity = Identity.from_seed(name * 32)
         self.wire = ZmqWire(
-            self.identity, max_frame=4096, max_frames=MAX_FRAMES, high_water=16, handshake_timeout=60.0, max_silent=99
+            self.identity,
+            max_frame=max_frame,
+            max_frames=MAX_FRAMES,
+            high_water=16,
+            handshake_timeout=60.0,
+            max_silent=99,
         )
         self.up: list[Route] = []
         self.heard: list[tuple[Route, list[bytes]]] = []
@@ -57,15 +62,20 @@ class End:
 class Ends:
     """One that listens, and who dials it; all polled on this thread."""
 
-    def __init__(self) -> None:
-        self.server = End(b"s")
+    def __init__(self, max_frame: int = 4096) -> None:
+        self.server = End(b"s", max_frame)
         self.all = [self.server]
         self.endpoint = self.server.wire.bind(Endpoint("127.0.0.1", 0))
 
-    def until(self, condition: Callable[[], object]) -> None:
+    def deadline(self) -> Callable[[], bool]:
+        """Whether there is time left, from now on."""
         deadline = time.monotonic() + 20
+        return lambda: time.monotonic() < deadline
+
+    def until(self, condition: Callable[[], object]) -> None:
+        in_time = self.deadline()
         while not condition():
-            assert time.monotonic() < deadline
+            assert in_time()
             for end in self.all:
                 end.wire.waiter().wait(0.001)
                 end.wire.poll(end, 100)
@@ -73,14 +83,14 @@ class Ends:
     def poll_until(self, end: End, condition: Callable[[], object]) -> None:
         """Before all that is discarded is read."""
         while not condition():
-            assert end.wire._discarding
+            assert end.wire._reader.discarding
             end.wire.poll(end, 100)
-        assert end.wire._discarding
+        assert end.wire._reader.discarding
 
     def polls_of(self, end: End) -> int:
         """Until all that is discarded is read."""
         polls = 0
-        while end.wire._discarding:
+        while end.wire._reader.discarding:
             assert end.wire.poll(end, 100), "there is more to do"
             polls += 1
         return polls
@@ -104,7 +114,8 @@ class Ends:
 
 @pytest.fixture
 def ends(no_leaks: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ends]:
-    monkeypatch.setattr(zmq_wire, "_SLICE", 0.0)
+    monkeypatch.setattr(message_reader, "_SLICE", 0.0)
+    monkeypatch.setattr(unfinished_messages, "COUNTS_RECEIVED", False)  # it would not let a flood come to its end
     made = Ends()
     yield made
     for end in made.all:
@@ -127,12 +138,12 @@ def test_rest_of_a_message_is_thrown_away_in_slices_while_others_are_written_to_
     liar_route, liar_at_server = ends.joined(liar)
     liar.wire.send(liar_route, FLOOD)
     ends.until(lambda: ends.server.too_large == [liar_at_server])
-    assert ends.server.wire._discarding, "the rest is not read in the same turn"
+    assert ends.server.wire._reader.discarding, "the rest is not read in the same turn"
     ends.server.wire.send(honest_at_server, [b"written meanwhile"])
     while (honest_route, [b"written meanwhile"]) not in honest.heard:
         honest.wire.waiter().wait(0.001)
         honest.wire.poll(honest, 100)
-    assert ends.server.wire._discarding
+    assert ends.server.wire._reader.discarding
     honest.wire.send(honest_route, [b"said meanwhile"])
     assert ends.polls_of(ends.server) >= SLICES
     ends.until(lambda: (honest_at_server, [b"said meanwhile"]) in ends.server.heard)
@@ -157,7 +168,7 @@ def test_dialled_peer_with_too_many_frames_is_severed_and_may_be_dialled_anew(en
     route, at_server = ends.joined(dialler)
     ends.server.wire.send(at_server, FLOOD)
     ends.until(lambda: dialler.too_large == [route])
-    assert dialler.wire._discarding
+    assert dialler.wire._reader.discarding
     assert dialler.wire.connect(ends.endpoint, ends.server.identity.curve_public) is None, "its end has to come first"
     assert ends.polls_of(dialler) >= SLICES
     ends.until(lambda: at_server in ends.server.down)
@@ -171,7 +182,7 @@ def test_peer_that_is_gone_before_its_message_is_thrown_away_ends_nothing_else(e
     ends.server.wire.send(at_server, LONG_FLOOD)
     ends.until(lambda: dialler.too_large == [route])
     ends.server.wire.sever(at_server)
-    ends.poll_until(dialler, lambda: dialler.wire._outbound[route].over)
+    ends.poll_until(dialler, lambda: dialler.wire._outbound.by_route[route].over)
     ends.polls_of(dialler)
     ends.joined(dialler)
     assert dialler.down == [], "who was severed is not handed up"
@@ -193,7 +204,7 @@ def test_ends_of_other_dials_wait_until_the_message_is_read(ends: Ends) -> None:
     ends.poll_until(dialler, lambda: dialler.wire._ending)
     for _ in range(2 * zmq_wire._MOST_BUSY_POLLS):
         dialler.wire.poll(dialler, 100)
-    assert dialler.wire._discarding
+    assert dialler.wire._reader.discarding
     assert dialler.down == []
     ends.until(lambda: dialler.down == [lost])
 
@@ -202,4 +213,4 @@ def test_wire_is_closed_in_the_middle_of_a_message(ends: Ends) -> None:
     liar = End(b"l")
     liar.wire.send(ends.joined(liar)[0], FLOOD)
     ends.until(lambda: ends.server.too_large)
-    assert ends.server.wire._discarding
+    assert ends.server.wire._reader.discarding

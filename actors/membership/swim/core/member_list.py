@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..codec import digest, keep
+from ..codec import digest, items_of
 from ..member import Member, MemberId, State, supersedes
 
 __all__ = ["Accept", "Change", "MemberList", "Pool"]
@@ -100,11 +100,23 @@ class Change:
 class MemberList:
     """No operation walks through all members, except a new round of probes, `active_keys` and iteration."""
 
-    __slots__ = ("_active", "_down", "_requested", "_took_requested", "_unprobed", "by_key", "claims", "digest")
+    __slots__ = (
+        "_active",
+        "_down",
+        "_requested",
+        "_took_requested",
+        "_unprobed",
+        "by_key",
+        "claims",
+        "digest",
+        "known",
+    )
 
     def __init__(self) -> None:
         self.by_key: dict[bytes, Member] = {}
         """The members by key. Read only: `apply`, `vouch` and `forget` change it."""
+        self.known: dict[tuple[object, ...], Member] = {}
+        """The same members by their items, for the codec; without those with accusers, as these vary. Read only."""
         self.claims: dict[bytes, Member] = {}
         """What is said of members that we know better: by key, each supersedes what is held. Read only."""
         self.digest = 0
@@ -147,8 +159,7 @@ class MemberList:
         if claim is not None and not supersedes(update, claim):
             del self.claims[key]
             claim = None
-        self.by_key[key] = update
-        keep(update)
+        self._hold(update)
         if claim is None:  # else it is what is said, now as before
             if was is not None and was.is_active:
                 self.digest ^= digest(was)
@@ -174,14 +185,16 @@ class MemberList:
             return None
         update = Member(held.id, held.incarnation, State.ALIVE, (), held.proof)
         self.claims.setdefault(key, held)
-        self.by_key[key] = update
+        self._hold(update)
         self._sort(update)
         return Change(held, update)
 
     def forget(self, key: bytes) -> None:
         self.digest ^= self._share(key)
         self.claims.pop(key, None)
-        self.by_key.pop(key, None)
+        held = self.by_key.pop(key, None)
+        if held is not None:
+            self.known.pop(items_of(held), None)
         self._drop(key)
         self._down.discard(key)
 
@@ -209,6 +222,14 @@ class MemberList:
             return None
         self._unprobed.discard(key)
         return self.by_key[key]
+
+    def _hold(self, update: Member) -> None:
+        before = self.by_key.get(update.id.key)
+        if before is not None:
+            self.known.pop(items_of(before), None)
+        self.by_key[update.id.key] = update
+        if not update.accusers:
+            self.known[items_of(update)] = update
 
     def _share(self, key: bytes) -> int:
         """The part of the digest that is this member's."""

@@ -64,7 +64,7 @@ __all__ = ["PacketContext", "react", "receive"]
 def receive(core: Core, data: bytes, now: float, outbox: Outbox, sender: bytes | None) -> None:
     if len(data) > core.config.max_packet_size:
         raise DataTooBigError(f"a packet of {len(data)} bytes; at most {core.config.max_packet_size} are accepted")
-    packet = decode_packet(data)
+    packet = decode_packet(data, core.members.known)
     header = packet.header
     src = header.src
     _check_sender(core, src, sender)

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from ..broadcasts import Broadcasts
 from ..codec import LIST_HEADS_BYTES, MAX_UPDATES, encode_header, encode_packet, encode_update
 from ..config import Config
-from ..effects import Outbox, Repeating, SendIndirectProbe, SendNack
+from ..effects import Outbox, RemoveDown, Repeating, SendIndirectProbe, SendNack
 from ..errors import Counters
 from ..member import Member, MemberId, State
 from ..messages import Broadcast, Gossip, Header, Message, TurnUndead
@@ -28,6 +28,9 @@ UpdateSource = Callable[[int], list[bytes]]
 
 _FRESH = 2.0
 """Probe periods for which having heard a member counts against what others say of it."""
+
+_REMEMBERED, _REMEMBERED_AT_LEAST = 10, 60.0
+"""How often the time for which it was a member a dead one is remembered if that was short, and seconds at least."""
 
 
 class ConnectionState(Enum):
@@ -83,6 +86,15 @@ class Core:
 
     heard: dict[bytes, float] = field(default_factory=dict)
     """When the present life of each member was last heard directly, or has proved to have answered us."""
+
+    held_since: dict[bytes, float] = field(default_factory=dict)
+    """When each member became one, alive or dead."""
+
+    first_since: float | None = None
+    """When the first of all did."""
+
+    removals: dict[bytes, int] = field(default_factory=dict)
+    """The token of the timer that will forget each dead member."""
 
     warned: dict[bytes, tuple[float, int]] = field(default_factory=dict)
     """When each member was last told what is said of it, and the number with which it shows that it heard that."""
@@ -231,7 +243,21 @@ class Core:
         self.backlog.discard(key)
         self.heard.pop(key, None)
         self.warned.pop(key, None)
+        self.held_since.pop(key, None)
+        self.removals.pop(key, None)
         self.greetings.pop(key, None)
+
+    def remove_later(self, member: MemberId, now: float, outbox: Outbox) -> None:
+        """Forget a member that is Down after `remove_down_after`: sooner if it was one for a short time only.
+
+        That is, for less than a tenth of our own time: keys that come once and die would fill the list. Of two that
+        lose each other at least the one that joined later remembers the other, however short its time was.
+        """
+        delay, since, first = self.config.remove_down_after, self.held_since.get(member.key), self.first_since
+        if since is not None and first is not None and _REMEMBERED * (now - since) < now - first:
+            delay = min(delay, max(_REMEMBERED_AT_LEAST, _REMEMBERED * (now - since)))
+        self.removals[member.key] = token = self.next_token()
+        outbox.schedule(RemoveDown(member, token), delay)
 
     def warn(self, to: MemberId, accusation: Member, now: float, outbox: Outbox) -> None:
         """Tell a member what is said of it, so that it can refute that: at most once in a period, and few at a time.

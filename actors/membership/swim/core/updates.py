@@ -18,7 +18,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..codec import keep
 from ..effects import (
     AddressInUse,
     Cheated,
@@ -28,7 +27,6 @@ from ..effects import (
     Outbox,
     Refuted,
     Rejoin,
-    RemoveDown,
     Rename,
     Suspected,
     UnknownLife,
@@ -115,7 +113,7 @@ def apply_many(
         if key == own_key:
             accused |= _apply_to_ourselves(core, update, now, outbox)
         elif held_of(key) is update and update.state is not State.SUSPECT:
-            pass  # most updates are known already, and `codec` gives the same object for equal ones
+            pass  # most updates are known already, and equal ones are decoded to what is held
         elif heard:
             _hear(core, update, do_broadcast, now, outbox)
         else:
@@ -133,8 +131,6 @@ def _hear(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
             core.warn(held.id, held, now, outbox)  # somebody knows it alive: it may never have heard of its death
         elif update.state is State.SUSPECT:
             store(core, update, do_broadcast, now, outbox)
-        elif held == update:
-            keep(held)  # so many others were since that it was dropped
     elif update.state is State.DOWN and held is not None:
         _hear_death(core, held, update, do_broadcast, now, outbox)
     elif update.state is State.SUSPECT and held is not None and held.id == update.id and core.connected(update.id.key):
@@ -185,6 +181,9 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
             core.counters.refused_members += 1
             return False
         core.greetings.pop(update.id.key, None)
+        core.held_since[update.id.key] = now
+        if core.first_since is None:
+            core.first_since = now
     change = core.members.apply(update)
     if change is None:
         if update.state is State.SUSPECT and core.members.get(update.id.key) == update:
@@ -196,7 +195,7 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
         core.heard.pop(update.id.key, None)  # it was another life that we heard
     if do_broadcast:
         core.queue(update)
-    _notify_of(core, change, outbox)
+    _notify_of(core, change, now, outbox)
     if update.state is State.SUSPECT:
         suspicion.on_suspect(core, update, ours, now, outbox)
     else:
@@ -225,7 +224,7 @@ def vouch(core: Core, key: bytes, now: float, outbox: Outbox) -> None:
     change = core.members.vouch(key)
     if change is not None:
         core.backlog.discard(key)
-        _notify_of(core, change, outbox)
+        _notify_of(core, change, now, outbox)
 
 
 def hear_directly(core: Core, key: bytes, now: float, outbox: Outbox) -> None:
@@ -246,10 +245,10 @@ def hear_directly(core: Core, key: bytes, now: float, outbox: Outbox) -> None:
     core.warn(held.id, said, now, outbox)
 
 
-def _notify_of(core: Core, change: Change, outbox: Outbox) -> None:
+def _notify_of(core: Core, change: Change, now: float, outbox: Outbox) -> None:
     update = change.update
     if not update.is_active:
-        outbox.schedule(RemoveDown(update.id), core.config.remove_down_after)
+        core.remove_later(update.id, now, outbox)
     if change.replaced is not None:
         outbox.notify(Rename(change.replaced, update.id))
     if update.is_active != change.was_active:

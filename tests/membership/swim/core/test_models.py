@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.actors.membership.swim import Member, State
-from rookery.actors.membership.swim.codec import digest
+from rookery.actors.membership.swim.codec import digest, items_of
 from rookery.actors.membership.swim.core.backlog import Backlog
 from rookery.actors.membership.swim.core.member_list import MemberList
 
@@ -125,6 +125,8 @@ class MembersMachine(RuleBasedStateMachine):
         shared = [digest(each) for each in said if each.is_active]
         assert self.members.digest == functools.reduce(operator.xor, shared, 0)
         assert self.members.claims == self.claims
+        assert self.members.known == {items_of(held): held for held in self.members}
+        assert all(self.members.get(held.id.key) is held for held in self.members.known.values())
         assert all(replaces(self.model[key], claim) for key, claim in self.claims.items())
         assert self.members.num_active == len(active) == len(self.members.active_keys)
         chosen = self.members.choose_active(99, self.rng, lambda key: True)

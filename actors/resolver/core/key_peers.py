@@ -1,0 +1,184 @@
+"""Of which peers each key may be asked, and which did not deliver it (flows: fetch 2).
+
+`KeyTargets`, the peers that a key is restricted to:
+
+* A key without an entry may be asked of any peer; a set, even an empty one, means only these.
+* A set is widened by naming more peers, and ends when the key is opened to all or forgotten. There is no fallback.
+* A peer that is blocked leaves every set at once, and can be named anew. That costs nothing however many sets name it:
+  each name remembers how often its peer had been blocked. What is remembered of a peer goes with the last set that
+  names it.
+
+`Rounds`, who was asked in vain:
+
+* A key is asked of each candidate once: a *round*. Within it, and after the first one, a retry waits for the retry
+  delay; after each further round in vain twice as long as after the one before, up to `MAX_REST` times the delay. So a
+  key that nobody has costs each candidate little.
+* A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
+  candidate very many keys may have to be woken, so `to_wake` names a few at a time.
+* A key that any peer may answer is *stuck* once everybody who is connected and may be asked failed it, or is silent. At
+  most `MAX_STUCK` are remembered, as one is reason enough for a connection. A new candidate may have any key, so with
+  it none of them is stuck, and it is the next to be asked for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from itertools import islice
+from typing import Generic, TypeVar
+
+from .key_subscribers import Comparable
+from .key_table import KeyTable
+from .requests import MINIMUM_REST
+
+P = TypeVar("P", bound=Comparable)
+
+MAX_STUCK = 64
+"""Keys that everybody failed and that are remembered as such."""
+
+MAX_REST = 32
+"""Times the retry delay: how long a key rests after a round in vain, at most."""
+
+_WOKEN_AT_ONCE = 64
+
+
+class KeyTargets(Generic[P]):
+    """The peers that each key is restricted to."""
+
+    def __init__(self) -> None:
+        self._sets: KeyTable[dict[P, int]] = KeyTable()  # each peer with the number of its blocks when it was named
+        self._naming: dict[P, int] = {}  # sets that name the peer
+        self._blocks: dict[P, int] = {}  # of peers that some set names
+
+    def of(self, key: bytes) -> list[P] | None:
+        """The peers of this key's set, None if it has no set."""
+        named = self._sets.get(key)
+        if named is None:
+            return None
+        return [peer for peer, blocks in named.items() if blocks == self._blocks.get(peer, 0)]
+
+    def restrict(self, key: bytes, peers: Iterable[P]) -> None:
+        """Begin a set for a key that has none."""
+        self._sets[key] = {}
+        self.widen(key, peers)
+
+    def widen(self, key: bytes, peers: Iterable[P]) -> list[P]:
+        """Name more peers, if the key has a set; those that were not in it."""
+        named = self._sets.get(key)
+        if named is None:
+            return []
+        added: list[P] = []
+        for peer in peers:
+            blocks = self._blocks.get(peer, 0)
+            if named.get(peer) == blocks:
+                continue
+            if peer not in named:
+                self._naming[peer] = self._naming.get(peer, 0) + 1
+            named[peer] = blocks
+            added.append(peer)
+        return added
+
+    def forget(self, key: bytes) -> None:
+        """End the key's set, if it has one."""
+        for peer in self._sets.pop(key) or ():
+            self._naming[peer] -= 1
+            if not self._naming[peer]:
+                del self._naming[peer]
+                self._blocks.pop(peer, None)
+
+    def block(self, peer: P) -> None:
+        """Take the peer out of every set."""
+        if peer in self._naming:
+            self._blocks[peer] = self._blocks.get(peer, 0) + 1
+
+
+class Rounds(Generic[P]):
+    """Who failed each key in its round, and when it is asked again. retry_delay: in seconds."""
+
+    def __init__(self, retry_delay: float) -> None:
+        self._retry_delay = retry_delay
+        self._failed: KeyTable[tuple[P, ...]] = KeyTable()
+        self._in_vain: KeyTable[tuple[int, float]] = KeyTable()
+        """After a round in vain: how many times the retry delay the next one costs; when it could be asked without."""
+        self._waking: Iterator[bytes] | None = None
+        self._stuck: dict[bytes, None] = {}
+
+    def failed(self, key: bytes) -> tuple[P, ...]:
+        """Who was asked for the key in this round and did not deliver."""
+        return self._failed.get(key) or ()
+
+    def fail(self, key: bytes, peer: P, linked: Collection[P]) -> None:
+        """The peer did not deliver the key. linked: who has a connection."""
+        # Whoever left and returns may have the data by now; this also bounds the list by the connected peers.
+        others = (each for each in self.failed(key) if each != peer)
+        self._failed[key] = (*(each for each in others if each in linked), peer)
+
+    def asked(self, key: bytes, candidates: AbstractSet[P]) -> None:
+        """A request for the key is out, to one who failed it: in a new round, if all candidates had."""
+        if self._is_over(key, candidates):
+            self._failed.pop(key)
+
+    def next_at(self, key: bytes, now: float, candidates: AbstractSet[P]) -> float:
+        """When a key that one of these candidates, all there are for it, failed just now is asked for again."""
+        soonest = now + self._retry_delay
+        in_vain = self._in_vain.get(key)
+        if not self._is_over(key, candidates):
+            if in_vain is not None:
+                self._in_vain[key] = (in_vain[0], soonest)
+            return soonest
+        times = 1 if in_vain is None else in_vain[0]
+        self._in_vain[key] = (min(2 * times, MAX_REST), soonest)
+        return soonest if times == 1 else now + max(self._retry_delay, MINIMUM_REST) * times
+
+    def _is_over(self, key: bytes, candidates: AbstractSet[P]) -> bool:
+        failed = self.failed(key)
+        return len(failed) >= len(candidates) > 0 and candidates <= set(failed)
+
+    def wake(self, key: bytes) -> float | None:
+        """End the key's rest; when it can be asked for then. None for a key without rounds in vain."""
+        in_vain = self._in_vain.pop(key)
+        return None if in_vain is None else in_vain[1]
+
+    def to_wake(self) -> list[bytes]:
+        """Some of the keys to be woken for a candidate that is new, until there are none."""
+        if self._waking is None:
+            return []
+        keys = list(islice(self._waking, _WOKEN_AT_ONCE))
+        if len(keys) < _WOKEN_AT_ONCE:
+            self._waking = None
+        return keys
+
+    @property
+    def is_waking(self) -> bool:
+        """Whether there are keys to be woken still."""
+        return self._waking is not None
+
+    def forget(self, key: bytes) -> None:
+        """Nobody wants the key any more."""
+        self._failed.pop(key)
+        self._in_vain.pop(key)
+        self._stuck.pop(key, None)
+
+    # Stuck keys
+
+    @property
+    def has_stuck(self) -> bool:
+        """Whether everybody failed some key that any peer may answer."""
+        return bool(self._stuck)
+
+    def note_stuck(self, key: bytes, in_vain: Collection[P], candidates: AbstractSet[P]) -> None:
+        """Note whether those who were asked in vain for a key that any peer may answer are all candidates there are."""
+        is_long = len(in_vain) >= len(candidates) > 0
+        if is_long and len(self._stuck) < MAX_STUCK and candidates <= set(in_vain):
+            self._stuck[key] = None
+
+    def came(self, key: bytes) -> None:
+        """Bytes came for the key."""
+        self._stuck.pop(key, None)
+
+    def welcome(self, others: tuple[P, ...]) -> None:
+        """There is a new candidate beside these others: nothing is stuck, and all that rests is to be woken."""
+        for key in self._stuck:
+            self._failed[key] = others
+        self._stuck.clear()
+        self._waking = iter(self._in_vain) if len(self._in_vain) else None

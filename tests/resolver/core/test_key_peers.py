@@ -1,0 +1,157 @@
+"""The sets of targets by themselves (`test_targeting.py` has the table of what happens to them), and rounds in vain."""
+
+import math
+
+from rookery.actors.resolver.core.fetcher import Fetcher
+from rookery.actors.resolver.core.key_peers import MAX_REST, KeyTargets
+from rookery.actors.resolver.core.requests import MINIMUM_REST
+from tests.resolver.core.fetchers import DELAY, LINKS, fetcher, send, sent
+
+KEYS = [number.to_bytes(2, "big") for number in range(100)]
+
+
+def test_blocked_peer_leaves_every_set_and_can_be_named_anew() -> None:
+    targets: KeyTargets[str] = KeyTargets()
+    for key in KEYS:
+        targets.restrict(key, ["a", "b"])
+    targets.block("a")
+    assert all(targets.of(key) == ["b"] for key in KEYS)
+    assert targets.widen(KEYS[0], ["a", "b"]) == ["a"]
+    assert (targets.of(KEYS[0]), targets.of(KEYS[1])) == (["a", "b"], ["b"])
+
+
+def test_nothing_is_remembered_of_a_blocked_peer_that_no_set_names() -> None:
+    targets: KeyTargets[str] = KeyTargets()
+    for number, key in enumerate(KEYS):
+        peer = f"liar {number}"
+        targets.block(peer)  # named nowhere yet
+        targets.restrict(key, [peer])
+        targets.block(peer)
+        targets.widen(key, [peer])
+        targets.block(peer)
+        assert targets.of(key) == []
+        targets.forget(key)
+    assert (targets._naming, targets._blocks, len(targets._sets)) == ({}, {}, 0)
+
+
+# Rounds in vain
+
+KEY = b"k"
+
+
+def in_vain(known: Fetcher[str], now: float, requests: int) -> list[float]:
+    """So many requests for the key, each told "no data" at once; the waits after them."""
+    waits = []
+    for _ in range(requests):
+        request = sent(known, now)
+        known.pop_missing(request.id, request.link, now)
+        waits.append(known.wake_up() - now)
+        now += waits[-1]
+    return [round(wait / DELAY, 6) for wait in waits]
+
+
+def rested(peers: str = "ab", delay: float = DELAY) -> Fetcher[str]:
+    """All these failed the key in eight rounds, so it rests as long as it ever does, from 100 on."""
+    known = fetcher(peers, delay=delay)
+    known.add_ready(KEY, 0)
+    in_vain(known, 0, 8 * len(peers) - 1)
+    request = sent(known, 100)
+    known.pop_missing(request.id, request.link, 100)
+    assert known.wake_up() == 100 + MAX_REST * max(delay, MINIMUM_REST)
+    return known
+
+
+def test_key_rests_twice_as_long_after_each_round_in_vain_up_to_a_bound_and_never_within_one() -> None:
+    known = fetcher("abc")
+    known.add_ready(KEY, 0)
+    rests = [1, 2, 4, 8, 16, MAX_REST, MAX_REST]
+    assert in_vain(known, 0, 3 * len(rests)) == [wait for rest in rests for wait in (1, 1, rest)]
+
+
+def test_retry_delay_of_zero_does_not_ask_for_what_nobody_has_in_a_busy_loop() -> None:
+    assert rested(delay=0).next(100 + MINIMUM_REST) is None
+
+
+def test_targeted_key_rests_once_all_of_its_targets_that_are_connected_failed_it() -> None:
+    known = fetcher("abc")
+    known.add_ready(KEY, 0, targets=["a", "absent"])
+    assert in_vain(known, 0, 4) == [1, 2, 4, 8]
+
+
+def test_busy_candidate_keeps_a_round_open_until_it_was_asked_too() -> None:
+    known = fetcher("ab", window=1)
+    known.add_ready(b"other", 0, targets=["b"])
+    out = sent(known, 0)
+    known.add_ready(KEY, 0)
+    assert in_vain(known, 0, 3) == [1, 1, 1]  # of a, as b is busy
+    known.pop_response(out.id, out.link)
+    request = sent(known, 0.5)
+    assert request.peer == "b"
+    known.pop_missing(request.id, request.link, 0.5)
+    assert in_vain(known, 0.6, 2) == [1, 2]
+
+
+def test_new_candidate_ends_the_rest_and_is_asked_first() -> None:
+    known = rested()
+    known.reconcile(1, set("abc"))
+    assert known.next(100 + DELAY) is None
+    known.open("c", LINKS["c"])
+    assert known.next(100 + DELAY / 2) is None
+    assert sent(known, 100 + DELAY).peer == "c"
+
+
+def test_set_that_lists_somebody_connected_ends_the_rest() -> None:
+    known = fetcher("a")
+    known.open("b", LINKS["b"])
+    known.add_ready(KEY, 0)
+    assert in_vain(known, 0, 5)[-1] == 16
+    known.reconcile(1, set("ab"))
+    assert sent(known, 1.6).peer == "b"
+
+
+def test_new_target_and_opening_to_all_and_a_new_wish_end_the_rest() -> None:
+    known = fetcher("ab")
+    known.add_ready(KEY, 0, targets=["a"])
+    assert in_vain(known, 0, 5)[-1] == 16
+    known.add_targets(KEY, ["b"])
+    assert sent(known, 1.6).peer == "b"
+    known = fetcher("ab")
+    known.add_ready(KEY, 0, targets=["a"])
+    assert in_vain(known, 0, 5)[-1] == 16
+    known.clear_targets(KEY)
+    assert sent(known, 1.6).peer == "b"
+    known = rested()
+    known.clear_targets(KEY)
+    assert sent(known, 100 + DELAY).key == KEY
+
+
+def test_rest_that_has_ended_begins_short_again() -> None:
+    known = rested("a")
+    known.open("b", LINKS["b"])
+    known.reconcile(1, set("ab"))
+    assert in_vain(known, 100 + DELAY, 5) == [1, 1, 2, 1, 4]
+
+
+def test_key_that_is_wanted_anew_begins_anew() -> None:
+    known = rested("a")
+    known.drop(KEY)
+    known.add_ready(KEY, 200)
+    assert in_vain(known, 200, 2) == [1, 2]
+
+
+def test_very_many_resting_keys_are_woken_by_a_new_candidate_a_few_in_each_turn() -> None:
+    known = fetcher("a", window=5000)
+    for number in range(1000):
+        known.add_ready(number.to_bytes(2, "big"), 0)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        while (request := send(known, now)) is not None:
+            known.pop_missing(request.id, request.link, now)
+    assert known.wake_up() == 3 + 8 * DELAY
+    known.reconcile(1, set("ab"))
+    known.open("b", LINKS["b"])
+    turns, asked = 0, 0
+    while known.wake_up() <= 3 + DELAY:
+        turns += 1
+        asked += send(known, 3 + DELAY) is not None
+    assert asked == 1000
+    assert known.wake_up() == math.inf

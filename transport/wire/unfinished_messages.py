@@ -1,0 +1,124 @@
+"""Routes by which a message comes that never ends: libzmq keeps its frames until the last, however many there are.
+
+It bounds a frame, and the whole messages that wait. So what a route has sent is compared with what was read from it,
+where the system tells (Linux does):
+
+* What came since a whole message was read last is part of one message, or of several that wait to be read. So a route
+  with more than the largest message has is a *suspect*, and is severed if it gives none until the socket was read
+  empty, or, as libzmq reads its routes in turn, until each could have given some.
+* Bytes that wait in the system do not count: libzmq takes no more of a slow reader's peer while enough messages wait.
+* What came is counted anew with each message, so that nothing adds up over the life of a route. It is not the moment of
+  the message that counts but the next look: a liar gains what comes in between.
+* `AT_ONCE` routes are looked at every `LOOK_EVERY` seconds, in turn.
+"""
+
+from __future__ import annotations
+
+import math
+import socket as sockets
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from . import Route
+from .descriptors import COUNTS_RECEIVED, received, unread
+
+LOOK_EVERY = 0.1
+"""Seconds; a line of 1 Gbit/s carries 12 MB meanwhile."""
+
+AT_ONCE = 128
+"""Routes; to ask for one takes some 2 us."""
+
+_PER_FRAME = 48  # bytes of encryption and framing, and 42 at most
+_SLACK = 64 * 1024  # what libzmq reads at once, of which the last message may not have been handed over: 8 KiB
+
+Socket = Callable[[], AbstractContextManager[sockets.socket]]
+
+
+@dataclass(slots=True, eq=False)
+class Intake:
+    """What comes by a route. heard: a whole message was read since the last look; its reader sets that.
+
+    socket: the route's for as long as the context lasts, or OSError. before: bytes that count no more. since: messages
+    read of all routes when it became a suspect.
+    """
+
+    route: Route
+    socket: Socket
+    heard: bool = True
+    before: int = 0
+    since: int = 0
+
+
+class UnfinishedMessages:
+    """Watches the routes of one wire. Times are monotonic seconds."""
+
+    def __init__(self, *, max_bytes: int, max_frames: int) -> None:
+        """max_bytes, max_frames: of one message."""
+        self._most = max_bytes + max_frames * _PER_FRAME + _SLACK
+        self._watched: OrderedDict[Route, Intake] = OrderedDict()  # the one looked at last at the end
+        self._suspects: dict[Route, Intake] = {}
+        self._look_at = -math.inf
+
+    @property
+    def suspects(self) -> bool:
+        """Whether there are any: then the socket should soon be read empty."""
+        return bool(self._suspects)
+
+    def watch(self, intake: Intake) -> None:
+        """Watch a route from now on, where the system says what came."""
+        if COUNTS_RECEIVED:
+            self._watched[intake.route] = intake
+
+    def forget(self, route: Route) -> None:
+        """It is over, if it was watched."""
+        self._watched.pop(route, None)
+        self._suspects.pop(route, None)
+
+    def next_look(self, now: float) -> float | None:
+        """Seconds until `look` has something to do; None if there is nothing to wait for."""
+        return max(0.0, self._look_at - now) if self._watched else None
+
+    def look(self, now: float, messages: int) -> None:
+        """Look at the next routes, if it is time. messages: read of all routes by now."""
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_EVERY
+        for intake in self._next():
+            if intake.route not in self._suspects and self._is_over(intake):
+                intake.since = messages
+                self._suspects[intake.route] = intake
+
+    def endless(self, messages: int | None) -> list[Route]:
+        """Suspects that gave no message though they could have; they are forgotten, and watched no more.
+
+        messages: read of all routes, less the number of routes that take turns; None if the socket was read empty.
+        """
+        endless: list[Route] = []
+        for route, intake in list(self._suspects.items()):
+            if intake.heard:
+                del self._suspects[route]
+            elif messages is None or messages > intake.since:
+                endless.append(route)
+                self.forget(route)
+        return endless
+
+    def _next(self) -> Iterator[Intake]:
+        for _ in range(min(AT_ONCE, len(self._watched))):
+            route, intake = next(iter(self._watched.items()))
+            self._watched.move_to_end(route)
+            yield intake
+
+    def _is_over(self, intake: Intake) -> bool:
+        """Each count is taken so that what comes between two of them is to the route's good."""
+        try:
+            with intake.socket() as socket:
+                if not intake.heard:
+                    came = received(socket)
+                    return came - intake.before > self._most and came - unread(socket) - intake.before > self._most
+                waits = unread(socket)
+                intake.heard, intake.before = False, received(socket) - waits
+        except OSError:
+            pass  # it has ended
+        return False
