@@ -208,8 +208,8 @@ class Mailbox(runtime.EventMailbox):
 
     events: ClassVar = (
         MemberUp,
-        MemberProved,
         MemberDown,
+        MemberProved,
         MemberUpdated,
         MemberSuspected,
         MemberRefuted,

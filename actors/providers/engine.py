@@ -10,6 +10,7 @@ from ...transport.errors import DecodeError
 from ...transport.identity import PeerId
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import OwnRecord, Packet
+from ...transport.parts.limited_log import LimitedLog, SayLeftOut
 from ..connections.mailbox import Mailbox as Connections
 from ..connections.mailbox import PeerConnected, PeerDisconnected
 from ..maintenance.mailbox import Mailbox as Maintenance
@@ -62,6 +63,8 @@ class Engine(runtime.Engine[Mailbox]):
         """
         super().__init__()
         self._subscribers = Subscribers()
+        self._metrics = Metrics(self.runtime.registry)
+        self._log = LimitedLog(self, self._metrics.log_lines_left_out)
         self.handlers = {
             # from others here
             Provide: lambda message: self._telling.provide(message.channel, message.keys) if config.enabled else None,
@@ -85,13 +88,13 @@ class Engine(runtime.Engine[Mailbox]):
             AskDue: lambda _message: self._asking.on_due(),
             AskMore: lambda _message: self._asking.run(),
             Tidy: lambda _message: self.tidy(),
+            SayLeftOut: self._log.say_left_out,
         }
         self._config = config
         self._me = me
         self._transport = transport
         self._membership = membership
         self._connections = connections
-        self._metrics = Metrics(self.runtime.registry)
         self._members = Members(me)
         self._index = Index(max_keys=config.max_keys, max_keys_per_provider=config.max_keys_per_provider)
         self._announcer = Announcer(
@@ -107,6 +110,7 @@ class Engine(runtime.Engine[Mailbox]):
             self._members,
             post,
             self._metrics,
+            self._log,
             me=me,
             max_searches=config.max_searches,
             holds=self._announcer.__contains__,
@@ -205,7 +209,7 @@ class Engine(runtime.Engine[Mailbox]):
             message = codec.decode(packet.payload)
         except DecodeError as error:
             self._metrics.refused.inc("malformed")
-            self.log.debug("packet refused", peer=peer.short, error=str(error))
+            self._log.note(peer.short, "packet refused", peer=peer.short, error=str(error))
             return
         self._metrics.received.inc(type(message).__name__.lower())
         match message:

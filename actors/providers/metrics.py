@@ -32,3 +32,6 @@ class Metrics:
         self.strangers = counter(
             "providers_strangers_total", "Named peers that are no members, by outcome.", labels=("outcome",)
         )
+        self.log_lines_left_out = counter(
+            "providers_log_lines_left_out_total", "Log lines beyond what others may cause."
+        )

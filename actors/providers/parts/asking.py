@@ -11,6 +11,7 @@ from .... import runtime
 from ....runtime import Lane, Message, Overflow, Reply
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
+from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
 from ...tracker.mailbox import Mailbox as Tracker
 from ..core.codec import MAX_NAMED, Have, Holders, Who
@@ -62,6 +63,7 @@ class Asking:
         members: Members,
         post: Post,
         metrics: Metrics,
+        log: LimitedLog,
         *,
         me: PeerId,
         max_searches: int,
@@ -70,9 +72,10 @@ class Asking:
         maintenance: Maintenance | None,
         emit: Callable[[Message], object],
     ) -> None:
-        """index: of this node. holds: whether this node has a key, by its hash. emit: takes the events.
+        """index: of this node. holds: whether this node has a key, by its hash.
 
-        tracker: told of holders that are no members. maintenance: asked for connections; None for nobody.
+        log: for what others cause. emit: takes the events. tracker: told of holders that are no members.
+        maintenance: asked for connections; None for nobody.
         """
         self._engine = engine
         self._searches = searches
@@ -80,6 +83,7 @@ class Asking:
         self._members = members
         self._post = post
         self._metrics = metrics
+        self._log = log
         self._me = me
         self._max_searches = max_searches
         self._holds = holds
@@ -172,7 +176,7 @@ class Asking:
                     nearer.append(record.peer)
         except DecodeError as error:
             self._metrics.refused.inc("record")
-            self._engine.log.debug("record refused", peer=peer.short, error=str(error))
+            self._log.note(peer.short, "record refused", peer=peer.short, error=str(error))
         self._follow(self._searches.on_holders(peer, hashed, named, nearer, now))
 
     def having(self, peer: PeerId, number: int, which: int) -> None:
@@ -225,7 +229,7 @@ class Asking:
                     self._found(hashed, peer, age)
                 case Charged(member, about):
                     self._metrics.charged.inc()
-                    self._engine.log.warning("index member names falsely", peer=member.short, about=about.short)
+                    self._log.warn(member.short, "index member names falsely", peer=member.short, about=about.short)
                     self._emit(NamesFalsely(member, about))
                 case Ended(hashed, result, again):
                     self._ended(hashed, result, again)
