@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rookery.actors import resolver
 from rookery.actors.blobs import NobodyHasIt
 from rookery.actors.blobs.core.keys import BlobKey
+from rookery.actors.resolver import Delivery
 from rookery.testing import SimulatedNodes, WholeNode
 
+CHANNEL = 16
 CONTENT = bytes(range(250)) * 4
 
 
 class World:
     """So many nodes with these bounds, each a member; 50 ms from each to each. One of them has put a file."""
 
-    def __init__(self, simulation: Any, path: Path, count: int, bounds: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        simulation: Any,
+        path: Path,
+        count: int,
+        bounds: tuple[int, int, int],
+        *,
+        kind: type[WholeNode] = WholeNode,
+    ) -> None:
         self.simulation = simulation
         self.path = path
         simulation.network.set_default(latency=0.05)
-        self.nodes = SimulatedNodes(simulation)
+        self.nodes = SimulatedNodes(simulation, kind=kind)
         low, expected, high = bounds
         upkeep = {"min_connections": low, "expected_connections": expected, "max_connections": high}
         self.all: list[WholeNode] = []
@@ -126,6 +138,48 @@ def test_member_that_is_private_is_asked_nothing_and_says_so_in_its_tags(simulat
     found = others[0].providers.find(key).get(timeout=20)
     assert found.holders == ()
     assert found.result.members == 3
+
+
+class Archive:
+    """Documents by their hash."""
+
+    def __init__(self) -> None:
+        self.documents: dict[bytes, bytes] = {}
+
+    def produce(self, key: bytes) -> bytes | None:
+        return self.documents.get(key)
+
+    def deliver(self, delivery: Delivery, value: bytes) -> bool:
+        self.documents[delivery.key] = value
+        return hashlib.sha256(value).digest() == delivery.key
+
+
+class ArchiveNode(WholeNode):
+    """A node with a resolver of its own, whose keys it provides."""
+
+    def add_actors(self) -> None:
+        self.archive = Archive()
+        self.documents = self.start_actor(
+            resolver.Engine,
+            resolver.Config(find=True),
+            mailbox=self.runtime.mailbox(resolver.Mailbox, "documents"),
+            channel=CHANNEL,
+            producer=self.archive,
+            consumer=self.archive,
+        )
+
+
+def test_every_node_gets_what_an_application_provides(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 24, (2, 4, 6), kind=ArchiveNode)
+    there = [node for node in world.all if isinstance(node, ArchiveNode)]
+    document = b"minutes of the last meeting"
+    key = hashlib.sha256(document).digest()
+    there[11].archive.documents[key] = document
+    there[11].providers.provide([key], CHANNEL)
+    world.nodes.run(5)
+    for node in there:
+        node.documents.fetch(key)
+    world.nodes.run_until(lambda: all(key in node.archive.documents for node in there), timeout=20)
 
 
 @pytest.mark.full

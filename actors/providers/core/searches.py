@@ -86,6 +86,7 @@ class _Search:
     to_list: bool
     lookup: Lookup | None = None
     again_at: float = math.inf
+    ended_at: float = -math.inf
     pause: float = LOOK_AGAIN
     sweep_at: float = -math.inf
     sweep_pause: float = SWEEP_AGAIN
@@ -149,6 +150,15 @@ class Searches:
             search.to_list = search.to_list or not lasting
             if search.lookup is None and not lasting:
                 self._waiting[hashed] = None
+        return self._begin(now)
+
+    def look_again(self, hashed: bytes, now: float) -> list[Effect]:
+        """A holder that was connected is gone: look now, and as often as at first, if that is not too soon."""
+        search = self._searches.get(hashed)
+        if search is None or not search.lasting or search.lookup is not None or now < search.ended_at + LOOK_AGAIN:
+            return []
+        search.pause = LOOK_AGAIN
+        self._waiting[hashed] = None
         return self._begin(now)
 
     def release(self, hashed: bytes) -> None:
@@ -325,6 +335,7 @@ class Searches:
         if result.asked:
             search.sweep_at = now + search.sweep_pause
             search.sweep_pause = min(2 * search.sweep_pause, LONGEST_SWEEP)
+        search.ended_at = now
         search.again_at = now + search.pause
         search.pause = min(2 * search.pause, LONGEST)
         heappush(self._again, (search.again_at, search.hashed))

@@ -147,12 +147,10 @@ class Asking:
         """A connection to a peer is there, or not any more."""
         if there:
             self._connected.add(peer)
-        else:
-            self._connected.discard(peer)
-
-    def stop(self) -> None:
-        """The engine ends; who waits for a list is told by the runtime."""
-        self._wanted.clear()
+            return
+        self._connected.discard(peer)
+        for hashed in [hashed for hashed, wanted in self._wanted.items() if wanted.lasting and peer in wanted.found]:
+            self._follow(self._searches.look_again(hashed, self._engine.now()))
 
     # What comes in ----------------------------------------------------------------------------------------------------
 

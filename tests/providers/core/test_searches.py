@@ -223,6 +223,19 @@ def test_search_that_lasts_asks_ever_more_rarely_and_sweeps_more_rarely_still() 
     assert SWEEP_AGAIN > LOOK_AGAIN
 
 
+def test_search_begins_at_once_when_a_holder_is_gone_though_not_more_often_than_every_five_seconds() -> None:
+    world = World()
+    world.holders[KEY] = {OTHERS[7]}
+    world.look(lasting=True)
+    world.run(100)
+    ends = len(world.ended())
+    for _ in range(10):
+        world._take(world.searches.look_again(KEY, world.now))
+        world.run(1)
+    assert len(world.ended()) - ends in (2, 3)
+    assert world.searches.look_again(KEYS[0], world.now) == []
+
+
 def test_search_that_is_stopped_asks_nobody_any_more() -> None:
     world = World(1000)
     world.look(lasting=True)
