@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ... import runtime
 from ...runtime import Reply, Subscribe, Subscribers
-from ..providers.mailbox import BLOBS, SearchEnded
+from ..providers.mailbox import BLOBS, SearchEnded, SearchProgress
 from ..providers.mailbox import Mailbox as Providers
 from ..resolver import mailbox as resolver
 from ..resolver.core.decisions import Outcome
@@ -47,6 +47,7 @@ class Engine(runtime.Engine[Mailbox]):
             FetchFailed: self.on_fetch_failed,
             # from the providers
             SearchEnded: self.on_search_ended,
+            SearchProgress: self.on_search_progress,
             # from itself
             Give: self.on_give,
             Expired: self.on_expired,
@@ -67,7 +68,7 @@ class Engine(runtime.Engine[Mailbox]):
         """Hear of blocks that the resolver gives up."""
         self._resolver.subscribe(self.mailbox, FetchFailed)
         if self._providers is not None:
-            self._providers.subscribe(self.mailbox, SearchEnded)
+            self._providers.subscribe(self.mailbox, SearchEnded, SearchProgress)
         self._roots.tell_all()
 
     def on_stop(self) -> None:
@@ -133,6 +134,11 @@ class Engine(runtime.Engine[Mailbox]):
         if message.channel == BLOBS:
             searched = message.result
             self._getting.search_ended(message.data_key, str(searched), nobody=not searched.holders)
+
+    def on_search_progress(self, message: SearchProgress) -> None:
+        """The search for who has a file goes on."""
+        if message.channel == BLOBS:
+            self._getting.search_progress(message.data_key, str(message.progress))
 
     def on_fetch_failed(self, message: FetchFailed) -> None:
         """The resolver gave a block up."""

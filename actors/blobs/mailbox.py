@@ -24,12 +24,16 @@ from .parts.paths import FileId, absolute
 
 @dataclass(frozen=True, slots=True)
 class BlobProgress(Message):
-    """How much of a file is here, in bytes. total: None until the root is here."""
+    """How much of a file is here, in bytes. total: None until the root is here.
+
+    stage: of the search for who has it, in words, where members are asked: "looking", "fetching".
+    """
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
     root: BlobKey
     done: int
     total: int | None
+    stage: str = ""
 
     def key(self) -> Hashable:
         """The newest of each file waits."""

@@ -32,6 +32,7 @@ from .mailbox import (
     Provide,
     Search,
     SearchEnded,
+    SearchProgress,
     Withdraw,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "Result",
     "Search",
     "SearchEnded",
+    "SearchProgress",
     "TooManySearches",
     "Withdraw",
     "key_hash",

@@ -32,7 +32,9 @@ from .parts.post import Post
 from .parts.telling import TellDue, Telling, TellMore
 
 RECEIVE_TIMEOUT = 30.0  # seconds for transport to give its packets
-RECORD_TIMEOUT = 120.0  # seconds for transport to listen, and to answer with this node's record
+RECORD_TIMEOUT = 10.0  # seconds for transport to answer with this node's record
+RECORD_EVERY = 60.0
+"""Seconds until it is asked again; until it has an address, at each look for what is over."""
 TIDY_EVERY = 1.0
 """Seconds between two looks for what is over in the index."""
 _TIDY_STEPS = 1000  # in one turn
@@ -96,6 +98,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._membership = membership
         self._connections = connections
         self._members = Members(me)
+        self._record_at = 0.0
         self._index = Index(max_keys=config.max_keys, max_keys_per_provider=config.max_keys_per_provider)
         self._announcer = Announcer(
             self._members.ring, me=me, ttl=int(config.ttl), rate=config.rate, burst=config.burst, rng=self.rng
@@ -130,7 +133,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.on_reply(
             self._transport.receive_packets(self.mailbox, codec.KIND), self._on_receiving, timeout=RECEIVE_TIMEOUT
         )
-        self.on_reply(self._transport.record(), self._on_record, timeout=RECORD_TIMEOUT)
+        self._ask_record()
         self._membership.subscribe(self.mailbox, MemberUp, MemberUpdated, MemberProved, MemberDown)
         if self._connections is not None:
             self._connections.subscribe(self.mailbox, PeerConnected, PeerDisconnected)
@@ -140,13 +143,17 @@ class Engine(runtime.Engine[Mailbox]):
         if answer is not None:
             raise RuntimeError("transport does not give its packets to the providers") from answer
 
+    def _ask_record(self) -> None:
+        """This node's record, which has an address once transport listens, and may be another later."""
+        self._record_at = self.now() + RECORD_EVERY
+        self.on_reply(self._transport.record(), self._on_record, timeout=RECORD_TIMEOUT)
+
     def _on_record(self, own: OwnRecord | Exception) -> None:
         if isinstance(own, Exception):
-            self.log.error("no record of this node, so it keeps no index", error=own)
-            return
-        self._members.use_record(own.record)
-        self._announcer.changed(self._me, self.now())
-        self._telling.run()
+            self.log.error("no record of this node", error=own)
+        elif self._members.use_record(own.record):
+            self._announcer.changed(self._me, self.now())
+            self._telling.run()
 
     def _observe(self) -> None:
         metrics = self._metrics
@@ -229,6 +236,11 @@ class Engine(runtime.Engine[Mailbox]):
                 self._answering.have(peer, message)
 
     def tidy(self) -> None:
-        """Clear away what is over; go on behind what waits if there is more."""
+        """Clear away what is over, and see that this node's record is known."""
+        if self._members.address(self._me) is None or self.now() >= self._record_at:
+            self._ask_record()
+        self._clear_away()
+
+    def _clear_away(self) -> None:
         if self._index.tidy(self.now(), _TIDY_STEPS):
-            self.next_slice(self.tidy, lane=runtime.Lane.DATA)
+            self.next_slice(self._clear_away, lane=runtime.Lane.DATA)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from ... import runtime
-from ...runtime import Feedback, Limit, Message, Reply, Request, arguments
+from ...runtime import Feedback, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Packet
@@ -52,6 +52,20 @@ class NamesFalsely(Message):
 
     peer: PeerId
     about: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProgress(Message):
+    """How a search for a fetch stands has changed."""
+
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+    channel: int
+    data_key: bytes
+    progress: Progress
+
+    def key(self) -> Hashable:
+        """The newest of each search waits."""
+        return self.channel, self.data_key
 
 
 # Answers -------------------------------------------------------------------------------------------------------------
@@ -152,7 +166,7 @@ class Mailbox(runtime.EventMailbox):
     It receives the packets of its kind. Methods raise ValueError for a key or a channel that none can be.
     """
 
-    events: ClassVar = (HolderFound, SearchEnded, NamesFalsely)
+    events: ClassVar = (HolderFound, SearchEnded, SearchProgress, NamesFalsely)
     limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
 
     def provide(self, keys: Iterable[bytes], channel: int = BLOBS) -> Feedback:

@@ -19,10 +19,11 @@ from rookery.transport import mailbox as transport
 class World:
     """A node called "me" and members called "peer-0", "peer-1" and so on, each in a /24 of its own."""
 
-    def __init__(self, simulation: Any, members: int = 0, **settings: Any) -> None:
+    def __init__(self, simulation: Any, members: int = 0, *, unaddressed: bool = False, **settings: Any) -> None:
+        """unaddressed: transport does not listen yet."""
         self.simulation = simulation
         self.me: PeerId = simulation.peers("me")[0]
-        self.own = self.record("me")
+        self.own = self.record("me", addressed=not unaddressed)
         self.net = simulation.mock(transport.Mailbox)
         self.net.control.answer(transport.ReceivePackets, None)
         self.net.control.answer(transport.GetRecord, lambda _message: simulation.known.own(self.own))
@@ -46,14 +47,16 @@ class World:
         self._read = 0
         self.all = [self.join(f"peer-{number}") for number in range(members)]
 
-    def record(self, name: str, *, generation: int = 1, tags: dict[str, str] | None = None) -> PeerRecord:
+    def record(
+        self, name: str, *, generation: int = 1, tags: dict[str, str] | None = None, addressed: bool = True
+    ) -> PeerRecord:
         """Of one /24 for each number at the end of the name."""
         digits = "".join(filter(str.isdigit, name)) or "255"
         identity = self.simulation.known.identity(name)
         return PeerRecord.sign(
             identity,
             network=NETWORK,
-            address=Address.parse(f"tcp://10.0.{int(digits) % 256}.1:7000"),
+            address=Address.parse(f"tcp://10.0.{int(digits) % 256}.1:7000") if addressed else None,
             generation=generation,
             metadata=encode_tags(tags or {}),
         )

@@ -266,6 +266,7 @@ def test_find_names_this_node_if_it_has_the_key(world: Make) -> None:
     there.run(1)
     found = there.mailbox.find(KEY).get(timeout=5)
     assert [each.peer for each in found.holders] == [there.me]
+    assert str(found) == "asked 1 index member; 1 holder"
 
 
 def test_key_that_is_kept_here_is_found_without_a_question(world: Make) -> None:
@@ -438,3 +439,11 @@ def test_what_can_be_no_key_is_refused_where_it_is_said(world: Make, key: bytes,
             call(key, channel)
     with pytest.raises(ValueError, match="a key is|a channel is"):
         there.mailbox.provide([key], channel)
+
+
+def test_node_takes_part_once_it_has_an_address(world: Make) -> None:
+    there = world(0, unaddressed=True)
+    assert there.mailbox.find(KEY).get(timeout=1).result.index_asked == 0
+    there.own = there.record("me")
+    there.run(1.1)
+    assert there.mailbox.find(KEY).get(timeout=1).result.index_asked == 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, zip_longest
 
 from .... import runtime
@@ -141,6 +141,12 @@ class Getting:
             for waiter in [waiter for waiter in job.waiters if not waiter.waits]:
                 self._fail(job.key, waiter.number, NobodyHasIt(job.key, job.searched))
 
+    def search_progress(self, root: bytes, stage: str) -> None:
+        """How far the search for who has a file is, in words."""
+        job = self._jobs.get(BlobKey(root))
+        if job is not None:
+            self._tell_progress(job, replace(job.progress, stage=stage))
+
     def fetch_failed(self, key: bytes) -> None:
         """The resolver gave a block up; whoever waits for it asks again, not at once."""
         for job in self._wants.end(key):
@@ -184,7 +190,7 @@ class Getting:
         if job.ended:
             return
         sized = job.progress.total is None and step.progress.total is not None
-        self._tell_progress(job, step.progress)
+        self._tell_progress(job, replace(step.progress, stage=job.progress.stage))
         if step.error is not None:
             self._end(job, step.error)
             return
@@ -233,7 +239,7 @@ class Getting:
         if progress == job.progress:
             return
         job.progress = progress
-        self._tell(BlobProgress(job.key, progress.done, progress.total))
+        self._tell(BlobProgress(job.key, progress.done, progress.total, progress.stage))
 
     def _write(self, job: Job, waiter: Waiter) -> None:
         waiter.writing = True

@@ -42,11 +42,10 @@ class Members:
     def __contains__(self, peer: object) -> bool:
         return peer in self._members
 
-    def use_record(self, own: PeerRecord) -> None:
-        """This node's record; it takes part itself."""
+    def use_record(self, own: PeerRecord) -> bool:
+        """This node's record; it takes part itself once it has an address. Whether that changes the ring."""
         self.own = own
-        if own.address is not None:
-            self.ring.add(self._me, subnet_of(own.address))
+        return own.address is not None and self.ring.add(self._me, subnet_of(own.address))
 
     def put(self, record: PeerRecord) -> bool:
         """A visible member has this record; whether that changes the ring, or is a later life of who is in it."""

@@ -14,6 +14,7 @@ from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
 from ...tracker.mailbox import Mailbox as Tracker
+from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
 from ..core.index import Index
 from ..core.lookup import Result
@@ -21,7 +22,7 @@ from ..core.members import Members
 from ..core.ring import key_hash
 from ..core.searches import Charged, Effect, Ended, Found, Searches, Send
 from ..errors import TooManySearches
-from ..mailbox import Findings, Holder, HolderFound, NamesFalsely, Progress, SearchEnded
+from ..mailbox import Findings, Holder, HolderFound, NamesFalsely, Progress, SearchEnded, SearchProgress
 from ..metrics import Metrics
 from .alarm import Alarm
 from .post import Post
@@ -42,7 +43,10 @@ class AskMore(Message):
 
 @dataclass(slots=True, eq=False)
 class _Wanted:
-    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. found: with the ages."""
+    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. found: with the ages.
+
+    told: how it stands, as it was told last.
+    """
 
     channel: int
     key: bytes
@@ -50,6 +54,7 @@ class _Wanted:
     finders: list[Reply[Findings]] = field(default_factory=list)
     found: dict[PeerId, float | None] = field(default_factory=dict)
     result: Result | None = None
+    told: str = ""
 
 
 class Asking:
@@ -103,8 +108,10 @@ class Asking:
             self._metrics.ended.inc("refused")
             self._engine.log.warning("key not searched for, too many are", key=key.hex(), allowed=self._max_searches)
             return
-        self._want(hashed, channel, key).lasting = True
+        wanted = self._want(hashed, channel, key)
+        wanted.lasting = True
         self._follow(self._searches.look(hashed, self._engine.now(), lasting=True))
+        self._tell_progress(wanted)
 
     def end_search(self, channel: int, key: bytes) -> None:
         """Look for it no more, unless somebody waits for a list."""
@@ -147,10 +154,13 @@ class Asking:
         """A connection to a peer is there, or not any more."""
         if there:
             self._connected.add(peer)
-            return
-        self._connected.discard(peer)
-        for hashed in [hashed for hashed, wanted in self._wanted.items() if wanted.lasting and peer in wanted.found]:
-            self._follow(self._searches.look_again(hashed, self._engine.now()))
+        else:
+            self._connected.discard(peer)
+        for hashed, wanted in list(self._wanted.items()):
+            if wanted.lasting and peer in wanted.found:
+                if not there:
+                    self._follow(self._searches.look_again(hashed, self._engine.now()))
+                self._tell_progress(wanted)
 
     # What comes in ----------------------------------------------------------------------------------------------------
 
@@ -248,6 +258,7 @@ class Asking:
             self._metrics.wants.inc("holder")
             self._maintenance.want(peer)
         self._emit(HolderFound(wanted.channel, wanted.key, peer))
+        self._tell_progress(wanted)
 
     def _ended(self, hashed: bytes, result: Result, again: float | None) -> None:
         self._metrics.ended.inc("found" if result.holders else "nobody")
@@ -262,9 +273,18 @@ class Asking:
             del self._wanted[hashed]
         else:
             self._emit(SearchEnded(wanted.channel, wanted.key, result, again - self._engine.now()))
+            self._tell_progress(wanted)
+
+    def _tell_progress(self, wanted: _Wanted) -> None:
+        """Of a search for a fetch, if what it says to people is another than before."""
+        progress = self.progress(wanted.channel, wanted.key)
+        if str(progress) != wanted.told:
+            wanted.told = str(progress)
+            self._emit(SearchProgress(wanted.channel, wanted.key, progress))
 
     def _findings(self, hashed: bytes, wanted: _Wanted, result: Result) -> Findings:
         holders = [Holder(peer, self._post.address(peer), age) for peer, age in wanted.found.items()]
         if self._holds(hashed):
-            holders.append(Holder(self._me, self._members.address(self._me), 0.0))
+            holders.append(Holder(self._me, self._members.address(self._me), None))
+            result = replace(result, holders=(*result.holders, steps.Found(self._me, None)))
         return Findings(tuple(holders), result)
