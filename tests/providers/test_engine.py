@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_keys_beyond_the_bound_are_counted_and_not_told(world: Make) -> None:
 @pytest.mark.parametrize(
     "how", [{"proved": False}, {"tags": {"providers": "none"}}], ids=["has not answered", "does not take part"]
 )
-def test_member_is_told_nothing_that(world: Make, how: dict[str, object]) -> None:
+def test_member_is_told_nothing_that(world: Make, how: dict[str, Any]) -> None:
     there = world(0)
     for number in range(3):
         there.join(f"peer-{number}", **how)
