@@ -72,8 +72,7 @@ class Answering:
             taken = len(hashes)
         else:
             subnet = subnet_of(self._members.address(peer))
-            seconds = min(message.seconds, MAX_SECONDS)
-            taken = self._index.provide(peer, subnet, hashes, seconds, self._engine.now())
+            taken = self._index.provide(peer, subnet, hashes, message.seconds, self._engine.now())
             self._metrics.not_kept.inc(by=len(hashes) - taken)
         self._post.send(peer, Provided(message.number, taken))
 
