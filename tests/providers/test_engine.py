@@ -95,6 +95,25 @@ def test_member_that_answers_later_is_told_then(world: Make) -> None:
     assert {to for to, _ in there.sent(Provide)} == {peer}
 
 
+def test_member_that_has_not_answered_is_told_nothing_though_its_record_is_newer(world: Make) -> None:
+    there = world(0)
+    there.join("peer-1", proved=False)
+    record = there.record("peer-1", generation=2)
+    there.tell(membership.MemberUpdated(record.peer, record))
+    there.mailbox.provide([KEY])
+    there.run(30)
+    assert there.sent() == []
+
+
+def test_member_that_does_not_take_part_any_more_is_told_nothing_more(world: Make) -> None:
+    there = world(1)
+    record = there.record("peer-0", generation=2, tags={"providers": "none"})
+    there.tell(membership.MemberUpdated(record.peer, record))
+    there.mailbox.provide([KEY])
+    there.run(30)
+    assert there.sent() == []
+
+
 def test_member_that_is_in_a_later_life_is_told_again(world: Make) -> None:
     there = world(2)
     there.mailbox.provide([KEY])

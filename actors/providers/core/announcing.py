@@ -196,7 +196,7 @@ class Announcer:
         for low, high in [(b"", _LAST)] if ranges is None else sorted(ranges):
             self._jobs.append(self._tell_new(low, high, now))
         for peer in lives:
-            if peer in self._members:
+            if peer in self._ring:
                 self._jobs.append(self._tell_again(peer, now))
 
     def _look_at_window(self, peer: PeerId) -> None:

@@ -88,15 +88,13 @@ class Members:
         record = self.record(peer)
         return record is not None and is_secondary(record)
 
-    def read(self, encoded: bytes, network: str) -> PeerRecord:
-        """A record that somebody names: the one known here, if it says no more; its signature is not looked at.
+    @staticmethod
+    def read(encoded: bytes, network: str) -> PeerRecord:
+        """A record that somebody names; its signature is not looked at: who is no member is asked only after that.
 
         Raises DecodeError for what is none of this network, and for one without an address.
         """
         record = PeerRecord.decode(encoded, network=network, verify=False)
-        known = self.record(record.peer)
-        if known is not None and known.generation >= record.generation:
-            return known
         if record.address is None:
             raise DecodeError(f"record of peer {record.peer.short}: it has no address")
         return record

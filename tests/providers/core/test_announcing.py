@@ -288,6 +288,58 @@ def test_poll_looks_at_a_bounded_number_of_keys() -> None:
     assert world.announcer.wake_at(0.1) == 0.1
 
 
+def test_index_member_that_dies_and_is_back_before_the_members_have_settled_is_told_again() -> None:
+    world = World()
+    world.provide(*HASHES[:50])
+    world.run(30)
+    mine = set(world.kept[OTHERS[3]])
+    world.leave(OTHERS[3])
+    world.run(0.5)
+    world.join(OTHERS[3], 3)
+    world.run(MAX_SETTLE)
+    assert mine
+    assert set(world.kept[OTHERS[3]]) == mine
+
+
+def test_key_that_is_taken_back_is_not_told_to_who_is_gone() -> None:
+    world = World()
+    world.provide(HASHES[0])
+    world.run(1)
+    gone, *others = world.ring.index_members(HASHES[0])
+    world.leave(gone)
+    world.announcer.withdraw([HASHES[0]], world.now)
+    told = len(world.sent)
+    world.run(60)
+    assert {tell.to for tell in world.since(told)} == set(others)
+
+
+def test_what_is_told_and_what_is_taken_back_go_in_batches_of_their_own() -> None:
+    world = World(1)
+    world.provide(HASHES[0])
+    world.run(1)
+    world.silent.add(OTHERS[0])
+    world.provide(HASHES[3])
+    world.run(0.1)
+    world.provide(HASHES[1])
+    world.run(0.01)
+    world.announcer.withdraw([HASHES[0]], world.now)
+    world.provide(HASHES[2])
+    world.silent.clear()
+    world.run(5)
+    assert [tell.hashes for tell in world.since(3)] == [(HASHES[1],), (HASHES[0],), (HASHES[2],)]
+    assert world.at(HASHES[0]) == set()
+    assert world.at(HASHES[1]) == world.at(HASHES[2]) == {OTHERS[0]}
+
+
+def test_silent_member_of_very_many_keys_does_not_hold_up_the_others() -> None:
+    world = World(3)
+    world.silent.add(OTHERS[0])
+    keys = [random.Random(number).randbytes(16) for number in range(20_000, 30_000)]
+    world.provide(*keys)
+    world.run(120)
+    assert len(world.kept[OTHERS[1]]) == len(world.kept[OTHERS[2]]) == len(keys)
+
+
 @settings(max_examples=15)
 @given(data=st.data())
 def test_in_the_end_each_key_is_where_askers_look_whatever_happens(data: st.DataObject) -> None:

@@ -99,6 +99,15 @@ def test_who_names_a_holder_after_it_has_said_yes_is_right_too() -> None:
     assert Judged(B, HOLDERS[0], True) in lookup.holders(B, [(HOLDERS[0], 9.0)], (), 0.3)
 
 
+def test_this_nodes_own_index_is_never_charged() -> None:
+    ring = Ring()
+    ring.add(ME, 0)
+    lookup = Lookup(KEY, ring, me=ME, wanted=3, may_sweep=False, passed_over=frozenset())
+    assert lookup.start(0.0) == [Ask(ME)]
+    lookup.holders(ME, [(HOLDERS[0], 1.0)], (), 0.0)
+    assert lookup.checked(HOLDERS[0], False, 0.1) == [Ended(Result((), 1, 1, unconfirmed=1))]
+
+
 def test_holders_are_asked_in_turn_of_who_named_them() -> None:
     lookup = started()
     lies = [(peer, 0.0) for peer in HOLDERS[:16]]

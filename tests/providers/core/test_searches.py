@@ -132,6 +132,22 @@ def test_sweep_leaves_at_most_64_packets_a_second() -> None:
     assert 600 < len(world.asked(Have)) <= 10 * 64 + 8
 
 
+def test_sweep_keeps_its_pace_though_nobody_answers_and_all_are_asked_again() -> None:
+    world = World(1000)
+    world.silent = set(OTHERS)
+    world.look()
+    world.run(12)
+    assert 500 < len(world.asked(Have)) <= 10 * 64 + 8
+
+
+def test_search_without_members_is_over_at_the_next_look() -> None:
+    world = World(0)
+    world.look()
+    assert world.searches.wake_at(0.0) == 0.0
+    world.run(0)
+    assert len(world.ended()) == 1
+
+
 def test_key_that_nobody_has_ends_when_everybody_was_asked() -> None:
     world = World(120)
     world.look()
