@@ -21,7 +21,11 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text(
         ("They keep it for two hours", Config().ttl == 7200),
         ("half of the two hours are over, give or take a tenth", announcing._REFRESH == (0.4, 0.6)),
         ("Each names up to 16 holders", codec.MAX_NAMED == 16),
-        ("within 2 s, a **sweep** asks members in random order, 64 a second", (lookup.PATIENCE, sweep.RATE) == (2, 64)),
+        (
+            "within 1.5 s, a **sweep** asks members in random order, 64 a second",
+            (lookup.PATIENCE, sweep.RATE) == (1.5, 64),
+        ),
+        ("It waits a second longer where holders that were named", lookup.MORE_PATIENCE == lookup.PATIENCE + 1),
         ("after 2, 4 and 8 s; then the member counts as silent", announcing.WAITS == (2, 4, 8)),
         ("after 1 and 1.5 s; given up 2.5 s later", searches.WAITS == (1, 1.5, 2.5)),
         ("at most 512 hashes (8 KiB), a Have at most 32", (announcing.MAX_BATCH, codec.MAX_ASKED) == (512, 32)),

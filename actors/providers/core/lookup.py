@@ -24,7 +24,7 @@ MAX_MEMBERS = 12
 MAX_CHECKS = 48
 """Holders that it asks."""
 CHECKS_AT_ONCE = 8
-PATIENCE, MORE_PATIENCE = 2.0, 3.0
+PATIENCE, MORE_PATIENCE = 1.5, 2.5
 """Seconds until the sweep begins, and while named holders are still to answer."""
 
 
