@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.providers.core.lookup import (
@@ -253,7 +253,6 @@ def test_answer_that_comes_twice_or_was_not_asked_for_changes_nothing() -> None:
     assert lookup.checked(HOLDERS[0], True, 0.1) == []
 
 
-@settings(max_examples=60)
 @given(data=st.data())
 def test_search_ends_once_whatever_is_answered_and_asks_nobody_twice(data: st.DataObject) -> None:
     lookup = make(wanted=data.draw(st.integers(1, 5)), may_sweep=data.draw(st.booleans()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.actors.providers.core.sweep import AT_ONCE, MAX_KEYS, MAX_MEMBERS, RATE, TIMEOUT, Sweep
@@ -134,7 +134,6 @@ def test_sweep_without_members_is_over_at_once() -> None:
     assert (sweep.over(0.0), sweep.next(0.0), sweep.wake_at(0.0)) == ([KEY], None, math.inf)
 
 
-@settings(max_examples=60)
 @given(data=st.data())
 def test_who_is_there_all_the_time_is_asked_for_every_key_exactly_once(data: st.DataObject) -> None:
     sweep = make(30, data.draw(st.integers(0, 1000)))
