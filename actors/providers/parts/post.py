@@ -9,7 +9,7 @@ from ....transport.core.buckets import TokenBuckets
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.record import PeerRecord
-from ..core.codec import KIND, Message, encode
+from ..core.codec import KIND, Having, Holders, Message, Provided, encode
 from ..core.members import Members
 from ..metrics import Metrics
 
@@ -31,11 +31,12 @@ class Post:
 
     def send(self, peer: PeerId, message: Message) -> None:
         """Send a packet; what is not sent is counted, and is as if it were lost."""
-        address = self.address(peer)
-        if address is None or not self._transport.send_packet(peer, address, encode(message), KIND).accepted:
-            self._metrics.not_sent.inc()
-        else:
+        address, answer = self.address(peer), isinstance(message, Provided | Holders | Having)
+        sent = address is not None and self._transport.send_packet(peer, address, encode(message), KIND, answer=answer)
+        if sent and sent.accepted:
             self._metrics.sent.inc(type(message).__name__.lower())
+        else:
+            self._metrics.not_sent.inc()
 
     def address(self, peer: PeerId) -> Address | None:
         """Where a member is, or who was named."""
