@@ -6,6 +6,7 @@ An answer counts if it comes from who was asked, and names the number of a quest
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -31,12 +32,14 @@ class Question(Generic[A]):
 class Questions(Generic[A]):
     """Those of one kind."""
 
-    def __init__(self, first: int, waits: tuple[float, ...]) -> None:
+    def __init__(self, first: int, waits: tuple[float, ...], rng: random.Random | None = None) -> None:
         """first: number of the first question, drawn at random, or answers to an earlier process might count.
 
-        waits: seconds after each time that it is sent; after the last it is given up.
+        waits: seconds after each time that it is sent; after the last it is given up. rng: makes each up to half as
+        long again, so that those who asked at the same moment do not all repeat it at the same moment.
         """
         self._next = first
+        self._rng = rng
         self._waits = waits
         self._out: dict[int, tuple[Question[A], float]] = {}
         self._due: list[tuple[float, int]] = []
@@ -98,7 +101,8 @@ class Questions(Generic[A]):
         return math.inf
 
     def _sent(self, question: Question[A], now: float) -> None:
-        due = now + self._waits[question.sent]
+        stretch = 1.0 if self._rng is None else self._rng.uniform(1.0, 1.5)
+        due = now + self._waits[question.sent] * stretch
         self._out[question.number] = question, due
         heappush(self._due, (due, question.number))
         if len(self._due) > 64 + 4 * len(self._out):  # most were answered long before

@@ -24,7 +24,7 @@ from .ring import Ring
 from .sweep import Sweep
 
 WAITS = (1.0, 1.5, 2.5)
-"""Seconds after each time that a question is sent."""
+"""Seconds after each time that a question is sent, and up to half as long again."""
 AT_ONCE = 32
 """Lookups that run; those that only sweep are not counted."""
 ENOUGH = 3
@@ -114,8 +114,8 @@ class Searches:
         self._waiting: OrderedDict[bytes, None] = OrderedDict()
         self._again: list[tuple[float, bytes]] = []
         self._running: set[bytes] = set()
-        self._whos: Questions[bytes] = Questions(rng.getrandbits(32), WAITS)
-        self._haves: Questions[_Asked] = Questions(rng.getrandbits(32), WAITS)
+        self._whos: Questions[bytes] = Questions(rng.getrandbits(32), WAITS, rng)
+        self._haves: Questions[_Asked] = Questions(rng.getrandbits(32), WAITS, rng)
 
     def __len__(self) -> int:
         """Keys that are looked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 from rookery.actors.providers.core.questions import NUMBERS, Question, Questions
 from rookery.transport import PeerId
@@ -23,6 +24,14 @@ def test_question_is_sent_again_and_then_given_up() -> None:
     assert questions.due() == 3.0
     assert list(questions.expire(3.0)) == [(Question(7, ALICE, "key", 1), False)]
     assert (len(questions), questions.due()) == (0, math.inf)
+
+
+def test_questions_of_one_moment_are_repeated_at_different_moments() -> None:
+    dues = {Questions[str](7, (1.0, 2.0), random.Random(seed)) for seed in range(20)}
+    for questions in dues:
+        questions.ask(ALICE, "key", 0.0)
+    assert len({questions.due() for questions in dues}) == 20
+    assert all(1.0 <= questions.due() <= 1.5 for questions in dues)
 
 
 def test_answer_counts_once_and_only_from_who_was_asked() -> None:
