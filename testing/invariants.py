@@ -1,14 +1,17 @@
 """What must hold in every node of a simulation, whatever its peers and the network do.
 
-After each message:
+After each message with which a dial, a handshake or a connection begins or ends, and after every sixteenth:
 
 * The hard limits of transport are kept, counted by peers: one that dials again while its link lives, or while we dial
   it, has a place more until it is clear which of the two stays.
 * No two dials, handshakes or connections hold one ticket.
-* A ticket is released at most once.
-* Whoever hears of links hears `Opened` of each before its `Closed`, and exactly one of each.
 * Transport has no dial, handshake, connection or packet link with whom its gate blocks: nothing of them is delivered,
   unless the block was told not to disconnect.
+
+After each message:
+
+* A ticket is released at most once.
+* Whoever hears of links hears `Opened` of each before its `Closed`, and exactly one of each.
 
 Whenever no message waits in the node (`check_settled`):
 
@@ -35,6 +38,9 @@ from ..transport.mailbox import SetGate
 E = TypeVar("E", bound=Engine[Any])
 
 
+_EVERY = 16  # messages
+
+
 class InvariantBroken(AssertionError):
     """Something that must hold does not; the text says what, in which node, and the last messages."""
 
@@ -48,6 +54,8 @@ class Invariants:
         self._open: dict[Engine[Any], set[int]] = {}
         self._gone: dict[Engine[Any], set[int]] = {}
         self._released: dict[Engine[Any], set[int]] = {}
+        self._looked_at: dict[Transport, tuple[object, ...]] = {}
+        self._handled_since: Counter[Transport] = Counter()
         self._left: dict[Engine[Any], set[PeerId]] = {}  # blocked, and told to stay until they end
         simulation.observe(self._handled)
 
@@ -63,8 +71,18 @@ class Invariants:
                 self._left.setdefault(engine, set()).update(_blocked(engine))
             case tracker.Released():
                 self._hears_released(engine, item.ticket.id)
-        if isinstance(engine, Transport):
+        if isinstance(engine, Transport) and self._is_due(engine):
             self._look_at(engine)
+
+    def _is_due(self, engine: Transport) -> bool:
+        """Looking takes longer than most messages do."""
+        links = engine.links
+        there = (engine.slots.used, len(links.dials), len(links.live), len(links.by_route), engine.gate)
+        self._handled_since[engine] += 1
+        if self._handled_since[engine] < _EVERY and self._looked_at.get(engine) == there:
+            return False
+        self._handled_since[engine], self._looked_at[engine] = 0, there
+        return True
 
     def _hears_opened(self, engine: Engine[Any], link: int) -> None:
         opened = self._open.setdefault(engine, set())

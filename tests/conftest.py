@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-for _profile, _examples in (("quick", 40), ("full", 200)):
+for _profile, _examples in (("quick", 25), ("full", 200)):
     settings.register_profile(
         _profile, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )  # what is slow on a busy machine is no fault

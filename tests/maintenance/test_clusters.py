@@ -16,8 +16,8 @@ from tests.maintenance.clusters import HARD, LOW, QUIET, Cluster, Den, Intruder,
 
 SIZES = [(0, 100), *(pytest.param(seed, 200, marks=pytest.mark.full) for seed in range(100))]
 """Seeds of clusters, and their nodes. A large one takes several seconds of processor time."""
-QUICK = [pytest.param(seed, id=f"seed {seed}") for seed in range(5)]
-FULL = [pytest.param(seed, id=f"seed {seed}", marks=pytest.mark.full) for seed in range(5, 100)]
+QUICK = [pytest.param(seed, id=f"seed {seed}") for seed in range(3)]
+FULL = [pytest.param(seed, id=f"seed {seed}", marks=pytest.mark.full) for seed in range(3, 100)]
 
 
 def comes_inside_and_survives_a_crash(seed: int, size: int) -> str:

@@ -18,7 +18,7 @@ from rookery.runtime import Reply, Simulation
 from rookery.testing import SimulatedNodes, WholeNode
 from rookery.transport import Address, PeerId, Reason
 
-QUICK, FULL = range(5), range(5, 100)
+QUICK, FULL = range(3), range(3, 100)
 TRACKER = {"source": "application", "admission": "tracked", "tracked_peer_sets": 2, "cooldown": 0.2}
 Scenario = Callable[[Simulation, random.Random], None]
 

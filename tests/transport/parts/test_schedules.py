@@ -14,7 +14,7 @@ from rookery import transport
 from rookery.transport import Reason
 from tests.transport.worlds import Node, SimulatedWorld
 
-QUICK, FULL = range(25), range(25, 1000)
+QUICK, FULL = range(10), range(10, 1000)
 
 
 def check_events(node: Node, other: Node) -> None:
