@@ -11,7 +11,7 @@ import math
 import random
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from ....transport.identity import PeerId
@@ -78,7 +78,7 @@ Effect = Send | Found | Charged | Ended
 class _Search:
     """A key that is looked for. to_list: all that can be found, by the next lookup. pause, sweep_pause: the next waits.
 
-    out: numbers of its Whos. swept_out: how many members of the sweep may still answer.
+    out: numbers of its Whos. swept_out: how many members of the sweep may still answer. swept: what the last sweep was.
     """
 
     hashed: bytes
@@ -92,6 +92,7 @@ class _Search:
     sweep_pause: float = SWEEP_AGAIN
     out: set[int] = field(default_factory=set)
     swept_out: int = 0
+    swept: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +336,9 @@ class Searches:
         if result.asked:
             search.sweep_at = now + search.sweep_pause
             search.sweep_pause = min(2 * search.sweep_pause, LONGEST_SWEEP)
+            search.swept = result
+        elif not result.holders and (swept := search.swept) is not None:
+            result = replace(result, asked=swept.asked, answered=swept.answered, members=swept.members)
         search.ended_at = now
         search.again_at = now + search.pause
         search.pause = min(2 * search.pause, LONGEST)
