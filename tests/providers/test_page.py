@@ -26,7 +26,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text(
             (lookup.PATIENCE, sweep.RATE) == (1.5, 64),
         ),
         ("It waits a second longer where holders that were named", lookup.MORE_PATIENCE == lookup.PATIENCE + 1),
-        ("after 2, 4 and 8 s; then the member counts as silent", announcing.WAITS == (2, 4, 8)),
+        ("after 2 and 4 s; 8 s later the member counts as silent", announcing.WAITS == (2, 4, 8)),
         ("after 1 and 1.5 s; given up 2.5 s later", searches.WAITS == (1, 1.5, 2.5)),
         ("at most 512 hashes (8 KiB), a Have at most 32", (announcing.MAX_BATCH, codec.MAX_ASKED) == (512, 32)),
         (
@@ -34,6 +34,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text(
             (answering.DIALS, answering.DIALS_OF_ONE) == ((1, 8), (1 / 60, 1)),
         ),
         ("one token bucket, 32 packets a second", Config().rate == 32),
+        ("in slices of 1,500 keys", announcing._LOOK == 1500),
         ("50 ms later", announcing.BATCH_DELAY == 0.05),
         ("2 s after the last change, 10 s after the first", (announcing.SETTLE, announcing.MAX_SETTLE) == (2, 10)),
         ("it is tried again after a minute", announcing.TRY_AGAIN == 60),
