@@ -183,10 +183,13 @@ def test_every_node_gets_what_an_application_provides(simulation: Any, tmp_path:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("count", "bounds"), [(24, (2, 4, 6)), (100, (4, 8, 12))])
+@pytest.mark.timeout(900)  # of the hundred each takes over a minute of a core
+@pytest.mark.parametrize(
+    ("count", "bounds", "seed"),
+    [*((24, (2, 4, 6), seed) for seed in range(20)), *((100, (4, 8, 12), seed) for seed in range(3))],
+)
 def test_every_node_gets_it_also_while_others_are_restarted(
-    simulation: Any, tmp_path: Path, seed: int, count: int, bounds: tuple[int, int, int]
+    simulation: Any, tmp_path: Path, count: int, bounds: tuple[int, int, int], seed: int
 ) -> None:
     world = World(simulation, tmp_path, count, bounds)
     assert world.everybody_gets_it(within=20)
