@@ -263,7 +263,11 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("in 8 s (`heartbeat_timeout`)", Config().heartbeat_timeout == 8),
         (
             "1 MiB + 78 KiB (`max_message` and its frames, 64 KiB)",
-            UnfinishedMessages(max_bytes=Config().max_frame, max_frames=258)._most // 1024 == 1024 + 78,
+            UnfinishedMessages(max_bytes=Config().max_frame, max_frames=258).most() // 1024 == 1024 + 78,
+        ),
+        (
+            "64 KiB + 76 KiB, and what its line carries between two looks",
+            UnfinishedMessages(max_bytes=2**20, max_frames=258).most(packets.MAX_PACKET) // 1024 == 64 + 76,
         ),
         (
             "every 0.1 s at 128 of them",

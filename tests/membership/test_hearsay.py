@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
-from rookery.actors import membership
+from rookery.actors import membership, tracker
 from rookery.actors.membership import MemberDown, MemberSuspected, MemberUp
 from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED, SILENT_FOR
 from rookery.actors.membership.swim.messages import Ack, ForwardedAck, Ping, PingReq, SyncRequest
@@ -242,6 +243,22 @@ def test_farewell_of_a_hidden_member_ends_it_unseen_and_its_later_life_is_shown(
     world.packet("frank", Gossip(), Member(world.id("erin", 2)), records=[world.record("frank"), later])
     assert changes(world, "erin") == [MemberUp, MemberDown, MemberUp]
     assert [event for event in world.heard() if isinstance(event, MemberUp)][-1].record == later
+
+
+def test_member_whose_ip_is_blocked_here_is_shown_only_when_it_may_be_asked_and_answers(world: World) -> None:
+    world.join().meet("bob")
+    address = world.record("dave").address
+    assert address is not None
+    ip = ip_address(str(address.endpoint.ip))
+    world.members.tell(tracker.IpBlocked(ip, float("inf")))
+    world.introduce("bob", "dave", "erin")
+    world.simulation.run(for_=3)
+    assert (changes(world, "dave"), changes(world, "erin")) == ([], [MemberUp])
+    assert not world.said("dave", Ping)
+    world.members.tell(tracker.IpUnblocked(ip))
+    world.simulation.run_until(lambda: world.said("dave", Ping), timeout=15)
+    world.meet("dave")
+    assert changes(world, "dave") == [MemberUp]
 
 
 def test_member_that_did_not_answer_and_shows_itself_is_a_member_at_once(world: World) -> None:

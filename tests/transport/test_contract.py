@@ -174,6 +174,7 @@ def test_node_that_stops_asks_for_nobody_who_waited_for_its_own_dial(world: Worl
     high.gatekeeper.held = []
     low.gatekeeper.held = []
     low.dial(high)
+    world.until(lambda: low.engine.links.dials)
     high.dial(low)
     world.until(
         lambda: any(joining.asked is None for each in list(low.engine.links.joining.values()) for joining in each)

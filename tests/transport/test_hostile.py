@@ -318,7 +318,7 @@ def test_message_that_does_not_end_costs_its_sender_the_link_and_its_ip_the_next
         raw.socket.send_multipart([bytes(4096)] * 1000, copy=False)
         scene.real.until(lambda: relay.pump() and relay.allowed == 0)
         scene.real.pass_time(3 * unfinished_messages.LOOK_EVERY)  # what came before a look is not counted
-        relay.allowed = 2 * bob.config.max_message
+        relay.allowed = 4 * MAX_PACKET if role == "packet link" else 2 * bob.config.max_message
         if role == "stranger":
             scene.real.until(lambda: relay.pump() and bob.counted("silent_connections", Reason.FLOODING))
         else:
@@ -332,9 +332,13 @@ def test_message_that_does_not_end_costs_its_sender_the_link_and_its_ip_the_next
 
 
 @needs_counts
-def test_message_as_large_as_may_be_that_comes_bit_by_bit_is_heard(scene: Scene) -> None:
+@pytest.mark.parametrize("promoted", [False, True], ids=["connection", "packet link before"])
+def test_message_as_large_as_may_be_that_comes_bit_by_bit_is_heard(scene: Scene, promoted: bool) -> None:
     payload = random.Random(1).randbytes(scene.bob.config.max_message)
     with Relay(scene.bob.address.endpoint) as relay, RawPeer(scene.bob, scene.mallory, relay=relay) as raw:
+        if promoted:
+            raw.hello(packets=True)
+            assert isinstance(raw.hear(), Welcome)
         raw.join()
         scene.real.until(lambda: relay.pump() and len(scene.bob.links()) == 2)
         raw.send(*encode_batch([(16, payload)]))

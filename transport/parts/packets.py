@@ -181,7 +181,7 @@ class Packets:
         link = PacketLink(route, message.peer, key, endpoint.host, endpoint, up=False, asked=asked)
         link.queue.append((message.kind, message.payload))
         link.deadline = shared.deadline(shared.config.handshake_timeout, link)
-        shared.links.add_packet_link(link)
+        self._enter(link)
 
     def _may_dial(self, key: bytes, endpoint: Endpoint) -> bool:
         shared = self._shared
@@ -217,8 +217,12 @@ class Packets:
             return
         self._make_room(source.ip)
         link = PacketLink(route, record.peer, source.curve_key, source.ip, None, up=True)
-        shared.links.add_packet_link(link)
+        self._enter(link)
         shared.send_control(route, shared.welcome(bytes(NONCE_BYTES)))
+
+    def _enter(self, link: PacketLink) -> None:
+        self._shared.links.add_packet_link(link)
+        self._shared.wire.limit(link.route, MAX_PACKET)
 
     def frames(self, link: PacketLink, frames: Sequence[bytes]) -> Hello | None:
         """A message on a packet link; a Hello is handed back, because it asks for promotion to a connection."""

@@ -159,6 +159,7 @@ class Shared(runtime.Engine[Mailbox]):
     def opened(self, live: Live) -> None:
         """The connection is there: enter it, then tell everybody."""
         link = live.link
+        self.wire.limit(live.route, None)  # it may have been a packet link before
         self.links.by_route[live.route] = self.links.live[link.peer] = self.links.by_id[link.id] = live
         self.metrics.connections.add(1, link.direction)
         self.note(link.ip, "connected", peer=link.peer.short, direction=link.direction.value, link=link.id)

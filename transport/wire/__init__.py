@@ -86,6 +86,12 @@ class Wire(Protocol):
     def sever(self, route: Route) -> None:
         """End the route now, inbound too. What is queued may be lost."""
 
+    def limit(self, route: Route, max_bytes: int | None) -> None:
+        """Expect no larger message by this route than of so many bytes, or None: than by any other.
+
+        Less is held then of one that never ends. A larger one that is complete is handed up all the same.
+        """
+
     def poll(self, events: WireEvents, budget: int) -> bool:
         """Hand up what has happened, about `budget` messages at most; True if there may be more."""
 

@@ -156,6 +156,9 @@ class SimulatedWire:
             self._stream_out(stream, 40, lambda: peer.wire.fail(peer, Reason.LOST))
         self._forget(stream)
 
+    def limit(self, route: Route, max_bytes: int | None) -> None:
+        """See `Wire`. Messages come whole here."""
+
     def poll(self, events: WireEvents, budget: int) -> bool:
         """See `Wire`."""
         for _ in range(budget):

@@ -41,7 +41,7 @@ class Intake:
     """What comes by a route. heard: a whole message was read since the last look; its reader sets that.
 
     socket: the route's for as long as the context lasts, or OSError. before: bytes that count no more. since: messages
-    read of all routes when it became a suspect.
+    read of all routes when it became a suspect. max_bytes: of one message, where that is less than by other routes.
     """
 
     route: Route
@@ -49,6 +49,7 @@ class Intake:
     heard: bool = True
     before: int = 0
     since: int = 0
+    max_bytes: int | None = None
 
 
 class UnfinishedMessages:
@@ -56,10 +57,15 @@ class UnfinishedMessages:
 
     def __init__(self, *, max_bytes: int, max_frames: int) -> None:
         """max_bytes, max_frames: of one message."""
-        self._most = max_bytes + max_frames * _PER_FRAME + _SLACK
+        self._max_bytes = max_bytes
+        self._beside = max_frames * _PER_FRAME + _SLACK
         self._watched: OrderedDict[Route, Intake] = OrderedDict()  # the one looked at last at the end
         self._suspects: dict[Route, Intake] = {}
         self._look_at = -math.inf
+
+    def most(self, max_bytes: int | None = None) -> int:
+        """Bytes of which a route may have given no message. max_bytes: as in `Intake`."""
+        return min(self._max_bytes, self._max_bytes if max_bytes is None else max_bytes) + self._beside
 
     @property
     def suspects(self) -> bool:
@@ -115,8 +121,8 @@ class UnfinishedMessages:
         try:
             with intake.socket() as socket:
                 if not intake.heard:
-                    came = received(socket)
-                    return came - intake.before > self._most and came - unread(socket) - intake.before > self._most
+                    came, most = received(socket) - intake.before, self.most(intake.max_bytes)
+                    return came > most and came - unread(socket) > most
                 waits = unread(socket)
                 intake.heard, intake.before = False, received(socket) - waits
         except OSError:

@@ -177,6 +177,12 @@ class ZmqWire:
             self._end_inbound(self._inbound.by_route[route])
         self._ending = [entry for entry in self._ending if entry[0] != route]
 
+    def limit(self, route: Route, max_bytes: int | None) -> None:
+        """See `Wire`."""
+        for each in (self._inbound.by_route.get(route), self._outbound.by_route.get(route)):
+            if each is not None:
+                each.intake.max_bytes = max_bytes
+
     def poll(self, events: WireEvents, budget: int) -> bool:
         """See `Wire`. Beginnings and ends are looked for when a wait says so, and now and then without one."""
         self._polls += 1

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ....transport.core.buckets import TokenBuckets
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
@@ -28,6 +29,10 @@ from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved
 from .records import Records
 from .sender_limits import SenderLimits
 from .waiting import Waiting
+
+BROUGHT_BY_NEW, CHECKED_FOR_NEW = (64.0, 512), (128.0, 1024)
+"""Newcomers a second, and at once, that all members bring together which have not settled, and signatures that are
+checked for them: a stream of keys, each with a share of its own, is no more than a few members."""
 
 MAX_SHUNNED = 4096
 """Cheats that are remembered; the first are forgotten."""
@@ -76,12 +81,12 @@ class Admission:
         *,
         period: float,
         ask_again: float,
-        was_blocked: Callable[[PeerId], bool],
+        hides: Callable[[PeerId], bool],
         count: Callable[[str, int], object],
         count_record: Callable[[str], object],
     ) -> None:
         """me: this node. period: of SWIM's probes. ask_again: seconds until a record is asked for again.
-        was_blocked: whether this node blocks a peer since before it started.
+        hides: whether a peer that this node may not ask is no member until it has answered.
 
         count, count_record: take what becomes of newcomers, and of records.
         """
@@ -90,13 +95,15 @@ class Admission:
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
         self.told_of_others = False  # by anybody, that they are alive
-        self._was_blocked = was_blocked
+        self._hides = hides
         self._me = me
         self._records = records
         self._limits = limits
         self._count = count
         self._count_record = count_record
         self._shunned: dict[PeerId, float] = {}  # until when
+        self._brought_by_new = TokenBuckets(*BROUGHT_BY_NEW)
+        self._checked_for_new = TokenBuckets(*CHECKED_FOR_NEW)
         self._telling: Telling | None = None
         self._changes = Changes()
         self._swim: Swim | None = None
@@ -234,7 +241,8 @@ class Admission:
     def _may_take_in(self, telling: Telling) -> bool:
         """Whether the introducer may bring another member now, and there is room."""
         (held, limit), seed = self._size, self._is_seed(telling.introducer)
-        if held < limit and self.unproved.may_add(telling.introducer, telling.now, seed=seed):
+        may_bring = seed or telling.introducer not in self.newly or self._brought_by_new.take(None, telling.now)
+        if held < limit and may_bring and self.unproved.may_add(telling.introducer, telling.now, seed=seed):
             return True
         self._count("too_many", 1)
         return False
@@ -250,12 +258,12 @@ class Admission:
             telling.now,
             seed=self._is_seed(introducer),
             scarce=2 * held > limit,
-            hidden=self._was_blocked(record.peer),
+            hidden=self._hides(record.peer),
         )
         for newcomer in gone:
             self._is_gone(newcomer, "pushed_out")
         if self.unproved.is_hidden(record.peer):
-            self._count("blocked" if self._was_blocked(record.peer) else "asked_again", 1)
+            self._count("blocked" if self._hides(record.peer) else "asked_again", 1)
             return
         self.told_of_others = True
         self._count("unproved", 1)
@@ -379,9 +387,22 @@ class Admission:
 
     def may_check(self, sender: PeerId, now: float) -> bool:
         """Whether a signature that this peer sent is checked now."""
-        if self._limits.may_check(sender, now, seed=self._is_seed(sender)):
+        seed = self._is_seed(sender)
+        may_bring = seed or sender not in self.newly or self._checked_for_new.take(None, now)
+        if may_bring and self._limits.may_check(sender, now, seed=seed):
             return True
         self._count_record("over_limit")
+        return False
+
+    def may_follow(self, links: int) -> bool:
+        """Whether so many links of a chain are followed for who tells of them now."""
+        telling = self._telling
+        if telling is None or telling.introducer == self._me:
+            return True
+        sender, now = telling.introducer, telling.now
+        if self._limits.may_follow(sender, links, now, seed=self._is_seed(sender)):
+            return True
+        self._count("not_followed", 1)
         return False
 
     def _is_kept(self, record: PeerRecord, telling: Telling) -> bool:

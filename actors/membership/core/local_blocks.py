@@ -40,8 +40,10 @@ class LocalBlocks:
 
     def is_blocked(self, peer: PeerId, address: Address | None) -> bool:
         """Whether the peer is blocked, or the IP of its address is. A host name is not looked up."""
-        if peer in self._peers:
-            return True
+        return peer in self._peers or self.is_ip_blocked(address)
+
+    def is_ip_blocked(self, address: Address | None) -> bool:
+        """Whether the IP of this address is blocked, whoever has it."""
         ip = None if address is None or not self._ips else address.endpoint.ip
         return ip is not None and any(_covers(blocked, ip) for blocked in self._ips)
 

@@ -14,7 +14,8 @@ Who has not answered after six periods is *hidden*: no member for anyone, or a l
 that never knew them. It may only have been out of reach, so it is greeted again when somebody tells of it, who pays
 for that as for another newcomer, and is a member when it answers; it is forgotten when nobody has told of it for a
 while. A later life, which only the peer itself can prove, is news; and a peer that shows itself needs nobody who
-tells of it. Whom this node blocks since before it started is hidden too, until it may be asked: it may have cheated.
+tells of it. Whom this node blocks since before it started is hidden too, until it may be asked: it may have cheated. So
+is whose IP it blocks: who was banned could fill the list with others there, which nobody may ask.
 """
 
 from __future__ import annotations
@@ -221,18 +222,24 @@ class Unproved:
         may_greet: false for one that this node blocks, which waits. judge: false for nobody to go, as answers may be
         waiting unread.
         """
-        turns = Turns()
+        turns, put_off = Turns(), []
         while self._due and self._due[0][0] <= now:
-            self._take_due(now, may_greet, judge, turns)
+            due = heappop(self._due)
+            if not self._take_due(due[2], now, may_greet, judge, turns):
+                put_off.append(due)
+        for due in put_off:
+            heappush(self._due, due)
         if judge:
             self._expire(now, turns)
         self._greet_fresh(now, may_greet, turns)
         return turns
 
-    def _take_due(self, now: float, may_greet: Callable[[PeerId], bool], judge: bool, turns: Turns) -> None:
-        _, _, newcomer = heappop(self._due)
+    def _take_due(
+        self, newcomer: Newcomer, now: float, may_greet: Callable[[PeerId], bool], judge: bool, turns: Turns
+    ) -> bool:
+        """False if it is to be judged, and this is no time for it: whoever causes such turns gains none by them."""
         if self._newcomers.get(newcomer.peer) is not newcomer:
-            return
+            return True
         if newcomer.resting is not None:
             turns.again.append(self._take(newcomer.peer))
         elif newcomer.hidden and not newcomer.greeted:
@@ -243,7 +250,8 @@ class Unproved:
         elif judge:
             self._rest(newcomer, now, turns)
         else:
-            self._later(newcomer, now + self._period)
+            return False
+        return True
 
     def _rest(self, newcomer: Newcomer, now: float, turns: Turns) -> None:
         (turns.again if newcomer.hidden else turns.silent).append(newcomer)

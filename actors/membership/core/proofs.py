@@ -2,7 +2,8 @@
 
 * What is said of a life is checked by the record of that very life, which its owner has signed. Nothing can be checked
   without it: the update waits, and the record is asked for (`session`).
-* Of a chain only the links since the last good one are followed: SWIM holds that with each member.
+* Of a chain only the links since the last good one are followed: SWIM holds that with each member. Who tells of one
+  that is farther than `NEAR` pays for the hashes as for signatures: a false proof costs nothing to make.
 * This node shows nothing of a life whose record is still to be signed; so long it sends nothing (`session`).
 """
 
@@ -16,6 +17,9 @@ from ....transport.record import PeerRecord
 from ..swim import Member, MemberId, State, Verdict
 from ..swim.member import supersedes
 
+NEAR = 8
+"""Links that are followed whoever tells of them: 4 us."""
+
 
 class RecordProofs:
     """What `Swim` is given as `Proofs`. life: this node's own, as its newest record says."""
@@ -25,15 +29,18 @@ class RecordProofs:
         life: Life,
         record_of: Callable[[PeerId, int], PeerRecord | None],
         told_of: Callable[[PeerId], Member | None],
+        may_follow: Callable[[int], bool] = lambda _links: True,
     ) -> None:
         """record_of: the genuine record of a peer of exactly this generation, if it is here.
 
-        told_of: the most that is proved of a member that `Swim` does not hold.
+        told_of: the most that is proved of a member that `Swim` does not hold. may_follow: whether so many links are
+        followed for who tells of them; if not, the update is one that cannot be checked.
         """
         self.life = life
         self._next: Life | None = None
         self._record_of = record_of
         self._told_of = told_of
+        self._may_follow = may_follow
 
     def link(self, identity: MemberId, incarnation: int) -> bytes:
         """See `Proofs`."""
@@ -55,17 +62,16 @@ class RecordProofs:
         peer = PeerId(update.id.key)
         if peer == self.life.peer:
             life = self._own(update.id)
-            if life is None:
-                return Verdict.UNKNOWN
-            chain, farewell = life.chain, life.farewell_hash
-        else:
-            if held is None and (held := self._told_of(peer)) is not None and not supersedes(held, update):
-                return Verdict.PROVED  # it says no more
-            record = self._record_of(peer, update.id.generation)
-            if record is None:
-                return Verdict.UNKNOWN
-            chain, farewell = record.chain, record.farewell
-        return Verdict.PROVED if shows(chain, farewell, update, held) else Verdict.FALSE
+            return Verdict.UNKNOWN if life is None else _verdict(_is_of(life, update))
+        if held is None and (held := self._told_of(peer)) is not None and not supersedes(held, update):
+            return Verdict.PROVED  # it says no more
+        record = self._record_of(peer, update.id.generation)
+        if record is None:
+            return Verdict.UNKNOWN
+        links = _links_between(update, held)
+        if links > NEAR and not self._may_follow(links):
+            return Verdict.UNKNOWN
+        return _verdict(shows(record.chain, record.farewell, update, held))
 
     def check_answer(self, target: MemberId, origin: MemberId, number: int, answer: bytes) -> bool:
         """See `Proofs`."""
@@ -92,7 +98,29 @@ def shows(chain: bytes, farewell: bytes, update: Member, held: Member | None = N
         return verify_farewell(farewell, update.proof)
     if update.incarnation == 0:
         return not update.proof
-    known = None
+    return verify_link(chain, update.incarnation, update.proof, known=_known(update, held))
+
+
+def _known(update: Member, held: Member | None) -> tuple[int, bytes] | None:
     if held is not None and held.id == update.id and held.incarnation and held.proof and held.state is not State.LEFT:
-        known = held.incarnation, held.proof
-    return verify_link(chain, update.incarnation, update.proof, known=known)
+        return held.incarnation, held.proof
+    return None
+
+
+def _links_between(update: Member, held: Member | None) -> int:
+    """How many links are followed to check the update."""
+    known = _known(update, held)
+    return abs(update.incarnation - (0 if known is None else known[0])) if update.state is not State.LEFT else 0
+
+
+def _is_of(life: Life, update: Member) -> bool:
+    """Whether the proof is this node's own, which it has."""
+    if update.state is State.LEFT:
+        return update.proof == life.farewell
+    if update.incarnation == 0:
+        return not update.proof
+    return update.proof == life.link(update.incarnation)
+
+
+def _verdict(proved: bool) -> Verdict:
+    return Verdict.PROVED if proved else Verdict.FALSE

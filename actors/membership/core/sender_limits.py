@@ -19,7 +19,8 @@ syncs, of which the shortest is an eighth. A cluster of two is the worst case, w
 
 What is over is dropped. Who has `FLOOD` packets dropped within 10 s keeps on, and is reported.
 
-Signatures: of 128 records, then 32 a second; a seed's 2,048, then 256 a second.
+Signatures: of 128 records, then 32 a second; a seed's 2,048, then 256 a second. Links of a chain that are far from the
+last good one count as well.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from ..swim.config import Config
 
 FLOOD = 500
 """Packets over the limits within 10 s that make a sender one that floods."""
+
+LINKS_FOR_A_CHECK = 256
+"""Links of a chain whose hashes take as long as to check a signature, 0.12 ms."""
 
 _LONGEST_SYNC = 60.0  # seconds; stands for no sync at all
 _REPORT_AGAIN = 60.0  # seconds
@@ -75,6 +79,11 @@ class SenderLimits:
     def may_check(self, sender: PeerId, now: float, *, seed: bool) -> bool:
         """Whether a signature that this sender sent is checked now."""
         return (self._checks_of_seeds if seed else self._checks).take(sender, now)
+
+    def may_follow(self, sender: PeerId, links: int, now: float, *, seed: bool) -> bool:
+        """Whether so many links of a chain are followed for it now; `LINKS_FOR_A_CHECK` count as a signature."""
+        checks, wanted = self._checks_of_seeds if seed else self._checks, -(-links // LINKS_FOR_A_CHECK)
+        return checks.take_many(sender, wanted, now) == wanted
 
     def dropped(self, sender: PeerId, now: float) -> bool:
         """A packet of the sender was dropped; whether it is to be reported for that: at most once a minute."""

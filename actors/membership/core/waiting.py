@@ -76,10 +76,16 @@ class Waiting:
         for peer, (update, _) in self._by_sender.get(sender, {}).items():
             if len(wanted) == limit:
                 break
-            if update.is_active and self._asked.get(peer, now) <= now:
+            if update.is_active and self._asked.get(peer, now) <= now and self._is_its_turn(peer, sender):
                 wanted.append(peer)
                 self._asked[peer] = now + self._ask_again
+                self._senders[peer][sender] = self._senders[peer].pop(sender)
         return tuple(wanted)
+
+    def _is_its_turn(self, peer: PeerId, sender: PeerId) -> bool:
+        """Those who say that a member is alive are asked in turn: one of them may have nothing, and always be first."""
+        telling = (each for each in self._senders[peer] if self._by_sender[each][peer][0].is_active)
+        return next(telling, None) == sender
 
     def expire(self, now: float) -> int:
         """Drop what has waited for too long; how many updates."""

@@ -100,11 +100,13 @@ class Session:
             self._limits,
             period=config.protocol.probe_period,
             ask_again=REQUEST_INTERVAL,
-            was_blocked=self._was_blocked,
+            hides=self._hides,
             count=lambda outcome, by: metrics.newcomers.inc(outcome, by=by),
             count_record=metrics.records.inc,
         )
-        self._proofs = RecordProofs(own.life, self._admission.record_of, self._admission.told_of)
+        self._proofs = RecordProofs(
+            own.life, self._admission.record_of, self._admission.told_of, self._admission.may_follow
+        )
         self.view = View(self.records)
         self.swim = Swim.new(
             MemberId(own.record.peer, own.record.generation),
@@ -444,6 +446,10 @@ class Session:
                 self._events.on_notification(down)
             case swim.Notify(notification):
                 self._events.on_notification(notification)
+
+    def _hides(self, peer: PeerId) -> bool:
+        """Whether it may have cheated, or anybody who was banned may have invented it there."""
+        return self._was_blocked(peer) or self._blocks.is_ip_blocked(self.records.address(peer))
 
     def _was_blocked(self, peer: PeerId) -> bool:
         """Whether this node blocks the peer since before it started: for cheating, as far as is known."""

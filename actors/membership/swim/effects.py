@@ -103,11 +103,10 @@ class PeriodicGossip(Repeating):
 
 @dataclass(frozen=True, slots=True)
 class RemoveDown:
-    """Forget this identity if it is still Down, and has been since. Valid in every epoch."""
+    """Forget the member with this key if it has been Down for long enough. Valid in every epoch: it has no token."""
 
     rank: ClassVar[int] = 5
     member: MemberId
-    token: int
 
 
 class PeriodicAnnounceDown(Repeating):

@@ -342,10 +342,8 @@ class Swim:
         """Handle a timer that is due. A stale or repeated one does nothing (defects: D6)."""
         core = self._core
         match timer:
-            case RemoveDown(member, token):
-                held = core.members.holds(member)
-                if held is not None and not held.is_active and core.removals.get(member.key) == token:
-                    core.forget(member.key)
+            case RemoveDown(member):
+                core.remove(member, now, outbox)
             case ChangeSuspectToDown():
                 checks.declare_down(core, timer, now, outbox)
             case CheckSuspect():

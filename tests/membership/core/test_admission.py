@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from rookery.actors.membership.core.admission import SETTLED_AFTER, Admission
+from rookery.actors.membership.core.admission import BROUGHT_BY_NEW, SETTLED_AFTER, Admission
 from rookery.actors.membership.core.proofs import RecordProofs
 from rookery.actors.membership.core.records import Records
 from rookery.actors.membership.core.sender_limits import SenderLimits
@@ -38,7 +38,7 @@ class Here:
             SenderLimits(config),
             period=config.probe_period,
             ask_again=1.0,
-            was_blocked=lambda peer: False,
+            hides=lambda peer: False,
             count=lambda outcome, by: self.counted.update({outcome: by}),
             count_record=lambda _outcome: None,
         )
@@ -48,7 +48,7 @@ class Here:
             config,
             random.Random(1),
             admits=self.admission.admits,
-            proofs=RecordProofs(life, self.admission.record_of, self.admission.told_of),
+            proofs=RecordProofs(life, self.admission.record_of, self.admission.told_of, self.admission.may_follow),
             settled=self.admission.settled,
         )
         self.admission.use(self.swim)
@@ -122,3 +122,34 @@ def test_member_settles_when_it_is_heard_long_after_it_came_and_not_by_time_alon
     assert (here.is_settled("bob"), here.is_settled("dave")) == (True, False)
     here.admission.forget(peer("dave"))
     assert here.admission.settled() is None
+
+
+def test_who_passes_on_proofs_that_take_long_pays_for_them_and_nobody_else_does() -> None:
+    here = Here()
+    here.show("bob", "carol", "mallory")
+    bob, life = MemberId(peer("bob"), 1), PEERS.life("bob", 1)
+
+    def tell(by: str, *updates: Member) -> None:
+        with here.admission.tell(peer(by), 0.0, {}):
+            here.swim.apply_many(updates, True, 0.0, here.outbox, source=peer(by))
+
+    for number in range(100):
+        tell("mallory", Member(bob, 1024, State.SUSPECT, (), bytes([number]) * 16))
+    assert here.counted["not_followed"] == 100 - 127 // 4  # one check was for its record
+    tell("carol", Member(bob, 700, State.ALIVE, (), life.link(700)))
+    held = here.swim.get(bob.key)
+    assert held is not None
+    assert held.incarnation == 700
+
+
+def test_members_that_have_not_settled_bring_few_newcomers_together_and_settled_ones_have_their_own_share() -> None:
+    here = Here()
+    here.show("bob")
+    here.admission.hear(peer("bob"), SETTLED_AFTER)
+    fresh = [f"fresh {number}" for number in range(20)]
+    here.show(*fresh, now=SETTLED_AFTER)
+    for each in fresh:
+        here.tell(each, *(f"{each} {number}" for number in range(40)), now=SETTLED_AFTER)
+    assert len(here.admission.unproved) == BROUGHT_BY_NEW[1]
+    here.tell("bob", "carol", now=SETTLED_AFTER)
+    assert peer("carol") in here.admission.unproved

@@ -81,8 +81,10 @@ def test_record_is_asked_for_again_after_the_wait_and_never_of_a_dead_member() -
     waiting.add(BOB, update(DAVE), 0, 4)
     waiting.add(BOB, update(ERIN, state=State.LEFT), 0, 4)
     waiting.add(CAROL, update(DAVE), 0, 4)
+    assert waiting.ask(CAROL, 0, 31) == ()
     assert waiting.ask(BOB, 0, 31) == (DAVE,)
     assert waiting.ask(CAROL, 0.9, 31) == ()
+    assert waiting.ask(BOB, 1.0, 31) == (), "it is another's turn"
     assert waiting.ask(CAROL, 1.0, 31) == (DAVE,)
     assert waiting.ask(PeerId(bytes(31) + b"7"), 9, 31) == ()
 
@@ -309,6 +311,17 @@ def test_member_that_is_blocked_here_is_not_greeted_and_not_gone_before_it_may_b
     for now in range(100):
         assert unproved.take_turns(now, lambda _peer: False) == Turns()
     assert [now for now in range(100, 130) if greeted(unproved, now)][:2] == [100, 101]
+
+
+def test_turns_that_are_no_time_to_judge_put_nobodys_end_off() -> None:
+    """Each new life of a newcomer is such a turn, so whoever has them often could keep a dead one visible."""
+    unproved = Unproved(1.0)
+    add(unproved, 0, BOB)
+    for now in (0, 1, 2, 4):
+        turns(unproved, now)
+    for hundredth in range(600, 610):
+        assert turns(unproved, hundredth / 100, judge=False).silent == []
+    assert [each.peer for each in turns(unproved, 6.1).silent] == [key(0)]
 
 
 def test_new_life_of_an_unproved_member_is_greeted_anew_and_a_higher_incarnation_is_not() -> None:

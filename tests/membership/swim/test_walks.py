@@ -198,6 +198,13 @@ def test_member_that_came_back_and_died_again_is_remembered_from_then_on() -> No
     assert (rig.held(ANN), rig.now) == (None, 1050.0 + 500.0)
 
 
+def test_member_that_dies_in_each_of_many_lives_is_waited_for_by_one_timer() -> None:
+    rig = Rig(knows=[BOB])
+    for generation in range(1, 50):
+        rig.learn(alive(replace(ANN, generation=generation)), down(replace(ANN, generation=generation)))
+    assert rig.waiting(RemoveDown) == [QUIET.remove_down_after]
+
+
 def test_of_two_members_that_lose_each_other_the_younger_one_remembers_the_other() -> None:
     old, young = Rig(knows=[BOB]), Rig(me=ANN)
     old.now = young.now = 100_000.0

@@ -93,8 +93,11 @@ class Core:
     first_since: float | None = None
     """When the first of all did."""
 
-    removals: dict[bytes, int] = field(default_factory=dict)
-    """The token of the timer that will forget each dead member."""
+    removals: dict[bytes, float] = field(default_factory=dict)
+    """When each dead member is to be forgotten."""
+
+    removal_timers: dict[bytes, float] = field(default_factory=dict)
+    """When the timer for that is due: one for a key, however often it dies."""
 
     warned: dict[bytes, tuple[float, int]] = field(default_factory=dict)
     """When each member was last told what is said of it, and the number with which it shows that it heard that."""
@@ -105,6 +108,10 @@ class Core:
     warnings: Allowance = field(default_factory=lambda: Allowance(64, 32))
     refutable: Allowance = field(default_factory=lambda: Allowance(16, 0.25))
     """How often we may raise our incarnation: who accuses us all the time would else use up its 1,024 in no time."""
+
+    shown: Allowance = field(default_factory=lambda: Allowance(8, 5))
+    """How often our incarnation is shown to who accuses us below it: whoever does that all the time would have us flood
+    the others, and be taken for a liar. It goes to three each time, and every header of ours has it."""
 
     slowed: Allowance = field(default_factory=lambda: Allowance(1, 1 / 30))
     """How often having to refute makes our health worse: who accuses us all the time would else slow all our probes."""
@@ -256,8 +263,25 @@ class Core:
         delay, since, first = self.config.remove_down_after, self.held_since.get(member.key), self.first_since
         if since is not None and first is not None and _REMEMBERED * (now - since) < now - first:
             delay = min(delay, max(_REMEMBERED_AT_LEAST, _REMEMBERED * (now - since)))
-        self.removals[member.key] = token = self.next_token()
-        outbox.schedule(RemoveDown(member, token), delay)
+        self.removals[member.key] = now + delay
+        if self.removal_timers.get(member.key, math.inf) > now + delay:
+            self._await_removal(member, now, outbox)
+
+    def _await_removal(self, member: MemberId, now: float, outbox: Outbox) -> None:
+        due = self.removal_timers[member.key] = self.removals[member.key]
+        outbox.schedule(RemoveDown(member), due - now)
+
+    def remove(self, member: MemberId, now: float, outbox: Outbox) -> None:
+        """A timer for this is due: forget the member if its time is over, or wait for the rest of it."""
+        held, due = self.members.get(member.key), self.removals.get(member.key)
+        if now >= self.removal_timers.get(member.key, math.inf):
+            del self.removal_timers[member.key]
+        if held is None or held.is_active or due is None:
+            return
+        if now >= due:
+            self.forget(member.key)
+        elif member.key not in self.removal_timers:
+            self._await_removal(member, now, outbox)
 
     def warn(self, to: MemberId, accusation: Member, now: float, outbox: Outbox) -> None:
         """Tell a member what is said of it, so that it can refute that: at most once in a period, and few at a time.

@@ -273,7 +273,7 @@ def _apply_to_ourselves(core: Core, update: Member, now: float, outbox: Outbox) 
     elif update.state is State.LEFT or update.incarnation == MAX_INCARNATION:
         begin_new_life(core, now, outbox)
     elif update.incarnation < core.incarnation:
-        return True
+        return core.shown.take(now)
     elif core.refutable.take(now):
         core.incarnation = update.incarnation + 1  # not queued: every header carries it, and receivers pass it on
         core.counters.refutations += 1

@@ -196,6 +196,17 @@ def test_accused_member_shows_its_incarnation_without_spending_copies_of_its_upd
     assert rig.swim.updates_backlog() == 1
 
 
+def test_member_that_is_accused_all_the_time_below_its_incarnation_floods_nobody() -> None:
+    rig = Rig(knows=[ANN, BOB])
+    rig.receive(ANN, updates=[down(US)])
+    rig.take_packets()
+    for _ in range(1000):
+        rig.receive(ANN, updates=[suspect(US)])
+        rig.now += 0.01
+    shown = [packet for to, packet in rig.take_packets() if to == BOB and isinstance(packet.header.message, Gossip)]
+    assert 50 <= len(shown) <= 60  # five a second, and some at once
+
+
 @pytest.mark.parametrize("change", [0, -1, None], ids=["same", "losing", "none"])
 def test_renewal_that_does_not_win_makes_us_undead(change: int | None) -> None:
     def renew(identity: MemberId) -> MemberId | None:
