@@ -35,11 +35,13 @@ class LossyTransport(transport.Mailbox):
     cluster: EngineCluster
     number: int
 
-    def send_packet(self, peer: PeerId, address: Address, payload: bytes, kind: int = 0) -> Feedback:
+    def send_packet(
+        self, peer: PeerId, address: Address, payload: bytes, kind: int = 0, *, answer: bool = False
+    ) -> Feedback:
         """As if it were sent."""
         if self.cluster.loses(self.number, peer):
             return Feedback.OK
-        return super().send_packet(peer, address, payload, kind)
+        return super().send_packet(peer, address, payload, kind, answer=answer)
 
 
 class Listener(membership.Mailbox):

@@ -9,6 +9,8 @@
 * Without a `maintenance.policy` the source decides: `band` for membership, else `all`.
 * With policy `all` there is room for every peer that is named.
 * The water marks of connections are maintenance's `max_target` and `max_threshold`; with policy `all` there are none.
+* The members are asked who has a key where the membership is the source and the node is not private; a member that is
+  not asked says so in its tags.
 * A block's key is a key of the resolver, a block fits one message, and what `serve_rate` holds back leaves in time.
 """
 
@@ -28,6 +30,8 @@ from ..actors.discovery.config import Config as Discovery
 from ..actors.maintenance.config import Config as Maintenance
 from ..actors.membership.config import Config as Membership
 from ..actors.membership.config import Seed
+from ..actors.providers.config import Config as Providers
+from ..actors.providers.core.members import NONE, TAG
 from ..actors.resolver.config import Config as Resolver
 from ..actors.tracker.config import Config as Tracker
 from ..actors.tracker.config import StaticPeer
@@ -94,6 +98,7 @@ class NodeConfig(Settings):
     maintenance: Maintenance = section(Maintenance, "How many connections there should be.")
     discovery: Discovery = section(Discovery, "Finding peers that are not named, and being found.")
     membership: Membership = section(Membership, "Who is alive.")
+    providers: Providers = section(Providers, "Finding who has data, among members that are not all connected.")
     resolver: Resolver = section(Resolver, "Fetching data from the peers that have it.")
     blobs: Blobs = section(Blobs, "Files in blocks.")
     control: Control = section(Control, "The socket of the command line.")
@@ -256,6 +261,16 @@ class NodeConfig(Settings):
             return self.tracker.peers
         return tuple(StaticPeer(seed.peer, seed.address) for seed in self.membership.seeds)
 
+    @property
+    def _takes_part(self) -> bool:
+        return self.providers.enabled and self.tracker.source == "membership" and not self.is_private
+
+    @property
+    def _tags(self) -> Mapping[str, str]:
+        """Those of a member that keeps no index and is not to be asked say so."""
+        tags = self.membership.tags
+        return tags if self._takes_part or self.tracker.source != "membership" else {**tags, TAG: NONE}
+
     def _decided(self) -> dict[str, Settings]:
         """The sections in which others decide something; what they decide is allowed by the rules at the head."""
         peers, bounds = self._known_peers, self.maintenance.bounds()
@@ -273,7 +288,10 @@ class NodeConfig(Settings):
             "maintenance": replace(
                 self.maintenance, policy="all" if self.dials_all else "band", private_mode=self.is_private
             ),
-            "membership": replace(self.membership, seeds=seeds, feeds_tracker=self.tracker.source == "membership"),
+            "membership": replace(
+                self.membership, seeds=seeds, tags=self._tags, feeds_tracker=self.tracker.source == "membership"
+            ),
+            "providers": replace(self.providers, enabled=self._takes_part),
         }
 
 

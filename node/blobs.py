@@ -37,13 +37,15 @@ class Blobs:
         destination: str | os.PathLike[str],
         *,
         timeout: float | None = None,
+        wait: bool = True,
         progress: Callable[[Progress], object] | None = None,
     ) -> GetReport:
         """Fetch a file and write it, going on from what is here. timeout: seconds, not counting the writing.
 
-        Raises `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut` (a TimeoutError), `StorageFailed`.
+        wait: also if nobody has it now. Raises `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut` (a
+        TimeoutError), `StorageFailed`, without `wait` also `NobodyHasIt`.
         """
-        reply = self._mailbox.get(key, destination, timeout=timeout)
+        reply = self._mailbox.get(key, destination, timeout=timeout, wait=wait)
         if progress is None:
             return reply.get()
         while not reply.done:

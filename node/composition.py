@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import transport
-from ..actors import blobs, connections, discovery, maintenance, membership, resolver, tracker
+from ..actors import blobs, connections, discovery, maintenance, membership, providers, resolver, tracker
 from ..actors.blobs.stores import Store
 from ..config import NodeConfig
 from ..config.plugins import PluginError
@@ -28,7 +28,10 @@ from ..transport.engine import WireFactory
 
 M = TypeVar("M", bound=Mailbox)
 BLOBS_CHANNEL = 1
-MAILBOXES = ("transport", "tracker", "connections", "maintenance", "discovery", "membership", "resolver")
+MAILBOXES = (
+    *("transport", "tracker", "connections", "maintenance"),
+    *("discovery", "membership", "providers", "resolver"),
+)
 """The actors that another may ask for by these names; `blobs` is one more."""
 ANSWER_TIMEOUT = 5.0
 
@@ -49,6 +52,7 @@ class Actors:
         self.maintenance = runtime.mailbox(maintenance.Mailbox)
         self.discovery = runtime.mailbox(discovery.Mailbox)
         self.membership = runtime.mailbox(membership.Mailbox)
+        self.providers = runtime.mailbox(providers.Mailbox)
         self.resolver = runtime.mailbox(resolver.Mailbox)
         self.files = runtime.mailbox(blobs.Mailbox)
         self.plugins: dict[str, Mailbox] = {}
@@ -114,6 +118,17 @@ class Actors:
         )
         start(members, membership.Engine, config.membership, transport=net, tracker=peers, snapshot=snapshot)
         start(
+            self.providers,
+            providers.Engine,
+            config.providers,
+            me=self.peer,
+            transport=net,
+            membership=members,
+            tracker=peers,
+            maintenance=self.maintenance,
+            connections=conns,
+        )
+        start(
             self.resolver,
             resolver.Engine,
             config.resolver,
@@ -126,7 +141,8 @@ class Actors:
             consumer=self.files,
             me=self.peer,
         )
-        start(self.files, blobs.Engine, config.blobs, store=store, resolver=self.resolver)
+        asked = self.providers if config.providers.enabled else None
+        start(self.files, blobs.Engine, config.blobs, store=store, resolver=self.resolver, providers=asked)
         self._start_plugins()
         self.add_actors()
         self.address = net.listen().get(timeout=ANSWER_TIMEOUT)
@@ -148,10 +164,10 @@ class Actors:
         """Start an engine, and give its constructor, by their names, the parts of this node that it asks for.
 
         They are the mailboxes `transport`, `tracker`, `connections`, `maintenance`, `discovery`, `membership`,
-        `resolver` and `blobs`, the node's `identity`, its own peer id as `me`, and what packages add, by their
-        sections' names. parts: others. mailbox: of the engine, by default a new one. Raises TypeError, with the names
-        that there are, for a parameter without default that is none of them, and for a part that no parameter takes;
-        and what the engine cannot start with.
+        `providers`, `resolver` and `blobs`, the node's `identity`, its own peer id as `me`, and what packages add, by
+        their sections' names. parts: others. mailbox: of the engine, by default a new one. Raises TypeError, with the
+        names that there are, for a parameter without default that is none of them, and for a part that no parameter
+        takes; and what the engine cannot start with.
         """
         there = {**self.plugins, **{name: getattr(self, name) for name in MAILBOXES}}
         there |= {"blobs": self.files, "identity": self.identity, "me": self.peer, **parts}

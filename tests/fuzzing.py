@@ -18,6 +18,7 @@ from rookery.actors.membership.parts.snapshot import SavedMember, Snapshot, Unus
 from rookery.actors.membership.swim import MemberId, NamedBroadcasts, State
 from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.codec import decode_packet
+from rookery.actors.providers.core import codec as providers
 from rookery.actors.resolver.core import codec as resolver
 from rookery.node.control import protocol
 from rookery.transport import Address, DecodeError, Identity, PeerRecord, Reason, parse_peer
@@ -169,6 +170,21 @@ DECODERS: dict[str, Decoder] = {
                 resolver.Request(1, bytes(32), priority=True),
                 resolver.Response(7, b"value"),
                 resolver.Missing(1),
+            )
+        ],
+    ),
+    "providers": Decoder(
+        providers.decode,
+        DecodeError,
+        [
+            providers.encode(message)
+            for message in (
+                providers.Provide(2**32 - 1, 7200, (bytes(16), bytes(range(16)))),
+                providers.Provided(1, 2),
+                providers.Who(2, bytes(16)),
+                providers.Holders(3, ((60, RECORD.encode()),), (RECORD.encode(),)),
+                providers.Have(4, (bytes(16),), dial=True),
+                providers.Having(5, 2**32 - 1),
             )
         ],
     ),

@@ -22,6 +22,7 @@ ACTORS = {
     "maintenance": "rookery.actors.maintenance",
     "discovery": "rookery.actors.discovery",
     "membership": "rookery.actors.membership",
+    "providers": "rookery.actors.providers",
     "resolver": "rookery.actors.resolver",
     "blobs": "rookery.actors.blobs",
     "control": "rookery.node.control",

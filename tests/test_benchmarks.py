@@ -57,5 +57,15 @@ def test_value_is_written_with_three_digits(value: float, unit: str, text: str) 
 
 
 def test_every_program_that_the_design_names_is_run() -> None:
-    named = {"mailbox", "simulation", "transport", "membership", "connections", "tracker", "resolver", "blobs"}
+    named = {
+        "mailbox",
+        "simulation",
+        "transport",
+        "membership",
+        "connections",
+        "tracker",
+        "resolver",
+        "blobs",
+        "providers",
+    }
     assert named <= set(programs())

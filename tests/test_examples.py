@@ -92,3 +92,13 @@ def test_node_of_an_example_that_starts_again_is_told_apart(
 def test_every_example_is_run_by_a_test() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in tests] == []
+
+
+def test_build_cache_builds_once_and_is_fetched_by_all_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["build_cache.py", "16"])
+    runpy.run_path(str(EXAMPLES / "build_cache.py"), run_name="__main__")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("16 machines, none with more than ")
+    assert second == "built by 1, fetched by 7"

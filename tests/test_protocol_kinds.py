@@ -14,6 +14,10 @@ from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.membership.swim import member, proofs
 from rookery.actors.membership.swim.messages import Message, TurnUndead
+from rookery.actors.providers.core import announcing, ring
+from rookery.actors.providers.core import codec as providers
+from rookery.actors.providers.core import questions as asked
+from rookery.actors.providers.parts.answering import LIMITS
 from rookery.actors.resolver.core import codec as resolver
 from rookery.actors.resolver.core.codec import Missing, Request, Response
 from rookery.transport import Quota, Reason
@@ -91,6 +95,18 @@ def test_every_message_of_the_resolver_is_named_and_has_a_vector() -> None:
     assert shown("resolver") == [0, 1, 2]
 
 
+def test_every_message_of_the_providers_is_named_with_its_fields_and_has_a_vector() -> None:
+    named = {name: (int(kind), array) for kind, name, array in rows(section("Packets: who has a key (kind 1)"))}
+    assert list(named) == [cls.__name__ for cls in get_args(providers.Message)]
+    assert shown("providers") == [kind for kind, _ in named.values()] == list(range(6))
+    for cls in get_args(providers.Message):
+        kind, array = named[cls.__name__]
+        fields = {"hash" if field.name == "hashed" else field.name for field in dataclasses.fields(cls)}
+        said = [item.strip() for item in array.strip("`[]").split(",")]
+        assert said[:3] == ["2", str(kind), "number"]
+        assert set(said[2:]) == fields
+
+
 def test_every_message_about_peers_is_named_and_has_a_vector() -> None:
     named = [name for name, _, _ in rows(section("Peers for peers (channel 0)"))]
     assert [name.upper() for name in named] == [kind.name for kind in exchange.Kind]
@@ -124,6 +140,16 @@ def test_every_reason_is_named_and_no_other() -> None:
         ("the signature, 64 bytes, of the probed one", proofs.ANSWER_BYTES == 64),
         ("a probe number is below 2^63", swim._NUMBER_LIMIT == 2**63),
         ("`id` is the asker's own, below 2^64", resolver.MAX_ID == 2**64 - 1),
+        ("Of the 32 members that follow the hash", (ring.WINDOW, ring.COPIES) == (32, 3)),
+        ("`number`: below 2^32", asked.NUMBERS == 2**32),
+        ("1 to 512 in Provide, 1 to 32 in Have", (announcing.MAX_BATCH, providers.MAX_ASKED) == (512, 32)),
+        ("these keys, at most 86,400", providers.MAX_SECONDS == 86_400),
+        ("at most 16 of `[age, record]`", providers.MAX_NAMED == 16),
+        (
+            "20 Provides, 50 Whos and 128 Haves a second of each, 64, 200 and 256 at once",
+            list(LIMITS.values()) == [(20.0, 64), (50.0, 200), (128.0, 256)],
+        ),
+        ("its keys again after 2 and 4 s, passes it over 8 s later", announcing.WAITS == (2.0, 4.0, 8.0)),
         ("1,000 messages a second, 2,000 at once", (Quota().rate, Quota().burst) == (1000, 2000)),
         ("128 of one subnet", Config().handshakes_per_subnet == 128),
         ("Whole handshake within 5 s", Config().handshake_timeout == 5),

@@ -25,6 +25,8 @@ from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.membership.swim import errors as swim_errors
 from rookery.actors.membership.swim.core import probes
+from rookery.actors.providers.core import codec as providers
+from rookery.actors.providers.core.ring import key_hash, place_of
 from rookery.actors.resolver.core import codec as resolver
 from rookery.actors.tracker import Config as Tracker
 from rookery.node.composition import BLOBS_CHANNEL
@@ -69,6 +71,7 @@ AGAIN: dict[str, Callable[[bytes], bytes]] = {
     "manifest": lambda data: Manifest.decode_root(data).encode(),
     "envelope": lambda data: envelope.Envelope.decode(data).encode(),
     "swim": again_swim,
+    "providers": lambda data: providers.encode(providers.decode(data)),
 }
 
 
@@ -189,6 +192,12 @@ def test_digest_of_members_is_the_number_it_says() -> None:
     assert said["digest"] == said["hashes"][0] ^ said["hashes"][1]
 
 
+def test_key_and_member_are_on_the_ring_where_it_says() -> None:
+    ((_, said),) = [vector.values for vector in of("place")]
+    assert said["hash"] == key_hash(said["channel"], said["key"])
+    assert said["place"] == place_of(PeerId(said["peer"]))
+
+
 def test_every_control_message_has_a_vector() -> None:
     kinds = {value[1] for _, value, _ in (vector.values for vector in of("control"))}
     assert kinds == set(range(7))
@@ -198,7 +207,7 @@ def test_every_vector_of_the_page_was_read() -> None:
     assert len(VECTORS) == PAGE.count("```vector ")
     assert {kind for kind, _, _ in VECTORS} == {
         *AGAIN,
-        *("batch", "digest", "identity", "life", "other_version", "packet", "proof"),
+        *("batch", "digest", "identity", "life", "other_version", "packet", "place", "proof"),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rookery import transport
-from rookery.actors import blobs, connections, discovery, maintenance, membership, resolver, tracker
+from rookery.actors import blobs, connections, discovery, maintenance, membership, providers, resolver, tracker
 from rookery.runtime import Engine
 
 ACTORS = Path(__file__).parent.parent / "actors"
@@ -57,6 +57,7 @@ def engines() -> dict[str, type[Engine[Any]]]:
         "maintenance": maintenance.Engine,
         "discovery": discovery.Engine,
         "membership": membership.Engine,
+        "providers": providers.Engine,
         "resolver": resolver.Engine,
         "blobs": blobs.Engine,
     }

@@ -179,7 +179,11 @@ class SendFirst(Send):
 
 @dataclass(slots=True)
 class SendPacket(Message):
-    """A datagram, best effort: over the connection if there is one, else over a packet link to `address`."""
+    """A datagram, best effort: over the connection if there is one, else over a packet link to `address`.
+
+    answer: over a link that the peer has opened, if there is one. It saves a handshake, and says nothing of whether the
+    peer can be reached at its address, as a packet of the membership must.
+    """
 
     lane: ClassVar[Lane] = Lane.CONTROL  # SWIM's, and small: it does not wait behind bulk
     overflow: ClassVar[Overflow] = Overflow.REJECT
@@ -187,6 +191,7 @@ class SendPacket(Message):
     address: Address
     payload: bytes
     kind: int = 0
+    answer: bool = False
 
     def size(self) -> int:
         """Bytes of the payload."""
@@ -271,9 +276,11 @@ class Mailbox(runtime.Mailbox):
             return self.tell(SendFirst(link_id, channel, payload))
         return self.tell(Send(link_id, channel, payload))
 
-    def send_packet(self, peer: PeerId, address: Address, payload: bytes, kind: int = 0) -> Feedback:
+    def send_packet(
+        self, peer: PeerId, address: Address, payload: bytes, kind: int = 0, *, answer: bool = False
+    ) -> Feedback:
         """Queue a datagram of a kind (0 to 255); see `SendPacket`."""
-        return self.tell(SendPacket(peer, address, payload, _packet_kind(kind)))
+        return self.tell(SendPacket(peer, address, payload, _packet_kind(kind), answer))
 
     def record(self) -> Reply[OwnRecord]:
         """This node's record, and its life."""

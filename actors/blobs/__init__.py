@@ -20,6 +20,9 @@ sender blocked and asks another. Blocks that are true and make no file are their
 per second to all peers together. Held back answers leave in order; one that would wait longer than `serve_patience` is
 "no data" at once.
 
+**Finding.** Where the members are asked who has a file (`providers`), they are told of each file that is here as a
+whole, also after a restart, and asked for each that is wanted, until it is here.
+
 **Failing.** Errors are `BlobError`s, and answers. A store that fails ends the get, blames no peer, and loses nothing. A
 block that the store loses while the file is written is fetched again, once. Stopping ends every get and closes the
 store.
@@ -39,6 +42,7 @@ from .errors import (
     GetCancelled,
     GetTimedOut,
     MissingBlock,
+    NobodyHasIt,
     SourceError,
     StorageFailed,
 )
@@ -86,6 +90,7 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "MissingBlock",
+    "NobodyHasIt",
     "Place",
     "Produce",
     "Progress",

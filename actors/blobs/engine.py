@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ... import runtime
 from ...runtime import Reply, Subscribe, Subscribers
+from ..providers.mailbox import BLOBS, SearchEnded, SearchProgress
+from ..providers.mailbox import Mailbox as Providers
 from ..resolver import mailbox as resolver
 from ..resolver.core.decisions import Outcome
 from ..resolver.mailbox import FetchFailed
@@ -14,6 +16,7 @@ from .mailbox import Cancel, Deliver, Get, GetProgress, GetReport, Has, Mailbox,
 from .metrics import Metrics
 from .parts import work
 from .parts.getting import Again, Expired, Getting
+from .parts.roots import Roots
 from .parts.serving import Give, Serving
 from .parts.work import WORK_TIMEOUT, ending
 from .stores import Store
@@ -22,8 +25,13 @@ from .stores import Store
 class Engine(runtime.Engine[Mailbox]):
     """Handlers."""
 
-    def __init__(self, config: Config, *, store: Store, resolver: resolver.Mailbox) -> None:
-        """store: this engine's own from now on; closed when it stops. resolver: whose producer and consumer it is."""
+    def __init__(
+        self, config: Config, *, store: Store, resolver: resolver.Mailbox, providers: Providers | None = None
+    ) -> None:
+        """store: this engine's own from now on; closed when it stops. resolver: whose producer and consumer it is.
+
+        providers: told which files are here, and asked who has those that are not.
+        """
         super().__init__()
         self._subscribers = Subscribers()
         self.handlers = {
@@ -37,6 +45,9 @@ class Engine(runtime.Engine[Mailbox]):
             Produce: self.on_produce,
             Deliver: self.on_deliver,
             FetchFailed: self.on_fetch_failed,
+            # from the providers
+            SearchEnded: self.on_search_ended,
+            SearchProgress: self.on_search_progress,
             # from itself
             Give: self.on_give,
             Expired: self.on_expired,
@@ -47,11 +58,18 @@ class Engine(runtime.Engine[Mailbox]):
         self._resolver = resolver
         self._metrics = Metrics(self.runtime.registry)
         self._serving = Serving(self, store, config, self._metrics)
-        self._getting = Getting(self, store, resolver, config.window, self._metrics, self._subscribers.tell)
+        self._providers = providers
+        self._roots = Roots(self, store, providers)
+        self._getting = Getting(
+            self, store, resolver, config.window, self._metrics, self._subscribers.tell, roots=self._roots
+        )
 
     def on_start(self) -> None:
         """Hear of blocks that the resolver gives up."""
         self._resolver.subscribe(self.mailbox, FetchFailed)
+        if self._providers is not None:
+            self._providers.subscribe(self.mailbox, SearchEnded, SearchProgress)
+        self._roots.tell_all()
 
     def on_stop(self) -> None:
         """End every get. Closing the store also ends what the pool is doing with it."""
@@ -67,6 +85,8 @@ class Engine(runtime.Engine[Mailbox]):
 
         def count(result: BlobKey | Exception) -> None:
             self._metrics.puts.inc(ending(result))
+            if not isinstance(result, Exception):
+                self._roots.add(result)
             counted.resolve(result)
 
         self.on_reply(put, count, timeout=WORK_TIMEOUT)
@@ -108,6 +128,17 @@ class Engine(runtime.Engine[Mailbox]):
     def on_deliver(self, message: Deliver) -> Reply[Outcome]:
         """A block that was asked for."""
         return self._getting.deliver(message.delivery.key, message.value, message.delivery.peer)
+
+    def on_search_ended(self, message: SearchEnded) -> None:
+        """All that were to be asked who has a file have been asked."""
+        if message.channel == BLOBS:
+            searched = message.result
+            self._getting.search_ended(message.data_key, str(searched), nobody=not searched.holders)
+
+    def on_search_progress(self, message: SearchProgress) -> None:
+        """The search for who has a file goes on."""
+        if message.channel == BLOBS:
+            self._getting.search_progress(message.data_key, str(message.progress))
 
     def on_fetch_failed(self, message: FetchFailed) -> None:
         """The resolver gave a block up."""

@@ -59,12 +59,22 @@ class GetCancelled(BlobError):
         self.key = key
 
 
+class NobodyHasIt(BlobError):
+    """All members that can be were asked, and none has the file; another get may find who has it by then."""
+
+    def __init__(self, key: bytes, searched: str) -> None:
+        """searched: who was asked, in words."""
+        super().__init__(f"{key.hex()} was not fetched: {searched}")
+        self.key = key
+
+
 class GetTimedOut(BlobError, TimeoutError):
     """The time that a get was given is over. Blocks that came stay, so another get goes on from them."""
 
-    def __init__(self, key: bytes, timeout: float, done: int, total: int | None) -> None:
-        """timeout: seconds. done, total: bytes."""
+    def __init__(self, key: bytes, timeout: float, done: int, total: int | None, searched: str = "") -> None:
+        """timeout: seconds. done, total: bytes. searched: what the last search for who has it has done, in words."""
         what = "its root came from nobody" if total is None else f"{done} of {total} bytes came"
+        what += f"; {searched}" if searched else ""
         super().__init__(f"{key.hex()} was not fetched within {timeout:g} s: {what}")
         self.key = key
 

@@ -24,12 +24,16 @@ from .parts.paths import FileId, absolute
 
 @dataclass(frozen=True, slots=True)
 class BlobProgress(Message):
-    """How much of a file is here, in bytes. total: None until the root is here."""
+    """How much of a file is here, in bytes. total: None until the root is here.
+
+    stage: of the search for who has it, in words, where members are asked: "looking", "fetching".
+    """
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
     root: BlobKey
     done: int
     total: int | None
+    stage: str = ""
 
     def key(self) -> Hashable:
         """The newest of each file waits."""
@@ -66,7 +70,7 @@ class Put(Request[BlobKey]):
 
 @dataclass(frozen=True, slots=True)
 class Get(Request[GetReport]):
-    """Fetch the file and write it to `destination`. timeout: seconds, None for no limit.
+    """Fetch the file and write it to `destination`. timeout: seconds, None for no limit. wait: also if nobody has it.
 
     seen: in which folder the caller has seen the destination.
     """
@@ -75,6 +79,7 @@ class Get(Request[GetReport]):
     destination: str
     timeout: float | None = None
     seen: FileId | None = None
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +143,17 @@ class Mailbox(runtime.EventMailbox):
         *,
         timeout: float | None = None,
         seen: FileId | None = None,
+        wait: bool = True,
     ) -> Reply[GetReport]:
         """Fetch a file, going on from what is here, and write it. Gets of one key share one download.
 
-        It waits for peers that have the file as long as it takes, or `timeout` seconds; writing is not counted.
+        It waits for peers that have the file as long as it takes, or `timeout` seconds; writing is not counted. Without
+        `wait` it fails with `NobodyHasIt` once all members were asked and none has it, where members are asked.
         Fails with `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
         """
         if timeout is not None:
             timeout = arguments.seconds(timeout, "a get")
-        return self.ask(Get(BlobKey.parse(key), absolute(destination), timeout, seen))
+        return self.ask(Get(BlobKey.parse(key), absolute(destination), timeout, seen, wait))
 
     def cancel(self, key: bytes | str) -> Reply[int]:
         """End the gets of this key with `GetCancelled`; how many. One that is writing its file already goes on."""

@@ -29,6 +29,7 @@ from .mailbox import (
     Leave,
     Mailbox,
     MemberDown,
+    MemberProved,
     Members,
     MemberUp,
     MemberUpdated,
@@ -271,7 +272,7 @@ class Engine(runtime.Engine[Mailbox]):
                 log=self._log,
                 emit=self._emit,
                 rejoined=self._on_rejoin,
-                proved=self._tracker_feed.proved,
+                proved=self._on_proved,
             )
         elif session.has_left and session.use_record(own):
             self._end_farewell()
@@ -366,9 +367,19 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_subscribe(self, message: Subscribe) -> None:
         self._subscribers.add(message)
-        if MemberUp in message.kinds and self._session is not None:
-            for record in self._session.view.visible:
-                message.subscriber.tell(MemberUp(record.peer, record))
+        if self._session is None:
+            return
+        for record in self._session.view.visible if MemberUp in message.kinds else ():
+            message.subscriber.tell(MemberUp(record.peer, record))
+        for record in self._session.view.visible if MemberProved in message.kinds else ():
+            if self._session.is_proved(record.peer):
+                message.subscriber.tell(MemberProved(record.peer))
+
+    def _on_proved(self, peer: PeerId) -> None:
+        """A member has answered for the first time; if it is visible by now, that is told."""
+        self._tracker_feed.proved()
+        if self._session is not None and self._session.view.is_visible(peer):
+            self._subscribers.tell(MemberProved(peer))
 
     def _emit(self, event: Message) -> None:
         """Give an event to its subscribers; a change of the members also starts a peer set and a write of the file."""
@@ -389,6 +400,8 @@ class Engine(runtime.Engine[Mailbox]):
             self._tracker_feed.changed()
             self._persistence.changed()
         self._subscribers.tell(event)
+        if isinstance(event, MemberUp) and self._session is not None and self._session.is_proved(event.peer):
+            self._subscribers.tell(MemberProved(event.peer))
 
     def _note_change(self, member: PeerId, **facts: object) -> None:
         """A line for a change of the members, which have shares of their own."""

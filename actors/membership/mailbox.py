@@ -27,6 +27,13 @@ class MemberUp(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberProved(Message):
+    """A visible member has answered this node itself. Until then others alone have told of it."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class MemberDown(Message):
     """A visible member has been declared Down, or has left."""
 
@@ -196,12 +203,13 @@ class GetMembers(Request[Members]):
 class Mailbox(runtime.EventMailbox):
     """The interface of the membership. It is one of transport's observers, and receives its packets.
 
-    A subscriber to MemberUp gets one event for each present member at once.
+    A subscriber to MemberUp gets one event for each present member at once, one to MemberProved likewise, after it.
     """
 
     events: ClassVar = (
         MemberUp,
         MemberDown,
+        MemberProved,
         MemberUpdated,
         MemberSuspected,
         MemberRefuted,

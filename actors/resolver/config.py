@@ -46,6 +46,12 @@ class Config(Settings):
         minimum=MILLISECOND,
     )
 
+    find: bool = option(
+        False,
+        "Ask the members who has a key that nobody connected has: for a resolver of an application, which provides its "
+        "keys. Files are found without.",
+    )
+
     max_requests_per_peer: int = option(16, "Requests that wait for one peer's answer.", minimum=1)
     request_rate: float = option(2000.0, "Requests per second sent to one peer.", minimum=0.001)
     request_burst: int = option(2000, "How many of those may go at once.", minimum=1)

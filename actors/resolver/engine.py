@@ -15,6 +15,7 @@ from ...transport.mailbox import Mailbox as Transport
 from ...transport.reasons import Reason as LinkReason
 from ..connections.mailbox import Mailbox as Connections
 from ..maintenance.mailbox import Mailbox as Maintenance
+from ..providers.mailbox import Mailbox as Providers
 from ..tracker.mailbox import Mailbox as Tracker
 from ..tracker.mailbox import PeerSetUpdate
 from .config import Config
@@ -58,11 +59,13 @@ class Engine(runtime.Engine[Mailbox]):
         consumer: Consumer,
         maintenance: Maintenance | None = None,
         connections: Connections | None = None,
+        providers: Providers | None = None,
         me: PeerId | None = None,
     ) -> None:
         """channel: 16 to 255 for an application's.
 
         maintenance: if given, it is told which connections are missing. connections: likewise, who works for us.
+        providers: asked who has a key that nobody connected has, if the configuration says `find`.
         me: this node's own id, which no connection is missing to, though a peer set may list it.
         """
         super().__init__()
@@ -105,6 +108,7 @@ class Engine(runtime.Engine[Mailbox]):
             tracker=tracker,
             maintenance=maintenance,
             connections=connections,
+            providers=providers if config.find else None,
             metrics=self.metrics,
             failed=self.application_failed,
             emit=self.subscribers.tell,

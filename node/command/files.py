@@ -42,14 +42,36 @@ def put(file: str, node: Path, as_json: bool) -> None:
     help="The file to write; no folder.",
 )
 @click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m.")
+@click.option("--no-wait", is_flag=True, help="End when all members were asked and none has it.")
 @node_option
 @json_option
-def get(key: BlobKey, output: str, timeout: float | None, node: Path, as_json: bool) -> None:
+def get(key: BlobKey, output: str, timeout: float | None, no_wait: bool, node: Path, as_json: bool) -> None:
     """Fetch the file with KEY from whoever has it."""
     with Client.of(node) as client, screen.progress(os.path.basename(output), hidden=as_json) as show:
-        report = client.blobs.get(key, output, timeout=timeout, progress=show)
+        report = client.blobs.get(key, output, timeout=timeout, wait=not no_wait, progress=show)
     said = asdict(report) | {"key": str(report.key), "file": output}
     for name in ("served", "false"):
         said[name] = {str(peer): count for peer, count in getattr(report, name)}
     words = f"{output}: {report.size} bytes in {report.seconds:.1f} s, {report.fetched} of them from peers"
     screen.show(said, as_json, words)
+
+
+@main.command()
+@click.argument("key", callback=as_key)
+@click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m.")
+@node_option
+@json_option
+def find(key: BlobKey, timeout: float | None, node: Path, as_json: bool) -> None:
+    """List the nodes that have the file with KEY."""
+    with Client.of(node) as client:
+        found = client.blobs.find(key, timeout=timeout)
+    holders = [
+        {"peer": str(each.peer), "address": None if each.address is None else str(each.address), "age": each.age}
+        for each in found.holders
+    ]
+    lines = [f"{each['peer']}  {each['address'] or 'no address'}{_told(each['age'])}" for each in holders]
+    screen.show({"holders": holders, "result": found.result}, as_json, "\n".join([*lines, found.result]))
+
+
+def _told(age: object) -> str:
+    return f"  told {age:.0f} s ago" if isinstance(age, float) else ""

@@ -195,7 +195,12 @@ def progress(name: str, *, hidden: bool) -> Iterator[Callable[[BlobProgress], ob
     disable = hidden or not _is_terminal(sys.stderr)
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=disable) as bar:
         task = bar.add_task(Text(name).markup, total=None)
-        yield lambda done: bar.update(task, completed=done.done, total=done.total)
+
+        def show(done: BlobProgress) -> None:
+            words = name if done.total is not None or not done.stage else f"{name}: {done.stage}"
+            bar.update(task, description=Text(words).markup, completed=done.done, total=done.total)
+
+        yield show
 
 
 @contextlib.contextmanager

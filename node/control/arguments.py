@@ -81,6 +81,13 @@ class Arguments:
             raise BadArguments(f"{name} must be a number of seconds above 0")
         return float(value)
 
+    def flag(self, name: str, default: bool) -> bool:
+        """Yes or no; the default if it is not given."""
+        value = self._given.get(name, default)
+        if not isinstance(value, bool):
+            raise BadArguments(f"{name} must be true or false")
+        return value
+
     def number(self, name: str) -> int:
         """The number of something, which must be given."""
         if name not in self._given:

@@ -7,7 +7,7 @@
   take no place of those who are there, as long as they are not more than there are places.
 * A client has no more commands under way than there are places left: one alone has half of them, and others find one.
 * One `status`, `stop` or `cancel` of each client always has a place.
-* Progress is passed on at most every `PROGRESS_EVERY` seconds per call.
+* Progress is passed on at most every `PROGRESS_EVERY` seconds per call, another stage of it at once.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class _Underway:
     pending: Pending
     told_at: float
     gone: bool = False  # its client
+    stage: str = ""
 
 
 class Calls:
@@ -114,9 +115,10 @@ class Calls:
         """Tell who waits for this file."""
         now = self._engine.now()
         for underway in self._underway:
-            if underway.pending.watch == event.root and now - underway.told_at >= PROGRESS_EVERY:
-                underway.told_at = now
-                body: Plain = {"done": event.done, "total": event.total}
+            is_due = now - underway.told_at >= PROGRESS_EVERY or event.stage != underway.stage
+            if underway.pending.watch == event.root and is_due:
+                underway.told_at, underway.stage = now, event.stage
+                body: Plain = {"done": event.done, "total": event.total, "stage": event.stage}
                 self._answer(underway.client, Answer(underway.number, Kind.PROGRESS, body))
 
     def _end(self, underway: _Underway, result: Plain | Exception) -> None:

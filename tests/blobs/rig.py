@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from rookery.actors import blobs, resolver
+from rookery.actors import blobs, providers, resolver
 from rookery.actors.blobs import BlobKey, TreeBuilder
 from rookery.actors.blobs.stores import Store
 from rookery.actors.blobs.stores.memory import MemoryStore
@@ -29,7 +29,15 @@ def put_bytes(data: bytes, store: Store, chunk_size: int = CHUNK) -> BlobKey:
 class Rig:
     """`source` is what the other peers have, `store` what this node has."""
 
-    def __init__(self, simulation: Any, store: Store | None = None, *, node: str = "node", **settings: Any) -> None:
+    def __init__(
+        self,
+        simulation: Any,
+        store: Store | None = None,
+        *,
+        node: str = "node",
+        providers: providers.Mailbox | None = None,
+        **settings: Any,
+    ) -> None:
         self.simulation = simulation
         self.node = simulation.node(node)
         self.source = MemoryStore()
@@ -40,6 +48,7 @@ class Rig:
             blobs.Config(**{"chunk_size": CHUNK, "window": 4, **settings}),
             store=self.store,
             resolver=self.resolver,
+            providers=providers,
         )
         self.asked: list[bytes] = []
         """What the resolver has been asked for and not told to forget, nor given."""

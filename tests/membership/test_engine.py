@@ -11,6 +11,7 @@ from rookery import runtime
 from rookery.actors import membership, tracker
 from rookery.actors.membership import (
     Joined,
+    MemberProved,
     MemberUp,
     MemberUpdated,
 )
@@ -110,7 +111,8 @@ def test_isolated_member_goes_on_announcing_to_its_seeds(world: World) -> None:
 
 def test_announce_of_a_stranger_makes_it_a_member_and_is_answered_with_a_feed(world: World) -> None:
     world.join().packet("bob", Announce())
-    assert world.heard() == [MemberUp(world.peer("bob"), world.record("bob")), Joined()]
+    bob = world.peer("bob")
+    assert world.heard() == [MemberUp(bob, world.record("bob")), MemberProved(bob), Joined()]
     (feed,) = world.said("bob", Feed)
     assert feed.header.dst == world.id("bob")
     assert world.sent("bob")[-1].records == (world.me.encode(),)
@@ -240,4 +242,5 @@ def test_dead_member_does_not_come_back_by_hearsay(world: World) -> None:
     world.packet("bob", Gossip(), Member(world.id("carol", 2)))
     assert world.visible() == [world.peer("bob")]
     world.packet("bob", records=[world.record("carol", 2)])
-    assert world.heard()[-1] == MemberUp(world.peer("carol"), world.record("carol", 2))
+    carol = world.peer("carol")
+    assert world.heard()[-2:] == [MemberUp(carol, world.record("carol", 2)), MemberProved(carol)]

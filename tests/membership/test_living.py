@@ -14,6 +14,7 @@ from rookery.actors import membership, tracker
 from rookery.actors.membership import (
     Isolated,
     MemberDown,
+    MemberProved,
     MemberRefuted,
     MemberSuspected,
     MemberUp,
@@ -36,7 +37,7 @@ def test_silent_member_is_down_after_probe_and_suspicion_and_still_listed(world:
     timing = CONFIG.protocol
     world.simulation.run(for_=2 * timing.probe_period + timing.shortest_suspicion(2))
     bob = world.peer("bob")
-    assert world.heard()[2:] == [MemberSuspected(bob), MemberDown(bob), Isolated()]
+    assert world.heard()[3:] == [MemberSuspected(bob), MemberDown(bob), Isolated()]
     (info,) = world.members.members().get(timeout=1).others
     assert (info.peer, info.state, info.record) == (world.peer("bob"), State.DOWN, world.record("bob"))
     assert info.since == pytest.approx(world.simulation.wall(), abs=timing.probe_period)
@@ -238,6 +239,21 @@ def test_late_subscriber_gets_events_of_the_present_members(world: World) -> Non
     world.members.subscribe(late, MemberUp)
     world.simulation.settle()
     assert [event.peer for event in late.control.received()] == [world.peer("bob"), world.peer("carol")]
+
+
+def test_member_that_others_tell_of_is_up_and_proved_only_when_it_has_answered(world: World) -> None:
+    world.join().meet("bob").introduce("bob", "dave", records=False)
+    world.packet("bob", records=[world.record("dave")])
+    dave = world.peer("dave")
+    assert MemberUp(dave, world.record("dave")) in world.heard()
+    assert MemberProved(dave) not in world.heard()
+    early = world.simulation.mock(runtime.Mailbox, "early")
+    world.members.subscribe(early, MemberProved)
+    world.simulation.settle()
+    assert early.control.received() == [MemberProved(world.peer("bob"))]
+    world.packet("dave", Gossip())
+    assert world.heard().count(MemberProved(dave)) == 1
+    assert early.control.received() == [MemberProved(world.peer("bob")), MemberProved(dave)]
 
 
 def test_subscriber_hears_only_the_kinds_it_named(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rookery import runtime
-from rookery.actors import connections, maintenance, resolver, tracker
+from rookery.actors import connections, maintenance, providers, resolver, tracker
 from rookery.actors.resolver.core import codec
 from rookery.actors.tracker.core.peer_sets import PeerSet
 from rookery.runtime import Lane, Message, Simulation
@@ -99,6 +99,7 @@ class Rig:
         self.tracker.control.answer(tracker.Block, tracker.Blocked(float("inf")))
         self.upkeep = simulation.mock(maintenance.Mailbox)
         self.connections = simulation.mock(connections.Mailbox)
+        self.providers = simulation.mock(providers.Mailbox)
         self.consumer = Consumer()
         self.producer = Producer()
         self.events: list[Message] = []
@@ -123,6 +124,7 @@ class Rig:
             channel=CHANNEL,
             producer=self.producer,
             consumer=self.consumer,
+            providers=self.providers,
             me=self.me,
         )
         if peer_names:

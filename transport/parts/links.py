@@ -121,6 +121,7 @@ class Table:
         self.dials: dict[PeerId, Dialling] = {}
         self.joining: dict[PeerId, list[Joining]] = {}
         self.packets: dict[PeerId, PacketLink] = {}  # outbound, least recently used first
+        self.inbound_packets: dict[PeerId, PacketLink] = {}  # the newest of each peer
         self.packet_routes: dict[Route, PacketLink] = {}  # all, least recently used first
         self._packets_of_ip: dict[str, dict[Route, PacketLink]] = {}  # likewise
         self.closing: dict[Route, Timer] = {}  # last words are on their way
@@ -165,8 +166,8 @@ class Table:
         """Enter a new one, as the most recently used."""
         self.by_route[link.route] = self.packet_routes[link.route] = link
         self._packets_of_ip.setdefault(link.counted_ip, {})[link.route] = link
-        if link.endpoint is not None:
-            self.packets[link.peer] = link
+        links = self.inbound_packets if link.endpoint is None else self.packets
+        links[link.peer] = link
 
     def use_packet_link(self, link: PacketLink) -> None:
         """It is the most recently used now, if it is there."""
@@ -182,8 +183,9 @@ class Table:
             del of_ip[link.route]
             if not of_ip:
                 del self._packets_of_ip[link.counted_ip]
-        if self.packets.get(link.peer) is link:
-            del self.packets[link.peer]
+        for links in (self.packets, self.inbound_packets):
+            if links.get(link.peer) is link:
+                del links[link.peer]
 
     def packet_link_to_end(self, newcomer: str, most: int) -> PacketLink:
         """Which one goes for one of this IP: the least recently used of an IP with more than `most`, else of all.

@@ -91,6 +91,10 @@ class Packets:
         if live is not None:
             self._put(live.route, message.kind, message.payload)
             return
+        theirs = shared.links.inbound_packets.get(message.peer) if message.answer else None
+        if theirs is not None:
+            self._put_soon(theirs, message)
+            return
         link = shared.links.packets.get(message.peer)
         if link is not None and message.address.endpoint not in (link.asked, link.endpoint):
             self.end(link)

@@ -57,10 +57,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Bytes of the file that are here, and all its bytes, unknown until the root is here."""
+    """Bytes of the file that are here, and all its bytes, unknown until the root is here.
+
+    stage: of the search for who has the file, in words; empty without one.
+    """
 
     done: int
     total: int | None
+    stage: str = ""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, zip_longest
 
 from .... import runtime
@@ -22,13 +22,14 @@ from ...resolver import mailbox as resolver
 from ...resolver.core.decisions import Outcome
 from ..core.download import Accepted, Download, Progress, Rejected
 from ..core.keys import BlobKey
-from ..errors import BlobError, GetCancelled, GetTimedOut, MissingBlock
+from ..errors import BlobError, GetCancelled, GetTimedOut, MissingBlock, NobodyHasIt
 from ..mailbox import BlobProgress, Get, GetReport, Mailbox
 from ..metrics import Metrics
 from ..stores import Store
 from . import work
 from .jobs import Arrival, Job, Waiter, Wants, judge, verify
 from .paths import FileId
+from .roots import Roots
 from .work import WORK_TIMEOUT, Step, as_failure, ending
 
 REFETCH_DELAY = 1.0
@@ -62,8 +63,13 @@ class Getting:
         window: int,
         metrics: Metrics,
         tell: Callable[[BlobProgress], object],
+        *,
+        roots: Roots,
     ) -> None:
-        """engine: whose pool, clock, timers and log are used. window: blocks under way of each file. tell: an event."""
+        """engine: whose pool, clock, timers and log are used. window: blocks under way of each file. tell: an event.
+
+        roots: told which files are wanted, and which are here.
+        """
         self._engine = engine
         self._store = store
         self._resolver = resolver
@@ -73,6 +79,7 @@ class Getting:
         self._wants = Wants()
         self._numbers = count(1)
         self._tell = tell
+        self._roots = roots
 
     def join(self, get: Get) -> Reply[GetReport]:
         """Wait for the download of this file, or start one."""
@@ -80,7 +87,7 @@ class Getting:
         if job is None:
             job = self._jobs[get.root] = Job(get.root, self._download(get.root))
             self._metrics.downloads.set(len(self._jobs))
-        waiter = Waiter(next(self._numbers), get.destination, get.seen, self._engine.now(), Reply())
+        waiter = Waiter(next(self._numbers), get.destination, get.seen, get.wait, self._engine.now(), Reply())
         job.waiters.append(waiter)
         if get.timeout is not None:
             waiter.timer = self._engine.after(get.timeout, Expired(job.key, waiter.number, get.timeout))
@@ -110,7 +117,8 @@ class Getting:
         job = self._jobs.get(message.root)
         if job is not None:
             done, total = job.progress.done, job.progress.total
-            self._fail(job.key, message.number, GetTimedOut(job.key, message.timeout, done, total))
+            error = GetTimedOut(job.key, message.timeout, done, total, searched=job.searched)
+            self._fail(job.key, message.number, error)
 
     def progress(self, root: BlobKey) -> Progress | None:
         """How far a download is, None if there is none."""
@@ -122,6 +130,22 @@ class Getting:
         reply: Reply[Outcome] = Reply()
         self._hand_over(Arrival(key, value, peer, reply))
         return reply
+
+    def search_ended(self, root: bytes, searched: str, *, nobody: bool) -> None:
+        """Those who were to be asked who has a file have been; a get that does not wait ends if nobody has it."""
+        job = self._jobs.get(BlobKey(root))
+        if job is None:
+            return
+        job.searched = searched
+        if nobody and job.progress.total is None:
+            for waiter in [waiter for waiter in job.waiters if not waiter.waits]:
+                self._fail(job.key, waiter.number, NobodyHasIt(job.key, job.searched))
+
+    def search_progress(self, root: bytes, stage: str) -> None:
+        """How far the search for who has a file is, in words."""
+        job = self._jobs.get(BlobKey(root))
+        if job is not None:
+            self._tell_progress(job, replace(job.progress, stage=stage))
 
     def fetch_failed(self, key: bytes) -> None:
         """The resolver gave a block up; whoever waits for it asks again, not at once."""
@@ -166,11 +190,16 @@ class Getting:
         if job.ended:
             return
         sized = job.progress.total is None and step.progress.total is not None
-        self._tell_progress(job, step.progress)
+        self._tell_progress(job, replace(step.progress, stage=job.progress.stage))
         if step.error is not None:
             self._end(job, step.error)
             return
         self._want(job, step.lacking)
+        if step.complete and not job.complete:
+            self._roots.end_search(job.key)
+            self._roots.add(job.key)
+        elif step.lacking:
+            self._roots.search(job.key)
         job.complete = step.complete
         if sized and not job.complete:
             for waiter in job.waiters:
@@ -210,7 +239,7 @@ class Getting:
         if progress == job.progress:
             return
         job.progress = progress
-        self._tell(BlobProgress(job.key, progress.done, progress.total))
+        self._tell(BlobProgress(job.key, progress.done, progress.total, progress.stage))
 
     def _write(self, job: Job, waiter: Waiter) -> None:
         waiter.writing = True
@@ -264,6 +293,7 @@ class Getting:
         """Forget a download. `error` is for who still waits; what came stays in the store."""
         job.ended = True
         del self._jobs[job.key]
+        self._roots.end_search(job.key)
         self._metrics.downloads.set(len(self._jobs))
         self._drop(job, list(job.requested))
         arrived, job.arrived = job.arrived, []

@@ -30,11 +30,15 @@ MAX_PEERS = 1024
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One get. seen: the folder as its caller has it. since: when it came, in monotonic seconds."""
+    """One get. seen: the folder as its caller has it. since: when it came, in monotonic seconds.
+
+    waits: also if nobody has the file now.
+    """
 
     number: int
     destination: str
     seen: FileId | None
+    waits: bool
     since: float
     reply: Reply[GetReport]
     timer: Timer | None = None
@@ -89,7 +93,8 @@ class Job:
     """One download: for whom, and what is under way.
 
     `download` belongs to the pool while `busy`. requested: blocks asked for, in order. again: there is something new
-    to look at when the present work is done. lost: the block that the store lost last.
+    to look at when the present work is done. lost: the block that the store lost last. searched: what the last search
+    for who has the file has done, in words.
     """
 
     key: BlobKey
@@ -104,6 +109,7 @@ class Job:
     complete: bool = False
     ended: bool = False
     lost: bytes | None = None
+    searched: str = ""
 
     def waiter(self, number: int) -> Waiter | None:
         """The get of this number, if it has not ended."""

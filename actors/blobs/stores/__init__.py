@@ -6,6 +6,7 @@ Rules, each with a test in `tests/stores/`, the same for every store:
 * `put` returns when the block is as durable as the store can make it; putting a block again changes nothing.
 * `get` answers the bytes, or None when the store has no whole copy: a damaged copy counts as missing.
 * `delete` of a missing key is no error. `keys` goes in ascending order, and survives changes under way.
+* `mark` lasts as blocks do, and is of no use to a block that is missing; `delete` ends it.
 * A store that has no room raises `StoreFull` and is otherwise unchanged.
 * After `close`, which may be called twice, every method raises `StoreError`.
 * Methods may be called from several threads at once; they wait for the disk or network, so never on an engine's thread.
@@ -57,6 +58,12 @@ class Store(Protocol):
 
     def keys(self) -> Iterator[bytes]:
         """Every key, ascending; holds no more than a small part of them at a time where the store allows."""
+
+    def mark(self, key: bytes) -> None:
+        """Remember that this block is the root of a file that is here as a whole; more than once changes nothing."""
+
+    def marked(self) -> Iterator[bytes]:
+        """Every root that was marked and whose block is here, in no order."""
 
     def count(self) -> int | None:
         """How many blocks there are, or None where counting is not cheap."""

@@ -2,6 +2,7 @@
 
     FOLDER/lock              who owns the folder
     FOLDER/ab/ab3f...        a block, named by its key in hex (`sha256sum` checks it), in the shard of its first byte
+    FOLDER/ab/ab3f....root   empty: that block is the root of a file which is here as a whole
     FOLDER/ab/.ab3f....tmp   a block being written
     FOLDER/ab/ab3f....corrupt  a damaged block, set aside
 
@@ -33,6 +34,7 @@ from .lock import FolderLock, check_lock
 
 _SHARDS = tuple(f"{byte:02x}" for byte in range(256))
 _BLOCK = re.compile(r"[0-9a-f]{64}")
+_MARK = ".root"
 _TEMPORARY = re.compile(r"\.[0-9a-f]{64}\.[0-9]+\.tmp")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -109,9 +111,26 @@ class FileStore:
 
     def delete(self, key: bytes) -> None:
         path = self._path(key)
-        with _reporting("delete", path), contextlib.suppress(FileNotFoundError), self._changing:
-            os.unlink(path)
-            self._count -= 1
+        with _reporting("delete", path), self._changing:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+                self._count -= 1
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path + _MARK)
+
+    def mark(self, key: bytes) -> None:
+        path = self._path(key) + _MARK
+        if os.path.exists(path):
+            return
+        shard = os.path.dirname(path)
+        with _reporting("write", path), self._changing:
+            self._make_shard(shard)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+            sync_folder(shard)
+
+    def marked(self) -> Iterator[bytes]:
+        self._check_open()
+        return self._walk(_MARK)
 
     def keys(self) -> Iterator[bytes]:
         self._check_open()
@@ -143,11 +162,13 @@ class FileStore:
             os.mkdir(folder, 0o700)
             sync_folder(self._root)
 
-    def _walk(self) -> Iterator[bytes]:
+    def _walk(self, mark: str = "") -> Iterator[bytes]:
+        """The blocks; mark: of a file that has to be beside each."""
         for shard in _SHARDS:
             folder = os.path.join(self._root, shard)
             with _reporting("list", folder):
-                names = sorted(name for name in _names(folder) if _is_block(name, shard))
+                there = set(_names(folder))
+            names = sorted(name for name in there if _is_block(name, shard) and name + mark in there)
             yield from map(bytes.fromhex, names)
 
     def _read_again(self, path: str, key: bytes) -> bytes | None:

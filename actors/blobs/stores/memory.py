@@ -21,6 +21,7 @@ class MemoryStore:
         self.max_bytes = max_bytes
         self._size = 0
         self._blocks: dict[bytes, bytes] | None = {}
+        self._marked: set[bytes] = set()
         self._lock = threading.Lock()
 
     @property
@@ -56,10 +57,21 @@ class MemoryStore:
         check_key(key)
         with self._lock:
             self._size -= len(self._opened().pop(key, b""))
+            self._marked.discard(key)
 
     def keys(self) -> Iterator[bytes]:
         with self._lock:
             return iter(sorted(self._opened()))
+
+    def mark(self, key: bytes) -> None:
+        check_key(key)
+        with self._lock:
+            self._opened()
+            self._marked.add(key)
+
+    def marked(self) -> Iterator[bytes]:
+        with self._lock:
+            return iter(sorted(self._marked & self._opened().keys()))
 
     def count(self) -> int:
         with self._lock:

@@ -56,7 +56,7 @@ class Intake:
         requests: RecordRequests,
         perform: Callable[[], object],
         is_probeable: Callable[[bytes], bool],
-        proved: Callable[[], object],
+        proved: Callable[[PeerId], object],
     ) -> None:
         """admission: decides. log: for what others cause. perform: performs what is in the outbox.
 
@@ -94,7 +94,7 @@ class Intake:
         if self._swim.get(peer) is None:
             self._admission.lose(newcomer)
             self.follow()
-        self._proved()
+        self._proved(peer)
 
     def on_greet(self, message: Greet) -> None:
         """Greet those who have not answered, and forget who never did; not if this process has stalled.

@@ -82,7 +82,7 @@ class Session:
         log: LimitedLog,
         emit: Callable[[Message], object],
         rejoined: Callable[[MemberId], object],
-        proved: Callable[[], object],
+        proved: Callable[[PeerId], object],
     ) -> None:
         """blocks: the blocks in force, kept by the engine. log: for what others cause. emit: takes each event.
 

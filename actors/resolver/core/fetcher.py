@@ -31,9 +31,10 @@ import math
 import random
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Generic, TypeVar
 
-from .key_peers import KeyTargets, Rounds
+from .key_peers import MAX_STUCK, KeyTargets, Rounds
 from .key_subscribers import Comparable
 from .key_table import KeyTable
 from .peers import Peers, Scores
@@ -112,6 +113,13 @@ class Fetcher(Generic[P]):
     def is_stuck(self) -> bool:
         """Some key that any peer may answer has nobody who can, as far as is known."""
         return self._rounds.has_stuck or (self._pending.untargeted > 0 and not self._peers.linked)
+
+    def stuck_keys(self) -> tuple[bytes, ...]:
+        """Keys for which `is_stuck` holds, at most `MAX_STUCK`."""
+        if self._peers.linked:
+            return self._rounds.stuck
+        untargeted = (key for key in self._entries if self._targets.of(key) is None)
+        return tuple(islice(untargeted, MAX_STUCK))
 
     def another(self) -> tuple[P | None, int]:
         """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""

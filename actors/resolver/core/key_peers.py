@@ -162,6 +162,11 @@ class Rounds(Generic[P]):
     # Stuck keys
 
     @property
+    def stuck(self) -> tuple[bytes, ...]:
+        """The keys that everybody failed, at most `MAX_STUCK`."""
+        return tuple(self._stuck)
+
+    @property
     def has_stuck(self) -> bool:
         """Whether everybody failed some key that any peer may answer."""
         return bool(self._stuck)

@@ -21,6 +21,7 @@ from ....transport.channel import Channel
 from ....transport.identity import PeerId
 from ...connections.mailbox import Mailbox as Connections
 from ...maintenance.mailbox import Mailbox as Maintenance
+from ...providers.mailbox import Mailbox as Providers
 from ...tracker.core.peer_sets import PeerSet
 from ...tracker.mailbox import Mailbox as Tracker
 from ..config import Config
@@ -35,6 +36,7 @@ from ..mailbox import Fetch, FetchFailed, InvalidData
 from ..metrics import Metrics
 from .application import Consumer
 from .busy_peers import BusyPeers
+from .finding import Finding
 from .gets import Gets, Tag, tag
 from .missing_connections import MissingConnections
 from .verdicts import Asked, Failed, Verdicts
@@ -91,12 +93,14 @@ class Client:
         tracker: Tracker,
         maintenance: Maintenance | None,
         connections: Connections | None,
+        providers: Providers | None,
         metrics: Metrics,
         failed: Failed,
         emit: Callable[[Message], None],
     ) -> None:
         """me: nobody else is this node. channel: with the quota of our requests.
 
+        providers: find who has a key; without them peers are wished for at random.
         failed: told of application code that failed. emit: tells events.
         """
         self._engine = engine
@@ -118,6 +122,7 @@ class Client:
         self.missing_connections = MissingConnections(
             engine, self.fetcher, maintenance, config.want_interval, metrics.wants
         )
+        self._finding = None if providers is None else Finding(self.fetcher, providers, channel.number)
         self._gets = Gets()
         self._busy = BusyPeers(connections)
         self._verdicts = Verdicts(engine, consumer, config.verdict_timeout, judged=self._on_late_verdict, failed=failed)
@@ -200,7 +205,10 @@ class Client:
             self._engine.mailbox.tell(SendMore())
             wake_up = math.inf
         self._wake_at(min(wake_up, self.fetcher.deadline(), max(self.fetcher.overdue_at(), now)))
-        self.missing_connections.consider_stuck()
+        if self._finding is not None:
+            self._finding.consider()
+        else:
+            self.missing_connections.consider_stuck()
         self._busy.say()
 
     def observe(self) -> None:
@@ -308,6 +316,8 @@ class Client:
     def _retired(self, key: bytes, reason: Reason) -> None:
         self._metrics.retired.inc(reason.value)
         self._verdicts.withdraw(key)
+        if self._finding is not None:
+            self._finding.retired(key)
         if reason in (Reason.CONTRADICTED, Reason.UNANSWERED):
             self._engine.log.warning("key given up", key=key.hex(), reason=reason.value)
             self._emit(FetchFailed(key, reason))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 from ....actors.blobs import (
@@ -17,12 +18,17 @@ from ....actors.blobs import (
     check_destination,
     check_source,
 )
+from ....actors.providers import Findings, Holder
 from ....runtime.arguments import shortened
+from ....transport.address import Address
 from ....transport.identity import PeerId
 from ..arguments import Arguments
 from ..command import A_WEEK, Caller, Command, Context, Pending, same, seconds
 from ..errors import CommandFailed, ControlError
 from ..protocol import Plain
+
+FIND_TIMEOUT = 120.0
+"""Seconds; a sweep of the members takes up to 60."""
 
 # In the node ----------------------------------------------------------------------------------------------------------
 
@@ -34,12 +40,27 @@ def put(node: Context, arguments: Arguments) -> Pending:
 def get(node: Context, arguments: Arguments) -> Pending:
     key = BlobKey.parse(arguments.text("key"))
     timeout, seen = arguments.seconds("timeout"), arguments.file_id("seen")
-    report = node.actors.files.get(key, arguments.path("destination"), timeout=timeout, seen=seen)
+    path, wait = arguments.path("destination"), arguments.flag("wait", True)
+    report = node.actors.files.get(key, path, timeout=timeout, seen=seen, wait=wait)
     return Pending(report.map(_report_sent), A_WEEK, watch=key)
+
+
+def find(node: Context, arguments: Arguments) -> Pending:
+    found = node.actors.providers.find(BlobKey.parse(arguments.text("key")))
+    return Pending(found.map(_findings_sent), FIND_TIMEOUT)
 
 
 def cancel(node: Context, arguments: Arguments) -> Pending:
     return Pending(node.actors.files.cancel(arguments.text("key")).map(same))
+
+
+def _findings_sent(found: Findings) -> Plain:
+    return {
+        "holders": [
+            [str(each.peer), None if each.address is None else str(each.address), each.age] for each in found.holders
+        ],
+        "result": str(found.result),
+    }
 
 
 def _report_sent(report: GetReport) -> Plain:
@@ -55,12 +76,21 @@ def _report_sent(report: GetReport) -> Plain:
 
 COMMANDS = {
     "put": Command(put, ("path", "seen")),
-    "get": Command(get, ("key", "destination", "timeout", "seen")),
+    "get": Command(get, ("key", "destination", "timeout", "seen", "wait")),
+    "find": Command(find, ("key",)),
     "cancel": Command(cancel, ("key",), always=True),
 }
 
 
 # In the client --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who has a file, in no order; result: what was done to find that, in words."""
+
+    holders: tuple[Holder, ...]
+    result: str
 
 
 class Files:
@@ -89,11 +119,13 @@ class Files:
         destination: str | os.PathLike[str],
         *,
         timeout: float | None = None,
+        wait: bool = True,
         progress: Callable[[Progress], object] | None = None,
     ) -> GetReport:
         """Fetch a file and write it. timeout: seconds, not counting the writing. progress: called a few times a second.
 
-        Raises CommandFailed of kind `DestinationError`, `BrokenFile`, `GetCancelled`, `GetTimedOut`, `StorageFailed`.
+        wait: also if nobody has the file now. Raises CommandFailed of kind `DestinationError`, `BrokenFile`,
+        `GetCancelled`, `GetTimedOut`, `StorageFailed`, without `wait` also `NobodyHasIt`.
         """
         root, target = _key(key), _absolute(destination, "destination")
         arguments: dict[str, Plain] = {
@@ -101,6 +133,7 @@ class Files:
             "destination": target,
             "timeout": seconds(timeout, "a get"),
             "seen": _seen(check_destination, target),
+            "wait": wait,
         }
 
         def show(body: Plain) -> None:
@@ -116,6 +149,18 @@ class Files:
             raise
         show({"done": report.size, "total": report.size})
         return report
+
+    def find(self, key: bytes | str, *, timeout: float | None = None) -> Found:
+        """Who has a file. timeout: seconds. Raises CommandFailed of kind `NotTakingPart`, `TooManySearches`."""
+        said = cast(
+            "dict[str, Any]",
+            self._client.call("find", {"key": str(_key(key))}, timeout=seconds(timeout, "a find")),
+        )
+        holders = tuple(
+            Holder(PeerId.fromhex(peer), None if address is None else Address.parse(address), age)
+            for peer, address, age in said["holders"]
+        )
+        return Found(holders, said["result"])
 
     def cancel(self, key: bytes | str) -> int:
         """End every get of this key, whoever waits; how many. What came stays."""

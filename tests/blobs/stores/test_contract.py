@@ -146,3 +146,23 @@ def test_store_after_any_changes_agrees_with_a_dictionary(kind: str, actions: li
             assert list(store.keys()) == sorted(model)
             assert store.count() == len(model)
             assert dict(zip(model, map(store.get, model), strict=True)) == model
+
+
+def test_store_remembers_which_blocks_are_roots(store: Store) -> None:
+    for value in (b"one", b"two"):
+        store.put(key_of(value), value)
+    store.mark(key_of(b"two"))
+    store.mark(key_of(b"two"))
+    assert list(store.marked()) == [key_of(b"two")]
+    assert sorted(store.keys()) == sorted([key_of(b"one"), key_of(b"two")])
+    assert store.count() == 2
+
+
+def test_store_names_no_root_whose_block_is_missing(store: Store) -> None:
+    store.mark(key_of(b"one"))
+    store.put(key_of(b"two"), b"two")
+    store.mark(key_of(b"two"))
+    store.delete(key_of(b"two"))
+    assert list(store.marked()) == []
+    store.put(key_of(b"two"), b"two")
+    assert list(store.marked()) == []

@@ -388,3 +388,13 @@ def test_file_store_with_a_folder_in_the_place_of_a_block_says_so(files: FileSto
     block_path(folder).mkdir(parents=True)
     with pytest.raises(StoreError, match=f"cannot read {block_path(folder)}: Is a directory"):
         files.get(KEY)
+
+
+def test_root_is_still_marked_when_the_store_is_opened_again(tmp_path: Path) -> None:
+    key = hashlib.sha256(b"one").digest()
+    with closing(FileStore(tmp_path)) as store:
+        store.put(key, b"one")
+        store.mark(key)
+    with closing(FileStore(tmp_path)) as store:
+        assert list(store.marked()) == [key]
+        assert store.count() == 1

@@ -88,6 +88,8 @@ WRONG: list[tuple[object, ...]] = [
     ("get", NOWHERE, "-o", "/", "--timeout", "1s"),
     ("get", NOWHERE, "-o", f"/nowhere/{BAD}", "--timeout", "1s"),
     ("get", NOWHERE, "-o", "/nowhere/x", "--timeout", HUGE),
+    ("find", HUGE),
+    ("find", NOWHERE, "--timeout", "0s"),
 ]
 
 

@@ -58,6 +58,7 @@ def _right(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
         "duration": 5.0,
         "connected": 0,
         "members": 0,
+        "wait": True,
         "progress": None,
     }
 

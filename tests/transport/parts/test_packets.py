@@ -157,6 +157,35 @@ def test_packet_to_a_peer_that_has_moved_does_not_go_over_its_old_link(world: Wo
     linked(world, alice, bob)
 
 
+def test_packet_that_answers_goes_over_the_link_that_the_peer_has_opened(world: World) -> None:
+    alice, bob, carol = world.node("alice"), world.node("bob"), world.node("carol")
+    linked(world, alice, bob)
+    bob.net.send_packet(alice.peer, carol.address, b"answer", answer=True)  # alice cannot be reached there
+    world.until(lambda: got(alice, bob) == 1)
+    assert len(bob.engine.links.packet_routes) == 1
+    send(bob, alice, 1)  # what is no answer shows whether she can be reached
+    world.until(lambda: got(alice, bob) == 2)
+    assert len(bob.engine.links.packet_routes) == 2
+
+
+def test_packet_that_answers_goes_to_the_address_when_the_peers_link_is_gone(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    linked(world, alice, bob)
+    world.get(alice.net.close(bob.peer, Reason.REQUESTED))
+    world.until(lambda: not bob.engine.links.packet_routes)
+    bob.net.send_packet(alice.peer, alice.address, b"answer", answer=True)
+    world.until(lambda: got(alice, bob) == 1)
+
+
+def test_packet_that_answers_goes_over_the_connection_that_the_packet_link_became(world: World) -> None:
+    alice, bob = world.node("alice"), world.node("bob")
+    linked(world, alice, bob)
+    world.connected(alice, bob)
+    bob.net.send_packet(alice.peer, alice.address, b"answer", answer=True)
+    world.until(lambda: got(alice, bob) == 1)
+    assert bob.engine.links.inbound_packets == {}
+
+
 def crowd_at_one_ip(simulated: SimulatedWorld, number: int) -> list[Node]:
     simulated.one_machine = True
     nodes = [simulated.node(f"crowd {each}") for each in range(number)]

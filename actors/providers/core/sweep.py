@@ -1,0 +1,140 @@
+"""Asking members one after the other, in random order, whether they have the keys that nobody was found for.
+
+There is one sweep of a node, however many keys it looks for: it goes round and round among the members, each of whom is
+asked for all these keys at once, and a key leaves when it has been round. So what leaves is bounded by the pace alone.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from itertools import islice
+
+from ....transport.identity import PeerId
+
+RATE, AT_ONCE = 64.0, 8
+"""Members asked in a second, and at once."""
+MAX_KEYS = 32
+"""Keys that a member is asked for at once; more wait for their turn."""
+MAX_MEMBERS = 4096
+"""Members that are asked for one key."""
+TIMEOUT = 60.0
+"""Seconds that they are asked for."""
+
+
+@dataclass(slots=True)
+class _Swept:
+    """A key. left: members that it has still to come by. until: when its time is over; not before its first turn."""
+
+    left: int
+    asked: int = 0
+    until: float = math.inf
+
+
+class Sweep:
+    """All of the members in the order in which they are asked."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._order: list[PeerId] = []
+        self._members: set[PeerId] = set()
+        self._cursor = 0
+        self._keys: dict[bytes, _Swept] = {}
+        self._level, self._level_at = float(AT_ONCE), -math.inf
+
+    def __len__(self) -> int:
+        """The members."""
+        return len(self._members)
+
+    @property
+    def busy(self) -> bool:
+        """Whether members are being asked."""
+        return bool(self._keys)
+
+    def add(self, peer: PeerId) -> None:
+        """A member is there. It is asked next by who is under way."""
+        if peer in self._members:
+            return
+        self._members.add(peer)
+        if self._keys:
+            self._order.insert(self._cursor, peer)
+            for key in self._keys.values():
+                key.left += 1
+            return
+        self._order.append(peer)
+        at = self._rng.randrange(len(self._order))
+        self._order[-1], self._order[at] = self._order[at], self._order[-1]
+
+    def discard(self, peer: PeerId) -> None:
+        """A member is gone."""
+        if peer not in self._members:
+            return
+        self._members.discard(peer)
+        at = self._order.index(peer)
+        ahead = (at - self._cursor) % len(self._order)
+        for key in self._keys.values():
+            if ahead < key.left:
+                key.left -= 1
+        del self._order[at]
+        if at < self._cursor:
+            self._cursor -= 1
+
+    def begin(self, hashed: bytes) -> None:
+        """Ask for this key too."""
+        if hashed not in self._keys:
+            self._keys[hashed] = _Swept(min(len(self._order), MAX_MEMBERS))
+
+    def end(self, hashed: bytes) -> None:
+        """Ask for it no more."""
+        self._keys.pop(hashed, None)
+
+    def asked(self, hashed: bytes) -> int:
+        """How many members were asked for a key that is swept."""
+        swept = self._keys.get(hashed)
+        return 0 if swept is None else swept.asked
+
+    def pay(self, now: float) -> None:
+        """A packet was repeated: the next one leaves later for it."""
+        self._ready_at(now)
+        self._level -= 1.0
+
+    def next(self, now: float) -> tuple[PeerId, tuple[bytes, ...]] | None:
+        """Whom to ask now, for which keys; None if nobody is to be asked now."""
+        if not self._order or self._ready_at(now) > now:
+            return None
+        going = ((hashed, key) for hashed, key in self._keys.items() if not _is_over(key, now))
+        keys = dict(islice(going, MAX_KEYS))
+        if not keys:
+            return None
+        self._level -= 1.0
+        self._cursor %= len(self._order)
+        peer = self._order[self._cursor]
+        self._cursor += 1
+        for key in keys.values():
+            key.left -= 1
+            key.asked += 1
+            key.until = min(key.until, now + TIMEOUT)
+        return peer, tuple(keys)
+
+    def over(self, now: float) -> list[bytes]:
+        """The keys for which nobody more is to be asked; they stay until `end`, and take nobody's turn."""
+        return [hashed for hashed, key in self._keys.items() if _is_over(key, now)]
+
+    def wake_at(self, now: float) -> float:
+        """When somebody is to be asked; infinite if nobody is."""
+        if self._order and any(not _is_over(key, now) for key in self._keys.values()):
+            return self._ready_at(now)
+        return math.inf
+
+    def _ready_at(self, now: float) -> float:
+        if self._level_at < now:
+            gained = 0.0 if self._level_at == -math.inf else (now - self._level_at) * RATE
+            self._level = min(AT_ONCE, self._level + gained)
+            self._level_at = now
+        missing = 1.0 - self._level
+        return now if missing <= 1e-9 else now + missing / RATE
+
+
+def _is_over(key: _Swept, now: float) -> bool:
+    return key.left <= 0 or now >= key.until

@@ -1,0 +1,210 @@
+"""What the providers can be asked and told, and the events that they emit."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from ... import runtime
+from ...runtime import Feedback, Limit, Message, Overflow, Reply, Request, arguments
+from ...transport.address import Address
+from ...transport.identity import PeerId
+from ...transport.mailbox import Packet
+from .core.lookup import Result
+
+MAX_KEY_BYTES = 1024
+"""As long as a resolver's keys may be."""
+MAX_CHANNEL = 255
+BLOBS = 1
+"""The channel of the blobs' resolver."""
+
+Stage: TypeAlias = Literal["looking", "connecting", "fetching", "waiting", "unknown"]
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HolderFound(Message):
+    """A peer says that it has a key that is searched for. Told again each time that it is asked and says so."""
+
+    channel: int
+    data_key: bytes
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEnded(Message):
+    """Those that were to be asked for a key have been asked. again: seconds until they are asked once more."""
+
+    channel: int
+    data_key: bytes
+    result: Result
+    again: float
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFalsely(Message):
+    """An index member has named too many that do not have what it says, and is passed over for ten minutes.
+
+    about: whom it named last. That peer is not blamed.
+    """
+
+    peer: PeerId
+    about: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProgress(Message):
+    """How a search for a fetch stands has changed."""
+
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+    channel: int
+    data_key: bytes
+    progress: Progress
+
+    def key(self) -> Hashable:
+        """The newest of each search waits."""
+        return self.channel, self.data_key
+
+
+# Answers -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A peer that says that it has a key. age: seconds since it has told that; None if nobody was told, but it."""
+
+    peer: PeerId
+    address: Address | None
+    age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Who has a key, in no order, and what was done to find that."""
+
+    holders: tuple[Holder, ...]
+    result: Result
+
+    def __str__(self) -> str:
+        return str(self.result)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a search stands. holders: that have said yes; connected: how many of them are. result: of the last asking."""
+
+    stage: Stage
+    holders: int = 0
+    connected: int = 0
+    result: Result | None = None
+
+    def __str__(self) -> str:
+        match self.stage:
+            case "connecting":
+                return f"connecting to {self.holders - self.connected} of {self.holders} holders"
+            case "waiting":
+                return str(self.result)
+        return self.stage
+
+
+# Requests and commands -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Provide(Message):
+    """This node has these keys of this channel's resolver."""
+
+    channel: int
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw(Message):
+    """It does not have them any more."""
+
+    channel: int
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Message):
+    """Look for who has a key until `EndSearch`, and want a connection to those that do."""
+
+    channel: int
+    data_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndSearch(Message):
+    """The key is here, or not wanted any more."""
+
+    channel: int
+    data_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Find(Request[Findings]):
+    """Look once for all that have a key."""
+
+    channel: int
+    data_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GetSearch(Request[Progress]):
+    """How the search for a key stands."""
+
+    channel: int
+    data_key: bytes
+
+
+class Mailbox(runtime.EventMailbox):
+    """How others reach the providers. A key is 1 to 1,024 bytes; the channel is of the resolver that has such keys.
+
+    It receives the packets of its kind. Methods raise ValueError for a key or a channel that none can be.
+    """
+
+    events: ClassVar = (HolderFound, SearchEnded, SearchProgress, NamesFalsely)
+    limits: ClassVar = {Packet: Limit(4096, 16 * 2**20)}
+
+    def provide(self, keys: Iterable[bytes], channel: int = BLOBS) -> Feedback:
+        """Tell the members that this node has these keys, from now on and until `withdraw`."""
+        return self.tell(Provide(_channel(channel), tuple(map(_key, keys))))
+
+    def withdraw(self, keys: Iterable[bytes], channel: int = BLOBS) -> Feedback:
+        """Tell them that it does not have these any more."""
+        return self.tell(Withdraw(_channel(channel), tuple(map(_key, keys))))
+
+    def search(self, key: bytes, channel: int = BLOBS) -> Feedback:
+        """Look for who has a key, for a fetch: whoever does is connected, as far as maintenance has room.
+
+        It goes on, ever more rarely, until `end_search`. `HolderFound` and `SearchEnded` tell what comes of it.
+        """
+        return self.tell(Search(_channel(channel), _key(key)))
+
+    def end_search(self, key: bytes, channel: int = BLOBS) -> Feedback:
+        """Look for it no more."""
+        return self.tell(EndSearch(_channel(channel), _key(key)))
+
+    def find(self, key: bytes, channel: int = BLOBS) -> Reply[Findings]:
+        """Who has a key: of the index members, or in a sweep of all members the first.
+
+        Fails with `NotTakingPart` where this node does not ask, and `TooManySearches`.
+        """
+        return self.ask(Find(_channel(channel), _key(key)))
+
+    def progress(self, key: bytes, channel: int = BLOBS) -> Reply[Progress]:
+        """How the search for a key stands; `str()` of it is a line for people. Stage "unknown" without one."""
+        return self.ask(GetSearch(_channel(channel), _key(key)))
+
+
+def _channel(channel: int) -> int:
+    return arguments.whole(channel, "a channel", 0, MAX_CHANNEL)
+
+
+def _key(key: bytes) -> bytes:
+    if not isinstance(key, bytes) or not 0 < len(key) <= MAX_KEY_BYTES:
+        raise ValueError(f"a key is 1 to {MAX_KEY_BYTES} bytes, not {arguments.shortened(key)}")
+    return key

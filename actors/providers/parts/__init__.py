@@ -1,0 +1,1 @@
+"""What acts: on the engine's thread, with its timers and the other actors' mailboxes."""

@@ -1,0 +1,290 @@
+"""Looks for who has a key: carries out what the searches say, and tells who waits for what comes of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from .... import runtime
+from ....runtime import Lane, Message, Overflow, Reply
+from ....transport.errors import DecodeError
+from ....transport.identity import PeerId
+from ....transport.parts.limited_log import LimitedLog
+from ...maintenance.mailbox import Mailbox as Maintenance
+from ...tracker.mailbox import Mailbox as Tracker
+from ..core import lookup as steps
+from ..core.codec import MAX_NAMED, Have, Holders, Who
+from ..core.index import Index
+from ..core.lookup import Result
+from ..core.members import Members
+from ..core.ring import key_hash
+from ..core.searches import Charged, Effect, Ended, Found, Searches, Send
+from ..errors import TooManySearches
+from ..mailbox import Findings, Holder, HolderFound, NamesFalsely, Progress, SearchEnded, SearchProgress
+from ..metrics import Metrics
+from .alarm import Alarm
+from .post import Post
+
+
+@dataclass(frozen=True, slots=True)
+class AskDue(Message):
+    """Timer: a question is to be repeated, or somebody is to be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskMore(Message):
+    """To itself: as `AskDue`, now."""
+
+    lane: ClassVar[Lane] = Lane.DATA
+    overflow: ClassVar[Overflow] = Overflow.LATEST
+
+
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. found: with the ages.
+
+    told: how it stands, as it was told last.
+    """
+
+    channel: int
+    key: bytes
+    lasting: bool = False
+    finders: list[Reply[Findings]] = field(default_factory=list)
+    found: dict[PeerId, float | None] = field(default_factory=dict)
+    result: Result | None = None
+    told: str = ""
+
+
+class Asking:
+    """Part of the engine."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        searches: Searches,
+        index: Index,
+        members: Members,
+        post: Post,
+        metrics: Metrics,
+        log: LimitedLog,
+        *,
+        me: PeerId,
+        max_searches: int,
+        holds: Callable[[bytes], bool],
+        tracker: Tracker,
+        maintenance: Maintenance | None,
+        emit: Callable[[Message], object],
+    ) -> None:
+        """index: of this node. holds: whether this node has a key, by its hash.
+
+        log: for what others cause. emit: takes the events. tracker: told of holders that are no members.
+        maintenance: asked for connections; None for nobody.
+        """
+        self._engine = engine
+        self._searches = searches
+        self._index = index
+        self._members = members
+        self._post = post
+        self._metrics = metrics
+        self._log = log
+        self._me = me
+        self._max_searches = max_searches
+        self._holds = holds
+        self._tracker = tracker
+        self._maintenance = maintenance
+        self._emit = emit
+        self._wanted: dict[bytes, _Wanted] = {}
+        self._connected: set[PeerId] = set()
+        self._alarm = Alarm(engine, AskDue(), AskMore())
+
+    # What is wanted ---------------------------------------------------------------------------------------------------
+
+    def search(self, channel: int, key: bytes) -> None:
+        """Look for who has a key, until `end_search`."""
+        hashed = key_hash(channel, key)
+        if hashed not in self._wanted and len(self._wanted) >= self._max_searches:
+            self._metrics.ended.inc("refused")
+            self._engine.log.warning("key not searched for, too many are", key=key.hex(), allowed=self._max_searches)
+            return
+        wanted = self._want(hashed, channel, key)
+        wanted.lasting = True
+        self._follow(self._searches.look(hashed, self._engine.now(), lasting=True))
+        self._tell_progress(wanted)
+
+    def end_search(self, channel: int, key: bytes) -> None:
+        """Look for it no more, unless somebody waits for a list."""
+        hashed = key_hash(channel, key)
+        wanted = self._wanted.get(hashed)
+        if wanted is None:
+            return
+        wanted.lasting = False
+        if wanted.finders:
+            self._searches.release(hashed)
+        else:
+            del self._wanted[hashed]
+            self._follow(self._searches.stop(hashed, self._engine.now()))
+
+    def find(self, channel: int, key: bytes) -> Reply[Findings]:
+        """Look once for all that have a key."""
+        hashed = key_hash(channel, key)
+        if hashed not in self._wanted and len(self._wanted) >= self._max_searches:
+            raise TooManySearches(f"{len(self._wanted)} keys are looked for; allowed are {self._max_searches}")
+        reply: Reply[Findings] = Reply()
+        self._want(hashed, channel, key).finders.append(reply)
+        self._follow(self._searches.look(hashed, self._engine.now(), lasting=False))
+        return reply
+
+    def progress(self, channel: int, key: bytes) -> Progress:
+        """How a search stands."""
+        hashed = key_hash(channel, key)
+        wanted = self._wanted.get(hashed)
+        if wanted is None:
+            return Progress("unknown")
+        connected = sum(peer in self._connected for peer in wanted.found)
+        result = self._searches.result(hashed) or wanted.result
+        if connected:
+            return Progress("fetching", len(wanted.found), connected, result)
+        if wanted.found:
+            return Progress("connecting", len(wanted.found), 0, result)
+        return Progress("looking" if self._searches.is_looking(hashed) else "waiting", 0, 0, result)
+
+    def connected(self, peer: PeerId, there: bool) -> None:
+        """A connection to a peer is there, or not any more."""
+        if there:
+            self._connected.add(peer)
+        else:
+            self._connected.discard(peer)
+        for hashed, wanted in list(self._wanted.items()):
+            if wanted.lasting and peer in wanted.found:
+                if not there:
+                    self._follow(self._searches.look_again(hashed, self._engine.now()))
+                self._tell_progress(wanted)
+
+    # What comes in ----------------------------------------------------------------------------------------------------
+
+    def holders(self, peer: PeerId, message: Holders) -> None:
+        """An index member names holders, and others that keep the index of the key."""
+        hashed = self._searches.asked(peer, message.number)
+        own = self._members.own
+        if hashed is None or own is None:
+            self._metrics.unmatched.inc()
+            return
+        named, nearer = [], []
+        now = self._engine.now()
+        try:
+            for age, encoded in message.holders:
+                record = self._members.read(encoded, own.network)
+                if record.peer != self._me and self._post.meet(record, peer, now):
+                    named.append((record.peer, float(age)))
+            for encoded in message.nearer:
+                record = self._members.read(encoded, own.network)
+                if record.peer != self._me and self._post.meet(record, peer, now):
+                    nearer.append(record.peer)
+        except DecodeError as error:
+            self._metrics.refused.inc("record")
+            self._log.note(peer.short, "record refused", peer=peer.short, error=str(error))
+        self._follow(self._searches.on_holders(peer, hashed, named, nearer, now))
+
+    def having(self, peer: PeerId, number: int, which: int) -> None:
+        """A peer says which keys it has."""
+        effects = self._searches.on_having(peer, number, which, self._engine.now())
+        if effects is None:
+            self._metrics.unmatched.inc()
+        else:
+            self._follow(effects)
+
+    def gone(self, peer: PeerId) -> None:
+        """A member is none any more."""
+        for wanted in self._wanted.values():
+            wanted.found.pop(peer, None)
+        self._follow(self._searches.gone(peer, self._engine.now()))
+
+    def on_due(self) -> None:
+        """The timer rang."""
+        self._alarm.rang()
+        self.run()
+
+    def run(self) -> None:
+        """Ask who is to be asked now."""
+        self._follow(self._searches.poll(self._engine.now()))
+
+    # What the core decides --------------------------------------------------------------------------------------------
+
+    def _want(self, hashed: bytes, channel: int, key: bytes) -> _Wanted:
+        wanted = self._wanted.get(hashed)
+        if wanted is None:
+            wanted = self._wanted[hashed] = _Wanted(channel, key)
+        return wanted
+
+    def _follow(self, effects: Iterable[Effect]) -> None:
+        now = self._engine.now()
+        waiting = deque(effects)
+        while waiting:
+            match waiting.popleft():
+                case Send(to, Who(number, hashed)) if to == self._me:
+                    named = [
+                        (each.peer, each.age) for each in self._index.holders(hashed, MAX_NAMED, now, self._engine.rng)
+                    ]
+                    self._searches.asked(to, number)
+                    waiting.extend(self._searches.on_holders(to, hashed, named, (), now))
+                case Send(to, Have() as have):
+                    self._post.send(to, replace(have, dial=self._members.is_secondary(to)))
+                case Send(to, message):
+                    self._post.send(to, message)
+                case Found(hashed, peer, age):
+                    self._found(hashed, peer, age)
+                case Charged(member, about):
+                    self._metrics.charged.inc()
+                    self._log.warn(member.short, "index member names falsely", peer=member.short, about=about.short)
+                    self._emit(NamesFalsely(member, about))
+                case Ended(hashed, result, again):
+                    self._ended(hashed, result, again)
+        self._alarm.set(self._searches.wake_at(now))
+
+    def _found(self, hashed: bytes, peer: PeerId, age: float | None) -> None:
+        self._metrics.found.inc("sweep" if age is None else "index")
+        wanted = self._wanted.get(hashed)
+        if wanted is None:
+            return
+        wanted.found[peer] = age
+        if not wanted.lasting:
+            return
+        stranger = self._post.stranger(peer)
+        if stranger is not None:
+            self._tracker.hint((stranger,))
+        if self._maintenance is not None and peer not in self._connected and not self._members.is_secondary(peer):
+            self._metrics.wants.inc("holder")
+            self._maintenance.want(peer)
+        self._emit(HolderFound(wanted.channel, wanted.key, peer))
+        self._tell_progress(wanted)
+
+    def _ended(self, hashed: bytes, result: Result, again: float | None) -> None:
+        self._metrics.ended.inc("found" if result.holders else "nobody")
+        wanted = self._wanted.get(hashed)
+        if wanted is None:
+            return
+        wanted.result = result
+        finders, wanted.finders = wanted.finders, []
+        for finder in finders:
+            finder.set(self._findings(hashed, wanted, result))
+        if again is None:
+            del self._wanted[hashed]
+        else:
+            self._emit(SearchEnded(wanted.channel, wanted.key, result, again - self._engine.now()))
+            self._tell_progress(wanted)
+
+    def _tell_progress(self, wanted: _Wanted) -> None:
+        """Of a search for a fetch, if what it says to people is another than before."""
+        progress = self.progress(wanted.channel, wanted.key)
+        if str(progress) != wanted.told:
+            wanted.told = str(progress)
+            self._emit(SearchProgress(wanted.channel, wanted.key, progress))
+
+    def _findings(self, hashed: bytes, wanted: _Wanted, result: Result) -> Findings:
+        holders = [Holder(peer, self._post.address(peer), age) for peer, age in wanted.found.items()]
+        if self._holds(hashed):
+            holders.append(Holder(self._me, self._members.address(self._me), None))
+            result = replace(result, holders=(*result.holders, steps.Found(self._me, None)))
+        return Findings(tuple(holders), result)

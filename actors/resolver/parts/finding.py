@@ -1,0 +1,37 @@
+"""Asks the providers who has the keys that nobody connected can answer (flows: fetch 2).
+
+It takes the place of wishing for connections at random. Whoever has a key is connected by the providers, and then is
+the first to be asked for it. A search lasts until the key is not wanted any more.
+"""
+
+from __future__ import annotations
+
+from ....transport.identity import PeerId
+from ...providers.mailbox import Mailbox as Providers
+from ..core.fetcher import Fetcher
+
+
+class Finding:
+    """The keys that are searched for."""
+
+    def __init__(self, fetcher: Fetcher[PeerId], providers: Providers, channel: int) -> None:
+        """channel: of this resolver, whose keys are provided and searched for under it."""
+        self._fetcher = fetcher
+        self._providers = providers
+        self._channel = channel
+        self._searched: set[bytes] = set()
+
+    def consider(self) -> None:
+        """Search for what nobody connected has. Costs nothing while there is no such key."""
+        if not self._fetcher.is_stuck:
+            return
+        for key in self._fetcher.stuck_keys():
+            if key not in self._searched:
+                self._searched.add(key)
+                self._providers.search(key, self._channel)
+
+    def retired(self, key: bytes) -> None:
+        """A key is here, or not wanted any more."""
+        if key in self._searched:
+            self._searched.discard(key)
+            self._providers.end_search(key, self._channel)

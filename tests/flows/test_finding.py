@@ -1,0 +1,200 @@
+"""Whole nodes of which few are connected: every node gets what some node has."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rookery.actors import resolver
+from rookery.actors.blobs import NobodyHasIt
+from rookery.actors.blobs.core.keys import BlobKey
+from rookery.actors.resolver import Delivery
+from rookery.testing import SimulatedNodes, WholeNode
+
+CHANNEL = 16
+CONTENT = bytes(range(250)) * 4
+
+
+class World:
+    """So many nodes with these bounds, each a member; 50 ms from each to each. One of them has put a file."""
+
+    def __init__(
+        self,
+        simulation: Any,
+        path: Path,
+        count: int,
+        bounds: tuple[int, int, int],
+        *,
+        kind: type[WholeNode] = WholeNode,
+    ) -> None:
+        self.simulation = simulation
+        self.path = path
+        simulation.network.set_default(latency=0.05)
+        self.nodes = SimulatedNodes(simulation, kind=kind)
+        low, expected, high = bounds
+        upkeep = {"min_connections": low, "expected_connections": expected, "max_connections": high}
+        self.all: list[WholeNode] = []
+        for number in range(count):
+            seeds = self.all[:1]
+            self.all.append(self.nodes.start(f"node-{number}", seeds=seeds, maintenance=upkeep))
+            if number % 10 == 9:
+                self.nodes.run(0.3)
+        self.nodes.run(30)
+        self.holder = self.all[count // 2]
+        self.put(CONTENT)
+        self.nodes.run(5)
+
+    def put(self, content: bytes) -> None:
+        """The holder has this file, which the others will ask for."""
+        (self.path / "file").write_bytes(content)
+        self.content = content
+        self.key = self.holder.files.put(self.path / "file").get(timeout=5)
+
+    def everybody_gets_it(self, *, within: float) -> list[float]:
+        """All others ask at the same moment; the virtual seconds that each of them waited, in order."""
+        start = self.simulation.time
+        replies = {
+            node: node.files.get(self.key, self.path / node.name) for node in self.nodes.running if node != self.holder
+        }
+        waited: dict[WholeNode, float] = {}
+        while len(waited) < len(replies) and self.simulation.time < start + within:
+            self.simulation.run(for_=0.1)
+            waited |= {
+                node: self.simulation.time - start
+                for node, reply in replies.items()
+                if node not in waited and reply.done
+            }
+        late = {
+            node.name: str(node.providers.progress(self.key).get(timeout=5)) for node in replies if node not in waited
+        }
+        assert late == {}
+        assert all((self.path / node.name).read_bytes() == self.content for node in replies)
+        return sorted(waited.values())
+
+    def index_members(self) -> list[WholeNode]:
+        """Those that keep the file's place in the index, as one of them sees it."""
+        return [node for node in self.all if node.counted("providers_received_total", "provide")]
+
+
+def test_every_node_gets_what_one_of_24_has_though_each_has_few_connections(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 24, (2, 4, 6))
+    assert max(len(node.connected()) for node in world.all) <= 6
+    waited = world.everybody_gets_it(within=20)
+    assert waited[len(waited) // 2] <= 5
+
+
+def test_every_node_gets_it_though_index_members_are_gone_and_a_tenth_of_the_packets(
+    simulation: Any, tmp_path: Path
+) -> None:
+    world = World(simulation, tmp_path, 24, (2, 4, 6))
+    simulation.network.set_default(loss=0.1)
+    gone = [node for node in world.index_members() if node not in (world.holder, world.all[0])][:2]
+    assert gone
+    for node in gone:
+        node.crash()
+    world.everybody_gets_it(within=40)
+
+
+def test_holder_that_was_restarted_is_found_again(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 12, (2, 3, 4))
+    fetched = world.all[1].files.get(world.key, tmp_path / "copy")
+    world.nodes.run_until(lambda: fetched.done, timeout=20)
+    world.nodes.restart(world.holder)  # what it had was in memory
+    world.nodes.run(40)
+    asked = world.all[2].files.get(world.key, tmp_path / "another")
+    world.nodes.run_until(lambda: asked.done, timeout=20)
+    assert (tmp_path / "another").read_bytes() == CONTENT
+
+
+def test_get_of_what_nobody_has_ends_with_who_was_asked(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 12, (2, 3, 4))
+    reply = world.all[3].files.get(BlobKey(b"n" * 32), tmp_path / "copy", wait=False)
+    with pytest.raises(NobodyHasIt, match=r"asked [23] index members and 11 of 11 members; nobody has it"):
+        reply.get(timeout=20)
+
+
+def test_find_lists_who_has_a_file(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 12, (2, 3, 4))
+    found = world.all[3].providers.find(world.key).get(timeout=20)
+    assert [each.peer for each in found.holders] == [world.holder.peer]
+    assert found.holders[0].address == world.holder.address
+
+
+def test_member_that_is_private_is_asked_nothing_and_says_so_in_its_tags(simulation: Any, tmp_path: Path) -> None:
+    nodes = SimulatedNodes(simulation)
+    first = nodes.start("first")
+    others = [nodes.start(f"node-{number}", seeds=[first]) for number in range(3)]
+    quiet = nodes.start("quiet", seeds=[first], tracker={"admission": "private"})
+    nodes.run(20)
+    (tmp_path / "file").write_bytes(CONTENT)
+    key = quiet.files.put(tmp_path / "file").get(timeout=5)
+    nodes.run(5)
+    assert quiet.config.membership.tags == {"providers": "none"}
+    assert sum(node.counted("providers_received_total", "provide") for node in [first, *others]) == 0
+    found = others[0].providers.find(key).get(timeout=20)
+    assert found.holders == ()
+    assert found.result.members == 3
+
+
+class Archive:
+    """Documents by their hash."""
+
+    def __init__(self) -> None:
+        self.documents: dict[bytes, bytes] = {}
+
+    def produce(self, key: bytes) -> bytes | None:
+        return self.documents.get(key)
+
+    def deliver(self, delivery: Delivery, value: bytes) -> bool:
+        self.documents[delivery.key] = value
+        return hashlib.sha256(value).digest() == delivery.key
+
+
+class ArchiveNode(WholeNode):
+    """A node with a resolver of its own, whose keys it provides."""
+
+    def add_actors(self) -> None:
+        self.archive = Archive()
+        self.documents = self.start_actor(
+            resolver.Engine,
+            resolver.Config(find=True),
+            mailbox=self.runtime.mailbox(resolver.Mailbox, "documents"),
+            channel=CHANNEL,
+            producer=self.archive,
+            consumer=self.archive,
+        )
+
+
+def test_every_node_gets_what_an_application_provides(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 12, (2, 3, 4), kind=ArchiveNode)
+    there = [node for node in world.all if isinstance(node, ArchiveNode)]
+    document = b"minutes of the last meeting"
+    key = hashlib.sha256(document).digest()
+    there[6].archive.documents[key] = document
+    there[6].providers.provide([key], CHANNEL)
+    world.nodes.run(5)
+    for node in there:
+        node.documents.fetch(key)
+    world.nodes.run_until(lambda: all(key in node.archive.documents for node in there), timeout=20)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)  # of the hundred each takes over a minute of a core
+@pytest.mark.parametrize(
+    ("count", "bounds", "seed"),
+    [*((24, (2, 4, 6), seed) for seed in range(20)), *((100, (4, 8, 12), seed) for seed in range(3))],
+)
+def test_every_node_gets_it_also_while_others_are_restarted(
+    simulation: Any, tmp_path: Path, count: int, bounds: tuple[int, int, int], seed: int
+) -> None:
+    world = World(simulation, tmp_path, count, bounds)
+    assert world.everybody_gets_it(within=20)
+    rng = random.Random(seed)
+    for node in rng.sample([node for node in world.all[1:] if node != world.holder], count // 10):
+        world.nodes.restart(node)
+    world.put(CONTENT[::-1])
+    world.everybody_gets_it(within=40)
