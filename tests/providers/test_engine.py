@@ -162,6 +162,17 @@ def test_holder_that_has_it_no_more_is_named_no_more(world: Make) -> None:
     assert there.sent(Holders)[0][1].holders == ()
 
 
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_message_that_names_a_key_twice_ends_nothing(world: Make, seconds: int) -> None:
+    there = world(20)
+    there.receive(there.all[0], Provide(7, 600, (HASH,)))
+    there.receive(there.all[0], Provide(8, seconds, (HASH, HASH)))
+    there.receive(there.all[0], Have(9, (HASH, HASH)))
+    assert len(there.sent()) == 3
+    there.receive(there.all[1], Who(9, HASH))
+    assert len(there.sent(Holders)[0][1].holders) == (seconds > 0)
+
+
 def test_asker_is_not_named_to_itself(world: Make) -> None:
     there = world(20)
     there.receive(there.all[0], Provide(7, 600, (HASH,)))
