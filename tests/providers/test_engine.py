@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rookery.actors import connections, membership, providers, tracker
+from rookery.actors import connections, membership, providers
 from rookery.actors.providers.core.codec import Have, Having, Holders, Provide, Provided, Who, encode
 from rookery.actors.providers.core.ring import key_hash
 from rookery.actors.providers.parts.answering import LIMITS
@@ -367,39 +367,47 @@ def test_secondary_holder_is_asked_to_dial_and_not_dialled(world: Make) -> None:
     assert len(there.events(providers.HolderFound)) == 1
 
 
-def test_holder_that_is_no_member_is_hinted_to_the_tracker(world: Make) -> None:
+@pytest.mark.parametrize(
+    "who", ["no member", "a member that has not answered", "a member that does not take part", "this node"]
+)
+def test_holder_is_not_asked_that_is(world: Make, who: str) -> None:
     there = world(20)
-    search(there, "somebody-77")
-    ((peer, have),) = there.sent(Have)
-    there.receive(peer, Having(have.number, 1))
-    (hint,) = there.peers.control.received(tracker.Hint)
-    assert [record.peer for record in hint.records] == [peer] == there.wanted()
+    name = "me" if who == "this node" else "somebody-77"
+    if who == "a member that has not answered":
+        there.join(name, proved=False)
+    elif who == "a member that does not take part":
+        there.join(name, tags={"providers": "none"})
+    search(there, name)
+    assert there.counted("unknown_total") >= 2
+    there.run(10)
+    assert there.simulation.known.identity(name).peer not in [peer for peer, _ in there.sent(Have)]
 
 
-def test_strangers_that_are_named_are_asked_on_a_budget(world: Make) -> None:
-    there = world(20)
+def test_member_is_no_index_member_that_has_not_answered_though_others_name_it_as_nearer(world: Make) -> None:
+    there = world(2)
+    names = [f"invented-{number}" for number in range(40)]
+    for name in names:
+        there.join(name, proved=False)
     there.sent()
     there.mailbox.search(KEY)
     there.simulation.settle()
+    nearest = tuple(there.record(name).encode() for name in names)
     for turn, (peer, who) in enumerate(there.sent(Who)):
-        named = tuple((1, there.record(f"invented-{turn}{number:02}").encode()) for number in range(16))
-        there.receive(peer, Holders(who.number, named))
-    assert there.counted("strangers_total", "met") == 16
-    assert there.counted("strangers_total", "over_budget") >= 16
+        there.receive(peer, Holders(who.number, (), nearest[3 * turn : 3 * turn + 3]))
+    assert there.sent(Who) == []
 
 
-def test_forged_record_of_a_stranger_is_not_asked(world: Make) -> None:
+def test_record_that_is_none_takes_nothing_from_the_others_beside_it(world: Make) -> None:
     there = world(20)
     there.sent()
     there.mailbox.search(KEY)
     there.simulation.settle()
-    forged = bytearray(there.record("somebody-77").encode())
-    forged[-1] ^= 1
+    bare = there.record("somebody-77", addressed=False).encode()
     for peer, who in there.sent(Who):
-        there.receive(peer, Holders(who.number, ((1, bytes(forged)),)))
-    (stranger,) = there.simulation.peers("somebody-77")
-    assert stranger not in [peer for peer, _ in there.sent(Have)]
-    assert there.counted("strangers_total", "forged") >= 1
+        records = ((1, b"none"), (1, bare), (1, there.record("peer-3").encode()))
+        there.receive(peer, Holders(who.number, records, (b"none",)))
+    assert [peer for peer, _ in there.sent(Have)] == [there.all[3]]
+    assert there.counted("refused_total", "record") >= 4
 
 
 def test_index_member_that_names_falsely_is_told_of_and_nobody_is_blocked(world: Make) -> None:
@@ -416,7 +424,6 @@ def test_index_member_that_names_falsely_is_told_of_and_nobody_is_blocked(world:
         for peer, have in there.sent(Have):
             there.receive(peer, Having(have.number, 0))
     assert [event.peer for event in there.events(providers.NamesFalsely)] == [liar]
-    assert there.peers.control.received() == []
 
 
 def test_answers_that_nobody_waits_for_are_counted(world: Make) -> None:

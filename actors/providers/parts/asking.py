@@ -13,7 +13,6 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
-from ...tracker.mailbox import Mailbox as Tracker
 from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
 from ..core.index import Index
@@ -73,14 +72,12 @@ class Asking:
         me: PeerId,
         max_searches: int,
         holds: Callable[[bytes], bool],
-        tracker: Tracker,
         maintenance: Maintenance | None,
         emit: Callable[[Message], object],
     ) -> None:
         """index: of this node. holds: whether this node has a key, by its hash.
 
-        log: for what others cause. emit: takes the events. tracker: told of holders that are no members.
-        maintenance: asked for connections; None for nobody.
+        log: for what others cause. emit: takes the events. maintenance: asked for connections; None for nobody.
         """
         self._engine = engine
         self._searches = searches
@@ -92,7 +89,6 @@ class Asking:
         self._me = me
         self._max_searches = max_searches
         self._holds = holds
-        self._tracker = tracker
         self._maintenance = maintenance
         self._emit = emit
         self._wanted: dict[bytes, _Wanted] = {}
@@ -171,21 +167,23 @@ class Asking:
         if hashed is None or own is None:
             self._metrics.unmatched.inc()
             return
-        named, nearer = [], []
-        now = self._engine.now()
+        named = [(self._named(peer, encoded, own.network), float(age)) for age, encoded in message.holders]
+        nearer = [self._named(peer, encoded, own.network) for encoded in message.nearer]
+        known = [(holder, age) for holder, age in named if holder is not None]
+        others = [other for other in nearer if other is not None]
+        self._follow(self._searches.on_holders(peer, hashed, known, others, self._engine.now()))
+
+    def _named(self, by: PeerId, encoded: bytes, network: str) -> PeerId | None:
+        """Whom a record names, None if that peer is not to be asked."""
         try:
-            for age, encoded in message.holders:
-                record = self._members.read(encoded, own.network)
-                if record.peer != self._me and self._post.meet(record, peer, now):
-                    named.append((record.peer, float(age)))
-            for encoded in message.nearer:
-                record = self._members.read(encoded, own.network)
-                if record.peer != self._me and self._post.meet(record, peer, now):
-                    nearer.append(record.peer)
+            found = self._members.named(encoded, network)
         except DecodeError as error:
             self._metrics.refused.inc("record")
-            self._log.note(peer.short, "record refused", peer=peer.short, error=str(error))
-        self._follow(self._searches.on_holders(peer, hashed, named, nearer, now))
+            self._log.note(by.short, "record refused", peer=by.short, error=str(error))
+            return None
+        if found is None:
+            self._metrics.unknown.inc()
+        return found
 
     def having(self, peer: PeerId, number: int, which: int) -> None:
         """A peer says which keys it has."""
@@ -225,7 +223,9 @@ class Asking:
             match waiting.popleft():
                 case Send(to, Who(number, hashed)) if to == self._me:
                     named = [
-                        (each.peer, each.age) for each in self._index.holders(hashed, MAX_NAMED, now, self._engine.rng)
+                        (each.peer, each.age)
+                        for each in self._index.holders(hashed, MAX_NAMED, now, self._engine.rng)
+                        if each.peer in self._members.ring
                     ]
                     self._searches.asked(to, number)
                     waiting.extend(self._searches.on_holders(to, hashed, named, (), now))
@@ -251,9 +251,6 @@ class Asking:
         wanted.found[peer] = age
         if not wanted.lasting:
             return
-        stranger = self._post.stranger(peer)
-        if stranger is not None:
-            self._tracker.hint((stranger,))
         if self._maintenance is not None and peer not in self._connected and not self._members.is_secondary(peer):
             self._metrics.wants.inc("holder")
             self._maintenance.want(peer)
@@ -283,7 +280,7 @@ class Asking:
             self._emit(SearchProgress(wanted.channel, wanted.key, progress))
 
     def _findings(self, hashed: bytes, wanted: _Wanted, result: Result) -> Findings:
-        holders = [Holder(peer, self._post.address(peer), age) for peer, age in wanted.found.items()]
+        holders = [Holder(peer, self._members.address(peer), age) for peer, age in wanted.found.items()]
         if self._holds(hashed):
             holders.append(Holder(self._me, self._members.address(self._me), None))
             result = replace(result, holders=(*result.holders, steps.Found(self._me, None)))
