@@ -433,13 +433,68 @@ def test_answers_that_nobody_waits_for_are_counted(world: Make) -> None:
     assert there.counted("unmatched_total") == 3
 
 
-def test_more_searches_than_allowed_are_refused(world: Make) -> None:
+def answer(world: World, seconds: float, *holders: PeerId) -> None:
+    """Answer all questions in this time: these have every key, and no index knows of it."""
+    for _ in range(round(10 * seconds)):
+        for peer, message in world.sent():
+            if isinstance(message, Who):
+                world.receive(peer, Holders(message.number))
+            elif isinstance(message, Have):
+                world.receive(peer, Having(message.number, (1 << len(message.hashes)) - 1 if peer in holders else 0))
+        world.run(0.1)
+
+
+def test_more_searches_than_run_at_once_take_turns(world: Make) -> None:
+    there = world(5, max_searches=2)
+    keys = [bytes([number]) * 32 for number in range(5)]
+    for key in keys:
+        there.mailbox.search(key)
+    assert str(there.mailbox.progress(keys[4]).get(timeout=1)) == "looking"
+    with pytest.raises(providers.TooManySearches):
+        there.mailbox.find(b"another").get(timeout=1)
+    answer(there, 20)
+    assert sorted(event.data_key for event in there.events(providers.SearchEnded)) == keys  # each once a minute
+    answer(there, 60, there.all[0])
+    assert {event.data_key for event in there.events(providers.HolderFound)} == set(keys)
+    for key in keys:
+        there.mailbox.end_search(key)
+    answer(there, 1)
+    assert there.mailbox.progress(keys[0]).get(timeout=1).stage == "unknown"
+    there.run(100)
+    assert there.sent() == []
+
+
+def test_search_that_waits_for_its_turn_begins_when_another_ends(world: Make) -> None:
     there = world(5, max_searches=1)
     there.mailbox.search(KEY)
     there.mailbox.search(b"another")
-    with pytest.raises(providers.TooManySearches):
-        there.mailbox.find(b"a third").get(timeout=1)
-    assert there.counted("searches_total", "refused") == 1
+    there.simulation.settle()
+    there.sent()
+    there.mailbox.end_search(KEY)
+    there.simulation.settle()
+    assert {who.hashed for _, who in there.sent(Who)} == {key_hash(1, b"another")}
+
+
+def test_list_has_who_says_yes_now_and_progress_forgets_who_says_no(world: Make) -> None:
+    there = world(3)
+    there.mailbox.search(KEY)
+    answer(there, 4, there.all[0])
+    assert str(there.mailbox.progress(KEY).get(timeout=1)) == "connecting to 1 of 1 holders"
+    reply = there.mailbox.find(KEY)
+    answer(there, 10)
+    assert reply.get(timeout=1).holders == ()
+    assert there.mailbox.progress(KEY).get(timeout=1).stage == "waiting"
+
+
+def test_no_other_holder_is_wanted_while_one_is_connected(world: Make) -> None:
+    there = world(20)
+    search(there, "peer-3", "peer-4")
+    haves = there.sent(Have)
+    there.receive(haves[0][0], Having(haves[0][1].number, 1))
+    there.tell(connections.PeerConnected(haves[0][0]))
+    there.receive(haves[1][0], Having(haves[1][1].number, 1))
+    assert there.wanted() == [haves[0][0]]
+    assert len(there.events(providers.HolderFound)) == 2
 
 
 def test_finder_is_answered_also_if_the_fetch_is_over_meanwhile(world: Make) -> None:

@@ -59,6 +59,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Denied:
+    """Who said that it has a key says no by now, or does not answer any more."""
+
+    hashed: bytes
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class Charged:
     """A member named wrongly too often, and is passed over from now on."""
 
@@ -68,20 +76,22 @@ class Charged:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A lookup is over. again: when the search goes on, if somebody waits for it."""
+    """A lookup is over. again: when the search goes on, if somebody waits for it. listed: it looked for all holders."""
 
     hashed: bytes
     result: Result
     again: float | None
+    listed: bool
 
 
-Effect = Send | Found | Charged | Ended
+Effect = Send | Found | Denied | Charged | Ended
 
 
 @dataclass(slots=True, eq=False)
 class _Search:
-    """A key that is looked for. to_list: all that can be found, by the next lookup. pause, sweep_pause: the next waits.
+    """A key that is looked for. to_list: all that can be found, by the next lookup; listing: by this one.
 
+    pause, sweep_pause: the next waits. gap: how soon after a lookup the next one may begin as a holder is gone.
     out: numbers of its Whos. swept_out: how many members of the sweep may still answer. swept: what the last sweep was.
     tried: who said yes, and when first.
     """
@@ -89,10 +99,12 @@ class _Search:
     hashed: bytes
     lasting: bool
     to_list: bool
+    listing: bool = False
     lookup: Lookup | None = None
     again_at: float = math.inf
     ended_at: float = -math.inf
     pause: float = LOOK_AGAIN
+    gap: float = LOOK_AGAIN
     sweep_at: float = -math.inf
     sweep_pause: float = SWEEP_AGAIN
     out: set[int] = field(default_factory=set)
@@ -155,17 +167,17 @@ class Searches:
             self._waiting[hashed] = None
         else:
             search.lasting = search.lasting or lasting
-            search.to_list = search.to_list or not lasting
+            search.to_list = search.to_list or not (lasting or search.listing)
             if search.lookup is None and not lasting:
                 self._waiting[hashed] = None
         return self._begin(now)
 
     def look_again(self, hashed: bytes, now: float) -> list[Effect]:
-        """A holder that was connected is gone: look now, and as often as at first, if that is not too soon."""
+        """A holder that was connected is gone: look now, if that is not too soon; each time that is later."""
         search = self._searches.get(hashed)
-        if search is None or not search.lasting or search.lookup is not None or now < search.ended_at + LOOK_AGAIN:
+        if search is None or not search.lasting or search.lookup is not None or now < search.ended_at + search.gap:
             return []
-        search.pause = LOOK_AGAIN
+        search.gap = min(2 * search.gap, LONGEST)
         self._waiting[hashed] = None
         return self._begin(now)
 
@@ -305,7 +317,7 @@ class Searches:
                 for_fetch=search.lasting and not search.to_list,
                 tried=self._tried(search, now),
             )
-            search.to_list = False
+            search.listing, search.to_list = search.to_list, False
             self._running.add(hashed)
             effects += self._follow(search, search.lookup.start(now), now)
         return effects
@@ -342,11 +354,14 @@ class Searches:
         assert lookup is not None
         self._note_progress(lookup)
         result = lookup.result()
+        listed = search.listing
         self._end_lookup(search)
-        if not search.lasting:
+        if search.to_list:  # somebody has asked for a list meanwhile
+            self._waiting[search.hashed] = None
+        elif not search.lasting:
             del self._searches[search.hashed]
-            return [Ended(search.hashed, result, None)]
-        if result.whole:
+            return [Ended(search.hashed, result, None, listed)]
+        if result.whole and result.asked:
             search.sweep_at = now + search.sweep_pause
             search.sweep_pause = min(2 * search.sweep_pause, LONGEST_SWEEP)
             search.swept = result
@@ -359,8 +374,11 @@ class Searches:
         else:
             search.again_at = now + search.pause
             search.pause = min(2 * search.pause, LONGEST)
-        heappush(self._again, (search.again_at, search.hashed))
-        return [Ended(search.hashed, result, search.again_at)]
+        if search.to_list:
+            search.again_at = now
+        else:
+            heappush(self._again, (search.again_at, search.hashed))
+        return [Ended(search.hashed, result, search.again_at, listed)]
 
     def _end_lookup(self, search: _Search) -> None:
         self._running.discard(search.hashed)
@@ -368,7 +386,7 @@ class Searches:
         for number in search.out:
             self._whos.drop(number)
         search.out.clear()
-        search.lookup, search.swept_out = None, 0
+        search.lookup, search.swept_out, search.listing = None, 0, False
 
     def _silent_member(self, peer: PeerId, hashed: bytes, now: float) -> list[Effect]:
         search = self._searches.get(hashed)
@@ -384,6 +402,8 @@ class Searches:
             if search is None:
                 continue
             has = None if which is None else bool(which >> place & 1)
+            if not has and search.tried.pop(peer, None) is not None:
+                effects.append(Denied(hashed, peer))
             if lookup is None or search.lookup is not lookup:
                 effects += self._answer_late(search, peer, now) if has else []
             elif not about.sweep:

@@ -22,6 +22,7 @@ from rookery.actors.providers.core.searches import (
     REMEMBERED,
     SWEEP_AGAIN,
     Charged,
+    Denied,
     Effect,
     Ended,
     Found,
@@ -363,16 +364,23 @@ def test_search_that_lasts_asks_ever_more_rarely_and_sweeps_more_rarely_still() 
     assert SWEEP_AGAIN > LOOK_AGAIN
 
 
-def test_search_begins_at_once_when_a_holder_is_gone_though_not_more_often_than_every_five_seconds() -> None:
+def test_search_begins_at_once_when_a_holder_is_gone_though_ever_more_rarely_where_one_comes_and_goes() -> None:
     world = World()
     world.holders[KEY] = {OTHERS[7]}
     world.look(lasting=True)
     world.run(100)
-    ends = len(world.ended())
-    for _ in range(10):
+    begun = [world.now]
+    for _ in range(120):
+        asked = len(world.asked(Who))
         world._take(world.searches.look_again(KEY, world.now))
+        if len(world.asked(Who)) > asked:
+            begun.append(world.now)
         world.run(1)
-    assert len(world.ended()) - ends in (2, 3)
+    assert begun[0] == begun[1]
+    waits = [then - before for before, then in itertools.pairwise(begun[1:])]
+    assert waits == sorted(waits)
+    assert 2 <= len(waits) <= 4
+    assert waits[0] >= 2 * LOOK_AGAIN
     assert world.searches.look_again(KEYS[0], world.now) == []
 
 
@@ -419,6 +427,44 @@ def test_list_has_more_holders_than_a_fetch_needs() -> None:
     other.look(lasting=True)
     other.run(2)
     assert 3 <= len(other.found()) < 12
+
+
+def test_list_that_is_asked_for_while_a_fetch_looks_has_all_holders() -> None:
+    world = World()
+    world.holders[KEY] = set(OTHERS[:12])
+    world.look(lasting=True)
+    world.look()
+    world.run(2)
+    short, full = world.ended()
+    assert (short.listed, full.listed) == (False, True)
+    assert {found.peer for found in full.result.holders} == set(OTHERS[:12])
+
+
+@pytest.mark.parametrize("how", ["says no", "is silent"])
+def test_holder_that_has_it_no_more_is_told_of(how: str) -> None:
+    world = World()
+    world.holders[KEY] = {OTHERS[7]}
+    world.index = lambda _member, _key: [OTHERS[7]]
+    world.look(lasting=True)
+    world.run(1)
+    world.holders[KEY] = set()
+    world.silent = {OTHERS[7]} if how == "is silent" else set()
+    world.run(20)
+    assert [effect.peer for effect in world.effects if isinstance(effect, Denied)] == [OTHERS[7]]
+    assert world.ended()[-1].result.holders == ()
+
+
+def test_sweep_that_asked_nobody_is_made_again_at_the_next_look() -> None:
+    world = World(0)
+    world.look(lasting=True)
+    world.run(1)
+    for number, peer in enumerate(OTHERS[:20]):
+        world.ring.add(peer, number)
+        world.searches.sweep.add(peer)
+    world.holders[KEY] = {OTHERS[7]}
+    world.index = lambda _member, _key: []
+    world.run(8)
+    assert world.found() == {OTHERS[7]}
 
 
 def test_index_member_that_names_falsely_is_charged_and_passed_over() -> None:
