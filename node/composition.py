@@ -124,7 +124,6 @@ class Actors:
             me=self.peer,
             transport=net,
             membership=members,
-            tracker=peers,
             maintenance=self.maintenance,
             connections=conns,
         )

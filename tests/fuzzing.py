@@ -180,10 +180,12 @@ DECODERS: dict[str, Decoder] = {
             providers.encode(message)
             for message in (
                 providers.Provide(2**32 - 1, 7200, (bytes(16), bytes(range(16)))),
+                providers.Provide(1, 0, (bytes(16), bytes(16))),
                 providers.Provided(1, 2),
                 providers.Who(2, bytes(16)),
                 providers.Holders(3, ((60, RECORD.encode()),), (RECORD.encode(),)),
                 providers.Have(4, (bytes(16),), dial=True),
+                providers.Have(4, (bytes(16), bytes(16))),
                 providers.Having(5, 2**32 - 1),
             )
         ],

@@ -133,7 +133,8 @@ class Engine(runtime.Engine[Mailbox]):
         """All that were to be asked who has a file have been asked."""
         if message.channel == BLOBS:
             searched = message.result
-            self._getting.search_ended(message.data_key, str(searched), nobody=not searched.holders)
+            nobody = searched.asked > 0 and not searched.holders
+            self._getting.search_ended(message.data_key, str(searched), nobody=nobody, whole=searched.whole)
 
     def on_search_progress(self, message: SearchProgress) -> None:
         """The search for who has a file goes on."""

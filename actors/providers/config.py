@@ -26,4 +26,4 @@ class Config(Settings):
     max_provided: int = option(1_000_000, "Keys of this node that others are told of; more are not.", minimum=0)
     max_keys: int = option(500_000, "Keys that are kept for others, one of two providers twice.", minimum=0)
     max_keys_per_provider: int = option(100_000, "How many of those may be of one provider, at most all.", minimum=0)
-    max_searches: int = option(1024, "Keys that are looked for at once; more are refused.", minimum=1)
+    max_searches: int = option(1024, "Keys that are looked for at once; more take turns.", minimum=1)

@@ -16,7 +16,6 @@ from ..connections.mailbox import PeerConnected, PeerDisconnected
 from ..maintenance.mailbox import Mailbox as Maintenance
 from ..membership.mailbox import Mailbox as Membership
 from ..membership.mailbox import MemberDown, MemberProved, MemberUp, MemberUpdated
-from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .core import codec
 from .core.announcing import Announcer
@@ -55,13 +54,12 @@ class Engine(runtime.Engine[Mailbox]):
         me: PeerId,
         transport: Transport,
         membership: Membership,
-        tracker: Tracker,
         maintenance: Maintenance | None = None,
         connections: Connections | None = None,
     ) -> None:
-        """me: this node. membership: who the members are. tracker: told of holders that are no members.
+        """me: this node. membership: who the members are. maintenance: asked for connections to holders.
 
-        maintenance: asked for connections to holders. connections: tells which there are, for `progress`.
+        connections: tells which there are, for `progress`.
         """
         super().__init__()
         self._subscribers = Subscribers()
@@ -117,7 +115,6 @@ class Engine(runtime.Engine[Mailbox]):
             me=me,
             max_searches=config.max_searches,
             holds=self._announcer.__contains__,
-            tracker=tracker,
             maintenance=maintenance,
             emit=self._subscribers.tell,
         )

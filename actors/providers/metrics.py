@@ -29,9 +29,7 @@ class Metrics:
         self.found = counter("providers_found_total", "Holders that said yes, by who led to them.", labels=("by",))
         self.charged = counter("providers_charged_total", "Index members passed over for naming falsely.")
         self.wants = counter("providers_wants_total", "Connections that were asked for, by why.", labels=("why",))
-        self.strangers = counter(
-            "providers_strangers_total", "Named peers that are no members, by outcome.", labels=("outcome",)
-        )
+        self.unknown = counter("providers_unknown_total", "Named peers that are not asked, as they have not answered.")
         self.log_lines_left_out = counter(
             "providers_log_lines_left_out_total", "Log lines beyond what others may cause."
         )

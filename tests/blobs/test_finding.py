@@ -11,6 +11,8 @@ from rookery.actors import blobs, providers
 from rookery.actors.blobs import BlobKey, GetTimedOut, NobodyHasIt
 from rookery.actors.blobs.stores.memory import MemoryStore
 from rookery.actors.providers import EndSearch, Provide, Result, Search, SearchEnded
+from rookery.actors.providers.core.lookup import Found
+from rookery.transport import PeerId
 
 from .rig import Rig, noise, put_bytes
 
@@ -105,6 +107,44 @@ def test_get_that_does_not_wait_goes_on_once_its_root_came(searched: Searched, t
     assert searched.fetched() == [root]
     searched.verdict(root)
     searched.nobody(root)
+    assert not asking.done
+
+
+def test_get_that_does_not_wait_ends_though_its_root_came_if_nothing_more_does(
+    searched: Searched, tmp_path: Path
+) -> None:
+    root = put_bytes(noise(1000), searched.source)
+    asking = searched.blobs.get(root, tmp_path / "copy", wait=False)
+    assert searched.fetched() == [root]
+    searched.verdict(root)
+    searched.nobody(root)
+    searched.nobody(root)
+    with pytest.raises(NobodyHasIt):
+        asking.get(timeout=1)
+
+
+def test_get_that_does_not_wait_ends_if_those_who_say_that_they_have_the_file_give_nothing(
+    searched: Searched, tmp_path: Path
+) -> None:
+    root = BlobKey(noise(32))
+    asking = searched.blobs.get(root, tmp_path / "copy", wait=False)
+    holders = (Found(PeerId(noise(32, b"peer")), None),)
+    for whole in (False, True, False):
+        searched.blobs.tell(SearchEnded(1, root, Result(holders, 3, 3, 120, 120, 120, whole=whole), 5.0))
+    searched.simulation.settle()
+    assert not asking.done
+    searched.blobs.tell(SearchEnded(1, root, Result(holders, 3, 3, 120, 120, 120, whole=True), 5.0))
+    searched.simulation.settle()
+    with pytest.raises(NobodyHasIt, match="asked 3 index members and 120 of 120 members; 1 holder"):
+        asking.get(timeout=1)
+
+
+def test_get_that_does_not_wait_goes_on_where_no_member_was_asked(searched: Searched, tmp_path: Path) -> None:
+    root = BlobKey(noise(32))
+    asking = searched.blobs.get(root, tmp_path / "copy", wait=False)
+    for _ in range(3):
+        searched.blobs.tell(SearchEnded(1, root, Result((), 3, 3), 5.0))
+    searched.simulation.settle()
     assert not asking.done
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rookery import runtime
-from rookery.actors import connections, maintenance, membership, providers, tracker
+from rookery.actors import connections, maintenance, membership, providers
 from rookery.actors.membership.core.tags import encode_tags
 from rookery.actors.providers.core import codec
 from rookery.testing import NETWORK
@@ -27,7 +27,6 @@ class World:
         self.net = simulation.mock(transport.Mailbox)
         self.net.control.answer(transport.ReceivePackets, None)
         self.net.control.answer(transport.GetRecord, lambda _message: simulation.known.own(self.own))
-        self.peers = simulation.mock(tracker.Mailbox)
         self.upkeep = simulation.mock(maintenance.Mailbox)
         self.conns = simulation.mock(connections.Mailbox)
         self.members = simulation.mock(membership.Mailbox)
@@ -38,7 +37,6 @@ class World:
             me=self.me,
             transport=self.net,
             membership=self.members,
-            tracker=self.peers,
             maintenance=self.upkeep,
             connections=self.conns,
         )

@@ -8,7 +8,7 @@ import pytest
 
 from rookery.actors.providers import Config, Progress, Result
 from rookery.actors.providers.core import announcing, charges, codec, index, lookup, ring, searches, sweep
-from rookery.actors.providers.parts import answering, post
+from rookery.actors.providers.parts import answering
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text().split())
 
@@ -54,7 +54,6 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text(
             (searches.SWEEP_AGAIN, searches.LONGEST_SWEEP) == (60, 960),
         ),
         ("wrong 8 times more often than right within ten minutes", (charges.MARGIN, charges.PASSED_OVER) == (8, 600)),
-        ("at most 4 times a second, 16 at once", post.STRANGERS == (4, 16)),
         (
             "20 Provides, 50 Whos or 128 Haves a second of one sender (64, 200 and 256 at once)",
             list(answering.LIMITS.values()) == [(20, 64), (50, 200), (128, 256)],

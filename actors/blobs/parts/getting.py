@@ -131,13 +131,19 @@ class Getting:
         self._hand_over(Arrival(key, value, peer, reply))
         return reply
 
-    def search_ended(self, root: bytes, searched: str, *, nobody: bool) -> None:
-        """Those who were to be asked who has a file have been; a get that does not wait ends if nobody has it."""
+    def search_ended(self, root: bytes, searched: str, *, nobody: bool, whole: bool) -> None:
+        """Those who were to be asked who has a file have been, of all members if `whole`.
+
+        A get that does not wait ends if nobody has it, or if no block came from those who say so since the last time.
+        """
         job = self._jobs.get(BlobKey(root))
         if job is None:
             return
         job.searched = searched
-        if nobody and job.progress.total is None:
+        if not (nobody or whole):
+            return
+        idle, job.fetched_before = job.fetched_before == job.ledger.fetched, job.ledger.fetched
+        if idle or (nobody and job.progress.total is None):
             for waiter in [waiter for waiter in job.waiters if not waiter.waits]:
                 self._fail(job.key, waiter.number, NobodyHasIt(job.key, job.searched))
 

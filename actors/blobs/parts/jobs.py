@@ -94,7 +94,7 @@ class Job:
 
     `download` belongs to the pool while `busy`. requested: blocks asked for, in order. again: there is something new
     to look at when the present work is done. lost: the block that the store lost last. searched: what the last search
-    for who has the file has done, in words.
+    for who has the file has done, in words. fetched_before: bytes that had come when such a search ended last.
     """
 
     key: BlobKey
@@ -108,6 +108,7 @@ class Job:
     again: bool = False
     complete: bool = False
     ended: bool = False
+    fetched_before: int | None = None
     lost: bytes | None = None
     searched: str = ""
 

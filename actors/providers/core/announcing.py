@@ -92,6 +92,7 @@ class Announcer:
         self._changed: set[_Range] | None = set()  # None: all of the ring
         self._later_lives: dict[PeerId, None] = {}
         self._departed: set[PeerId] = set()  # since the last look
+        self._leaving: set[PeerId] = set()  # before it, and what they were told is still being looked at
         self._settle_at = self._settle_by = math.inf
         self._jobs: deque[Generator[int, None, None]] = deque()
         self._times: list[tuple[float, PeerId, bool]] = []  # to refresh a member, or to try a silent one again (True)
@@ -140,7 +141,7 @@ class Announcer:
         if peer not in self._ring:
             self._forget(peer)
             self._departed.add(peer)
-        elif peer in self._members or peer in self._departed:
+        elif peer in self._members or peer in self._departed or peer in self._leaving:
             self._later_lives[peer] = None
         self._look_at_window(peer)
         if self._settle_by == math.inf:
@@ -192,6 +193,7 @@ class Announcer:
         ranges, lives = self._changed, list(self._later_lives)
         self._changed, self._settle_at, self._settle_by = set(), math.inf, math.inf
         self._later_lives.clear()
+        self._leaving |= self._departed
         self._departed.clear()
         for low, high in [(b"", _LAST)] if ranges is None else sorted(ranges):
             self._jobs.append(self._tell_new(low, high, now))
@@ -225,6 +227,8 @@ class Announcer:
                 self._jobs.popleft()
             else:
                 left -= step
+        if not self._jobs:
+            self._leaving.clear()
         while self._incoming and left > 0 and not self._crowded:
             hashed, _ = self._incoming.popitem()
             left -= _NEW

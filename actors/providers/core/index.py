@@ -97,10 +97,12 @@ class Index:
         provider = self._providers.get(peer)
         if provider is None:
             return 0
-        found = [hashed for hashed in hashes if hashed in provider.keys]
-        for hashed in found:
-            self._drop(provider, hashed)
-        return len(found)
+        taken_back = 0
+        for hashed in hashes:  # which may name one twice
+            if hashed in provider.keys:
+                self._drop(provider, hashed)
+                taken_back += 1
+        return taken_back
 
     def forget(self, peer: PeerId) -> None:
         """A provider is gone."""

@@ -5,8 +5,10 @@
   and `MAX_MEMBERS` members.
 * Holders are asked whether they have the key, a few at a time, in turn of those that named them, so that nobody's false
   names come before another's true ones. Only who says yes is a holder.
-* A name that turns out wrong is charged to who named it, not to who was named.
+* A holder that says no is charged to who named it, not to who was named. Silence is nobody's fault.
 * If `PATIENCE` is over and nobody has said yes, members are swept. Meanwhile answers of the others count too.
+* To say yes costs nothing. While a fetch waits, who said yes before and did not end it was `tried`: it is asked last
+  and is not enough; and all members are swept, whoever says yes, until the fetch has what it wants.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ MAX_CHECKS = 48
 """Holders that it asks."""
 CHECKS_AT_ONCE = 8
 PATIENCE, MORE_PATIENCE = 1.5, 2.5
-"""Seconds until the sweep begins, and while named holders are still to answer."""
+"""Seconds until the sweep begins; and while named holders are still to answer, or have yet to prove what they said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Result:
     """What a search found, and what it did.
 
     index_asked, index_answered: index members. asked, answered: members of the sweep, of so many `members` in all.
-    unconfirmed: holders that were named and did not say yes.
+    unconfirmed: holders that were named and did not say yes. whole: all members were asked that are to be in a sweep.
     """
 
     holders: tuple[Found, ...] = ()
@@ -79,6 +81,7 @@ class Result:
     answered: int = 0
     members: int = 0
     unconfirmed: int = 0
+    whole: bool = False
 
     def __str__(self) -> str:
         asked = [_count(self.index_asked, "index member")]
@@ -112,21 +115,37 @@ class Lookup:
     """One search."""
 
     def __init__(
-        self, hashed: bytes, ring: Ring, *, me: PeerId, wanted: int, may_sweep: bool, passed_over: Collection[PeerId]
+        self,
+        hashed: bytes,
+        ring: Ring,
+        *,
+        me: PeerId,
+        wanted: int,
+        may_sweep: bool,
+        passed_over: Collection[PeerId],
+        for_fetch: bool = False,
+        tried: Collection[PeerId] = (),
     ) -> None:
-        """wanted: holders that are enough. passed_over: index members that named wrongly too often."""
+        """wanted: holders that are enough. passed_over: index members that named wrongly too often.
+
+        for_fetch: who wants the key says when there was enough of it, so members are swept though somebody says yes.
+        tried: who has said yes before.
+        """
         self.hashed = hashed
         self._ring, self._me = ring, me
         self._wanted, self._may_sweep = wanted, may_sweep
         self._passed_over = frozenset(passed_over)
+        self._for_fetch, self._tried = for_fetch, frozenset(tried)
         self._started = 0.0
         self._rounds = 0
         self._asked: dict[PeerId, bool | None] = {}  # None while it may answer, then whether it has
         self._nearer: dict[PeerId, None] = {}
         self._reserve: dict[PeerId, deque[PeerId]] = {}  # named and not asked yet, by who named them
+        self._last: deque[PeerId] = deque()  # those of them that were tried
         self._named: dict[PeerId, _Named] = {}
         self._checking: set[PeerId] = set()
         self._found: dict[PeerId, Found] = {}
+        self._new = 0  # how many of them were not tried
         self._unconfirmed = 0
         self._sweeping = self._swept = self.ended = False
         self._asked_in_sweep = self._answered_in_sweep = self._members = 0
@@ -134,9 +153,14 @@ class Lookup:
     @property
     def deadline(self) -> float | None:
         """When `tick` has something to do, None if never."""
-        if self._sweeping or self.ended or self._found or not self._may_sweep:
+        if self._sweeping or self.ended or not self._may_sweep or (self._found and not self._for_fetch):
             return None
-        return self._started + (MORE_PATIENCE if self._checking else PATIENCE)
+        return self._started + (MORE_PATIENCE if self._checking or self._found else PATIENCE)
+
+    @property
+    def started(self) -> float:
+        """When it was."""
+        return self._started
 
     @property
     def found(self) -> tuple[Found, ...]:
@@ -154,7 +178,10 @@ class Lookup:
         first = self._ring.index_members(self.hashed, self._passed_over)
         if not first:
             first = self._ring.index_members(self.hashed)
-        return [*self._ask(first), *self._advance(now)]
+        effects = self._ask(first)
+        if self._tried and self._may_sweep and self._for_fetch:
+            effects.append(self._sweep())
+        return [*effects, *self._advance(now)]
 
     def holders(
         self, member: PeerId, named: Sequence[tuple[PeerId, float]], nearer: Iterable[PeerId], now: float
@@ -171,7 +198,7 @@ class Lookup:
                 continue
             if known is None:
                 self._named[peer] = _Named(age, [member])
-                reserve.append(peer)
+                (self._last if peer in self._tried else reserve).append(peer)
             elif member not in known.by:
                 known.by.append(member)
                 known.age = min(known.age, age)
@@ -196,11 +223,13 @@ class Lookup:
             return []
         self._checking.discard(peer)
         named = self._named[peer]
-        effects: list[Effect] = [Judged(member, peer, has is True) for member in named.by if member != self._me]
-        if has:
-            effects.append(self._has(peer, named.age))
-        else:
+        effects: list[Effect] = []
+        if has is not None:
+            effects += [Judged(member, peer, has) for member in named.by if member != self._me]
+        if not has:
             self._unconfirmed += 1
+        elif peer not in self._found:
+            effects.append(self._has(peer, named.age))
         return [*effects, *self._advance(now)]
 
     def swept(self, peer: PeerId, has: bool, now: float) -> list[Effect]:
@@ -209,6 +238,12 @@ class Lookup:
             return []
         self._answered_in_sweep += 1
         if not has or peer in self._found:
+            return []
+        return [self._has(peer, None), *self._advance(now)]
+
+    def late(self, peer: PeerId, now: float) -> list[Effect]:
+        """A peer that an earlier lookup has asked says that it has the key."""
+        if self.ended or peer in self._found:
             return []
         return [self._has(peer, None), *self._advance(now)]
 
@@ -235,10 +270,12 @@ class Lookup:
             min(self._answered_in_sweep, self._asked_in_sweep),
             self._members,
             self._unconfirmed,
+            self._swept,
         )
 
     def _has(self, peer: PeerId, age: float | None) -> Found:
         found = self._found[peer] = Found(peer, age)
+        self._new += peer not in self._tried
         return found
 
     def _distance(self, peer: PeerId) -> int:
@@ -257,34 +294,41 @@ class Lookup:
         """Go on as far as it goes."""
         if self.ended:
             return []
-        if len(self._found) >= self._wanted or (self._found and self._sweeping):
+        enough = self._new >= self._wanted if not self._sweeping else self._found
+        if enough and not (self._sweeping and self._for_fetch):
             return [self._end()]
         effects = self._next_checks()
         waits = None in self._asked.values()
-        if not waits and not self._found and self._rounds < MAX_ROUNDS:
+        if not waits and not self._new and self._rounds < MAX_ROUNDS:
             next_round = self._ask(self._next_members())
             waits = bool(next_round)
             effects += next_round
-        settled = not waits and not self._checking
         if self._sweeping:
             return [*effects, self._end()] if self._swept else effects
+        settled = not waits and not self._checking
         if settled and (self._found or not self._may_sweep):
             return [*effects, self._end()]
         deadline = self.deadline
-        if not self._found and self._may_sweep and (settled or (deadline is not None and now >= deadline)):
-            self._sweeping = True
-            effects.append(BeginSweep())
+        if self._may_sweep and (settled or (deadline is not None and now >= deadline)):
+            effects.append(self._sweep())
         return effects
+
+    def _sweep(self) -> BeginSweep:
+        self._sweeping = True
+        return BeginSweep()
 
     def _next_checks(self) -> list[Effect]:
         effects: list[Effect] = []
-        while len(self._checking) < CHECKS_AT_ONCE and len(self._found) < self._wanted:
+        while len(self._checking) < CHECKS_AT_ONCE and self._new < self._wanted:
             member = next((member for member, peers in self._reserve.items() if peers), None)
-            if member is None:
+            if member is not None:
+                peers = self._reserve.pop(member)
+                self._reserve[member] = peers  # behind the others
+                peer = peers.popleft()
+            elif self._last:
+                peer = self._last.popleft()
+            else:
                 break
-            peers = self._reserve.pop(member)
-            self._reserve[member] = peers  # behind the others
-            peer = peers.popleft()
             if peer not in self._found:
                 self._checking.add(peer)
                 effects.append(Check(peer))

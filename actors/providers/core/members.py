@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ....transport.address import Address
-from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
 from ...membership.core.tags import is_secondary, tags_of
@@ -88,16 +87,13 @@ class Members:
         record = self.record(peer)
         return record is not None and is_secondary(record)
 
-    @staticmethod
-    def read(encoded: bytes, network: str) -> PeerRecord:
-        """A record that somebody names; its signature is not looked at: who is no member is asked only after that.
+    def named(self, encoded: bytes, network: str) -> PeerId | None:
+        """Whom a record names, if it may be asked: it takes part and has answered this node, None else.
 
-        Raises DecodeError for what is none of this network, and for one without an address.
+        Its signature is not looked at, as its address is not used. Raises DecodeError for what is none of this network.
         """
-        record = PeerRecord.decode(encoded, network=network, verify=False)
-        if record.address is None:
-            raise DecodeError(f"record of peer {record.peer.short}: it has no address")
-        return record
+        peer = PeerRecord.decode(encoded, network=network, verify=False).peer
+        return peer if peer in self.ring and peer != self._me else None
 
     def _place(self, peer: PeerId, member: _Member) -> bool:
         if member.proved and member.takes_part:

@@ -2,7 +2,9 @@
 
 * A key that is looked for twice is looked for once. At most `AT_ONCE` lookups run; others wait for their turn.
 * A lookup that somebody waits for, because the key is to be fetched, begins again after its end: soon at first, and
-  with a sweep ever more rarely. It ends with `stop`.
+  with a sweep ever more rarely. It ends with `stop`. Who says yes is remembered: if `stop` does not follow soon, the
+  next lookup sweeps at once, and asks those last.
+* An answer that comes late counts as long as the search lasts.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from ....transport.identity import PeerId
 from . import lookup as steps
 from .charges import Charges
 from .codec import Have, Who
-from .lookup import Lookup, Result
+from .lookup import MORE_PATIENCE, Lookup, Result
 from .questions import Questions
 from .ring import Ring
 from .sweep import Sweep
@@ -34,7 +36,9 @@ ENOUGH_TO_LIST = 48
 LOOK_AGAIN, LONGEST = 5.0, 60.0
 """Seconds until a search that somebody waits for begins again; twice as long each time, up to the second."""
 SWEEP_AGAIN, LONGEST_SWEEP = 60.0, 960.0
-"""The same from one sweep to the next."""
+"""The same from one whole sweep to the next; who says yes changes nothing about it."""
+REMEMBERED, MAX_TRIED = 300.0, 256
+"""Seconds for which a search remembers who has said yes, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Denied:
+    """Who said that it has a key says no by now, or does not answer any more."""
+
+    hashed: bytes
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class Charged:
     """A member named wrongly too often, and is passed over from now on."""
 
@@ -64,42 +76,49 @@ class Charged:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A lookup is over. again: when the search goes on, if somebody waits for it."""
+    """A lookup is over. again: when the search goes on, if somebody waits for it. listed: it looked for all holders."""
 
     hashed: bytes
     result: Result
     again: float | None
+    listed: bool
 
 
-Effect = Send | Found | Charged | Ended
+Effect = Send | Found | Denied | Charged | Ended
 
 
 @dataclass(slots=True, eq=False)
 class _Search:
-    """A key that is looked for. to_list: all that can be found, by the next lookup. pause, sweep_pause: the next waits.
+    """A key that is looked for. to_list: all that can be found, by the next lookup; listing: by this one.
 
+    pause, sweep_pause: the next waits. gap: how soon after a lookup the next one may begin as a holder is gone.
     out: numbers of its Whos. swept_out: how many members of the sweep may still answer. swept: what the last sweep was.
+    tried: who said yes, and when first.
     """
 
     hashed: bytes
     lasting: bool
     to_list: bool
+    listing: bool = False
     lookup: Lookup | None = None
     again_at: float = math.inf
     ended_at: float = -math.inf
     pause: float = LOOK_AGAIN
+    gap: float = LOOK_AGAIN
     sweep_at: float = -math.inf
     sweep_pause: float = SWEEP_AGAIN
     out: set[int] = field(default_factory=set)
     swept_out: int = 0
     swept: Result | None = None
+    tried: dict[PeerId, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a Have is about. sweep: it was not named by anybody."""
+    """What a Have is about. lookups: of each hash. sweep: it was not named by anybody."""
 
     hashes: tuple[bytes, ...]
+    lookups: tuple[Lookup | None, ...]
     sweep: bool
 
 
@@ -148,17 +167,17 @@ class Searches:
             self._waiting[hashed] = None
         else:
             search.lasting = search.lasting or lasting
-            search.to_list = search.to_list or not lasting
+            search.to_list = search.to_list or not (lasting or search.listing)
             if search.lookup is None and not lasting:
                 self._waiting[hashed] = None
         return self._begin(now)
 
     def look_again(self, hashed: bytes, now: float) -> list[Effect]:
-        """A holder that was connected is gone: look now, and as often as at first, if that is not too soon."""
+        """A holder that was connected is gone: look now, if that is not too soon; each time that is later."""
         search = self._searches.get(hashed)
-        if search is None or not search.lasting or search.lookup is not None or now < search.ended_at + LOOK_AGAIN:
+        if search is None or not search.lasting or search.lookup is not None or now < search.ended_at + search.gap:
             return []
-        search.pause = LOOK_AGAIN
+        search.gap = min(2 * search.gap, LONGEST)
         self._waiting[hashed] = None
         return self._begin(now)
 
@@ -251,7 +270,9 @@ class Searches:
     def _poll_haves(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for have, again in self._haves.expire(now):
-            if again:
+            if again and not any(hashed in self._searches for hashed in have.about.hashes):
+                self._haves.drop(have.number)
+            elif again:
                 if have.about.sweep:
                     self.sweep.pay(now)
                 effects.append(Send(have.peer, Have(have.number, have.about.hashes)))
@@ -263,9 +284,10 @@ class Searches:
         effects: list[Effect] = []
         while (chosen := self.sweep.next(now)) is not None:
             peer, hashes = chosen
-            about = _Asked(hashes, sweep=True)
-            for hashed in hashes:
-                self._searches[hashed].swept_out += 1
+            searches = [self._searches[hashed] for hashed in hashes]
+            about = _Asked(hashes, tuple(search.lookup for search in searches), sweep=True)
+            for search in searches:
+                search.swept_out += 1
             effects.append(Send(peer, Have(self._haves.ask(peer, about, now).number, hashes)))
         for hashed in self.sweep.over(now):
             search = self._searches[hashed]
@@ -292,8 +314,10 @@ class Searches:
                 wanted=ENOUGH_TO_LIST if search.to_list else ENOUGH,
                 may_sweep=search.to_list or now >= search.sweep_at,
                 passed_over=self._charges.passed_over(now),
+                for_fetch=search.lasting and not search.to_list,
+                tried=self._tried(search, now),
             )
-            search.to_list = False
+            search.listing, search.to_list = search.to_list, False
             self._running.add(hashed)
             effects += self._follow(search, search.lookup.start(now), now)
         return effects
@@ -310,10 +334,11 @@ class Searches:
                     effects.append(Send(peer, Who(number, search.hashed)))
                 case steps.Check(peer):
                     hashes = (search.hashed,)
-                    number = self._haves.ask(peer, _Asked(hashes, sweep=False), now).number
+                    about = _Asked(hashes, (search.lookup,), sweep=False)
+                    number = self._haves.ask(peer, about, now).number
                     effects.append(Send(peer, Have(number, hashes)))
                 case steps.Found(peer, age):
-                    effects.append(Found(search.hashed, peer, age))
+                    effects.append(self._found(search, peer, age, now))
                 case steps.Judged(member, about, right):
                     if self._charges.judge(member, right, now):
                         effects.append(Charged(member, about))
@@ -329,21 +354,31 @@ class Searches:
         assert lookup is not None
         self._note_progress(lookup)
         result = lookup.result()
+        listed = search.listing
         self._end_lookup(search)
-        if not search.lasting:
+        if search.to_list:  # somebody has asked for a list meanwhile
+            self._waiting[search.hashed] = None
+        elif not search.lasting:
             del self._searches[search.hashed]
-            return [Ended(search.hashed, result, None)]
-        if result.asked:
+            return [Ended(search.hashed, result, None, listed)]
+        if result.whole and result.asked:
             search.sweep_at = now + search.sweep_pause
             search.sweep_pause = min(2 * search.sweep_pause, LONGEST_SWEEP)
             search.swept = result
         elif not result.holders and (swept := search.swept) is not None:
             result = replace(result, asked=swept.asked, answered=swept.answered, members=swept.members)
         search.ended_at = now
-        search.again_at = now + search.pause
-        search.pause = min(2 * search.pause, LONGEST)
-        heappush(self._again, (search.again_at, search.hashed))
-        return [Ended(search.hashed, result, search.again_at)]
+        doubt_at = max(now, lookup.started + MORE_PATIENCE)
+        if result.holders and not result.asked and search.sweep_at <= doubt_at:
+            search.again_at = doubt_at
+        else:
+            search.again_at = now + search.pause
+            search.pause = min(2 * search.pause, LONGEST)
+        if search.to_list:
+            search.again_at = now
+        else:
+            heappush(self._again, (search.again_at, search.hashed))
+        return [Ended(search.hashed, result, search.again_at, listed)]
 
     def _end_lookup(self, search: _Search) -> None:
         self._running.discard(search.hashed)
@@ -351,7 +386,7 @@ class Searches:
         for number in search.out:
             self._whos.drop(number)
         search.out.clear()
-        search.lookup, search.swept_out = None, 0
+        search.lookup, search.swept_out, search.listing = None, 0, False
 
     def _silent_member(self, peer: PeerId, hashed: bytes, now: float) -> list[Effect]:
         search = self._searches.get(hashed)
@@ -362,18 +397,41 @@ class Searches:
     def _answer_haves(self, peer: PeerId, about: _Asked, which: int | None, now: float) -> list[Effect]:
         """which: as in the answer; None for silence."""
         effects: list[Effect] = []
-        for place, hashed in enumerate(about.hashes):
+        for place, (hashed, lookup) in enumerate(zip(about.hashes, about.lookups, strict=True)):
             search = self._searches.get(hashed)
-            if search is None or search.lookup is None:
+            if search is None:
                 continue
             has = None if which is None else bool(which >> place & 1)
-            if not about.sweep:
-                effects += self._follow(search, search.lookup.checked(peer, has, now), now)
-                continue
-            search.swept_out = max(0, search.swept_out - 1)
-            if has is not None:
-                effects += self._follow(search, search.lookup.swept(peer, has, now), now)
+            if not has and search.tried.pop(peer, None) is not None:
+                effects.append(Denied(hashed, peer))
+            if lookup is None or search.lookup is not lookup:
+                effects += self._answer_late(search, peer, now) if has else []
+            elif not about.sweep:
+                effects += self._follow(search, lookup.checked(peer, has, now), now)
+            else:
+                search.swept_out -= 1
+                if has is not None:
+                    effects += self._follow(search, lookup.swept(peer, has, now), now)
         return effects
+
+    def _answer_late(self, search: _Search, peer: PeerId, now: float) -> list[Effect]:
+        """A peer that an earlier lookup has asked says that it has the key."""
+        if search.lookup is not None:
+            return self._follow(search, search.lookup.late(peer, now), now)
+        return [self._found(search, peer, None, now)]
+
+    def _found(self, search: _Search, peer: PeerId, age: float | None, now: float) -> Found:
+        if search.lasting:
+            search.tried.setdefault(peer, now)
+            if len(search.tried) > MAX_TRIED:
+                del search.tried[next(iter(search.tried))]
+        return Found(search.hashed, peer, age)
+
+    @staticmethod
+    def _tried(search: _Search, now: float) -> frozenset[PeerId]:
+        for peer in [peer for peer, at in search.tried.items() if at + REMEMBERED <= now]:
+            del search.tried[peer]
+        return frozenset(search.tried)
 
     def _note_progress(self, lookup: Lookup) -> None:
         if lookup.sweeping or self.sweep.asked(lookup.hashed):

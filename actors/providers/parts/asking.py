@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -13,14 +14,13 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
-from ...tracker.mailbox import Mailbox as Tracker
 from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
 from ..core.index import Index
 from ..core.lookup import Result
 from ..core.members import Members
 from ..core.ring import key_hash
-from ..core.searches import Charged, Effect, Ended, Found, Searches, Send
+from ..core.searches import LONGEST, Charged, Denied, Effect, Ended, Found, Searches, Send
 from ..errors import TooManySearches
 from ..mailbox import Findings, Holder, HolderFound, NamesFalsely, Progress, SearchEnded, SearchProgress
 from ..metrics import Metrics
@@ -73,14 +73,12 @@ class Asking:
         me: PeerId,
         max_searches: int,
         holds: Callable[[bytes], bool],
-        tracker: Tracker,
         maintenance: Maintenance | None,
         emit: Callable[[Message], object],
     ) -> None:
         """index: of this node. holds: whether this node has a key, by its hash.
 
-        log: for what others cause. emit: takes the events. tracker: told of holders that are no members.
-        maintenance: asked for connections; None for nobody.
+        log: for what others cause. emit: takes the events. maintenance: asked for connections; None for nobody.
         """
         self._engine = engine
         self._searches = searches
@@ -92,10 +90,11 @@ class Asking:
         self._me = me
         self._max_searches = max_searches
         self._holds = holds
-        self._tracker = tracker
         self._maintenance = maintenance
         self._emit = emit
         self._wanted: dict[bytes, _Wanted] = {}
+        self._held: OrderedDict[bytes, float] = OrderedDict()
+        """Keys beyond `max_searches`, which wait for their turn, and until when at least; the next first."""
         self._connected: set[PeerId] = set()
         self._alarm = Alarm(engine, AskDue(), AskMore())
 
@@ -104,13 +103,16 @@ class Asking:
     def search(self, channel: int, key: bytes) -> None:
         """Look for who has a key, until `end_search`."""
         hashed = key_hash(channel, key)
-        if hashed not in self._wanted and len(self._wanted) >= self._max_searches:
-            self._metrics.ended.inc("refused")
-            self._engine.log.warning("key not searched for, too many are", key=key.hex(), allowed=self._max_searches)
-            return
         wanted = self._want(hashed, channel, key)
         wanted.lasting = True
-        self._follow(self._searches.look(hashed, self._engine.now(), lasting=True))
+        now = self._engine.now()
+        if hashed in self._searches or len(self._searches) < self._max_searches:
+            self._follow(self._searches.look(hashed, now, lasting=True))
+        elif hashed not in self._held:
+            if not self._held:
+                self._engine.log.warning("keys are looked for in turn, as there are many", at_once=self._max_searches)
+            self._held[hashed] = now
+            self._held.move_to_end(hashed, last=False)
         self._tell_progress(wanted)
 
     def end_search(self, channel: int, key: bytes) -> None:
@@ -120,20 +122,28 @@ class Asking:
         if wanted is None:
             return
         wanted.lasting = False
+        self._held.pop(hashed, None)
         if wanted.finders:
             self._searches.release(hashed)
         else:
             del self._wanted[hashed]
-            self._follow(self._searches.stop(hashed, self._engine.now()))
+            now = self._engine.now()
+            self._follow([*self._searches.stop(hashed, now), *self._begin_held(now)])
 
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
         """Look once for all that have a key."""
         hashed = key_hash(channel, key)
-        if hashed not in self._wanted and len(self._wanted) >= self._max_searches:
-            raise TooManySearches(f"{len(self._wanted)} keys are looked for; allowed are {self._max_searches}")
+        if hashed not in self._searches and len(self._searches) >= self._max_searches:
+            raise TooManySearches(f"{len(self._searches)} keys are looked for; allowed are {self._max_searches}")
         reply: Reply[Findings] = Reply()
-        self._want(hashed, channel, key).finders.append(reply)
-        self._follow(self._searches.look(hashed, self._engine.now(), lasting=False))
+        wanted = self._want(hashed, channel, key)
+        wanted.finders.append(reply)
+        self._held.pop(hashed, None)
+        now = self._engine.now()
+        effects = self._searches.look(hashed, now, lasting=False)
+        if wanted.lasting:
+            effects += self._searches.look(hashed, now, lasting=True)
+        self._follow(effects)
         return reply
 
     def progress(self, channel: int, key: bytes) -> Progress:
@@ -148,7 +158,8 @@ class Asking:
             return Progress("fetching", len(wanted.found), connected, result)
         if wanted.found:
             return Progress("connecting", len(wanted.found), 0, result)
-        return Progress("looking" if self._searches.is_looking(hashed) else "waiting", 0, 0, result)
+        looking = result is None or self._searches.is_looking(hashed)
+        return Progress("looking" if looking else "waiting", 0, 0, result)
 
     def connected(self, peer: PeerId, there: bool) -> None:
         """A connection to a peer is there, or not any more."""
@@ -156,11 +167,12 @@ class Asking:
             self._connected.add(peer)
         else:
             self._connected.discard(peer)
-        for hashed, wanted in list(self._wanted.items()):
-            if wanted.lasting and peer in wanted.found:
-                if not there:
-                    self._follow(self._searches.look_again(hashed, self._engine.now()))
-                self._tell_progress(wanted)
+        now = self._engine.now()
+        concerned = [(key, wanted) for key, wanted in self._wanted.items() if wanted.lasting and peer in wanted.found]
+        if not there:
+            self._follow([effect for hashed, _ in concerned for effect in self._searches.look_again(hashed, now)])
+        for _, wanted in concerned:
+            self._tell_progress(wanted)
 
     # What comes in ----------------------------------------------------------------------------------------------------
 
@@ -171,21 +183,23 @@ class Asking:
         if hashed is None or own is None:
             self._metrics.unmatched.inc()
             return
-        named, nearer = [], []
-        now = self._engine.now()
+        named = [(self._named(peer, encoded, own.network), float(age)) for age, encoded in message.holders]
+        nearer = [self._named(peer, encoded, own.network) for encoded in message.nearer]
+        known = [(holder, age) for holder, age in named if holder is not None]
+        others = [other for other in nearer if other is not None]
+        self._follow(self._searches.on_holders(peer, hashed, known, others, self._engine.now()))
+
+    def _named(self, by: PeerId, encoded: bytes, network: str) -> PeerId | None:
+        """Whom a record names, None if that peer is not to be asked."""
         try:
-            for age, encoded in message.holders:
-                record = self._members.read(encoded, own.network)
-                if record.peer != self._me and self._post.meet(record, peer, now):
-                    named.append((record.peer, float(age)))
-            for encoded in message.nearer:
-                record = self._members.read(encoded, own.network)
-                if record.peer != self._me and self._post.meet(record, peer, now):
-                    nearer.append(record.peer)
+            found = self._members.named(encoded, network)
         except DecodeError as error:
             self._metrics.refused.inc("record")
-            self._log.note(peer.short, "record refused", peer=peer.short, error=str(error))
-        self._follow(self._searches.on_holders(peer, hashed, named, nearer, now))
+            self._log.note(by.short, "record refused", peer=by.short, error=str(error))
+            return None
+        if found is None:
+            self._metrics.unknown.inc()
+        return found
 
     def having(self, peer: PeerId, number: int, which: int) -> None:
         """A peer says which keys it has."""
@@ -197,8 +211,8 @@ class Asking:
 
     def gone(self, peer: PeerId) -> None:
         """A member is none any more."""
-        for wanted in self._wanted.values():
-            wanted.found.pop(peer, None)
+        for hashed in self._wanted:
+            self._lost(hashed, peer)
         self._follow(self._searches.gone(peer, self._engine.now()))
 
     def on_due(self) -> None:
@@ -208,7 +222,8 @@ class Asking:
 
     def run(self) -> None:
         """Ask who is to be asked now."""
-        self._follow(self._searches.poll(self._engine.now()))
+        now = self._engine.now()
+        self._follow([*self._searches.poll(now), *self._begin_held(now)])
 
     # What the core decides --------------------------------------------------------------------------------------------
 
@@ -225,7 +240,9 @@ class Asking:
             match waiting.popleft():
                 case Send(to, Who(number, hashed)) if to == self._me:
                     named = [
-                        (each.peer, each.age) for each in self._index.holders(hashed, MAX_NAMED, now, self._engine.rng)
+                        (each.peer, each.age)
+                        for each in self._index.holders(hashed, MAX_NAMED, now, self._engine.rng)
+                        if each.peer in self._members.ring
                     ]
                     self._searches.asked(to, number)
                     waiting.extend(self._searches.on_holders(to, hashed, named, (), now))
@@ -239,9 +256,12 @@ class Asking:
                     self._metrics.charged.inc()
                     self._log.warn(member.short, "index member names falsely", peer=member.short, about=about.short)
                     self._emit(NamesFalsely(member, about))
-                case Ended(hashed, result, again):
-                    self._ended(hashed, result, again)
-        self._alarm.set(self._searches.wake_at(now))
+                case Denied(hashed, peer):
+                    self._lost(hashed, peer)
+                case Ended(hashed, result, again, listed):
+                    self._ended(hashed, result, again, listed=listed)
+                    waiting.extend(self._take_turns(hashed, now))
+        self._alarm.set(min(self._searches.wake_at(now), self._turn_at()))
 
     def _found(self, hashed: bytes, peer: PeerId, age: float | None) -> None:
         self._metrics.found.inc("sweep" if age is None else "index")
@@ -251,27 +271,55 @@ class Asking:
         wanted.found[peer] = age
         if not wanted.lasting:
             return
-        stranger = self._post.stranger(peer)
-        if stranger is not None:
-            self._tracker.hint((stranger,))
-        if self._maintenance is not None and peer not in self._connected and not self._members.is_secondary(peer):
+        reached = any(holder in self._connected for holder in wanted.found)
+        if self._maintenance is not None and not reached and not self._members.is_secondary(peer):
             self._metrics.wants.inc("holder")
             self._maintenance.want(peer)
         self._emit(HolderFound(wanted.channel, wanted.key, peer))
         self._tell_progress(wanted)
 
-    def _ended(self, hashed: bytes, result: Result, again: float | None) -> None:
+    def _lost(self, hashed: bytes, peer: PeerId) -> None:
+        """A holder says no by now, does not answer, or is gone."""
+        wanted = self._wanted.get(hashed)
+        if wanted is not None and peer in wanted.found:
+            del wanted.found[peer]
+            if wanted.lasting:
+                self._tell_progress(wanted)
+
+    def _take_turns(self, hashed: bytes, now: float) -> list[Effect]:
+        """A lookup is over: others that wait for their turn are looked for before this key is again."""
+        effects: list[Effect] = []
+        wanted = self._wanted.get(hashed)
+        if self._held and wanted is not None and not wanted.finders:
+            effects = self._searches.stop(hashed, now)
+            self._held[hashed] = now + LONGEST
+        return [*effects, *self._begin_held(now)]
+
+    def _begin_held(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        while self._turn_at() <= now:
+            hashed, _ = self._held.popitem(last=False)
+            effects += self._searches.look(hashed, now, lasting=True)
+        return effects
+
+    def _turn_at(self) -> float:
+        """When one that waits for its turn is looked for, as there is room; infinite if none is."""
+        room = self._held and len(self._searches) < self._max_searches
+        return next(iter(self._held.values())) if room else math.inf
+
+    def _ended(self, hashed: bytes, result: Result, again: float | None, *, listed: bool) -> None:
         self._metrics.ended.inc("found" if result.holders else "nobody")
         wanted = self._wanted.get(hashed)
         if wanted is None:
             return
         wanted.result = result
-        finders, wanted.finders = wanted.finders, []
-        for finder in finders:
-            finder.set(self._findings(hashed, wanted, result))
+        if listed:
+            finders, wanted.finders = wanted.finders, []
+            for finder in finders:
+                finder.set(self._findings(hashed, result))
         if again is None:
             del self._wanted[hashed]
-        else:
+        elif wanted.lasting:
             self._emit(SearchEnded(wanted.channel, wanted.key, result, again - self._engine.now()))
             self._tell_progress(wanted)
 
@@ -282,8 +330,8 @@ class Asking:
             wanted.told = str(progress)
             self._emit(SearchProgress(wanted.channel, wanted.key, progress))
 
-    def _findings(self, hashed: bytes, wanted: _Wanted, result: Result) -> Findings:
-        holders = [Holder(peer, self._post.address(peer), age) for peer, age in wanted.found.items()]
+    def _findings(self, hashed: bytes, result: Result) -> Findings:
+        holders = [Holder(each.peer, self._members.address(each.peer), each.age) for each in result.holders]
         if self._holds(hashed):
             holders.append(Holder(self._me, self._members.address(self._me), None))
             result = replace(result, holders=(*result.holders, steps.Found(self._me, None)))

@@ -301,6 +301,22 @@ def test_index_member_that_dies_and_is_back_before_the_members_have_settled_is_t
     assert set(world.kept[OTHERS[3]]) == mine
 
 
+def test_index_member_that_is_back_while_what_it_had_is_still_being_looked_at_is_told_again() -> None:
+    world = World(40, rate=math.inf)
+    world.provide(*HASHES)
+    world.run(60)
+    mine = set(world.kept[OTHERS[3]])
+    world.leave(OTHERS[3])
+    world.now = world.announcer.wake_at(world.now)
+    for tell in world.announcer.poll(world.now):  # the first slice of the look
+        world._receive(tell)
+    assert world.announcer._jobs
+    world.join(OTHERS[3], 3)
+    world.run(60)
+    assert len(mine) > 50
+    assert set(world.kept[OTHERS[3]]) == mine
+
+
 def test_key_that_is_taken_back_is_not_told_to_who_is_gone() -> None:
     world = World()
     world.provide(HASHES[0])

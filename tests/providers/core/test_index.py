@@ -133,6 +133,14 @@ def test_holders_are_drawn_at_random() -> None:
     assert {len(each) for each in drawn} == {3}
 
 
+def test_key_that_is_named_twice_is_kept_once_and_taken_back_once() -> None:
+    index = make()
+    index.provide(PEERS[0], 0, [HASHES[0], HASHES[0], HASHES[1]], 20.0, 0.0)
+    assert len(index) == 2
+    assert index.withdraw(PEERS[0], [HASHES[0], HASHES[0]]) == 1
+    assert (len(index), named(index, HASHES[1], 1.0)) == (1, {PEERS[0]})
+
+
 @given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 30), st.integers(1, 12))))
 def test_index_says_what_a_plain_table_says(steps: list[tuple[int, int, int, int]]) -> None:
     index, plain = make(), dict[tuple[PeerId, bytes], float]()
@@ -144,7 +152,7 @@ def test_index_says_what_a_plain_table_says(steps: list[tuple[int, int, int, int
             index.provide(peer, who, hashes, 20.0, now)
             plain.update({(peer, hashed): now + 20.0 for hashed in hashes})
         elif kind == 2:
-            index.withdraw(peer, hashes)
+            index.withdraw(peer, [*hashes, *hashes[:2]])
             plain = {key: until for key, until in plain.items() if key[0] != peer or key[1] not in hashes}
         else:
             index.forget(peer)

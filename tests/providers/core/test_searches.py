@@ -18,8 +18,11 @@ from rookery.actors.providers.core.ring import Ring
 from rookery.actors.providers.core.searches import (
     AT_ONCE,
     LOOK_AGAIN,
+    MAX_TRIED,
+    REMEMBERED,
     SWEEP_AGAIN,
     Charged,
+    Denied,
     Effect,
     Ended,
     Found,
@@ -51,6 +54,8 @@ class World:
             self.holders.get(key, ())
         )
         self.silent: set[PeerId] = set()
+        self.liars: set[PeerId] = set()
+        """Who says yes to everything, a little before anybody else has answered."""
         self.sent: list[tuple[float, Send]] = []
         self.effects: list[Effect] = []
         self._coming: list[tuple[float, int, Send]] = []
@@ -90,7 +95,8 @@ class World:
                 continue
             self.sent.append((self.now, effect))
             if effect.to not in self.silent and self.rng.random() >= self.loss and self.rng.random() >= self.loss:
-                heapq.heappush(self._coming, (self.now + 2 * self.latency, next(self._numbers), effect))
+                way = self.latency if effect.to in self.liars else 2 * self.latency
+                heapq.heappush(self._coming, (self.now + way, next(self._numbers), effect))
 
     def _answer(self, send: Send) -> None:
         match send.message:
@@ -99,7 +105,11 @@ class World:
                 if named is not None and self.searches.asked(send.to, number) == hashed:
                     self._take(self.searches.on_holders(send.to, hashed, [(peer, 1.0) for peer in named], (), self.now))
             case Have(number, hashes):
-                which = sum(1 << place for place, key in enumerate(hashes) if send.to in self.holders.get(key, ()))
+                which = sum(
+                    1 << place
+                    for place, key in enumerate(hashes)
+                    if send.to in self.liars or send.to in self.holders.get(key, ())
+                )
                 self._take(self.searches.on_having(send.to, number, which, self.now) or [])
 
 
@@ -174,6 +184,7 @@ LIES: dict[str, Callable[[World], list[PeerId] | None]] = {
     "nobody has it": lambda _world: [],
     "members that do not have it": lambda world: world.rng.sample(world.members, 16),
     "accomplices that do not answer": lambda world: world.rng.sample(sorted(world.silent), 16),
+    "accomplices that say yes": lambda world: world.rng.sample(sorted(world.liars), 16),
     "peers that nobody knows": lambda world: [PeerId(world.rng.randbytes(32)) for _ in range(16)],
 }
 
@@ -184,13 +195,95 @@ def test_eclipsed_key_is_found_within_20_seconds_among_1000_members(seed: int, l
     world = World(1000, seed=seed)
     liars = set(world.ring.index_members(KEY))
     if lie.startswith("accomplices"):
-        world.silent = set(world.rng.sample(sorted(set(world.members) - liars), 30))
+        accomplices = set(world.rng.sample(sorted(set(world.members) - liars), 50))
+        world.silent, world.liars = (accomplices, set()) if lie.endswith("do not answer") else (set(), accomplices)
     world.index = lambda member, _key: LIES[lie](world) if member in liars else []
-    honest = sorted(set(world.members) - liars - world.silent)
+    honest = sorted(set(world.members) - liars - world.silent - world.liars)
     world.holders[KEY] = {world.rng.choice(honest)}
     world.look(lasting=True)
     world.run(19.5 if world.silent else 18.5)  # then there is time left to connect and to fetch
-    assert world.found() == world.holders[KEY]
+    assert world.found() - world.liars == world.holders[KEY]
+
+
+def make_liars(count: int, *, that_provide: bool) -> World:
+    """So many that say yes to everything, one true holder, and an index that names all of them or nobody."""
+    world = World(200)
+    world.liars = set(OTHERS[10 : 10 + count])
+    world.holders[KEY] = {OTHERS[7]}
+    world.index = lambda _member, _key: world.rng.sample([*sorted(world.liars), OTHERS[7]], min(16, count + 1))
+    if not that_provide:
+        world.index = lambda _member, _key: []
+    return world
+
+
+@pytest.mark.parametrize("count", [3, 63])
+def test_holder_is_found_though_liars_provide_the_key_and_say_yes_before_it(count: int) -> None:
+    world = make_liars(count, that_provide=True)
+    world.look(lasting=True)
+    world.run(6.5)
+    assert OTHERS[7] in world.found()
+
+
+@pytest.mark.parametrize("count", [1, 10, 50])
+def test_sweep_for_a_fetch_goes_on_though_liars_say_yes_and_ends_when_the_fetch_is_over(count: int) -> None:
+    world = make_liars(count, that_provide=False)
+    world.look(lasting=True)
+    world.run(1.5)
+    world._take(world.searches.stop(KEY, world.now))
+    stopped = len(world.sent)
+    world.run(60)
+    assert len(world.sent) == stopped
+    world.look(lasting=True)
+    world.run(5)
+    assert OTHERS[7] in world.found()
+
+
+def test_yes_that_comes_late_counts_as_long_as_the_search_lasts() -> None:
+    world = make_liars(3, that_provide=True)
+    world.look(lasting=True)
+    world.run(0.155)
+    (ended,) = world.ended()
+    assert {found.peer for found in ended.result.holders} == world.liars
+    world.run(0.1)
+    assert OTHERS[7] in world.found()
+
+
+def test_yes_that_ends_no_fetch_makes_the_sweeps_no_rarer() -> None:
+    sweeps = []
+    for count in (0, 3):
+        world = make_liars(count, that_provide=False)
+        world.holders.clear()
+        world.look(lasting=True)
+        world.run(300)
+        sweeps.append(len([peer for peer in world.asked(Have) if peer == OTHERS[0]]))
+    assert sweeps == [3, 3]
+
+
+def test_who_said_yes_before_is_asked_last_and_is_not_enough() -> None:
+    world = World(200)
+    world.liars = set(OTHERS[10:13])
+    world.index = lambda _member, _key: OTHERS[10:26]
+    world.look(lasting=True)
+    world.run(1)
+    assert world.found() == world.liars
+    world.searches._searches[KEY].sweep_at = math.inf  # the index alone
+    world.holders[KEY] = set(OTHERS[23:26])
+    sent = len(world.sent)
+    world.run(5)
+    assert world.found() == world.liars | set(OTHERS[23:26])
+    again = [send.to for _, send in world.sent[sent:] if isinstance(send.message, Have)]
+    assert not set(again[:12]) & world.liars
+
+
+def test_who_said_yes_is_forgotten_after_a_while_and_only_so_many_are_remembered() -> None:
+    world = World(400)
+    world.liars = set(OTHERS[:300])
+    world.index = lambda _member, _key: []
+    world.look(lasting=True)
+    world.run(10)
+    search = world.searches._searches[KEY]
+    assert len(search.tried) == MAX_TRIED
+    assert world.searches._tried(search, world.now + REMEMBERED) == frozenset()
 
 
 def test_liars_that_keep_naming_falsely_are_passed_over_and_the_key_is_found_by_its_index_again() -> None:
@@ -271,16 +364,23 @@ def test_search_that_lasts_asks_ever_more_rarely_and_sweeps_more_rarely_still() 
     assert SWEEP_AGAIN > LOOK_AGAIN
 
 
-def test_search_begins_at_once_when_a_holder_is_gone_though_not_more_often_than_every_five_seconds() -> None:
+def test_search_begins_at_once_when_a_holder_is_gone_though_ever_more_rarely_where_one_comes_and_goes() -> None:
     world = World()
     world.holders[KEY] = {OTHERS[7]}
     world.look(lasting=True)
     world.run(100)
-    ends = len(world.ended())
-    for _ in range(10):
+    begun = [world.now]
+    for _ in range(120):
+        asked = len(world.asked(Who))
         world._take(world.searches.look_again(KEY, world.now))
+        if len(world.asked(Who)) > asked:
+            begun.append(world.now)
         world.run(1)
-    assert len(world.ended()) - ends in (2, 3)
+    assert begun[0] == begun[1]
+    waits = [then - before for before, then in itertools.pairwise(begun[1:])]
+    assert waits == sorted(waits)
+    assert 2 <= len(waits) <= 4
+    assert waits[0] >= 2 * LOOK_AGAIN
     assert world.searches.look_again(KEYS[0], world.now) == []
 
 
@@ -291,7 +391,7 @@ def test_search_that_is_stopped_asks_nobody_any_more() -> None:
     sent = len(world.sent)
     world._take(world.searches.stop(KEY, world.now))
     world.run(100)
-    assert len(world.sent) - sent <= 32  # repeats of what was out
+    assert len(world.sent) == sent
     assert KEY not in world.searches
     assert world.ended() == []
 
@@ -327,6 +427,44 @@ def test_list_has_more_holders_than_a_fetch_needs() -> None:
     other.look(lasting=True)
     other.run(2)
     assert 3 <= len(other.found()) < 12
+
+
+def test_list_that_is_asked_for_while_a_fetch_looks_has_all_holders() -> None:
+    world = World()
+    world.holders[KEY] = set(OTHERS[:12])
+    world.look(lasting=True)
+    world.look()
+    world.run(2)
+    short, full = world.ended()
+    assert (short.listed, full.listed) == (False, True)
+    assert {found.peer for found in full.result.holders} == set(OTHERS[:12])
+
+
+@pytest.mark.parametrize("how", ["says no", "is silent"])
+def test_holder_that_has_it_no_more_is_told_of(how: str) -> None:
+    world = World()
+    world.holders[KEY] = {OTHERS[7]}
+    world.index = lambda _member, _key: [OTHERS[7]]
+    world.look(lasting=True)
+    world.run(1)
+    world.holders[KEY] = set()
+    world.silent = {OTHERS[7]} if how == "is silent" else set()
+    world.run(20)
+    assert [effect.peer for effect in world.effects if isinstance(effect, Denied)] == [OTHERS[7]]
+    assert world.ended()[-1].result.holders == ()
+
+
+def test_sweep_that_asked_nobody_is_made_again_at_the_next_look() -> None:
+    world = World(0)
+    world.look(lasting=True)
+    world.run(1)
+    for number, peer in enumerate(OTHERS[:20]):
+        world.ring.add(peer, number)
+        world.searches.sweep.add(peer)
+    world.holders[KEY] = {OTHERS[7]}
+    world.index = lambda _member, _key: []
+    world.run(8)
+    assert world.found() == {OTHERS[7]}
 
 
 def test_index_member_that_names_falsely_is_charged_and_passed_over() -> None:
