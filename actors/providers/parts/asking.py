@@ -125,6 +125,15 @@ class Asking:
         else:
             del self._wanted[hashed]
             self._follow(self._searches.stop(hashed, self._engine.now()))
+            self._want_no_more(wanted.found)
+
+    def _want_no_more(self, peers: Iterable[PeerId]) -> None:
+        """Those of these that are not connected yet, and that no other search has found."""
+        if self._maintenance is None:
+            return
+        for peer in peers:
+            if peer not in self._connected and not any(peer in each.found for each in self._wanted.values()):
+                self._maintenance.want_no_more(peer)
 
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
         """Look once for all that have a key."""
@@ -256,7 +265,7 @@ class Asking:
             self._tracker.hint((stranger,))
         if self._maintenance is not None and peer not in self._connected and not self._members.is_secondary(peer):
             self._metrics.wants.inc("holder")
-            self._maintenance.want(peer)
+            self._maintenance.want_for_fetch(peer)
         self._emit(HolderFound(wanted.channel, wanted.key, peer))
         self._tell_progress(wanted)
 
