@@ -13,6 +13,7 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
+from ...maintenance.mailbox import NotReached
 from ...tracker.mailbox import Mailbox as Tracker
 from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
@@ -97,6 +98,7 @@ class Asking:
         self._emit = emit
         self._wanted: dict[bytes, _Wanted] = {}
         self._connected: set[PeerId] = set()
+        self._unreached: dict[PeerId, str] = {}  # of holders, why they are not connected
         self._alarm = Alarm(engine, AskDue(), AskMore())
 
     # What is wanted ---------------------------------------------------------------------------------------------------
@@ -133,6 +135,7 @@ class Asking:
             return
         for peer in peers:
             if peer not in self._connected and not any(peer in each.found for each in self._wanted.values()):
+                self._unreached.pop(peer, None)
                 self._maintenance.want_no_more(peer)
 
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
@@ -156,13 +159,15 @@ class Asking:
         if connected:
             return Progress("fetching", len(wanted.found), connected, result)
         if wanted.found:
-            return Progress("connecting", len(wanted.found), 0, result)
+            unreached = tuple((peer, self._unreached[peer]) for peer in wanted.found if peer in self._unreached)
+            return Progress("connecting", len(wanted.found), 0, result, unreached)
         return Progress("looking" if self._searches.is_looking(hashed) else "waiting", 0, 0, result)
 
     def connected(self, peer: PeerId, there: bool) -> None:
         """A connection to a peer is there, or not any more."""
         if there:
             self._connected.add(peer)
+            self._unreached.pop(peer, None)
         else:
             self._connected.discard(peer)
         for hashed, wanted in list(self._wanted.items()):
@@ -170,6 +175,16 @@ class Asking:
                 if not there:
                     self._follow(self._searches.look_again(hashed, self._engine.now()))
                 self._tell_progress(wanted)
+
+    def not_reached(self, event: NotReached) -> None:
+        """A holder is not connected yet. Who only waits for a place is no holder that cannot be reached."""
+        held = [wanted for wanted in self._wanted.values() if event.peer in wanted.found]
+        if event.waits or not held:
+            self._unreached.pop(event.peer, None)
+        else:
+            self._unreached[event.peer] = event.reason
+        for wanted in held:
+            self._tell_progress(wanted)
 
     # What comes in ----------------------------------------------------------------------------------------------------
 
@@ -206,6 +221,7 @@ class Asking:
 
     def gone(self, peer: PeerId) -> None:
         """A member is none any more."""
+        self._unreached.pop(peer, None)
         for wanted in self._wanted.values():
             wanted.found.pop(peer, None)
         self._follow(self._searches.gone(peer, self._engine.now()))
@@ -266,6 +282,8 @@ class Asking:
         if self._maintenance is not None and peer not in self._connected and not self._members.is_secondary(peer):
             self._metrics.wants.inc("holder")
             self._maintenance.want_for_fetch(peer)
+        if self._members.is_secondary(peer) and self._members.is_secondary(self._me):
+            self._unreached[peer] = "neither it nor this node can be dialled"
         self._emit(HolderFound(wanted.channel, wanted.key, peer))
         self._tell_progress(wanted)
 
