@@ -164,7 +164,8 @@ class Actors:
 
         They are the mailboxes `transport`, `tracker`, `connections`, `maintenance`, `discovery`, `membership`,
         `providers`, `resolver` and `blobs`, the node's `identity`, its own peer id as `me`, and what packages add, by
-        their sections' names. parts: others. mailbox: of the engine, by default a new one. Raises TypeError, with the
+        their sections' names. parts: others. mailbox: of the engine, by default a new one. Where the node does not take
+        part in the providers, only who cannot do without gets that mailbox. Raises TypeError, with the
         names that there are, for a parameter without default that is none of them, and for a part that no parameter
         takes; and what the engine cannot start with.
         """
@@ -175,6 +176,8 @@ class Actors:
         if unknown := [name for name in parts if name not in asked]:
             raise TypeError(f"{engine.__qualname__} takes no {', '.join(unknown)}; it takes {', '.join(asked)}")
         given = {name: there[name] for name in asked if name in there}
+        if not self.config.providers.enabled and "providers" not in parts:  # then they find nothing
+            given = {name: part for name, part in given.items() if name != "providers" or _is_needed(asked[name])}
         if mailbox is None:
             return self.runtime.start(engine, config, **given)
         return self.runtime.start(mailbox, engine, config, **given)
@@ -222,6 +225,10 @@ def check_parts(engine: type[Engine[M]], there: Iterable[str] = ()) -> None:
     if unknown:
         asks = f"{engine.__module__}.{engine.__qualname__} asks for {', '.join(unknown)}"
         raise TypeError(f"{asks}: a node has {', '.join(sorted(names))}")
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty
 
 
 def _asked(engine: type[Engine[M]]) -> dict[str, inspect.Parameter]:

@@ -104,10 +104,14 @@ class Invariants:
 
     def _look_at(self, engine: Transport) -> None:
         config, links = engine.config, engine.links
-        there = len({*links.joining, *links.live, *links.dials})
+        joining = {peer for peer, each in links.joining.items() if not all(one.short_lived for one in each)}
+        live = {peer: live for peer, live in links.live.items() if not live.link.short_lived}
+        there = len({*joining, *live, *(peer for peer, dial in links.dials.items() if not dial.short_lived)})
+        if engine.slots.short_lived.used > config.short_lived_places:
+            self._broken(engine, f"{engine.slots.short_lived.used} short-lived places are taken")
         if there > config.max_inbound:  # else no need to count who came in
-            came_in = {peer for peer, live in links.live.items() if live.link.direction is Direction.IN}
-            inbound = len(came_in.union(links.joining))
+            came_in = {peer for peer, each in live.items() if each.link.direction is Direction.IN}
+            inbound = len(came_in | joining)
             if inbound > config.max_inbound:
                 self._broken(engine, f"{inbound} peers came in (allowed: {config.max_inbound})")
         if there > config.max_connections:

@@ -59,6 +59,7 @@ EXTENSIONS = ((1, 5), (2, b"bytes"), (300, "text"), (65535, None))
 CONTROL = (
     codec.Hello((1, 2), "net", RECORD.encode(), packets=False, proof=bytes(32)),
     codec.Hello((2,), "net", RECORD.encode(), packets=True, proof=None, extensions=EXTENSIONS),
+    codec.Hello((2,), "net", RECORD.encode(), packets=False, proof=None, extensions=((codec.SHORT_LIVED, 1),)),
     codec.Welcome(2, bytes(16), RECORD.encode(), None),
     codec.Welcome(2, bytes(16), RECORD.encode(), bytes(32), EXTENSIONS),
     codec.Ready(bytes(16)),

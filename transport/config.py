@@ -134,6 +134,11 @@ class Config(Settings):
         return self.max_connections - reserved
 
     @property
+    def short_lived_places(self) -> int:
+        """Connections for fetches that may be there beside `max_connections`."""
+        return max(2, self.max_connections // 4)
+
+    @property
     def max_frame(self) -> int:
         """Bytes of one ZeroMQ frame: the largest payload, or the fullest batch of joined small ones with its table."""
         return max(self.max_message, MAX_BATCH_BYTES) + 2048

@@ -41,6 +41,7 @@ from .parts.links import Dialling, Joining, PacketLink
 from .parts.name_lookup import LookUpLate, NameLookUps
 from .parts.packets import Packets
 from .parts.shared import Late, Receiver, SayBye, Shared, Shut
+from .parts.short_lived import Look
 from .parts.streams import Flush, FlushFirst, Retry, Streams
 from .reasons import Reason
 from .record import PeerRecord
@@ -123,6 +124,7 @@ class Engine(Shared):
             Beat: lambda _message: self.streams.beat(),
             Late: self.on_late,
             ProbeOver: self.handshakes.probe_over,
+            Look: self.handshakes.short_lived.look,
             Shut: lambda message: self.shut(message.route),
             SayBye: self.say_bye,
             SayLeftOut: self.limited_log.say_left_out,

@@ -39,7 +39,10 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One connection. id: unique in this transport's life. opened_at: monotonic seconds. ip: the other end's."""
+    """One connection. id: unique in this transport's life. opened_at: monotonic seconds. ip: the other end's.
+
+    short_lived: for a fetch, in a place of its own beside the others (maintenance: short-lived places).
+    """
 
     id: int
     peer: PeerId
@@ -48,6 +51,7 @@ class Link:
     ip: str
     opened_at: float
     record: PeerRecord
+    short_lived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,10 +131,14 @@ class SetGate(Request[int]):
 
 @dataclass(frozen=True, slots=True)
 class Dial(Message):
-    """Connect to the ticket's peer at `address`. The end is `Opened`, or `released(ticket, reason)`."""
+    """Connect to the ticket's peer at `address`. The end is `Opened`, or `released(ticket, reason)`.
+
+    short_lived: for a fetch, in a place beside `max_connections`.
+    """
 
     ticket: Ticket
     address: Address
+    short_lived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +258,9 @@ class Mailbox(runtime.Mailbox):
         """Swap the gate; its version, once in effect. See `SetGate`."""
         return self.ask(SetGate(gate, disconnect))
 
-    def dial(self, ticket: Ticket, address: Address) -> Feedback:
+    def dial(self, ticket: Ticket, address: Address, *, short_lived: bool = False) -> Feedback:
         """Connect; see `Dial`."""
-        return self.tell(Dial(ticket, address))
+        return self.tell(Dial(ticket, address, short_lived))
 
     def close(self, peer: PeerId, reason: Reason) -> Reply[None]:
         """End everything of a peer; see `Close`."""

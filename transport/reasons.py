@@ -21,6 +21,7 @@ class Reason(enum.StrEnum):
     EGRESS_IP = "egress_ip"  # comes from another IP than its address says
     COOLDOWN = "cooldown"
     TOO_MANY = "too_many"  # a hard limit of connections
+    QUEUED = "queued"  # every short-lived place is taken, and the peer has a place in the queue
     DUPLICATE = "duplicate"  # a live connection to this peer is kept
     SELF = "self"
     PRIVATE = "private"
@@ -45,7 +46,8 @@ class Reason(enum.StrEnum):
     DEAD = "dead"  # no heartbeat in time
     PROTOCOL = "protocol"  # it sent what no honest peer sends
     FLOODING = "flooding"  # it kept on over its quota
-    IDLE = "idle"  # a packet link that was not used
+    IDLE = "idle"  # a packet link or a short-lived connection that was not used
+    TURN_OVER = "turn_over"  # a short-lived connection has had its time, and others wait for its place
     REMOTE = "remote"  # the other side closed and did not say why
     REQUESTED = "requested"  # the application closed it
     SHUTDOWN = "shutdown"

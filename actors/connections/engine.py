@@ -187,7 +187,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._thin_out_a_crowd(link)
         self._counts_changed()
         if first:
-            self._subscribers.tell(PeerConnected(link.peer))
+            self._subscribers.tell(PeerConnected(link.peer, link.short_lived))
         self._tell(Connected(link))
 
     def on_closed(self, message: Closed) -> None:
@@ -203,7 +203,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._counts_changed()
         self._tell(Disconnected(link, message.reason))
         if not self._table.has_peer(link.peer):
-            self._subscribers.tell(PeerDisconnected(link.peer, message.reason))
+            self._subscribers.tell(PeerDisconnected(link.peer, message.reason, link.short_lived))
         self._trims.closed(link.id)
 
     # Tags and protections --------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _thin_out_a_crowd(self, link: Link) -> None:
         """This one came: where one IP has too many connections, one of them goes."""
-        if self._crowds is None or link.direction is not Direction.IN:
+        if self._crowds is None or link.direction is not Direction.IN or link.short_lived:
             return
         self._crowds.opened(link)
         surplus = self._crowds.surplus(self._table)

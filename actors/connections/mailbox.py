@@ -61,17 +61,19 @@ class Disconnected(Message):
 
 @dataclass(frozen=True, slots=True)
 class PeerConnected(Message):
-    """The first connection to a peer is there."""
+    """The first connection to a peer is there. short_lived: for a fetch, and counted nowhere."""
 
     peer: PeerId
+    short_lived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PeerDisconnected(Message):
-    """The last connection to a peer is gone, for this reason."""
+    """The last connection to a peer is gone, for this reason. short_lived: it was for a fetch."""
 
     peer: PeerId
     reason: Reason
+    short_lived: bool = False
 
 
 # Told and asked: the method of each name says what it means -----------------------------------------------------------

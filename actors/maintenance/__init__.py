@@ -59,6 +59,7 @@ from .mailbox import (
     Maintain,
     MaintenanceEnded,
     MaintenanceStarted,
+    NotReached,
     Report,
     RoomWithheld,
     Shutdown,
@@ -66,6 +67,7 @@ from .mailbox import (
     TooFewConnections,
     TooManyConnections,
     Want,
+    WantForFetch,
 )
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "MaintenanceStarted",
     "MaintenanceStopped",
     "Motive",
+    "NotReached",
     "Report",
     "RoomWithheld",
     "Shutdown",
@@ -96,4 +99,5 @@ __all__ = [
     "TooFewConnections",
     "TooManyConnections",
     "Want",
+    "WantForFetch",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -21,10 +22,22 @@ from ..tracker.mailbox import Candidates, DialableChanged, Dialled, DialResult, 
 from .config import Config
 from .core.actions import Ask, Dial, DialOutcome, Done, Motive, Pacing, Search, Trim, Wait, Withhold
 from .core.exchange_rules import ExchangeLimits
+from .core.fetch_wishes import NO_PLACE, FetchWishes
 from .core.goal import Goal
 from .core.planner import Planner
 from .errors import MaintenanceStopped
-from .mailbox import Activate, GetStanding, Mailbox, Maintain, Report, Shutdown, Standing, Want
+from .mailbox import (
+    Activate,
+    GetStanding,
+    Mailbox,
+    Maintain,
+    NotReached,
+    Report,
+    Shutdown,
+    Standing,
+    Want,
+    WantForFetch,
+)
 from .metrics import Metrics
 from .parts.announcements import Announcements
 from .parts.peer_exchange import PeerExchange
@@ -86,6 +99,7 @@ class Engine(runtime.Engine[Mailbox]):
             Activate: self.on_activate,
             Maintain: self.on_maintain,
             Want: self.on_want,
+            WantForFetch: self.on_want_for_fetch,
             Shutdown: self.on_shutdown,
             GetStanding: self.on_get_standing,
             Subscribe: self.on_subscribe,
@@ -118,8 +132,10 @@ class Engine(runtime.Engine[Mailbox]):
             dials=config.max_concurrent_dials,
         )
         self._planner = Planner(self._goal, pacing, self.rng)
+        self._fetch_wishes = FetchWishes(self.rng)
         self._per_subnet = max(1, int(config.max_subnet_share * config.bounds().min_threshold))
         self._open = 0
+        self._reached: set[PeerId] = set()  # with a connection of any kind
         self._linked: set[PeerId] = set()
         self._others: set[PeerId] = set()  # of those, whom the set does not list
         self._counts_secondary = secondary
@@ -164,6 +180,14 @@ class Engine(runtime.Engine[Mailbox]):
         self._planner.wanted(message.peer)
         self._proceed()
 
+    def on_want_for_fetch(self, message: WantForFetch) -> None:
+        """Dial this peer at once, in a short-lived place if there is no room, until it is connected."""
+        if not message.needed:
+            self._fetch_wishes.forget(message.peer)
+        elif message.peer not in self._reached:
+            self._fetch_wishes.want(message.peer, self.now())
+        self._proceed()
+
     def on_counts(self, message: Counts) -> None:
         """Another number of connections is open: check whether that is too few or too many."""
         self._open = message.open
@@ -195,7 +219,11 @@ class Engine(runtime.Engine[Mailbox]):
         return {} if self._goal.dial_all else self._exchange.rules.crowded_subnets(self._per_subnet, among)
 
     def on_peer_connected(self, message: PeerConnected) -> None:
-        """One more peer that is connected, so none that is tried again."""
+        """One more peer that is connected, so none that is tried again. A short-lived connection counts nowhere."""
+        self._reached.add(message.peer)
+        self._fetch_wishes.forget(message.peer)
+        if message.short_lived:
+            return
         self._linked.add(message.peer)
         if message.peer not in self._set:
             self._others.add(message.peer)
@@ -204,6 +232,9 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_peer_disconnected(self, message: PeerDisconnected) -> None:
         """Whom we dialled may be dialled again; when, says the tracker with `DialableChanged`."""
+        self._reached.discard(message.peer)
+        if message.short_lived:
+            return
         self._linked.discard(message.peer)
         self._others.discard(message.peer)
         self._planner.lost(message.peer, self.now(), broken=message.reason in _BROKEN)
@@ -257,6 +288,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def _proceed(self) -> None:
         """Do what the planner says until it says wait."""
+        self._dial_for_fetches()
         while self._phase is Phase.ACTIVE:
             action = self._planner.next(self.now())
             self._announcements.before(action, self.now())
@@ -274,12 +306,41 @@ class Engine(runtime.Engine[Mailbox]):
                 case Withhold():
                     pass  # it was announced
                 case Wait():
-                    self._set_timer(action.until)
+                    fetch_at = self._fetch_wishes.next_at(self.now())
+                    until = math.inf if action.until is None else action.until
+                    self._set_timer(None if until == fetch_at == math.inf else min(until, fetch_at))
                     break
                 case _:
                     assert_never(action)
         self._metrics.dialling.set(len(self._planner.dials))
         self._announcements.tell_standing()
+
+    def _dial_for_fetches(self) -> None:
+        """Follow the wishes of fetches that are due."""
+        while self._phase is Phase.ACTIVE and (peer := self._fetch_wishes.take(self.now())) is not None:
+            crowded = self._fetch_wishes.is_crowded(peer)
+            if not crowded and self._planner.dials_at_once(peer, self.now()):
+                self._dial(peer)
+            else:
+                self._dial_short_lived(peer)
+
+    def _dial_short_lived(self, peer: PeerId) -> None:
+        self._metrics.short_lived.inc()
+        reply = self._tracker.dial(peer, short_lived=True)
+        self.on_reply(reply, lambda result: self._on_short_lived(peer, result), timeout=DIAL_TIMEOUT)
+
+    def _on_short_lived(self, peer: PeerId, result: DialResult | Exception) -> None:
+        """A dial beside the others ended."""
+        if isinstance(result, Exception):
+            self._unanswered("dial", result)
+        self._tried(peer, result, short_lived=True)
+        self._proceed()
+
+    def _tried(self, peer: PeerId, result: DialResult | Exception, *, short_lived: bool) -> None:
+        """A fetch may wait for this peer: it is told why it has to go on waiting."""
+        reason = "no answer" if isinstance(result, Exception) else getattr(result, "reason", None)
+        if self._fetch_wishes.ended(peer, reason, self.now(), short_lived=short_lived):
+            self._subscribers.tell(NotReached(peer, str(reason), reason in NO_PLACE))
 
     def _ask(self, action: Ask) -> None:
         """Ask the tracker whom to dial."""
@@ -335,6 +396,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._dialled += outcome is not DialOutcome.REFUSED
         self._metrics.dials.inc(outcome)
         self._planner.dial_ended(peer, outcome, self.now())
+        self._tried(peer, result, short_lived=False)
         self._proceed()
 
     def _trim(self, action: Trim) -> None:

@@ -97,6 +97,18 @@ class AdvertiseReceived(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class NotReached(Message):
+    """A peer that a fetch needs is not connected yet, and why. Told again when the reason is another.
+
+    waits: for a place, here or there, so that it only has to be patient.
+    """
+
+    peer: PeerId
+    reason: str
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeRefused(Message):
     """What a peer said about peers was not heeded. why: invalid, rate, unasked, private, closed or busy."""
 
@@ -233,6 +245,14 @@ class Want(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class WantForFetch(Message):
+    """A fetch needs a connection to `peer`, or (`needed` false) it does no more."""
+
+    peer: PeerId
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GetStanding(Request[Standing]):
     """Ask for the `Standing`."""
 
@@ -255,6 +275,7 @@ class Mailbox(runtime.EventMailbox):
         AdvertiseSent,
         AdvertiseReceived,
         ExchangeRefused,
+        NotReached,
         Standing,
     )
 
@@ -279,6 +300,18 @@ class Mailbox(runtime.EventMailbox):
         Raises ValueError for what is no peer, and for an id that nobody can own.
         """
         return self.tell(Want(check_owned(peer)))
+
+    def want_for_fetch(self, peer: PeerId) -> Feedback:
+        """Connect to `peer` for a fetch, now: among the connections if there is room, else in a short-lived place.
+
+        It is tried again and again, until `peer` is connected, `want_no_more`, or for a minute and a half; `NotReached`
+        tells why it is not yet. Raises as `want`.
+        """
+        return self.tell(WantForFetch(check_owned(peer), needed=True))
+
+    def want_no_more(self, peer: PeerId) -> Feedback:
+        """No fetch needs `peer` any more. A connection that there is stays, or ends by itself."""
+        return self.tell(WantForFetch(check_owned(peer), needed=False))
 
     def standing(self) -> Reply[Standing]:
         """How it stands: `standing.explain()` is a line for the operator."""

@@ -14,6 +14,9 @@ class Metrics:
         self.dials = registry.counter(
             "maintenance_dials_total", "Dials by how they ended.", labels=("outcome",)
         )  # opened, refused, failed
+        self.short_lived = registry.counter(
+            "maintenance_short_lived_dials_total", "Dials for fetches, beside the connections that are counted."
+        )
         self.dialling = registry.gauge("maintenance_dialling", "Dials under way.")
         self.checks = registry.counter(
             "maintenance_checks_total", "Checks that ended, by what they found.", labels=("situation",)

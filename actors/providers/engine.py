@@ -14,6 +14,7 @@ from ...transport.parts.limited_log import LimitedLog, SayLeftOut
 from ..connections.mailbox import Mailbox as Connections
 from ..connections.mailbox import PeerConnected, PeerDisconnected
 from ..maintenance.mailbox import Mailbox as Maintenance
+from ..maintenance.mailbox import NotReached
 from ..membership.mailbox import Mailbox as Membership
 from ..membership.mailbox import MemberDown, MemberProved, MemberUp, MemberUpdated
 from .config import Config
@@ -82,6 +83,7 @@ class Engine(runtime.Engine[Mailbox]):
             MemberDown: self.on_member_down,
             PeerConnected: lambda event: self._asking.connected(event.peer, True),
             PeerDisconnected: lambda event: self._asking.connected(event.peer, False),
+            NotReached: lambda event: self._asking.not_reached(event),
             # from itself
             TellDue: lambda _message: self._telling.on_due(),
             TellMore: lambda _message: self._telling.run(),
@@ -95,6 +97,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._transport = transport
         self._membership = membership
         self._connections = connections
+        self._maintenance = maintenance
         self._members = Members(me)
         self._record_at = 0.0
         self._index = Index(max_keys=config.max_keys, max_keys_per_provider=config.max_keys_per_provider)
@@ -134,6 +137,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._membership.subscribe(self.mailbox, MemberUp, MemberUpdated, MemberProved, MemberDown)
         if self._connections is not None:
             self._connections.subscribe(self.mailbox, PeerConnected, PeerDisconnected)
+        if self._maintenance is not None:
+            self._maintenance.subscribe(self.mailbox, NotReached)
         self.every(TIDY_EVERY, Tidy())
 
     def _on_receiving(self, answer: Exception | None) -> None:

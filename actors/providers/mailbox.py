@@ -93,17 +93,23 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a search stands. holders: that have said yes; connected: how many of them are. result: of the last asking."""
+    """How a search stands. holders: that have said yes; connected: how many of them are. result: of the last asking.
+
+    unreached: of the holders, those that cannot be reached, and why; in time they are tried again.
+    """
 
     stage: Stage
     holders: int = 0
     connected: int = 0
     result: Result | None = None
+    unreached: tuple[tuple[PeerId, str], ...] = ()
 
     def __str__(self) -> str:
         match self.stage:
             case "connecting":
-                return f"connecting to {self.holders - self.connected} of {self.holders} holders"
+                connecting = self.holders - self.connected - len(self.unreached)
+                why = "".join(f"; {peer.short} cannot be reached: {reason}" for peer, reason in self.unreached)
+                return f"connecting to {connecting} of {self.holders} holders{why}"
             case "waiting":
                 return str(self.result)
         return self.stage

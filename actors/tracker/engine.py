@@ -294,7 +294,7 @@ class Engine(runtime.Engine[Mailbox]):
         if isinstance(reserved, Reason):
             return self._refuse_dial(message.peer, reserved)
         ticket, address = reserved
-        if not self._transport.dial(ticket, address).accepted:
+        if not self._transport.dial(ticket, address, short_lived=message.short_lived).accepted:
             self._directory.release(ticket, Reason.LIMIT, self.now())
             self._enforcement.update()
             return self._refuse_dial(message.peer, Reason.LIMIT)

@@ -247,9 +247,10 @@ DialResult = Dialled | Refused | Failed
 
 @dataclass(frozen=True, slots=True)
 class Dial(Request[DialResult]):
-    """Connect to a peer."""
+    """Connect to a peer. short_lived: for a fetch, in a place beside `max_connections`."""
 
     peer: PeerId
+    short_lived: bool = False
 
 
 # Towards transport ---------------------------------------------------------------------------------------------------
@@ -394,9 +395,9 @@ class Mailbox(runtime.EventMailbox):
             network_number(each)
         return self.ask(Dialable(limit, frozenset(exclude), urgent, subnets, among))
 
-    def dial(self, peer: PeerId) -> Reply[DialResult]:
-        """Connect to a peer; answered when that has succeeded or failed."""
-        return self.ask(Dial(PeerId(peer)))
+    def dial(self, peer: PeerId, *, short_lived: bool = False) -> Reply[DialResult]:
+        """Connect to a peer; answered when that has succeeded or failed. short_lived: see `Dial`."""
+        return self.ask(Dial(PeerId(peer), short_lived))
 
     def admit(self, claim: Claim) -> Reply[Verdict]:
         """See `transport.mailbox.Gatekeeper`."""

@@ -87,6 +87,15 @@ def test_every_node_gets_what_one_of_24_has_though_each_has_few_connections(simu
     assert waited[len(waited) // 2] <= 5
 
 
+def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 24, (2, 2, 2))
+    before = {node.name: node.connected() for node in world.all}
+    assert {len(connected) for connected in before.values()} == {2}
+    world.everybody_gets_it(within=30)
+    world.nodes.run(15)
+    assert {node.name: node.connected() for node in world.all} == before, "what was for fetches ended, and nothing else"
+
+
 def test_every_node_gets_it_though_index_members_are_gone_and_a_tenth_of_the_packets(
     simulation: Any, tmp_path: Path
 ) -> None:
@@ -167,6 +176,21 @@ class ArchiveNode(WholeNode):
             producer=self.archive,
             consumer=self.archive,
         )
+
+
+def test_node_that_does_not_take_part_wishes_for_connections_as_without_providers(simulation: Any) -> None:
+    nodes = SimulatedNodes(simulation, kind=ArchiveNode)
+    others = [nodes.start("first"), nodes.start("second")]
+    upkeep = {"policy": "band", "min_connections": 1, "expected_connections": 1, "max_connections": 4}
+    apart: Any = nodes.start("apart", tracker={"source": "application"}, maintenance=upkeep, member=False)
+    apart.tracker.track(1, {node.peer: node.address for node in others}).get(timeout=5)
+    nodes.run_until(apart.connected, timeout=20)
+    (unlinked,) = [node for node in others if node.peer not in apart.connected()]
+    document = b"minutes"
+    key = hashlib.sha256(document).digest()
+    unlinked.archive.documents[key] = document
+    apart.documents.fetch(key)
+    nodes.run_until(lambda: key in apart.archive.documents, timeout=20)
 
 
 def test_every_node_gets_what_an_application_provides(simulation: Any, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class World:
         return found
 
     def wanted(self) -> list[PeerId]:
-        return [want.peer for want in self.upkeep.control.received(maintenance.Want)]
+        return [want.peer for want in self.upkeep.control.received(maintenance.WantForFetch) if want.needed]
 
     def counted(self, name: str, *labels: str) -> float:
         value: float = self.simulation.registry.value(f"providers_{name}", *labels)

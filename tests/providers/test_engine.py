@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rookery.actors import connections, membership, providers
+from rookery.actors import connections, maintenance, membership, providers
 from rookery.actors.providers.core.codec import Have, Having, Holders, Provide, Provided, Who, encode
 from rookery.actors.providers.core.ring import key_hash
 from rookery.actors.providers.parts.answering import LIMITS
@@ -336,6 +336,31 @@ def test_search_wants_a_connection_to_a_holder_and_tells_of_it(world: Make) -> N
     assert str(there.mailbox.progress(KEY).get(timeout=1)) == "fetching"
     (ended,) = there.events(providers.SearchEnded)
     assert ended.again == pytest.approx(2.5)  # if the fetch is not over by then
+
+
+def test_holder_that_cannot_be_reached_is_named_with_the_reason(world: Make) -> None:
+    there = world(20)
+    search(there, "peer-3", "peer-4", "peer-5")
+    for peer, have in there.sent(Have):
+        there.receive(peer, Having(have.number, 1))
+    far, full, _other = (there.all[number] for number in (3, 4, 5))
+    there.tell(maintenance.NotReached(far, "timeout", waits=False))
+    there.tell(maintenance.NotReached(full, "queued", waits=True))
+    said = str(there.mailbox.progress(KEY).get(timeout=1))
+    assert said == f"connecting to 2 of 3 holders; {far.short} cannot be reached: timeout"
+    assert str(there.events(providers.SearchProgress)[-1].progress) == said
+    there.tell(maintenance.NotReached(far, "queued", waits=True))
+    assert str(there.mailbox.progress(KEY).get(timeout=1)) == "connecting to 3 of 3 holders"
+
+
+def test_connection_is_wanted_no_more_once_no_search_needs_the_holder(world: Make) -> None:
+    there = world(20)
+    search(there, "peer-3")
+    ((peer, have),) = there.sent(Have)
+    there.receive(peer, Having(have.number, 1))
+    there.mailbox.end_search(KEY)
+    there.simulation.settle()
+    assert there.upkeep.control.received(maintenance.WantForFetch)[-1] == maintenance.WantForFetch(peer, needed=False)
 
 
 def test_search_goes_on_until_it_is_ended(world: Make) -> None:

@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from rookery.transport import Reason
-from rookery.transport.core.codec import REJECT_VERSION, VERSION, Hello, Reject, Welcome, encode_control
+from rookery.transport.core.codec import REJECT_VERSION, SHORT_LIVED, VERSION, Hello, Reject, Welcome, encode_control
 from tests.transport.raw import RawPeer
 from tests.transport.scene import Scene
 from tests.transport.worlds import Node, RealWorld, SimulatedWorld
@@ -57,6 +57,25 @@ def test_hello_with_extensions_that_nobody_knows_is_welcome(real: RealWorld) -> 
     with RawPeer(bob, real.known.identity("raw")) as raw:
         raw.join(extensions=((7, 1), (65_535, b"bytes"), (8, None)))
         real.until(lambda: bob.links())
+
+
+@pytest.mark.parametrize("value", [0, 2, b"\x01", "1", None])
+def test_hello_that_says_anything_but_1_of_a_short_lived_connection_asks_for_another(
+    real: RealWorld, value: int | bytes | str | None
+) -> None:
+    bob = real.node("bob")
+    with RawPeer(bob, real.known.identity("raw")) as raw:
+        raw.join(extensions=((SHORT_LIVED, value),))
+        real.until(lambda: bob.links())
+        assert [link.short_lived for link in bob.links()] == [False]
+
+
+def test_hello_for_a_short_lived_connection_gets_one(real: RealWorld) -> None:
+    bob = real.node("bob")
+    with RawPeer(bob, real.known.identity("raw")) as raw:
+        raw.join(extensions=((SHORT_LIVED, 1),))
+        real.until(lambda: bob.links())
+        assert [link.short_lived for link in bob.links()] == [True]
 
 
 def test_second_word_of_another_version_ends_the_handshake(real: RealWorld) -> None:

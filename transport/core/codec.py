@@ -61,6 +61,13 @@ Extensions = tuple[tuple[int, int | bytes | str | None], ...]
 """What a message says beyond its fields: numbers below 2^16, at most 16 and none twice, each with a number below 2^64,
 bytes, text or None; together at most 1 KiB encoded. Who does not know one ignores it."""
 _NONE_ENCODED = b"\x80"
+SHORT_LIVED: Final = 1
+"""The extension of a Hello for a short-lived connection; its value is 1. Anything else is as if it were absent."""
+
+
+def is_short_lived(hello: Hello) -> bool:
+    """Whether the connection that is asked for is a short-lived one."""
+    return not hello.packets and dict(hello.extensions).get(SHORT_LIVED) == 1
 
 
 class OtherVersion(DecodeError):

@@ -8,13 +8,23 @@ from ipaddress import ip_address
 from ..address import counted_ip, subnet
 from ..gatekeeper import Direction
 from ..reasons import Reason
+from .short_lived import ShortLivedPlaces
 
 
 class Slots:
     """The hard limits, counted in one place: each link and handshake holds a slot from its first cost to its end."""
 
-    def __init__(self, *, total: int, inbound: int, per_ip: int, per_subnet: int, share_per_ip: float = 1.0) -> None:
-        """Most slots of each kind, an IP being as in `counted_ip`.
+    def __init__(
+        self,
+        *,
+        total: int,
+        inbound: int,
+        per_ip: int,
+        per_subnet: int,
+        share_per_ip: float = 1.0,
+        short_lived: int = 0,
+    ) -> None:
+        """Most slots of each kind, an IP being as in `counted_ip`. short_lived: places beside the total.
 
         share_per_ip: of the inbound ones, for an IP that takes one with which more than half of those are taken. Who
         had more before others came is `connections`' to close.
@@ -23,15 +33,16 @@ class Slots:
         self._per_ip, self._per_subnet = per_ip, per_subnet
         self._per_ip_when_scarce = min(per_ip, max(1, int(inbound * share_per_ip)))
         self._used: Counter[object] = Counter()
+        self.short_lived = ShortLivedPlaces(short_lived)
 
     @property
     def used(self) -> int:
-        """Slots taken now."""
-        return self._used["total"]
+        """Slots taken now, short-lived ones among them."""
+        return self._used["total"] + self.short_lived.used
 
     def take_outbound(self) -> Reason | None:
         """Take a slot for a dial, or say why not. Its IP is not known yet and does not count."""
-        if self.used >= self._limits["total"]:
+        if self._used["total"] >= self._limits["total"]:
             return Reason.LIMIT
         self._used["total"] += 1
         return None
@@ -43,7 +54,7 @@ class Slots:
         other has its place there is one for this.
         """
         net, ip = subnet(ip_address(ip)), counted_ip(ip)
-        full = rival is None and self.used >= self._limits["total"]
+        full = rival is None and self._used["total"] >= self._limits["total"]
         full_inbound = rival is not Direction.IN and (
             self._used["inbound"] >= self._limits["inbound"]
             or self._used[ip] >= self._most_of_an_ip()

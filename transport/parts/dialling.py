@@ -57,11 +57,11 @@ class Dials:
         if key is None:
             self._refuse(message.ticket, Reason.AUTHENTICATION)
             return
-        reason = self._impossible(peer, key) or shared.slots.take_outbound()
+        reason = self._impossible(peer, key) or self._handshakes.take_outbound(short_lived=message.short_lived)
         if reason is not None:
             self._refuse(message.ticket, reason)
             return
-        dial = shared.links.dials[peer] = Dialling(message.ticket, message.address, key)
+        dial = shared.links.dials[peer] = Dialling(message.ticket, message.address, key, message.short_lived)
         dial.deadline = shared.deadline(shared.config.dial_timeout, dial)
         endpoint = message.address.endpoint
         if endpoint.is_numeric:
@@ -179,7 +179,7 @@ class Dials:
     def up(self, dial: Dialling) -> None:
         """Encrypted, and the far end has the key we dialled."""
         shared = self._shared
-        hello = shared.hello(packets=False)
+        hello = shared.hello(packets=False, short_lived=dial.short_lived)
         if dial.route is not None and shared.send_control(dial.route, hello) is not Sent.OK:
             self.ended(dial, Reason.LOST)
 

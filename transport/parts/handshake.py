@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...runtime import Message, Reply
-from ..core.codec import NONCE_BYTES, VERSION, Control, Hello, Ready, Reject, Welcome
+from ..core.codec import NONCE_BYTES, VERSION, Control, Hello, Ready, Reject, Welcome, is_short_lived
 from ..gatekeeper import Admitted, Claim, Direction, NotAdmitted, Ticket, Verdict
 from ..identity import PeerId, possible_curve_key
 from ..reasons import Reason
@@ -27,6 +27,7 @@ from ..record import PeerRecord
 from ..wire import Route, Sent, Source
 from .links import Dialling, Joining, Live
 from .shared import Shared, cancel
+from .short_lived import ShortLived
 
 PROBE_TIME = 1.0  # seconds a live link has to give a sign of life when a second one wants its place
 STALLED = 0.1  # seconds by which a timer is late that shows that this process stalled
@@ -68,6 +69,7 @@ class Handshakes:
     def __init__(self, shared: Shared) -> None:
         """Part of one engine."""
         self._shared = shared
+        self.short_lived = ShortLived(shared, self.close)
         self._awaiting_gate: list[tuple[int, Callable[[], object]]] = []
 
     # Inbound ---------------------------------------------------------------------------------------------------------
@@ -83,7 +85,7 @@ class Handshakes:
         elif hello.packets:
             return record
         else:
-            self._claim(route, record, source)
+            self._claim(route, record, source, short_lived=is_short_lived(hello))
         return None
 
     def _judge(self, hello: Hello, source: Source) -> PeerRecord | Reason:
@@ -107,20 +109,19 @@ class Handshakes:
                 return Reason.RECORD
         return record
 
-    def _claim(self, route: Route, record: PeerRecord, source: Source) -> None:
+    def _claim(self, route: Route, record: PeerRecord, source: Source, *, short_lived: bool) -> None:
         """Take a slot, then decide between this and whatever else goes on with the peer."""
         shared, peer = self._shared, record.peer
         dial, live = shared.links.dials.get(peer), shared.links.live.get(peer)
         tie = decide_tie(shared.me, record, live, dialling=dial is not None)
         for earlier in shared.links.joinings(peer):  # the same side dials again: its earlier try is dead
             self.drop(earlier, Reason.REPLACED)
-        rival = live.link.direction if live is not None else Direction.OUT if dial is not None else None
-        reason = shared.slots.take_inbound(source.ip, rival=rival)
+        reason = self._take_inbound(peer, source.ip, live, dial, short_lived=short_lived)
         if reason is not None:
             shared.note(source.ip, "inbound refused", peer=peer.short, reason=reason.value)
             shared.refuse(route, reason, shared.alternatives_for(peer, source.ip))
             return
-        joining = Joining(route, source, record, shared.rng.randbytes(NONCE_BYTES))
+        joining = Joining(route, source, record, shared.rng.randbytes(NONCE_BYTES), short_lived)
         joining.deadline = shared.deadline(shared.config.handshake_timeout, joining)
         shared.links.add_joining(joining)
         if tie is Tie.WAIT_FOR_DIAL and dial is not None:
@@ -134,6 +135,19 @@ class Handshakes:
         else:
             joining.replaces = live
             self._ask(joining)
+
+    def _take_inbound(
+        self, peer: PeerId, ip: str, live: Live | None, dial: Dialling | None, *, short_lived: bool
+    ) -> Reason | None:
+        """A slot, or why there is none. What has another kind of slot leaves none to this one."""
+        if short_lived:
+            return self.short_lived.take_inbound(peer, ip)
+        rival = None
+        if live is not None and not live.link.short_lived:
+            rival = live.link.direction
+        elif live is None and dial is not None and not dial.short_lived:
+            rival = Direction.OUT
+        return self._shared.slots.take_inbound(ip, rival=rival)
 
     def _wait_for_sign(self, live: Live, claim: Joining) -> None:
         self._shared.after(PROBE_TIME, ProbeOver(live, claim, self._shared.now() + PROBE_TIME))
@@ -205,7 +219,9 @@ class Handshakes:
         dial = shared.links.dials.get(joining.record.peer)
         if dial is not None:  # the peer's own dial goes first, with a ticket of its own
             self._abandon(dial, Reason.SUPERSEDED, say_why=False)
-        joining.admitted_as = shared.new_link(joining.record, Direction.IN, verdict.role, joining.source.ip)
+        joining.admitted_as = shared.new_link(
+            joining.record, Direction.IN, verdict.role, joining.source.ip, short_lived=joining.short_lived
+        )
         welcome = shared.welcome(joining.nonce)
         if shared.send_control(joining.route, welcome) is not Sent.OK:
             self.drop(joining, Reason.LOST)
@@ -221,7 +237,7 @@ class Handshakes:
                 if old is not None:
                     self.close(old, Reason.REPLACED)
                 key = joining.source.curve_key
-                shared.opened(Live(link, joining.ticket, joining.route, None, key, heard_at=shared.now()))
+                self._opened(Live(link, joining.ticket, joining.route, None, key, heard_at=shared.now()))
             case _:
                 if not isinstance(message, Ready):
                     shared.metrics.invalid.inc("handshake")
@@ -236,7 +252,7 @@ class Handshakes:
         peer = joining.record.peer
         shared.note(joining.source.ip, "inbound refused", peer=peer.short, reason=reason.value)
         shared.refuse(joining.route, reason, alternatives)
-        shared.slots.give_back(Direction.IN, joining.source.ip)
+        shared.give_back(Direction.IN, joining.source.ip, short_lived=joining.short_lived)
         shared.release(joining.ticket, reason)
 
     def stop(self) -> None:
@@ -250,6 +266,10 @@ class Handshakes:
         return joining in self._shared.links.joining.get(joining.record.peer, ())
 
     # Outbound --------------------------------------------------------------------------------------------------------
+
+    def take_outbound(self, *, short_lived: bool) -> Reason | None:
+        """A slot for a dial, or why there is none."""
+        return self.short_lived.take_outbound() if short_lived else self._shared.slots.take_outbound()
 
     def welcomed(self, dial: Dialling, welcome: Welcome) -> None:
         """The far end of our dial agrees."""
@@ -292,8 +312,8 @@ class Handshakes:
             return
         self._forget(dial)
         shared.metrics.dials.inc("opened")
-        link = shared.new_link(record, Direction.OUT, verdict.role, dial.endpoint.host)
-        shared.opened(Live(link, verdict.ticket, dial.route, dial.endpoint, dial.curve_key, heard_at=shared.now()))
+        link = shared.new_link(record, Direction.OUT, verdict.role, dial.endpoint.host, short_lived=dial.short_lived)
+        self._opened(Live(link, verdict.ticket, dial.route, dial.endpoint, dial.curve_key, heard_at=shared.now()))
         if dial.waiting is not None:
             self.drop(dial.waiting, Reason.DUPLICATE)
 
@@ -332,13 +352,17 @@ class Handshakes:
                 shared.shut_later(dial.route)
             else:
                 shared.shut(dial.route)
-        shared.slots.give_back(Direction.OUT, "")
+        shared.give_back(Direction.OUT, "", short_lived=dial.short_lived)
         shared.release(dial.ticket, reason)
 
     def _forget(self, dial: Dialling) -> None:
         del self._shared.links.dials[dial.ticket.peer]
         cancel(dial.deadline)
         cancel(dial.share)
+
+    def _opened(self, live: Live) -> None:
+        self.short_lived.opened(live)
+        self._shared.opened(live)
 
     # Ends, and the gate ----------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ class Dialling:
     ticket: Ticket
     address: Address
     curve_key: bytes
+    short_lived: bool = False
     deadline: Timer | None = None
     untried: deque[Endpoint] = field(default_factory=deque)  # once resolved
     endpoint: Endpoint | None = None  # that is being tried
@@ -45,6 +46,7 @@ class Joining:
     source: Source
     record: PeerRecord
     nonce: bytes
+    short_lived: bool = False
     deadline: Timer | None = None
     asked: Reply[Verdict] | None = None  # of the gatekeeper
     ticket: Ticket | None = None  # once the gatekeeper admitted it

@@ -20,6 +20,7 @@ from ..core.buckets import TokenBuckets
 from ..core.codec import (
     MAX_ALTERNATIVES,
     REJECT_VERSION,
+    SHORT_LIVED,
     VERSION,
     Bye,
     Control,
@@ -106,6 +107,7 @@ class Shared(runtime.Engine[Mailbox]):
             per_ip=config.max_per_ip,
             per_subnet=config.max_per_subnet,
             share_per_ip=config.max_inbound_share_per_ip,
+            short_lived=config.short_lived_places,
         )
         self.handshake_limits = HandshakeLimits(
             per_ip=(config.handshakes_per_ip, config.handshake_burst),
@@ -152,9 +154,15 @@ class Shared(runtime.Engine[Mailbox]):
         """Our record, as it stands now."""
         return OwnRecord(self.record, self.life)
 
-    def new_link(self, record: PeerRecord, direction: Direction, role: Role, ip: str) -> Link:
+    def new_link(
+        self, record: PeerRecord, direction: Direction, role: Role, ip: str, *, short_lived: bool = False
+    ) -> Link:
         """A link with the next id, opened now."""
-        return Link(next(self._link_ids), record.peer, direction, role, ip, self.now(), record)
+        return Link(next(self._link_ids), record.peer, direction, role, ip, self.now(), record, short_lived)
+
+    def give_back(self, direction: Direction, ip: str, *, short_lived: bool) -> None:
+        """The slot of a dial, handshake or link that is over."""
+        (self.slots.short_lived if short_lived else self.slots).give_back(direction, ip)
 
     def opened(self, live: Live) -> None:
         """The connection is there: enter it, then tell everybody."""
@@ -198,7 +206,7 @@ class Shared(runtime.Engine[Mailbox]):
         else:
             self.shut(live.route)
         self.emit(Closed(link.id, link.peer, reason, live.lost, unconfirmed))
-        self.slots.give_back(link.direction, link.ip)
+        self.give_back(link.direction, link.ip, short_lived=link.short_lived)
         self.release(live.ticket, reason)
         return True
 
@@ -278,9 +286,10 @@ class Shared(runtime.Engine[Mailbox]):
 
     # Introduce and check ---------------------------------------------------------------------------------------------
 
-    def hello(self, *, packets: bool) -> Hello:
-        """Ours. packets: for a packet link, not a connection."""
-        return Hello((VERSION,), self.config.network, self.record.encode(), packets, self.proof(self.me))
+    def hello(self, *, packets: bool, short_lived: bool = False) -> Hello:
+        """Ours. packets: for a packet link, not a connection. short_lived: for a connection of that kind."""
+        extensions = ((SHORT_LIVED, 1),) if short_lived else ()
+        return Hello((VERSION,), self.config.network, self.record.encode(), packets, self.proof(self.me), extensions)
 
     def welcome(self, nonce: bytes) -> Welcome:
         """Ours. nonce: what Ready has to repeat; of a packet link nothing is."""

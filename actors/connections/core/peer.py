@@ -57,7 +57,7 @@ class State(enum.IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """One peer. first_seen: monotonic seconds. links, closing: oldest first.
+    """One peer. first_seen: monotonic seconds. links, closing: oldest first. short_lived: links that count nowhere.
 
     What a trim reads of every peer is kept here, though it could be found out: value, the sum of all its tags, decaying
     ones too; busy; state; seniority (criteria 6 and 7) and tiebreak (3 to 7). rank: of the trim under way.
@@ -70,6 +70,7 @@ class Peer:
     tags: dict[str, int] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     closing: tuple[Link, ...] = ()
+    short_lived: tuple[Link, ...] = ()
     tiebreak: int = 0
     state: State = State.ELIGIBLE
     busy: int = 0
@@ -78,7 +79,7 @@ class Peer:
     @property
     def is_temporary(self) -> bool:
         """Whether the peer has tags only."""
-        return not self.links and not self.closing
+        return not self.links and not self.closing and not self.short_lived
 
 
 def seniority(peer: PeerId, first_seen: float, secret: bytes) -> int:

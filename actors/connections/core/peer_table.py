@@ -7,7 +7,8 @@
 
 Rules:
 
-* A link counts once: as open, or as closing. `closed` takes it out of whichever.
+* A link counts once: as open, or as closing. `closed` takes it out of whichever. A short-lived one counts as neither,
+  and no trim chooses it: it has a place of its own, and ends by itself.
 * Opening a known link or closing an unknown one changes nothing and says so.
 * Each open link is *protected* (its peer is), or *in grace* (its peer was first seen less than `grace` ago), or
   *eligible*. The three numbers are kept, so that asking costs nothing.
@@ -100,7 +101,7 @@ class PeerTable:
     def find(self, link_id: int) -> tuple[Peer, Link] | None:
         """An open link and its peer."""
         peer = self._links.get(link_id)
-        found = [link for link in peer.links if link.id == link_id] if peer is not None else []
+        found = [link for link in (*peer.links, *peer.short_lived) if link.id == link_id] if peer is not None else []
         return (peer, found[0]) if peer is not None and found else None
 
     def opened(self, link: Link, now: float) -> bool:
@@ -116,7 +117,10 @@ class PeerTable:
             self._in_grace[peer.id] = peer
             self._update_state(peer)
         self._links[link.id] = peer
-        self._set_links(peer, (*peer.links, link))
+        if link.short_lived:
+            peer.short_lived = (*peer.short_lived, link)
+        else:
+            self._set_links(peer, (*peer.links, link))
         return True
 
     def closed(self, link_id: int) -> Link | None:
@@ -124,8 +128,10 @@ class PeerTable:
         peer = self._links.pop(link_id, None)
         if peer is None:
             return None
-        (link,) = [each for each in (*peer.links, *peer.closing) if each.id == link_id]
-        if link in peer.closing:
+        (link,) = [each for each in (*peer.links, *peer.closing, *peer.short_lived) if each.id == link_id]
+        if link.short_lived:
+            peer.short_lived = _without(peer.short_lived, link)
+        elif link in peer.closing:
             peer.closing = _without(peer.closing, link)
             self.closing -= 1
         else:

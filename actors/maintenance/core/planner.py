@@ -136,6 +136,14 @@ class Planner:
         self._wants[peer] = None
         self.trigger(motive)
 
+    def dials_at_once(self, peer: PeerId, now: float) -> bool:
+        """Whether a peer that a fetch needs has room in the band. Then it counts as a dial, and `dial_ended` must follow."""
+        if peer in self.dials or not self._fits(peer):
+            return False
+        self.dials.add(peer)
+        self._room.dialled(peer, now)
+        return True
+
     def candidates(self, peers: Iterable[PeerId], next_at: float | None, now: float) -> None:
         """The answer to `Ask`. next_at: when the tracker has more, None if it knows of nobody."""
         self._question = None

@@ -82,7 +82,9 @@ class PeerExchange:
     # From transport --------------------------------------------------------------------------------------------------
 
     def on_opened(self, message: Opened) -> None:
-        """A link opened: its peer may be asked. A private node says at once that it is one."""
+        """A link opened: its peer may be asked. A private node says at once that it is one. A short-lived one counts not."""
+        if message.link.short_lived:
+            return
         self.rules.opened(message.link)
         self._changed()
         if self.rules.limits.private:

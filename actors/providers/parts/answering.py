@@ -104,6 +104,6 @@ class Answering:
             return
         if self._dials_of_one.take(peer, now) and self._dials.take("all", now):
             self._metrics.wants.inc("asked")
-            self._maintenance.want(peer)
+            self._maintenance.want_for_fetch(peer)
         else:
             self._metrics.wants.inc("over_budget")

@@ -14,6 +14,7 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
+from ...maintenance.mailbox import NotReached
 from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
 from ..core.index import Index
@@ -96,6 +97,7 @@ class Asking:
         self._held: OrderedDict[bytes, float] = OrderedDict()
         """Keys beyond `max_searches`, which wait for their turn, and until when at least; the next first."""
         self._connected: set[PeerId] = set()
+        self._unreached: dict[PeerId, str] = {}  # of holders, why they are not connected
         self._alarm = Alarm(engine, AskDue(), AskMore())
 
     # What is wanted ---------------------------------------------------------------------------------------------------
@@ -129,6 +131,16 @@ class Asking:
             del self._wanted[hashed]
             now = self._engine.now()
             self._follow([*self._searches.stop(hashed, now), *self._begin_held(now)])
+            self._want_no_more(wanted.found)
+
+    def _want_no_more(self, peers: Iterable[PeerId]) -> None:
+        """Those of these that are not connected yet, and that no other search has found."""
+        if self._maintenance is None:
+            return
+        for peer in peers:
+            if peer not in self._connected and not any(peer in each.found for each in self._wanted.values()):
+                self._unreached.pop(peer, None)
+                self._maintenance.want_no_more(peer)
 
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
         """Look once for all that have a key."""
@@ -157,7 +169,8 @@ class Asking:
         if connected:
             return Progress("fetching", len(wanted.found), connected, result)
         if wanted.found:
-            return Progress("connecting", len(wanted.found), 0, result)
+            unreached = tuple((peer, self._unreached[peer]) for peer in wanted.found if peer in self._unreached)
+            return Progress("connecting", len(wanted.found), 0, result, unreached)
         looking = result is None or self._searches.is_looking(hashed)
         return Progress("looking" if looking else "waiting", 0, 0, result)
 
@@ -165,6 +178,7 @@ class Asking:
         """A connection to a peer is there, or not any more."""
         if there:
             self._connected.add(peer)
+            self._unreached.pop(peer, None)
         else:
             self._connected.discard(peer)
         now = self._engine.now()
@@ -172,6 +186,16 @@ class Asking:
         if not there:
             self._follow([effect for hashed, _ in concerned for effect in self._searches.look_again(hashed, now)])
         for _, wanted in concerned:
+            self._tell_progress(wanted)
+
+    def not_reached(self, event: NotReached) -> None:
+        """A holder is not connected yet. Who only waits for a place is no holder that cannot be reached."""
+        held = [wanted for wanted in self._wanted.values() if event.peer in wanted.found]
+        if event.waits or not held:
+            self._unreached.pop(event.peer, None)
+        else:
+            self._unreached[event.peer] = event.reason
+        for wanted in held:
             self._tell_progress(wanted)
 
     # What comes in ----------------------------------------------------------------------------------------------------
@@ -211,6 +235,7 @@ class Asking:
 
     def gone(self, peer: PeerId) -> None:
         """A member is none any more."""
+        self._unreached.pop(peer, None)
         for hashed in self._wanted:
             self._lost(hashed, peer)
         self._follow(self._searches.gone(peer, self._engine.now()))
@@ -274,7 +299,9 @@ class Asking:
         reached = any(holder in self._connected for holder in wanted.found)
         if self._maintenance is not None and not reached and not self._members.is_secondary(peer):
             self._metrics.wants.inc("holder")
-            self._maintenance.want(peer)
+            self._maintenance.want_for_fetch(peer)
+        if self._members.is_secondary(peer) and self._members.is_secondary(self._me):
+            self._unreached[peer] = "neither it nor this node can be dialled"
         self._emit(HolderFound(wanted.channel, wanted.key, peer))
         self._tell_progress(wanted)
 

@@ -29,12 +29,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Generic, TypeVar
 
-from .key_peers import MAX_STUCK, KeyTargets, Rounds
+from .key_peers import KeyTargets, Rounds
 from .key_subscribers import Comparable
 from .key_table import KeyTable
 from .peers import Peers, Scores
@@ -68,6 +68,8 @@ class Fetcher(Generic[P]):
         self._waiting = 0
         self._requests: Requests[P] = Requests(fetch_timeout)
         self._blocked: set[P] = set()
+        self._newly_stuck: dict[bytes, None] | None = None  # None while nobody takes them
+        self._unlinked: Iterator[bytes] | None = None  # the keys that waited when the last candidate went
 
     # What is there
 
@@ -114,12 +116,26 @@ class Fetcher(Generic[P]):
         """Some key that any peer may answer has nobody who can, as far as is known."""
         return self._rounds.has_stuck or (self._pending.untargeted > 0 and not self._peers.linked)
 
-    def stuck_keys(self) -> tuple[bytes, ...]:
-        """Keys for which `is_stuck` holds, at most `MAX_STUCK`."""
+    def watch_stuck(self) -> None:
+        """Keep for `take_stuck` every key for which `is_stuck` holds."""
+        self._newly_stuck = {}
+
+    def take_stuck(self, limit: int) -> list[bytes]:
+        """At most so many of the keys that have become stuck since they were taken; one may come again."""
+        newly = self._newly_stuck
+        if newly is None:
+            return []
         if self._peers.linked:
-            return self._rounds.stuck
-        untargeted = (key for key in self._entries if self._targets.of(key) is None)
-        return tuple(islice(untargeted, MAX_STUCK))
+            self._unlinked = None
+        elif self._unlinked is None:
+            self._unlinked = iter(tuple(self._entries))
+        taken = list(islice(newly, limit))
+        for key in taken:
+            del newly[key]
+        if self._unlinked is not None:
+            untargeted = (key for key in self._unlinked if key in self._entries and self._targets.of(key) is None)
+            taken += islice(untargeted, limit - len(taken))
+        return taken
 
     def another(self) -> tuple[P | None, int]:
         """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""
@@ -183,6 +199,8 @@ class Fetcher(Generic[P]):
         self._held.discard(key)
         self._rounds.forget(key)
         self._targets.forget(key)
+        if self._newly_stuck is not None:
+            self._newly_stuck.pop(key, None)
         return requests
 
     # Sending
@@ -347,6 +365,8 @@ class Fetcher(Generic[P]):
         self._entries[key] = entry
         self._waiting += 1
         self._pending.push(entry, self._targets.of(key))
+        if self._newly_stuck is not None and not self._peers.linked and self._targets.of(key) is None:
+            self._newly_stuck[key] = None
 
     def _take(self, key: bytes) -> Entry | None:
         entry = self._entries.pop(key)
@@ -393,7 +413,9 @@ class Fetcher(Generic[P]):
 
     def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
         if self._targets.of(key) is None:
-            self._rounds.note_stuck(key, in_vain, self._peers.linked)
+            is_stuck = self._rounds.note_stuck(key, in_vain, self._peers.linked)
+            if is_stuck and self._newly_stuck is not None:
+                self._newly_stuck[key] = None
 
     def _welcome(self, before: AbstractSet[P]) -> None:
         """Whoever is a candidate now and was none `before` may have any key."""

@@ -16,7 +16,8 @@
 * A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
   candidate very many keys may have to be woken, so `to_wake` names a few at a time.
 * A key that any peer may answer is *stuck* once everybody who is connected and may be asked failed it, or is silent. At
-  most `MAX_STUCK` are remembered, as one is reason enough for a connection. A new candidate may have any key, so with
+  most `MAX_STUCK` are remembered, as one is reason enough for a connection; who searches for each takes them as they
+  come. A new candidate may have any key, so with
   it none of them is stuck, and it is the next to be asked for them.
 """
 
@@ -162,20 +163,16 @@ class Rounds(Generic[P]):
     # Stuck keys
 
     @property
-    def stuck(self) -> tuple[bytes, ...]:
-        """The keys that everybody failed, at most `MAX_STUCK`."""
-        return tuple(self._stuck)
-
-    @property
     def has_stuck(self) -> bool:
         """Whether everybody failed some key that any peer may answer."""
         return bool(self._stuck)
 
-    def note_stuck(self, key: bytes, in_vain: Collection[P], candidates: AbstractSet[P]) -> None:
-        """Note whether those who were asked in vain for a key that any peer may answer are all candidates there are."""
-        is_long = len(in_vain) >= len(candidates) > 0
-        if is_long and len(self._stuck) < MAX_STUCK and candidates <= set(in_vain):
+    def note_stuck(self, key: bytes, in_vain: Collection[P], candidates: AbstractSet[P]) -> bool:
+        """Whether those who were asked in vain for a key that any peer may answer are all candidates there are."""
+        is_stuck = len(in_vain) >= len(candidates) > 0 and candidates <= set(in_vain)
+        if is_stuck and len(self._stuck) < MAX_STUCK:
             self._stuck[key] = None
+        return is_stuck
 
     def came(self, key: bytes) -> None:
         """Bytes came for the key."""

@@ -206,7 +206,8 @@ class Client:
             wake_up = math.inf
         self._wake_at(min(wake_up, self.fetcher.deadline(), max(self.fetcher.overdue_at(), now)))
         if self._finding is not None:
-            self._finding.consider()
+            if self._finding.consider():
+                self._engine.mailbox.tell(SendMore())
         else:
             self.missing_connections.consider_stuck()
         self._busy.say()

@@ -10,6 +10,8 @@ from ....transport.identity import PeerId
 from ...providers.mailbox import Mailbox as Providers
 from ..core.fetcher import Fetcher
 
+SEARCHES_PER_TURN = 64
+
 
 class Finding:
     """The keys that are searched for."""
@@ -20,15 +22,16 @@ class Finding:
         self._providers = providers
         self._channel = channel
         self._searched: set[bytes] = set()
+        fetcher.watch_stuck()
 
-    def consider(self) -> None:
-        """Search for what nobody connected has. Costs nothing while there is no such key."""
-        if not self._fetcher.is_stuck:
-            return
-        for key in self._fetcher.stuck_keys():
+    def consider(self) -> bool:
+        """Search for what nobody connected has, however much that is; whether there may be more of it."""
+        taken = self._fetcher.take_stuck(SEARCHES_PER_TURN)
+        for key in taken:
             if key not in self._searched:
                 self._searched.add(key)
                 self._providers.search(key, self._channel)
+        return len(taken) == SEARCHES_PER_TURN
 
     def retired(self, key: bytes) -> None:
         """A key is here, or not wanted any more."""

@@ -25,6 +25,7 @@ How soon it may be tried again is its `Pace`:
 * Full jitter: the wait is anywhere between nothing and the delay. It also parts two peers that dial each other.
 * A failure of our own making (our limit, a dial overtaken by the peer's, an address that changed) is no miss.
 * A refusal that says "not now" or "you have me already" is no miss either, but waits the initial delay.
+* A short-lived link whose time is over costs nothing: it was for as long.
 * A link that was opened is no miss, however it ends. Only one that broke costs the rest, never one that a side closed.
 * One that ended in its first seconds was never whole, whatever the peer says of the end (it may have given up its
   handshake, or mean to have itself dialled): it costs the back-off, and no rest. So does, beside the rest, one that
@@ -49,7 +50,8 @@ from ..errors import IllegalTransition
 
 NEVER = float("-inf")
 _OURS = frozenset({Reason.SUPERSEDED, Reason.REPLACED, Reason.STALE, Reason.ADDRESS_CHANGED})
-_NOT_NOW = frozenset({Reason.LIMIT, Reason.DUPLICATE, Reason.COOLDOWN})
+_NOT_NOW = frozenset({Reason.LIMIT, Reason.QUEUED, Reason.DUPLICATE, Reason.COOLDOWN})
+_DONE = frozenset({Reason.IDLE, Reason.TURN_OVER})
 _BROKEN = frozenset({Reason.LOST, Reason.DEAD})
 BRIEF = 5.0
 """Seconds that a link must have lived to be one that was lost: as long as the other side has for its handshake."""
@@ -102,6 +104,8 @@ class Pace:
 
     def link_ended(self, reason: Reason, lived: float, config: Config, rng: random.Random, now: float) -> None:
         """A link that was open `lived` seconds is over."""
+        if reason in _DONE:
+            return
         whole = lived >= config.rest_after_loss
         if whole:
             self.delay = 0.0

@@ -81,3 +81,21 @@ def test_resolver_searches_for_nothing_unless_it_is_told_to(rig: Any) -> None:
     refuse(rig, 1)
     assert searched(rig) == []
     assert "bob" in rig.wants()
+
+
+def test_every_key_that_nobody_connected_has_is_searched_for_however_many_they_are(rig: Any) -> None:
+    data = rig.start("bob", find=True)
+    keys = [bytes([number]) for number in range(150)]
+    data.fetch_all(keys)
+    refuse(rig, 10)
+    assert sorted(searched(rig)) == keys
+
+
+def test_every_key_is_searched_for_when_nobody_is_connected_however_many_they_are(rig: Any) -> None:
+    data = rig.start("bob", find=True)
+    keys = [bytes([number]) for number in range(150)]
+    data.fetch_all(keys[:100])
+    rig.close("bob")
+    data.fetch_all(keys[100:])
+    rig.simulation.run(for_=1)
+    assert sorted(searched(rig)) == keys

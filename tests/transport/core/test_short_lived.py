@@ -1,0 +1,75 @@
+"""The places of short-lived connections."""
+
+from __future__ import annotations
+
+import hashlib
+
+from rookery.transport import Direction, PeerId, Reason
+from rookery.transport.core.short_lived import IDLE, MAX_WAITING, PATIENCE, QUIET, TURN, ShortLivedPlaces, Use
+
+
+def peer(number: int) -> PeerId:
+    return PeerId(hashlib.sha256(str(number).encode()).digest())
+
+
+def test_one_place_is_kept_for_each_direction() -> None:
+    places = ShortLivedPlaces(3)
+    taken = [places.take_inbound(peer(number), f"10.0.{number}.1", 0.0) for number in range(4)]
+    assert taken == [None, None, Reason.QUEUED, Reason.QUEUED]
+    assert [places.take_outbound() for _ in range(2)] == [None, Reason.LIMIT]
+    assert places.used == 3
+    for _ in range(2):
+        places.give_back(Direction.IN, "10.0.0.1")
+    assert [places.take_outbound() for _ in range(2)] == [None, Reason.LIMIT]
+
+
+def test_places_that_come_free_go_round_among_those_that_wait() -> None:
+    places = ShortLivedPlaces(2)
+    assert places.take_inbound(peer(0), "10.0.0.1", 0.0) is None
+    for number in (1, 2):
+        assert places.take_inbound(peer(number), f"10.0.{number}.1", 0.0) is Reason.QUEUED
+    places.give_back(Direction.IN, "10.0.0.1")
+    assert places.take_inbound(peer(0), "10.0.0.1", 1.0) is Reason.QUEUED, "it had its turn"
+    assert places.take_inbound(peer(2), "10.0.2.1", 1.0) is Reason.QUEUED, "another has waited longer"
+    assert places.take_inbound(peer(1), "10.0.1.1", 1.0) is None
+
+
+def test_who_does_not_ask_again_waits_no_more() -> None:
+    places = ShortLivedPlaces(2)
+    places.take_inbound(peer(0), "10.0.0.1", 0.0)
+    places.take_inbound(peer(1), "10.0.1.1", 0.0)
+    places.give_back(Direction.IN, "10.0.0.1")
+    assert places.take_inbound(peer(2), "10.0.2.1", PATIENCE) is Reason.QUEUED
+    assert places.take_inbound(peer(2), "10.0.2.1", PATIENCE + 0.1) is None
+
+
+def test_many_peers_of_one_ip_do_not_have_the_places_to_themselves() -> None:
+    places = ShortLivedPlaces(3)
+    for number in range(40):
+        places.take_inbound(peer(number), "10.0.0.1", 0.0)
+    assert places.take_inbound(peer(99), "10.0.9.1", 1.0) is Reason.QUEUED
+    places.give_back(Direction.IN, "10.0.0.1")
+    assert places.take_inbound(peer(2), "10.0.0.1", 2.0) is Reason.QUEUED, "its IP has a place"
+    assert places.take_inbound(peer(99), "10.0.9.1", 2.0) is None
+
+
+def test_only_so_many_wait_and_those_of_a_crowd_go_first() -> None:
+    places = ShortLivedPlaces(3)
+    for number in range(MAX_WAITING + 9):
+        places.take_inbound(peer(number), "10.0.0.1", 0.0)
+    assert places.waiting == MAX_WAITING
+    places.take_inbound(peer(-1), "10.0.9.1", 0.0)
+    places.take_inbound(peer(-2), "10.0.0.1", 0.0)
+    assert places.waiting == MAX_WAITING
+    places.give_back(Direction.IN, "10.0.0.1")
+    assert places.take_inbound(peer(3), "10.0.0.1", 1.0) is Reason.QUEUED, "the other waits, and goes first"
+
+
+def test_connection_is_over_when_it_is_idle_and_sooner_where_others_wait() -> None:
+    use = Use(opened_at=0.0, said_at=0.0)
+    assert not use.look(1, 1.0)
+    assert use.over_at() == 1.0 + QUIET
+    assert not use.look(1, 1.0 + IDLE - 0.1)
+    assert use.look(1, 1.0 + IDLE)
+    assert not use.look(2, 9.5)
+    assert use.over_at() == TURN
