@@ -214,6 +214,9 @@ class Engine(runtime.Engine[Mailbox]):
     def on_packet(self, packet: Packet) -> None:
         """Read it, and give it to the part that it is for."""
         peer = packet.peer
+        if peer not in self._members:
+            self._metrics.refused.inc("stranger")
+            return
         try:
             message = codec.decode(packet.payload)
         except DecodeError as error:

@@ -25,6 +25,7 @@ class Metrics:
         self.not_provided = counter("providers_not_provided_total", "Keys beyond max_provided, not told of.")
         self.not_taken = counter("providers_not_taken_total", "Keys that an index member had no room for.")
         self.not_kept = counter("providers_not_kept_total", "Keys of others that there was no room for.")
+        self.not_named = counter("providers_not_named_total", "Holders that were not named, as too many were.")
         self.ended = counter("providers_searches_total", "Askings that ended, by outcome.", labels=("outcome",))
         self.found = counter("providers_found_total", "Holders that said yes, by who led to them.", labels=("by",))
         self.charged = counter("providers_charged_total", "Index members passed over for naming falsely.")

@@ -19,11 +19,19 @@ from rookery.transport import mailbox as transport
 class World:
     """A node called "me" and members called "peer-0", "peer-1" and so on, each in a /24 of its own."""
 
-    def __init__(self, simulation: Any, members: int = 0, *, unaddressed: bool = False, **settings: Any) -> None:
-        """unaddressed: transport does not listen yet."""
+    def __init__(
+        self,
+        simulation: Any,
+        members: int = 0,
+        *,
+        unaddressed: bool = False,
+        tags: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        """unaddressed: transport does not listen yet. tags: of this node."""
         self.simulation = simulation
         self.me: PeerId = simulation.peers("me")[0]
-        self.own = self.record("me", addressed=not unaddressed)
+        self.own = self.record("me", addressed=not unaddressed, tags=tags)
         self.net = simulation.mock(transport.Mailbox)
         self.net.control.answer(transport.ReceivePackets, None)
         self.net.control.answer(transport.GetRecord, lambda _message: simulation.known.own(self.own))

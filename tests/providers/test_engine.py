@@ -10,7 +10,7 @@ import pytest
 from rookery.actors import connections, maintenance, membership, providers
 from rookery.actors.providers.core.codec import Have, Having, Holders, Provide, Provided, Who, encode
 from rookery.actors.providers.core.ring import key_hash
-from rookery.actors.providers.parts.answering import LIMITS
+from rookery.actors.providers.parts.answering import LIMITS, NAMES
 from rookery.transport import PeerId
 from rookery.transport import mailbox as transport
 
@@ -18,6 +18,7 @@ from .conftest import World
 
 Make = Callable[..., World]
 KEY = b"k" * 32
+SECONDARY = {"role": "secondary"}
 HASH = key_hash(providers.mailbox.BLOBS, KEY)
 
 
@@ -196,8 +197,10 @@ def test_stranger_is_neither_answered_nor_believed(world: Make, simulation: obje
     (stranger,) = there.simulation.peers("stranger")
     for message in (Provide(7, 600, (HASH,)), Who(9, HASH), Have(1, (HASH,))):
         there.receive(stranger, message)
+    there.receive(stranger, b"nonsense")
     assert there.sent() == []
-    assert there.counted("refused_total", "stranger") == 3
+    assert there.counted("refused_total", "stranger") == 4
+    assert there.counted("refused_total", "malformed") == 0  # it is not even read
 
 
 def test_what_is_no_message_is_counted(world: Make) -> None:
@@ -218,6 +221,26 @@ def test_member_that_asks_too_fast_is_not_answered(world: Make) -> None:
     assert len(there.sent(Holders)) == 1
 
 
+def test_holders_that_are_named_are_bounded_for_all_askers_together(world: Make) -> None:
+    there = world(20)
+    _, burst = NAMES
+    for holder in there.all[:17]:
+        there.receive(holder, Provide(7, 600, (HASH,)))
+    there.sent()
+    askers = [there.join(f"asker-{number}") for number in range(burst // (16 * 200) + 2)]
+    for asker in askers:
+        for number in range(200):
+            there.receive(asker, Who(number, HASH))
+    named = [len(message.holders) for _, message in there.sent(Holders)]
+    assert len(named) == 200 * len(askers)
+    assert sum(named) <= burst + len(named)
+    assert named[-1] == 1
+    assert there.counted("not_named_total") > 0
+    there.run(1)
+    there.receive(askers[0], Who(1, HASH))
+    assert len(there.sent(Holders)[0][1].holders) == 16
+
+
 def test_index_that_is_full_says_how_many_keys_it_keeps(world: Make) -> None:
     there = world(20, max_keys=2, max_keys_per_provider=2)
     there.receive(there.all[0], Provide(7, 600, tuple(bytes([number]) * 16 for number in range(3))))
@@ -225,8 +248,16 @@ def test_index_that_is_full_says_how_many_keys_it_keeps(world: Make) -> None:
     assert there.counted("not_kept_total") == 1
 
 
-def test_peer_that_cannot_dial_this_node_is_dialled_once_a_minute(world: Make) -> None:
+def test_peer_that_can_dial_this_node_is_not_dialled_because_it_wishes_it(world: Make) -> None:
     there = world(20)
+    there.mailbox.provide([KEY])
+    there.run(1)
+    there.receive(there.all[0], Have(1, (HASH,), dial=True))
+    assert there.wanted() == []
+
+
+def test_peer_that_cannot_dial_this_node_is_dialled_once_a_minute(world: Make) -> None:
+    there = world(20, tags=SECONDARY)
     there.mailbox.provide([KEY])
     there.run(1)
     asker = there.all[0]
@@ -241,13 +272,16 @@ def test_peer_that_cannot_dial_this_node_is_dialled_once_a_minute(world: Make) -
 
 
 def test_no_more_than_eight_peers_are_dialled_at_once_because_they_wish_it(world: Make) -> None:
-    there = world(20)
+    there = world(20, tags=SECONDARY)
     there.mailbox.provide([KEY])
     there.run(1)
     for peer in there.all:
         there.receive(peer, Have(1, (HASH,), dial=True))
     assert there.wanted() == there.all[:8]
     assert there.counted("wants_total", "over_budget") == 12
+    there.run(1)
+    there.receive(there.all[8], Have(1, (HASH,), dial=True))  # its minute was not spent
+    assert there.wanted() == there.all[:9]
 
 
 # Asking --------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ _LOOK, _PIECE = 1500, 250  # what a poll looks at, in keys, and in one step
 _ARC, _NEW = 8, 8  # keys that to look at an arc, or to take in a new key, takes as long as
 _TELLS = 16  # batches of one poll
 _MANY_CHANGES = 64
-_MOST_WAITING = 8 * MAX_BATCH  # hashes for one member; nothing more is looked at until half of them are sent
+_MOST_WAITING = 8 * MAX_BATCH  # hashes for one that answers at once; no more is looked at until half of them are sent
 _LAST = b"\xff" * HASH_BYTES
 _Range = tuple[bytes, bytes]
 
@@ -63,11 +63,15 @@ class _Batch:
 
 @dataclass(slots=True, eq=False)
 class _Member:
-    """An index member of ours. waiting: hashes, and whether this node holds them. out: the number of its batch."""
+    """An index member of ours. waiting: hashes, and whether this node holds them. out: the number of its batch.
+
+    slow: its batch had to be sent again.
+    """
 
     refresh_at: float
     waiting: dict[bytes, bool] = field(default_factory=dict)
     out: int | None = None
+    slow: bool = False
 
 
 class Announcer:
@@ -154,7 +158,7 @@ class Announcer:
         if question is None:
             return None
         member = self._members[peer]
-        member.out = None
+        member.out, member.slow = None, question.sent > 0
         if member.waiting:
             self._ready[peer] = None
         if self._silent.pop(peer, None) is not None:
@@ -286,7 +290,7 @@ class Announcer:
         member.waiting[hashed] = held
         if peer in self._silent:
             return
-        if len(member.waiting) >= _MOST_WAITING:
+        if len(member.waiting) >= _MOST_WAITING and not member.slow:
             self._crowded.add(peer)
         if member.out is None:
             self._ready[peer] = None
@@ -332,6 +336,8 @@ class Announcer:
             question, again = found
             if again:
                 self._take_token(question.peer)
+                self._members[question.peer].slow = True
+                self._crowded.discard(question.peer)  # others do not wait for it
                 tells.append(self._tell(question.number, question.peer, question.about))
             else:
                 self._fell_silent(question.peer, question.about, now)

@@ -337,7 +337,8 @@ class Lookup:
     def _next_members(self) -> list[PeerId]:
         """Those that were named as nearer, and the followers of those that are silent."""
         nearer = sorted(self._nearer, key=self._distance)[:COPIES]
-        self._nearer.clear()
+        for peer in nearer:
+            del self._nearer[peer]
         silent = {peer for peer, answered in self._asked.items() if answered is False}
         followers = self._ring.index_members(self.hashed, self._passed_over | silent) if silent else ()
         return [*nearer, *followers]

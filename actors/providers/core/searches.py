@@ -134,6 +134,7 @@ class Searches:
         self._waiting: OrderedDict[bytes, None] = OrderedDict()
         self._again: list[tuple[float, bytes]] = []
         self._running: set[bytes] = set()
+        self._swept: dict[bytes, None] = {}  # all members that were to be asked have answered, or will not
         self._whos: Questions[bytes] = Questions(rng.getrandbits(32), WAITS, rng)
         self._haves: Questions[_Asked] = Questions(rng.getrandbits(32), WAITS, rng)
 
@@ -263,7 +264,7 @@ class Searches:
                 at = min(at, lookup.deadline)
         if self._again:
             at = min(at, self._again[0][0])
-        if any(self._searches[hashed].swept_out == 0 for hashed in self.sweep.over(now)):
+        if self._swept or self.sweep.has_news:
             at = now
         return max(now, at)
 
@@ -289,12 +290,19 @@ class Searches:
             for search in searches:
                 search.swept_out += 1
             effects.append(Send(peer, Have(self._haves.ask(peer, about, now).number, hashes)))
-        for hashed in self.sweep.over(now):
-            search = self._searches[hashed]
-            if search.swept_out == 0 and search.lookup is not None:
+        for hashed in self.sweep.newly_over(now):
+            self._look_whether_swept(self._searches[hashed])
+        done, self._swept = self._swept, {}
+        for hashed in done:
+            search = self._searches.get(hashed)
+            if search is not None and search.lookup is not None and self.sweep.is_over(hashed):
                 self._note_progress(search.lookup)
                 effects += self._follow(search, search.lookup.sweep_over(now), now)
         return effects
+
+    def _look_whether_swept(self, search: _Search) -> None:
+        if search.swept_out == 0 and self.sweep.is_over(search.hashed):
+            self._swept[search.hashed] = None
 
     def _begin(self, now: float) -> list[Effect]:
         """Begin what is due and what waits, as far as there is room."""
@@ -345,6 +353,7 @@ class Searches:
                 case steps.BeginSweep():
                     self._running.discard(search.hashed)
                     self.sweep.begin(search.hashed)
+                    self._look_whether_swept(search)
                 case steps.Ended():
                     effects += self._ended(search, now)
         return effects
@@ -410,6 +419,7 @@ class Searches:
                 effects += self._follow(search, lookup.checked(peer, has, now), now)
             else:
                 search.swept_out -= 1
+                self._look_whether_swept(search)
                 if has is not None:
                     effects += self._follow(search, lookup.swept(peer, has, now), now)
         return effects

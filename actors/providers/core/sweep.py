@@ -40,7 +40,9 @@ class Sweep:
         self._order: list[PeerId] = []
         self._members: set[PeerId] = set()
         self._cursor = 0
-        self._keys: dict[bytes, _Swept] = {}
+        self._keys: dict[bytes, _Swept] = {}  # their times are over in this order
+        self._over: dict[bytes, _Swept] = {}
+        self._newly: list[bytes] = []
         self._level, self._level_at = float(AT_ONCE), -math.inf
 
     def __len__(self) -> int:
@@ -50,7 +52,7 @@ class Sweep:
     @property
     def busy(self) -> bool:
         """Whether members are being asked."""
-        return bool(self._keys)
+        return bool(self._keys or self._over)
 
     def add(self, peer: PeerId) -> None:
         """A member is there. It is asked next by who is under way."""
@@ -73,25 +75,27 @@ class Sweep:
         self._members.discard(peer)
         at = self._order.index(peer)
         ahead = (at - self._cursor) % len(self._order)
-        for key in self._keys.values():
+        for hashed, key in list(self._keys.items()):
             if ahead < key.left:
-                key.left -= 1
+                self._take(hashed, key)
         del self._order[at]
         if at < self._cursor:
             self._cursor -= 1
 
     def begin(self, hashed: bytes) -> None:
         """Ask for this key too."""
-        if hashed not in self._keys:
-            self._keys[hashed] = _Swept(min(len(self._order), MAX_MEMBERS))
+        if hashed not in self._keys and hashed not in self._over:
+            key = _Swept(min(len(self._order), MAX_MEMBERS))
+            (self._keys if key.left else self._over)[hashed] = key
 
     def end(self, hashed: bytes) -> None:
         """Ask for it no more."""
         self._keys.pop(hashed, None)
+        self._over.pop(hashed, None)
 
     def asked(self, hashed: bytes) -> int:
         """How many members were asked for a key that is swept."""
-        swept = self._keys.get(hashed)
+        swept = self._keys.get(hashed) or self._over.get(hashed)
         return 0 if swept is None else swept.asked
 
     def pay(self, now: float) -> None:
@@ -101,31 +105,61 @@ class Sweep:
 
     def next(self, now: float) -> tuple[PeerId, tuple[bytes, ...]] | None:
         """Whom to ask now, for which keys; None if nobody is to be asked now."""
-        if not self._order or self._ready_at(now) > now:
+        self._expire(now)
+        if not (self._keys and self._order) or self._ready_at(now) > now:
             return None
-        going = ((hashed, key) for hashed, key in self._keys.items() if not _is_over(key, now))
-        keys = dict(islice(going, MAX_KEYS))
-        if not keys:
-            return None
+        keys = dict(islice(self._keys.items(), MAX_KEYS))
         self._level -= 1.0
         self._cursor %= len(self._order)
         peer = self._order[self._cursor]
         self._cursor += 1
-        for key in keys.values():
-            key.left -= 1
+        for hashed, key in keys.items():
             key.asked += 1
             key.until = min(key.until, now + TIMEOUT)
+            self._take(hashed, key)
         return peer, tuple(keys)
 
     def over(self, now: float) -> list[bytes]:
         """The keys for which nobody more is to be asked; they stay until `end`, and take nobody's turn."""
-        return [hashed for hashed, key in self._keys.items() if _is_over(key, now)]
+        self._expire(now)
+        return list(self._over)
+
+    def newly_over(self, now: float) -> list[bytes]:
+        """Those of them that this has not said yet."""
+        self._expire(now)
+        newly, self._newly = self._newly, []
+        return [hashed for hashed in newly if hashed in self._over]
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `newly_over` has something to say, as far as was looked by now."""
+        return bool(self._newly)
+
+    def is_over(self, hashed: bytes) -> bool:
+        """Whether nobody more is to be asked for a key, as far as was looked by now."""
+        return hashed in self._over
 
     def wake_at(self, now: float) -> float:
         """When somebody is to be asked; infinite if nobody is."""
-        if self._order and any(not _is_over(key, now) for key in self._keys.values()):
-            return self._ready_at(now)
-        return math.inf
+        self._expire(now)
+        return self._ready_at(now) if self._keys and self._order else math.inf
+
+    def _take(self, hashed: bytes, key: _Swept) -> None:
+        """One member fewer is to be asked for it."""
+        key.left -= 1
+        if key.left <= 0:
+            self._finish(hashed)
+
+    def _expire(self, now: float) -> None:
+        while self._keys:
+            hashed, key = next(iter(self._keys.items()))
+            if now < key.until:
+                break
+            self._finish(hashed)
+
+    def _finish(self, hashed: bytes) -> None:
+        self._over[hashed] = self._keys.pop(hashed)
+        self._newly.append(hashed)
 
     def _ready_at(self, now: float) -> float:
         if self._level_at < now:
@@ -134,7 +168,3 @@ class Sweep:
             self._level_at = now
         missing = 1.0 - self._level
         return now if missing <= 1e-9 else now + missing / RATE
-
-
-def _is_over(key: _Swept, now: float) -> bool:
-    return key.left <= 0 or now >= key.until

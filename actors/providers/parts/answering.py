@@ -22,6 +22,8 @@ LIMITS: dict[type[Message], tuple[float, int]] = {
     Have: (128.0, 256),
 }
 """Questions that one peer may ask in a second, and at once, by kind."""
+NAMES = (1000.0, 16_384)
+"""Holders that are named to all askers, in a second and at once; beyond, one in each answer."""
 DIALS, DIALS_OF_ONE = (1.0, 8), (1 / 60, 1)
 """Connections that are asked for because others wish it: of all, and of one peer; a second, and at once."""
 
@@ -51,13 +53,11 @@ class Answering:
         self._me = me
         self._maintenance = maintenance
         self._limits = {kind: TokenBuckets(*limit) for kind, limit in LIMITS.items()}
+        self._names = TokenBuckets(*NAMES)
         self._dials, self._dials_of_one = TokenBuckets(*DIALS), TokenBuckets(*DIALS_OF_ONE)
 
     def admits(self, peer: PeerId, message: Message) -> bool:
-        """Whether a question is looked at: of a member, and not too many."""
-        if peer not in self._members:
-            self._metrics.refused.inc("stranger")
-            return False
+        """Whether a question of a member is looked at: not too many."""
         limit = self._limits.get(type(message))
         if limit is not None and not limit.take(peer, self._engine.now()):
             self._metrics.refused.inc("too_many")
@@ -84,6 +84,10 @@ class Answering:
             record = self._members.record(named.peer)
             if record is not None and named.peer != peer:
                 holders.append((min(int(named.age), MAX_SECONDS), record.encode()))
+        taken = self._names.take_many("all", len(holders), self._engine.now())
+        if taken < len(holders):
+            self._metrics.not_named.inc(by=len(holders) - max(1, taken))
+            del holders[max(1, taken) :]
         nearer = [
             record.encode()
             for other in self._members.ring.index_members(hashed)
@@ -100,9 +104,10 @@ class Answering:
 
     def _dial(self, peer: PeerId) -> None:
         now = self._engine.now()
-        if self._maintenance is None or self._members.is_secondary(peer):
-            return
-        if self._dials_of_one.take(peer, now) and self._dials.take("all", now):
+        if self._maintenance is None or not self._members.is_secondary(self._me) or self._members.is_secondary(peer):
+            return  # this node can be dialled, or neither can
+        if self._dials.ready_at("all", now) <= now and self._dials_of_one.take(peer, now):
+            self._dials.take("all", now)
             self._metrics.wants.inc("asked")
             self._maintenance.want_for_fetch(peer)
         else:

@@ -317,6 +317,17 @@ def test_index_member_that_is_back_while_what_it_had_is_still_being_looked_at_is
     assert set(world.kept[OTHERS[3]]) == mine
 
 
+def test_nobody_waits_for_a_member_that_answers_late() -> None:
+    world = World(4)
+    hashes = [world.rng.randbytes(16) for _ in range(20_000)]
+    slow = OTHERS[0]
+    world.silent = {slow}
+    world.provide(*hashes)
+    world.run(8)  # it counts as silent after 14 s
+    for hashed in hashes:
+        assert world.at(hashed) == set(world.ring.index_members(hashed)) - {slow}
+
+
 def test_key_that_is_taken_back_is_not_told_to_who_is_gone() -> None:
     world = World()
     world.provide(HASHES[0])

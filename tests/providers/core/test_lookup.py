@@ -140,6 +140,18 @@ def test_nearer_members_are_asked_in_a_next_round() -> None:
     assert lookup.holders(C, (), (), 0.1) == [Ask(nearer[0])]
 
 
+def test_nearer_members_that_a_liar_names_take_no_place_of_those_that_others_name() -> None:
+    rng = random.Random(2)
+    drawn = sorted((PeerId(rng.randbytes(32)) for _ in range(400)), key=lambda peer: distance(KEY, place_of(peer)))
+    lookup = started()
+    lookup.holders(A, (), drawn[:3], 0.1)
+    lookup.holders(B, (), drawn[3:4], 0.1)
+    assert only(Ask, lookup.holders(C, (), (), 0.1)) == drawn[:3]
+    for peer in drawn[:2]:
+        lookup.holders(peer, (), (), 0.2)
+    assert only(Ask, lookup.holders(drawn[2], (), (), 0.2)) == drawn[3:4]
+
+
 def test_members_that_are_farther_than_those_asked_are_not_asked() -> None:
     lookup = started(may_sweep=False)
     for member in (A, B):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import NoReturn
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,15 @@ from rookery.transport import PeerId
 
 PEERS = [PeerId(random.Random(number).randbytes(32)) for number in range(300)]
 KEY, OTHER = bytes(16), b"o" * 16
+
+
+class Unread(dict[bytes, object]):
+    """May not be looked through."""
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("all keys are looked at")
+
+    values = items = __iter__  # type: ignore[assignment]
 
 
 def make(count: int, seed: int = 1) -> Sweep:
@@ -113,7 +123,8 @@ def test_no_more_members_are_asked_for_a_key_than_the_bound() -> None:
     for _ in range(MAX_MEMBERS):
         assert sweep.next(now) is not None
         now += 1 / 70
-        sweep._keys[KEY].until = math.inf
+        if KEY in sweep._keys:
+            sweep._keys[KEY].until = math.inf
         now = max(now, sweep.wake_at(now)) if sweep.wake_at(now) < math.inf else now
     assert sweep.over(now) == [KEY]
     assert sweep.asked(KEY) == MAX_MEMBERS
@@ -126,6 +137,32 @@ def test_repeated_packet_delays_the_next() -> None:
         sweep.next(0.0)
     sweep.pay(0.0)
     assert sweep.wake_at(0.0) == 2 / RATE
+
+
+def test_key_that_is_over_is_said_once_and_stays_over_until_it_is_ended() -> None:
+    sweep = make(3)
+    sweep.begin(KEY)
+    asked(sweep, 1)
+    assert sweep.has_news
+    assert (sweep.newly_over(1.0), sweep.newly_over(1.0)) == ([KEY], [])
+    assert not sweep.has_news
+    sweep.add(PEERS[100])
+    sweep.begin(KEY)
+    assert (sweep.over(1.0), sweep.next(1.0), sweep.asked(KEY)) == ([KEY], None, 3)
+    sweep.begin(OTHER)
+    for peer in (*PEERS[:3], PEERS[100]):
+        sweep.discard(peer)
+    assert sweep.newly_over(1.0) == [OTHER]
+    sweep.end(KEY)
+    assert not sweep.is_over(KEY)
+
+
+def test_time_to_wake_up_is_known_at_once_however_many_keys_are_over() -> None:
+    sweep = make(0)
+    for number in range(1000):
+        sweep.begin(number.to_bytes(16, "big"))
+    sweep._over = Unread()  # type: ignore[assignment]
+    assert sweep.wake_at(0.0) == math.inf
 
 
 def test_sweep_without_members_is_over_at_once() -> None:
