@@ -83,7 +83,7 @@ class Engine(runtime.Engine[Mailbox]):
             MemberDown: self.on_member_down,
             PeerConnected: lambda event: self._asking.connected(event.peer, True),
             PeerDisconnected: lambda event: self._asking.connected(event.peer, False),
-            NotReached: lambda event: self._asking.not_reached(event),
+            NotReached: lambda event: self._asking.not_reached(event.peer, None if event.waits else event.reason),
             # from itself
             TellDue: lambda _message: self._telling.on_due(),
             TellMore: lambda _message: self._telling.run(),

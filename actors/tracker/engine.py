@@ -318,7 +318,8 @@ class Engine(runtime.Engine[Mailbox]):
     def on_opened(self, message: Opened) -> None:
         peer = message.link.peer
         self._links[message.link.id] = peer, canonical_ip(ip_address(message.link.ip))
-        unwanted = self._directory.opened(peer, self.now(), message.link.record)
+        link = message.link
+        unwanted = self._directory.opened(peer, self.now(), link.record, short_lived=link.short_lived)
         unwanted = unwanted or self._directory.rules.upgraded_refusal(message.link)
         self._metrics.connected.add(1)
         self.log.debug("peer connected", peer=peer.short, direction=message.link.direction, role=message.link.role)

@@ -34,11 +34,12 @@ def make_link(
     direction: Direction = Direction.OUT,
     opened_at: float = 0.0,
     ip: str = "10.0.0.1",
+    short_lived: bool = False,
 ) -> Link:
     """A link with the peer of its own number, or of another."""
     whose = peer_of(id if peer is None else peer)
     record = PeerRecord(whose, ADDRESS, 1, b"", "test", bytes(16), bytes(16), bytes(64))
-    return Link(id, whose, direction, Role.PRIMARY, ip, opened_at, record)
+    return Link(id, whose, direction, Role.PRIMARY, ip, opened_at, record, short_lived)
 
 
 def table(

@@ -87,8 +87,11 @@ def test_every_node_gets_what_one_of_24_has_though_each_has_few_connections(simu
     assert waited[len(waited) // 2] <= 5
 
 
-def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(simulation: Any, tmp_path: Path) -> None:
-    world = World(simulation, tmp_path, 24, (2, 2, 2))
+@pytest.mark.parametrize("count", [10, pytest.param(24, marks=pytest.mark.full)])
+def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(
+    simulation: Any, tmp_path: Path, count: int
+) -> None:
+    world = World(simulation, tmp_path, count, (2, 2, 2))
     before = {node.name: node.connected() for node in world.all}
     assert {len(connected) for connected in before.values()} == {2}
     world.everybody_gets_it(within=30)

@@ -1,11 +1,11 @@
 """The places of short-lived connections, beside all others: who has one, whose turn it is, and whose time is over.
 
-A node whose connections are as many as they may be still fetches and serves, by connections that last as long as a fetch
-does. They are counted here and in no other limit, and take no other connection's place.
+A node whose connections are as many as they may be still fetches and serves, by connections that last as long as a
+fetch does. They are counted here and in no other limit, and take no other connection's place.
 
 * All places but one may be inbound, and all but one may be outbound: who asks much of a node keeps it from no fetch.
 * An inbound one that finds no place waits for it. What comes free goes round: first to who comes from an IP that has
-  fewer places, then to who has waited longest. It has to ask again meanwhile: after `PATIENCE` without, it waits no more.
+  fewer places, then to who has waited longest. It has to ask again: after `PATIENCE` without it waits no more.
 * A connection on which nothing has been said for `IDLE` seconds ends. While another wants its place, one that was quiet
   for `QUIET` seconds does, or that is `TURN` seconds old whatever it does.
 """
@@ -28,6 +28,8 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at whether something was said on a connection."""
 MAX_WAITING = 256
 """Peers that wait; of more the newest goes, of the IP of which most wait."""
+ENDS = frozenset({Reason.IDLE, Reason.TURN_OVER})
+"""Why a short-lived connection ends by itself."""
 
 
 @dataclass(slots=True)
@@ -121,7 +123,7 @@ class ShortLivedPlaces:
 
 @dataclass(slots=True)
 class Use:
-    """What is said on one connection. said: messages in both directions, until `said_at`. Times are monotonic seconds."""
+    """What is said on one connection. said: messages of both directions, until `said_at`. Times are in seconds."""
 
     opened_at: float
     said_at: float

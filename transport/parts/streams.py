@@ -38,6 +38,7 @@ from ..core.codec import (
     encode_batch,
     is_control,
 )
+from ..core.short_lived import ENDS
 from ..core.window import counted
 from ..errors import DecodeError
 from ..mailbox import Quota, Received, Send
@@ -296,7 +297,13 @@ class Streams:
             case Ping() | Pong():
                 pass  # dropped and counted
             case Bye(reason=reason):
-                self._handshakes.close(live, reason if reason in _SHARED_REASONS else Reason.REMOTE, say_why=False)
+                self._handshakes.close(
+                    live,
+                    reason
+                    if reason in _SHARED_REASONS or (live.link.short_lived and reason in ENDS)
+                    else Reason.REMOTE,
+                    say_why=False,
+                )
             case _:
                 shared.metrics.invalid.inc("out_of_order")
                 self._handshakes.close(live, Reason.PROTOCOL)

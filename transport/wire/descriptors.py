@@ -71,7 +71,8 @@ def _number(value: int) -> int:
 
 def needed(config: Config) -> int:
     """Descriptors for these limits. An inbound link needs two: libzmq's and our duplicate."""
-    return RESERVED + 2 * (config.max_connections + config.max_packet_links) + config.max_pending_handshakes
+    links = config.max_connections + config.short_lived_places + config.max_packet_links
+    return RESERVED + 2 * links + config.max_pending_handshakes
 
 
 def fitted(config: Config, descriptors: int) -> Config:
@@ -85,7 +86,8 @@ def fitted(config: Config, descriptors: int) -> Config:
         return config
     room = descriptors - RESERVED
     connections = min(config.max_connections, room // 4)
-    room -= 2 * connections + 3  # there is one packet link and one silent connection at least; the rest shares
+    room -= 2 * (connections + replace(config, max_connections=connections, reserved_outbound=None).short_lived_places)
+    room -= 3  # there is one packet link and one silent connection at least; the rest shares
     packet_links, silent = config.max_packet_links - 1, config.max_pending_handshakes - 1
     share = min(1.0, room / max(1, 2 * packet_links + silent))
     outbound = config.reserved_outbound

@@ -1,7 +1,7 @@
 """Connections that fetches wait for. Pure: time and random numbers are given.
 
-A round of the planner is for the number of connections; a fetch wants one with this very peer, now. So such a wish waits
-for no round, and for no place among the connections:
+A round of the planner is for the number of connections; a fetch wants one with this very peer, now. So such a wish
+waits for no round, and for no place among the connections:
 
 * Wishes are followed at once, `RATE` a second; who waited longest first.
 * While there is room in the band the connection is like any other. Where there is none, here or at the far end, it is a

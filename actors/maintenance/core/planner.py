@@ -137,7 +137,7 @@ class Planner:
         self.trigger(motive)
 
     def dials_at_once(self, peer: PeerId, now: float) -> bool:
-        """Whether a peer that a fetch needs has room in the band. Then it counts as a dial, and `dial_ended` must follow."""
+        """Whether a peer that a fetch needs has room in the band; then it is dialled: `dial_ended` must follow."""
         if peer in self.dials or not self._fits(peer):
             return False
         self.dials.add(peer)

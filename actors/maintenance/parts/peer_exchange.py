@@ -82,7 +82,7 @@ class PeerExchange:
     # From transport --------------------------------------------------------------------------------------------------
 
     def on_opened(self, message: Opened) -> None:
-        """A link opened: its peer may be asked. A private node says at once that it is one. A short-lived one counts not."""
+        """A link that lasts opened: its peer may be asked. A private node says at once that it is one."""
         if message.link.short_lived:
             return
         self.rules.opened(message.link)

@@ -14,7 +14,6 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
-from ...maintenance.mailbox import NotReached
 from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
 from ..core.index import Index
@@ -188,13 +187,13 @@ class Asking:
         for _, wanted in concerned:
             self._tell_progress(wanted)
 
-    def not_reached(self, event: NotReached) -> None:
-        """A holder is not connected yet. Who only waits for a place is no holder that cannot be reached."""
-        held = [wanted for wanted in self._wanted.values() if event.peer in wanted.found]
-        if event.waits or not held:
-            self._unreached.pop(event.peer, None)
+    def not_reached(self, peer: PeerId, reason: str | None) -> None:
+        """A holder cannot be reached, for this reason; None if it only waits for a place."""
+        held = [wanted for wanted in self._wanted.values() if peer in wanted.found]
+        if reason is None or not held:
+            self._unreached.pop(peer, None)
         else:
-            self._unreached[event.peer] = event.reason
+            self._unreached[peer] = reason
         for wanted in held:
             self._tell_progress(wanted)
 

@@ -252,7 +252,9 @@ class Directory:
         known = self.peers.get(peer)
         return (known.role if known is not None else None) or Role.SECONDARY
 
-    def opened(self, peer: PeerId, now: float, signed: PeerRecord | None = None) -> Reason | None:
+    def opened(
+        self, peer: PeerId, now: float, signed: PeerRecord | None = None, *, short_lived: bool = False
+    ) -> Reason | None:
         """The reserved link is there; why it must be closed at once, if so. Raises IllegalTransition.
 
         signed: the record that the peer showed, verified.
@@ -260,7 +262,7 @@ class Directory:
         known = self.peers.get(peer)
         if known is None:
             raise IllegalTransition(f"a link to {peer.short} opened that nobody reserved (unknown)")
-        known.opened(now)
+        known.opened(now, short_lived=short_lived)
         if known.waits is not None:
             known.waits.link_opened()
         if signed is None or not self.learn(signed, now, shown=True):
@@ -324,7 +326,8 @@ class Directory:
         config, rng = self._config, self._rng
         if ended.opened_at is not None:
             known.seen_at = now
-            known.pace.link_ended(reason, now - ended.opened_at, config, rng, now)
+            lived = now - ended.opened_at
+            known.pace.link_ended(reason, lived, config, rng, now, short_lived=ended.short_lived)
             self.peers.advice.cool(known.peer, known.pace.reservable_at, now)
         elif ended.ticket.direction is Direction.OUT:
             missed = known.pace.dial_failed(reason, config, rng, now)

@@ -56,6 +56,9 @@ _BROKEN = frozenset({Reason.LOST, Reason.DEAD})
 BRIEF = 5.0
 """Seconds that a link must have lived to be one that was lost: as long as the other side has for its handshake."""
 
+BRIEFEST = 1.0
+"""Seconds that a short-lived link must have lived to cost nothing: whose time is over has been there for longer."""
+
 
 @dataclass(slots=True)
 class Pace:
@@ -102,9 +105,18 @@ class Pace:
         """The peer can be reached: it has missed nothing."""
         self.last_miss = None
 
-    def link_ended(self, reason: Reason, lived: float, config: Config, rng: random.Random, now: float) -> None:
+    def link_ended(
+        self,
+        reason: Reason,
+        lived: float,
+        config: Config,
+        rng: random.Random,
+        now: float,
+        *,
+        short_lived: bool = False,
+    ) -> None:
         """A link that was open `lived` seconds is over."""
-        if reason in _DONE:
+        if short_lived and reason in _DONE and lived >= BRIEFEST:
             return
         whole = lived >= config.rest_after_loss
         if whole:
@@ -169,6 +181,7 @@ class Hold:
 
     ticket: Ticket
     opened_at: float | None = None
+    short_lived: bool = False
 
 
 @dataclass(slots=True)
@@ -291,11 +304,11 @@ class KnownPeer:
             self.superseded = self.hold
         self.hold = Hold(ticket)
 
-    def opened(self, now: float) -> None:
+    def opened(self, now: float, *, short_lived: bool = False) -> None:
         """The link of the ticket that counts is there. Raises IllegalTransition unless RESERVED."""
         if self.hold is None or self.hold.opened_at is not None:
             raise IllegalTransition(f"a link to {self.peer.short} opened that nobody reserved ({self.status.value})")
-        self.hold = replace(self.hold, opened_at=now)
+        self.hold = replace(self.hold, opened_at=now, short_lived=short_lived)
         self.seen_at = now
         self.superseded = None
 

@@ -6,6 +6,7 @@ import pytest
 
 from rookery.actors.connections.core.peer import State
 from rookery.actors.connections.core.peer_table import PeerTable
+from rookery.actors.connections.core.trim import Mode, choose
 from rookery.transport import PeerId
 from tests.connections.worlds import make_link, peer_of, table
 
@@ -53,6 +54,18 @@ def test_closing_link_is_in_no_other_count_and_is_not_chosen_twice() -> None:
     made.closed(1)
     assert made.closing == 0
     assert not made.begin_closing(link)
+
+
+def test_short_lived_link_counts_nowhere_and_is_there_until_it_is_closed() -> None:
+    made, link = table(), make_link(1, short_lived=True)
+    assert made.opened(link, 0.0)
+    assert (made.open, made.closing, states(made)) == (0, 0, (0, 0, 0))
+    assert made.has_peer(link.peer)
+    assert made.find(1) == (made.peers[link.peer], link)
+    assert not made.begin_closing(link)
+    assert choose(made, 1, Mode(emergency=True, protected=True)) == ()
+    assert made.closed(1) == link
+    assert (made.open, made.peers) == (0, {})
 
 
 # Grace

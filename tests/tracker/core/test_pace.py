@@ -124,6 +124,16 @@ def test_link_that_a_side_closed_never_rests(reason: Reason) -> None:
     assert pace.quiet_until <= 11.0
 
 
+@pytest.mark.parametrize("reason", [Reason.IDLE, Reason.TURN_OVER])
+def test_short_lived_link_whose_time_is_over_costs_nothing_but_one_that_had_none_does(reason: Reason) -> None:
+    done, brief, lasting = Pace(), Pace(), Pace()
+    done.link_ended(reason, 2.0, CONFIG, rng(), now=10.0, short_lived=True)
+    assert done.is_fresh
+    brief.link_ended(reason, 0.1, CONFIG, rng(), now=10.0, short_lived=True)
+    lasting.link_ended(reason, 2.0, CONFIG, rng(), now=10.0)
+    assert brief.delay == lasting.delay == CONFIG.backoff_initial
+
+
 def test_trimmed_link_cools_down_in_both_directions() -> None:
     pace = Pace()
     pace.link_ended(Reason.TRIMMED, 1.0, CONFIG, rng(), now=10.0)

@@ -175,7 +175,7 @@ def test_limits_are_never_above_those_configured(config: Config, descriptors: in
 
 
 def test_fewer_descriptors_than_a_node_needs_are_refused_with_what_is_allowed() -> None:
-    with pytest.raises(NoDescriptors, match="may have 159 .allowed: at least 160, and 1320 for these settings"):
+    with pytest.raises(NoDescriptors, match="may have 159 .allowed: at least 160, and 1370 for these settings"):
         fitted(Config(), FEWEST - 1)
 
 
