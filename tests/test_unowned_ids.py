@@ -37,6 +37,8 @@ CALLS: dict[str, Callable[[Any, PeerId], object]] = {
     "connections.block_peer": lambda box, peer: box.block_peer(peer),
     "connections.unblock_peer": lambda box, peer: box.unblock_peer(peer),
     "maintenance.want": lambda box, peer: box.want(peer),
+    "maintenance.want_for_fetch": lambda box, peer: box.want_for_fetch(peer),
+    "maintenance.want_no_more": lambda box, peer: box.want_no_more(peer),
     "membership.join": lambda box, peer: box.join((peer, ADDRESS)),
     "resolver.fetch_targeted": lambda box, peer: box.fetch_targeted(b"k", [peer]),
     "resolver.fetch_all_targeted": lambda box, peer: box.fetch_all_targeted({b"k": [peer]}),
