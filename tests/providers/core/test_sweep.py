@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import NoReturn
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,10 +19,10 @@ KEY, OTHER = bytes(16), b"o" * 16
 class Unread(dict[bytes, object]):
     """May not be looked through."""
 
-    def __iter__(self) -> NoReturn:
+    def __iter__(self) -> Iterator[bytes]:
         raise AssertionError("all keys are looked at")
 
-    values = items = __iter__  # type: ignore[assignment]
+    values = items = __iter__
 
 
 def make(count: int, seed: int = 1) -> Sweep:
@@ -161,7 +161,7 @@ def test_time_to_wake_up_is_known_at_once_however_many_keys_are_over() -> None:
     sweep = make(0)
     for number in range(1000):
         sweep.begin(number.to_bytes(16, "big"))
-    sweep._over = Unread()  # type: ignore[assignment]
+    vars(sweep)["_over"] = Unread()
     assert sweep.wake_at(0.0) == math.inf
 
 
