@@ -183,7 +183,7 @@ class ArchiveNode(WholeNode):
 
 def test_node_that_does_not_take_part_wishes_for_connections_as_without_providers(simulation: Any) -> None:
     nodes = SimulatedNodes(simulation, kind=ArchiveNode)
-    others = [nodes.start("first"), nodes.start("second")]
+    others: list[Any] = [nodes.start("first"), nodes.start("second")]
     upkeep = {"policy": "band", "min_connections": 1, "expected_connections": 1, "max_connections": 4}
     apart: Any = nodes.start("apart", tracker={"source": "application"}, maintenance=upkeep, member=False)
     apart.tracker.track(1, {node.peer: node.address for node in others}).get(timeout=5)

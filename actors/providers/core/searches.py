@@ -294,10 +294,10 @@ class Searches:
             self._look_whether_swept(self._searches[hashed])
         done, self._swept = self._swept, {}
         for hashed in done:
-            over = self._searches.get(hashed)
-            if over is not None and over.lookup is not None and self.sweep.is_over(hashed):
-                self._note_progress(over.lookup)
-                effects += self._follow(over, over.lookup.sweep_over(now), now)
+            swept = self._searches.get(hashed)
+            if swept is not None and swept.lookup is not None and self.sweep.is_over(hashed):
+                self._note_progress(swept.lookup)
+                effects += self._follow(swept, swept.lookup.sweep_over(now), now)
         return effects
 
     def _look_whether_swept(self, search: _Search) -> None:
