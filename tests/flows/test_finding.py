@@ -188,6 +188,7 @@ def test_node_that_does_not_take_part_wishes_for_connections_as_without_provider
     apart: Any = nodes.start("apart", tracker={"source": "application"}, maintenance=upkeep, member=False)
     apart.tracker.track(1, {node.peer: node.address for node in others}).get(timeout=5)
     nodes.run_until(apart.connected, timeout=20)
+    unlinked: Any
     (unlinked,) = [node for node in others if node.peer not in apart.connected()]
     document = b"minutes"
     key = hashlib.sha256(document).digest()

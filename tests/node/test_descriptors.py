@@ -68,7 +68,7 @@ def test_node_with_few_descriptors_outlives_a_crowd_of_strangers_and_serves_othe
     peer = make_folder("peer", "transport: {handshake_timeout: 60}\ntracker: {source: static}\n")
     with running(peer, FEW, FEW) as (process, client), ExitStack() as strangers:
         status = client.status()
-        assert status.limits.startswith("40 connections, 20 packet links and 39 silent connections, in 256 file")
+        assert status.limits.startswith("40 connections, 15 packet links and 29 silent connections, in 256 file")
         where = Address.parse(status.address).endpoint
         for _ in range(STRANGERS):
             strangers.enter_context(socket.create_connection((where.host, where.port)))
