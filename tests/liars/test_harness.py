@@ -86,13 +86,13 @@ def blocks_an_honest_one(world: World) -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (cuts_off("n0"), {"false down", "after: pairs"}),
+        pytest.param(cuts_off("n0"), {"false down", "after: pairs"}, marks=FULL),
         (cuts_off("newcomer"), {"newcomer"}),
         pytest.param(cuts_off("latecomer"), {"after: newcomer"}, marks=FULL),
         (pretends_a_death, {"death"}),
         (renews, {"renewed"}),
         pytest.param(empties_the_holders, {"fetch", "after: fetch"}, marks=FULL),
-        (fattens, {"size", "after: size"}),
+        pytest.param(fattens, {"size", "after: size"}, marks=FULL),
         (blocks_an_honest_one, {"blocked"}),
     ],
     ids=["cut off", "newcomer cut off", "latecomer cut off", "not dead", "renews", "no values", "fat", "blocks"],

@@ -130,7 +130,7 @@ def lying(row: str, honest: Honest) -> Iterator[Callable[[], str]]:
     assert json.loads(said.splitlines()[-1])["sent"] > 0
 
 
-QUICK = {"empty_frames", "invented_with_records", "farewells"}
+QUICK = {"empty_frames", "invented_with_records"}
 """One of each kind: of transport, of the room that members take, of what is said of others."""
 
 
