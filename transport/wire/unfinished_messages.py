@@ -65,7 +65,7 @@ class UnfinishedMessages:
 
     def most(self, max_bytes: int | None = None) -> int:
         """Bytes of which a route may have given no message. max_bytes: as in `Intake`."""
-        return min(self._max_bytes, self._max_bytes if max_bytes is None else max_bytes) + self._beside
+        return (self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)) + self._beside
 
     @property
     def suspects(self) -> bool:

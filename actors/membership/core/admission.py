@@ -241,8 +241,8 @@ class Admission:
     def _may_take_in(self, telling: Telling) -> bool:
         """Whether the introducer may bring another member now, and there is room."""
         (held, limit), seed = self._size, self._is_seed(telling.introducer)
-        may_bring = seed or telling.introducer not in self.newly or self._brought_by_new.take(None, telling.now)
-        if held < limit and may_bring and self.unproved.may_add(telling.introducer, telling.now, seed=seed):
+        may_add = held < limit and self.unproved.may_add(telling.introducer, telling.now, seed=seed)
+        if may_add and self._may_share(telling.introducer, self._brought_by_new, telling.now, seed=seed):
             return True
         self._count("too_many", 1)
         return False
@@ -388,11 +388,18 @@ class Admission:
     def may_check(self, sender: PeerId, now: float) -> bool:
         """Whether a signature that this peer sent is checked now."""
         seed = self._is_seed(sender)
-        may_bring = seed or sender not in self.newly or self._checked_for_new.take(None, now)
-        if may_bring and self._limits.may_check(sender, now, seed=seed):
+        may_check = self._limits.may_check(sender, now, seed=seed)
+        if may_check and self._may_share(sender, self._checked_for_new, now, seed=seed):
             return True
         self._count_record("over_limit")
         return False
+
+    def _may_share(self, sender: PeerId, shared: TokenBuckets, now: float, *, seed: bool) -> bool:
+        """Whether a sender that is within its own limits is within those of all that have not settled.
+
+        Asked last: what is beyond a sender's own limits must take nothing of the others'.
+        """
+        return seed or sender not in self.newly or shared.take(None, now)
 
     def may_follow(self, links: int) -> bool:
         """Whether so many links of a chain are followed for who tells of them now."""

@@ -101,7 +101,7 @@ class Counters:
     failed_probes: int = 0
     refutations: int = 0
     withheld_refutations: int = 0
-    """Accusations of us that were not answered by a higher incarnation, as there were too many."""
+    """Accusations of us that were not answered, by a higher incarnation or by ours again, as there were too many."""
 
     forged_proofs: int = 0
     """Proofs, and answers to probes, that were not their owner's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from rookery.actors.membership.core.admission import BROUGHT_BY_NEW, SETTLED_AFTER, Admission
+from rookery.actors.membership.core.admission import BROUGHT_BY_NEW, CHECKED_FOR_NEW, SETTLED_AFTER, Admission
 from rookery.actors.membership.core.proofs import RecordProofs
 from rookery.actors.membership.core.records import Records
 from rookery.actors.membership.core.sender_limits import SenderLimits
@@ -152,4 +152,16 @@ def test_members_that_have_not_settled_bring_few_newcomers_together_and_settled_
         here.tell(each, *(f"{each} {number}" for number in range(40)), now=SETTLED_AFTER)
     assert len(here.admission.unproved) == BROUGHT_BY_NEW[1]
     here.tell("bob", "carol", now=SETTLED_AFTER)
+    assert peer("carol") in here.admission.unproved
+
+
+def test_who_is_beyond_its_own_limits_takes_nothing_of_what_the_unsettled_share() -> None:
+    here = Here()
+    here.show("bob", "mallory")
+    for number in range(2 * BROUGHT_BY_NEW[1]):
+        here.tell("mallory", f"ghost {number}")
+    for _number in range(2 * CHECKED_FOR_NEW[1]):
+        here.admission.may_check(peer("mallory"), 0.0)
+    assert here.admission.may_check(peer("bob"), 0.0)
+    here.tell("bob", "carol")
     assert peer("carol") in here.admission.unproved

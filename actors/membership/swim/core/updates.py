@@ -274,7 +274,9 @@ def _apply_to_ourselves(core: Core, update: Member, now: float, outbox: Outbox) 
     elif update.state is State.LEFT or update.incarnation == MAX_INCARNATION:
         begin_new_life(core, now, outbox)
     elif update.incarnation < core.incarnation:
-        return core.shown.take(now)
+        shown = core.shown.take(now)
+        core.counters.withheld_refutations += not shown
+        return shown
     elif core.refutable.take(now):
         core.incarnation = update.incarnation + 1  # not queued: every header carries it, and receivers pass it on
         core.counters.refutations += 1

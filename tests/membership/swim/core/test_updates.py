@@ -205,6 +205,7 @@ def test_member_that_is_accused_all_the_time_below_its_incarnation_floods_nobody
         rig.now += 0.01
     shown = [packet for to, packet in rig.take_packets() if to == BOB and isinstance(packet.header.message, Gossip)]
     assert 50 <= len(shown) <= 60  # five a second, and some at once
+    assert rig.swim.counters.withheld_refutations == 1000 - len(shown)
 
 
 @pytest.mark.parametrize("change", [0, -1, None], ids=["same", "losing", "none"])
