@@ -146,21 +146,17 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 REAL = {"transport", "resolver", "blobs"}
-"""Sections of which a node over real sockets and files may make something else than a simulated one; the quick suite
-starts no real one for the others."""
+"""Sections of which sockets and files make something; the quick suite starts nodes for these alone."""
+STARTED = [pytest.param(*each, marks=[pytest.mark.full] * (each[0].path[0] not in REAL)) for each in ENDS]
 
 
-@pytest.mark.parametrize(
-    ("number", "end"),
-    [pytest.param(*each, marks=[pytest.mark.full] * (each[0].path[0] not in REAL)) for each in ENDS],
-    ids=lambda value: str(value),
-)
+@pytest.mark.parametrize(("number", "end"), STARTED, ids=str)
 def test_number_at_its_end_starts_a_node(number: Number, end: str, folder: Path) -> None:
     with Node(load(save(folder, sections(number, end)))) as node:
         assert node.status().connected == 0
 
 
-@pytest.mark.parametrize(("number", "end"), ENDS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("number", "end"), STARTED, ids=str)
 def test_number_at_its_end_lets_two_nodes_meet_or_fail_to_without_harm(number: Number, end: str) -> None:
     with Simulation(1) as simulation:
         nodes = SimulatedNodes(simulation)
