@@ -72,6 +72,13 @@ def get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
         connection.close()
 
 
+def get_if_let_in(port: int) -> int | None:
+    try:
+        return get(port, "/record")[0]
+    except (http.client.RemoteDisconnected, ConnectionResetError):
+        return None
+
+
 def test_record_that_is_served_is_the_record_that_is_fetched(known_record: PeerRecord) -> None:
     with serving(lambda: str(StaticRecord.of(known_record))) as (server, answers):
         assert RecordClient().fetch("127.0.0.1", server.address.port, 5.0) == known_record.encode()
@@ -100,7 +107,7 @@ def test_record_server_tells_who_asks_too_often() -> None:
 
 
 def test_record_server_holds_so_many_silent_visitors_and_ends_each() -> None:
-    with serving(lambda: "text", timeout=0.5) as (server, answers):
+    with serving(lambda: "text", timeout=2) as (server, answers):
         silent = [socket.create_connection(("127.0.0.1", server.address.port)) for _ in range(20)]
         try:
             for visitor in silent:
@@ -108,8 +115,8 @@ def test_record_server_holds_so_many_silent_visitors_and_ends_each() -> None:
         finally:
             for visitor in silent:
                 visitor.close()
-        assert get(server.address.port, "/record")[0] == 200
-    assert answers.count(HTTPStatus.SERVICE_UNAVAILABLE) == 4
+        assert answers.count(HTTPStatus.SERVICE_UNAVAILABLE) == 4
+        wait_until(lambda: get_if_let_in(server.address.port) == 200)  # a place is free soon after its visitor is gone
 
 
 def test_record_server_ends_who_talks_drop_by_drop() -> None:
