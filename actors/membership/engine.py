@@ -38,8 +38,8 @@ from .mailbox import (
 )
 from .metrics import Metrics
 from .parts.intake import Greet
+from .parts.outgoing import RequestMissing
 from .parts.persistence import Persistence, Save
-from .parts.record_requests import RequestMissing
 from .parts.session import Session, SwimTimer
 from .parts.snapshot import Snapshot
 from .parts.tracker_feed import PeerSetDue, TrackerFeed

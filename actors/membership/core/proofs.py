@@ -1,7 +1,7 @@
 """The proofs of members' lives (`transport.identity.life`): this node's own, and those of others by their records.
 
 * What is said of a life is checked by the record of that very life, which its owner has signed. Nothing can be checked
-  without it: the update waits, and the record is asked for (`session`).
+  without it: the update waits, and the record is asked for (`outgoing`).
 * Of a chain only the links since the last good one are followed: SWIM holds that with each member. Who tells of one
   that is farther than `NEAR` pays for the hashes as for signatures: a false proof costs nothing to make.
 * This node shows nothing of a life whose record is still to be signed; so long it sends nothing (`session`).

@@ -19,8 +19,7 @@ from ..core.records import Records
 from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .events import Events
 from .misconduct import Misconduct
-from .outgoing import Outgoing
-from .record_requests import RecordRequests
+from .outgoing import Outgoing, RecordRequests
 from .view import View
 
 GREET_EVERY = 0.25
