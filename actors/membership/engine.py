@@ -8,6 +8,7 @@ from pathlib import Path
 from ... import runtime
 from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
 from ...transport.address import Address
+from ...transport.core.buckets import TokenBuckets
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, OwnRecord, Packet
 from ...transport.mailbox import Mailbox as Transport
@@ -18,6 +19,7 @@ from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .core.local_blocks import LocalBlocks
 from .core.records import MAX_DISCOVERED
+from .core.sender_limits import TAG_CHANGES
 from .core.tags import encode_tags
 from .errors import NoAddress
 from .mailbox import (
@@ -69,6 +71,11 @@ class RenewAgain(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class SetTagsAgain(Message):
+    """Timer: the tags may be changed once more, to those that were set last."""
+
+
+@dataclass(frozen=True, slots=True)
 class LookAround(Message):
     """Timer: see whether any member has answered since this node joined."""
 
@@ -116,6 +123,7 @@ class Engine(runtime.Engine[Mailbox]):
             Join: self.on_join,
             Discovered: self.on_discovered,
             SetTags: self.on_set_tags,
+            SetTagsAgain: self.on_set_tags_again,
             Save: self._persistence.on_save,
             Leave: self.on_leave,
             Farewell: self.on_farewell,
@@ -131,6 +139,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._session: Session | None = None
         self._blocks = LocalBlocks()
         self._metadata = encode_tags(config.tags)
+        self._tag_changes = TokenBuckets(*TAG_CHANGES)
+        self._awaiting_tags: list[Reply[None]] = []
         self._subscribers = Subscribers()
         self._farewell: Reply[None] | None = None
         self._renewing: Timer | None = None
@@ -286,24 +296,43 @@ class Engine(runtime.Engine[Mailbox]):
             self._discovered = (*self._discovered, *message.records)[-MAX_DISCOVERED:]
 
     def on_set_tags(self, message: SetTags) -> Reply[None] | None:
-        """The tags are part of our record, so other tags need a new record, and that a new generation."""
+        """The tags are part of our record, so other tags need a new record, and that a new generation.
+
+        The others take in only so many of these, so the tags wait if they are changed more often.
+        """
         self._metadata = message.metadata
-        session = self._session
+        session, now = self._session, self.now()
         if session is None or session.own.metadata == message.metadata:
             return None
         reply: Reply[None] = Reply()
-        renewed = self._transport.renew(session.swim.identity.generation, message.metadata)
-        self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), timeout=_ANSWER_TIMEOUT)
+        if self._tag_changes.take(None, now):
+            self._change_tags(session, [reply])
+        else:
+            if not self._awaiting_tags:
+                self.after(self._tag_changes.ready_at(None, now) - now, SetTagsAgain())
+            self._awaiting_tags.append(reply)
         return reply
 
-    def _on_new_tags(self, own: OwnRecord | Exception, reply: Reply[None]) -> None:
-        if isinstance(own, Exception):
-            reply.fail(own)
-            return
+    def on_set_tags_again(self, _message: SetTagsAgain) -> None:
+        """Go over to the tags that were set last, for all who wait."""
+        waiting, self._awaiting_tags = self._awaiting_tags, []
+        if self._session is not None:
+            self._tag_changes.take(None, self.now())
+            self._change_tags(self._session, waiting)
+
+    def _change_tags(self, session: Session, replies: list[Reply[None]]) -> None:
+        renewed = self._transport.renew(session.swim.identity.generation, self._metadata)
+        self.on_reply(renewed, lambda own: self._on_new_tags(own, replies), timeout=_ANSWER_TIMEOUT)
+
+    def _on_new_tags(self, own: OwnRecord | Exception, replies: list[Reply[None]]) -> None:
         session = self._session
-        if session is not None and session.use_record(own) and not session.has_left:
+        if isinstance(own, OwnRecord) and session is not None and session.use_record(own) and not session.has_left:
             session.resume()
-        reply.set(None)
+        for reply in replies:
+            if isinstance(own, Exception):
+                reply.fail(own)
+            else:
+                reply.set(None)
 
     def on_leave(self, _message: Leave) -> Reply[None] | None:
         """Repeated a few times, as packets may be lost and nobody acknowledges them."""

@@ -8,7 +8,7 @@
   anybody, and greeted again when somebody tells of it. So what one peer invents is known to those whom it tells, and to
   nobody else.
 * Who has cheated is none for a while, whatever others tell of it.
-* Signatures are checked last, and only so many for each sender.
+* Signatures are checked last, and only so many for each sender. Of a peer's later lives only so many are taken in.
 
 What follows for the rest of the program is in `changes`, `new_records` and `heeded` until it is taken.
 """
@@ -354,13 +354,17 @@ class Admission:
 
         sender: whose packet it came in. presented: the peer itself has shown it.
         """
+        before = self._records.get(record.peer)
+        is_later = before is not None and record.newer_than(before)
+        if is_later and not self._limits.may_live_again(record.peer, now, own=presented):
+            self._count_record("too_many_lives")
+            return False
         to_be_checked = self._records.is_to_be_checked(record, presented=presented)
         if sender is not None and to_be_checked and not self.may_check(sender, now):
             return False
         try:
-            held = self._records.get(record.peer)
-            if held is not None and self._records.contradicts(record):
-                self._contradict(record, held, sender, presented=presented)
+            if before is not None and self._records.contradicts(record):
+                self._contradict(record, before, sender, presented=presented)
                 return False
             is_new = self._records.add(record, sender)
             if presented:
@@ -371,6 +375,8 @@ class Admission:
         self._count_record("kept" if is_new else "known")
         if is_new:
             self._changes.records.append(record)
+        if is_new and is_later:
+            self._limits.lives_again(record.peer, now, own=presented)
         return is_new
 
     def _contradict(self, record: PeerRecord, held: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:

@@ -132,8 +132,7 @@ class Incoming:
             try:
                 self._swim.handle_data(data, now, self._outbox, sender=sender)
             except UnknownLifeError as error:
-                self._drop(type(error).__name__, sender, error)
-                self._ask_for_life(sender)
+                self._on_unknown_sender(sender, error)
             except SwimError as error:
                 self._drop(type(error).__name__, sender, error)
             else:
@@ -149,13 +148,20 @@ class Incoming:
         self._metrics.packets.inc(why)
         self._engine.log.debug("packet dropped", why=why, peer=sender.short, error=str(error or ""))
 
-    def _ask_for_life(self, sender: PeerId) -> None:
-        """The sender's present life is not proved here: ask for its record, or show it the later one that is held."""
+    def _on_unknown_sender(self, sender: PeerId, error: UnknownLifeError) -> None:
+        """The sender's present life is not proved here: ask for its record, or show it the later one that is held.
+
+        Neither if it has begun too many, as its record would not be kept.
+        """
         held = self._records.get(sender)
         if held is not None and self._records.address(sender) != held.address:
+            self._drop(type(error).__name__, sender, error)
             self._outgoing.send_records(sender, (self._records.me, sender))
-        else:
+        elif self._limits.may_live_again(sender, self._engine.now(), own=True):
+            self._drop(type(error).__name__, sender, error)
             self._outgoing.request_records(sender, (sender,))
+        else:
+            self._drop("too_many_lives", sender, error)
 
     def on_unknown_life(self, update: Member, source: PeerId) -> None:
         """A member has told of a life whose record is not here: that waits for it, unless a later life is proved."""
