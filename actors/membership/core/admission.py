@@ -143,8 +143,7 @@ class Admission:
         elif peer not in self.connected or not update.is_active:
             self._hear(update, telling)
             return False
-        held, limit = self._size
-        if held < limit:
+        if self._swim is None or self._swim.has_room(telling.now):
             self.newly.setdefault(peer, telling.now)
         self._changes.heeded.append(peer)
         return True
@@ -241,7 +240,8 @@ class Admission:
     def _may_take_in(self, telling: Telling) -> bool:
         """Whether the introducer may bring another member now, and there is room."""
         (held, limit), seed = self._size, self._is_seed(telling.introducer)
-        may_add = held < limit and self.unproved.may_add(telling.introducer, telling.now, seed=seed)
+        has_room = held < limit and self._swim is not None and self._swim.has_room(telling.now)
+        may_add = has_room and self.unproved.may_add(telling.introducer, telling.now, seed=seed)
         if may_add and self._may_share(telling.introducer, self._brought_by_new, telling.now, seed=seed):
             return True
         self._count("too_many", 1)
@@ -272,10 +272,10 @@ class Admission:
 
     @property
     def _size(self) -> tuple[int, int]:
-        """How many members are held, the unproved among them, and how many may be."""
+        """How many members are held, the unproved among them, and how many may be: the dead go for others."""
         if self._swim is None:
             return 0, 0
-        return self._swim.num_known + len(self.unproved), self._swim.config.max_members
+        return self._swim.num_members + len(self.unproved), self._swim.config.max_members
 
     def _make_room(self) -> None:
         """A peer has shown itself: where no more members are held, an unproved one goes for it."""
