@@ -173,9 +173,14 @@ class Session:
         self.perform_effects()
 
     def add_discovered(self, records: Iterable[PeerRecord]) -> None:
-        """Treat the owners of these records as seeds; announce to all seeds if this node is isolated."""
+        """Treat the owners of these records as seeds, but whom this node blocks since before it started.
+
+        Announce to all seeds if this node is isolated.
+        """
         before = self.records.seeds
         for record in records:
+            if self.was_blocked(record.peer):
+                continue
             with contextlib.suppress(DecodeError):
                 self._intake.add_record(record)
             if record.peer in self.records:
@@ -187,11 +192,7 @@ class Session:
             self.perform_effects()
 
     def restore(self, members: Iterable[SavedMember]) -> None:
-        """Take these members over from before the restart, with their states; not whom this node blocks.
-
-        They may have cheated after the file was written.
-        """
-        members = [each for each in members if not self._was_blocked(each.record.peer)]
+        """Take these members over from before the restart, with their states."""
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
         self._intake.apply([each.member for each in held], self.own.peer, broadcast=False)
 
@@ -350,9 +351,9 @@ class Session:
 
     def _hides(self, peer: PeerId) -> bool:
         """Whether it may have cheated, or anybody who was banned may have invented it there."""
-        return self._was_blocked(peer) or self._blocks.is_ip_blocked(self.records.address(peer))
+        return self.was_blocked(peer) or self._blocks.is_ip_blocked(self.records.address(peer))
 
-    def _was_blocked(self, peer: PeerId) -> bool:
+    def was_blocked(self, peer: PeerId) -> bool:
         """Whether this node blocks the peer since before it started: for cheating, as far as is known."""
         return peer in self._blocked_before and self._blocks.is_blocked(peer, None)
 
