@@ -248,6 +248,7 @@ def test_honest_members_never_meet_a_limit(seed: int) -> None:
             over = {kind: node.counted("over_limit_total", kind) for kind in LIMITS}
             assert not any(over.values()), (node.name, over)
             assert node.counted("records_total", "over_limit") == 0
+            assert node.counted("records_total", "too_many_lives") == 0
             assert node.counted("newcomers_total", "too_many") == 0
             assert node.heard(MemberFloods) == []
 

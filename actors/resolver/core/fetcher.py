@@ -327,15 +327,18 @@ class Fetcher(Generic[P]):
 
     # Peers
 
-    def open(self, peer: P, link: int) -> None:
+    def open(self, peer: P, link: int, now: float) -> None:
         """A connection opened. A peer blocked here is welcome again: it could not connect were it still blocked."""
         self._blocked.discard(peer)
         before = self._peers.linked.copy()
         self._peers.open(peer, link)
-        self._welcome(before)
+        self._compare(before, now)
 
     def close(self, link: int, now: float) -> tuple[Active[P], ...]:
         """A connection closed: its requests fail now and not at their deadline. Nobody is charged."""
+        peer = self._peers.peer_of(link)
+        if peer in self._peers.linked:
+            self._rounds.leave(peer, now)
         return tuple(self._fail(request_id, now) for request_id in self._peers.close(link))
 
     def block(self, peer: P, now: float) -> tuple[Active[P], ...]:
@@ -346,13 +349,15 @@ class Fetcher(Generic[P]):
         link = self._peers.link_of(peer)
         return () if link is None else self.close(link, now)
 
-    def reconcile(self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P] = frozenset()) -> bool:
+    def reconcile(
+        self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P] = frozenset(), *, now: float
+    ) -> bool:
         """Who may be asked from now on; False (and no effect) unless the index grows. Active requests go on."""
         before = self._peers.linked.copy()
         is_newer = self._peers.reconcile(index, primary, secondary)
         if is_newer:
             self._blocked &= primary | secondary
-        self._welcome(before)
+        self._compare(before, now)
         return is_newer
 
     # Inside
@@ -417,10 +422,13 @@ class Fetcher(Generic[P]):
             if is_stuck and self._newly_stuck is not None:
                 self._newly_stuck[key] = None
 
-    def _welcome(self, before: AbstractSet[P]) -> None:
-        """Whoever is a candidate now and was none `before` may have any key."""
-        if not self._peers.linked <= before:
-            self._rounds.welcome(tuple(self._peers.linked & before))
+    def _compare(self, before: AbstractSet[P], now: float) -> None:
+        """Whoever is a candidate now, and was neither one `before` nor lately, may have any key."""
+        linked = self._peers.linked
+        for peer in sorted(before - linked):
+            self._rounds.leave(peer, now)
+        if any(self._rounds.is_new(peer, now) for peer in linked - before):
+            self._rounds.welcome(tuple(linked & before))
             self._wake_some()
 
     def _end(self, request_id: int) -> Active[P]:

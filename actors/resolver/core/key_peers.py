@@ -14,7 +14,8 @@
   delay; after each further round in vain twice as long as after the one before, up to `MAX_REST` times the delay. So a
   key that nobody has costs each candidate little.
 * A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
-  candidate very many keys may have to be woken, so `to_wake` names a few at a time.
+  candidate very many keys may have to be woken, so `to_wake` names a few at a time. Who was a candidate lately is none:
+  it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time.
 * A key that any peer may answer is *stuck* once everybody who is connected and may be asked failed it, or is silent. At
   most `MAX_STUCK` are remembered, as one is reason enough for a connection; who searches for each takes them as they
   come. A new candidate may have any key, so with
@@ -23,6 +24,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice
@@ -40,7 +43,11 @@ MAX_STUCK = 64
 MAX_REST = 32
 """Times the retry delay: how long a key rests after a round in vain, at most."""
 
+NEW_AGAIN_AFTER = 16
+"""Times the longest rest: who was no candidate for so long is new when it comes back. 51 s, if the delay is 0.1."""
+
 _WOKEN_AT_ONCE = 64
+_MOST_GONE = 4096  # former candidates that are remembered; the one that went first is forgotten
 
 
 class KeyTargets(Generic[P]):
@@ -101,6 +108,7 @@ class Rounds(Generic[P]):
         self._failed: KeyTable[tuple[P, ...]] = KeyTable()
         self._in_vain: KeyTable[tuple[int, float]] = KeyTable()
         """After a round in vain: how many times the retry delay the next one costs; when it could be asked without."""
+        self._gone: OrderedDict[P, float] = OrderedDict()  # who was a candidate, and till when
         self._waking: Iterator[bytes] | None = None
         self._stuck: dict[bytes, None] = {}
 
@@ -177,6 +185,18 @@ class Rounds(Generic[P]):
     def came(self, key: bytes) -> None:
         """Bytes came for the key."""
         self._stuck.pop(key, None)
+
+    def leave(self, peer: P, now: float) -> None:
+        """The peer is no candidate any more."""
+        self._gone.pop(peer, None)
+        self._gone[peer] = now
+        if len(self._gone) > _MOST_GONE:
+            self._gone.popitem(last=False)
+
+    def is_new(self, peer: P, now: float) -> bool:
+        """Whether somebody who is a candidate since just now has not been one lately."""
+        span = NEW_AGAIN_AFTER * MAX_REST * max(self._retry_delay, MINIMUM_REST)
+        return now - self._gone.get(peer, -math.inf) >= span
 
     def welcome(self, others: tuple[P, ...]) -> None:
         """There is a new candidate beside these others: nothing is stuck, and all that rests is to be woken."""
