@@ -163,8 +163,8 @@ def test_line_that_others_can_cause_goes_through_the_limit() -> None:
         "engine.py: taking part",
         "engine.py: isolated: no member answers but perhaps seeds",  # once until it is over
         "engine.py: not isolated any more",
-        "engine.py: this life is over, going on under a new generation",  # six a minute
-        "engine.py: no record of the new generation, trying again",
+        "renewals.py: this life is over, going on under a new generation",  # six a minute
+        "renewals.py: no record of the new generation, trying again",
         "events.py: another process seems to run with this node's key",  # once a minute
         "events.py: left the cluster",
         "persistence.py: NOT_LOADED",

@@ -40,11 +40,10 @@ from ..swim.effects import RemoveDown
 from .events import Events
 from .incoming import Incoming
 from .intake import Greet, Intake
-from .known_members import KnownMembers
 from .misconduct import Misconduct
 from .outgoing import REQUEST_INTERVAL, Outgoing, RecordRequests
 from .snapshot import SavedMember, Snapshot
-from .view import View
+from .view import KnownMembers, View
 
 
 @dataclass(frozen=True, slots=True)
