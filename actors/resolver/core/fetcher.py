@@ -230,7 +230,7 @@ class Fetcher(Generic[P]):
         if not self._requests.is_out(attempt.key):
             self._take(attempt.key)
             if attempt.peer in self._rounds.failed(attempt.key):
-                self._rounds.asked(attempt.key, self._candidates_for(attempt.key))
+                self._rounds.asked(attempt.key, self._round_of(attempt.key))
         self._peers.asked(attempt.peer, attempt.id)
         request = self._requests.start(attempt, now)
         self._watch(request, now)
@@ -246,10 +246,14 @@ class Fetcher(Generic[P]):
                 self.scores.silent(request.peer)
             if self._requests.has_most(key):
                 continue
-            in_vain = (*self._rounds.failed(key), *(each.peer for each in self._requests.of(key)))
+            out = tuple(each.peer for each in self._requests.of(key))
+            in_vain = (*self._rounds.failed(key), *out)
             candidates = self._others(key, in_vain, now)
             if self._requests.has_most_extra or not candidates:
                 self._note_stuck(key, in_vain)
+            if not candidates and self._begins_anew_beside(key, out, now):
+                candidates = self._others(key, out, now)
+            if self._requests.has_most_extra or not candidates:
                 self._watch(request, now)
                 continue
             peer = self._peers.choose(candidates, True, ())
@@ -409,16 +413,29 @@ class Fetcher(Generic[P]):
     def _retry(self, key: bytes, now: float, peer: P) -> None:
         self._rounds.fail(key, peer, self._peers.connected)
         self._note_stuck(key, self._rounds.failed(key))
-        self._wait((True, self._rounds.next_at(key, now, self._candidates_for(key)), key))
+        self._wait((True, self._rounds.next_at(key, now, self._round_of(key)), key))
 
     def _candidates_for(self, key: bytes) -> set[P]:
         """Who may be asked for this key and has a connection, busy or not."""
         targets = self._targets.of(key)
         return self._peers.linked if targets is None else self._peers.linked.intersection(targets)
 
+    def _round_of(self, key: bytes) -> set[P]:
+        """Whom a round of this key needs: all candidates, but for the silent that can be asked nothing more now."""
+        candidates, mute = self._candidates_for(key), {peer for peer in self._peers.busy if self.scores.is_silent(peer)}
+        return candidates - mute if mute else candidates
+
+    def _begins_anew_beside(self, key: bytes, out: tuple[P, ...], now: float) -> bool:
+        """Whether a round of a key begins now, beside requests that are overdue, as all others failed it in the last.
+
+        That takes its time, in which each waits for the one before to be overdue; so much shorter is the rest before.
+        """
+        others = self._round_of(key).difference(out)
+        return self._rounds.begins_anew(key, now, others, len(others) * self._requests.overdue_after)
+
     def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
         if self._targets.of(key) is None:
-            is_stuck = self._rounds.note_stuck(key, in_vain, self._peers.linked)
+            is_stuck = self._rounds.note_stuck(key, in_vain, self._round_of(key))
             if is_stuck and self._newly_stuck is not None:
                 self._newly_stuck[key] = None
 

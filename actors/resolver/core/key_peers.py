@@ -13,6 +13,8 @@
 * A key is asked of each candidate once: a *round*. Within it, and after the first one, a retry waits for the retry
   delay; after each further round in vain twice as long as after the one before, up to `MAX_REST` times the delay. So a
   key that nobody has costs each candidate little.
+* A silent candidate keeps no round open. While it is asked, and all others failed, these have their rest and then are
+  asked again, each when the request before is overdue; nor is it waited for while it can be asked nothing more.
 * A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
   candidate very many keys may have to be woken, so `to_wake` names a few at a time. Who was a candidate lately is none:
   it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time.
@@ -108,6 +110,8 @@ class Rounds(Generic[P]):
         self._failed: KeyTable[tuple[P, ...]] = KeyTable()
         self._in_vain: KeyTable[tuple[int, float]] = KeyTable()
         """After a round in vain: how many times the retry delay the next one costs; when it could be asked without."""
+        self._anew_at: dict[bytes, float] = {}
+        """When those are asked again who failed a key that is out, at somebody who does not answer."""
         self._gone: OrderedDict[P, float] = OrderedDict()  # who was a candidate, and till when
         self._waking: Iterator[bytes] | None = None
         self._stuck: dict[bytes, None] = {}
@@ -129,6 +133,7 @@ class Rounds(Generic[P]):
 
     def next_at(self, key: bytes, now: float, candidates: AbstractSet[P]) -> float:
         """When a key that one of these candidates, all there are for it, failed just now is asked for again."""
+        self._anew_at.pop(key, None)
         soonest = now + self._retry_delay
         in_vain = self._in_vain.get(key)
         if not self._is_over(key, candidates):
@@ -139,12 +144,27 @@ class Rounds(Generic[P]):
         self._in_vain[key] = (min(2 * times, MAX_REST), soonest)
         return soonest if times == 1 else now + max(self._retry_delay, MINIMUM_REST) * times
 
+    def begins_anew(self, key: bytes, now: float, others: AbstractSet[P], takes: float) -> bool:
+        """Whether a round begins now for a key that is asked for still, of who does not answer: all others failed it,
+        and had their rest. takes: seconds that a round takes then.
+        """
+        if not self._is_over(key, others):
+            return False
+        if key not in self._anew_at:
+            self._anew_at[key] = self.next_at(key, now, others) - takes
+        if self._anew_at[key] > now:
+            return False
+        self._failed.pop(key)
+        del self._anew_at[key]
+        return True
+
     def _is_over(self, key: bytes, candidates: AbstractSet[P]) -> bool:
         failed = self.failed(key)
         return len(failed) >= len(candidates) > 0 and candidates <= set(failed)
 
     def wake(self, key: bytes) -> float | None:
         """End the key's rest; when it can be asked for then. None for a key without rounds in vain."""
+        self._anew_at.pop(key, None)
         in_vain = self._in_vain.pop(key)
         return None if in_vain is None else in_vain[1]
 
@@ -166,6 +186,7 @@ class Rounds(Generic[P]):
         """Nobody wants the key any more."""
         self._failed.pop(key)
         self._in_vain.pop(key)
+        self._anew_at.pop(key, None)
         self._stuck.pop(key, None)
 
     # Stuck keys

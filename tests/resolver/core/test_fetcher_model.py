@@ -92,8 +92,12 @@ class FetcherMachine(RuleBasedStateMachine):
         return {peer for peer in self.allowed if self.peers[peer].link is not None}
 
     def is_over(self, key: ModelKey) -> bool:
-        candidates = self.linked() & set(self.may_answer(key))
+        mute = {peer for peer in "abc" if self.is_mute(peer)}
+        candidates = (self.linked() & set(self.may_answer(key))) - mute
         return bool(candidates) and candidates <= key.failed
+
+    def is_mute(self, peer: str) -> bool:
+        return self.fetcher.scores.is_silent(peer) and len(self.peers[peer].requests) >= WINDOW
 
     def fail(self, peer: str, request_id: int) -> None:
         name, _ = self.peers[peer].requests.pop(request_id)
@@ -176,6 +180,11 @@ class FetcherMachine(RuleBasedStateMachine):
     @rule(what=st.sampled_from(["sent", "limited", "refused"]))
     def ask_another(self, what: str) -> None:
         attempt = self.fetcher.overdue(self.now)
+        for name, key in self.keys.items():
+            if key.requests:  # a round may have begun beside these
+                key.failed = set(self.fetcher._rounds.failed(name))
+                times, key.soonest = self.fetcher._rounds._in_vain.get(name) or (1, key.soonest)
+                key.rounds = times.bit_length() - 1
         if attempt is None:
             assert self.fetcher.overdue_at() > self.now
             return

@@ -1,13 +1,14 @@
 """The sets of targets by themselves (`test_targeting.py` has the table of what happens to them), and rounds in vain."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
 from rookery.actors.resolver.core.fetcher import Fetcher
 from rookery.actors.resolver.core.key_peers import MAX_REST, NEW_AGAIN_AFTER, KeyTargets, Rounds
-from rookery.actors.resolver.core.requests import MINIMUM_REST
-from tests.resolver.core.fetchers import DELAY, LINKS, fetcher, send, sent
+from rookery.actors.resolver.core.requests import MINIMUM_REST, OVERDUE_SHARE
+from tests.resolver.core.fetchers import DELAY, LINKS, TIMEOUT, fetcher, send, sent
 
 KEYS = [number.to_bytes(2, "big") for number in range(100)]
 
@@ -39,6 +40,7 @@ def test_nothing_is_remembered_of_a_blocked_peer_that_no_set_names() -> None:
 # Rounds in vain
 
 KEY = b"k"
+WAIT = OVERDUE_SHARE * TIMEOUT + 1e-6
 
 
 def in_vain(known: Fetcher[str], now: float, requests: int) -> list[float]:
@@ -91,6 +93,63 @@ def test_busy_candidate_keeps_a_round_open_until_it_was_asked_too() -> None:
     assert request.peer == "b"
     known.pop_missing(request.id, request.link, 0.5)
     assert in_vain(known, 0.6, 2) == [1, 2]
+
+
+def silenced(peers: str, *, window: int) -> Fetcher[str]:
+    """The last of these peers has not answered the request for another key that is out."""
+    known = fetcher(peers, window=window)
+    known.add_ready(b"other", 0, targets=[peers[-1]])
+    sent(known, 0)
+    assert known.overdue(WAIT) is None
+    assert known.scores.is_silent(peers[-1])
+    return known
+
+
+def test_silent_candidate_that_can_be_asked_nothing_more_keeps_no_round_open() -> None:
+    known = silenced("ab", window=1)
+    known.watch_stuck()
+    known.add_ready(KEY, WAIT)
+    assert in_vain(known, WAIT, 4) == [1, 2, 4, 8]
+    assert (known.is_stuck, known.take_stuck(9)) == (True, [KEY])
+
+
+def beside(known: Fetcher[str], begun: float, until: float) -> list[tuple[float, str]]:
+    """Who is asked beside a request that is out, and when; each has no data."""
+    asked = []
+    while (now := known.overdue_at()) < until:
+        attempt = known.overdue(now)
+        if attempt is not None:
+            request = known.sent(attempt, now)
+            known.pop_missing(request.id, request.link, now)
+            asked.append((round(now - begun, 6), request.peer))
+    return asked
+
+
+def test_others_are_asked_again_while_a_silent_candidate_is_and_rest_ever_longer_between() -> None:
+    known = silenced("ab", window=9)
+    known.add_ready(KEY, WAIT)
+    assert in_vain(known, WAIT, 1) == [1]
+    out = sent(known, WAIT + DELAY)
+    assert out.peer == "b"
+    times = [each for each, peer in beside(known, out.sent_at, out.deadline) if peer == "a"]
+    assert len(times) in (3, 4)
+    rests = [later - sooner for sooner, later in pairwise(times)]
+    assert rests == sorted(rests)
+    assert known.pop_response(out.id, out.link) is out, "it may only have been slow"
+
+
+def test_new_candidate_is_asked_when_a_silent_one_is_overdue_though_the_others_rest() -> None:
+    known = silenced("ab", window=9)
+    known.add_ready(KEY, WAIT)
+    in_vain(known, WAIT, 1)
+    out = sent(known, WAIT + DELAY)
+    beside(known, out.sent_at, out.sent_at + TIMEOUT / 2)
+    was_stuck = known.is_stuck
+    known.reconcile(1, set("abc"), now=out.sent_at + TIMEOUT / 2)
+    known.open("c", LINKS["c"], out.sent_at + TIMEOUT / 2)
+    assert (was_stuck, known.is_stuck) == (True, False)
+    (_, first), *_ = beside(known, out.sent_at, out.sent_at + TIMEOUT / 2 + WAIT)
+    assert first == "c"
 
 
 def test_new_candidate_ends_the_rest_and_is_asked_first() -> None:
