@@ -43,9 +43,9 @@ class Crowd:
             self.core.fetch(key, UNTAGGED, self.now)
         gc.collect()
         self.bytes_per_key = (resident() - before) / keys
-        fetcher.reconcile(1, set(PEERS))
+        fetcher.reconcile(1, set(PEERS), now=0)
         for link, peer in enumerate(PEERS):
-            fetcher.open(peer, link)
+            fetcher.open(peer, link, 0)
 
     def events(self) -> float:
         """Seconds per event: a new key, a request, "no data", a request, bytes, a verdict, over and over."""

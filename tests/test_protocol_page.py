@@ -20,7 +20,7 @@ from rookery.actors.maintenance import Config as Maintenance
 from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.config import MAX_SWIM_BYTES
 from rookery.actors.membership.config import Config as Membership
-from rookery.actors.membership.core import envelope
+from rookery.actors.membership.core import envelope, sender_limits
 from rookery.actors.membership.swim import Member, MemberId, State
 from rookery.actors.membership.swim import codec as swim
 from rookery.actors.membership.swim import errors as swim_errors
@@ -287,6 +287,8 @@ def test_every_vector_of_the_page_was_read() -> None:
         ("as `probe_rtt` is 0.5 s by\ndefault", Membership().protocol.probe_rtt == 0.5),
         ("one in each `probe_period` (1 s)", Membership().protocol.probe_period == 1),
         ("`tracker.admission` is `open`, the default", Tracker().admission == "open"),
+        ("takes in 16 at once, then one in 2 s", sender_limits.LIVES == (1 / 2, 16)),
+        ("a subnet that\nhas more than half", address.share_of_subnet(Config().max_inbound_share_per_ip) == 0.5),
     ],
 )
 def test_limit_that_the_page_names_is_the_one_in_force(said: str, limit: bool) -> None:

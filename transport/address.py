@@ -157,6 +157,11 @@ def subnet(ip: IP) -> Subnet:
     return IPv6Network((int(ip) >> 80 << 80, 48))
 
 
+def share_of_subnet(share_of_ip: float) -> float:
+    """Of what is scarce, which part one subnet may have: so many cannot be taken by who has a few IPs, or many /64."""
+    return min(1.0, 2 * share_of_ip)
+
+
 def counted_ip(ip: str) -> str:
     """Return what limits per IP count an IP by, both as canonical text: itself, or of IPv6 its /64.
 

@@ -40,8 +40,9 @@ class Config(Settings):
     max_inbound_share_per_ip: float = option(
         0.25,
         "While more than half of the inbound slots are taken: the share of them that one IP may have, at least one. Of "
-        "an IP that had more before, one connection is closed for each that opens. Of packet links too, while others "
-        "want them. 1 where many nodes share an IP, as on one machine.",
+        "an IP that had more before, one connection is closed for each that opens. A public subnet has twice the share "
+        "while more than three quarters are taken. Of packet links too, while others want them. 1 where many nodes "
+        "share an IP, as on one machine.",
         above=0.0,
         maximum=1.0,
     )

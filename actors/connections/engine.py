@@ -336,7 +336,7 @@ class Engine(runtime.Engine[Mailbox]):
     # Parts of the handlers -------------------------------------------------------------------------------------------
 
     def _thin_out_a_crowd(self, link: Link) -> None:
-        """This one came: where one IP has too many connections, one of them goes."""
+        """This one came: where one IP or subnet has too many connections, one of them goes."""
         if self._crowds is None or link.direction is not Direction.IN or link.short_lived:
             return
         self._crowds.opened(link)
@@ -345,7 +345,7 @@ class Engine(runtime.Engine[Mailbox]):
             return
         self._crowds.closed(surplus.id)
         self._trims.give_up(surplus, Trigger.CROWD)
-        said = "one IP has too many connections, one is closed"
+        said = "one IP or subnet has too many connections, one is closed"
         self._limited_log.note(surplus.ip, said, ip=surplus.ip, peer=surplus.peer.short)
 
     @contextlib.contextmanager

@@ -5,7 +5,7 @@ The engine is one of transport's observers and receives its packets. The node is
 * A member is identified by its `PeerId`, and each of its lives by the generation of its record. It is visible when
   SWIM holds it alive and its own signed record is known (`view`).
 * Records travel beside SWIM's packets: this node's own until the receiver has answered, those of the members that a
-  Feed names, and any other on request (`session`, `outgoing`, `envelope`).
+  Feed names, and any other on request (`incoming`, `outgoing`, `envelope`).
 * Packets from a peer whose record is not known are dropped, and a peer without an address cannot be a member.
 * A closed connection is no evidence of death: that peer is probed next. When a connection opens to a peer that is not
   a member, this node announces itself to it.

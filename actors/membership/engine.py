@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import runtime
-from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
+from ...runtime import Message, Reply, Subscribe, Subscribers
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Closed, Opened, OwnRecord, Packet
@@ -18,7 +18,6 @@ from ..tracker.mailbox import Mailbox as Tracker
 from .config import Config
 from .core.local_blocks import LocalBlocks
 from .core.records import MAX_DISCOVERED
-from .core.tags import encode_tags
 from .errors import NoAddress
 from .mailbox import (
     Discovered,
@@ -33,23 +32,21 @@ from .mailbox import (
     Members,
     MemberUp,
     MemberUpdated,
-    Rejoined,
     SetTags,
 )
 from .metrics import Metrics
 from .parts.intake import Greet
+from .parts.outgoing import RequestMissing
 from .parts.persistence import Persistence, Save
-from .parts.record_requests import RequestMissing
+from .parts.renewals import RenewAgain, Renewals, SetTagsAgain
 from .parts.session import Session, SwimTimer
 from .parts.snapshot import Snapshot
 from .parts.tracker_feed import PeerSetDue, TrackerFeed
-from .swim import MemberId
 
 _ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
 _FAREWELLS = 3  # rounds of gossip that say that this node leaves, each to `num_indirect_probes` members
 _FAREWELL_EVERY = 0.1  # seconds
 
-_RENEW_AFTER, _LONGEST_RENEW_AFTER = 1.0, 60.0  # seconds from a renewal that failed to the next try; doubled each time
 ISOLATED_AFTER = 20.0
 """Seconds that members have to answer this node after it has joined, until it says that it is isolated."""
 
@@ -61,11 +58,6 @@ class Farewell(Message):
     """Timer: say once more that this node has left. rounds: how many are still to come, this one included."""
 
     rounds: int
-
-
-@dataclass(frozen=True, slots=True)
-class RenewAgain(Message):
-    """Timer: transport has given no record of the present life; ask once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +93,9 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics,
             members=lambda: None if self._session is None else self._session.snapshot(),
         )
+        self._renewals = Renewals(
+            self, config, transport, self._metrics, session=lambda: self._session, emit=self._emit
+        )
         self.handlers = {
             Packet: self.on_packet,
             SwimTimer: self.on_swim_timer,
@@ -115,11 +110,12 @@ class Engine(runtime.Engine[Mailbox]):
             IpUnblocked: lambda event: self._blocks.discard(event.target),
             Join: self.on_join,
             Discovered: self.on_discovered,
-            SetTags: self.on_set_tags,
+            SetTags: self._renewals.on_set_tags,
+            SetTagsAgain: self._renewals.on_set_tags_again,
             Save: self._persistence.on_save,
             Leave: self.on_leave,
             Farewell: self.on_farewell,
-            RenewAgain: self.on_renew_again,
+            RenewAgain: self._renewals.on_renew_again,
             SayLeftOut: self._log.say_left_out,
             LookAround: self.on_look_around,
             GetMembers: self.on_get_members,
@@ -130,11 +126,8 @@ class Engine(runtime.Engine[Mailbox]):
         self._tracker = tracker
         self._session: Session | None = None
         self._blocks = LocalBlocks()
-        self._metadata = encode_tags(config.tags)
         self._subscribers = Subscribers()
         self._farewell: Reply[None] | None = None
-        self._renewing: Timer | None = None
-        self._renew_after = _RENEW_AFTER
         self._discovered: tuple[PeerRecord, ...] = ()
         self._seeds: _Seeds = config.seeds
         self._looking = False  # whether a `LookAround` is due
@@ -212,8 +205,8 @@ class Engine(runtime.Engine[Mailbox]):
         """Before the first session: put our tags into the record, and read the members that the file remembers."""
         if isinstance(own, Exception) or own.record.address is None:
             self._start_session(own, seeds, reply)
-        elif own.record.metadata != self._metadata:
-            renewed = self._transport.renew(own.record.generation, self._metadata)
+        elif own.record.metadata != self._renewals.metadata:
+            renewed = self._transport.renew(own.record.generation, self._renewals.metadata)
             self.on_reply(renewed, lambda own: self._prepare_record(own, seeds, reply), timeout=_ANSWER_TIMEOUT)
         else:
             self._persistence.load(own.record, lambda known: self._start_session(own, seeds, reply, known))
@@ -271,7 +264,7 @@ class Engine(runtime.Engine[Mailbox]):
                 blocks=self._blocks,
                 log=self._log,
                 emit=self._emit,
-                rejoined=self._on_rejoin,
+                rejoined=self._renewals.rejoin,
                 proved=self._on_proved,
             )
         elif session.has_left and session.use_record(own):
@@ -284,26 +277,6 @@ class Engine(runtime.Engine[Mailbox]):
             self._session.add_discovered(message.records)
         else:
             self._discovered = (*self._discovered, *message.records)[-MAX_DISCOVERED:]
-
-    def on_set_tags(self, message: SetTags) -> Reply[None] | None:
-        """The tags are part of our record, so other tags need a new record, and that a new generation."""
-        self._metadata = message.metadata
-        session = self._session
-        if session is None or session.own.metadata == message.metadata:
-            return None
-        reply: Reply[None] = Reply()
-        renewed = self._transport.renew(session.swim.identity.generation, message.metadata)
-        self.on_reply(renewed, lambda own: self._on_new_tags(own, reply), timeout=_ANSWER_TIMEOUT)
-        return reply
-
-    def _on_new_tags(self, own: OwnRecord | Exception, reply: Reply[None]) -> None:
-        if isinstance(own, Exception):
-            reply.fail(own)
-            return
-        session = self._session
-        if session is not None and session.use_record(own) and not session.has_left:
-            session.resume()
-        reply.set(None)
 
     def on_leave(self, _message: Leave) -> Reply[None] | None:
         """Repeated a few times, as packets may be lost and nobody acknowledges them."""
@@ -329,36 +302,6 @@ class Engine(runtime.Engine[Mailbox]):
         if self._farewell is not None:
             self._farewell.set(None)
             self._farewell = None
-
-    def _on_rejoin(self, member: MemberId) -> None:
-        """`Swim` goes on as `member`: ask transport to sign its record. Until it is there nothing can be sent."""
-        self.log.warning("this life is over, going on under a new generation", generation=member.generation)
-        self._renew(member)
-
-    def _renew(self, member: MemberId) -> None:
-        self.on_reply(self._transport.renew(member.generation - 1), self._on_renewed, timeout=_ANSWER_TIMEOUT)
-
-    def _on_renewed(self, own: OwnRecord | Exception) -> None:
-        session = self._session
-        if isinstance(own, Exception):
-            self._metrics.renewals.inc("failed")
-            self.log.error("no record of the new generation, trying again", seconds=self._renew_after, error=own)
-            if self._renewing is None:
-                self._renewing = self.after(self._renew_after, RenewAgain())
-                self._renew_after = min(2 * self._renew_after, _LONGEST_RENEW_AFTER)
-            return
-        self._metrics.renewals.inc("signed")
-        self._renew_after = _RENEW_AFTER
-        if session is not None and session.use_record(own):
-            if not session.has_left:
-                session.resume()  # a no-op unless the record is of a still later life
-            self._emit(Rejoined(own.record))
-
-    def on_renew_again(self, _message: RenewAgain) -> None:
-        """Nothing to do if there is a record by now, or the node has left: it renews when it joins again."""
-        self._renewing = None
-        if self._session is not None and self._session.awaits_record and not self._session.has_left:
-            self._renew(self._session.swim.identity)
 
     # Queries and events -----------------------------------------------------------------------------------------------
 

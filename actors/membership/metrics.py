@@ -29,6 +29,9 @@ class Metrics:
         self.cheats = counter(
             "membership_cheats_total", "False proofs, by whether they were the sender's own.", labels=("of",)
         )
+        self.not_shown = counter(
+            "membership_cheats_not_shown_total", "Cheats whose records were not shown to others, as too many were."
+        )
         self.renewals = counter(
             "membership_renewals_total",
             "Answers to requests for a record of a new life, by outcome.",

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from rookery.actors import membership
-from rookery.actors.membership import MemberFloods
+from rookery.actors.membership import MemberDown, MemberFloods, MemberUpdated
+from rookery.actors.membership.core import sender_limits
 from rookery.actors.membership.core.envelope import Envelope, kinds_of
-from rookery.actors.membership.core.sender_limits import FLOOD, SenderLimits, packet_limits
+from rookery.actors.membership.core.sender_limits import FLOOD, LIVES, TAG_CHANGES, SenderLimits, packet_limits
 from rookery.actors.membership.swim import Config
-from rookery.actors.membership.swim.codec import encode_header
+from rookery.actors.membership.swim.codec import decode_packet, encode_header
 from rookery.actors.membership.swim.messages import Ack, Header, Message, Ping, SyncRequest
 from rookery.testing import Peers
 from rookery.transport import Reason
@@ -132,7 +133,11 @@ def test_log_lines_of_one_peer_are_limited_counted_and_told_in_one_and_hide_nobo
         assert told == [{"lines": 36, "most_of": world.peer("bob").short, "of_it": 36}]
 
 
-def test_changes_of_members_have_lines_of_their_own(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_changes_of_members_have_lines_of_their_own(
+    simulation: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sender_limits, "LIVES", (1.0, 100))  # or one member would not have so many
+    world = World(simulation)
     world.join().meet("bob")
     with caplog.at_level(logging.INFO, "rookery"):
         for generation in range(2, 102):
@@ -158,8 +163,8 @@ def test_line_that_others_can_cause_goes_through_the_limit() -> None:
         "engine.py: taking part",
         "engine.py: isolated: no member answers but perhaps seeds",  # once until it is over
         "engine.py: not isolated any more",
-        "engine.py: this life is over, going on under a new generation",  # six a minute
-        "engine.py: no record of the new generation, trying again",
+        "renewals.py: this life is over, going on under a new generation",  # six a minute
+        "renewals.py: no record of the new generation, trying again",
         "events.py: another process seems to run with this node's key",  # once a minute
         "events.py: left the cluster",
         "persistence.py: NOT_LOADED",
@@ -201,13 +206,13 @@ def test_genuine_records_that_one_sender_floods_with_are_checked_at_its_pace(
 
     world.join().meet("bob", "carol")
     names = [f"peer {number}" for number in range(31)]
-    world.introduce("carol", *names[:5])
+    world.introduce("carol", *names[:20])
     monkeypatch.setattr(PeerRecord, "verify", counted)
-    for generation in range(2, 20):  # five members, again and again in a new life
-        newer = [world.record(name, generation) for name in names[:5]]
+    for generation in range(2, 7):  # twenty members, again and again in a new life
+        newer = [world.record(name, generation) for name in names[:20]]
         world.packet("bob", records=[world.record("bob", generation), *newer])
-    for generation in range(20, 80):
-        newer = [world.record(name, generation) for name in names[:5]]
+    for generation in range(7, 17):
+        newer = [world.record(name, generation) for name in names[:20]]
         world.packet("bob", records=[world.record("bob"), *newer])
     assert 100 < len(checked) <= 128
     assert world.metric("records_total", "over_limit") > 100
@@ -243,5 +248,106 @@ def test_honest_members_never_meet_a_limit(seed: int) -> None:
             over = {kind: node.counted("over_limit_total", kind) for kind in LIMITS}
             assert not any(over.values()), (node.name, over)
             assert node.counted("records_total", "over_limit") == 0
+            assert node.counted("records_total", "too_many_lives") == 0
             assert node.counted("newcomers_total", "too_many") == 0
             assert node.heard(MemberFloods) == []
+
+
+# Lives ----------------------------------------------------------------------------------------------------------------
+
+
+def life_of(world: World, name: str) -> int:
+    """The generation under which the others may see a member."""
+    infos = {info.peer: info.record.generation for info in world.members.members().get(timeout=1).others}
+    return infos[world.peer(name)]
+
+
+def told(world: World, of: str, to: str) -> set[int]:
+    """The lives of a member of which another was told."""
+    packets = (decode_packet(envelope.swim) for envelope in world.sent(to) if envelope.swim)
+    updates = (update.id for packet in packets for update in packet.updates)
+    return {identity.generation for identity in updates if identity.key == world.peer(of)}
+
+
+def begin_lives(world: World, *lives: int, teller: str = "mal") -> None:
+    """Thirty a second, each told of with its record."""
+    for life in lives:
+        if teller == "mal":
+            world.packet("mal", Gossip(), generation=life)
+        else:
+            records = [world.record(teller), world.record("mal", life)]
+            world.packet(teller, Gossip(), Member(world.id("mal", life)), records=records)
+        world.simulation.run(for_=1 / 30)
+
+
+@pytest.mark.parametrize("teller", ["mal", "carol"])
+def test_of_lives_that_follow_each_other_thirty_times_a_second_few_are_taken_in_and_passed_on(
+    world: World, teller: str
+) -> None:
+    world.join().meet("bob", "carol", "mal")
+    begin_lives(world, *range(2, 92), teller=teller)
+    changes = [each for each in world.heard() if isinstance(each, MemberUpdated | MemberDown)]
+    assert len(changes) == 16 + 1
+    assert world.metric("records_total", "too_many_lives") >= 73
+    assert len(told(world, "mal", "bob")) <= 16 + 1
+    assert world.peer("mal") in world.visible()
+
+
+def test_last_of_too_many_lives_is_taken_in_when_the_member_speaks_again(world: World) -> None:
+    world.join().meet("bob", "mal")
+    begin_lives(world, *range(2, 92))
+    assert life_of(world, "mal") < 91
+    before, dropped = len(world.sent("mal")), world.dropped("too_many_lives")
+    world.packet("mal", Gossip(), generation=91, records=[])
+    assert world.dropped("too_many_lives") > dropped
+    assert len(world.sent("mal")) == before, "it is asked for nothing now"
+    world.simulation.run(for_=2)
+    world.packet("mal", Gossip(), generation=91, records=[])
+    assert world.sent("mal")[-1].wanted == (world.peer("mal"),)
+    world.meet("dave").packet("mal", Gossip(), generation=91)
+    assert life_of(world, "mal") == 91
+    world.simulation.run(for_=1)
+    assert 91 in told(world, "mal", "dave")
+
+
+def test_last_of_too_many_lives_that_others_told_of_waits_for_its_record_and_comes_with_it(world: World) -> None:
+    world.join().meet("bob", "carol", "mal")
+    begin_lives(world, *range(2, 92), teller="carol")
+    assert life_of(world, "mal") < 91
+    world.simulation.run(for_=2)
+    assert world.sent("carol")[-1].wanted == (world.peer("mal"),)
+    world.packet("carol", records=[world.record("mal", 91)])
+    assert life_of(world, "mal") == 91
+
+
+def test_member_whose_life_waits_is_no_suspect_as_its_packets_show_that_it_is_there(world: World) -> None:
+    world.join().meet("bob", "mal")
+    for life in range(2, 302):
+        world.packet("mal", Gossip(), generation=life)
+        world.packet("bob", Gossip())
+        world.simulation.run(for_=0.1)
+    assert world.dropped("too_many_lives") > 200
+    assert not [each for each in world.heard() if isinstance(each, MemberDown)]
+
+
+def test_who_tells_of_earlier_lives_of_a_member_or_forges_later_ones_takes_nothing_of_its_own_word(
+    world: World,
+) -> None:
+    world.join().meet("bob", "carol", "mal")
+    begin_lives(world, *range(2, 92), teller="carol")
+    begin_lives(world, 500)
+    assert life_of(world, "mal") == 500
+    for life in range(600, 630):
+        world.packet("carol", Gossip(), records=[replace(world.record("mal", life), signature=bytes(64))])
+    world.simulation.run(for_=10)
+    begin_lives(world, 700, teller="bob")
+    assert life_of(world, "mal") == 700
+
+
+def test_honest_member_begins_no_more_lives_than_others_take_in() -> None:
+    """Renewals, tags that change all the time and a restart every five seconds, each with tags of its own."""
+    (rate, burst), (tags, tags_at_once) = LIVES, TAG_CHANGES
+    renewals = LAN.max_rejoins_per_minute
+    assert tags_at_once + renewals + 2 <= burst
+    assert tags + renewals / 60 <= rate
+    assert rate >= 2 / 5

@@ -6,8 +6,11 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
+import pytest
+
 from rookery.actors import membership, tracker
 from rookery.actors.membership import MemberDown, MemberSuspected, MemberUp
+from rookery.actors.membership.core.envelope import Envelope
 from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED, SILENT_FOR
 from rookery.actors.membership.swim.messages import Ack, ForwardedAck, Ping, PingReq, SyncRequest
 
@@ -404,6 +407,38 @@ def test_unproved_member_makes_room_for_one_that_shows_itself_where_no_more_are_
     assert world.peer("ghost 1") not in world.visible()
     world.meet("frank")
     assert set(world.visible()) == {world.peer(name) for name in ("bob", "carol", "erin", "frank")}
+
+
+@pytest.mark.parametrize("told_by", ["dave", "bob"])
+def test_newcomer_takes_the_place_of_who_is_dead_for_the_longest_time_which_is_forgotten_altogether(
+    simulation: Any, told_by: str
+) -> None:
+    world = World(simulation, full(CONFIG, 3))
+    world.join().meet("bob", "carol", "erin")
+    for name, seconds in (("carol", 30), ("erin", 61)):
+        world.packet(name, Gossip(), world.left(name))
+        for _ in range(seconds):
+            world.simulation.run(for_=1)
+            world.meet("bob", "erin")
+    world.introduce(told_by, "dave")
+    if told_by == "bob":  # it is unproved, and takes a place when it answers
+        assert world.peer("dave") in world.visible()
+        world.meet("dave")
+    world.simulation.run(for_=0.1)
+    infos = {info.peer: info.state for info in world.members.members().get(timeout=1).others}
+    assert infos == {world.peer("bob"): State.ALIVE, world.peer("erin"): State.LEFT, world.peer("dave"): State.ALIVE}
+    before = len(world.sent("bob"))
+    world.packet("bob", wanted=("carol", "dave"))
+    assert world.sent("bob")[before:] == [Envelope(records=(world.record("dave").encode(),))]
+
+
+def test_newcomer_finds_no_place_where_all_are_alive_or_have_died_just_now(simulation: Any) -> None:
+    world = World(simulation, full(CONFIG, 2))
+    world.join().meet("bob", "carol").packet("carol", Gossip(), world.left("carol"))
+    world.simulation.run(for_=3)
+    world.meet("bob").introduce("bob", "dave").meet("dave")
+    assert world.peer("dave") not in world.visible()
+    assert newcomers(world, "too_many") == 1
 
 
 def test_subnet_has_a_share_of_the_unproved_where_room_is_scarce(simulation: Any) -> None:

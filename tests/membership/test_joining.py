@@ -254,3 +254,25 @@ def test_record_of_a_later_life_of_ours_that_we_did_not_sign_changes_nothing(wor
     world.packet("bob", Gossip(), records=[forged])
     assert not [event for event in world.heard() if isinstance(event, Rejoined)]
     assert world.metric("records_total", "refused") == 1
+
+
+def test_tags_that_change_all_the_time_are_changed_at_the_pace_that_others_take_in_and_the_last_ones_count(
+    world: World,
+) -> None:
+    renewals: list[bytes | None] = []
+
+    def renew(message: transport.Renew) -> transport.OwnRecord:
+        renewals.append(message.metadata)
+        return world.owned(world.tagged("me", {"load": str(len(renewals))}, message.generation + 1))
+
+    world.net.control.answer(transport.Renew, renew)
+    world.join()
+    replies = [world.members.set_tags({"set": str(number)}) for number in range(20)]
+    world.simulation.settle()
+    assert renewals == [encode_tags({"set": str(number)}) for number in range(8)]
+    assert [reply.done for reply in replies] == [True] * 8 + [False] * 12
+    world.simulation.run(for_=4)
+    assert renewals[8:] == [encode_tags({"set": "19"})]
+    assert all(reply.done for reply in replies)
+    world.simulation.run(for_=60)
+    assert len(renewals) == 9

@@ -177,6 +177,17 @@ def test_both_records_of_a_cheat_are_shown_to_the_others_once(world: World, puni
     assert all(records[1].encode() not in envelope.records for envelope in world.sent("carol"))
 
 
+def test_cheat_that_is_not_shown_to_the_others_as_too_many_were_is_counted(
+    world: World, punished: list[object]
+) -> None:
+    names = [f"cheat {number}" for number in range(7)]
+    world.join().meet("bob", *names)
+    for name in names:
+        world.packet("bob", Gossip(), records=[world.record("bob"), other_life(world, name)])
+    assert len(cheats(world)) == 7
+    assert world.metric("cheats_not_shown_total") == 3
+
+
 def test_cheat_is_blocked_by_who_was_shown_one_record_and_is_shown_both_by_another() -> None:
     cluster = Cluster("two lives")
     nodes = cluster.start_joined()

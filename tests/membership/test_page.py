@@ -111,6 +111,7 @@ def test_page_has_the_defaults_of_the_settings_that_bound_liars() -> None:
             (newcomers.PER_INTRODUCER, waiting.WAITING_TIME, newcomers.PER_SEED) == (64, 10, 1024),
         ),
         ("at 500 of membership", sender_limits.FLOOD == 500),
+        ("16 lives are taken in at once, then one in 2 s", sender_limits.LIVES == (1 / 2, 16)),
         ("a second peer is asked after 0.42 s", round(OVERDUE_SHARE * resolver.Config().fetch_timeout, 2) == 0.42),
         ("blocked, for 4 hours", tracker.Config().block_duration == 4 * 3600),
         ("its IP rests for 30 s", transport.Config().ip_cooldown == 30),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import ip_address
 
-from ..address import counted_ip, subnet
+from ..address import Subnet, counted_ip, is_global, share_of_subnet, subnet
 from ..gatekeeper import Direction
 from ..reasons import Reason
 from .short_lived import ShortLivedPlaces
@@ -26,12 +26,14 @@ class Slots:
     ) -> None:
         """Most slots of each kind, an IP being as in `counted_ip`. short_lived: places beside the total.
 
-        share_per_ip: of the inbound ones, for an IP that takes one with which more than half of those are taken. Who
-        had more before others came is `connections`' to close.
+        share_per_ip: of the inbound ones, for an IP that takes one with which more than half of those are taken. A
+        public subnet has twice that when more than three quarters are. Who had more before others came is
+        `connections`' to close.
         """
         self._limits = {"total": total, "inbound": inbound}
         self._per_ip, self._per_subnet = per_ip, per_subnet
         self._per_ip_when_scarce = min(per_ip, max(1, int(inbound * share_per_ip)))
+        self._per_subnet_when_scarce = min(per_subnet, max(1, int(inbound * share_of_subnet(share_per_ip))))
         self._used: Counter[object] = Counter()
         self.short_lived = ShortLivedPlaces(short_lived)
 
@@ -58,7 +60,7 @@ class Slots:
         full_inbound = rival is not Direction.IN and (
             self._used["inbound"] >= self._limits["inbound"]
             or self._used[ip] >= self._most_of_an_ip()
-            or self._used[net] >= self._per_subnet
+            or self._used[net] >= self._most_of_a_subnet(net)
         )
         if full or full_inbound:
             return Reason.TOO_MANY
@@ -68,6 +70,10 @@ class Slots:
     def _most_of_an_ip(self) -> int:
         scarce = 2 * (self._used["inbound"] + 1) > self._limits["inbound"]
         return self._per_ip_when_scarce if scarce else self._per_ip
+
+    def _most_of_a_subnet(self, net: Subnet) -> int:
+        scarce = 4 * (self._used["inbound"] + 1) > 3 * self._limits["inbound"]
+        return self._per_subnet_when_scarce if scarce and is_global(net.network_address) else self._per_subnet
 
     def give_back(self, direction: Direction, ip: str) -> None:
         """A dial, handshake or link is over."""

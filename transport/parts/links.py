@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TypeVar
 
 from ...runtime import Reply, Timer
-from ..address import Address, Endpoint, counted_ip
+from ..address import Address, Endpoint, Subnet, counted_ip, subnet
 from ..core.window import Window
 from ..gatekeeper import Link, Ticket, Verdict
 from ..identity import PeerId
 from ..record import PeerRecord
 from ..wire import Route, Source
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -107,9 +111,10 @@ class PacketLink:
     queue: deque[tuple[int, bytes]] = field(default_factory=deque)  # kind and payload
     deadline: Timer | None = None
     counted_ip: str = field(init=False)
+    subnet: Subnet = field(init=False)
 
     def __post_init__(self) -> None:
-        self.counted_ip = counted_ip(self.ip)
+        self.counted_ip, self.subnet = counted_ip(self.ip), subnet(ip_address(self.ip))
 
 
 class Table:
@@ -126,6 +131,7 @@ class Table:
         self.inbound_packets: dict[PeerId, PacketLink] = {}  # the newest of each peer
         self.packet_routes: dict[Route, PacketLink] = {}  # all, least recently used first
         self._packets_of_ip: dict[str, dict[Route, PacketLink]] = {}  # likewise
+        self._packets_of_subnet: dict[Subnet, dict[Route, PacketLink]] = {}
         self.closing: dict[Route, Timer] = {}  # last words are on their way
 
     def sources(self) -> Iterator[tuple[PeerId, bytes, str]]:
@@ -168,6 +174,7 @@ class Table:
         """Enter a new one, as the most recently used."""
         self.by_route[link.route] = self.packet_routes[link.route] = link
         self._packets_of_ip.setdefault(link.counted_ip, {})[link.route] = link
+        self._packets_of_subnet.setdefault(link.subnet, {})[link.route] = link
         links = self.inbound_packets if link.endpoint is None else self.packets
         links[link.peer] = link
 
@@ -175,27 +182,40 @@ class Table:
         """It is the most recently used now, if it is there."""
         if link.route in self.packet_routes:
             self.packet_routes[link.route] = self.packet_routes.pop(link.route)
-            of_ip = self._packets_of_ip[link.counted_ip]
-            of_ip[link.route] = of_ip.pop(link.route)
+            for group in (self._packets_of_ip[link.counted_ip], self._packets_of_subnet[link.subnet]):
+                group[link.route] = group.pop(link.route)
 
     def drop_packet_link(self, link: PacketLink) -> None:
         """It is one no more; its route may be something else by now."""
         if self.packet_routes.pop(link.route, None) is not None:
-            of_ip = self._packets_of_ip[link.counted_ip]
-            del of_ip[link.route]
-            if not of_ip:
-                del self._packets_of_ip[link.counted_ip]
+            _remove(self._packets_of_ip, link.counted_ip, link.route)
+            _remove(self._packets_of_subnet, link.subnet, link.route)
         for links in (self.packets, self.inbound_packets):
             if links.get(link.peer) is link:
                 del links[link.peer]
 
-    def packet_link_to_end(self, newcomer: str, most: int) -> PacketLink:
-        """Which one goes for one of this IP: the least recently used of an IP with more than `most`, else of all.
+    def packet_link_to_end(self, newcomer: str, most: int, of_subnet: int) -> PacketLink:
+        """Which one goes for one of this IP: the least recently used of an IP with more than `most`, else of a subnet
+        with more than `of_subnet`, else of all.
 
-        The newcomer's IP comes first, and counts with what it would have; then the one that has most.
+        The newcomer's IP and subnet come first, and count with what they would have; then those that have most.
         """
-        own = self._packets_of_ip.get(counted_ip(newcomer), {})
-        if len(own) >= most:
-            return next(iter(own.values()))
-        largest = max(self._packets_of_ip.values(), key=len)
-        return next(iter((largest if len(largest) > most else self.packet_routes).values()))
+        of_ip = _too_many(self._packets_of_ip, counted_ip(newcomer), most)
+        group = of_ip or _too_many(self._packets_of_subnet, subnet(ip_address(newcomer)), of_subnet)
+        return next(iter((group or self.packet_routes).values()))
+
+
+def _too_many(groups: dict[T, dict[Route, PacketLink]], newcomer: T, most: int) -> dict[Route, PacketLink] | None:
+    """The links of which one is to go, if some have too many."""
+    own = groups.get(newcomer, {})
+    if len(own) >= most:
+        return own
+    largest = max(groups.values(), key=len)
+    return largest if len(largest) > most else None
+
+
+def _remove(groups: dict[T, dict[Route, PacketLink]], group: T, route: Route) -> None:
+    links = groups[group]
+    del links[route]
+    if not links:
+        del groups[group]

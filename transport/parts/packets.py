@@ -1,12 +1,12 @@
 """Packet links: small best-effort datagrams between peers that need no connection (SWIM's probes).
 
 A packet goes over the connection to its peer if there is one, else over a packet link, opened on demand. At most
-`max_packet_links` are kept; then the least recently used is closed, of an IP that has more than its share if there is
-one. A peer that has moved gets a new one: the old one may be half-open, and swallow all that is sent. They count
-against no connection limit, have no ticket, and no observer hears of them. Nothing is retried: a packet that cannot go
-now is dropped and counted. So is what a peer sends over its quota, whatever it comes by and of whatever kind; who keeps
-on is closed. Each kind has one receiver; a packet of a kind that nobody takes here is dropped and counted, as it may be
-another version's or another application's.
+`max_packet_links` are kept; then the least recently used is closed, of an IP or a subnet that has more than its share
+if there is one. A peer that has moved gets a new one: the old one may be half-open, and swallow all that is sent. They
+count against no connection limit, have no ticket, and no observer hears of them. Nothing is retried: a packet that
+cannot go now is dropped and counted. So is what a peer sends over its quota, whatever it comes by and of whatever kind;
+who keeps on is closed. Each kind has one receiver; a packet of a kind that nobody takes here is dropped and counted, as
+it may be another version's or another application's.
 
 The name of an address is looked up off this thread, as for a dial; a few packets wait for that. What it stands for
 counts for a minute, or until none of its addresses leads to the peer; then it is looked up anew, and a link to what it
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ...runtime import Feedback
-from ..address import Endpoint, is_global
+from ..address import Endpoint, is_global, share_of_subnet
 from ..core.buckets import TokenBuckets
 from ..core.codec import (
     NONCE_BYTES,
@@ -351,8 +351,9 @@ class Packets:
         """For one more link, of this IP."""
         links, config = self._shared.links, self._shared.config
         while len(links.packet_routes) >= config.max_packet_links:
-            most = max(1, int(config.max_packet_links * config.max_inbound_share_per_ip))
-            self.end(links.packet_link_to_end(ip, most))
+            share = config.max_inbound_share_per_ip
+            most, of_subnet = (max(1, int(config.max_packet_links * each)) for each in (share, share_of_subnet(share)))
+            self.end(links.packet_link_to_end(ip, most, of_subnet))
 
     def _put(self, route: Route, kind: int, payload: bytes) -> None:
         sent = self._shared.wire.send(route, [PACKET_HEADS[kind], payload])

@@ -8,7 +8,7 @@
   anybody, and greeted again when somebody tells of it. So what one peer invents is known to those whom it tells, and to
   nobody else.
 * Who has cheated is none for a while, whatever others tell of it.
-* Signatures are checked last, and only so many for each sender.
+* Signatures are checked last, and only so many for each sender. Of a peer's later lives only so many are taken in.
 
 What follows for the rest of the program is in `changes`, `new_records` and `heeded` until it is taken.
 """
@@ -143,8 +143,7 @@ class Admission:
         elif peer not in self.connected or not update.is_active:
             self._hear(update, telling)
             return False
-        held, limit = self._size
-        if held < limit:
+        if self._swim is None or self._swim.has_room(telling.now):
             self.newly.setdefault(peer, telling.now)
         self._changes.heeded.append(peer)
         return True
@@ -241,7 +240,8 @@ class Admission:
     def _may_take_in(self, telling: Telling) -> bool:
         """Whether the introducer may bring another member now, and there is room."""
         (held, limit), seed = self._size, self._is_seed(telling.introducer)
-        may_add = held < limit and self.unproved.may_add(telling.introducer, telling.now, seed=seed)
+        has_room = held < limit and self._swim is not None and self._swim.has_room(telling.now)
+        may_add = has_room and self.unproved.may_add(telling.introducer, telling.now, seed=seed)
         if may_add and self._may_share(telling.introducer, self._brought_by_new, telling.now, seed=seed):
             return True
         self._count("too_many", 1)
@@ -272,10 +272,10 @@ class Admission:
 
     @property
     def _size(self) -> tuple[int, int]:
-        """How many members are held, the unproved among them, and how many may be."""
+        """How many members are held, the unproved among them, and how many may be: the dead go for others."""
         if self._swim is None:
             return 0, 0
-        return self._swim.num_known + len(self.unproved), self._swim.config.max_members
+        return self._swim.num_members + len(self.unproved), self._swim.config.max_members
 
     def _make_room(self) -> None:
         """A peer has shown itself: where no more members are held, an unproved one goes for it."""
@@ -354,13 +354,17 @@ class Admission:
 
         sender: whose packet it came in. presented: the peer itself has shown it.
         """
+        before = self._records.get(record.peer)
+        is_later = before is not None and record.newer_than(before)
+        if is_later and not self._limits.may_live_again(record.peer, now, own=presented):
+            self._count_record("too_many_lives")
+            return False
         to_be_checked = self._records.is_to_be_checked(record, presented=presented)
         if sender is not None and to_be_checked and not self.may_check(sender, now):
             return False
         try:
-            held = self._records.get(record.peer)
-            if held is not None and self._records.contradicts(record):
-                self._contradict(record, held, sender, presented=presented)
+            if before is not None and self._records.contradicts(record):
+                self._contradict(record, before, sender, presented=presented)
                 return False
             is_new = self._records.add(record, sender)
             if presented:
@@ -371,6 +375,8 @@ class Admission:
         self._count_record("kept" if is_new else "known")
         if is_new:
             self._changes.records.append(record)
+        if is_new and is_later:
+            self._limits.lives_again(record.peer, now, own=presented)
         return is_new
 
     def _contradict(self, record: PeerRecord, held: PeerRecord, sender: PeerId | None, *, presented: bool) -> None:

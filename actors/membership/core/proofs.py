@@ -1,7 +1,7 @@
 """The proofs of members' lives (`transport.identity.life`): this node's own, and those of others by their records.
 
 * What is said of a life is checked by the record of that very life, which its owner has signed. Nothing can be checked
-  without it: the update waits, and the record is asked for (`session`).
+  without it: the update waits, and the record is asked for (`outgoing`).
 * Of a chain only the links since the last good one are followed: SWIM holds that with each member. Who tells of one
   that is farther than `NEAR` pays for the hashes as for signatures: a false proof costs nothing to make.
 * This node shows nothing of a life whose record is still to be signed; so long it sends nothing (`session`).
@@ -68,10 +68,11 @@ class RecordProofs:
         record = self._record_of(peer, update.id.generation)
         if record is None:
             return Verdict.UNKNOWN
-        links = _links_between(update, held)
-        if links > NEAR and not self._may_follow(links):
+        good = _last_good_link(update, held)
+        links = abs(update.incarnation - (0 if good is None else good[0]))
+        if update.state is not State.LEFT and links > NEAR and not self._may_follow(links):
             return Verdict.UNKNOWN
-        return _verdict(shows(record.chain, record.farewell, update, held))
+        return _verdict(shows(record.chain, record.farewell, update, good))
 
     def check_answer(self, target: MemberId, origin: MemberId, number: int, answer: bytes) -> bool:
         """See `Proofs`."""
@@ -89,28 +90,22 @@ class RecordProofs:
         return self._next
 
 
-def shows(chain: bytes, farewell: bytes, update: Member, held: Member | None = None) -> bool:
+def shows(chain: bytes, farewell: bytes, update: Member, good: tuple[int, bytes] | None = None) -> bool:
     """Whether the update has the proof that it needs, by the chain and the farewell of a record.
 
-    held: what is held about the same life, and was checked before.
+    good: an incarnation of the same life, and its link, that were checked before.
     """
     if update.state is State.LEFT:
         return verify_farewell(farewell, update.proof)
     if update.incarnation == 0:
         return not update.proof
-    return verify_link(chain, update.incarnation, update.proof, known=_known(update, held))
+    return verify_link(chain, update.incarnation, update.proof, known=good)
 
 
-def _known(update: Member, held: Member | None) -> tuple[int, bytes] | None:
+def _last_good_link(update: Member, held: Member | None) -> tuple[int, bytes] | None:
     if held is not None and held.id == update.id and held.incarnation and held.proof and held.state is not State.LEFT:
         return held.incarnation, held.proof
     return None
-
-
-def _links_between(update: Member, held: Member | None) -> int:
-    """How many links are followed to check the update."""
-    known = _known(update, held)
-    return abs(update.incarnation - (0 if known is None else known[0])) if update.state is not State.LEFT else 0
 
 
 def _is_of(life: Life, update: Member) -> bool:

@@ -1,4 +1,4 @@
-"""How much one sender may have this node do: packets of each kind, and signatures to check.
+"""How much one sender may have this node do: packets of each kind, signatures to check, and lives to take in.
 
 Each kind has a token bucket for each sender. An honest member of a cluster of 1,000 never meets one, as these follow
 from the protocol's periods: *p* is `probe_period`, *g* the wait between two rounds of gossip, *s* the wait between two
@@ -21,6 +21,11 @@ What is over is dropped. Who has `FLOOD` packets dropped within 10 s keeps on, a
 
 Signatures: of 128 records, then 32 a second; a seed's 2,048, then 256 a second. Links of a chain that are far from the
 last good one count as well.
+
+Later lives of one peer: 16, then one in 2 s, of its own word and of what others tell each, as who has kept records of
+earlier lives of it could use up the latter. An honest one begins 6 a minute at most (`max_rejoins_per_minute`), for its
+tags 8 and then one in 4 s (`TAG_CHANGES`), and two when it starts. What is beyond is not kept, so what is told of that
+life waits or is dropped until there is room for one more.
 """
 
 from __future__ import annotations
@@ -37,6 +42,12 @@ FLOOD = 500
 
 LINKS_FOR_A_CHECK = 256
 """Links of a chain whose hashes take as long as to check a signature, 0.12 ms."""
+
+LIVES = (0.5, 16)
+"""Later lives of one peer that are taken in, a second and at once; by its own word, and by that of others."""
+
+TAG_CHANGES = (0.25, 8)
+"""Lives that this node itself begins for its tags, a second and at once."""
 
 _LONGEST_SYNC = 60.0  # seconds; stands for no sync at all
 _REPORT_AGAIN = 60.0  # seconds
@@ -67,6 +78,7 @@ class SenderLimits:
         self._packets = {kind: TokenBuckets(rate, burst) for kind, (rate, burst) in packet_limits(config).items()}
         self._checks = TokenBuckets(32, 128)
         self._checks_of_seeds = TokenBuckets(256, 2048)
+        self._lives = TokenBuckets(*LIVES)
         self._floods = Floods(FLOOD)
         self._reported: dict[PeerId, float] = {}  # until when
         self._cheats: dict[PeerId, float] = {}  # of those who lied about themselves
@@ -84,6 +96,14 @@ class SenderLimits:
         """Whether so many links of a chain are followed for it now; `LINKS_FOR_A_CHECK` count as a signature."""
         checks, wanted = self._checks_of_seeds if seed else self._checks, -(-links // LINKS_FOR_A_CHECK)
         return checks.take_many(sender, wanted, now) == wanted
+
+    def may_live_again(self, peer: PeerId, now: float, *, own: bool) -> bool:
+        """Whether a later life of a peer is taken in now. own: it shows that itself."""
+        return self._lives.ready_at((peer, own), now) <= now
+
+    def lives_again(self, peer: PeerId, now: float, *, own: bool) -> None:
+        """A later life of a peer is taken in."""
+        self._lives.take((peer, own), now)
 
     def dropped(self, sender: PeerId, now: float) -> bool:
         """A packet of the sender was dropped; whether it is to be reported for that: at most once a minute."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from .... import runtime
 from ....runtime import Message, Timer
-from ....transport.core.buckets import TokenBuckets
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
@@ -19,15 +18,11 @@ from ..core.records import Records
 from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
 from .events import Events
 from .misconduct import Misconduct
-from .outgoing import Outgoing
-from .record_requests import RecordRequests
+from .outgoing import Outgoing, RecordRequests
 from .view import View
 
 GREET_EVERY = 0.25
 """Seconds between two looks at who is to be greeted."""
-
-SHOWN_CHEATS = (0.2, 4)
-"""Cheats whose records are shown to others, in a second and at once: who has many keys makes this node flood nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,6 @@ class Intake:
         self._is_probeable = is_probeable
         self._proved = proved
         self._greet_timer: Timer | None = None
-        self._shows = TokenBuckets(*SHOWN_CHEATS)
 
     @property
     def _has_left(self) -> bool:
@@ -146,7 +140,7 @@ class Intake:
             self._events.publish(self._view.record_added(record))
         for one, other in changes.contradicting:
             reported = self._misconduct.report(one.peer, "two records of one life", one.peer)
-            if reported and self._shows.take(None, self._engine.now()):
+            if reported and self._misconduct.may_show():
                 self._show_to_others(one, other)
         for notification in changes.members:
             self._events.on_notification(notification)

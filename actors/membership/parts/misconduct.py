@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .... import runtime
+from ....transport.core.buckets import TokenBuckets
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.parts.limited_log import LimitedLog
@@ -20,6 +21,9 @@ from .outgoing import Outgoing
 
 CHEAT_BLOCK = 600.0
 """Seconds for which a peer is blocked that has shown a false proof of its own."""
+
+SHOWN_CHEATS = (0.2, 4)
+"""Cheats whose records are shown to others, in a second and at once: who has many keys makes this node flood nobody."""
 
 _CLOSE_TIMEOUT = 30.0  # seconds
 
@@ -52,6 +56,7 @@ class Misconduct:
         self._outgoing = outgoing
         self._log = log
         self._shun = shun
+        self._shows = TokenBuckets(*SHOWN_CHEATS)
 
     def over_limit(self, sender: PeerId, kind: str) -> None:
         """A packet of this kind was dropped, as its sender has sent too many."""
@@ -84,6 +89,13 @@ class Misconduct:
             reply = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
             self._engine.on_reply(reply, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
         return True
+
+    def may_show(self) -> bool:
+        """Whether the records of a cheat are shown to others now: counted if not."""
+        may_show = self._shows.take(None, self._engine.now())
+        if not may_show:
+            self._metrics.not_shown.inc()
+        return may_show
 
     def _close(self, peer: PeerId, reason: Reason) -> None:
         closed = self._transport.close(peer, reason)

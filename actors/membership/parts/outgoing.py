@@ -1,4 +1,4 @@
-"""What goes out: SWIM's packets, and the records that go along.
+"""What goes out: SWIM's packets, the records that go along, and requests for those that are missing here.
 
 * Our own record goes along until the receiver has been heard from. It always goes along with a Feed, an Announce and a
   TurnUndead: the receiver may have restarted without its data, and drops packets of peers whose record it has not.
@@ -6,23 +6,32 @@
   SWIM carries those of whom it tells whose records are new here: a life whose record is unknown is not believed.
 * Nothing is sent to a peer without a known address; that is counted.
 * What SWIM says in a life whose record is still to be signed waits for that: nobody could check it.
+* Missing records are asked for at who told of their owners, and now and then at another member.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
+from .... import runtime
+from ....runtime import Message, Timer
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.record import PeerRecord
-from ..core.envelope import MAX_RECORDS, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
+from ..core.admission import Admission
+from ..core.envelope import MAX_RECORDS, MAX_WANTED, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
 from ..core.records import Records
 from ..metrics import Metrics
+from .view import View
 
 NEW_FOR = 5.0
 """Seconds for which the record of a peer that has become known goes along with what is told of it."""
 
+REQUEST_INTERVAL = 1.0
+"""Seconds until missing records are asked for again, at another member."""
 
 _MOST_HELD_BACK = 256  # packets of a life whose record is not signed yet
 
@@ -130,3 +139,63 @@ class Outgoing:
         accepted = self._transport.send_packet(peer, address, payload).accepted
         self._metrics.packets.inc("sent" if accepted else "not_sent")
         self._metrics.bytes_sent.inc(by=len(payload) if accepted else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMissing(Message):
+    """Timer: ask another member for the records that are still missing."""
+
+
+class RecordRequests:
+    """Part of the session."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        view: View,
+        admission: Admission,
+        outgoing: Outgoing,
+        metrics: Metrics,
+        *,
+        is_probeable: Callable[[bytes], bool],
+    ) -> None:
+        """view, admission: which records are missing. is_probeable: whether a member may be asked."""
+        self._engine = engine
+        self._view = view
+        self._admission = admission
+        self._outgoing = outgoing
+        self._metrics = metrics
+        self._is_probeable = is_probeable
+        self._timer: Timer | None = None
+
+    @property
+    def num_missing(self) -> int:
+        """How many records are missing."""
+        return self._view.num_missing + len(self._admission.waiting)
+
+    def ask(self, peer: PeerId) -> None:
+        """Ask a peer for the records that its updates wait for, and others that are missing."""
+        wanted = self._admission.waiting.ask(peer, self._engine.now(), MAX_RECORDS - 1)  # its own may come too
+        wanted += self._view.take_missing(MAX_WANTED - len(wanted))
+        if wanted:
+            self._outgoing.request_records(peer, wanted)
+            self.wait()
+
+    def wait(self) -> None:
+        """See that they are asked for again."""
+        if self._timer is None:
+            self._timer = self._engine.after(REQUEST_INTERVAL, RequestMissing())
+
+    def ask_again(self) -> None:
+        """The timer is due: ask who told of their owners, and a random member."""
+        self._timer = None
+        waiting, unproved = self._admission.waiting, self._admission.unproved
+        self._metrics.newcomers.inc("expired", by=waiting.expire(self._engine.now()))
+        for sender in waiting.senders:
+            self.ask(sender)
+        visible = (record.peer for record in self._view.visible)
+        others = [peer for peer in visible if peer not in unproved and self._is_probeable(peer)]
+        if self._view.num_missing and others:
+            self.ask(self._engine.rng.choice(others))
+        if self.num_missing:
+            self.wait()

@@ -68,8 +68,12 @@ class Persistence:
         self._engine.on_reply(read, loaded, timeout=_DISK_TIMEOUT)
 
     def restore(self, known: Snapshot, session: Session) -> Reply[None]:
-        """Make some of the members seeds; unless the snapshot is older than `snapshot_age`, restore all of them too."""
-        engine, members = self._engine, known.members
+        """Make some of the members seeds; unless the snapshot is older than `snapshot_age`, restore all of them too.
+
+        Not whom this node blocks: they may have cheated after the file was written.
+        """
+        engine = self._engine
+        members = [each for each in known.members if not session.was_blocked(each.record.peer)]
         age = engine.wall() - known.at
         active = [each.record for each in members if each.state.is_active]
         likely = active or [each.record for each in members]

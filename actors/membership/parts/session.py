@@ -1,22 +1,11 @@
 """This node as a member, from the first `join` on: `Swim`, records and view, and the packets between them.
 
-How a packet that comes in is handled:
-
-1. It is dropped and counted if its sender has sent too many of its kind (`sender_limits`), who is reported and
-   closed if it keeps on; if it is no envelope; or if the sender's record is neither in it nor held: every peer
-   that is heard first-hand can be shown to others, and answered.
-2. Its SWIM packet goes to `Swim`, with the sender that transport has authenticated.
-3. Records of members are kept, others ignored; the records that the sender wants are sent to it. A false record ends
-   the handling of the packet: no honest peer passes one on.
-4. If it named members whose records are missing, or brought some of these records, the sender is asked for more of
-   them.
-
 Nobody is a member by hearsay: `admission` says who becomes one. Of whom others tell is greeted, if its record is known,
 and only when it answers it is SWIM's, which probes it and passes it on. Till then it is visible all the same, and Down
 for subscribers when it is gone.
 
 A peer without a known address is neither probed nor accused; nor is a peer that this node blocks (design: local
-blocks). What goes along with outgoing packets is `outgoing`'s matter.
+blocks). How a packet that comes in is handled is `incoming`'s matter, what goes along with outgoing ones `outgoing`'s.
 """
 
 from __future__ import annotations
@@ -40,23 +29,21 @@ from ...tracker.mailbox import Mailbox as Tracker
 from .. import swim
 from ..config import Config
 from ..core.admission import Admission
-from ..core.envelope import Envelope, kinds_of
 from ..core.local_blocks import LocalBlocks
 from ..core.proofs import RecordProofs
 from ..core.records import Records
 from ..core.sender_limits import SenderLimits
 from ..mailbox import Members
 from ..metrics import Metrics
-from ..swim import ConnectionState, Member, MemberId, Outbox, Swim, SwimError, UnknownLifeError
+from ..swim import ConnectionState, MemberId, Outbox, Swim
 from ..swim.effects import RemoveDown
 from .events import Events
+from .incoming import Incoming
 from .intake import Greet, Intake
-from .known_members import KnownMembers
 from .misconduct import Misconduct
-from .outgoing import Outgoing
-from .record_requests import REQUEST_INTERVAL, RecordRequests
+from .outgoing import REQUEST_INTERVAL, Outgoing, RecordRequests
 from .snapshot import SavedMember, Snapshot
-from .view import View
+from .view import KnownMembers, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +80,11 @@ class Session:
         self._blocked_before = blocks.peers  # as the address book says, perhaps as they have cheated
         self.records = Records(own.record.network, own.record.peer)
         self._outgoing = Outgoing(own.record, self.records, transport, metrics, engine.now)
-        self._limits = SenderLimits(config.protocol)
+        limits = SenderLimits(config.protocol)
         self._admission = Admission(
             own.record.peer,
             self.records,
-            self._limits,
+            limits,
             period=config.protocol.probe_period,
             ask_again=REQUEST_INTERVAL,
             hides=self._hides,
@@ -126,8 +113,8 @@ class Session:
         self._events = Events(
             engine, self.view, self._outgoing, metrics, emit=emit, rejoined=rejoined, isolated=self._announce_to_seeds
         )
-        self._misconduct = Misconduct(
-            engine, self._limits, transport, tracker, metrics, self._events, self._outgoing, log, self._shun
+        misconduct = self._misconduct = Misconduct(
+            engine, limits, transport, tracker, metrics, self._events, self._outgoing, log, self._shun
         )
         self._requests = RecordRequests(
             engine, self.view, self._admission, self._outgoing, metrics, is_probeable=self._is_probeable
@@ -142,12 +129,27 @@ class Session:
             self.view,
             outgoing=self._outgoing,
             events=self._events,
-            misconduct=self._misconduct,
+            misconduct=misconduct,
             log=log,
             requests=self._requests,
             perform=self.perform_effects,
             is_probeable=self._is_probeable,
             proved=proved,
+        )
+        self._incoming = Incoming(
+            engine,
+            self.swim,
+            self._outbox,
+            self._admission,
+            self.records,
+            self.view,
+            limits=limits,
+            outgoing=self._outgoing,
+            intake=self._intake,
+            misconduct=misconduct,
+            requests=self._requests,
+            metrics=metrics,
+            perform=self.perform_effects,
         )
 
     # Commands ---------------------------------------------------------------------------------------------------------
@@ -170,9 +172,14 @@ class Session:
         self.perform_effects()
 
     def add_discovered(self, records: Iterable[PeerRecord]) -> None:
-        """Treat the owners of these records as seeds; announce to all seeds if this node is isolated."""
+        """Treat the owners of these records as seeds, but whom this node blocks since before it started.
+
+        Announce to all seeds if this node is isolated.
+        """
         before = self.records.seeds
         for record in records:
+            if self.was_blocked(record.peer):
+                continue
             with contextlib.suppress(DecodeError):
                 self._intake.add_record(record)
             if record.peer in self.records:
@@ -184,11 +191,7 @@ class Session:
             self.perform_effects()
 
     def restore(self, members: Iterable[SavedMember]) -> None:
-        """Take these members over from before the restart, with their states; not whom this node blocks.
-
-        They may have cheated after the file was written.
-        """
-        members = [each for each in members if not self._was_blocked(each.record.peer)]
+        """Take these members over from before the restart, with their states."""
         held = [each for each in members if self.records.add(each.record) or each.record.peer in self.records]
         self._intake.apply([each.member for each in held], self.own.peer, broadcast=False)
 
@@ -249,6 +252,10 @@ class Session:
         if isinstance(timer, RemoveDown) and self.swim.get(timer.member.key) is None:
             self._intake.forget(timer.member)
 
+    def on_packet(self, packet: Packet) -> None:
+        """Handle a packet as `incoming` says."""
+        self._incoming.on_packet(packet)
+
     def on_opened(self, record: PeerRecord) -> None:
         """A connection opened: announce to the peer if it is no member yet, which ends isolation without a wait."""
         try:
@@ -269,113 +276,10 @@ class Session:
         self.swim.probe_next(peer)
         self._intake.drop_if_unused(peer)
 
-    def on_packet(self, packet: Packet) -> None:
-        """Handle a packet as the module's docstring says."""
-        try:
-            envelope = Envelope.decode(packet.payload)
-            exceeded = self._limits.exceeded(packet.peer, kinds_of(envelope), self._engine.now())
-            if exceeded is None:
-                self._on_envelope(packet.peer, envelope)
-            else:
-                self._misconduct.over_limit(packet.peer, exceeded)
-        except DecodeError as error:
-            self._drop("malformed", packet.peer, error)
-            if self._limits.exceeded(packet.peer, ("other",), self._engine.now()):
-                self._misconduct.over_limit(packet.peer, "other")
-        self._intake.drop_if_unused(packet.peer)
-
-    def _on_envelope(self, sender: PeerId, envelope: Envelope) -> None:
-        missing = self._requests.num_missing
-        records = {each.peer: each for each in (self.records.read(data, sender) for data in envelope.records)}
-        own, ours = records.pop(sender, None), records.pop(self.own.peer, None)
-        if own is not None:
-            self._intake.add_record(own, sender, presented=True)
-        if ours is not None:
-            self._outlive(ours, sender)
-        if sender not in self.records:
-            self._drop("stranger", sender)
-            return
-        self._intake.prove(sender)
-        self._admission.hear(sender, self._engine.now())
-        self._outgoing.mark_introduced(sender)
-        if envelope.swim:
-            self._on_swim_packet(envelope.swim, sender, records)
-        else:
-            self._is_alive(sender)
-        brought = [
-            self._intake.add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)
-        ]
-        if envelope.wanted:
-            known = [peer for peer in envelope.wanted if self.is_proved(peer)]
-            self._outgoing.send_records(sender, known)
-        if self._requests.num_missing > missing or any(brought):
-            self._requests.ask(sender)
-
-    def _outlive(self, record: PeerRecord, sender: PeerId) -> None:
-        """Go on above a later life of ours, if we have signed its record: the clock was set back, or ahead for a while.
-
-        Raises DecodeError if we have not.
-        """
-        if record.generation <= self.swim.identity.generation:
-            return
-        if not self._admission.may_check(sender, self._engine.now()):
-            return
-        if not record.verify(source=sender):
-            self._metrics.records.inc("refused")
-            raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
-        later = MemberId(record.peer, record.generation)
-        self.swim.outlive(later, self._engine.now(), self._outbox)
-        self.perform_effects()
-
-    def _on_swim_packet(self, data: bytes, sender: PeerId, records: dict[PeerId, PeerRecord]) -> None:
-        now = self._engine.now()
-        with self._admission.tell(sender, now, records) as telling:
-            try:
-                self.swim.handle_data(data, now, self._outbox, sender=sender)
-            except UnknownLifeError as error:
-                self._drop(type(error).__name__, sender, error)
-                self._ask_for_life(sender)
-            except SwimError as error:
-                self._drop(type(error).__name__, sender, error)
-            else:
-                self._metrics.packets.inc("received")
-        self._intake.follow()
-        for peer in telling.kept:
-            self._intake.drop_if_unused(peer)  # it did not become a member
-        if telling.forgery is not None:
-            self._intake.refuse(sender, telling.forgery)
-            raise telling.forgery
-
-    def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
-        self._metrics.packets.inc(why)
-        self._engine.log.debug("packet dropped", why=why, peer=sender.short, error=str(error or ""))
-
-    # Lives and their proofs -------------------------------------------------------------------------------------------
-
     def _is_alive(self, peer: PeerId) -> None:
         """The peer has shown that it lives, by a connection or a packet without news."""
         self.swim.alive(peer, self._engine.now(), self._outbox)
         self.perform_effects()
-
-    def _ask_for_life(self, sender: PeerId) -> None:
-        """The sender's present life is not proved here: ask for its record, or show it the later one that is held."""
-        held = self.records.get(sender)
-        if held is not None and self.records.address(sender) != held.address:
-            self._outgoing.send_records(sender, (self.own.peer, sender))
-        else:
-            self._outgoing.request_records(sender, (sender,))
-
-    def _on_unknown_life(self, update: Member, source: PeerId) -> None:
-        """A member has told of a life whose record is not here: that waits for it, unless a later life is proved."""
-        peer = PeerId(update.id.key)
-        if peer == self.own.peer:
-            return
-        record = self.records.get(peer)
-        if record is None or record.generation < update.id.generation:
-            self._admission.let_wait(update, source, self._engine.now())
-            self._requests.wait()
-        elif peer in self.view or update.is_active:
-            self._intake.apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
 
@@ -387,9 +291,6 @@ class Session:
         self._intake.follow()
         if held is not None:
             self._intake.forget(held.id)
-
-    def _is_wanted(self, peer: PeerId) -> bool:
-        return peer in self.view or peer in self._admission.waiting
 
     def on_greet(self, message: Greet) -> None:
         """Timer: greet those who have not answered."""
@@ -436,7 +337,7 @@ class Session:
             case swim.Schedule(timer, delay):
                 self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
             case swim.Notify(swim.UnknownLife(update, source)):
-                self._on_unknown_life(update, PeerId(source))
+                self._incoming.on_unknown_life(update, PeerId(source))
             case swim.Notify(swim.Answered(member)):
                 self._intake.prove(PeerId(member.key))
             case swim.Notify(swim.Cheated() as cheated):
@@ -449,9 +350,9 @@ class Session:
 
     def _hides(self, peer: PeerId) -> bool:
         """Whether it may have cheated, or anybody who was banned may have invented it there."""
-        return self._was_blocked(peer) or self._blocks.is_ip_blocked(self.records.address(peer))
+        return self.was_blocked(peer) or self._blocks.is_ip_blocked(self.records.address(peer))
 
-    def _was_blocked(self, peer: PeerId) -> bool:
+    def was_blocked(self, peer: PeerId) -> bool:
         """Whether this node blocks the peer since before it started: for cheating, as far as is known."""
         return peer in self._blocked_before and self._blocks.is_blocked(peer, None)
 

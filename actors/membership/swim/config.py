@@ -114,7 +114,8 @@ class Config:
     that were started together do not stay in lock-step."""
 
     max_members: int = 100_000
-    """Members held, Down ones included. Beyond it, whoever is not known yet is refused: anybody can invent members."""
+    """Members held, Down ones included. Beyond it who is dead for the longest time goes for whoever is not known yet,
+    if for a minute at least; else that one is refused: anybody can invent members."""
 
     max_rejoins_per_minute: int = 6
     """More often than this only another process with our key can make us begin a new life: notify that, and renew no

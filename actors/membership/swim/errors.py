@@ -119,7 +119,10 @@ class Counters:
     """Members that were not told what is said of them, as there were too many to tell."""
 
     refused_members: int = 0
-    """Updates about unknown members that were refused because `max_members` are held."""
+    """Updates about unknown members that were refused because `max_members` are held, none dead for long enough."""
+
+    forgotten_for_room: int = 0
+    """Dead members that were forgotten for others, as `max_members` are held."""
 
     foreign_generations: int = 0
     """Updates about our key under another generation."""

@@ -183,6 +183,10 @@ class Swim:
         """Members held, Down ones included."""
         return len(self._core.members.by_key)
 
+    def has_room(self, now: float) -> bool:
+        """Whether another member can be taken in: less than `max_members` are held, or a dead one can go for it."""
+        return updates.has_room(self._core, now)
+
     def iter_members(self) -> Iterator[Member]:
         """The active members (Alive and Suspect) as of now, in the order we first heard of them."""
         return (member for member in self._core.members if member.is_active)

@@ -230,7 +230,7 @@ class Fetcher(Generic[P]):
         if not self._requests.is_out(attempt.key):
             self._take(attempt.key)
             if attempt.peer in self._rounds.failed(attempt.key):
-                self._rounds.asked(attempt.key, self._candidates_for(attempt.key))
+                self._rounds.asked(attempt.key, self._round_of(attempt.key))
         self._peers.asked(attempt.peer, attempt.id)
         request = self._requests.start(attempt, now)
         self._watch(request, now)
@@ -246,10 +246,14 @@ class Fetcher(Generic[P]):
                 self.scores.silent(request.peer)
             if self._requests.has_most(key):
                 continue
-            in_vain = (*self._rounds.failed(key), *(each.peer for each in self._requests.of(key)))
+            out = tuple(each.peer for each in self._requests.of(key))
+            in_vain = (*self._rounds.failed(key), *out)
             candidates = self._others(key, in_vain, now)
             if self._requests.has_most_extra or not candidates:
                 self._note_stuck(key, in_vain)
+            if not candidates and self._begins_anew_beside(key, out, now):
+                candidates = self._others(key, out, now)
+            if self._requests.has_most_extra or not candidates:
                 self._watch(request, now)
                 continue
             peer = self._peers.choose(candidates, True, ())
@@ -327,15 +331,18 @@ class Fetcher(Generic[P]):
 
     # Peers
 
-    def open(self, peer: P, link: int) -> None:
+    def open(self, peer: P, link: int, now: float) -> None:
         """A connection opened. A peer blocked here is welcome again: it could not connect were it still blocked."""
         self._blocked.discard(peer)
         before = self._peers.linked.copy()
         self._peers.open(peer, link)
-        self._welcome(before)
+        self._compare(before, now)
 
     def close(self, link: int, now: float) -> tuple[Active[P], ...]:
         """A connection closed: its requests fail now and not at their deadline. Nobody is charged."""
+        peer = self._peers.peer_of(link)
+        if peer in self._peers.linked:
+            self._rounds.leave(peer, now)
         return tuple(self._fail(request_id, now) for request_id in self._peers.close(link))
 
     def block(self, peer: P, now: float) -> tuple[Active[P], ...]:
@@ -346,13 +353,15 @@ class Fetcher(Generic[P]):
         link = self._peers.link_of(peer)
         return () if link is None else self.close(link, now)
 
-    def reconcile(self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P] = frozenset()) -> bool:
+    def reconcile(
+        self, index: int, primary: AbstractSet[P], secondary: AbstractSet[P] = frozenset(), *, now: float
+    ) -> bool:
         """Who may be asked from now on; False (and no effect) unless the index grows. Active requests go on."""
         before = self._peers.linked.copy()
         is_newer = self._peers.reconcile(index, primary, secondary)
         if is_newer:
             self._blocked &= primary | secondary
-        self._welcome(before)
+        self._compare(before, now)
         return is_newer
 
     # Inside
@@ -404,23 +413,39 @@ class Fetcher(Generic[P]):
     def _retry(self, key: bytes, now: float, peer: P) -> None:
         self._rounds.fail(key, peer, self._peers.connected)
         self._note_stuck(key, self._rounds.failed(key))
-        self._wait((True, self._rounds.next_at(key, now, self._candidates_for(key)), key))
+        self._wait((True, self._rounds.next_at(key, now, self._round_of(key)), key))
 
     def _candidates_for(self, key: bytes) -> set[P]:
         """Who may be asked for this key and has a connection, busy or not."""
         targets = self._targets.of(key)
         return self._peers.linked if targets is None else self._peers.linked.intersection(targets)
 
+    def _round_of(self, key: bytes) -> set[P]:
+        """Whom a round of this key needs: all candidates, but for the silent that can be asked nothing more now."""
+        candidates, mute = self._candidates_for(key), {peer for peer in self._peers.busy if self.scores.is_silent(peer)}
+        return candidates - mute if mute else candidates
+
+    def _begins_anew_beside(self, key: bytes, out: tuple[P, ...], now: float) -> bool:
+        """Whether a round of a key begins now, beside requests that are overdue, as all others failed it in the last.
+
+        That takes its time, in which each waits for the one before to be overdue; so much shorter is the rest before.
+        """
+        others = self._round_of(key).difference(out)
+        return self._rounds.begins_anew(key, now, others, len(others) * self._requests.overdue_after)
+
     def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
         if self._targets.of(key) is None:
-            is_stuck = self._rounds.note_stuck(key, in_vain, self._peers.linked)
+            is_stuck = self._rounds.note_stuck(key, in_vain, self._round_of(key))
             if is_stuck and self._newly_stuck is not None:
                 self._newly_stuck[key] = None
 
-    def _welcome(self, before: AbstractSet[P]) -> None:
-        """Whoever is a candidate now and was none `before` may have any key."""
-        if not self._peers.linked <= before:
-            self._rounds.welcome(tuple(self._peers.linked & before))
+    def _compare(self, before: AbstractSet[P], now: float) -> None:
+        """Whoever is a candidate now, and was neither one `before` nor lately, may have any key."""
+        linked = self._peers.linked
+        for peer in sorted(before - linked):
+            self._rounds.leave(peer, now)
+        if any(self._rounds.is_new(peer, now) for peer in linked - before):
+            self._rounds.welcome(tuple(linked & before))
             self._wake_some()
 
     def _end(self, request_id: int) -> Active[P]:

@@ -13,8 +13,11 @@
 * A key is asked of each candidate once: a *round*. Within it, and after the first one, a retry waits for the retry
   delay; after each further round in vain twice as long as after the one before, up to `MAX_REST` times the delay. So a
   key that nobody has costs each candidate little.
+* A silent candidate keeps no round open. While it is asked, and all others failed, these have their rest and then are
+  asked again, each when the request before is overdue; nor is it waited for while it can be asked nothing more.
 * A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
-  candidate very many keys may have to be woken, so `to_wake` names a few at a time.
+  candidate very many keys may have to be woken, so `to_wake` names a few at a time. Who was a candidate lately is none:
+  it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time.
 * A key that any peer may answer is *stuck* once everybody who is connected and may be asked failed it, or is silent. At
   most `MAX_STUCK` are remembered, as one is reason enough for a connection; who searches for each takes them as they
   come. A new candidate may have any key, so with
@@ -23,6 +26,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice
@@ -40,7 +45,11 @@ MAX_STUCK = 64
 MAX_REST = 32
 """Times the retry delay: how long a key rests after a round in vain, at most."""
 
+NEW_AGAIN_AFTER = 16
+"""Times the longest rest: who was no candidate for so long is new when it comes back. 51 s, if the delay is 0.1."""
+
 _WOKEN_AT_ONCE = 64
+_MOST_GONE = 4096  # former candidates that are remembered; the one that went first is forgotten
 
 
 class KeyTargets(Generic[P]):
@@ -101,6 +110,9 @@ class Rounds(Generic[P]):
         self._failed: KeyTable[tuple[P, ...]] = KeyTable()
         self._in_vain: KeyTable[tuple[int, float]] = KeyTable()
         """After a round in vain: how many times the retry delay the next one costs; when it could be asked without."""
+        self._anew_at: dict[bytes, float] = {}
+        """When those are asked again who failed a key that is out, at somebody who does not answer."""
+        self._gone: OrderedDict[P, float] = OrderedDict()  # who was a candidate, and till when
         self._waking: Iterator[bytes] | None = None
         self._stuck: dict[bytes, None] = {}
 
@@ -121,6 +133,7 @@ class Rounds(Generic[P]):
 
     def next_at(self, key: bytes, now: float, candidates: AbstractSet[P]) -> float:
         """When a key that one of these candidates, all there are for it, failed just now is asked for again."""
+        self._anew_at.pop(key, None)
         soonest = now + self._retry_delay
         in_vain = self._in_vain.get(key)
         if not self._is_over(key, candidates):
@@ -131,12 +144,27 @@ class Rounds(Generic[P]):
         self._in_vain[key] = (min(2 * times, MAX_REST), soonest)
         return soonest if times == 1 else now + max(self._retry_delay, MINIMUM_REST) * times
 
+    def begins_anew(self, key: bytes, now: float, others: AbstractSet[P], takes: float) -> bool:
+        """Whether a round begins now for a key that is asked for still, of who does not answer: all others failed it,
+        and had their rest. takes: seconds that a round takes then.
+        """
+        if not self._is_over(key, others):
+            return False
+        if key not in self._anew_at:
+            self._anew_at[key] = self.next_at(key, now, others) - takes
+        if self._anew_at[key] > now:
+            return False
+        self._failed.pop(key)
+        del self._anew_at[key]
+        return True
+
     def _is_over(self, key: bytes, candidates: AbstractSet[P]) -> bool:
         failed = self.failed(key)
         return len(failed) >= len(candidates) > 0 and candidates <= set(failed)
 
     def wake(self, key: bytes) -> float | None:
         """End the key's rest; when it can be asked for then. None for a key without rounds in vain."""
+        self._anew_at.pop(key, None)
         in_vain = self._in_vain.pop(key)
         return None if in_vain is None else in_vain[1]
 
@@ -158,6 +186,7 @@ class Rounds(Generic[P]):
         """Nobody wants the key any more."""
         self._failed.pop(key)
         self._in_vain.pop(key)
+        self._anew_at.pop(key, None)
         self._stuck.pop(key, None)
 
     # Stuck keys
@@ -177,6 +206,18 @@ class Rounds(Generic[P]):
     def came(self, key: bytes) -> None:
         """Bytes came for the key."""
         self._stuck.pop(key, None)
+
+    def leave(self, peer: P, now: float) -> None:
+        """The peer is no candidate any more."""
+        self._gone.pop(peer, None)
+        self._gone[peer] = now
+        if len(self._gone) > _MOST_GONE:
+            self._gone.popitem(last=False)
+
+    def is_new(self, peer: P, now: float) -> bool:
+        """Whether somebody who is a candidate since just now has not been one lately."""
+        span = NEW_AGAIN_AFTER * MAX_REST * max(self._retry_delay, MINIMUM_REST)
+        return now - self._gone.get(peer, -math.inf) >= span
 
     def welcome(self, others: tuple[P, ...]) -> None:
         """There is a new candidate beside these others: nothing is stuck, and all that rests is to be woken."""

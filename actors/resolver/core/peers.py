@@ -210,6 +210,11 @@ class Peers(Generic[P]):
         """Everybody who may be asked and has a connection, busy or not."""
         return self._linked
 
+    @property
+    def busy(self) -> Collection[P]:
+        """Those of them who have as many requests out as may be."""
+        return self._linked - self._candidates.keys() if len(self._candidates) < len(self._linked) else ()
+
     def name_unlinked(self) -> tuple[P | None, int]:
         """Somebody to be connected with, another each time, of so many; None if every primary peer is.
 

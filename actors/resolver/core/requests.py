@@ -60,14 +60,17 @@ class Active(Generic[P]):
 
 
 class Requests(Generic[P]):
-    """The requests that are out, in the order in which they were sent. timeout: seconds, the same for all."""
+    """The requests that are out, in the order in which they were sent. timeout: seconds, the same for all.
+
+    overdue_after: seconds from a request to the next one beside it, if its peer is not known to be slow.
+    """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._active: OrderedDict[int, Active[P]] = OrderedDict()
         self._of_key: dict[bytes, list[int]] = {}  # the newest last
         self._extra = 0  # all but the first of each key
-        self._overdue_after = OVERDUE_SHARE * timeout
+        self.overdue_after = OVERDUE_SHARE * timeout
         self._overdue_at: list[tuple[float, int]] = []  # a heap: when the newest of a key is overdue
         self.next_id = 0
 
@@ -137,7 +140,7 @@ class Requests(Generic[P]):
 
     def watch(self, request: Active[P], now: float, usual: float) -> None:
         """See to it that the newest request of a key is overdue in time. usual: what its peer's answers take."""
-        wait = self._overdue_after
+        wait = self.overdue_after
         if len(self._of_key[request.key]) > 1:
             wait /= 2
         heappush(self._overdue_at, (now + max(wait, _PATIENCE * usual, MINIMUM_REST), request.id))

@@ -167,7 +167,7 @@ class Client:
 
     def opened(self, peer: PeerId, link: int) -> None:
         """A link to this peer opened: it may be asked."""
-        self.fetcher.open(peer, link)
+        self.fetcher.open(peer, link, self._engine.now())
 
     def closed(self, peer: PeerId, link: int) -> None:
         """A connection is gone: its requests fail now."""
@@ -179,7 +179,7 @@ class Client:
         """Ask the peers of this set from now on. index: of the set, which only grows."""
         secondary = latest.secondary if self._config.ask == "all" else ()
         before = self.fetcher.allowed
-        if self.fetcher.reconcile(index, frozenset(latest.primary), frozenset(secondary)):
+        if self.fetcher.reconcile(index, frozenset(latest.primary), frozenset(secondary), now=self._engine.now()):
             self.missing_connections.may_want()
             if not self.fetcher.allowed <= before:
                 self.missing_connections.somebody_new()

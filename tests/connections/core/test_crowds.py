@@ -128,3 +128,34 @@ def test_peers_that_are_no_crowd_are_not_looked_at(case: Case) -> None:
 def test_larger_of_two_crowds_gives_up_first_and_a_crowd_that_is_none_any_more_nothing(case: Case) -> None:
     larger, smaller = case.open(*[CROWD] * 5), case.open(*["10.0.0.2"] * 4)
     assert list(case.thin_out()) == [larger[4], smaller[3], larger[3]]
+
+
+def test_public_subnet_with_more_than_half_gives_up_its_youngest_when_less_than_a_quarter_is_free(case: Case) -> None:
+    crowd = case.open(*[f"5.9.1.{number}" for number in range(9)])
+    assert case.surplus() is None, "a quarter is free"
+    for number in range(2, 8):
+        case.open(f"5.9.{number}.1")
+        assert list(case.thin_out()) == ([crowd[10 - number]] if number < 5 else []), "six are its share"
+
+
+def test_addresses_of_one_48_are_a_subnet_and_no_private_network_is_a_crowd(case: Case) -> None:
+    crowd = case.open(*[f"2a01:4f8:1:{number}::1" for number in range(9)])
+    case.open("5.9.1.1")
+    assert list(case.thin_out()) == [crowd[8]]
+    for network in ("192.168.1.{}", "fd00:0:0:{}::1"):
+        case = Case()
+        case.open(*[network.format(number) for number in range(1, 13)])
+        assert case.surplus() is None
+
+
+def test_subnet_of_a_node_that_gives_one_ip_half_is_no_crowd() -> None:
+    case = Case(share=0.5)
+    case.open(*[f"5.9.1.{number}" for number in range(12)])
+    assert case.surplus() is None
+
+
+def test_crowd_gives_up_none_that_a_trim_is_closing_already(case: Case) -> None:
+    crowd = case.open(*[CROWD] * 6)
+    case.table.begin_closing(crowd[5])
+    case.open("10.0.0.2")
+    assert case.surplus() is crowd[4]

@@ -235,6 +235,30 @@ def test_member_of_the_file_that_is_blocked_now_is_none(simulation: Any, tmp_pat
     assert world.visible() == [world.peer("bob")]
 
 
+def test_cheats_of_the_file_that_are_blocked_take_no_place_of_a_seed(simulation: Any, tmp_path: Path) -> None:
+    """Of an old file the members are seeds and nothing else, some of them if there are many."""
+    world = again(simulation, tmp_path / "members", snapshot_age=10.0)
+    cheats = [f"cheat {number}" for number in range(200)]
+    put(world, tmp_path / "members", *(as_was(world, name) for name in (*cheats, "bob")), age=11.0)
+    for name in cheats:
+        world.members.tell(tracker.PeerBlocked(world.peer(name), 600.0))
+    world.join()
+    assert world.said("bob", Announce)
+
+
+def test_cheat_that_discovery_finds_takes_no_place_of_a_seed(simulation: Any, tmp_path: Path) -> None:
+    world = again(simulation, tmp_path / "members")
+    world.members.tell(tracker.PeerBlocked(world.peer("carol"), 600.0))
+    world.join()
+    world.members.discovered([world.record("carol")])
+    world.members.tell(tracker.PeerUnblocked(world.peer("carol")))
+    simulation.run(for_=20)
+    assert not world.said("carol", Announce)
+    world.members.discovered([world.record("carol")])
+    simulation.run(for_=20)
+    assert world.said("carol", Announce)
+
+
 def test_down_member_of_the_file_stays_down(simulation: Any, tmp_path: Path) -> None:
     file = tmp_path / "members"
     first = again(simulation, file).join().meet("bob", "carol")

@@ -22,9 +22,9 @@ def fetcher(
         max_requests_per_peer=window,
         rng=random.Random(seed),
     )
-    made.reconcile(0, set(peers))
+    made.reconcile(0, set(peers), now=0)
     for peer in peers:
-        made.open(peer, LINKS[peer])
+        made.open(peer, LINKS[peer], 0)
     return made
 
 

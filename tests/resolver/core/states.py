@@ -29,9 +29,9 @@ def core(peers: Iterable[str] = "ab") -> Core:
         max_requests_per_peer=100,
         rng=random.Random(0),
     )
-    fetcher.reconcile(0, set(peers))
+    fetcher.reconcile(0, set(peers), now=0)
     for peer in peers:
-        fetcher.open(peer, LINKS[peer])
+        fetcher.open(peer, LINKS[peer], 0)
     return WantedKeys(fetcher)
 
 

@@ -54,7 +54,7 @@ def test_add_retry_of_a_key_that_is_not_held_is_a_bug() -> None:
 def test_open_of_a_second_link_to_one_peer_is_a_bug() -> None:
     known = fetcher("a")
     with pytest.raises(AssertionError, match="link 1 still"):
-        known.open("a", 7)
+        known.open("a", 7, 0)
 
 
 def test_add_retry_waits_for_the_retry_delay() -> None:
@@ -194,8 +194,8 @@ def test_R5_never_is_infinity_and_large_times_do_not_overflow() -> None:
     known = fetcher("")
     known.add_ready(b"k", 2.0**62)
     assert known.wake_up() == math.inf
-    known.reconcile(1, {"a"})
-    known.open("a", 1)
+    known.reconcile(1, {"a"}, now=0)
+    known.open("a", 1, 0)
     assert sent(known, 2.0**62).deadline >= 2.0**62
 
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.key_peers import MAX_REST
+from rookery.actors.resolver.core.key_peers import MAX_REST, NEW_AGAIN_AFTER
 from rookery.actors.resolver.core.requests import MINIMUM_REST, Attempt
 
 TIMEOUT, DELAY, WINDOW = 5.0, 1.0, 2
+NEW_AGAIN = NEW_AGAIN_AFTER * MAX_REST * DELAY
 PEERS = st.sampled_from("abc")
 KEYS = st.sampled_from([b"1", b"2", b"3", b"4"])
 
@@ -61,6 +62,7 @@ class FetcherMachine(RuleBasedStateMachine):
         self.links = 0
         self.keys: dict[bytes, ModelKey] = {}
         self.peers = {peer: ModelPeer() for peer in "abc"}
+        self.left: dict[str, float] = {}
 
     # The model
 
@@ -90,8 +92,12 @@ class FetcherMachine(RuleBasedStateMachine):
         return {peer for peer in self.allowed if self.peers[peer].link is not None}
 
     def is_over(self, key: ModelKey) -> bool:
-        candidates = self.linked() & set(self.may_answer(key))
+        mute = {peer for peer in "abc" if self.is_mute(peer)}
+        candidates = (self.linked() & set(self.may_answer(key))) - mute
         return bool(candidates) and candidates <= key.failed
+
+    def is_mute(self, peer: str) -> bool:
+        return self.fetcher.scores.is_silent(peer) and len(self.peers[peer].requests) >= WINDOW
 
     def fail(self, peer: str, request_id: int) -> None:
         name, _ = self.peers[peer].requests.pop(request_id)
@@ -110,6 +116,8 @@ class FetcherMachine(RuleBasedStateMachine):
 
     def fail_all(self, peer: str) -> list[int]:
         failed = sorted(self.peers[peer].requests)
+        if peer in self.linked():
+            self.left[peer] = self.now
         self.peers[peer].link = None
         for request_id in failed:
             self.fail(peer, request_id)
@@ -118,10 +126,11 @@ class FetcherMachine(RuleBasedStateMachine):
 
     @contextmanager
     def welcomed(self) -> Iterator[None]:
-        """Whoever becomes a candidate here ends every rest."""
+        """Whoever becomes a candidate here, and was none lately, ends every rest."""
         before, stuck = self.linked(), set(self.fetcher._rounds._stuck)
         yield
-        if self.linked() <= before:
+        came = self.linked() - before
+        if not any(self.now - self.left.get(peer, -math.inf) >= NEW_AGAIN for peer in came):
             return
         for name, key in self.keys.items():
             key.wake()
@@ -133,7 +142,7 @@ class FetcherMachine(RuleBasedStateMachine):
 
     # What may happen
 
-    @rule(seconds=st.sampled_from([0.0, 0.4, 1.0, 3.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.4, 1.0, 3.0, NEW_AGAIN]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
@@ -171,6 +180,11 @@ class FetcherMachine(RuleBasedStateMachine):
     @rule(what=st.sampled_from(["sent", "limited", "refused"]))
     def ask_another(self, what: str) -> None:
         attempt = self.fetcher.overdue(self.now)
+        for name, key in self.keys.items():
+            if key.requests:  # a round may have begun beside these
+                key.failed = set(self.fetcher._rounds.failed(name))
+                times, key.soonest = self.fetcher._rounds._in_vain.get(name) or (1, key.soonest)
+                key.rounds = times.bit_length() - 1
         if attempt is None:
             assert self.fetcher.overdue_at() > self.now
             return
@@ -238,7 +252,7 @@ class FetcherMachine(RuleBasedStateMachine):
         if self.peers[peer].link is None:
             self.links += 1
             with self.welcomed():
-                self.fetcher.open(peer, self.links)
+                self.fetcher.open(peer, self.links, self.now)
                 self.peers[peer].link = self.links
 
     @rule(peer=PEERS)
@@ -257,8 +271,10 @@ class FetcherMachine(RuleBasedStateMachine):
     def peer_set_changes(self, allowed: set[str]) -> None:
         self.index += 1
         with self.welcomed():
-            assert self.fetcher.reconcile(self.index, allowed)
+            assert self.fetcher.reconcile(self.index, allowed, now=self.now)
+            gone = self.linked() - allowed
             self.allowed = allowed
+            self.left |= dict.fromkeys(gone, self.now)
 
     # What always holds
 
@@ -329,7 +345,7 @@ def crowded(keys: int) -> Fetcher[str]:
         max_requests_per_peer=keys,
         rng=random.Random(0),
     )
-    made.reconcile(0, {"a", "absent"})
+    made.reconcile(0, {"a", "absent"}, now=0)
     order = list(range(keys))
     random.Random(1).shuffle(order)
     for number in order:
@@ -348,7 +364,7 @@ def test_R2_cost_of_each_event_grows_with_the_logarithm_of_the_waiting_keys() ->
 
     known.wake_up()
     costs_little("wake-up while nobody can be asked")
-    known.open("a", 1)
+    known.open("a", 1, 0)
     known.wake_up()
     costs_little("the first peer connects")
     for number in range(0, 200, 2):
@@ -369,7 +385,7 @@ def test_R2_cost_of_each_event_grows_with_the_logarithm_of_the_waiting_keys() ->
     known.block("absent", 0)
     known.wake_up()
     costs_little("a target of half the keys is blocked")
-    known.reconcile(1, {"a"})
+    known.reconcile(1, {"a"}, now=0)
     known.next(0)
     costs_little("a new peer set")
 
@@ -401,7 +417,7 @@ def test_dropping_most_keys_costs_a_constant_each_and_leaves_no_leftovers_behind
 def test_next_after_very_many_keys_before_it_were_dropped_comes_to_it_in_steps_of_bounded_cost() -> None:
     keys = 5_000
     known = dropped(keys, list(range(2_000, -1, -1)))  # what is left behind stands first, and is less than half
-    known.open("a", 1)
+    known.open("a", 1, 0)
     operations()
     steps = 0
     while (attempt := known.next(0)) is None:

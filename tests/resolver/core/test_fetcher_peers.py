@@ -30,8 +30,8 @@ def test_newcomer_gets_its_share_once_the_best_peer_is_busy() -> None:
     for peer, elapsed in (("a", 0.01), ("b", 0.012)):
         for _ in range(20):
             known.rate_answer(peer, elapsed, 1)
-    known.reconcile(1, {"a", "b", "c"})
-    known.open("c", 3)
+    known.reconcile(1, {"a", "b", "c"}, now=0)
+    known.open("c", 3, 0)
     for number in range(6):
         known.add_ready(bytes([number]), 0)
     assert sorted(sent(known, 0).peer for _ in range(6)) == list("aabbcc")
@@ -79,14 +79,14 @@ def test_peer_that_failed_a_key_and_came_back_counts_as_not_asked_yet() -> None:
         known.close(1, 0)
         known.clear_targets(b"k")
         known.pop_missing(sent(known, 1).id, 2, 1)
-        known.open("a", 7)
+        known.open("a", 7, 0)
         assert sent(known, 2).peer == "a"
 
 
 def test_secondary_peer_is_asked_only_where_no_primary_one_is_left() -> None:
     for seed in range(10):
         known = fetcher("abcd", seed=seed, window=3)
-        known.reconcile(1, {"a", "b"}, {"b", "c", "d"})  # b is both, so primary
+        known.reconcile(1, {"a", "b"}, {"b", "c", "d"}, now=0)  # b is both, so primary
         known.rate_answer("c", 0.001, 1)  # a better score does not count
         known.add_ready(b"k", 0)
         asked = []
@@ -100,7 +100,7 @@ def test_secondary_peer_is_asked_only_where_no_primary_one_is_left() -> None:
 
 def test_secondary_peer_takes_what_is_over_the_limits_of_the_primary_ones() -> None:
     known = fetcher("ab", window=1)
-    known.reconcile(1, {"a"}, {"b"})
+    known.reconcile(1, {"a"}, {"b"}, now=0)
     for number in range(2):
         known.add_ready(bytes([number]), 0)
     assert [sent(known, 0).peer, sent(known, 0).peer] == ["a", "b"]
@@ -195,18 +195,18 @@ def test_self_is_never_asked_and_without_an_identity_everybody_is() -> None:
 def test_key_added_before_any_peer_waits_without_a_wake_up_until_one_is_connected_and_allowed() -> None:
     known = fetcher("")
     known.add_ready(b"k", 0)
-    known.open("a", 1)
+    known.open("a", 1, 0)
     assert known.wake_up() == math.inf
-    assert known.reconcile(1, {"a"})
+    assert known.reconcile(1, {"a"}, now=0)
     assert known.wake_up() <= 0
     assert sent(known, 0).link == 1
 
 
 def test_peer_set_that_is_not_newer_is_ignored() -> None:
     known = fetcher("a")
-    assert known.reconcile(3, {"a"})
-    assert not known.reconcile(3, set())
-    assert not known.reconcile(2, set())
+    assert known.reconcile(3, {"a"}, now=0)
+    assert not known.reconcile(3, set(), now=0)
+    assert not known.reconcile(2, set(), now=0)
     known.add_ready(b"k", 0)
     assert known.next(0) is not None
 
@@ -215,12 +215,12 @@ def test_peer_that_left_the_set_is_not_asked_though_its_answer_still_counts_unra
     known = fetcher("a")
     known.add_ready(b"k", 0)
     request = sent(known, 0)
-    known.reconcile(1, {"b"})
+    known.reconcile(1, {"b"}, now=0)
     assert known.pop_response(request.id, 1) == request
     known.rate_answer("a", 0.5, 1)
     known.add_retry(b"k", 0, "a")
     assert known.next(9) is None
-    known.reconcile(2, {"a"})
+    known.reconcile(2, {"a"}, now=0)
     assert known.scores.of("a") == 0.1
     assert sent(known, 9).peer == "a"
 
@@ -235,7 +235,7 @@ def test_closed_link_fails_its_requests_at_once_uncharged_and_leaves_those_of_ot
     assert (known.active, known.waiting) == (1, 2)
     assert known.scores.of("a") == 0.1
     assert known.wake_up() == math.inf
-    known.open("a", 7)
+    known.open("a", 7, 0)
     assert known.wake_up() == 0.5 + DELAY
     assert sent(known, 0.5 + DELAY).link == 7
     assert known.close(1, 0.5) == ()
@@ -264,7 +264,7 @@ def test_block_excludes_until_a_new_link_and_counts_the_peer_meanwhile() -> None
     assert (known.blocked, known.is_blocked("a")) == (1, True)
     assert known.next(0) is None
     known.close(1, 0)
-    known.open("a", 7)
+    known.open("a", 7, 0)
     assert (known.blocked, known.is_blocked("a")) == (0, False)
     assert sent(known, 0).link == 7
 
@@ -281,7 +281,7 @@ def test_blocked_peer_named_anew_is_a_target_again_once_it_is_back() -> None:
     known = fetcher("a")
     known.add_ready(b"k", 0, targets=["a"])
     known.block("a", 0)
-    known.open("a", 7)
+    known.open("a", 7, 0)
     assert known.next(0) is None
     known.add_targets(b"k", ["a"])
     assert known.targets(b"k") == frozenset({"a"})
@@ -291,5 +291,5 @@ def test_blocked_peer_named_anew_is_a_target_again_once_it_is_back() -> None:
 def test_blocked_peer_that_left_the_peer_set_is_no_longer_counted() -> None:
     known = fetcher("ab")
     known.block("a", 0)
-    known.reconcile(1, {"b"})
+    known.reconcile(1, {"b"}, now=0)
     assert known.blocked == 0

@@ -106,9 +106,9 @@ def test_targets_go_with_the_key() -> None:
 def test_target_that_leaves_the_peer_set_is_asked_again_when_it_is_back() -> None:
     known = fetcher("ab")
     known.add_ready(b"k", 0, targets=["a"])
-    known.reconcile(1, {"b"})
+    known.reconcile(1, {"b"}, now=0)
     assert known.next(0) is None
-    known.reconcile(2, {"a", "b"})
+    known.reconcile(2, {"a", "b"}, now=0)
     assert sent(known, 0).peer == "a"
 
 
@@ -116,11 +116,11 @@ def test_target_without_a_link_is_wanted_once_it_may_be_asked_and_only_while_a_k
     known = fetcher("a")
     known.add_ready(b"1", 0, targets=["a", "c", "b", "me"])
     assert known.wanted() == ()
-    known.reconcile(1, {"a", "b", "c", "me"})
+    known.reconcile(1, {"a", "b", "c", "me"}, now=0)
     assert known.wanted() == ("b", "c")
     assert known.wants_link("b")
     assert not known.wants_link("a")
-    known.open("b", 2)
+    known.open("b", 2, 0)
     assert known.wanted() == ("c",)
     known.drop(b"1")
     assert known.wanted() == ()

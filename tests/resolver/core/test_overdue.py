@@ -24,9 +24,9 @@ def asked_another(known: Fetcher[str], now: float) -> Active[str]:
 def crowd(size: int, *, window: int = 100, seed: int = 0) -> tuple[Fetcher[str], list[str]]:
     names = [f"peer {number:02}" for number in range(size)]
     known = fetcher("", window=window, seed=seed)
-    known.reconcile(1, set(names))
+    known.reconcile(1, set(names), now=0)
     for number, name in enumerate(names):
-        known.open(name, number)
+        known.open(name, number, 0)
     return known, names
 
 
@@ -102,8 +102,8 @@ def test_silence_is_forgotten_with_the_peer_that_leaves_the_set() -> None:
     known.add_ready(b"k", 0)
     sent(known, 0)
     known.pop_active(TIMEOUT, 1)
-    known.reconcile(1, set())
-    known.reconcile(2, {"a"})
+    known.reconcile(1, set(), now=0)
+    known.reconcile(2, {"a"}, now=0)
     assert not known.scores.is_silent("a")
 
 

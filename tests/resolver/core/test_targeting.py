@@ -79,7 +79,7 @@ def a_lies_about_another_key(wanted: Core) -> None:
 
 
 def a_leaves_the_peer_set(wanted: Core) -> None:
-    wanted.fetcher.reconcile(1, {"b"})
+    wanted.fetcher.reconcile(1, {"b"}, now=0)
 
 
 def request_leaves_then(event: Event) -> Event:
@@ -174,7 +174,7 @@ def test_targets_of_fetches_that_fold_in_the_mailbox_are_united_unless_one_has_n
 def test_targets_never_override_who_may_be_asked(not_asked: str) -> None:
     wanted = core("ab")
     if not_asked == "not in the set":
-        wanted.fetcher.reconcile(1, {"b"})
+        wanted.fetcher.reconcile(1, {"b"}, now=0)
     elif not_asked == "not connected":
         wanted.closed(1, 0)
     else:

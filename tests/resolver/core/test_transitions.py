@@ -132,7 +132,7 @@ def sends(scene: Scene) -> None:
 
 
 def no_peer_eligible(scene: Scene) -> None:
-    scene.wanted.fetcher.reconcile(1, set())
+    scene.wanted.fetcher.reconcile(1, set(), now=0)
     assert scene.wanted.fetcher.next(10) is None
 
 
@@ -182,7 +182,7 @@ def retain_keeps_none(scene: Scene) -> Decisions:
 
 def newer_peer_set(scene: Scene) -> None:
     before = scene.wanted.fetcher.active
-    assert scene.wanted.fetcher.reconcile(1, {"b"})
+    assert scene.wanted.fetcher.reconcile(1, {"b"}, now=0)
     assert scene.wanted.fetcher.active == before
 
 

@@ -101,7 +101,7 @@ def test_request_that_brings_nothing_is_retried_after_the_delay(cause: Cause) ->
     }[cause]()
     assert decisions == (Ended(request, cause), Retry(KEY, cause))
     if cause is Cause.LINK_CLOSED:
-        wanted.fetcher.open("a", 7)
+        wanted.fetcher.open("a", 7, 0)
     assert wanted.fetcher.wake_up() == 2 + DELAY
 
 

@@ -179,7 +179,7 @@ class InflightMachine(RuleBasedStateMachine):
         else:
             self.next_link += 1
             self.links[peer] = self.next_link
-            self.core.fetcher.open(peer, self.next_link)
+            self.core.fetcher.open(peer, self.next_link, 0)
 
     @invariant()
     def each_live_key_is_in_exactly_one_state(self) -> None:

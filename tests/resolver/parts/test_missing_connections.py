@@ -288,7 +288,7 @@ def test_targeted_key_is_never_stuck() -> None:
 
 def test_stuck_keys_are_remembered_up_to_a_bound_and_forgotten_with_a_new_candidate() -> None:
     known = fetcher("a", window=2000)
-    known.reconcile(1, {"a", "b", "c"})
+    known.reconcile(1, {"a", "b", "c"}, now=0)
     numbers = count()
     for _ in range(2 * MAX_STUCK):
         known.add_ready(next(numbers).to_bytes(2, "big"), 0)
@@ -304,17 +304,17 @@ def test_stuck_keys_are_remembered_up_to_a_bound_and_forgotten_with_a_new_candid
     known.add_ready(b"k", 0)
     known.pop_missing(sent(known, 0).id, 1, 0)
     assert is_stuck(known)
-    known.open("b", 2)
+    known.open("b", 2, 0)
     assert not is_stuck(known)
 
 
 def test_candidate_that_a_new_set_makes_of_a_stranger_is_asked_before_anybody_is_wanted() -> None:
     known = fetcher("a")
-    known.open("b", 2)  # no set lists it
+    known.open("b", 2, 0)  # no set lists it
     known.add_ready(b"k", 0)
     known.pop_missing(sent(known, 0).id, 1, 0)
     assert is_stuck(known)
-    known.reconcile(1, {"a", "b"})
+    known.reconcile(1, {"a", "b"}, now=0)
     assert not is_stuck(known)
     assert sent(known, DELAY).peer == "b"
 
@@ -322,21 +322,21 @@ def test_candidate_that_a_new_set_makes_of_a_stranger_is_asked_before_anybody_is
 def test_new_candidate_is_the_next_to_be_asked_for_a_key_that_many_had_failed() -> None:
     for seed in range(5):
         known = fetcher("", seed=seed)
-        known.reconcile(1, set("abcdefghi"))
+        known.reconcile(1, set("abcdefghi"), now=0)
         for number, peer in enumerate("abcdefgh"):
-            known.open(peer, number)
+            known.open(peer, number, 0)
         known.add_ready(b"k", 0)
         for turn in range(11):  # all of them once, and three in the next round
             request = sent(known, turn * DELAY)
             known.pop_missing(request.id, request.link, turn * DELAY)
         assert is_stuck(known)
-        known.open("i", 9)
+        known.open("i", 9, 0)
         assert sent(known, 11 * DELAY).peer == "i"
 
 
 def test_key_that_waits_for_silent_candidates_only_is_stuck_once_they_are_overdue() -> None:
     known = fetcher("a")
-    known.reconcile(1, {"a", "b"})
+    known.reconcile(1, {"a", "b"}, now=0)
     known.add_ready(b"k", 0)
     sent(known, 0)
     overdue = known.overdue_at()
@@ -344,7 +344,7 @@ def test_key_that_waits_for_silent_candidates_only_is_stuck_once_they_are_overdu
     assert not is_stuck(known)
     assert known.overdue(overdue) is None
     assert is_stuck(known)
-    known.open("b", 2)
+    known.open("b", 2, 0)
     assert not is_stuck(known)
 
 

@@ -80,6 +80,28 @@ def test_slots_of_one_ip_are_a_quarter_while_more_than_half_are_taken() -> None:
     assert slots.take_inbound("10.0.0.2") is None, "32 are taken, and this is less than half"
 
 
+@pytest.mark.parametrize("of_subnet", ["5.9.1.{}", "2a01:4f8:1:{:x}::1"], ids=["24", "48"])
+def test_slots_of_one_public_subnet_are_half_while_more_than_three_quarters_are_taken(of_subnet: str) -> None:
+    slots = Slots(total=100, inbound=67, per_ip=100, per_subnet=100, share_per_ip=0.25)
+    crowd = [slots.take_inbound(of_subnet.format(number)) for number in range(1, 100)]
+    assert crowd.count(None) == 50, "three quarters, as there is room"
+    assert [slots.take_inbound(f"5.9.{number}.1") for number in range(2, 50)].count(None) == 17
+    for number in range(1, 18):
+        slots.give_back(Direction.IN, of_subnet.format(number))
+    slots.give_back(Direction.IN, "5.9.2.1")
+    assert slots.take_inbound(of_subnet.format(200)) is None, "49 are taken"
+    assert slots.take_inbound(of_subnet.format(201)) is Reason.TOO_MANY
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_slots_of_a_private_network_are_what_there_is_and_so_are_those_of_a_subnet_with_a_large_share(
+    share: float,
+) -> None:
+    slots = Slots(total=100, inbound=67, per_ip=100, per_subnet=100, share_per_ip=share)
+    network = "192.168.1.{}" if share == 0.25 else "5.9.1.{}"
+    assert [slots.take_inbound(network.format(number)) for number in range(1, 100)].count(None) == 67
+
+
 def test_slots_of_one_64_are_those_of_an_ip() -> None:
     slots = Slots(total=9, inbound=9, per_ip=1, per_subnet=9)
     assert slots.take_inbound("2001:db8::1") is None

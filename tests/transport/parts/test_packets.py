@@ -254,13 +254,38 @@ def test_packet_links_from_one_64_are_counted_together_and_what_is_dropped_count
     ]
     for link in links:
         table.add_packet_link(link)
-    assert table.packet_link_to_end("192.0.2.9", most=1) is links[1]
+    assert table.packet_link_to_end("192.0.2.9", most=1, of_subnet=4) is links[1]
     table.use_packet_link(links[1])
-    assert table.packet_link_to_end("2001:db8::3", most=2) is links[2]
-    assert table.packet_link_to_end("192.0.2.9", most=2) is links[0]
+    assert table.packet_link_to_end("2001:db8::3", most=2, of_subnet=4) is links[2]
+    assert table.packet_link_to_end("192.0.2.9", most=2, of_subnet=4) is links[0]
     table.drop_packet_link(links[2])
     table.drop_packet_link(links[2])
-    assert table.packet_link_to_end("192.0.2.9", most=1) is links[0]
+    assert table.packet_link_to_end("192.0.2.9", most=1, of_subnet=4) is links[0]
+
+
+def test_packet_links_of_one_subnet_end_first_where_it_has_more_than_half() -> None:
+    """A /56 has 256 networks of a /64, and who has a /24 needs five of its IPs for a quarter of the links each."""
+    for crowd in ([f"2a00:1:2:{number:x}::1" for number in range(256)], [f"203.0.113.{n % 5}" for n in range(512)]):
+        table, ended = Table(), []
+        for number, ip in enumerate([*(f"198.51.{each}.1" for each in range(20)), *crowd, "198.51.99.1"]):
+            if len(table.packet_routes) == 256:
+                ended.append(table.packet_link_to_end(ip, 64, 128))
+                table.drop_packet_link(ended[-1])
+            peer = PeerId(number.to_bytes(32, "big"))
+            table.add_packet_link(PacketLink(b"%d" % number, peer, b"", ip, None, up=True))
+        assert {link.ip for link in ended} <= set(crowd)
+        assert len(ended) == 21 + len(crowd) - 256
+        assert len(table._packets_of_subnet) == 22
+
+
+def test_packet_links_of_two_subnets_that_have_half_each_end_in_the_order_in_which_they_were_used() -> None:
+    table = Table()
+    for number, ip in enumerate(["192.0.2.1", "192.0.2.2", "198.51.100.1", "198.51.100.2"]):
+        peer = PeerId(number.to_bytes(32, "big"))
+        table.add_packet_link(PacketLink(b"%d" % number, peer, b"", ip, None, up=True))
+    assert table.packet_link_to_end("203.0.113.1", 1, 2).ip == "192.0.2.1"
+    assert table.packet_link_to_end("198.51.100.3", 1, 2).ip == "198.51.100.1", "its own would have more"
+    assert table.packet_link_to_end("198.51.100.3", 1, 4).ip == "192.0.2.1"
 
 
 # Names ---------------------------------------------------------------------------------------------------------------

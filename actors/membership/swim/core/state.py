@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -19,7 +19,7 @@ from .backlog import Backlog
 from .member_list import Accept, MemberList
 from .underway import Allowance, Greeting, Probe, Suspicion, Transfer
 
-__all__ = ["Admits", "ConnectionState", "Core", "Renew", "Settled", "UpdateSource"]
+__all__ = ["REMEMBERED_AT_LEAST", "Admits", "ConnectionState", "Core", "Renew", "Settled", "UpdateSource"]
 
 Renew = Callable[[MemberId], MemberId | None]
 Admits = Callable[[Member], bool]
@@ -29,7 +29,7 @@ UpdateSource = Callable[[int], list[bytes]]
 _FRESH = 2.0
 """Probe periods for which having heard a member counts against what others say of it."""
 
-_REMEMBERED, _REMEMBERED_AT_LEAST = 10, 60.0
+_REMEMBERED, REMEMBERED_AT_LEAST = 10, 60.0
 """How often the time for which it was a member a dead one is remembered if that was short, and seconds at least."""
 
 _FEW_DEAD, _DEAD_FOR_EACH = 16, 2
@@ -95,6 +95,9 @@ class Core:
 
     first_since: float | None = None
     """When the first of all did."""
+
+    died: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
+    """When the last was heard of the death of each dead member, the one of longest ago first."""
 
     removals: dict[bytes, float] = field(default_factory=dict)
     """When each dead member is to be forgotten."""
@@ -258,6 +261,7 @@ class Core:
         self.heard.pop(key, None)
         self.warned.pop(key, None)
         self.held_since.pop(key, None)
+        self.died.pop(key, None)
         self.removals.pop(key, None)
         self.greetings.pop(key, None)
 
@@ -271,7 +275,9 @@ class Core:
         delay, since, first = self.config.remove_down_after, self.held_since.get(member.key), self.first_since
         is_short = since is not None and first is not None and _REMEMBERED * (now - since) < now - first
         if since is not None and is_short and self._has_many_dead():
-            delay = min(delay, max(_REMEMBERED_AT_LEAST, _REMEMBERED * (now - since)))
+            delay = min(delay, max(REMEMBERED_AT_LEAST, _REMEMBERED * (now - since)))
+        self.died.pop(member.key, None)
+        self.died[member.key] = now
         self.removals[member.key] = now + delay
         if self.removal_timers.get(member.key, math.inf) > now + delay:
             self._await_removal(member, now, outbox)
@@ -294,7 +300,7 @@ class Core:
         if now >= due:
             self.forget(member.key)
         elif member.key not in self.removal_timers:
-            self._await_removal(member, now, outbox)
+            self._await_removal(held.id, now, outbox)  # the life that is held now
 
     def warn(self, to: MemberId, accusation: Member, now: float, outbox: Outbox) -> None:
         """Tell a member what is said of it, so that it can refute that: at most once in a period, and few at a time.

@@ -28,6 +28,7 @@ from ..effects import (
     Outbox,
     Refuted,
     Rejoin,
+    RemoveDown,
     Rename,
     Suspected,
     UnknownLife,
@@ -37,7 +38,7 @@ from ..proofs import Verdict
 from . import suspicion
 from .connection import update_connection_state
 from .member_list import Change
-from .state import ConnectionState, Core
+from .state import REMEMBERED_AT_LEAST, ConnectionState, Core
 
 __all__ = [
     "adopt",
@@ -45,6 +46,7 @@ __all__ = [
     "become_undead",
     "begin_new_life",
     "forget",
+    "has_room",
     "hear_directly",
     "sift",
     "store",
@@ -178,7 +180,7 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
     if update.id.key not in known:
         if not core.admits(update):  # may forget another member
             return False
-        if len(known) >= core.config.max_members:
+        if len(known) >= core.config.max_members and not (update.is_active and _make_room(core, now, outbox)):
             core.counters.refused_members += 1
             return False
         core.greetings.pop(update.id.key, None)
@@ -201,6 +203,28 @@ def store(core: Core, update: Member, do_broadcast: bool, now: float, outbox: Ou
         suspicion.on_suspect(core, update, ours, now, outbox)
     else:
         core.suspicions.pop(update.id.key, None)
+    return True
+
+
+def has_room(core: Core, now: float) -> bool:
+    """Whether another member can be held: less than `max_members` are, or a dead one can go for it.
+
+    Not one whose death was heard of just now: what others say of its life is still under way, and would bring it back.
+    """
+    if len(core.members.by_key) < core.config.max_members:
+        return True
+    oldest = next(iter(core.died.values()), now)
+    return now - oldest >= REMEMBERED_AT_LEAST
+
+
+def _make_room(core: Core, now: float, outbox: Outbox) -> bool:
+    """As many are held as may be: forget who is dead for the longest time; False if nobody is for long enough."""
+    if not has_room(core, now):
+        return False
+    member = core.members.by_key[next(iter(core.died))].id
+    core.forget(member.key)
+    outbox.schedule(RemoveDown(member), 0.0)  # as if its time was over
+    core.counters.forgotten_for_room += 1
     return True
 
 
@@ -248,7 +272,9 @@ def hear_directly(core: Core, key: bytes, now: float, outbox: Outbox) -> None:
 
 def _notify_of(core: Core, change: Change, now: float, outbox: Outbox) -> None:
     update = change.update
-    if not update.is_active:
+    if update.is_active:
+        core.died.pop(update.id.key, None)
+    else:
         core.remove_later(update.id, now, outbox)
     if change.replaced is not None:
         outbox.notify(Rename(change.replaced, update.id))

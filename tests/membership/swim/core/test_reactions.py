@@ -38,7 +38,7 @@ from rookery.actors.membership.swim.messages import (
     TurnUndead,
 )
 
-from ..rig import ANN, BOB, CAROL, QUIET, US, Rig, alive, down, encode, left, name, next_life, suspect
+from ..rig import ANN, BOB, CAROL, DAVE, QUIET, US, Rig, alive, down, encode, left, name, next_life, suspect
 
 EARLIER = MemberId(US.key, 0)
 
@@ -356,3 +356,66 @@ def test_any_packets_and_timers_in_any_order_raise_nothing_but_our_errors_and_ha
         assert rig.swim.num_members == sum(member.is_active for member in held)
         assert rig.swim.identity.key == US.key
         assert all(packet.header.src.key == US.key != to.key for to, packet in rig.take_packets())
+
+
+# No room --------------------------------------------------------------------------------------------------------------
+
+
+def full_of_the_dead() -> Rig:
+    """Three places: Ann is alive, Bob has left 100 s ago, and Carol is Down since 50 s."""
+    rig = Rig(replace(QUIET, max_members=3), knows=[ANN, BOB, CAROL])
+    rig.receive(BOB, updates=[left(BOB)])
+    rig.receive(ANN, updates=[left(BOB)])
+    rig.now = 50.0
+    rig.learn(down(CAROL))
+    rig.now = 100.0
+    rig.receive(ANN)
+    rig.notes.clear()
+    rig.timers.clear()
+    return rig
+
+
+def test_where_there_is_no_room_who_is_dead_for_the_longest_time_goes_for_a_newcomer_and_nobody_else() -> None:
+    rig = full_of_the_dead()
+    rig.receive(DAVE, Ping(1))
+    assert (rig.held(BOB), rig.held(DAVE)) == (None, alive(DAVE))
+    assert (rig.held(ANN), rig.held(CAROL)) == (alive(ANN), down(CAROL))
+    assert rig.swim.counters.forgotten_for_room == 1
+    assert [(timer, delay) for timer, delay in rig.timers if isinstance(timer, RemoveDown)] == [(RemoveDown(BOB), 0.0)]
+    rig.receive(name(7))
+    assert rig.held(name(7)) is None, "carol has died just now"
+    assert rig.swim.counters.refused_members == 1
+    rig.now = 110.0
+    rig.receive(name(7))
+    assert (rig.held(CAROL), rig.held(name(7))) == (None, alive(name(7)))
+    rig.now = 1000.0
+    rig.receive(name(8))
+    assert rig.held(name(8)) is None, "all are alive"
+
+
+def test_who_died_and_came_back_does_not_go_for_a_newcomer() -> None:
+    rig = full_of_the_dead()
+    rig.receive(next_life(BOB), Ping(1))
+    rig.now = 120.0
+    rig.receive(DAVE)
+    assert (rig.held(BOB), rig.held(CAROL)) == (alive(next_life(BOB)), None)
+
+
+def test_death_of_a_stranger_takes_no_place_where_there_is_no_room() -> None:
+    rig = full_of_the_dead()
+    rig.receive(ANN, updates=[down(DAVE), left(name(7))])
+    assert (rig.held(DAVE), rig.held(name(7)), rig.held(BOB)) == (None, None, left(BOB))
+
+
+def test_member_that_was_forgotten_for_another_can_come_back_and_die_again() -> None:
+    rig, after = full_of_the_dead(), QUIET.remove_down_after
+    rig.receive(DAVE)
+    rig.now = 200.0
+    rig.receive(next_life(BOB))
+    rig.learn(down(next_life(BOB)))
+    rig.timers.clear()
+    rig.now = after
+    rig.hand_back(RemoveDown(BOB))  # of the first time
+    assert (rig.held(BOB), rig.timers) == (down(next_life(BOB)), [(RemoveDown(next_life(BOB)), 200.0)])
+    rig.fire(RemoveDown)
+    assert rig.held(BOB) is None
