@@ -11,7 +11,7 @@ from ...runtime import Feedback, Limit, Message, Overflow, Reply, Request, argum
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Packet
-from .core.lookup import Result
+from .core.search.lookup import Result
 
 MAX_KEY_BYTES = 1024
 """As long as a resolver's keys may be."""

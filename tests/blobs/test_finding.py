@@ -11,7 +11,7 @@ from rookery.actors import blobs, providers
 from rookery.actors.blobs import BlobKey, GetTimedOut, NobodyHasIt
 from rookery.actors.blobs.stores.memory import MemoryStore
 from rookery.actors.providers import EndSearch, Provide, Result, Search, SearchEnded
-from rookery.actors.providers.core.lookup import Found
+from rookery.actors.providers.core.search.lookup import Found
 from rookery.transport import PeerId
 
 from .rig import Rig, noise, put_bytes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -14,13 +13,14 @@ from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
-from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
 from ..core.index import Index
-from ..core.lookup import Result
 from ..core.members import Members
 from ..core.ring import key_hash
-from ..core.searches import LONGEST, Charged, Denied, Effect, Ended, Found, Searches, Send
+from ..core.search import lookup as steps
+from ..core.search.inquiries import Send
+from ..core.search.lookup import Result
+from ..core.search.searches import Charged, Denied, Effect, Ended, Found, Searches
 from ..errors import TooManySearches
 from ..mailbox import Findings, Holder, HolderFound, NamesFalsely, Progress, SearchEnded, SearchProgress
 from ..metrics import Metrics
@@ -71,7 +71,6 @@ class Asking:
         log: LimitedLog,
         *,
         me: PeerId,
-        max_searches: int,
         holds: Callable[[bytes], bool],
         maintenance: Maintenance | None,
         emit: Callable[[Message], object],
@@ -88,13 +87,10 @@ class Asking:
         self._metrics = metrics
         self._log = log
         self._me = me
-        self._max_searches = max_searches
         self._holds = holds
         self._maintenance = maintenance
         self._emit = emit
         self._wanted: dict[bytes, _Wanted] = {}
-        self._held: OrderedDict[bytes, float] = OrderedDict()
-        """Keys beyond `max_searches`, which wait for their turn, and until when at least; the next first."""
         self._connected: set[PeerId] = set()
         self._unreached: dict[PeerId, str] = {}  # of holders, why they are not connected
         self._alarm = Alarm(engine, AskDue(), AskMore())
@@ -106,14 +102,10 @@ class Asking:
         hashed = key_hash(channel, key)
         wanted = self._want(hashed, channel, key)
         wanted.lasting = True
-        now = self._engine.now()
-        if hashed in self._searches or len(self._searches) < self._max_searches:
-            self._follow(self._searches.look(hashed, now, lasting=True))
-        elif hashed not in self._held:
-            if not self._held:
-                self._engine.log.warning("keys are looked for in turn, as there are many", at_once=self._max_searches)
-            self._held[hashed] = now
-            self._held.move_to_end(hashed, last=False)
+        took_turns = self._searches.in_turn
+        self._follow(self._searches.look(hashed, self._engine.now(), lasting=True))
+        if self._searches.in_turn and not took_turns:
+            self._engine.log.warning("keys are looked for in turn, as there are many", at_once=len(self._searches))
         self._tell_progress(wanted)
 
     def end_search(self, channel: int, key: bytes) -> None:
@@ -123,13 +115,11 @@ class Asking:
         if wanted is None:
             return
         wanted.lasting = False
-        self._held.pop(hashed, None)
         if wanted.finders:
             self._searches.release(hashed)
         else:
             del self._wanted[hashed]
-            now = self._engine.now()
-            self._follow([*self._searches.stop(hashed, now), *self._begin_held(now)])
+            self._follow(self._searches.stop(hashed, self._engine.now()))
             self._want_no_more(wanted.found)
 
     def _want_no_more(self, peers: Iterable[PeerId]) -> None:
@@ -144,17 +134,11 @@ class Asking:
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
         """Look once for all that have a key."""
         hashed = key_hash(channel, key)
-        if hashed not in self._searches and len(self._searches) >= self._max_searches:
-            raise TooManySearches(f"{len(self._searches)} keys are looked for; allowed are {self._max_searches}")
+        if not self._searches.has_room(hashed):
+            raise TooManySearches(f"{len(self._searches)} keys are looked for, as many as may be at once")
         reply: Reply[Findings] = Reply()
-        wanted = self._want(hashed, channel, key)
-        wanted.finders.append(reply)
-        self._held.pop(hashed, None)
-        now = self._engine.now()
-        effects = self._searches.look(hashed, now, lasting=False)
-        if wanted.lasting:
-            effects += self._searches.look(hashed, now, lasting=True)
-        self._follow(effects)
+        self._want(hashed, channel, key).finders.append(reply)
+        self._follow(self._searches.look(hashed, self._engine.now(), lasting=False))
         return reply
 
     def progress(self, channel: int, key: bytes) -> Progress:
@@ -246,8 +230,7 @@ class Asking:
 
     def run(self) -> None:
         """Ask who is to be asked now."""
-        now = self._engine.now()
-        self._follow([*self._searches.poll(now), *self._begin_held(now)])
+        self._follow(self._searches.poll(self._engine.now()))
 
     # What the core decides --------------------------------------------------------------------------------------------
 
@@ -284,8 +267,7 @@ class Asking:
                     self._lost(hashed, peer)
                 case Ended(hashed, result, again, listed):
                     self._ended(hashed, result, again, listed=listed)
-                    waiting.extend(self._take_turns(hashed, now))
-        self._alarm.set(min(self._searches.wake_at(now), self._turn_at()))
+        self._alarm.set(self._searches.wake_at(now))
 
     def _found(self, hashed: bytes, peer: PeerId, age: float | None) -> None:
         self._metrics.found.inc("sweep" if age is None else "index")
@@ -311,27 +293,6 @@ class Asking:
             del wanted.found[peer]
             if wanted.lasting:
                 self._tell_progress(wanted)
-
-    def _take_turns(self, hashed: bytes, now: float) -> list[Effect]:
-        """A lookup is over: others that wait for their turn are looked for before this key is again."""
-        effects: list[Effect] = []
-        wanted = self._wanted.get(hashed)
-        if self._held and wanted is not None and not wanted.finders:
-            effects = self._searches.stop(hashed, now)
-            self._held[hashed] = now + LONGEST
-        return [*effects, *self._begin_held(now)]
-
-    def _begin_held(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        while self._turn_at() <= now:
-            hashed, _ = self._held.popitem(last=False)
-            effects += self._searches.look(hashed, now, lasting=True)
-        return effects
-
-    def _turn_at(self) -> float:
-        """When one that waits for its turn is looked for, as there is room; infinite if none is."""
-        room = self._held and len(self._searches) < self._max_searches
-        return next(iter(self._held.values())) if room else math.inf
 
     def _ended(self, hashed: bytes, result: Result, again: float | None, *, listed: bool) -> None:
         self._metrics.ended.inc("found" if result.holders else "nobody")

@@ -8,7 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.providers.core.sweep import AT_ONCE, MAX_KEYS, MAX_MEMBERS, RATE, TIMEOUT, Sweep
+from rookery.actors.providers.core.search.sweep import AT_ONCE, MAX_KEYS, MAX_MEMBERS, RATE, TIMEOUT, Sweep
 from rookery.transport import PeerId
 
 PEERS = [PeerId(random.Random(number).randbytes(32)) for number in range(300)]

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from itertools import islice
 
-from ....transport.identity import PeerId
+from .....transport.identity import PeerId
 
 RATE, AT_ONCE = 64.0, 8
 """Members asked in a second, and at once."""
