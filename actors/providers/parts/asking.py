@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from .... import runtime
-from ....runtime import Lane, Message, Overflow, Reply
+from ....runtime import Lane, Message, Overflow, Reply, Slices
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
@@ -19,6 +19,7 @@ from ..core.members import Members
 from ..core.ring import key_hash
 from ..core.search import lookup as steps
 from ..core.search.inquiries import Send
+from ..core.search.known_holders import KnownHolders
 from ..core.search.lookup import Result
 from ..core.search.searches import Charged, Denied, Effect, Ended, Found, Searches
 from ..errors import TooManySearches
@@ -26,6 +27,9 @@ from ..mailbox import Findings, Holder, HolderFound, NamesFalsely, Progress, Sea
 from ..metrics import Metrics
 from .alarm import Alarm
 from .post import Post
+
+KEYS_PER_SLICE = 64
+"""Keys that one event may concern before the next message is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +47,12 @@ class AskMore(Message):
 
 @dataclass(slots=True, eq=False)
 class _Wanted:
-    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. found: with the ages.
-
-    told: how it stands, as it was told last.
-    """
+    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. told: how it stands, last."""
 
     channel: int
     key: bytes
     lasting: bool = False
     finders: list[Reply[Findings]] = field(default_factory=list)
-    found: dict[PeerId, float | None] = field(default_factory=dict)
     result: Result | None = None
     told: str = ""
 
@@ -91,9 +91,11 @@ class Asking:
         self._maintenance = maintenance
         self._emit = emit
         self._wanted: dict[bytes, _Wanted] = {}
+        self._holders = KnownHolders()
         self._connected: set[PeerId] = set()
         self._unreached: dict[PeerId, str] = {}  # of holders, why they are not connected
         self._alarm = Alarm(engine, AskDue(), AskMore())
+        self._slices = Slices(engine, KEYS_PER_SLICE, lane=Lane.DATA)
 
     # What is wanted ---------------------------------------------------------------------------------------------------
 
@@ -120,16 +122,10 @@ class Asking:
         else:
             del self._wanted[hashed]
             self._follow(self._searches.stop(hashed, self._engine.now()))
-            self._want_no_more(wanted.found)
-
-    def _want_no_more(self, peers: Iterable[PeerId]) -> None:
-        """Those of these that are not connected yet, and that no other search has found."""
-        if self._maintenance is None:
-            return
-        for peer in peers:
-            if peer not in self._connected and not any(peer in each.found for each in self._wanted.values()):
+            for peer in self._holders.forget(hashed):
                 self._unreached.pop(peer, None)
-                self._maintenance.want_no_more(peer)
+                if self._maintenance is not None and peer not in self._connected:
+                    self._maintenance.want_no_more(peer)
 
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
         """Look once for all that have a key."""
@@ -147,13 +143,14 @@ class Asking:
         wanted = self._wanted.get(hashed)
         if wanted is None:
             return Progress("unknown")
-        connected = sum(peer in self._connected for peer in wanted.found)
+        found = self._holders.of(hashed)
+        connected = sum(peer in self._connected for peer in found)
         result = self._searches.result(hashed) or wanted.result
         if connected:
-            return Progress("fetching", len(wanted.found), connected, result)
-        if wanted.found:
-            unreached = tuple((peer, self._unreached[peer]) for peer in wanted.found if peer in self._unreached)
-            return Progress("connecting", len(wanted.found), 0, result, unreached)
+            return Progress("fetching", len(found), connected, result)
+        if found:
+            unreached = tuple((peer, self._unreached[peer]) for peer in found if peer in self._unreached)
+            return Progress("connecting", len(found), 0, result, unreached)
         looking = result is None or self._searches.is_looking(hashed)
         return Progress("looking" if looking else "waiting", 0, 0, result)
 
@@ -164,22 +161,29 @@ class Asking:
             self._unreached.pop(peer, None)
         else:
             self._connected.discard(peer)
-        now = self._engine.now()
-        concerned = [(key, wanted) for key, wanted in self._wanted.items() if wanted.lasting and peer in wanted.found]
-        if not there:
-            self._follow([effect for hashed, _ in concerned for effect in self._searches.look_again(hashed, now)])
-        for _, wanted in concerned:
-            self._tell_progress(wanted)
+        self._concerns(self._holders.keys_of(peer), None if there else peer)
 
     def not_reached(self, peer: PeerId, reason: str | None) -> None:
         """A holder cannot be reached, for this reason; None if it only waits for a place."""
-        held = [wanted for wanted in self._wanted.values() if peer in wanted.found]
+        held = self._holders.keys_of(peer)
         if reason is None or not held:
             self._unreached.pop(peer, None)
         else:
             self._unreached[peer] = reason
-        for wanted in held:
-            self._tell_progress(wanted)
+        self._concerns(held)
+
+    def _concerns(self, keys: Iterable[bytes], gone: PeerId | None = None) -> None:
+        """These searches stand differently. gone: a holder that was connected, and is not any more."""
+        self._slices.run(self._tell(tuple(keys), gone), lambda _none: None)
+
+    def _tell(self, keys: tuple[bytes, ...], gone: PeerId | None) -> Generator[int, None, None]:
+        for hashed in keys:
+            wanted = self._wanted.get(hashed)
+            if wanted is not None and wanted.lasting:
+                if gone is not None and gone not in self._connected:
+                    self._follow(self._searches.look_again(hashed, self._engine.now()))
+                self._tell_progress(wanted)
+            yield 1
 
     # What comes in ----------------------------------------------------------------------------------------------------
 
@@ -219,9 +223,11 @@ class Asking:
     def gone(self, peer: PeerId) -> None:
         """A member is none any more."""
         self._unreached.pop(peer, None)
-        for hashed in self._wanted:
-            self._lost(hashed, peer)
+        held = tuple(self._holders.keys_of(peer))
+        for hashed in held:
+            self._holders.discard(hashed, peer)
         self._follow(self._searches.gone(peer, self._engine.now()))
+        self._concerns(held)
 
     def on_due(self) -> None:
         """The timer rang."""
@@ -274,10 +280,10 @@ class Asking:
         wanted = self._wanted.get(hashed)
         if wanted is None:
             return
-        wanted.found[peer] = age
+        self._holders.add(hashed, peer, age)
         if not wanted.lasting:
             return
-        reached = any(holder in self._connected for holder in wanted.found)
+        reached = any(holder in self._connected for holder in self._holders.of(hashed))
         if self._maintenance is not None and not reached and not self._members.is_secondary(peer):
             self._metrics.wants.inc("holder")
             self._maintenance.want_for_fetch(peer)
@@ -289,10 +295,8 @@ class Asking:
     def _lost(self, hashed: bytes, peer: PeerId) -> None:
         """A holder says no by now, does not answer, or is gone."""
         wanted = self._wanted.get(hashed)
-        if wanted is not None and peer in wanted.found:
-            del wanted.found[peer]
-            if wanted.lasting:
-                self._tell_progress(wanted)
+        if self._holders.discard(hashed, peer) and wanted is not None and wanted.lasting:
+            self._tell_progress(wanted)
 
     def _ended(self, hashed: bytes, result: Result, again: float | None, *, listed: bool) -> None:
         self._metrics.ended.inc("found" if result.holders else "nobody")
@@ -306,6 +310,7 @@ class Asking:
                 finder.set(self._findings(hashed, result))
         if again is None:
             del self._wanted[hashed]
+            self._holders.forget(hashed)
         elif wanted.lasting:
             self._emit(SearchEnded(wanted.channel, wanted.key, result, again - self._engine.now()))
             self._tell_progress(wanted)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from rookery.actors import connections, maintenance, providers
+from rookery.actors import connections, maintenance, membership, providers
 from rookery.actors.providers.core.codec import Have, Having, Holders, Provide, Provided, Who
 from rookery.actors.providers.core.ring import key_hash
-from rookery.transport import PeerId
+from rookery.actors.providers.parts.asking import KEYS_PER_SLICE
+from rookery.transport import PeerId, Reason
 
 from ..conftest import World
 
@@ -298,3 +299,31 @@ def test_finder_is_answered_also_if_the_fetch_is_over_meanwhile(world: Make) -> 
             there.receive(peer, Holders(message.number) if isinstance(message, Who) else Having(message.number, 0))
         there.run(0.5)
     assert reply.get(timeout=1).holders == ()
+
+
+@pytest.mark.parametrize(
+    "what", ["a connection ends", "a connection is there", "a holder cannot be reached", "it dies"]
+)
+def test_what_concerns_many_keys_lets_others_in_between(world: Make, what: str) -> None:
+    there = world(1)
+    keys = [number.to_bytes(32, "big") for number in range(3 * KEYS_PER_SLICE)]
+    for key in keys:
+        there.mailbox.search(key)
+    answer(there, 2, there.all[0])
+    if what == "a connection ends":
+        there.tell(connections.PeerConnected(there.all[0]))
+    before = len(there.events(providers.SearchProgress))
+    match what:
+        case "a connection ends":
+            there.mailbox.tell(connections.PeerDisconnected(there.all[0], Reason.LOST))
+        case "a connection is there":
+            there.mailbox.tell(connections.PeerConnected(there.all[0]))
+        case "a holder cannot be reached":
+            there.mailbox.tell(maintenance.NotReached(there.all[0], "timeout", waits=False))
+        case _:
+            there.mailbox.tell(membership.MemberDown(there.all[0]))
+    there.mailbox.search(KEY)
+    there.simulation.settle()
+    told = [event.data_key for event in there.events(providers.SearchProgress)[before:]]
+    assert set(told) == {*keys, KEY}
+    assert told.index(KEY) < len(told) - KEYS_PER_SLICE
