@@ -57,9 +57,9 @@ class Engine(runtime.Engine[Mailbox]):
         self._store = store
         self._resolver = resolver
         self._metrics = Metrics(self.runtime.registry)
-        self._serving = Serving(self, store, config, self._metrics)
         self._providers = providers
-        self._roots = Roots(self, store, providers)
+        self._roots = Roots(self, store, providers, config.window, self._metrics)
+        self._serving = Serving(self, store, config, self._metrics, roots=self._roots)
         self._getting = Getting(
             self, store, resolver, config.window, self._metrics, self._subscribers.tell, roots=self._roots
         )
