@@ -139,7 +139,7 @@ class Engine(runtime.Engine[Mailbox]):
     def on_search_progress(self, message: SearchProgress) -> None:
         """The search for who has a file goes on."""
         if message.channel == BLOBS:
-            self._getting.search_progress(message.data_key, str(message.progress))
+            self._getting.search_progress(message.data_key, str(message.progress), message.progress.why)
 
     def on_fetch_failed(self, message: FetchFailed) -> None:
         """The resolver gave a block up."""

@@ -12,7 +12,16 @@ from rookery.actors.blobs import BlobKey, GetTimedOut, NobodyHasIt
 from rookery.actors.blobs.stores import Store
 from rookery.actors.blobs.stores.files import FileStore
 from rookery.actors.blobs.stores.memory import MemoryStore
-from rookery.actors.providers import EndSearch, Provide, Result, Search, SearchEnded, Withdraw
+from rookery.actors.providers import (
+    EndSearch,
+    Progress,
+    Provide,
+    Result,
+    Search,
+    SearchEnded,
+    SearchProgress,
+    Withdraw,
+)
 from rookery.actors.providers.core.search.lookup import Found
 from rookery.transport import PeerId
 
@@ -248,6 +257,22 @@ def test_get_whose_time_is_over_says_who_was_asked(searched: Searched, tmp_path:
     searched.nobody(root)
     searched.simulation.run(for_=10)
     with pytest.raises(GetTimedOut, match=r"came from nobody; asked 3 index members and 120 of 120 members"):
+        reply.get(timeout=1)
+
+
+def test_get_whose_time_is_over_names_the_holders_that_cannot_be_reached_with_the_reason(
+    searched: Searched, tmp_path: Path
+) -> None:
+    root = BlobKey(noise(32))
+    reply = searched.blobs.get(root, tmp_path / "copy", timeout=9)
+    searched.simulation.settle()
+    far, there = (PeerId(noise(32, name)) for name in (b"far", b"there"))
+    holders = (Found(far, None), Found(there, None))
+    searched.blobs.tell(SearchEnded(1, root, Result(holders, 3, 3), 5.0))
+    for unreached in ((), ((far, "timeout"),)):
+        searched.blobs.tell(SearchProgress(1, root, Progress("fetching", 2, 1, None, unreached)))
+    searched.simulation.run(for_=10)
+    with pytest.raises(GetTimedOut, match=rf"asked 3 index members; 2 holders; {far.short} cannot be reached: timeout"):
         reply.get(timeout=1)
 
 

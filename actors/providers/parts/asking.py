@@ -54,7 +54,7 @@ class _Wanted:
     lasting: bool = False
     finders: list[Reply[Findings]] = field(default_factory=list)
     result: Result | None = None
-    told: str = ""
+    told: tuple[str, tuple[tuple[PeerId, str], ...]] = ("", ())
 
 
 class Asking:
@@ -146,11 +146,9 @@ class Asking:
         found = self._holders.of(hashed)
         connected = sum(peer in self._connected for peer in found)
         result = self._searches.result(hashed) or wanted.result
-        if connected:
-            return Progress("fetching", len(found), connected, result)
         if found:
             unreached = tuple((peer, self._unreached[peer]) for peer in found if peer in self._unreached)
-            return Progress("connecting", len(found), 0, result, unreached)
+            return Progress("fetching" if connected else "connecting", len(found), connected, result, unreached)
         looking = result is None or self._searches.is_looking(hashed)
         return Progress("looking" if looking else "waiting", 0, 0, result)
 
@@ -318,8 +316,8 @@ class Asking:
     def _tell_progress(self, wanted: _Wanted) -> None:
         """Of a search for a fetch, if what it says to people is another than before."""
         progress = self.progress(wanted.channel, wanted.key)
-        if str(progress) != wanted.told:
-            wanted.told = str(progress)
+        if (told := (str(progress), progress.unreached)) != wanted.told:
+            wanted.told = told
             self._emit(SearchProgress(wanted.channel, wanted.key, progress))
 
     def _findings(self, hashed: bytes, result: Result) -> Findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,17 @@ def test_holder_that_cannot_be_reached_is_named_with_the_reason(world: Make) -> 
     assert str(there.events(providers.SearchProgress)[-1].progress) == said
     there.tell(maintenance.NotReached(far, "queued", waits=True))
     assert str(there.mailbox.progress(KEY).get(timeout=1)) == "connecting to 3 of 3 holders"
+    there.tell(connections.PeerConnected(full))
+    there.tell(maintenance.NotReached(far, "timeout", waits=False))
+    progress = there.events(providers.SearchProgress)[-1].progress
+    assert (str(progress), progress.why) == ("fetching", f"{far.short} cannot be reached: timeout")
+
+
+def test_of_many_holders_that_cannot_be_reached_some_are_named_and_the_others_counted(simulation: Any) -> None:
+    peers = simulation.peers(*(f"peer-{number}" for number in range(20)))
+    said = str(providers.Progress("connecting", 30, 0, None, tuple((peer, "timeout") for peer in peers)))
+    assert said.startswith(f"connecting to 10 of 30 holders; {peers[0].short} cannot be reached: timeout; ")
+    assert said.endswith(f"{peers[7].short} cannot be reached: timeout; nor can 12 others")
 
 
 def test_connection_is_wanted_no_more_once_no_search_needs_the_holder(world: Make) -> None:
