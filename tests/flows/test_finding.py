@@ -13,6 +13,7 @@ from rookery.actors import resolver
 from rookery.actors.blobs import NobodyHasIt
 from rookery.actors.blobs.core.keys import BlobKey
 from rookery.actors.resolver import Delivery
+from rookery.node.control.status import ConnectionRow, connection_rows
 from rookery.testing import SimulatedNodes, WholeNode
 
 CHANNEL = 16
@@ -87,6 +88,12 @@ def test_every_node_gets_what_one_of_24_has_though_each_has_few_connections(simu
     assert waited[len(waited) // 2] <= 5
 
 
+def short_lived(world: World) -> list[ConnectionRow]:
+    """Of all nodes."""
+    rows = [connection_rows(node.connections.connections().get(timeout=5)) for node in world.all]
+    return [row for each in rows for row in each if row.short_lived]
+
+
 @pytest.mark.parametrize("count", [10, pytest.param(24, marks=pytest.mark.full)])
 def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(
     simulation: Any, tmp_path: Path, count: int
@@ -95,7 +102,9 @@ def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(
     before = {node.name: node.connected() for node in world.all}
     assert {len(connected) for connected in before.values()} == {2}
     world.everybody_gets_it(within=30)
+    assert short_lived(world), "as an operator sees them"
     world.nodes.run(15)
+    assert not short_lived(world)
     assert {node.name: node.connected() for node in world.all} == before, "what was for fetches ended, and nothing else"
 
 
