@@ -219,6 +219,23 @@ def test_every_node_gets_what_an_application_provides(simulation: Any, tmp_path:
     world.nodes.run_until(lambda: all(key in node.archive.documents for node in there), timeout=20)
 
 
+def test_nodes_own_resolver_finds_what_an_application_provides_if_it_is_set_to(simulation: Any) -> None:
+    nodes = SimulatedNodes(simulation)
+    document = b"minutes of the last meeting"
+    key = hashlib.sha256(document).digest()
+    archive = Archive()
+    archive.documents[key] = document
+    few = {"min_connections": 1, "expected_connections": 1, "max_connections": 1}
+    first = nodes.start("first", maintenance=few)
+    others = [nodes.start(f"node-{n}", seeds=[first], maintenance=few, resolver={"find": True}) for n in range(6)]
+    holder = nodes.start("holder", seeds=[first], maintenance=few, producer=archive)
+    holder.providers.provide([key])
+    nodes.run(20)
+    far = next(node for node in others if not node.is_connected_to(holder))
+    assert far.resolver.get(key, timeout=20).get(timeout=30) == document
+    assert far.counted("providers_searches_total", "found") >= 1
+
+
 @pytest.mark.full
 @pytest.mark.timeout(900)  # of the hundred each takes over a minute of a core
 @pytest.mark.parametrize(
