@@ -14,6 +14,7 @@ from rookery.actors.blobs import NobodyHasIt
 from rookery.actors.blobs.core.keys import BlobKey
 from rookery.actors.resolver import Delivery
 from rookery.node.control.status import ConnectionRow, connection_rows
+from rookery.runtime import Reply
 from rookery.testing import SimulatedNodes, WholeNode
 
 CHANNEL = 16
@@ -75,6 +76,39 @@ class World:
         assert late == {}
         assert all((self.path / node.name).read_bytes() == self.content for node in replies)
         return sorted(waited.values())
+
+    def everybody_gets_it_though(self, ended: set[str], *, down: float) -> list[float]:
+        """All others ask, and these nodes crash while they do; after so long they are back and ask again.
+
+        The virtual seconds that each waited since, in order; 0 if it had the file before.
+        """
+        replies = {node.name: self._ask(node) for node in self.all if node != self.holder}
+        self.simulation.run(for_=0.2)
+        assert sum(reply.done for reply in replies.values()) <= 2, "they are being asked"
+        for name in ended:
+            self.nodes.all[name].crash()
+        self.simulation.run(for_=down)
+        for name in sorted(ended):
+            node = self.nodes.restart(self.nodes.all[name])
+            if name == self.holder.name:
+                self.holder = node
+                self.put(self.content)  # what it had was in memory
+            else:
+                replies[name] = self._ask(node)
+        start = self.simulation.time
+        waited: dict[str, float] = {}
+        while len(waited) < len(replies) and self.simulation.time < start + 20:
+            waited |= {name: self.simulation.time - start for name in replies if self._has(name) and name not in waited}
+            self.simulation.run(for_=0.1)
+        assert set(replies) - set(waited) == set()
+        return sorted(waited.values())
+
+    def _ask(self, node: WholeNode) -> Reply[Any]:
+        (self.path / node.name).unlink(missing_ok=True)
+        return node.files.get(self.key, self.path / node.name)
+
+    def _has(self, name: str) -> bool:
+        return (self.path / name).exists() and (self.path / name).read_bytes() == self.content
 
     def index_members(self) -> list[WholeNode]:
         """Those that keep the file's place in the index, as one of them sees it."""
@@ -234,6 +268,29 @@ def test_nodes_own_resolver_finds_what_an_application_provides_if_it_is_set_to(s
     far = next(node for node in others if not node.is_connected_to(holder))
     assert far.resolver.get(key, timeout=20).get(timeout=30) == document
     assert far.counted("providers_searches_total", "found") >= 1
+
+
+@pytest.mark.parametrize(
+    ("count", "bounds", "down", "seed"),
+    [
+        (12, (2, 3, 4), 3.0, 0),
+        *(
+            pytest.param(count, bounds, down, seed, marks=[pytest.mark.full, pytest.mark.timeout(900)])
+            for count, bounds, seeds in ((24, (2, 4, 6), 20), (100, (4, 8, 12), 2))
+            for down in (0.0, 3.0)
+            for seed in range(1, 1 + seeds)
+        ),
+    ],
+)
+def test_every_node_gets_it_though_holder_index_members_and_a_tenth_restart_while_they_are_asked(
+    simulation: Any, tmp_path: Path, count: int, bounds: tuple[int, int, int], down: float, seed: int
+) -> None:
+    world = World(simulation, tmp_path, count, bounds)
+    simulation.network.set_default(loss=0.1)
+    needed = {world.holder.name, *(node.name for node in world.index_members())}
+    others = sorted({node.name for node in world.all[1:]} - needed)
+    waited = world.everybody_gets_it_though({*needed, *random.Random(seed).sample(others, count // 10)}, down=down)
+    assert waited[len(waited) // 2] <= 5
 
 
 @pytest.mark.full
