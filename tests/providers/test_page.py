@@ -51,6 +51,12 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text(
         ("remembers for five minutes who has said yes", (next_lookup.REMEMBERED, next_lookup.MAX_TRIED) == (300, 256)),
         ("told of 1,000 holders a second, 16,384 at once", answering.NAMES == (1000, 16384)),
         ("At most 1,024 keys are looked for at once", Config().max_searches == 1024),
+        ("16 lists more are made", searches.LISTS == 16),
+        ("to be asked for at all (32 at once)", searches.AT_ONCE == 32),
+        (
+            "Of the sweep's 32 places 4 are kept for lists, and 4 more for new keys",
+            list(sweep.PLACES.values()) == [32, 28, 24] and sweep.MAX_KEYS == 32,
+        ),
         ("at most 48 holders of a key", lookup.MAX_CHECKS == searches.ENOUGH_TO_LIST == 48),
         ("every member was asked, or 4,096, or after 60 s", (sweep.MAX_MEMBERS, sweep.TIMEOUT) == (4096, 60)),
         ("again after 5, 10, 20 s and so on up to a minute", (next_lookup.LOOK_AGAIN, next_lookup.LONGEST) == (5, 60)),

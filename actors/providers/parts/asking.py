@@ -130,7 +130,7 @@ class Asking:
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
         """Look once for all that have a key."""
         hashed = key_hash(channel, key)
-        if not self._searches.has_room(hashed):
+        if not self._searches.has_room(hashed, to_list=True):
             raise TooManySearches(f"{len(self._searches)} keys are looked for, as many as may be at once")
         reply: Reply[Findings] = Reply()
         self._want(hashed, channel, key).finders.append(reply)

@@ -10,6 +10,7 @@ import pytest
 from rookery.actors import connections, maintenance, membership, providers
 from rookery.actors.providers.core.codec import Have, Having, Holders, Provide, Provided, Who
 from rookery.actors.providers.core.ring import key_hash
+from rookery.actors.providers.core.search.searches import LISTS
 from rookery.actors.providers.parts.asking import KEYS_PER_SLICE
 from rookery.transport import PeerId, Reason
 
@@ -253,10 +254,12 @@ def test_more_searches_than_run_at_once_take_turns(world: Make) -> None:
     for key in keys:
         there.mailbox.search(key)
     assert str(there.mailbox.progress(keys[4]).get(timeout=1)) == "looking"
+    lists = [there.mailbox.find(b"list %d" % number) for number in range(LISTS)]
     with pytest.raises(providers.TooManySearches):
         there.mailbox.find(b"another").get(timeout=1)
     answer(there, 20)
     assert sorted(event.data_key for event in there.events(providers.SearchEnded)) == keys  # each once a minute
+    assert all(each.done for each in lists)
     answer(there, 60, there.all[0])
     assert {event.data_key for event in there.events(providers.HolderFound)} == set(keys)
     for key in keys:

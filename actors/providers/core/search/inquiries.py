@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .....transport.identity import PeerId
 from ..codec import Have, Who
 from ..questions import Questions
+from .line import Rank
 from .lookup import Lookup
 from .sweep import Sweep
 
@@ -112,9 +113,9 @@ class Inquiries:
         about = _Asked((hashed,), (self._out[hashed].lookup,), swept=False)
         return Send(peer, Have(self._haves.ask(peer, about, now).number, about.hashes))
 
-    def begin_sweep(self, hashed: bytes) -> None:
+    def begin_sweep(self, hashed: bytes, rank: Rank) -> None:
         """Ask all members."""
-        self.sweep.begin(hashed)
+        self.sweep.begin(hashed, rank)
         self._look_whether_answered(hashed)
 
     def note_progress(self, lookup: Lookup) -> None:

@@ -35,6 +35,11 @@ class NextLookup:
         self._swept: Result | None = None  # by the last whole sweep
         self._said_yes: dict[PeerId, float] = {}  # and when first
 
+    @property
+    def has_swept(self) -> bool:
+        """Whether a whole sweep was made."""
+        return self._swept is not None
+
     def may_sweep(self, now: float) -> bool:
         """Whether members may be swept."""
         return now >= self.sweep_at

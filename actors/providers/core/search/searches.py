@@ -1,6 +1,6 @@
 """All searches of a node: for which keys lookups run, and what comes of them.
 
-* A key that is looked for twice is looked for once. At most `AT_ONCE` lookups run; others wait for their turn.
+* A key that is looked for twice is looked for once. At most `AT_ONCE` lookups run; others wait (`line`).
 * A search for a fetch lasts until `stop`: lookup follows lookup (`next_lookup`). Any other is over with its lookup.
 * Of the keys for fetches beyond those that may be looked for at once, each has its turn (`turns`).
 * An answer that comes late counts as long as the search lasts.
@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -19,6 +18,7 @@ from ..ring import Ring
 from . import lookup as steps
 from .charges import Charges
 from .inquiries import Event, Inquiries, Said, Send, SilentMember, SweepOver
+from .line import Line, Rank
 from .lookup import Lookup, Result
 from .next_lookup import NextLookup
 from .sweep import Sweep
@@ -30,6 +30,8 @@ ENOUGH = 3
 """Holders that are enough for a fetch, in one lookup."""
 ENOUGH_TO_LIST = 48
 """Holders that are enough for somebody who wants to see them."""
+LISTS = 16
+"""Lists that may be looked for beside as many keys as may be at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,25 @@ Effect = Send | Found | Denied | Charged | Ended
 
 @dataclass(slots=True, eq=False)
 class _Search:
-    """A key that is looked for. to_list: all that can be found, by the next lookup; listing: by this one."""
+    """A key that is looked for. to_list: all that can be found, by the next lookup; listing: by this one.
+
+    is_new: it had no turn before.
+    """
 
     hashed: bytes
     lasting: bool
     to_list: bool
+    is_new: bool = True
     listing: bool = False
     lookup: Lookup | None = None
     next: NextLookup = field(default_factory=NextLookup)
+
+    @property
+    def rank(self) -> Rank:
+        """Among those that wait for the same."""
+        if self.to_list or self.listing:
+            return Rank.LIST
+        return Rank.NEW if self.is_new and not self.next.has_swept else Rank.AGAIN
 
 
 class Searches:
@@ -95,7 +108,7 @@ class Searches:
         self._charges = Charges()
         self._turns = Turns(at_once)
         self._searches: dict[bytes, _Search] = {}
-        self._waiting: OrderedDict[bytes, None] = OrderedDict()
+        self._line = Line()
         self._again: list[tuple[float, bytes]] = []
         self._running: set[bytes] = set()
 
@@ -111,9 +124,9 @@ class Searches:
     def __contains__(self, hashed: object) -> bool:
         return hashed in self._searches
 
-    def has_room(self, hashed: bytes) -> bool:
+    def has_room(self, hashed: bytes, *, to_list: bool = False) -> bool:
         """Whether a key is looked for, or may be at once."""
-        return hashed in self._searches or len(self._searches) < self._turns.at_once
+        return hashed in self._searches or len(self._searches) < self._turns.at_once + LISTS * to_list
 
     @property
     def in_turn(self) -> int:
@@ -123,7 +136,7 @@ class Searches:
     def is_looking(self, hashed: bytes) -> bool:
         """Whether members are asked for it now, or wait to be."""
         search = self._searches.get(hashed)
-        return search is not None and (search.lookup is not None or hashed in self._waiting)
+        return search is not None and (search.lookup is not None or hashed in self._line)
 
     def result(self, hashed: bytes) -> Result | None:
         """What the present lookup has done so far; None if there is none."""
@@ -142,7 +155,9 @@ class Searches:
             search.lasting = search.lasting or lasting
             search.to_list = search.to_list or not (lasting or search.listing)
             if search.lookup is None and not lasting:
-                self._waiting[hashed] = None
+                self._line.put(hashed, search.rank)
+            elif search.lookup is not None and search.lookup.sweeping and not lasting:
+                self._inquiries.begin_sweep(hashed, Rank.LIST)  # it may wait for that
         elif not lasting:
             self._add(hashed, lasting=self._turns.leave(hashed), to_list=True)
         elif hashed not in self._turns:
@@ -157,7 +172,7 @@ class Searches:
         search = self._searches.get(hashed)
         if search is None or not search.lasting or search.lookup is not None or not search.next.may_begin(now):
             return []
-        self._waiting[hashed] = None
+        self._line.put(hashed, Rank.NEW)
         return self._begin(now)
 
     def release(self, hashed: bytes) -> None:
@@ -165,7 +180,7 @@ class Searches:
         search = self._searches.get(hashed)
         if search is not None:
             search.lasting = False
-            if search.lookup is None and hashed not in self._waiting:
+            if search.lookup is None and hashed not in self._line:
                 del self._searches[hashed]
 
     def stop(self, hashed: bytes, now: float) -> list[Effect]:
@@ -174,14 +189,14 @@ class Searches:
         self._remove(hashed)
         return self._begin(now)
 
-    def _add(self, hashed: bytes, *, lasting: bool, to_list: bool = False) -> None:
-        self._searches[hashed] = _Search(hashed, lasting, to_list)
-        self._waiting[hashed] = None
+    def _add(self, hashed: bytes, *, lasting: bool, to_list: bool = False, is_new: bool = True) -> None:
+        search = self._searches[hashed] = _Search(hashed, lasting, to_list, is_new)
+        self._line.put(hashed, search.rank)
 
     def _remove(self, hashed: bytes) -> None:
         search = self._searches.pop(hashed, None)
         if search is not None:
-            self._waiting.pop(hashed, None)
+            self._line.leave(hashed)
             self._end_lookup(search)
 
     # Answers ----------------------------------------------------------------------------------------------------------
@@ -238,16 +253,16 @@ class Searches:
 
     def _begin(self, now: float) -> list[Effect]:
         """Begin what is due and what waits, as far as there is room."""
-        while (next_one := self._turns.take(len(self._searches), now)) is not None:
-            self._add(next_one, lasting=True)
+        while (turn := self._turns.take(len(self._searches), now)) is not None:
+            self._add(turn[0], lasting=True, is_new=turn[1])
         while self._again and self._again[0][0] <= now:
             at, hashed = heappop(self._again)
             search = self._searches.get(hashed)
             if search is not None and search.lookup is None and search.next.at == at:
-                self._waiting[hashed] = None
+                self._line.put(hashed, search.rank)
         effects: list[Effect] = []
-        while self._waiting and len(self._running) < AT_ONCE:
-            hashed, _ = self._waiting.popitem(last=False)
+        while len(self._running) < AT_ONCE and (taken := self._line.take()) is not None:
+            hashed, _ = taken
             search = self._searches[hashed]
             search.lookup = Lookup(
                 hashed,
@@ -314,7 +329,7 @@ class Searches:
                         effects.append(Charged(member, about))
                 case steps.BeginSweep():
                     self._running.discard(search.hashed)
-                    self._inquiries.begin_sweep(search.hashed)
+                    self._inquiries.begin_sweep(search.hashed, search.rank)
                 case steps.Ended():
                     effects.append(self._ended(search, now))
         return effects
@@ -335,7 +350,7 @@ class Searches:
             return Ended(search.hashed, result, None, listed)
         result = search.next.ended(result, lookup.started, now)
         if search.to_list:  # somebody has asked for a list meanwhile
-            self._waiting[search.hashed] = None
+            self._line.put(search.hashed, search.rank)
             return Ended(search.hashed, result, now, listed)
         again = search.next.at
         if self._turns:

@@ -168,3 +168,20 @@ def test_progress_says_how_many_were_asked_so_far() -> None:
     assert 200 < progress.asked < 400
     assert progress.members == 1000
     assert world.searches.result(KEYS[0]) is None
+
+
+@pytest.mark.parametrize("wanted", ["a list", "a fetch", "a list of what an application fetches"])
+def test_person_does_not_wait_for_the_hundreds_of_keys_of_an_application(wanted: str) -> None:
+    world = World(300)
+    keys = [number.to_bytes(16, "big") for number in range(1, 401)]
+    for each in keys:
+        world.look(each, lasting=True)
+    world.run(20)
+    waiting = [each for each in keys if world.waits(each)]
+    key = KEY if wanted != "a list of what an application fetches" else waiting[len(waiting) // 2]
+    world.holders[key] = {OTHERS[7]}
+    world.index = lambda _member, _key: []
+    world.look(key, lasting=wanted == "a fetch")
+    world.run(15)
+    assert world.found(key) == {OTHERS[7]}
+    assert sum(map(world.waits, keys)) > 100, "there was enough to wait for"

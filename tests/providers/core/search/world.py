@@ -68,6 +68,11 @@ class World:
     def found(self, key: bytes = KEY) -> set[PeerId]:
         return {effect.peer for effect in self.effects if isinstance(effect, Found) and effect.hashed == key}
 
+    def waits(self, key: bytes) -> bool:
+        """Whether no member was asked for it yet, though it is looked for."""
+        result = self.searches.result(key)
+        return result is not None and result.asked == 0 and not self.ended(key)
+
     def asked(self, kind: type[Who | Have]) -> list[PeerId]:
         return [send.to for _, send in self.sent if isinstance(send.message, kind)]
 
