@@ -167,6 +167,23 @@ def test_file_that_is_whole_is_looked_at_rarely_though_others_ask_for_what_is_no
     assert searched.told(Withdraw) == [root]
 
 
+def test_one_file_is_looked_at_at_a_time_and_the_one_that_was_given_last_is_the_first(
+    searched: Searched, tmp_path: Path
+) -> None:
+    one, (lost, *_) = provided(searched, tmp_path)
+    (tmp_path / "file").write_bytes(noise(2000, b"another"))
+    other = searched.blobs.put(tmp_path / "file").get(timeout=1)
+    searched.store.delete(lost)
+    for root in (one, other):
+        searched.blobs.produce(root).get(timeout=1)
+    for _ in range(3):
+        searched.blobs.produce(lost).get(timeout=1)
+        assert searched.told(Withdraw) == []
+    searched.simulation.run(for_=10)
+    searched.blobs.produce(lost).get(timeout=1)
+    assert searched.told(Withdraw) == [one]
+
+
 def test_file_that_is_found_lacking_here_is_taken_back_and_provided_again_once_it_is_whole(
     searched: Searched, tmp_path: Path
 ) -> None:

@@ -2,12 +2,13 @@
 
 * The roots of such files are marked in the store, so that a node tells of them again when it starts.
 * A file is told of until a part of it is found missing or damaged: when its root is asked for, when it is fetched here,
-  or when some block is asked for that is not here, soon after its root was given. Then the whole of it is looked at, if
-  that was not done a short while ago, as others ask for what was never here as well.
+  or when some block is asked for that is not here, soon after its root was given. Then the whole of it is looked at.
+  Others ask for what was never here as well, so that is done for one file at a time, and for each rarely.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Any
 
@@ -21,8 +22,8 @@ from .work import WORK_TIMEOUT
 
 SUSPECTED, MAX_SUSPECTED = 60.0, 64
 """Seconds after its root was given in which a missing block may be a file's, and how many such files are known."""
-LOOK_AGAIN = 600.0
-"""Seconds until a file is looked at again for such a block."""
+LOOK_AGAIN, BETWEEN_LOOKS = 600.0, 10.0
+"""Seconds until a file is looked at again for such a block, and from one such look to the next."""
 
 
 class Roots:
@@ -42,6 +43,7 @@ class Roots:
         self._number = 0
         self._given: OrderedDict[bytes, float] = OrderedDict()  # until when a missing block may be of it
         self._looked_at: OrderedDict[bytes, float] = OrderedDict()
+        self._look_from = 0.0  # when the next look may begin; infinite during one
 
     def tell_all(self) -> None:
         """The node starts: tell of every file that is here."""
@@ -93,20 +95,21 @@ class Roots:
     def missing(self, block: bytes) -> None:
         """Somebody asked for a block that is not here: a root, or perhaps a part of what was given last."""
         self.lost(block)
-        now, suspected = self._engine.now(), self._given
-        self._given = OrderedDict()
+        now = self._engine.now()
         while self._looked_at and next(iter(self._looked_at.values())) + LOOK_AGAIN <= now:
             self._looked_at.popitem(last=False)
-        for root, until in suspected.items():
+        while self._given and now >= self._look_from:
+            root, until = self._given.popitem()
             if now < until and root in self._here:
-                self._looked_at[root] = now
+                self._looked_at[root], self._look_from = now, math.inf
                 self._look(root, self._here[root])
 
     def _look(self, root: bytes, number: int) -> None:
         """Whether a file is here as a whole."""
-        looked = self._engine.work(work.has, root, self._store, self._window, serial="blobs-look")
+        looked = self._engine.work(work.has, root, self._store, self._window)
 
         def looked_at(result: bool | Exception) -> None:
+            self._look_from = self._engine.now() + BETWEEN_LOOKS
             if isinstance(result, Exception):
                 self._engine.log.error("a file cannot be looked at", root=root.hex(), error=result)
             elif not result and self._here.get(root) == number:
