@@ -17,7 +17,8 @@ from rookery.actors.providers.core.announcing import Announcer, Tell
 from rookery.actors.providers.core.codec import Have, Who
 from rookery.actors.providers.core.index import Index
 from rookery.actors.providers.core.ring import Ring
-from rookery.actors.providers.core.searches import Effect, Ended, Found, Searches, Send
+from rookery.actors.providers.core.search.inquiries import Send
+from rookery.actors.providers.core.search.searches import Effect, Ended, Found, Searches
 from rookery.transport import PeerId
 
 LATENCY = 0.05
@@ -83,7 +84,7 @@ class Seeker:
         self.indexes = {peer: Index(max_keys=10, max_keys_per_provider=10) for peer in ring.index_members(self.hashed)}
         for index in self.indexes.values():
             index.provide(self.holder, 0, [self.hashed], TTL, 0.0)
-        self.searches = Searches(ring, me=self.me, rng=self._rng)
+        self.searches = Searches(ring, me=self.me, at_once=1, rng=self._rng)
         for peer in self.known:
             if peer != self.me:
                 self.searches.sweep.add(peer)

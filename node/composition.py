@@ -127,6 +127,7 @@ class Actors:
             maintenance=self.maintenance,
             connections=conns,
         )
+        asked = self.providers if config.providers.enabled else None
         start(
             self.resolver,
             resolver.Engine,
@@ -139,8 +140,8 @@ class Actors:
             producer=self.producer(),
             consumer=self.files,
             me=self.peer,
+            providers=asked,
         )
-        asked = self.providers if config.providers.enabled else None
         start(self.files, blobs.Engine, config.blobs, store=store, resolver=self.resolver, providers=asked)
         self._start_plugins()
         self.add_actors()

@@ -57,9 +57,9 @@ class Engine(runtime.Engine[Mailbox]):
         self._store = store
         self._resolver = resolver
         self._metrics = Metrics(self.runtime.registry)
-        self._serving = Serving(self, store, config, self._metrics)
         self._providers = providers
-        self._roots = Roots(self, store, providers)
+        self._roots = Roots(self, store, providers, config.window, self._metrics)
+        self._serving = Serving(self, store, config, self._metrics, roots=self._roots)
         self._getting = Getting(
             self, store, resolver, config.window, self._metrics, self._subscribers.tell, roots=self._roots
         )
@@ -139,7 +139,7 @@ class Engine(runtime.Engine[Mailbox]):
     def on_search_progress(self, message: SearchProgress) -> None:
         """The search for who has a file goes on."""
         if message.channel == BLOBS:
-            self._getting.search_progress(message.data_key, str(message.progress))
+            self._getting.search_progress(message.data_key, str(message.progress), message.progress.why)
 
     def on_fetch_failed(self, message: FetchFailed) -> None:
         """The resolver gave a block up."""

@@ -19,5 +19,8 @@ class Metrics:
         self.blocks = registry.counter("blobs_blocks_total", "Blocks that came, by verdict.", labels=("verdict",))
         self.fetched_bytes = registry.counter("blobs_fetched_bytes_total", "Bytes of the blocks that were accepted.")
         self.lost = registry.counter("blobs_lost_blocks_total", "Blocks the store lost while a file was written.")
+        self.lost_files = registry.counter(
+            "blobs_lost_files_total", "Files that were here as a whole, of which a part was missing or damaged later."
+        )
         self.serves = registry.counter("blobs_serves_total", "Blocks others asked for, by answer.", labels=("result",))
         self.served_bytes = registry.counter("blobs_served_bytes_total", "Bytes of the blocks given to others.")

@@ -185,7 +185,10 @@ class Engine(runtime.Engine[Mailbox]):
         if not message.needed:
             self._fetch_wishes.forget(message.peer)
         elif message.peer not in self._reached:
-            self._fetch_wishes.want(message.peer, self.now())
+            dropped = self._fetch_wishes.want(message.peer, self.now())
+            if dropped is not None:
+                self._metrics.wishes_dropped.inc()
+                self._subscribers.tell(NotReached(dropped, "too many are wanted at once", waits=False))
         self._proceed()
 
     def on_counts(self, message: Counts) -> None:

@@ -17,6 +17,10 @@ class Metrics:
         self.short_lived = registry.counter(
             "maintenance_short_lived_dials_total", "Dials for fetches, beside the connections that are counted."
         )
+        self.wishes_dropped = registry.counter(
+            "maintenance_fetch_wishes_dropped_total",
+            "Wishes of fetches that made room for others, as there were too many.",
+        )
         self.dialling = registry.gauge("maintenance_dialling", "Dials under way.")
         self.checks = registry.counter(
             "maintenance_checks_total", "Checks that ended, by what they found.", labels=("situation",)

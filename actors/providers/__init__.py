@@ -4,7 +4,7 @@
   are told in batches, acknowledged and repeated (`core/announcing`), and keep it for a bounded time and number of keys
   (`core/index`).
 * Who looks asks all three at once, and each holder that they name itself; only who says yes is a holder. If the index
-  brings nothing, members are asked in random order (`core/lookup`, `core/sweep`, `core/searches`).
+  brings nothing, members are asked in random order (`core/search`).
 * Only members that have answered this node, and that take part, keep an index (`core/members`). What one says of
   others is charged to it (`core/charges`), never to whom it names.
 * A search for a fetch goes on until it is ended. Its holders are wanted from maintenance, and who has asked not to be
@@ -15,8 +15,8 @@ docs/providers.md has the picture, the guarantees and the limits.
 """
 
 from .config import Config
-from .core.lookup import Result
 from .core.ring import key_hash
+from .core.search.lookup import Result
 from .engine import Engine
 from .errors import NotTakingPart, TooManySearches
 from .mailbox import (

@@ -22,7 +22,7 @@ from .core import codec
 from .core.announcing import Announcer
 from .core.index import Index
 from .core.members import Members
-from .core.searches import Searches
+from .core.search.searches import Searches
 from .errors import NotTakingPart
 from .mailbox import EndSearch, Find, Findings, GetSearch, Mailbox, Progress, Provide, Search, Withdraw
 from .metrics import Metrics
@@ -104,7 +104,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._announcer = Announcer(
             self._members.ring, me=me, ttl=int(config.ttl), rate=config.rate, burst=config.burst, rng=self.rng
         )
-        self._searches = Searches(self._members.ring, me=me, rng=self.rng)
+        self._searches = Searches(self._members.ring, me=me, at_once=config.max_searches, rng=self.rng)
         post = Post(transport, self._members, self._metrics)
         self._telling = Telling(self, config, self._announcer, self._index, post, self._metrics, me=me)
         self._asking = Asking(
@@ -116,7 +116,6 @@ class Engine(runtime.Engine[Mailbox]):
             self._metrics,
             self._log,
             me=me,
-            max_searches=config.max_searches,
             holds=self._announcer.__contains__,
             maintenance=maintenance,
             emit=self._subscribers.tell,

@@ -11,11 +11,13 @@ from ...runtime import Feedback, Limit, Message, Overflow, Reply, Request, argum
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Packet
-from .core.lookup import Result
+from .core.search.lookup import Result
 
 MAX_KEY_BYTES = 1024
 """As long as a resolver's keys may be."""
 MAX_CHANNEL = 255
+MAX_SHOWN = 8
+"""Holders that cannot be reached and are named in words."""
 BLOBS = 1
 """The channel of the blobs' resolver."""
 
@@ -107,12 +109,20 @@ class Progress:
     def __str__(self) -> str:
         match self.stage:
             case "connecting":
-                connecting = self.holders - self.connected - len(self.unreached)
-                why = "".join(f"; {peer.short} cannot be reached: {reason}" for peer, reason in self.unreached)
-                return f"connecting to {connecting} of {self.holders} holders{why}"
+                connecting = (
+                    f"connecting to {self.holders - self.connected - len(self.unreached)} of {self.holders} holders"
+                )
+                return "; ".join((connecting, *filter(None, [self.why])))
             case "waiting":
                 return str(self.result)
         return self.stage
+
+    @property
+    def why(self) -> str:
+        """Why holders cannot be reached, in words; empty if all can."""
+        named = [f"{peer.short} cannot be reached: {reason}" for peer, reason in self.unreached[:MAX_SHOWN]]
+        others = len(self.unreached) - len(named)
+        return "; ".join((*named, *([f"nor can {others} others"] if others else [])))
 
 
 # Requests and commands -----------------------------------------------------------------------------------------------

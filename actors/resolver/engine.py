@@ -15,6 +15,7 @@ from ...transport.mailbox import Mailbox as Transport
 from ...transport.reasons import Reason as LinkReason
 from ..connections.mailbox import Mailbox as Connections
 from ..maintenance.mailbox import Mailbox as Maintenance
+from ..providers.mailbox import HolderFound
 from ..providers.mailbox import Mailbox as Providers
 from ..tracker.mailbox import Mailbox as Tracker
 from ..tracker.mailbox import PeerSetUpdate
@@ -85,6 +86,8 @@ class Engine(runtime.Engine[Mailbox]):
             Closed: self.on_closed,
             Received: self.on_received,
             PeerSetUpdate: self.on_peer_set_update,
+            # from the providers
+            HolderFound: self.on_holder_found,
             # from itself
             Tick: self.on_tick,
             SendMore: self.on_send_more,
@@ -93,6 +96,7 @@ class Engine(runtime.Engine[Mailbox]):
             WantAnother: lambda _message: self.client.missing_connections.another(),
         }
         self.config = config
+        self.providers = providers if config.find else None
         self.transport = transport
         self.tracker = tracker
         self.channel = channel
@@ -108,7 +112,7 @@ class Engine(runtime.Engine[Mailbox]):
             tracker=tracker,
             maintenance=maintenance,
             connections=connections,
-            providers=providers if config.find else None,
+            providers=self.providers,
             metrics=self.metrics,
             failed=self.application_failed,
             emit=self.subscribers.tell,
@@ -129,6 +133,8 @@ class Engine(runtime.Engine[Mailbox]):
         registered = self.transport.register(self.channel, self.mailbox, quota)
         self.on_reply(registered, self.on_registered, timeout=REGISTER_TIMEOUT)
         self.tracker.subscribe(self.mailbox, PeerSetUpdate)
+        if self.providers is not None:
+            self.providers.subscribe(self.mailbox, HolderFound)
         self.runtime.registry.collect(self.client.observe)
 
     def on_registered(self, answer: Exception | None) -> None:
@@ -216,6 +222,11 @@ class Engine(runtime.Engine[Mailbox]):
     def on_peer_set_update(self, message: PeerSetUpdate) -> None:
         """Ask the peers of this set from now on."""
         self.client.reconcile(message.index, message.latest)
+        self.client.end_turn()
+
+    def on_holder_found(self, message: HolderFound) -> None:
+        """Who has a key is asked first for it."""
+        self.client.found(message.channel, message.data_key, message.peer)
         self.client.end_turn()
 
     def on_received(self, message: Received) -> None:

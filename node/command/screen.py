@@ -144,11 +144,15 @@ def connections(open: Sequence[ConnectionRow], as_json: bool) -> None:
             "age": span(row.age),
             "value": str(row.value),
             "tags": _cell("tags", row.tags),
-            "kept": " ".join((*row.protections, *(("in grace",) if row.in_grace else ()))),
+            "kept": "short-lived" if row.short_lived else " ".join((*row.protections, *_in_grace(row))),
         }
         for row in open
     ]
     table("connections", [{name: printable(cell) for name, cell in row.items()} for row in cells])
+
+
+def _in_grace(row: ConnectionRow) -> tuple[str, ...]:
+    return ("in grace",) if row.in_grace else ()
 
 
 def ago(moment: float | None, now: float) -> str:

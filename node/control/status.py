@@ -86,7 +86,7 @@ class ConnectionRow:
     """An open connection. direction: who dialled. ip: the other end's. address: what the peer says others dial.
 
     age: seconds since it opened. value: what the peer is worth, the sum of its tags. protections: why no trim closes
-    it. in_grace: whether it is too new to be closed.
+    it. in_grace: whether it is too new to be closed. short_lived: it is for a fetch, and counted nowhere.
     """
 
     peer: str
@@ -99,6 +99,7 @@ class ConnectionRow:
     tags: dict[str, int]
     protections: tuple[str, ...]
     in_grace: bool
+    short_lived: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ def connection_rows(connections: tuple[Connection, ...]) -> tuple[ConnectionRow,
             tags=each.tags,
             protections=each.protections,
             in_grace=each.in_grace,
+            short_lived=each.link.short_lived,
         )
         for each in connections
     )

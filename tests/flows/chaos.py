@@ -3,7 +3,7 @@
 Members find each other through one seed; the other nodes' applications say whom they track, among them somebody who has
 the data. For some seconds random things are done to random nodes; then the network is whole, everybody runs, nobody is
 blocked, every address is right. In the end every node has the newest peer set, its connections, and the data; but for
-one whose few places are all taken by peers that have it neither.
+one that is no member, and whose few places are all taken by peers that have it neither.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ class World:
         seeds = [self.nodes.all[self.members[0]]] if self.members else []
         self.members.append(name)
         producer = Larder() if len(self.members) <= 2 else self._larder()  # each of two needs the other
-        self.sets[name] = Watch(self.nodes.start(name, seeds=seeds, producer=producer, maintenance=self._bounds))
+        find = {"find": True}
+        node = self.nodes.start(name, seeds=seeds, producer=producer, maintenance=self._bounds, resolver=find)
+        self.sets[name] = Watch(node)
+        self._provide(name)
 
     def employ(self, name: str) -> None:
         """A new node whose application says whom it tracks, or one that comes back and is told again."""
@@ -94,6 +97,12 @@ class World:
         moves = self.rng.random() < 0.5 and name != self.members[0]  # everybody was told where the seed is
         node = self.nodes.restart(self.nodes.all[name], elsewhere=moves)
         self.sets[name] = Watch(node)
+        self._provide(name)
+
+    def _provide(self, name: str) -> None:
+        """Whoever has the data says so, as a node does of its files."""
+        if self.holds(name):
+            self.nodes.all[name].providers.provide([KEY])
 
     @property
     def _bounds(self) -> dict[str, Any]:
@@ -282,7 +291,12 @@ def assert_fetched(world: World) -> None:
 
 
 def is_out_of_reach(world: World, name: str, result: object) -> bool:
-    """Whether the bounds keep a node from the data: the band is full of peers of its set, and none of them has it."""
+    """Whether the bounds keep a node from the data that is no member, so that it cannot ask who has it.
+
+    Its band is full of peers of its set, and none of them has it.
+    """
+    if name in world.members:
+        return False
     everybody = world.nodes.all
     linked = everybody[name].connected()
     full = world.is_tight and len(linked) >= Bounds.of(*TIGHT.values()).max_threshold

@@ -13,6 +13,8 @@ from rookery.actors import resolver
 from rookery.actors.blobs import NobodyHasIt
 from rookery.actors.blobs.core.keys import BlobKey
 from rookery.actors.resolver import Delivery
+from rookery.node.control.status import ConnectionRow, connection_rows
+from rookery.runtime import Reply
 from rookery.testing import SimulatedNodes, WholeNode
 
 CHANNEL = 16
@@ -75,6 +77,39 @@ class World:
         assert all((self.path / node.name).read_bytes() == self.content for node in replies)
         return sorted(waited.values())
 
+    def everybody_gets_it_though(self, ended: set[str], *, down: float) -> list[float]:
+        """All others ask, and these nodes crash while they do; after so long they are back and ask again.
+
+        The virtual seconds that each waited since, in order; 0 if it had the file before.
+        """
+        replies = {node.name: self._ask(node) for node in self.all if node != self.holder}
+        self.simulation.run(for_=0.2)
+        assert sum(reply.done for reply in replies.values()) <= 2, "they are being asked"
+        for name in ended:
+            self.nodes.all[name].crash()
+        self.simulation.run(for_=down)
+        for name in sorted(ended):
+            node = self.nodes.restart(self.nodes.all[name])
+            if name == self.holder.name:
+                self.holder = node
+                self.put(self.content)  # what it had was in memory
+            else:
+                replies[name] = self._ask(node)
+        start = self.simulation.time
+        waited: dict[str, float] = {}
+        while len(waited) < len(replies) and self.simulation.time < start + 20:
+            waited |= {name: self.simulation.time - start for name in replies if self._has(name) and name not in waited}
+            self.simulation.run(for_=0.1)
+        assert set(replies) - set(waited) == set()
+        return sorted(waited.values())
+
+    def _ask(self, node: WholeNode) -> Reply[Any]:
+        (self.path / node.name).unlink(missing_ok=True)
+        return node.files.get(self.key, self.path / node.name)
+
+    def _has(self, name: str) -> bool:
+        return (self.path / name).exists() and (self.path / name).read_bytes() == self.content
+
     def index_members(self) -> list[WholeNode]:
         """Those that keep the file's place in the index, as one of them sees it."""
         return [node for node in self.all if node.counted("providers_received_total", "provide")]
@@ -87,6 +122,12 @@ def test_every_node_gets_what_one_of_24_has_though_each_has_few_connections(simu
     assert waited[len(waited) // 2] <= 5
 
 
+def short_lived(world: World) -> list[ConnectionRow]:
+    """Of all nodes."""
+    rows = [connection_rows(node.connections.connections().get(timeout=5)) for node in world.all]
+    return [row for each in rows for row in each if row.short_lived]
+
+
 @pytest.mark.parametrize("count", [10, pytest.param(24, marks=pytest.mark.full)])
 def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(
     simulation: Any, tmp_path: Path, count: int
@@ -95,7 +136,9 @@ def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(
     before = {node.name: node.connected() for node in world.all}
     assert {len(connected) for connected in before.values()} == {2}
     world.everybody_gets_it(within=30)
+    assert short_lived(world), "as an operator sees them"
     world.nodes.run(15)
+    assert not short_lived(world)
     assert {node.name: node.connected() for node in world.all} == before, "what was for fetches ended, and nothing else"
 
 
@@ -208,6 +251,46 @@ def test_every_node_gets_what_an_application_provides(simulation: Any, tmp_path:
     for node in there:
         node.documents.fetch(key)
     world.nodes.run_until(lambda: all(key in node.archive.documents for node in there), timeout=20)
+
+
+def test_nodes_own_resolver_finds_what_an_application_provides_if_it_is_set_to(simulation: Any) -> None:
+    nodes = SimulatedNodes(simulation)
+    document = b"minutes of the last meeting"
+    key = hashlib.sha256(document).digest()
+    archive = Archive()
+    archive.documents[key] = document
+    few = {"min_connections": 1, "expected_connections": 1, "max_connections": 1}
+    first = nodes.start("first", maintenance=few)
+    others = [nodes.start(f"node-{n}", seeds=[first], maintenance=few, resolver={"find": True}) for n in range(6)]
+    holder = nodes.start("holder", seeds=[first], maintenance=few, producer=archive)
+    holder.providers.provide([key])
+    nodes.run(20)
+    far = next(node for node in others if not node.is_connected_to(holder))
+    assert far.resolver.get(key, timeout=20).get(timeout=30) == document
+    assert far.counted("providers_searches_total", "found") >= 1
+
+
+@pytest.mark.parametrize(
+    ("count", "bounds", "down", "seed"),
+    [
+        (12, (2, 3, 4), 3.0, 0),
+        *(
+            pytest.param(count, bounds, down, seed, marks=[pytest.mark.full, pytest.mark.timeout(900)])
+            for count, bounds, seeds in ((24, (2, 4, 6), 20), (100, (4, 8, 12), 2))
+            for down in (0.0, 3.0)
+            for seed in range(1, 1 + seeds)
+        ),
+    ],
+)
+def test_every_node_gets_it_though_holder_index_members_and_a_tenth_restart_while_they_are_asked(
+    simulation: Any, tmp_path: Path, count: int, bounds: tuple[int, int, int], down: float, seed: int
+) -> None:
+    world = World(simulation, tmp_path, count, bounds)
+    simulation.network.set_default(loss=0.1)
+    needed = {world.holder.name, *(node.name for node in world.index_members())}
+    others = sorted({node.name for node in world.all[1:]} - needed)
+    waited = world.everybody_gets_it_though({*needed, *random.Random(seed).sample(others, count // 10)}, down=down)
+    assert waited[len(waited) // 2] <= 5
 
 
 @pytest.mark.full

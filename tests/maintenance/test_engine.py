@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rookery.actors import connections, maintenance, tracker
+from rookery.actors.maintenance.core.fetch_wishes import MAX_WISHES
 from rookery.runtime import EngineGone, Subscribe
 from rookery.transport import mailbox as transport
 from rookery.transport.gatekeeper import Direction, Link, Role
@@ -377,3 +378,14 @@ def test_policy_all_dials_primary_peers_and_nobody_else(simulation: Any) -> None
     around.upkeep.tell(tracker.PeerSetUpdate(2, both, both))
     simulation.run(for_=2)
     assert around.dials.waiting == [tracker.Dial(carol), tracker.Dial(bob)]
+
+
+def test_wishes_of_fetches_beyond_those_that_are_kept_are_counted_and_told_of(simulation: Any) -> None:
+    around = Neighbours(simulation, ONE)
+    first, second, *others = simulation.peers(*(f"peer-{number}" for number in range(MAX_WISHES + 2)))
+    for peer in (first, second, *others):
+        around.upkeep.want_for_fetch(peer)
+    simulation.settle()
+    assert simulation.registry.value("maintenance_fetch_wishes_dropped_total") == 2
+    dropped = [event for event in around.events() if isinstance(event, maintenance.NotReached)]
+    assert [(event.peer, event.waits) for event in dropped] == [(first, False), (second, False)]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rookery.actors.providers import Config, Progress, Result
-from rookery.actors.providers.core import announcing, charges, codec, index, lookup, ring, searches, sweep
+from rookery.actors.providers.core import announcing, codec, index, ring
+from rookery.actors.providers.core.search import charges, inquiries, lookup, next_lookup, searches, sweep
 from rookery.actors.providers.parts import answering
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text().split())
@@ -27,7 +28,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text(
         ),
         ("It waits a second longer where holders that were named", lookup.MORE_PATIENCE == lookup.PATIENCE + 1),
         ("after 2 and 4 s; 8 s later the member counts as silent", announcing.WAITS == (2, 4, 8)),
-        ("after 1 and 1.5 s; given up 2.5 s later", searches.WAITS == (1, 1.5, 2.5)),
+        ("after 1 and 1.5 s; given up 2.5 s later", inquiries.WAITS == (1, 1.5, 2.5)),
         ("at most 512 hashes (8 KiB), a Have at most 32", (announcing.MAX_BATCH, codec.MAX_ASKED) == (512, 32)),
         (
             "at most once a second, 8 at once, and one a minute for each asker",
@@ -47,15 +48,21 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "providers.md").read_text(
         ("eight are asked at a time", lookup.CHECKS_AT_ONCE == 8),
         ("until three have said yes", searches.ENOUGH == 3),
         ("over 2.5 s after it began though somebody said yes", lookup.MORE_PATIENCE == 2.5),
-        ("remembers for five minutes who has said yes", (searches.REMEMBERED, searches.MAX_TRIED) == (300, 256)),
+        ("remembers for five minutes who has said yes", (next_lookup.REMEMBERED, next_lookup.MAX_TRIED) == (300, 256)),
         ("told of 1,000 holders a second, 16,384 at once", answering.NAMES == (1000, 16384)),
         ("At most 1,024 keys are looked for at once", Config().max_searches == 1024),
+        ("16 lists more are made", searches.LISTS == 16),
+        ("to be asked for at all (32 at once)", searches.AT_ONCE == 32),
+        (
+            "Of the sweep's 32 places 4 are kept for lists, and 4 more for new keys",
+            list(sweep.PLACES.values()) == [32, 28, 24] and sweep.MAX_KEYS == 32,
+        ),
         ("at most 48 holders of a key", lookup.MAX_CHECKS == searches.ENOUGH_TO_LIST == 48),
         ("every member was asked, or 4,096, or after 60 s", (sweep.MAX_MEMBERS, sweep.TIMEOUT) == (4096, 60)),
-        ("again after 5, 10, 20 s and so on up to a minute", (searches.LOOK_AGAIN, searches.LONGEST) == (5, 60)),
+        ("again after 5, 10, 20 s and so on up to a minute", (next_lookup.LOOK_AGAIN, next_lookup.LONGEST) == (5, 60)),
         (
             "after a minute, 2, 4 and so on up to 16",
-            (searches.SWEEP_AGAIN, searches.LONGEST_SWEEP) == (60, 960),
+            (next_lookup.SWEEP_AGAIN, next_lookup.LONGEST_SWEEP) == (60, 960),
         ),
         ("wrong 8 times more often than right within ten minutes", (charges.MARGIN, charges.PASSED_OVER) == (8, 600)),
         (

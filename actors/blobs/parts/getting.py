@@ -117,7 +117,7 @@ class Getting:
         job = self._jobs.get(message.root)
         if job is not None:
             done, total = job.progress.done, job.progress.total
-            error = GetTimedOut(job.key, message.timeout, done, total, searched=job.searched)
+            error = GetTimedOut(job.key, message.timeout, done, total, searched=_in_words(job))
             self._fail(job.key, message.number, error)
 
     def progress(self, root: BlobKey) -> Progress | None:
@@ -145,12 +145,13 @@ class Getting:
         idle, job.fetched_before = job.fetched_before == job.ledger.fetched, job.ledger.fetched
         if idle or (nobody and job.progress.total is None):
             for waiter in [waiter for waiter in job.waiters if not waiter.waits]:
-                self._fail(job.key, waiter.number, NobodyHasIt(job.key, job.searched))
+                self._fail(job.key, waiter.number, NobodyHasIt(job.key, _in_words(job)))
 
-    def search_progress(self, root: bytes, stage: str) -> None:
-        """How far the search for who has a file is, in words."""
+    def search_progress(self, root: bytes, stage: str, unreached: str) -> None:
+        """How far the search for who has a file is, and which holders cannot be reached, in words."""
         job = self._jobs.get(BlobKey(root))
         if job is not None:
+            job.unreached = unreached
             self._tell_progress(job, replace(job.progress, stage=stage))
 
     def fetch_failed(self, key: bytes) -> None:
@@ -316,3 +317,8 @@ class Getting:
         else:
             job.arrived.append(arrival)
             self._go_on(job)
+
+
+def _in_words(job: Job) -> str:
+    """What was done to find who has the file, and which of them cannot be reached."""
+    return "; ".join(filter(None, (job.searched, job.unreached)))

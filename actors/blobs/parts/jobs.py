@@ -94,7 +94,8 @@ class Job:
 
     `download` belongs to the pool while `busy`. requested: blocks asked for, in order. again: there is something new
     to look at when the present work is done. lost: the block that the store lost last. searched: what the last search
-    for who has the file has done, in words. fetched_before: bytes that had come when such a search ended last.
+    for who has the file has done, in words. unreached: which holders cannot be reached, and why. fetched_before: bytes
+    that had come when such a search ended last.
     """
 
     key: BlobKey
@@ -111,6 +112,7 @@ class Job:
     fetched_before: int | None = None
     lost: bytes | None = None
     searched: str = ""
+    unreached: str = ""
 
     def waiter(self, number: int) -> Waiter | None:
         """The get of this number, if it has not ended."""

@@ -13,6 +13,7 @@ from ..core.pacer import Pacer
 from ..mailbox import Mailbox
 from ..metrics import Metrics
 from ..stores import Store
+from .roots import Roots
 
 READ_TIMEOUT = 60.0
 """Seconds; the resolver gives up long before."""
@@ -31,11 +32,14 @@ class Give(Message):
 class Serving:
     """The part of the blobs engine that gives. Runs on its thread."""
 
-    def __init__(self, engine: Engine[Mailbox], store: Store, config: Config, metrics: Metrics) -> None:
-        """engine: whose pool, clock and timers are used."""
+    def __init__(
+        self, engine: Engine[Mailbox], store: Store, config: Config, metrics: Metrics, *, roots: Roots
+    ) -> None:
+        """engine: whose pool, clock and timers are used. roots: told which blocks were given, and which are missing."""
         self._engine = engine
         self._store = store
         self._metrics = metrics
+        self._roots = roots
         rate = config.serve_rate
         self._pacer = None if rate is None else Pacer(rate, burst=rate * BURST, patience=config.serve_patience)
 
@@ -46,7 +50,7 @@ class Serving:
             return Reply.of(None)
         reply: Reply[bytes | None] = Reply()
         read = self._engine.work(self._store.get, block)
-        self._engine.on_reply(read, lambda value: self._on_read(reply, value), timeout=READ_TIMEOUT)
+        self._engine.on_reply(read, lambda value: self._on_read(block, reply, value), timeout=READ_TIMEOUT)
         return reply
 
     def give(self, message: Give) -> None:
@@ -55,15 +59,17 @@ class Serving:
         self._metrics.served_bytes.inc(by=len(message.value))
         message.reply.set(message.value)
 
-    def _on_read(self, reply: Reply[bytes | None], value: bytes | Exception | None) -> None:
+    def _on_read(self, block: bytes, reply: Reply[bytes | None], value: bytes | Exception | None) -> None:
         """Continue `produce`."""
         if isinstance(value, Exception):
             self._metrics.serves.inc("failed")
             reply.fail(value)
         elif value is None:
             self._metrics.serves.inc("missing")
+            self._roots.missing(block)
             reply.set(None)
         else:
+            self._roots.given(block)
             self._pace(Give(reply, value))
 
     def _pace(self, give: Give) -> None:

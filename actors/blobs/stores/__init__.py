@@ -6,7 +6,7 @@ Rules, each with a test in `tests/stores/`, the same for every store:
 * `put` returns when the block is as durable as the store can make it; putting a block again changes nothing.
 * `get` answers the bytes, or None when the store has no whole copy: a damaged copy counts as missing.
 * `delete` of a missing key is no error. `keys` goes in ascending order, and survives changes under way.
-* `mark` lasts as blocks do, and is of no use to a block that is missing; `delete` ends it.
+* `mark` lasts as blocks do, and is of no use to a block that is missing; `unmark` and `delete` end it.
 * A store that has no room raises `StoreFull` and is otherwise unchanged.
 * After `close`, which may be called twice, every method raises `StoreError`.
 * Methods may be called from several threads at once; they wait for the disk or network, so never on an engine's thread.
@@ -61,6 +61,9 @@ class Store(Protocol):
 
     def mark(self, key: bytes) -> None:
         """Remember that this block is the root of a file that is here as a whole; more than once changes nothing."""
+
+    def unmark(self, key: bytes) -> None:
+        """Forget that; nothing if it was not remembered."""
 
     def marked(self) -> Iterator[bytes]:
         """Every root that was marked and whose block is here, in no order."""

@@ -128,6 +128,11 @@ class FileStore:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
             sync_folder(shard)
 
+    def unmark(self, key: bytes) -> None:
+        path = self._path(key) + _MARK
+        with _reporting("delete", path), self._changing, contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
     def marked(self) -> Iterator[bytes]:
         self._check_open()
         return self._walk(_MARK)

@@ -69,6 +69,12 @@ class MemoryStore:
             self._opened()
             self._marked.add(key)
 
+    def unmark(self, key: bytes) -> None:
+        check_key(key)
+        with self._lock:
+            self._opened()
+            self._marked.discard(key)
+
     def marked(self) -> Iterator[bytes]:
         with self._lock:
             return iter(sorted(self._marked & self._opened().keys()))

@@ -3,12 +3,13 @@
 A round of the planner is for the number of connections; a fetch wants one with this very peer, now. So such a wish
 waits for no round, and for no place among the connections:
 
-* Wishes are followed at once, `RATE` a second; who waited longest first.
+* Wishes are followed at once, `RATE` a second; who has been due longest first.
 * While there is room in the band the connection is like any other. Where there is none, here or at the far end, it is a
   *short-lived* one, in a place of its own (transport counts these, and has who asks for them take turns).
 * Who has to wait for a place or a moment is tried again after `RETRY` seconds, who cannot be reached after `BACK_OFF`
   and then ever later. Why is kept until it is another reason, for whoever asks.
 * A wish is over once there is a connection, when nobody has it any more, or `LASTS` seconds after it was said last.
+  Beyond `MAX_WISHES` the one that was tried longest ago makes room.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from itertools import count
 
 from ....transport.core.buckets import TokenBuckets
 from ....transport.identity import PeerId
@@ -49,6 +52,8 @@ class FetchWishes:
         """None yet."""
         self._rng = rng
         self._wishes: dict[PeerId, _Wish] = {}  # in the order in which they were last tried
+        self._due: list[tuple[float, int, PeerId]] = []  # of each wish its `next_at`, and of some that are over
+        self._numbers = count()
         self._dials: dict[PeerId, _Wish] = {}  # under way
         self._tokens = TokenBuckets(RATE, BURST)
         self._full_until = -math.inf  # our own places
@@ -57,15 +62,17 @@ class FetchWishes:
         """How many there are, those that are being dialled left out."""
         return len(self._wishes)
 
-    def want(self, peer: PeerId, now: float) -> None:
-        """A fetch needs a connection to this peer."""
+    def want(self, peer: PeerId, now: float) -> PeerId | None:
+        """A fetch needs a connection to this peer; whose wish makes room for this one."""
         wish = self._wishes.get(peer) or self._dials.get(peer)
         if wish is not None:
             wish.until = now + LASTS
-            return
-        if len(self._wishes) >= MAX_WISHES:
-            del self._wishes[next(iter(self._wishes))]
-        self._wishes[peer] = _Wish(now + LASTS, now)
+            return None
+        dropped = next(iter(self._wishes)) if len(self._wishes) >= MAX_WISHES else None
+        if dropped is not None:
+            del self._wishes[dropped]
+        self._add(peer, _Wish(now + LASTS, now))
+        return dropped
 
     def forget(self, peer: PeerId) -> None:
         """It is connected, or no fetch needs it any more."""
@@ -74,16 +81,16 @@ class FetchWishes:
 
     def next_at(self, now: float) -> float:
         """When the next one may be followed; infinity if there is none."""
-        first = min((wish.next_at for wish in self._wishes.values()), default=math.inf)
-        return first if first == math.inf else max(first, self._full_until, self._tokens.ready_at(None, now))
+        self._forget_what_is_over(now)
+        if not self._due:
+            return math.inf
+        return max(self._due[0][0], self._full_until, self._tokens.ready_at(None, now))
 
     def take(self, now: float) -> PeerId | None:
         """Whom to dial now, if anybody; `ended` must follow."""
-        for peer in [peer for peer, wish in self._wishes.items() if wish.until <= now]:
-            del self._wishes[peer]
         if self.next_at(now) > now:
             return None
-        peer = next(peer for peer, wish in self._wishes.items() if wish.next_at <= now)
+        *_, peer = heappop(self._due)
         self._tokens.take(None, now)
         self._dials[peer] = self._wishes.pop(peer)
         return peer
@@ -106,6 +113,24 @@ class FetchWishes:
             wish.crowded = wish.crowded or reason in NO_PLACE
         elif reason == Reason.LIMIT:
             self._full_until = now + RETRY
-        self._wishes[peer] = wish
+        self._add(peer, wish)
         is_new, wish.why = wish.why != reason, str(reason)
         return is_new
+
+    def _add(self, peer: PeerId, wish: _Wish) -> None:
+        self._wishes[peer] = wish
+        heappush(self._due, (wish.next_at, next(self._numbers), peer))
+        if len(self._due) > 64 + 2 * len(self._wishes):  # most were forgotten before they were due
+            self._due = [(wish.next_at, next(self._numbers), peer) for peer, wish in self._wishes.items()]
+            heapify(self._due)
+
+    def _forget_what_is_over(self, now: float) -> None:
+        """Until the first that is due is a wish of somebody."""
+        while self._due:
+            at, _, peer = self._due[0]
+            wish = self._wishes.get(peer)
+            if wish is not None and wish.next_at == at:
+                if now < wish.until:
+                    return
+                del self._wishes[peer]
+            heappop(self._due)

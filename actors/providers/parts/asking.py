@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from .... import runtime
-from ....runtime import Lane, Message, Overflow, Reply
+from ....runtime import Lane, Message, Overflow, Reply, Slices
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.parts.limited_log import LimitedLog
 from ...maintenance.mailbox import Mailbox as Maintenance
-from ..core import lookup as steps
 from ..core.codec import MAX_NAMED, Have, Holders, Who
 from ..core.index import Index
-from ..core.lookup import Result
 from ..core.members import Members
 from ..core.ring import key_hash
-from ..core.searches import LONGEST, Charged, Denied, Effect, Ended, Found, Searches, Send
+from ..core.search import lookup as steps
+from ..core.search.inquiries import Send
+from ..core.search.known_holders import KnownHolders
+from ..core.search.lookup import Result
+from ..core.search.searches import Charged, Denied, Effect, Ended, Found, Searches
 from ..errors import TooManySearches
 from ..mailbox import Findings, Holder, HolderFound, NamesFalsely, Progress, SearchEnded, SearchProgress
 from ..metrics import Metrics
 from .alarm import Alarm
 from .post import Post
+
+KEYS_PER_SLICE = 64
+"""Keys that one event may concern before the next message is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,14 @@ class AskMore(Message):
 
 @dataclass(slots=True, eq=False)
 class _Wanted:
-    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. found: with the ages.
-
-    told: how it stands, as it was told last.
-    """
+    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. told: how it stands, last."""
 
     channel: int
     key: bytes
     lasting: bool = False
     finders: list[Reply[Findings]] = field(default_factory=list)
-    found: dict[PeerId, float | None] = field(default_factory=dict)
     result: Result | None = None
-    told: str = ""
+    told: tuple[str, tuple[tuple[PeerId, str], ...]] = ("", ())
 
 
 class Asking:
@@ -71,7 +71,6 @@ class Asking:
         log: LimitedLog,
         *,
         me: PeerId,
-        max_searches: int,
         holds: Callable[[bytes], bool],
         maintenance: Maintenance | None,
         emit: Callable[[Message], object],
@@ -88,16 +87,15 @@ class Asking:
         self._metrics = metrics
         self._log = log
         self._me = me
-        self._max_searches = max_searches
         self._holds = holds
         self._maintenance = maintenance
         self._emit = emit
         self._wanted: dict[bytes, _Wanted] = {}
-        self._held: OrderedDict[bytes, float] = OrderedDict()
-        """Keys beyond `max_searches`, which wait for their turn, and until when at least; the next first."""
+        self._holders = KnownHolders()
         self._connected: set[PeerId] = set()
         self._unreached: dict[PeerId, str] = {}  # of holders, why they are not connected
         self._alarm = Alarm(engine, AskDue(), AskMore())
+        self._slices = Slices(engine, KEYS_PER_SLICE, lane=Lane.DATA)
 
     # What is wanted ---------------------------------------------------------------------------------------------------
 
@@ -106,14 +104,10 @@ class Asking:
         hashed = key_hash(channel, key)
         wanted = self._want(hashed, channel, key)
         wanted.lasting = True
-        now = self._engine.now()
-        if hashed in self._searches or len(self._searches) < self._max_searches:
-            self._follow(self._searches.look(hashed, now, lasting=True))
-        elif hashed not in self._held:
-            if not self._held:
-                self._engine.log.warning("keys are looked for in turn, as there are many", at_once=self._max_searches)
-            self._held[hashed] = now
-            self._held.move_to_end(hashed, last=False)
+        took_turns = self._searches.in_turn
+        self._follow(self._searches.look(hashed, self._engine.now(), lasting=True))
+        if self._searches.in_turn and not took_turns:
+            self._engine.log.warning("keys are looked for in turn, as there are many", at_once=len(self._searches))
         self._tell_progress(wanted)
 
     def end_search(self, channel: int, key: bytes) -> None:
@@ -123,38 +117,24 @@ class Asking:
         if wanted is None:
             return
         wanted.lasting = False
-        self._held.pop(hashed, None)
         if wanted.finders:
             self._searches.release(hashed)
         else:
             del self._wanted[hashed]
-            now = self._engine.now()
-            self._follow([*self._searches.stop(hashed, now), *self._begin_held(now)])
-            self._want_no_more(wanted.found)
-
-    def _want_no_more(self, peers: Iterable[PeerId]) -> None:
-        """Those of these that are not connected yet, and that no other search has found."""
-        if self._maintenance is None:
-            return
-        for peer in peers:
-            if peer not in self._connected and not any(peer in each.found for each in self._wanted.values()):
+            self._follow(self._searches.stop(hashed, self._engine.now()))
+            for peer in self._holders.forget(hashed):
                 self._unreached.pop(peer, None)
-                self._maintenance.want_no_more(peer)
+                if self._maintenance is not None and peer not in self._connected:
+                    self._maintenance.want_no_more(peer)
 
     def find(self, channel: int, key: bytes) -> Reply[Findings]:
         """Look once for all that have a key."""
         hashed = key_hash(channel, key)
-        if hashed not in self._searches and len(self._searches) >= self._max_searches:
-            raise TooManySearches(f"{len(self._searches)} keys are looked for; allowed are {self._max_searches}")
+        if not self._searches.has_room(hashed, to_list=True):
+            raise TooManySearches(f"{len(self._searches)} keys are looked for, as many as may be at once")
         reply: Reply[Findings] = Reply()
-        wanted = self._want(hashed, channel, key)
-        wanted.finders.append(reply)
-        self._held.pop(hashed, None)
-        now = self._engine.now()
-        effects = self._searches.look(hashed, now, lasting=False)
-        if wanted.lasting:
-            effects += self._searches.look(hashed, now, lasting=True)
-        self._follow(effects)
+        self._want(hashed, channel, key).finders.append(reply)
+        self._follow(self._searches.look(hashed, self._engine.now(), lasting=False))
         return reply
 
     def progress(self, channel: int, key: bytes) -> Progress:
@@ -163,13 +143,12 @@ class Asking:
         wanted = self._wanted.get(hashed)
         if wanted is None:
             return Progress("unknown")
-        connected = sum(peer in self._connected for peer in wanted.found)
+        found = self._holders.of(hashed)
+        connected = sum(peer in self._connected for peer in found)
         result = self._searches.result(hashed) or wanted.result
-        if connected:
-            return Progress("fetching", len(wanted.found), connected, result)
-        if wanted.found:
-            unreached = tuple((peer, self._unreached[peer]) for peer in wanted.found if peer in self._unreached)
-            return Progress("connecting", len(wanted.found), 0, result, unreached)
+        if found:
+            unreached = tuple((peer, self._unreached[peer]) for peer in found if peer in self._unreached)
+            return Progress("fetching" if connected else "connecting", len(found), connected, result, unreached)
         looking = result is None or self._searches.is_looking(hashed)
         return Progress("looking" if looking else "waiting", 0, 0, result)
 
@@ -180,22 +159,29 @@ class Asking:
             self._unreached.pop(peer, None)
         else:
             self._connected.discard(peer)
-        now = self._engine.now()
-        concerned = [(key, wanted) for key, wanted in self._wanted.items() if wanted.lasting and peer in wanted.found]
-        if not there:
-            self._follow([effect for hashed, _ in concerned for effect in self._searches.look_again(hashed, now)])
-        for _, wanted in concerned:
-            self._tell_progress(wanted)
+        self._concerns(self._holders.keys_of(peer), None if there else peer)
 
     def not_reached(self, peer: PeerId, reason: str | None) -> None:
         """A holder cannot be reached, for this reason; None if it only waits for a place."""
-        held = [wanted for wanted in self._wanted.values() if peer in wanted.found]
+        held = self._holders.keys_of(peer)
         if reason is None or not held:
             self._unreached.pop(peer, None)
         else:
             self._unreached[peer] = reason
-        for wanted in held:
-            self._tell_progress(wanted)
+        self._concerns(held)
+
+    def _concerns(self, keys: Iterable[bytes], gone: PeerId | None = None) -> None:
+        """These searches stand differently. gone: a holder that was connected, and is not any more."""
+        self._slices.run(self._tell(tuple(keys), gone), lambda _none: None)
+
+    def _tell(self, keys: tuple[bytes, ...], gone: PeerId | None) -> Generator[int, None, None]:
+        for hashed in keys:
+            wanted = self._wanted.get(hashed)
+            if wanted is not None and wanted.lasting:
+                if gone is not None and gone not in self._connected:
+                    self._follow(self._searches.look_again(hashed, self._engine.now()))
+                self._tell_progress(wanted)
+            yield 1
 
     # What comes in ----------------------------------------------------------------------------------------------------
 
@@ -235,9 +221,11 @@ class Asking:
     def gone(self, peer: PeerId) -> None:
         """A member is none any more."""
         self._unreached.pop(peer, None)
-        for hashed in self._wanted:
-            self._lost(hashed, peer)
+        held = tuple(self._holders.keys_of(peer))
+        for hashed in held:
+            self._holders.discard(hashed, peer)
         self._follow(self._searches.gone(peer, self._engine.now()))
+        self._concerns(held)
 
     def on_due(self) -> None:
         """The timer rang."""
@@ -246,8 +234,7 @@ class Asking:
 
     def run(self) -> None:
         """Ask who is to be asked now."""
-        now = self._engine.now()
-        self._follow([*self._searches.poll(now), *self._begin_held(now)])
+        self._follow(self._searches.poll(self._engine.now()))
 
     # What the core decides --------------------------------------------------------------------------------------------
 
@@ -284,18 +271,17 @@ class Asking:
                     self._lost(hashed, peer)
                 case Ended(hashed, result, again, listed):
                     self._ended(hashed, result, again, listed=listed)
-                    waiting.extend(self._take_turns(hashed, now))
-        self._alarm.set(min(self._searches.wake_at(now), self._turn_at()))
+        self._alarm.set(self._searches.wake_at(now))
 
     def _found(self, hashed: bytes, peer: PeerId, age: float | None) -> None:
         self._metrics.found.inc("sweep" if age is None else "index")
         wanted = self._wanted.get(hashed)
         if wanted is None:
             return
-        wanted.found[peer] = age
+        self._holders.add(hashed, peer, age)
         if not wanted.lasting:
             return
-        reached = any(holder in self._connected for holder in wanted.found)
+        reached = any(holder in self._connected for holder in self._holders.of(hashed))
         if self._maintenance is not None and not reached and not self._members.is_secondary(peer):
             self._metrics.wants.inc("holder")
             self._maintenance.want_for_fetch(peer)
@@ -307,31 +293,8 @@ class Asking:
     def _lost(self, hashed: bytes, peer: PeerId) -> None:
         """A holder says no by now, does not answer, or is gone."""
         wanted = self._wanted.get(hashed)
-        if wanted is not None and peer in wanted.found:
-            del wanted.found[peer]
-            if wanted.lasting:
-                self._tell_progress(wanted)
-
-    def _take_turns(self, hashed: bytes, now: float) -> list[Effect]:
-        """A lookup is over: others that wait for their turn are looked for before this key is again."""
-        effects: list[Effect] = []
-        wanted = self._wanted.get(hashed)
-        if self._held and wanted is not None and not wanted.finders:
-            effects = self._searches.stop(hashed, now)
-            self._held[hashed] = now + LONGEST
-        return [*effects, *self._begin_held(now)]
-
-    def _begin_held(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        while self._turn_at() <= now:
-            hashed, _ = self._held.popitem(last=False)
-            effects += self._searches.look(hashed, now, lasting=True)
-        return effects
-
-    def _turn_at(self) -> float:
-        """When one that waits for its turn is looked for, as there is room; infinite if none is."""
-        room = self._held and len(self._searches) < self._max_searches
-        return next(iter(self._held.values())) if room else math.inf
+        if self._holders.discard(hashed, peer) and wanted is not None and wanted.lasting:
+            self._tell_progress(wanted)
 
     def _ended(self, hashed: bytes, result: Result, again: float | None, *, listed: bool) -> None:
         self._metrics.ended.inc("found" if result.holders else "nobody")
@@ -345,6 +308,7 @@ class Asking:
                 finder.set(self._findings(hashed, result))
         if again is None:
             del self._wanted[hashed]
+            self._holders.forget(hashed)
         elif wanted.lasting:
             self._emit(SearchEnded(wanted.channel, wanted.key, result, again - self._engine.now()))
             self._tell_progress(wanted)
@@ -352,8 +316,8 @@ class Asking:
     def _tell_progress(self, wanted: _Wanted) -> None:
         """Of a search for a fetch, if what it says to people is another than before."""
         progress = self.progress(wanted.channel, wanted.key)
-        if str(progress) != wanted.told:
-            wanted.told = str(progress)
+        if (told := (str(progress), progress.unreached)) != wanted.told:
+            wanted.told = told
             self._emit(SearchProgress(wanted.channel, wanted.key, progress))
 
     def _findings(self, hashed: bytes, result: Result) -> Findings:

@@ -18,7 +18,8 @@ A key that was added is in exactly one state until it is dropped:
 * An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `KeyTargets`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
 * A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it
-  or is silent. Then `another` names somebody to be connected with, one at a time, however many keys are stuck.
+  or is silent. Then `another` names somebody to be connected with, one at a time, however many keys are stuck. Who can
+  find out who has a key takes it somewhat sooner (`take_stuck`), and whom that names is asked first (`prefer`).
 * A request that is *overdue* (`Requests`) makes its peer silent, and another one that did not fail the key is asked too
   (`overdue`). The first answer with bytes counts, and ends the other requests (`overtaken`). While some are out, one
   that fails is no retry.
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Generic, TypeVar
@@ -42,6 +43,12 @@ from .pending import Entry, Pending
 from .requests import MINIMUM_REST, Active, Attempt, Requests
 
 P = TypeVar("P", bound=Comparable)
+
+IN_VAIN = 3
+"""Peers that do not deliver a key, and are enough to look for who has it while the others are asked."""
+
+MAX_NAMED = 16
+"""Peers that are preferred for a key, at most."""
 
 
 class Fetcher(Generic[P]):
@@ -69,6 +76,7 @@ class Fetcher(Generic[P]):
         self._requests: Requests[P] = Requests(fetch_timeout)
         self._blocked: set[P] = set()
         self._newly_stuck: dict[bytes, None] | None = None  # None while nobody takes them
+        self._named: dict[bytes, set[P]] = {}  # who has said that they have a key
         self._unlinked: Iterator[bytes] | None = None  # the keys that waited when the last candidate went
 
     # What is there
@@ -117,11 +125,11 @@ class Fetcher(Generic[P]):
         return self._rounds.has_stuck or (self._pending.untargeted > 0 and not self._peers.linked)
 
     def watch_stuck(self) -> None:
-        """Keep for `take_stuck` every key for which `is_stuck` holds."""
+        """Keep for `take_stuck` every key for which `is_stuck` holds, or `IN_VAIN` peers were asked in vain."""
         self._newly_stuck = {}
 
     def take_stuck(self, limit: int) -> list[bytes]:
-        """At most so many of the keys that have become stuck since they were taken; one may come again."""
+        """At most so many of the keys that have become so since they were taken; one may come again."""
         newly = self._newly_stuck
         if newly is None:
             return []
@@ -136,6 +144,13 @@ class Fetcher(Generic[P]):
             untargeted = (key for key in self._unlinked if key in self._entries and self._targets.of(key) is None)
             taken += islice(untargeted, limit - len(taken))
         return taken
+
+    def prefer(self, key: bytes, peer: P) -> None:
+        """Ask this peer before others for a key, if it is fetched, as the peer says that it has it."""
+        if key in self and self._targets.of(key) is None and len(self._named.setdefault(key, set())) < MAX_NAMED:
+            self._named[key].add(peer)
+            if peer in self._peers.linked:
+                self._wake(key)
 
     def another(self) -> tuple[P | None, int]:
         """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""
@@ -199,6 +214,7 @@ class Fetcher(Generic[P]):
         self._held.discard(key)
         self._rounds.forget(key)
         self._targets.forget(key)
+        self._named.pop(key, None)
         if self._newly_stuck is not None:
             self._newly_stuck.pop(key, None)
         return requests
@@ -220,7 +236,8 @@ class Fetcher(Generic[P]):
         is_retry, _, key = entry
         targets = self._targets.of(key)
         candidates = ready if targets is None else [peer for peer in ready if peer in targets]
-        peer = self._peers.choose(candidates, is_retry, self._rounds.failed(key))
+        failed = self._rounds.failed(key)
+        peer = self._peers.choose(self._preferred(key, candidates, failed), is_retry, failed)
         link = self._peers.link_of(peer)
         assert link is not None
         return Attempt(self._requests.next_id, key, peer, link)
@@ -249,14 +266,13 @@ class Fetcher(Generic[P]):
             out = tuple(each.peer for each in self._requests.of(key))
             in_vain = (*self._rounds.failed(key), *out)
             candidates = self._others(key, in_vain, now)
-            if self._requests.has_most_extra or not candidates:
-                self._note_stuck(key, in_vain)
+            self._note_stuck(key, in_vain)
             if not candidates and self._begins_anew_beside(key, out, now):
                 candidates = self._others(key, out, now)
             if self._requests.has_most_extra or not candidates:
                 self._watch(request, now)
                 continue
-            peer = self._peers.choose(candidates, True, ())
+            peer = self._peers.choose(self._preferred(key, candidates, in_vain), True, ())
             link = self._peers.link_of(peer)
             assert link is not None
             return Attempt(self._requests.next_id, key, peer, link)
@@ -436,8 +452,13 @@ class Fetcher(Generic[P]):
     def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
         if self._targets.of(key) is None:
             is_stuck = self._rounds.note_stuck(key, in_vain, self._round_of(key))
-            if is_stuck and self._newly_stuck is not None:
+            if self._newly_stuck is not None and (is_stuck or len(in_vain) >= IN_VAIN):
                 self._newly_stuck[key] = None
+
+    def _preferred(self, key: bytes, candidates: list[P], in_vain: Collection[P]) -> list[P]:
+        """Of these those who have said that they have the key and were not asked in vain, else all."""
+        named = self._named.get(key)
+        return candidates if named is None else [p for p in candidates if p in named and p not in in_vain] or candidates
 
     def _compare(self, before: AbstractSet[P], now: float) -> None:
         """Whoever is a candidate now, and was neither one `before` nor lately, may have any key."""

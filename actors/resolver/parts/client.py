@@ -169,6 +169,11 @@ class Client:
         """A link to this peer opened: it may be asked."""
         self.fetcher.open(peer, link, self._engine.now())
 
+    def found(self, channel: int, key: bytes, peer: PeerId) -> None:
+        """A peer says that it has a key, of this channel or another."""
+        if self._finding is not None:
+            self._finding.found(channel, key, peer)
+
     def closed(self, peer: PeerId, link: int) -> None:
         """A connection is gone: its requests fail now."""
         self.perform(self.wanted.closed(link, self._engine.now()))

@@ -1,7 +1,8 @@
 """Asks the providers who has the keys that nobody connected can answer (flows: fetch 2).
 
-It takes the place of wishing for connections at random. Whoever has a key is connected by the providers, and then is
-the first to be asked for it. A search lasts until the key is not wanted any more.
+It takes the place of wishing for connections at random. Three peers that have not got a key are enough, be there more.
+Whoever has it is connected by the providers, and then is the first to be asked for it. A search lasts until the key is
+not wanted any more.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class Finding:
                 self._searched.add(key)
                 self._providers.search(key, self._channel)
         return len(taken) == SEARCHES_PER_TURN
+
+    def found(self, channel: int, key: bytes, peer: PeerId) -> None:
+        """A peer says that it has a key of this channel."""
+        if channel == self._channel and key in self._searched:
+            self._fetcher.prefer(key, peer)
 
     def retired(self, key: bytes) -> None:
         """A key is here, or not wanted any more."""

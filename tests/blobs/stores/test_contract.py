@@ -156,6 +156,10 @@ def test_store_remembers_which_blocks_are_roots(store: Store) -> None:
     assert list(store.marked()) == [key_of(b"two")]
     assert sorted(store.keys()) == sorted([key_of(b"one"), key_of(b"two")])
     assert store.count() == 2
+    for _ in range(2):
+        store.unmark(key_of(b"two"))
+        assert list(store.marked()) == []
+    assert store.has(key_of(b"two"))
 
 
 def test_store_names_no_root_whose_block_is_missing(store: Store) -> None:

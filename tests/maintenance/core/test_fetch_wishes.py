@@ -94,5 +94,30 @@ def test_wish_is_over_when_it_is_taken_back_connected_or_old() -> None:
     assert made.take(LASTS) is None
 
 
-def test_only_so_many_wishes_are_kept() -> None:
-    assert len(wishes(*map(peer, range(MAX_WISHES + 5)))) == MAX_WISHES
+def test_only_so_many_wishes_are_kept_and_the_one_that_was_tried_longest_ago_makes_room() -> None:
+    made = wishes(*map(peer, range(MAX_WISHES)))
+    assert made.want(peer(7), 0.0) is None, "it has one"
+    assert [made.want(peer(number), 0.0) for number in range(2000, 2002)] == [peer(0), peer(1)]
+    assert len(made) == MAX_WISHES
+    assert made.take(0.0) not in (None, peer(0), peer(1))
+
+
+def test_who_is_due_longest_is_next_though_it_was_tried_later() -> None:
+    made = wishes(A)
+    assert made.take(0.0) == A
+    made.ended(A, Reason.TIMEOUT, 0.0, short_lived=True)
+    made.want(B, 1.0)
+    assert made.take(1.0) == B
+    made.ended(B, Reason.QUEUED, 1.0, short_lived=True)
+    assert [made.take(10.0), made.take(10.0)] == [B, A]
+
+
+def test_wishes_that_come_and_go_leave_nothing_behind() -> None:
+    made = wishes(A)
+    for number in range(1000):
+        made.want(peer(number + 10), 0.0)
+        made.forget(peer(number + 10))
+    assert len(made) == 1
+    assert len(made._due) < 100
+    assert made.take(0.0) == A
+    assert made.take(LASTS) is None

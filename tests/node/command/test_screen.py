@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -75,7 +75,9 @@ def test_peers_in_a_narrow_terminal_have_their_id_alone_on_a_line(lines: Lines) 
 
 
 MEMBER = MemberRow("cd" * 32, "alive", f"tcp://{'a' * 60}.example:7000", 1e9, 0.0123, "primary", 7, 0, {"role": "x"})
-CONNECTION = ConnectionRow("cd" * 32, "in", "primary", "10.0.0.1", None, 7.0, 3, {"useful": 3}, ("operator",), True)
+CONNECTION = ConnectionRow(
+    "cd" * 32, "in", "primary", "10.0.0.1", None, 7.0, 3, {"useful": 3}, ("operator",), True, False
+)
 TABLES: dict[str, Callable[[], object]] = {
     "members": lambda: screen.rows("members", [asdict(MEMBER), asdict(MEMBER)], False),
     "peers": lambda: screen.peers([row(peer="cd" * 32, address=MEMBER.address), row(peer="cd" * 32)], False),
@@ -104,6 +106,14 @@ def test_line_in_a_terminal_is_no_longer_than_it_unless_one_word_is(
     assert sum("cd" * 32 in line for line in shown) == 2
     assert [line for line in shown if len(line) > width and len(line.split()) > 1] == []
     assert len(shown) <= 10
+
+
+def test_connection_for_a_fetch_is_shown_as_short_lived_in_the_table_and_as_json(lines: Lines) -> None:
+    open = [CONNECTION, replace(CONNECTION, short_lived=True)]
+    _, kept, short_lived = lines(None, lambda: screen.connections(open, False))
+    assert (kept.split("  ")[-1], short_lived.split("  ")[-1]) == ("operator in grace", "short-lived")
+    told = json.loads("".join(lines(None, lambda: screen.connections(open, True))))
+    assert [row["short_lived"] for row in told] == [False, True]
 
 
 def test_name_from_a_stranger_writes_neither_a_second_line_nor_to_the_terminal(lines: Lines) -> None:

@@ -6,7 +6,7 @@ often than right is not asked first for `PASSED_OVER` seconds, and then begins a
 
 from __future__ import annotations
 
-from ....transport.identity import PeerId
+from .....transport.identity import PeerId
 
 MARGIN = 8
 PASSED_OVER = 600.0

@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ....transport.identity import PeerId
-from .ring import COPIES, Ring, distance, place_of
+from .....transport.identity import PeerId
+from ..ring import COPIES, Ring, distance, place_of
 
 MAX_ROUNDS = 3
 MAX_MEMBERS = 12

@@ -8,7 +8,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.providers.core.sweep import AT_ONCE, MAX_KEYS, MAX_MEMBERS, RATE, TIMEOUT, Sweep
+from rookery.actors.providers.core.search.line import Rank
+from rookery.actors.providers.core.search.sweep import AT_ONCE, MAX_KEYS, MAX_MEMBERS, PLACES, RATE, TIMEOUT, Sweep
 from rookery.transport import PeerId
 
 PEERS = [PeerId(random.Random(number).randbytes(32)) for number in range(300)]
@@ -73,12 +74,44 @@ def test_key_that_comes_later_shares_the_packets_and_goes_all_the_way_round() ->
 def test_more_keys_than_one_packet_takes_wait_for_their_turn() -> None:
     sweep = make(10)
     keys = [bytes([number]) * 16 for number in range(MAX_KEYS + 5)]
-    for key in keys:
-        sweep.begin(key)
+    for number, key in enumerate(keys):
+        sweep.begin(key, Rank(number % 3))
     turns = asked(sweep, 60)
     assert max(len(hashes) for _, _, hashes in turns) == MAX_KEYS
     assert set(sweep.over(60.0)) == set(keys)
     assert all(sweep.asked(key) == 10 for key in keys)
+
+
+def test_some_places_are_kept_for_what_comes_first() -> None:
+    sweep = make(100)
+    for number in range(1, 100):
+        sweep.begin(bytes([number]) * 16, Rank.AGAIN)
+    _, keys = sweep.next(0.0) or (None, ())
+    assert len(keys) == PLACES[Rank.AGAIN] < PLACES[Rank.NEW] < PLACES[Rank.LIST] == MAX_KEYS
+    for number in range(100, 200):
+        sweep.begin(bytes([number]) * 16, Rank.NEW)
+    _, keys = sweep.next(1.0) or (None, ())
+    assert len(keys) == PLACES[Rank.NEW]
+    sweep.begin(KEY, Rank.LIST)
+    _, keys = sweep.next(1.0) or (None, ())
+    assert KEY in keys
+    assert len(keys) == PLACES[Rank.NEW] + 1
+    asked(sweep, 5, start=1.0)
+    assert KEY in sweep.over(6.0)
+
+
+def test_place_that_is_free_again_is_taken_by_what_comes_first() -> None:
+    sweep = make(10)
+    for number in range(1, 101):
+        sweep.begin(bytes([number]) * 16, Rank(1 + number % 2))
+    sweep.begin(KEY, Rank.AGAIN)
+    sweep.begin(KEY, Rank.LIST)  # somebody waits for it now
+    turns = asked(sweep, 60)
+    begun = list(dict.fromkeys(key for _, _, keys in turns for key in keys))
+    assert begun.index(KEY) == 0
+    assert len(begun) == 101
+    assert [each[0] % 2 for each in begun[1:]] == 50 * [0] + 50 * [1]
+    assert not sweep._places.total()
 
 
 def test_member_that_joins_meanwhile_is_asked_and_one_that_is_gone_is_not() -> None:

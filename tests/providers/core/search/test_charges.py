@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.actors.providers.core.charges import MARGIN, MAX_MEMBERS, PASSED_OVER, Charges
+from rookery.actors.providers.core.search.charges import MARGIN, MAX_MEMBERS, PASSED_OVER, Charges
 from rookery.transport import PeerId
 
 ALICE, BOB = PeerId(b"a" * 32), PeerId(b"b" * 32)

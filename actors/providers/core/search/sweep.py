@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
 
-from ....transport.identity import PeerId
+from .....transport.identity import PeerId
+from .line import Line, Rank
 
 RATE, AT_ONCE = 64.0, 8
 """Members asked in a second, and at once."""
 MAX_KEYS = 32
-"""Keys that a member is asked for at once; more wait for their turn."""
+"""Keys that a member is asked for at once; more wait for their turn (`line`)."""
+PLACES = {Rank.LIST: MAX_KEYS, Rank.NEW: 28, Rank.AGAIN: 24}
+"""How many of those may be of this rank or a later one, so that there is a place for those before it."""
 MAX_MEMBERS = 4096
 """Members that are asked for one key."""
 TIMEOUT = 60.0
@@ -25,8 +28,9 @@ TIMEOUT = 60.0
 
 @dataclass(slots=True)
 class _Swept:
-    """A key. left: members that it has still to come by. until: when its time is over; not before its first turn."""
+    """A key that was begun. left: members that it has still to come by. until: when its time is over, if it had one."""
 
+    rank: Rank
     left: int
     asked: int = 0
     until: float = math.inf
@@ -40,7 +44,9 @@ class Sweep:
         self._order: list[PeerId] = []
         self._members: set[PeerId] = set()
         self._cursor = 0
+        self._line = Line()
         self._keys: dict[bytes, _Swept] = {}  # their times are over in this order
+        self._places: Counter[Rank] = Counter()  # that they take
         self._over: dict[bytes, _Swept] = {}
         self._newly: list[bytes] = []
         self._level, self._level_at = float(AT_ONCE), -math.inf
@@ -52,7 +58,7 @@ class Sweep:
     @property
     def busy(self) -> bool:
         """Whether members are being asked."""
-        return bool(self._keys or self._over)
+        return bool(self._keys or self._line or self._over)
 
     def add(self, peer: PeerId) -> None:
         """A member is there. It is asked next by who is under way."""
@@ -82,15 +88,19 @@ class Sweep:
         if at < self._cursor:
             self._cursor -= 1
 
-    def begin(self, hashed: bytes) -> None:
+    def begin(self, hashed: bytes, rank: Rank = Rank.NEW) -> None:
         """Ask for this key too."""
-        if hashed not in self._keys and hashed not in self._over:
-            key = _Swept(min(len(self._order), MAX_MEMBERS))
-            (self._keys if key.left else self._over)[hashed] = key
+        if hashed in self._keys or hashed in self._over:
+            return
+        if self._order:
+            self._line.put(hashed, rank)
+        else:
+            self._over[hashed] = _Swept(rank, 0)
 
     def end(self, hashed: bytes) -> None:
         """Ask for it no more."""
-        self._keys.pop(hashed, None)
+        self._line.leave(hashed)
+        self._leave(hashed)
         self._over.pop(hashed, None)
 
     def asked(self, hashed: bytes) -> int:
@@ -108,7 +118,7 @@ class Sweep:
         self._expire(now)
         if not (self._keys and self._order) or self._ready_at(now) > now:
             return None
-        keys = dict(islice(self._keys.items(), MAX_KEYS))
+        keys = dict(self._keys)
         self._level -= 1.0
         self._cursor %= len(self._order)
         peer = self._order[self._cursor]
@@ -150,15 +160,40 @@ class Sweep:
         if key.left <= 0:
             self._finish(hashed)
 
+    def _fill(self) -> None:
+        """Begin what waits, as far as there are places."""
+        while self._line and (taken := self._line.take(self._has_place)) is not None:
+            hashed, rank = taken
+            self._keys[hashed] = _Swept(rank, min(len(self._order), MAX_MEMBERS))
+            self._places[rank] += 1
+            if not self._order:
+                self._finish(hashed)
+
+    def _has_place(self, rank: Rank) -> bool:
+        free = (
+            PLACES[each] - sum(self._places[later] for later in Rank if later >= each) for each in Rank if each <= rank
+        )
+        return min(free) > 0
+
+    def _leave(self, hashed: bytes) -> _Swept | None:
+        key = self._keys.pop(hashed, None)
+        if key is not None:
+            self._places[key.rank] -= 1
+        return key
+
     def _expire(self, now: float) -> None:
+        self._fill()
         while self._keys:
             hashed, key = next(iter(self._keys.items()))
             if now < key.until:
                 break
             self._finish(hashed)
+            self._fill()
 
     def _finish(self, hashed: bytes) -> None:
-        self._over[hashed] = self._keys.pop(hashed)
+        key = self._leave(hashed)
+        assert key is not None
+        self._over[hashed] = key
         self._newly.append(hashed)
 
     def _ready_at(self, now: float) -> float:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.providers.core.lookup import (
+from rookery.actors.providers.core.ring import Ring, distance, place_of
+from rookery.actors.providers.core.search.lookup import (
     CHECKS_AT_ONCE,
     MAX_CHECKS,
     MAX_MEMBERS,
@@ -24,7 +25,6 @@ from rookery.actors.providers.core.lookup import (
     Lookup,
     Result,
 )
-from rookery.actors.providers.core.ring import Ring, distance, place_of
 from rookery.transport import PeerId
 
 ME, *OTHERS = [PeerId(random.Random(number).randbytes(32)) for number in range(100)]

@@ -1,0 +1,1 @@
+"""Looking for who has a key: one lookup, all searches of a node, and what is asked for them."""
