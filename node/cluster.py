@@ -25,10 +25,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from . import new
 from .control import Client, NoNode, socket_path
@@ -47,8 +48,7 @@ class ClusterError(Exception):
     """A node of the cluster did not start, ended by itself, or did not stop; the text has the end of its log."""
 
 
-@dataclass(slots=True, eq=False)
-class Member:
+class Member(Struct, eq=False):
     """One node's process. wanted: it is to run; an end is a surprise."""
 
     name: str

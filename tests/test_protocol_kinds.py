@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from msgspec import structs
 
 from rookery.actors.maintenance.core import codec as exchange
 from rookery.actors.membership.swim import codec as swim
@@ -101,7 +101,7 @@ def test_every_message_of_the_providers_is_named_with_its_fields_and_has_a_vecto
     assert shown("providers") == [kind for kind, _ in named.values()] == list(range(6))
     for cls in get_args(providers.Message):
         kind, array = named[cls.__name__]
-        fields = {"hash" if field.name == "hashed" else field.name for field in dataclasses.fields(cls)}
+        fields = {"hash" if field.name == "hashed" else field.name for field in structs.fields(cls)}
         said = [item.strip() for item in array.strip("`[]").split(",")]
         assert said[:3] == ["2", str(kind), "number"]
         assert set(said[2:]) == fields
@@ -119,7 +119,7 @@ def test_every_control_message_is_named_with_its_fields_and_has_a_vector_with_al
     vectors = [json.loads(value) for value in re.findall(r"^```vector control\n(.+)\n", PAGE, re.MULTILINE)]
     for kind, cls in enumerate(get_args(codec.Control)):
         said = [item.strip(" `[]") for item in named[cls.__name__].split(",")]
-        fields = ["purpose" if field.name == "packets" else field.name for field in dataclasses.fields(cls)]
+        fields = ["purpose" if field.name == "packets" else field.name for field in structs.fields(cls)]
         assert said == ["2", str(kind), *fields]
         assert max(len(vector) for vector in vectors if vector[1] == kind) == len(said), cls.__name__
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
+
+from msgspec import Struct
 
 from .. import runtime
 from ..runtime import Message, Overflow, Reply, Waiter
@@ -53,15 +55,13 @@ _DISK_TIMEOUT = 5.0  # seconds
 WireFactory = Callable[[Identity, Config, Callable[[], object]], Wire]
 
 
-@dataclass(frozen=True, slots=True)
-class WireReady(Message):
+class WireReady(Message, Struct, frozen=True):
     """The wire has something to hand up (only from wires that are not waited on)."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-@dataclass(frozen=True, slots=True)
-class Beat(Message):
+class Beat(Message, Struct, frozen=True):
     """Timer: heartbeats."""
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+from msgspec import Struct
+
 from .address import Endpoint
 from .core.subnets import SubnetSet
 from .identity import PeerId
@@ -37,8 +39,7 @@ class Role(enum.StrEnum):
     SECONDARY = "secondary"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One connection. id: unique in this transport's life. opened_at: monotonic seconds. ip: the other end's.
 
     short_lived: for a fetch, in a place of its own beside the others (maintenance: short-lived places).
@@ -54,8 +55,7 @@ class Link:
     short_lived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(Struct, frozen=True):
     """The gatekeeper's reservation for a peer. id: unique per gatekeeper."""
 
     id: int
@@ -63,8 +63,7 @@ class Ticket:
     direction: Direction
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """Somebody proved to be `peer` and wants a connection.
 
     ip: where from (inbound) or to (outbound), canonical text. ticket: of our own dial, None for inbound.
@@ -79,8 +78,7 @@ class Claim:
     supersedes: Ticket | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """The claim is good under the gate of this version."""
 
     ticket: Ticket
@@ -88,8 +86,7 @@ class Admitted:
     gate_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotAdmitted:
+class NotAdmitted(Struct, frozen=True):
     """The claim is not good. alternatives: other peers to try, told to who asked."""
 
     reason: Reason

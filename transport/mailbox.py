@@ -6,8 +6,9 @@ side. Treat them as frozen all the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from .. import runtime
 from ..runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request
@@ -23,15 +24,13 @@ from .record import MAX_METADATA_BYTES, PeerRecord
 # Events: told to observers and to the receivers of channels ----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Opened(Message):
+class Opened(Message, Struct, frozen=True):
     """A connection is there. Comes before anything is received on it, and exactly once."""
 
     link: Link
 
 
-@dataclass(frozen=True, slots=True)
-class Closed(Message):
+class Closed(Message, Struct, frozen=True):
     """A connection is gone; exactly one for each `Opened`. Nothing of the link is delivered after it was handled.
 
     lost: messages that `send` accepted for this link and that never left: no room, too large, or it ended before.
@@ -45,8 +44,7 @@ class Closed(Message):
     unconfirmed: int = 0
 
 
-@dataclass(slots=True)
-class Received(Message):
+class Received(Message, Struct):
     """A message from a peer, on a channel this mailbox registered."""
 
     lane: ClassVar[Lane] = Lane.DATA
@@ -61,8 +59,7 @@ class Received(Message):
         return len(self.payload)
 
 
-@dataclass(slots=True)
-class Packet(Message):
+class Packet(Message, Struct):
     """A datagram from a peer, to the mailbox that receives packets of its kind. The sender is authenticated."""
 
     lane: ClassVar[Lane] = Lane.DATA
@@ -79,8 +76,7 @@ class Packet(Message):
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """Messages per second that one peer may send on a channel, and how many at once."""
 
     rate: float = 1000.0
@@ -92,13 +88,11 @@ class Quota:
             raise ValueError(f"a quota has a rate above 0 and a burst of at least 1, not {self}")
 
 
-@dataclass(frozen=True, slots=True)
-class Listen(Request[Address]):
+class Listen(Request[Address], Struct, frozen=True):
     """Bind and accept. Every channel must be registered by now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Register(Request[None]):
+class Register(Request[None], Struct, frozen=True):
     """Deliver what comes on `channel` to `receiver`, at most `inbound` per peer; also `Opened` and `Closed`.
 
     max_message: bytes of the largest message; whoever sends a larger one is closed. None: transport's own limit.
@@ -110,16 +104,14 @@ class Register(Request[None]):
     max_message: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivePackets(Request[None]):
+class ReceivePackets(Request[None], Struct, frozen=True):
     """Deliver packets of `kind` to `receiver`. Kind 0 is the membership's, those from 128 on are applications'."""
 
     receiver: runtime.Mailbox
     kind: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SetGate(Request[int]):
+class SetGate(Request[int], Struct, frozen=True):
     """Judge by this gate from now on; answers its version when it has taken effect.
 
     disconnect: end whatever it blocks that the gate before did not; else that stays until it ends by itself.
@@ -129,8 +121,7 @@ class SetGate(Request[int]):
     disconnect: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Dial(Message):
+class Dial(Message, Struct, frozen=True):
     """Connect to the ticket's peer at `address`. The end is `Opened`, or `released(ticket, reason)`.
 
     short_lived: for a fetch, in a place beside `max_connections`.
@@ -141,24 +132,21 @@ class Dial(Message):
     short_lived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Close(Request[None]):
+class Close(Request[None], Struct, frozen=True):
     """End every link, handshake and pending dial of `peer`; answered when nothing of it is delivered any more."""
 
     peer: PeerId
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class CloseLink(Message):
+class CloseLink(Message, Struct, frozen=True):
     """End one connection. A link that is gone already is counted and ignored."""
 
     link_id: int
     reason: Reason
 
 
-@dataclass(slots=True)
-class Send(Message):
+class Send(Message, Struct):
     """A message for the peer of a link. OK means queued here; a loss is counted, and `Closed` tells of the link's."""
 
     lane: ClassVar[Lane] = Lane.DATA
@@ -173,7 +161,6 @@ class Send(Message):
         return len(self.payload)
 
 
-@dataclass(slots=True)
 class SendFirst(Send):
     """As `Send`, ahead of all `Send`s that wait. For small messages that somebody waits for."""
 
@@ -181,8 +168,7 @@ class SendFirst(Send):
     priority: ClassVar[bool] = True
 
 
-@dataclass(slots=True)
-class SendPacket(Message):
+class SendPacket(Message, Struct):
     """A datagram, best effort: over the connection if there is one, else over a packet link to `address`.
 
     answer: over a link that the peer has opened, if there is one. It saves a handshake, and says nothing of whether the
@@ -202,21 +188,18 @@ class SendPacket(Message):
         return len(self.payload)
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRecord:
+class OwnRecord(Struct, frozen=True):
     """This node's own signed record, and the life that begins with it: what only its owner can show."""
 
     record: PeerRecord
     life: Life
 
 
-@dataclass(frozen=True, slots=True)
-class GetRecord(Request[OwnRecord]):
+class GetRecord(Request[OwnRecord], Struct, frozen=True):
     """This node's own signed record, as it stands now. Answered once transport listens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Renew(Request[OwnRecord]):
+class Renew(Request[OwnRecord], Struct, frozen=True):
     """Sign a record of a generation above `generation`, which begins a new life; it is used from now on.
 
     metadata: in place of the present ones, at most 512 bytes; None leaves them.

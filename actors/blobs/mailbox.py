@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Lane, Limit, Message, Overflow, Reply, Request, arguments
@@ -22,8 +23,7 @@ from .parts.paths import FileId, absolute
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BlobProgress(Message):
+class BlobProgress(Message, Struct, frozen=True):
     """How much of a file is here, in bytes. total: None until the root is here.
 
     stage: of the search for who has it, in words, where members are asked: "looking", "fetching".
@@ -43,8 +43,7 @@ class BlobProgress(Message):
 # Answers and requests ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class GetReport:
+class GetReport(Struct, frozen=True):
     """A file that was written.
 
     size: bytes. seconds: from the get to the file. fetched: bytes of blocks that came from peers while the download
@@ -60,16 +59,14 @@ class GetReport:
     false: tuple[tuple[PeerId, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Put(Request[BlobKey]):
+class Put(Request[BlobKey], Struct, frozen=True):
     """Cut the file at `path` into blocks. seen: which file the caller has seen there."""
 
     path: str
     seen: FileId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Get(Request[GetReport]):
+class Get(Request[GetReport], Struct, frozen=True):
     """Fetch the file and write it to `destination`. timeout: seconds, None for no limit. wait: also if nobody has it.
 
     seen: in which folder the caller has seen the destination.
@@ -82,29 +79,25 @@ class Get(Request[GetReport]):
     wait: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel(Request[int]):
+class Cancel(Request[int], Struct, frozen=True):
     """End every get of this file that is not writing yet."""
 
     root: BlobKey
 
 
-@dataclass(frozen=True, slots=True)
-class GetProgress(Request[Progress]):
+class GetProgress(Request[Progress], Struct, frozen=True):
     """How much is here."""
 
     root: BlobKey
 
 
-@dataclass(frozen=True, slots=True)
-class Has(Request[bool]):
+class Has(Request[bool], Struct, frozen=True):
     """Whether all is here."""
 
     root: BlobKey
 
 
-@dataclass(frozen=True, slots=True)
-class Produce(Request[bytes | None]):
+class Produce(Request[bytes | None], Struct, frozen=True):
     """Another node asks for a block."""
 
     lane: ClassVar[Lane] = Lane.DATA
@@ -112,8 +105,7 @@ class Produce(Request[bytes | None]):
     block: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver(Request[Outcome]):
+class Deliver(Request[Outcome], Struct, frozen=True):
     """A block that was asked for. Never refused: the window bounds how many there can be."""
 
     lane: ClassVar[Lane] = Lane.DATA

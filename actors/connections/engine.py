@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Lane, Message, Reply, Slices, Subscribe, Subscribers, Timer
@@ -65,8 +66,7 @@ BY_CONFIG = "config"
 LISTED_PER_SLICE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class CheckHighWater(Message):
+class CheckHighWater(Message, Struct, frozen=True):
     """To itself: time to check whether there are too many connections."""
 
 

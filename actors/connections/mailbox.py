@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Feedback, Message, Overflow, Reply, Request, arguments
@@ -35,8 +36,7 @@ __all__ = [  # what other actors use of it
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Counts(Message):
+class Counts(Message, Struct, frozen=True):
     """How many connections there are. closing: chosen to be closed and not yet gone; not among `open`."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
@@ -44,31 +44,27 @@ class Counts(Message):
     closing: int
 
 
-@dataclass(frozen=True, slots=True)
-class Connected(Message):
+class Connected(Message, Struct, frozen=True):
     """A connection is there. Once for each, and before its `Disconnected`."""
 
     link: Link
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected(Message):
+class Disconnected(Message, Struct, frozen=True):
     """A connection is gone, for this reason. Once for each."""
 
     link: Link
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnected(Message):
+class PeerConnected(Message, Struct, frozen=True):
     """The first connection to a peer is there. short_lived: for a fetch, and counted nowhere."""
 
     peer: PeerId
     short_lived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PeerDisconnected(Message):
+class PeerDisconnected(Message, Struct, frozen=True):
     """The last connection to a peer is gone, for this reason. short_lived: it was for a fetch."""
 
     peer: PeerId
@@ -79,117 +75,98 @@ class PeerDisconnected(Message):
 # Told and asked: the method of each name says what it means -----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TagPeer(Request[None]):
+class TagPeer(Request[None], Struct, frozen=True):
     peer: PeerId
     tag: str
     weight: int
 
 
-@dataclass(frozen=True, slots=True)
-class UntagPeer(Request[bool]):
+class UntagPeer(Request[bool], Struct, frozen=True):
     peer: PeerId
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class UpsertTag(Request[int]):
+class UpsertTag(Request[int], Struct, frozen=True):
     peer: PeerId
     tag: str
     function: Callable[[int], int]
 
 
-@dataclass(frozen=True, slots=True)
-class GetTagInfo(Request[TagInfo | None]):
+class GetTagInfo(Request[TagInfo | None], Struct, frozen=True):
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterDecayingTag(Request["DecayingTag"]):
+class RegisterDecayingTag(Request["DecayingTag"], Struct, frozen=True):
     name: str
     interval: float
     decay: Decay
     bump: Bump
 
 
-@dataclass(frozen=True, slots=True)
-class BumpTag(Message):
+class BumpTag(Message, Struct, frozen=True):
     tag_id: int
     peer: PeerId
     delta: int
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveTag(Message):
+class RemoveTag(Message, Struct, frozen=True):
     tag_id: int
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class CloseTag(Request[None]):
+class CloseTag(Request[None], Struct, frozen=True):
     tag_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Protect(Request[None]):
+class Protect(Request[None], Struct, frozen=True):
     peer: PeerId
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unprotect(Request[bool]):
+class Unprotect(Request[bool], Struct, frozen=True):
     peer: PeerId
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class IsProtected(Request[bool]):
+class IsProtected(Request[bool], Struct, frozen=True):
     peer: PeerId
     tag: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Busy(Message):
+class Busy(Message, Struct, frozen=True):
     peer: PeerId
     delta: int
 
 
-@dataclass(frozen=True, slots=True)
-class Block(Request[Blocked]):
+class Block(Request[Blocked], Struct, frozen=True):
     target: PeerId | IP | Subnet
     duration: float | None
     disconnect: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unblock(Request[bool]):
+class Unblock(Request[bool], Struct, frozen=True):
     target: PeerId | IP | Subnet
 
 
-@dataclass(frozen=True, slots=True)
-class GetBlocks(Request[tuple[BlockInForce, ...]]):
+class GetBlocks(Request[tuple[BlockInForce, ...]], Struct, frozen=True):
     """Every block in force."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trim(Request[TrimReport]):
+class Trim(Request[TrimReport], Struct, frozen=True):
     target: int | None = None
     spare: frozenset[PeerId] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class ForceTrim(Request[TrimReport]):
+class ForceTrim(Request[TrimReport], Struct, frozen=True):
     target: int | None = None
     include_protected: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Close(Request[None]):
+class Close(Request[None], Struct, frozen=True):
     """Do nothing by itself any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckLimit(Request[None]):
+class CheckLimit(Request[None], Struct, frozen=True):
     limit: int
 
 
@@ -203,23 +180,19 @@ class Listener(Protocol):
         """As the event `Disconnected`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notify(Message):
+class Notify(Message, Struct, frozen=True):
     listener: Listener
 
 
-@dataclass(frozen=True, slots=True)
-class StopNotify(Message):
+class StopNotify(Message, Struct, frozen=True):
     listener: Listener
 
 
-@dataclass(frozen=True, slots=True)
-class GetInfo(Request[Info]):
+class GetInfo(Request[Info], Struct, frozen=True):
     """The marks and the numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetConnections(Request[tuple[Connection, ...]]):
+class GetConnections(Request[tuple[Connection, ...]], Struct, frozen=True):
     """The open connections."""
 
 

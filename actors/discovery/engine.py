@@ -8,6 +8,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import ClassVar
 
+from msgspec import Struct
+
 from ... import runtime
 from ...runtime import Lane, Message, Overflow, Subscribe, Subscribers, Timer
 from ...transport.errors import DecodeError
@@ -29,8 +31,7 @@ ANSWER_TIMEOUT = 5.0  # seconds; transport answers from memory
 LOOKUP_TIMEOUT = 600.0  # seconds; a lookup of many hosts that do not answer takes its time
 
 
-@dataclass(slots=True, eq=False)
-class Watched:
+class Watched(Struct, eq=False):
     """A source and how it is doing."""
 
     source: Source
@@ -46,8 +47,7 @@ class LookupDue(Message):
     watched: Watched = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Served(Message):
+class Served(Message, Struct, frozen=True):
     """To itself, from the record server: a request was answered like this."""
 
     lane: ClassVar[Lane] = Lane.DATA

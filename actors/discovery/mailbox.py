@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Feedback, Lane, Message, Overflow
 from ...transport.record import PeerRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Wake(Message):
+class Wake(Message, Struct, frozen=True):
     """Connections are missing: look up all sources now, and often for a while."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-@dataclass(frozen=True, slots=True)
-class Heard(Message):
+class Heard(Message, Struct, frozen=True):
     """A source that listens has heard a record; encoded, and not looked at yet."""
 
     lane: ClassVar[Lane] = Lane.DATA
@@ -27,24 +26,21 @@ class Heard(Message):
     encoded: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Message):
+class Found(Message, Struct, frozen=True):
     """A source gave these records, which are now hints to the tracker. Their signatures are not checked yet."""
 
     source: str
     records: tuple[PeerRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFailed(Message):
+class SourceFailed(Message, Struct, frozen=True):
     """A source that had worked, or was never tried, does not work. Told once."""
 
     source: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecovered(Message):
+class SourceRecovered(Message, Struct, frozen=True):
     """A source works again."""
 
     source: str

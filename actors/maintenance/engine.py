@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
 from typing import assert_never
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Message, Reply, Subscribe, Subscribers, Timer
@@ -57,8 +58,7 @@ class Phase(enum.Enum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckDue(Message):
+class CheckDue(Message, Struct, frozen=True):
     """To itself: the time of the next check has come."""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Feedback, Message, Overflow, Reply, Request
@@ -15,48 +16,42 @@ from .core.actions import Motive
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceStarted(Message):
+class MaintenanceStarted(Message, Struct, frozen=True):
     """The connections have left their bounds. motive: why it was checked."""
 
     motive: Motive
     open: int
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceEnded(Message):
+class MaintenanceEnded(Message, Struct, frozen=True):
     """They are inside their bounds again. seconds: since the start."""
 
     seconds: float
     open: int
 
 
-@dataclass(frozen=True, slots=True)
-class TooFewConnections(Message):
+class TooFewConnections(Message, Struct, frozen=True):
     """There are `open`, and `wanted` would do. Once until there are enough."""
 
     open: int
     wanted: int
 
 
-@dataclass(frozen=True, slots=True)
-class TooManyConnections(Message):
+class TooManyConnections(Message, Struct, frozen=True):
     """There are `open`, and `target` shall be left. Once until there are few enough."""
 
     open: int
     target: int
 
 
-@dataclass(frozen=True, slots=True)
-class CannotTrim(Message):
+class CannotTrim(Message, Struct, frozen=True):
     """Connections could not give up enough: `open` are left above `target`. Once until there are few enough."""
 
     open: int
     target: int
 
 
-@dataclass(frozen=True, slots=True)
-class RoomWithheld(Message):
+class RoomWithheld(Message, Struct, frozen=True):
     """At the maximum, no peer of the set gets the place of another for so many seconds: others did not stay.
 
     Once per wait, and only if there is somebody who needs the place.
@@ -65,30 +60,26 @@ class RoomWithheld(Message):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapSent(Message):
+class BootstrapSent(Message, Struct, frozen=True):
     """A peer was asked for others."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapReceived(Message):
+class BootstrapReceived(Message, Struct, frozen=True):
     """A peer asks for others."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class AdvertiseSent(Message):
+class AdvertiseSent(Message, Struct, frozen=True):
     """A peer that asked was told of so many others."""
 
     peer: PeerId
     records: int
 
 
-@dataclass(frozen=True, slots=True)
-class AdvertiseReceived(Message):
+class AdvertiseReceived(Message, Struct, frozen=True):
     """A peer named others. records: taken over as hints. ignored: malformed, useless, or too many of one subnet."""
 
     peer: PeerId
@@ -96,8 +87,7 @@ class AdvertiseReceived(Message):
     ignored: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotReached(Message):
+class NotReached(Message, Struct, frozen=True):
     """A peer that a fetch needs is not connected yet, and why. Told again when the reason is another.
 
     waits: for a place, here or there, so that it only has to be patient.
@@ -108,8 +98,7 @@ class NotReached(Message):
     waits: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeRefused(Message):
+class ExchangeRefused(Message, Struct, frozen=True):
     """What a peer said about peers was not heeded. why: invalid, rate, unasked, private, closed or busy."""
 
     peer: PeerId
@@ -137,8 +126,7 @@ class Doing(enum.StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing(Message):
+class Standing(Message, Struct, frozen=True):
     """An event: how it stands, told whenever that changes.
 
     open: connections. low, high: the bounds, both inclusive; low is None where every peer is dialled (policy `all`).
@@ -201,8 +189,7 @@ def _count(number: int, noun: str) -> str:
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a check found, and what was done since the last one.
 
     in_band: nothing more is to be done. For policy `band`: the count is within the thresholds; for `all`: every peer
@@ -217,23 +204,19 @@ class Report:
     trimmed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Activate(Message):
+class Activate(Message, Struct, frozen=True):
     """Begin to dial and to trim."""
 
 
-@dataclass(frozen=True, slots=True)
-class Maintain(Request[Report]):
+class Maintain(Request[Report], Struct, frozen=True):
     """Check now, past the floor."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown(Request[None]):
+class Shutdown(Request[None], Struct, frozen=True):
     """Neither dial nor trim any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Want(Message):
+class Want(Message, Struct, frozen=True):
     """A connection to `peer` would be useful."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
@@ -244,16 +227,14 @@ class Want(Message):
         return self.peer
 
 
-@dataclass(frozen=True, slots=True)
-class WantForFetch(Message):
+class WantForFetch(Message, Struct, frozen=True):
     """A fetch needs a connection to `peer`, or (`needed` false) it does no more."""
 
     peer: PeerId
     needed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GetStanding(Request[Standing]):
+class GetStanding(Request[Standing], Struct, frozen=True):
     """Ask for the `Standing`."""
 
 

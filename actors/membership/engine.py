@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Message, Reply, Subscribe, Subscribers
@@ -53,15 +54,13 @@ ISOLATED_AFTER = 20.0
 _Seeds = tuple[tuple[PeerId, Address], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell(Message):
+class Farewell(Message, Struct, frozen=True):
     """Timer: say once more that this node has left. rounds: how many are still to come, this one included."""
 
     rounds: int
 
 
-@dataclass(frozen=True, slots=True)
-class LookAround(Message):
+class LookAround(Message, Struct, frozen=True):
     """Timer: see whether any member has answered since this node joined."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar, cast
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Feedback, Limit, Message, Reply, Request
@@ -18,77 +19,66 @@ from .swim import State
 # Events --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MemberUp(Message):
+class MemberUp(Message, Struct, frozen=True):
     """A peer is a visible member now: SWIM holds it alive, and its own signed record is known."""
 
     peer: PeerId
     record: PeerRecord
 
 
-@dataclass(frozen=True, slots=True)
-class MemberProved(Message):
+class MemberProved(Message, Struct, frozen=True):
     """A visible member has answered this node itself. Until then others alone have told of it."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class MemberDown(Message):
+class MemberDown(Message, Struct, frozen=True):
     """A visible member has been declared Down, or has left."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class MemberUpdated(Message):
+class MemberUpdated(Message, Struct, frozen=True):
     """A member has a newer record: it restarted, moved, changed its tags, or came back after it was declared Down."""
 
     peer: PeerId
     record: PeerRecord
 
 
-@dataclass(frozen=True, slots=True)
-class MemberSuspected(Message):
+class MemberSuspected(Message, Struct, frozen=True):
     """A member does not answer. It is still a member, and has some time to refute the suspicion."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRefuted(Message):
+class MemberRefuted(Message, Struct, frozen=True):
     """A suspected member has refuted the suspicion."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Joined(Message):
+class Joined(Message, Struct, frozen=True):
     """The first other member is known, or has answered: this node is not alone any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Isolated(Message):
+class Isolated(Message, Struct, frozen=True):
     """The last other member is gone; or none has answered 20 s after joining, but seeds whose members do not answer.
 
     Seeds and members held Down are announced to until one answers. `Joined` comes when another member does.
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Rejoined(Message):
+class Rejoined(Message, Struct, frozen=True):
     """The others had declared this node Down; it goes on under this newer record."""
 
     record: PeerRecord
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInUse(Message):
+class KeyInUse(Message, Struct, frozen=True):
     """The others declare this node Down again and again: another process seems to run with its key."""
 
 
-@dataclass(frozen=True, slots=True)
-class MembersLeftOut(Message):
+class MembersLeftOut(Message, Struct, frozen=True):
     """The members are more than the tracker takes: its peer set is without some. Told whenever their number changes.
 
     count: how many are left out, 0 when all fit again. limit: peers that the tracker takes, this node included.
@@ -98,8 +88,7 @@ class MembersLeftOut(Message):
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class MemberFloods(Message):
+class MemberFloods(Message, Struct, frozen=True):
     """A peer keeps on sending more than any honest member does, and is closed; told at most once a minute of each.
 
     kind: of the packet that was one too many (`sender_limits`).
@@ -109,8 +98,7 @@ class MemberFloods(Message):
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberCheats(Message):
+class MemberCheats(Message, Struct, frozen=True):
     """A peer has shown a proof that is not its owner's, or signed two records of one life; once a minute of each.
 
     about: whose proof it was to be. If that is the peer itself, it is closed and blocked for ten minutes.
@@ -130,34 +118,29 @@ AnySeeds = Iterable[AnySeed]
 _PAIR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Join(Request[None]):
+class Join(Request[None], Struct, frozen=True):
     """Join the cluster. seeds: peers and their addresses; None for those given last, at first the configuration's."""
 
     seeds: tuple[tuple[PeerId, Address], ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Discovered(Message):
+class Discovered(Message, Struct, frozen=True):
     """Discovery has found these peers, by their own signed records."""
 
     records: tuple[PeerRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SetTags(Request[None]):
+class SetTags(Request[None], Struct, frozen=True):
     """Replace this node's tags. metadata: encoded by `tags.encode_tags`."""
 
     metadata: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Leave(Request[None]):
+class Leave(Request[None], Struct, frozen=True):
     """Leave the cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberInfo:
+class MemberInfo(Struct, frozen=True):
     """One other member.
 
     since: unix seconds at which it became active, or Down. rtt: moving average of the round trip time of our probes, in
@@ -177,8 +160,7 @@ class MemberInfo:
         return tags_of(self.record)
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(Struct, frozen=True):
     """The members whose records are known, at one moment; in the order of their ids, Down ones too.
 
     own: this node's record; None before the first `join`. health: Lifeguard's score of this node: 0 if it
@@ -195,8 +177,7 @@ class Members:
         return tuple(member for member in self.others if member.state.is_active)
 
 
-@dataclass(frozen=True, slots=True)
-class GetMembers(Request[Members]):
+class GetMembers(Request[Members], Struct, frozen=True):
     """List the members."""
 
 

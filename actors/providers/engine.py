@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Message, Reply, Subscribe, Subscribers
@@ -40,8 +40,7 @@ TIDY_EVERY = 1.0
 _TIDY_STEPS = 1000  # in one turn
 
 
-@dataclass(frozen=True, slots=True)
-class Tidy(Message):
+class Tidy(Message, Struct, frozen=True):
     """Timer: clear away what is over."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Feedback, Limit, Message, Overflow, Reply, Request, arguments
@@ -26,8 +27,7 @@ Stage: TypeAlias = Literal["looking", "connecting", "fetching", "waiting", "unkn
 # Events --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HolderFound(Message):
+class HolderFound(Message, Struct, frozen=True):
     """A peer says that it has a key that is searched for. Told again each time that it is asked and says so."""
 
     channel: int
@@ -35,8 +35,7 @@ class HolderFound(Message):
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class SearchEnded(Message):
+class SearchEnded(Message, Struct, frozen=True):
     """Those that were to be asked for a key have been asked. again: seconds until they are asked once more."""
 
     channel: int
@@ -45,8 +44,7 @@ class SearchEnded(Message):
     again: float
 
 
-@dataclass(frozen=True, slots=True)
-class NamesFalsely(Message):
+class NamesFalsely(Message, Struct, frozen=True):
     """An index member has named too many that do not have what it says, and is passed over for ten minutes.
 
     about: whom it named last. That peer is not blamed.
@@ -56,8 +54,7 @@ class NamesFalsely(Message):
     about: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class SearchProgress(Message):
+class SearchProgress(Message, Struct, frozen=True):
     """How a search for a fetch stands has changed."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
@@ -73,8 +70,7 @@ class SearchProgress(Message):
 # Answers -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A peer that says that it has a key. age: seconds since it has told that; None if nobody was told, but it."""
 
     peer: PeerId
@@ -82,8 +78,7 @@ class Holder:
     age: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """Who has a key, in no order, and what was done to find that."""
 
     holders: tuple[Holder, ...]
@@ -93,8 +88,7 @@ class Findings:
         return str(self.result)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How a search stands. holders: that have said yes; connected: how many of them are. result: of the last asking.
 
     unreached: of the holders, those that cannot be reached, and why; in time they are tried again.
@@ -128,48 +122,42 @@ class Progress:
 # Requests and commands -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Provide(Message):
+class Provide(Message, Struct, frozen=True):
     """This node has these keys of this channel's resolver."""
 
     channel: int
     keys: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw(Message):
+class Withdraw(Message, Struct, frozen=True):
     """It does not have them any more."""
 
     channel: int
     keys: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Search(Message):
+class Search(Message, Struct, frozen=True):
     """Look for who has a key until `EndSearch`, and want a connection to those that do."""
 
     channel: int
     data_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndSearch(Message):
+class EndSearch(Message, Struct, frozen=True):
     """The key is here, or not wanted any more."""
 
     channel: int
     data_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Find(Request[Findings]):
+class Find(Request[Findings], Struct, frozen=True):
     """Look once for all that have a key."""
 
     channel: int
     data_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class GetSearch(Request[Progress]):
+class GetSearch(Request[Progress], Struct, frozen=True):
     """How the search for a key stands."""
 
     channel: int

@@ -18,6 +18,8 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
+from msgspec import Struct
+
 from ... import runtime
 from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
 from ...transport.identity import PeerId, check_owned
@@ -38,32 +40,28 @@ Part: TypeAlias = Literal["consumer", "producer", "predicate", "subscriber", "ke
 # Events: told to subscribers -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidData(Message):
+class InvalidData(Message, Struct, frozen=True):
     """The consumer called a peer's bytes invalid; the peer is being blocked and the key is asked of others."""
 
     data_key: bytes
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class FetchFailed(Message):
+class FetchFailed(Message, Struct, frozen=True):
     """A key was given up: its consumer never judged the bytes, or contradicted itself."""
 
     data_key: bytes
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class MalformedMessage(Message):
+class MalformedMessage(Message, Struct, frozen=True):
     """A peer sent what is no message of a resolver."""
 
     peer: PeerId
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class ApplicationFailed(Message):
+class ApplicationFailed(Message, Struct, frozen=True):
     """Application code raised, answered nonsense or never answered. Nobody is blamed for it."""
 
     part: Part
@@ -98,39 +96,34 @@ class Fetch(Message):
         return Fetch(self.data_key, subscribers, targets, self.epoch)
 
 
-@dataclass(frozen=True, slots=True)
-class FetchAll(Message):
+class FetchAll(Message, Struct, frozen=True):
     """Want several keys, in this order."""
 
     lane: ClassVar[Lane] = Lane.DATA
     fetches: tuple[Fetch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel(Message):
+class Cancel(Message, Struct, frozen=True):
     """Nobody wants this key any more."""
 
     lane: ClassVar[Lane] = Lane.DATA
     data_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Clear(Message):
+class Clear(Message, Struct, frozen=True):
     """Nobody wants anything any more."""
 
     lane: ClassVar[Lane] = Lane.DATA
 
 
-@dataclass(frozen=True, slots=True)
-class Retain(Message):
+class Retain(Message, Struct, frozen=True):
     """Keep only the subscribers for which the predicate is true."""
 
     lane: ClassVar[Lane] = Lane.DATA
     predicate: Predicate
 
 
-@dataclass(frozen=True, slots=True)
-class Get(Request[bytes]):
+class Get(Request[bytes], Struct, frozen=True):
     """Want a key, and its value as the answer. timeout: seconds, None for no limit."""
 
     lane: ClassVar[Lane] = Lane.DATA

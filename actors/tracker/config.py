@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from msgspec import Struct
+
 from ...runtime.arguments import shortened
 from ...runtime.settings import MILLISECOND, Problem, Seconds, Settings, option
 from ...transport.address import Address, format_peer, parse_peer
 from ...transport.identity import PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class StaticPeer:
+class StaticPeer(Struct, frozen=True):
     """A peer that the operator names, written `PEERID@tcp://HOST:PORT`."""
 
     peer: PeerId

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Feedback, Lane, Limit, Message, Overflow, Reply, Request, arguments
@@ -22,8 +23,7 @@ from .errors import MAX_SET_ID
 # Events --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSetUpdate(Message):
+class PeerSetUpdate(Message, Struct, frozen=True):
     """A set was tracked. latest: that set. all: every set of the window."""
 
     index: int
@@ -31,75 +31,65 @@ class PeerSetUpdate(Message):
     all: PeerSet
 
 
-@dataclass(frozen=True, slots=True)
-class DialableChanged(Message):
+class DialableChanged(Message, Struct, frozen=True):
     """`dialable` may answer otherwise than before. One waits at a time."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-@dataclass(frozen=True, slots=True)
-class PeerBlocked(Message):
+class PeerBlocked(Message, Struct, frozen=True):
     """A block begins, or has another end now. until: unix seconds, infinite for one that only `unblock` ends."""
 
     peer: PeerId
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class PeerUnblocked(Message):
+class PeerUnblocked(Message, Struct, frozen=True):
     """A block has ended, by `unblock` or because its time was over."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class IpBlocked(Message):
+class IpBlocked(Message, Struct, frozen=True):
     """A block of an IP or a network begins, or has another end now. until: as in `PeerBlocked`."""
 
     target: IP | Subnet
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class IpUnblocked(Message):
+class IpUnblocked(Message, Struct, frozen=True):
     """A block of an IP or a network has ended, by `unblock` or because its time was over."""
 
     target: IP | Subnet
 
 
-@dataclass(frozen=True, slots=True)
-class AddressChanged(Message):
+class AddressChanged(Message, Struct, frozen=True):
     """`overwrite` changed the addresses of these peers."""
 
     peers: tuple[PeerId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BookFailed(Message):
+class BookFailed(Message, Struct, frozen=True):
     """The address book cannot be written, or could not be read; it is tried again. `BookRecovered` ends it."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class BookRecovered(Message):
+class BookRecovered(Message, Struct, frozen=True):
     """The address book is written again, and lacks nothing."""
 
 
 # Requests of the application -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Track(Request[None]):
+class Track(Request[None], Struct, frozen=True):
     """Make `peers` the newest set."""
 
     id: int
     peers: TrackedPeers
 
 
-@dataclass(frozen=True, slots=True)
-class Overwritten:
+class Overwritten(Struct, frozen=True):
     """What became of each peer: another address now, the same as before, or in no tracked set."""
 
     changed: tuple[PeerId, ...] = ()
@@ -107,29 +97,25 @@ class Overwritten:
     unknown: tuple[PeerId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Overwrite(Request[Overwritten]):
+class Overwrite(Request[Overwritten], Struct, frozen=True):
     """Change addresses in place; peers in order of their ids."""
 
     peers: tuple[tuple[PeerId, Address], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GetPeerSet(Request[PeerSet | None]):
+class GetPeerSet(Request[PeerSet | None], Struct, frozen=True):
     """Read a set of the window."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Struct, frozen=True):
     """A block is in force. until: unix seconds, infinite for one that only `unblock` ends."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Block(Request[Blocked]):
+class Block(Request[Blocked], Struct, frozen=True):
     """Refuse, and disconnect. duration: seconds, infinite for good, None for at least `block_duration`.
 
     at_least: a block in force that ends later keeps its end.
@@ -141,52 +127,44 @@ class Block(Request[Blocked]):
     at_least: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unblock(Request[bool]):
+class Unblock(Request[bool], Struct, frozen=True):
     """End a block."""
 
     target: Target
 
 
-@dataclass(frozen=True, slots=True)
-class BlockInForce:
+class BlockInForce(Struct, frozen=True):
     """A block as it stands. until: unix seconds, infinite for one that only `unblock` ends."""
 
     target: Target
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class GetBlocks(Request[tuple[BlockInForce, ...]]):
+class GetBlocks(Request[tuple[BlockInForce, ...]], Struct, frozen=True):
     """Read every block in force."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetKnown(Request[tuple[PeerInfo, ...]]):
+class GetKnown(Request[tuple[PeerInfo, ...]], Struct, frozen=True):
     """Read what is known of every peer."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetTrusted(Request[tuple[PeerId, ...]]):
+class GetTrusted(Request[tuple[PeerId, ...]], Struct, frozen=True):
     """Read who is trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trust(Request[bool]):
+class Trust(Request[bool], Struct, frozen=True):
     """Trust a peer."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Distrust(Request[bool]):
+class Distrust(Request[bool], Struct, frozen=True):
     """End the trust in a peer."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Hint(Message):
+class Hint(Message, Struct, frozen=True):
     """Records that came from the network. source: the peer that named them, None if they do not come from one."""
 
     lane: ClassVar[Lane] = Lane.DATA
@@ -198,16 +176,14 @@ class Hint(Message):
 # Requests of the dialling side ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(Struct, frozen=True):
     """Whom to dial, best first, and when to ask again: monotonic seconds, None while nobody only waits."""
 
     peers: tuple[PeerId, ...]
     next_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Dialable(Request[Candidates]):
+class Dialable(Request[Candidates], Struct, frozen=True):
     """Ask for at most `limit` peers. urgent: connections are short, so do not let peers rest after a loss.
 
     avoid: /24 of IPv4 and /48 of IPv6 whose peers are left out unless they are trusted. among: only these peers; None
@@ -221,22 +197,19 @@ class Dialable(Request[Candidates]):
     among: frozenset[PeerId] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dialled:
+class Dialled(Struct, frozen=True):
     """The peer is connected, by this dial or by its own that went first."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """Nothing was dialled."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """It was dialled, and no link came of it."""
 
     reason: Reason
@@ -245,8 +218,7 @@ class Failed:
 DialResult = Dialled | Refused | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class Dial(Request[DialResult]):
+class Dial(Request[DialResult], Struct, frozen=True):
     """Connect to a peer. short_lived: for a fetch, in a place beside `max_connections`."""
 
     peer: PeerId
@@ -256,15 +228,13 @@ class Dial(Request[DialResult]):
 # Towards transport ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Admit(Request[Verdict]):
+class Admit(Request[Verdict], Struct, frozen=True):
     """Judge a claim."""
 
     claim: Claim
 
 
-@dataclass(frozen=True, slots=True)
-class Released(Message):
+class Released(Message, Struct, frozen=True):
     """A ticket comes back."""
 
     ticket: Ticket

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from math import inf
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from ...actors.tracker import Target
 from ...actors.tracker.errors import MAX_SET_ID

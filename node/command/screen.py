@@ -9,12 +9,12 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from math import isfinite, isinf
 from typing import TextIO
 
 import click
+from msgspec.structs import asdict
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from ...actors.connections import MAX_WEIGHT
 from ...transport.identity import PeerId

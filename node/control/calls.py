@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ...actors.blobs import BlobProgress
 from ...runtime import Declined, Engine, ReplyTimeout
@@ -39,8 +40,7 @@ class TooManyCalls(Declined):
     """As many commands as may be are under way, of all clients or of this one."""
 
 
-@dataclass(slots=True, eq=False)
-class _Underway:
+class _Underway(Struct, eq=False):
     client: bytes
     number: int
     command: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from ...actors.blobs import BlobKey
 from ...runtime import Reply, arguments
@@ -14,8 +16,6 @@ from .mailbox import Mailbox
 from .protocol import Plain
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from ..composition import Actors
 
 T = TypeVar("T")
@@ -27,8 +27,7 @@ SHORT = 30.0
 """Seconds for everything else to be answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What commands speak to.
 
     control: the control engine's own mailbox. stop: ends the node, some time later; returns at once.
@@ -39,8 +38,7 @@ class Context:
     stop: Callable[[], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A command under way.
 
     timeout: seconds until the caller is told that nobody answered. watch: whose progress it is told. answered: called
@@ -54,8 +52,7 @@ class Pending:
     give_up: Callable[[], object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """What is done, and the names of the arguments that may be given.
 
     run: raises BadArguments, a ValueError that says what is wrong with an argument, or another `Declined`. always:
@@ -72,12 +69,12 @@ def same(value: Plain) -> Plain:
     return value
 
 
-def row(answer: DataclassInstance) -> Plain:
-    """An answer that is a plain dataclass."""
+def row(answer: Struct) -> Plain:
+    """An answer that is a struct of plain values."""
     return asdict(answer)
 
 
-def rows(answer: tuple[DataclassInstance, ...]) -> Plain:
+def rows(answer: tuple[Struct, ...]) -> Plain:
     """Many of them."""
     return [asdict(each) for each in answer]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from ... import runtime
 from ...actors.blobs import BlobProgress
@@ -27,8 +28,7 @@ _NOT_LISTENING = "the listening socket is gone: nobody can connect until the nod
 _FRAMES_PER_TURN = 64
 
 
-@dataclass(frozen=True, slots=True)
-class WaitOver(Message):
+class WaitOver(Message, Struct, frozen=True):
     """To itself: the time of a wait is over."""
 
     number: int
@@ -38,8 +38,7 @@ class NotReached(runtime.Declined, TimeoutError):
     """The numbers were not reached in time; the text says how far it came."""
 
 
-@dataclass(slots=True, eq=False)
-class _Waiter:
+class _Waiter(Struct, eq=False):
     """One who waits. timer: ends it."""
 
     wanted: WaitFor
@@ -93,8 +92,7 @@ class Waiting:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """What does not change while a node runs."""
 
     peer: PeerId

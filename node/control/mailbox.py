@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Reply, Request, arguments
 from .status import ConnectionRow, MemberRow, PeerRow, Status
 
 
-@dataclass(frozen=True, slots=True)
-class GetStatus(Request[Status]):
+class GetStatus(Request[Status], Struct, frozen=True):
     """The node at this moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetPeers(Request[tuple[PeerRow, ...]]):
+class GetPeers(Request[tuple[PeerRow, ...]], Struct, frozen=True):
     """Every peer that is known for any reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetConnections(Request[tuple[ConnectionRow, ...]]):
+class GetConnections(Request[tuple[ConnectionRow, ...]], Struct, frozen=True):
     """The open connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetMembers(Request[tuple[MemberRow, ...]]):
+class GetMembers(Request[tuple[MemberRow, ...]], Struct, frozen=True):
     """Every node that the membership knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class WaitFor(Request[Status]):
+class WaitFor(Request[Status], Struct, frozen=True):
     """Answer when at least `connected` connections are open and `members` nodes alive. timeout: seconds, None: ever."""
 
     connected: int = 0

@@ -22,10 +22,10 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard
 
 import msgpack
+from msgspec import Struct
 
 from ...runtime.arguments import shortened
 
@@ -64,8 +64,7 @@ class Kind(enum.StrEnum):
     PROGRESS = "progress"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A command for the node."""
 
     number: int
@@ -73,8 +72,7 @@ class Call:
     arguments: Mapping[str, Plain]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the node says to a call."""
 
     number: int

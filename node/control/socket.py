@@ -21,9 +21,10 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ...runtime import Waiter
 from ...runtime.actor.waiter import poll_timeout
@@ -39,8 +40,7 @@ _LINGER = 0.2  # seconds for the last answers to leave
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
-@dataclass(slots=True, eq=False)
-class _Client:
+class _Client(Struct, eq=False):
     """read: bytes that are not handed up yet. unsent: what it has not taken yet."""
 
     name: bytes

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgpack
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from ...actors.connections import Connection
 from ...actors.membership import MemberInfo, Members, is_secondary
 from ...actors.tracker import PeerInfo
 from ...transport import Role
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    R = TypeVar("R", bound=DataclassInstance)
+R = TypeVar("R", bound=Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """One node at one moment.
 
     peer: its id. address: what others dial. uptime: seconds. connected: open connections; closing: chosen to be closed
@@ -45,8 +41,7 @@ class Status:
     limits: str
 
 
-@dataclass(frozen=True, slots=True)
-class PeerRow:
+class PeerRow(Struct, frozen=True):
     """A peer that is known for any reason. role: "" for one that no peer set lists. state: "", `connecting` or
     `connected`. address: where it would be dialled.
 
@@ -73,16 +68,14 @@ class PeerRow:
         return self.state == "connected"
 
 
-@dataclass(frozen=True, slots=True)
-class BlockRow:
+class BlockRow(Struct, frozen=True):
     """A block in force. target: a peer, an IP or a network of IPs. until: unix seconds, infinite for good."""
 
     target: str
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionRow:
+class ConnectionRow(Struct, frozen=True):
     """An open connection. direction: who dialled. ip: the other end's. address: what the peer says others dial.
 
     age: seconds since it opened. value: what the peer is worth, the sum of its tags. protections: why no trim closes
@@ -102,8 +95,7 @@ class ConnectionRow:
     short_lived: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRow:
+class MemberRow(Struct, frozen=True):
     """A node that the membership knows.
 
     state: `alive`, `suspect` or `down`. since: unix seconds at which it came up or went down. rtt: seconds that its
@@ -185,15 +177,14 @@ def _member_row(member: MemberInfo) -> MemberRow:
     )
 
 
-def pack(rows: tuple[DataclassInstance, ...]) -> bytes:
+def pack(rows: tuple[Struct, ...]) -> bytes:
     """Many rows as bytes, which the pool makes, so that the node has nothing to do but send them.
 
     They are of one kind, with fields of plain values: each becomes a list, in order of the fields.
     """
     if not rows:
         return b"\x90"
-    values = attrgetter(*(field.name for field in fields(rows[0])))
-    packed: bytes = msgpack.packb([values(row) for row in rows])
+    packed: bytes = msgpack.packb([astuple(row) for row in rows])
     return packed
 
 

@@ -6,15 +6,15 @@ tells. A subscriber whose engine is gone is dropped at the next event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from .mailbox import Mailbox
 from .message import Feedback, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe(Message):
+class Subscribe(Message, Struct, frozen=True):
     """Tell `subscriber` the events of these kinds from now on, beside those that it is told already."""
 
     subscriber: Mailbox

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, TypeVar
+
+from msgspec import Struct
 
 from ..errors import UnhandledMessage
 from .inbox import Inbox
@@ -67,8 +68,7 @@ class Mailbox:
         return f"<{type(self).__name__} of {self.name}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Terminated(Message):
+class Terminated(Message, Struct, frozen=True):
     """The engine behind `mailbox` is gone. reason: None for an orderly stop, else the exception that ended it."""
 
     mailbox: Mailbox

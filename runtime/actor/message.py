@@ -1,6 +1,6 @@
 """What actors say to each other, and what happens to it when a mailbox is full.
 
-A message is a frozen dataclass. It says of itself in which lane it waits and what overflow means for it:
+A message is a frozen dataclass or struct. It says of itself in which lane it waits and what overflow means for it:
 
 * Lanes are served in order: *stop*, *urgent* (replies and timers; the runtime's own), *control*, *data*. Within a lane
   messages keep the order in which each sender sent them. So a control message overtakes data, never another control
@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import ClassVar, Generic, Self, TypeVar
+
+from msgspec import Struct
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -55,7 +56,9 @@ class Feedback(enum.Enum):
 
 
 class Message:
-    """Base of every message. Subclass it as `@dataclass(frozen=True, slots=True)`."""
+    """Base of every message: `class Put(Message, Struct, frozen=True)` with `msgspec.Struct`, or a dataclass that is
+    `@dataclass(frozen=True, slots=True)`.
+    """
 
     __slots__ = ()
     lane: ClassVar[Lane] = Lane.CONTROL
@@ -94,8 +97,7 @@ class Request(Message, Generic[T_co]):
             raise TypeError(f"{cls.__name__} is a request: its overflow is RETAIN or REJECT, not {cls.overflow.name}")
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """How much of one type of message a mailbox holds before `overflow` applies.
 
     messages: count of queued messages. bytes: sum of their `size()`, or None for no limit by bytes.

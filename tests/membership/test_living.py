@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from rookery import runtime
 from rookery.actors import membership, tracker
@@ -300,7 +300,7 @@ def test_corrupt_packets_are_dropped_and_harm_nobody(
     data = bytearray(envelope.swim if inside else envelope.encode())
     for place, value in damage:
         data[place % len(data)] = value
-    packet = replace(envelope, swim=bytes(data)).encode() if inside else bytes(data)
+    packet = structs.replace(envelope, swim=bytes(data)).encode() if inside else bytes(data)
     world.deliver("bob", packet)
     world.packet("carol", Announce())
     assert world.peer("carol") in world.visible()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import functools
 import gc
 import importlib.util
@@ -20,6 +19,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from rookery.transport.core.codec import Control, encode_batch
 from rookery.transport.identity.verified import FairCache
@@ -40,11 +40,11 @@ def test_decoder_takes_what_is_good(name: str) -> None:
 
 
 def test_decoder_of_control_messages_is_given_each_with_every_field_set() -> None:
-    every = {(cls, field.name) for cls in get_args(Control) for field in dataclasses.fields(cls)}
+    every = {(cls, field.name) for cls in get_args(Control) for field in structs.fields(cls)}
     given = {
         (type(message), field.name)
         for message in CONTROL
-        for field in dataclasses.fields(message)
+        for field in structs.fields(message)
         if getattr(message, field.name) not in (field.default, None)
     }
     assert every - given == set()
@@ -72,8 +72,9 @@ def test_every_function_that_decodes_is_reached_by_one_of_the_decoders_here() ->
         if event == "call":
             reached.add((str(Path(frame.f_code.co_filename).resolve()), frame.f_code.co_firstlineno))
 
-    for each in gc.get_objects():
-        if isinstance(each, functools._lru_cache_wrapper) and each.__module__.startswith("rookery."):
+    modules = [module for name, module in sys.modules.items() if name.startswith("rookery.")]
+    for each in [value for module in modules for value in vars(module).values()]:
+        if isinstance(each, functools._lru_cache_wrapper):
             each.cache_clear()  # what was decoded before is decoded again
         elif isinstance(each, FairCache):
             each.clear()

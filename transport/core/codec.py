@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import NoneType
 from typing import Final
 
 import msgpack
+from msgspec import Struct
 
 from ..errors import DecodeError
 from ..reasons import Reason
@@ -78,8 +78,7 @@ class OtherVersion(DecodeError):
         self.version = version
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(Struct, frozen=True):
     """The dialling side introduces itself. packets: it wants a packet link, not a connection.
 
     record: encoded and not yet verified. proof: of the network key, or None.
@@ -93,8 +92,7 @@ class Hello:
     extensions: Extensions = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
+class Welcome(Struct, frozen=True):
     """The listening side agrees; `Ready` with the same nonce completes a connection. proof: as in Hello."""
 
     version: int
@@ -104,38 +102,33 @@ class Welcome:
     extensions: Extensions = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """The dialling side has admitted the listening side too."""
 
     nonce: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """No link, why not, and who may be asked instead (encoded records)."""
 
     reason: Reason
     alternatives: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bye:
+class Bye(Struct, frozen=True):
     """The sender closes the link, and why."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(Struct, frozen=True):
     """Are you there? received: messages of the other side that the sender has taken on this link so far."""
 
     received: int
     extensions: Extensions = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(Struct, frozen=True):
     """I am. received: as in Ping."""
 
     received: int

@@ -8,9 +8,10 @@ IP is as in `counted_ip`.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TypeVar
+
+from msgspec import Struct
 
 from ..address import counted_ip, subnet
 from ..gatekeeper import Gate
@@ -22,8 +23,7 @@ _MAX_COOLING = 16_384  # IPs; of more the oldest may come again
 K = TypeVar("K")
 
 
-@dataclass(slots=True, eq=False)
-class _Pending:
+class _Pending(Struct, eq=False):
     ip: str
     curve_key: bytes
     until: float

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..address import counted_ip
 from .buckets import TokenBuckets
@@ -19,8 +20,7 @@ _MAX_IPS = 1024  # whose lines are counted by IP
 SUMMARY_AFTER = 10.0  # seconds from the first line that was left out to the one that says how many were
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """Lines that were not written. most_of: the IP that caused the most of them, `of_it`."""
 
     lines: int

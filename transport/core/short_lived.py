@@ -13,7 +13,8 @@ fetch does. They are counted here and in no other limit, and take no other conne
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..address import counted_ip
 from ..gatekeeper import Direction
@@ -32,8 +33,7 @@ ENDS = frozenset({Reason.IDLE, Reason.TURN_OVER})
 """Why a short-lived connection ends by itself."""
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Struct):
     ip: str
     asked_at: float
 
@@ -121,8 +121,7 @@ class ShortLivedPlaces:
             del self._waiting[peer]
 
 
-@dataclass(slots=True)
-class Use:
+class Use(Struct):
     """What is said on one connection. said: messages of both directions, until `said_at`. Times are in seconds."""
 
     opened_at: float

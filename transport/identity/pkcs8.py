@@ -18,13 +18,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from msgspec import Struct
 
 MAX_ITERATIONS = 10_000_000
 MAX_SCRYPT_BYTES = 1024 * 1024 * 1024
@@ -125,8 +124,7 @@ def _derived(derivation: _Reader, passphrase: bytes, size: int) -> bytes:
     return PBKDF2HMAC(algorithm=algorithm, length=size, salt=salt, iterations=iterations).derive(passphrase)
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """The values of a DER encoding, one after the other."""
 
     data: bytes

@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from ...runtime import Message
 from ..address import Endpoint, is_global
@@ -27,15 +28,13 @@ from .shared import Shared, cancel
 _RETRY_ENDPOINT = 0.05  # seconds until an endpoint that another dial has is tried again
 
 
-@dataclass(frozen=True, slots=True)
-class TryConnect(Message):
+class TryConnect(Message, Struct, frozen=True):
     """Timer: the endpoint may be free now."""
 
     dial: Dialling
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptOver(Message):
+class AttemptOver(Message, Struct, frozen=True):
     """Timer: the present attempt of a dial has had its share of the time."""
 
     dial: Dialling

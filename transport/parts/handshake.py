@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ...runtime import Message, Reply
 from ..core.codec import NONCE_BYTES, VERSION, Control, Hello, Ready, Reject, Welcome, is_short_lived
@@ -54,8 +55,7 @@ def decide_tie(me: PeerId, record: PeerRecord, live: Live | None, *, dialling: b
     return Tie.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeOver(Message):
+class ProbeOver(Message, Struct, frozen=True):
     """Timer: the live link gave no sign of life while this claim waited for one. due: monotonic seconds."""
 
     live: Live

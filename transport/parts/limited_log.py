@@ -7,8 +7,9 @@ log has a row for `SayLeftOut` among its handlers.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Counter, Message, Timer
@@ -18,8 +19,7 @@ ALL = "all"
 """The cause of lines that many cause together."""
 
 
-@dataclass(frozen=True, slots=True)
-class SayLeftOut(Message):
+class SayLeftOut(Message, Struct, frozen=True):
     """Timer: say how many log lines were left out."""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from ...runtime import Reply, Timer
 from ..address import Address, Endpoint, Subnet, counted_ip, subnet
@@ -19,8 +21,7 @@ from ..wire import Route, Source
 T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False)
-class Dialling:
+class Dialling(Struct, eq=False):
     """Our dial, until it is a connection or has failed."""
 
     ticket: Ticket
@@ -42,8 +43,7 @@ class Dialling:
         return self.address.endpoint.host if self.endpoint is None else self.endpoint.host
 
 
-@dataclass(slots=True, eq=False)
-class Joining:
+class Joining(Struct, eq=False):
     """A peer's dial, from its `Hello` until it is a connection or has failed."""
 
     route: Route
@@ -58,16 +58,14 @@ class Joining:
     replaces: Live | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Outbox:
+class Outbox(Struct, eq=False):
     """Messages that wait for one peer, as (channel, payload), and the bytes of the payloads."""
 
     messages: deque[tuple[int, bytes]] = field(default_factory=deque)
     bytes: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Live:
+class Live(Struct, eq=False):
     """A connection, with its queues and counts. Times are monotonic seconds."""
 
     link: Link
@@ -97,7 +95,7 @@ class Live:
     probe_ping: int = 0  # the number of the Ping whose Pong is that sign
 
 
-@dataclass(slots=True, eq=False)
+@dataclasses.dataclass(slots=True, eq=False)
 class PacketLink:
     """Carries packets only. queue: what waits until it is up. ip: of the far end. asked: of which `endpoint` came."""
 
@@ -108,10 +106,10 @@ class PacketLink:
     endpoint: Endpoint | None
     up: bool
     asked: Endpoint | None = None
-    queue: deque[tuple[int, bytes]] = field(default_factory=deque)  # kind and payload
+    queue: deque[tuple[int, bytes]] = dataclasses.field(default_factory=deque)  # kind and payload
     deadline: Timer | None = None
-    counted_ip: str = field(init=False)
-    subnet: Subnet = field(init=False)
+    counted_ip: str = dataclasses.field(init=False)
+    subnet: Subnet = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.counted_ip, self.subnet = counted_ip(self.ip), subnet(ip_address(self.ip))

@@ -27,8 +27,10 @@ import heapq
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
+
+from msgspec import Struct, field, structs
 
 from ...runtime import Message, ReplyTimeout, Timer
 from ..address import Endpoint
@@ -45,8 +47,7 @@ _MOST_BACKERS = 8  # peers that are remembered to want one look-up
 _ASK_AGAIN = 60.0  # seconds between two looks at a thread that is held
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """What a name stands for. refused: what of the answer cannot be dialled, and why."""
 
     endpoints: tuple[Endpoint, ...] = ()
@@ -66,8 +67,7 @@ _MOST_TAKEN = {_Standing.QUICK: THREADS, _Standing.NEW: 12, _Standing.SLOW: 4}  
 Done = Callable[[Resolved | Exception], object]
 
 
-@dataclass(slots=True, eq=False)
-class _Asker:
+class _Asker(Struct, eq=False):
     """Who waits for an answer. wanted: whether it still does."""
 
     host: str
@@ -77,8 +77,7 @@ class _Asker:
     timer: Timer | None = None
 
 
-@dataclass(slots=True, eq=False)
-class _LookUp:
+class _LookUp(Struct, eq=False):
     """Of one host. owner: who asked first. backers: with whose share it may run. payer, thread, began: once it does."""
 
     host: str
@@ -90,8 +89,7 @@ class _LookUp:
     began: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LookUpLate(Message):
+class LookUpLate(Message, Struct, frozen=True):
     """Timer: who asked for a name has waited for as long as a dial may take."""
 
     asker: _Asker
@@ -259,7 +257,7 @@ def _resolve(host: str, port: int) -> Resolved:
 def _at_port(resolved: Resolved, port: int) -> Resolved:
     if all(endpoint.port == port for endpoint in resolved.endpoints):
         return resolved
-    return replace(resolved, endpoints=tuple(replace(endpoint, port=port) for endpoint in resolved.endpoints))
+    return structs.replace(resolved, endpoints=tuple(replace(endpoint, port=port) for endpoint in resolved.endpoints))
 
 
 def read_answers(answers: Iterable[object], port: int) -> Resolved:

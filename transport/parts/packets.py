@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from ...runtime import Feedback
 from ..address import Endpoint, is_global, share_of_subnet
@@ -56,8 +57,7 @@ _NAME_COUNTS, _FAILURE_COUNTS = 60.0, 5.0  # seconds until a name is looked up a
 _SAY_EVERY = 60.0  # seconds between two warnings of one kind
 
 
-@dataclass(slots=True, eq=False)
-class _Name:
+class _Name(Struct, eq=False):
     """What a name stands for. looking: it is looked up now. until: monotonic seconds."""
 
     endpoint: Endpoint

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 from ... import runtime
 from ...runtime import Message, Timer
@@ -49,30 +50,26 @@ from .links import Live, Table
 _SAY_AGAIN = 0.005  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Shut(Message):
+class Shut(Message, Struct, frozen=True):
     """Timer: the last words on this route have had their time."""
 
     route: Route
 
 
-@dataclass(frozen=True, slots=True)
-class SayBye(Message):
+class SayBye(Message, Struct, frozen=True):
     """Timer: the wire was full when this route's last word was said."""
 
     route: Route
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Late(Message):
+class Late(Message, Struct, frozen=True):
     """Timer: this handshake or dial took too long."""
 
     what: object
 
 
-@dataclass(slots=True, eq=False)
-class Receiver:
+class Receiver(Struct, eq=False):
     """Who takes a channel, and what each peer may send on it."""
 
     mailbox: runtime.Mailbox

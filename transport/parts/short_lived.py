@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ...runtime import Message
 from ..core.short_lived import LOOK_EVERY, Use
@@ -14,8 +15,7 @@ from .links import Live
 from .shared import Shared
 
 
-@dataclass(frozen=True, slots=True)
-class Look(Message):
+class Look(Message, Struct, frozen=True):
     """Timer: see whether something was said on this connection."""
 
     live: Live

@@ -18,10 +18,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import ClassVar
+
+from msgspec import Struct
 
 from ...runtime import Feedback, Lane, Message, Overflow
 from ..core.buckets import TokenBuckets
@@ -54,23 +55,20 @@ _OVERTAKE = 256 * 1024  # bytes that may overtake in a row, as a window counts t
 _SHARED_REASONS = frozenset({Reason.TRIMMED, Reason.SHUTDOWN, Reason.REPLACED, Reason.DUPLICATE})
 
 
-@dataclass(frozen=True, slots=True)
-class Flush(Message):
+class Flush(Message, Struct, frozen=True):
     """To the engine itself, behind the messages that wait already: send what the outboxes hold."""
 
     lane: ClassVar[Lane] = Lane.DATA
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-@dataclass(frozen=True, slots=True)
-class FlushFirst(Message):
+class FlushFirst(Message, Struct, frozen=True):
     """As `Flush`, behind the messages with priority that wait already, which come before all others."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-@dataclass(frozen=True, slots=True)
-class Retry(Message):
+class Retry(Message, Struct, frozen=True):
     """Timer: the wire may have room for this link again."""
 
     live: Live

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from ...runtime import Waiter
 from ..address import Endpoint
@@ -30,8 +31,7 @@ class Sent(enum.Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Who is at the far end of an inbound route: its CURVE public key, its IP as canonical text."""
 
     curve_key: bytes

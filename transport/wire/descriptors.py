@@ -23,8 +23,10 @@ import struct
 import sys
 import termios
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
+
+from msgspec import Struct
 
 from ..config import Config
 
@@ -111,8 +113,7 @@ def check_free() -> None:
         raise NoDescriptors(f"{lowest} of {limit()} are in use (allowed: {_FOR_A_WIRE} free ones at least)")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """What tells one socket from all others that exist or existed shortly before."""
 
     inode: int

@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 import socket as sockets
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..address import counted_ip
 from ..reasons import Reason
@@ -31,8 +32,7 @@ LOOK_EVERY = 0.05
 """Seconds; a line of 1 Gbit/s carries 6 MB meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Silent:
+class _Silent(Struct, frozen=True):
     mark: Mark | None  # None: gone when it was announced, and not ours to shut
     until: float
 
@@ -41,8 +41,7 @@ class _Silent:
         return None if self.mark is None else self.mark.there[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """A connection that ended silent. ip: of its far end, if known. left: silent ones of that IP."""
 
     ip: str | None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import count
+
+from msgspec import Struct, field
 
 from ...runtime import Simulation, Waiter
 from ..address import Endpoint
@@ -23,8 +24,7 @@ Event = Callable[[WireEvents], object]
 FIRST_PORT = 20_000
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(Struct):
     """One end of a stream. peer: the other end, None until it is connected. held: what a partition keeps back."""
 
     wire: SimulatedWire

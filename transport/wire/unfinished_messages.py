@@ -19,7 +19,8 @@ import socket as sockets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from . import Route
 from .descriptors import COUNTS_RECEIVED, received, unread
@@ -36,8 +37,7 @@ _SLACK = 64 * 1024  # what libzmq reads at once, of which the last message may n
 Socket = Callable[[], AbstractContextManager[sockets.socket]]
 
 
-@dataclass(slots=True, eq=False)
-class Intake:
+class Intake(Struct, eq=False):
     """What comes by a route. heard: a whole message was read since the last look; its reader sets that.
 
     socket: the route's for as long as the context lasts, or OSError. before: bytes that count no more. since: messages

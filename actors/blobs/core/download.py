@@ -24,9 +24,10 @@ import hashlib
 import heapq
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
+
+from msgspec import Struct
 
 from .keys import check_key
 from .manifest import Manifest, ManifestError, Place
@@ -43,20 +44,17 @@ class Reason(Enum):
     """Hashes to its key and does not fit the tree: the fault of who made the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The block belongs to the file; put it in the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """The block was not used."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """Bytes of the file that are here, and all its bytes, unknown until the root is here.
 
     stage: of the search for who has the file, in words; empty without one.
@@ -67,8 +65,7 @@ class Progress:
     stage: str = ""
 
 
-@dataclass(slots=True)
-class _Cursor:
+class _Cursor(Struct):
     """How far the walk is in one manifest, which stands at `times` places in the file."""
 
     manifest: Manifest

@@ -23,10 +23,10 @@ Rules, each with a test in `tests/blobs/test_manifest.py`:
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 import msgpack
+from msgspec import Struct
 
 from .keys import KEY_SIZE
 
@@ -72,8 +72,7 @@ def root_level(size: int, chunk_size: int) -> int:
     return level
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What a tree says about a block before it is there: its level and how many bytes of the file it covers."""
 
     level: int
@@ -96,8 +95,7 @@ class Place:
         return manifest
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One manifest. Raises `ManifestError` when the fields contradict each other or a limit."""
 
     level: int

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import count, zip_longest
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .... import runtime
 from ....runtime import Feedback, Message, Reply
@@ -36,8 +38,7 @@ REFETCH_DELAY = 1.0
 """Seconds before a block that the resolver gave up is asked for again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expired(Message):
+class Expired(Message, Struct, frozen=True):
     """To the engine itself: the time of a get is over."""
 
     root: BlobKey
@@ -45,8 +46,7 @@ class Expired(Message):
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Again(Message):
+class Again(Message, Struct, frozen=True):
     """To the engine itself: go on with a download."""
 
     root: BlobKey

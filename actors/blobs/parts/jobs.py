@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ....runtime import Reply, Timer
 from ....transport.identity import PeerId
@@ -28,8 +29,7 @@ MAX_PEERS = 1024
 """Peers in one download's ledger."""
 
 
-@dataclass(slots=True, eq=False)
-class Waiter:
+class Waiter(Struct, eq=False):
     """One get. seen: the folder as its caller has it. since: when it came, in monotonic seconds.
 
     waits: also if nobody has the file now.
@@ -45,8 +45,7 @@ class Waiter:
     writing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """A block that waits for its verdict."""
 
     key: bytes
@@ -88,8 +87,7 @@ class Ledger:
             table[peer] = table.get(peer, 0) + by
 
 
-@dataclass(slots=True, eq=False)
-class Job:
+class Job(Struct, eq=False):
     """One download: for whom, and what is under way.
 
     `download` belongs to the pool while `busy`. requested: blocks asked for, in order. again: there is something new

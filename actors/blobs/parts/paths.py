@@ -17,8 +17,9 @@ import errno
 import os
 import re
 import stat
-from dataclasses import dataclass, field
 from typing import NamedTuple, Self
+
+from msgspec import Struct, field
 
 _MOST_LINKS = 40  # as Linux has it
 _NO_FILES = frozenset({"/dev", "/dev/fd", "/proc", "/sys"})
@@ -48,8 +49,7 @@ def absolute(path: str | os.PathLike[str]) -> str:
     return os.path.join(os.getcwd(), os.fsdecode(path))
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Where a path leads: the path without links, and what is there, None if nothing is."""
 
     path: str
@@ -72,8 +72,7 @@ def resolve(path: str) -> Found:
     return _Walk(path.split("/")[::-1]).to_the_end()
 
 
-@dataclass(slots=True)
-class _Mounts:
+class _Mounts(Struct):
     """What is mounted, as the kernel tells this process; nothing where it does not (macOS)."""
 
     types: dict[int, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ A block comes from the store, so it was verified, whether its file is whole or s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ....runtime import Engine, Message, Reply
 from ..config import Config
@@ -21,8 +21,7 @@ BURST = 0.25
 """Seconds of `serve_rate` that a node may save up while nobody asks."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Give(Message):
+class Give(Message, Struct, frozen=True, eq=False):
     """To the engine itself: an answer that was held back may leave."""
 
     reply: Reply[bytes | None]

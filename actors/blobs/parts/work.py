@@ -5,7 +5,8 @@ Whatever goes wrong with a file or the store is a `BlobError`.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..core.download import Accepted, Download, Progress, Reason, Rejected
 from ..core.keys import BlobKey
@@ -22,8 +23,7 @@ WORK_TIMEOUT = 7 * 86_400.0
 """Seconds. Work on the pool has no limit of its own: a large file on a slow disk takes as long as it takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What became of a download when blocks came.
 
     verdicts: of the blocks in order, fewer than there were if the store failed. lacking: what to fetch, at most a

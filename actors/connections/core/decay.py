@@ -12,13 +12,13 @@ Negative weights shrink towards zero as positive ones do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ....transport.identity import PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class DecayingValue:
+class DecayingValue(Struct, frozen=True):
     """One peer's weight under a decaying tag. Times are monotonic seconds.
 
     added: the first bump. bumped: the last one. decayed: when the last interval ended that was counted.

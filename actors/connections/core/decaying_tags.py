@@ -23,8 +23,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import count, islice
+
+from msgspec import Struct, field
 
 from ....transport.identity import PeerId
 from ..errors import TagClosed, TagTaken, TooMany
@@ -36,8 +37,7 @@ from .peer_table import PeerTable
 _TOLERANCE = 1e-6  # of a resolution: what rounding may take from a time
 
 
-@dataclass(slots=True)
-class _Weight:
+class _Weight(Struct):
     value: int
     added: float
     bumped: float
@@ -45,8 +45,7 @@ class _Weight:
     decayed: float
 
 
-@dataclass(slots=True, eq=False)
-class _Tag:
+class _Tag(Struct, eq=False):
     """base: when its intervals began. passed: how many are over, as of the last tick."""
 
     id: int
@@ -63,8 +62,7 @@ class _Tag:
         return self.base + self.passed * self.interval
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """An application's function did not do what it should."""
 
     tag: str

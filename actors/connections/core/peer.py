@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ....runtime import arguments
 from ....transport.gatekeeper import Direction, Link
@@ -55,8 +56,7 @@ class State(enum.IntEnum):
     PROTECTED = 2
 
 
-@dataclass(slots=True, eq=False)
-class Peer:
+class Peer(Struct, eq=False):
     """One peer. first_seen: monotonic seconds. links, closing: oldest first. short_lived: links that count nowhere.
 
     What a trim reads of every peer is kept here, though it could be found out: value, the sum of all its tags, decaying

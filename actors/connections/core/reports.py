@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ....transport.gatekeeper import Link
 from .peer import Peer
 from .peer_table import PeerTable
 
 
-@dataclass(frozen=True, slots=True)
-class TagInfo:
+class TagInfo(Struct, frozen=True):
     """What is known of a peer. first_seen: monotonic seconds. value: the sum of all `tags`, decaying ones among them.
 
     conns: its open connections by link id, oldest first.
@@ -23,8 +23,7 @@ class TagInfo:
     conns: dict[int, Link]
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(Struct, frozen=True):
     """What there is. eligible, in_grace, protected: the open connections by whether a trim may close them.
 
     temporary: peers with tags and without a connection. low_water, high_water: None if it trims only when asked.
@@ -43,8 +42,7 @@ class Info:
     last_trim: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(Struct, frozen=True):
     """An open connection with what is known of its peer. protections: the names, in order. age: seconds it is open."""
 
     link: Link
@@ -56,8 +54,7 @@ class Connection:
     age: float
 
 
-@dataclass(frozen=True, slots=True)
-class TrimReport:
+class TrimReport(Struct, frozen=True):
     """What a trim did. closed: links that are gone.
 
     short_by: by how many the connections that are left are above the target. Why: `protected` and `in_grace` ones may

@@ -21,10 +21,11 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from heapq import heappop, heappush, merge
 from itertools import islice
 from operator import attrgetter
+
+from msgspec import Struct, field
 
 from ....transport.gatekeeper import Link
 from ....transport.identity import PeerId
@@ -48,8 +49,7 @@ class Trigger(enum.StrEnum):
     CROWD = "crowd"
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(Struct, frozen=True):
     """Which peers are candidates. emergency: also those in grace. protected: also those, after all others.
 
     spare: peers that are none, whatever their state.
@@ -140,8 +140,7 @@ def choose(table: PeerTable, quota: int, mode: Mode) -> tuple[Link, ...]:
     return tuple(victims)
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
+class Aim(Struct, frozen=True):
     """What a trim is for. target: how many shall be left; eligible: only the eligible ones count."""
 
     target: int
@@ -171,8 +170,7 @@ class Aim:
         return (self.mode.protected, self.mode.emergency, not self.eligible, -self.target)
 
 
-@dataclass(slots=True)
-class RunningTrim:
+class RunningTrim(Struct):
     """A trim from its first victim to its report. since: monotonic seconds."""
 
     aim: Aim

@@ -10,8 +10,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from itertools import count, islice
+
+from msgspec import Struct, field
 
 from .... import runtime
 from ....runtime import Message
@@ -21,16 +22,14 @@ from ..metrics import Metrics
 EVENTS_AT_ONCE = 256
 
 
-@dataclass(frozen=True, slots=True)
-class EventsHandled(Message):
+class EventsHandled(Message, Struct, frozen=True):
     """To itself: a listener has handled the events it was given; what it raised."""
 
     number: int
     errors: tuple[Exception, ...]
 
 
-@dataclass(slots=True)
-class _Queue:
+class _Queue(Struct):
     listener: Listener
     waiting: deque[Connected | Disconnected] = field(default_factory=deque)
     running: bool = False

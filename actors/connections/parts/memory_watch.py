@@ -8,8 +8,9 @@ next check sees whether it helped.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message
@@ -24,8 +25,7 @@ READ_TIMEOUT = 5.0
 """Seconds to find out how much memory is in use."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckMemory(Message):
+class CheckMemory(Message, Struct, frozen=True):
     """To itself: time to check the memory."""
 
 

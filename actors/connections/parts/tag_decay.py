@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Lane, Message, Timer
@@ -17,8 +17,7 @@ from ..metrics import Metrics
 SWEPT_PER_SLICE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class DecayTick(Message):
+class DecayTick(Message, Struct, frozen=True):
     """To itself: a tick of the resolution."""
 
 

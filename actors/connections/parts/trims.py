@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Lane, Message, Reply, Timer
@@ -20,8 +21,7 @@ from ..metrics import Metrics
 EXPIRED_PER_SLICE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class CloseTimeout(Message):
+class CloseTimeout(Message, Struct, frozen=True):
     """To itself: the trim has waited long enough."""
 
 

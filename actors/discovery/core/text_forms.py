@@ -13,6 +13,8 @@ from ipaddress import IPv6Address, ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from ....runtime.arguments import shortened
 from ....transport.address import Endpoint
 from ....transport.errors import DecodeError
@@ -57,8 +59,7 @@ class StaticRecord:
         return base64.urlsafe_b64encode(self.encoded).rstrip(b"=").decode()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAddress:
+class HttpAddress(Struct, frozen=True):
     """`http://HOST:PORT`: where records are served. Port 0 lets the system choose, where it is listened on."""
 
     host: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from ....transport.errors import DecodeError
 from ....transport.record import PeerRecord
@@ -16,8 +17,7 @@ from .record_client import RecordClient
 MAX_FOUND = 256  # records of one lookup
 
 
-@dataclass(frozen=True, slots=True)
-class LookupResult:
+class LookupResult(Struct, frozen=True):
     """What a lookup gave: encoded records, and what was tried and gave none, by why."""
 
     records: tuple[bytes, ...] = ()

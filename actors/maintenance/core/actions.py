@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ....transport.identity import PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Pacing:
+class Pacing(Struct, frozen=True):
     """Seconds, see `Config`. dials: how many may be under way at once."""
 
     floor: float
@@ -41,8 +41,7 @@ class DialOutcome(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Ask the tracker for candidates. urgent: below the lower threshold, so a peer that rests may be offered too.
 
     listed: only peers of the latest set.
@@ -54,44 +53,38 @@ class Ask:
     listed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(Struct, frozen=True):
     """Dial this peer; `dial_ended` must follow."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """Ask the connected peers for others; `searched` must follow at once. wake: wake discovery too."""
 
     wake: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Trim:
+class Trim(Struct, frozen=True):
     """Ask connections to trim to the target; `trimmed` must follow. spare: close nobody of the latest set."""
 
     target: int
     spare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """The repair is over: inside the band, or nothing more can be done now."""
 
     in_band: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Nothing to do until something happens, or until this time."""
 
     until: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Withhold:
+class Withhold(Struct, frozen=True):
     """Say that for a peer of the set no connection with another is closed before this time. Once per wait."""
 
     until: float

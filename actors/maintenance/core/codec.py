@@ -12,9 +12,9 @@ records themselves are not looked into here.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 import msgpack
+from msgspec import Struct
 
 from ....transport.core.untrusted import unpack
 from ....transport.errors import DecodeError
@@ -35,8 +35,7 @@ class Kind(enum.IntEnum):
     PRIVATE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeMessage:
+class ExchangeMessage(Struct, frozen=True):
     """A message. records: of an Advertise, encoded; else none."""
 
     kind: Kind

@@ -17,8 +17,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address
+
+from msgspec import Struct
 
 from ....transport.address import Subnet, is_global, subnet
 from ....transport.core.buckets import TokenBuckets
@@ -31,8 +32,7 @@ from .codec import MAX_RECORDS
 _AT_ONCE = 2  # answers
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeLimits:
+class ExchangeLimits(Struct, frozen=True):
     """See `Config`. answer_every: seconds. private: this node is."""
 
     per_subnet: int
@@ -40,8 +40,7 @@ class ExchangeLimits:
     private: bool
 
 
-@dataclass(slots=True)
-class _Peer:
+class _Peer(Struct):
     link: Link
     subnet: Subnet | None  # None for one that is not public
     private: bool = False

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
+
+from msgspec import Struct
 
 from ....transport.core.buckets import TokenBuckets
 from ....transport.identity import PeerId
@@ -36,8 +37,7 @@ NO_PLACE = frozenset({Reason.LIMIT, Reason.TOO_MANY, Reason.QUEUED})
 SOON = NO_PLACE | {Reason.COOLDOWN, Reason.DUPLICATE, Reason.SUPERSEDED, Reason.REPLACED}
 
 
-@dataclass(slots=True)
-class _Wish:
+class _Wish(Struct):
     until: float
     next_at: float
     delay: float = BACK_OFF

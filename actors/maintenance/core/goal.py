@@ -14,13 +14,12 @@ Thirds are integer divisions (maintenance: how many connections a node keeps).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .actions import Motive
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """Numbers of connections, ascending. Made by `Bounds.of`."""
 
     min_threshold: int
@@ -57,8 +56,7 @@ class Bounds:
         return not self.too_few(connections) and not self.too_many(connections)
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(Struct, frozen=True):
     """A policy with its numbers. dial_all: policy `all`, else `band`. maximum: `max_connections`."""
 
     bounds: Bounds

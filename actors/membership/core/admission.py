@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ....transport.core.buckets import TokenBuckets
 from ....transport.errors import DecodeError
@@ -41,8 +42,7 @@ SETTLED_AFTER = 30.0
 """Seconds from the first that is heard of a member itself until it counts as one that stays."""
 
 
-@dataclass(slots=True)
-class Telling:
+class Telling(Struct):
     """What is told now. introducer: by whom. now: monotonic seconds. beside: the records that came with it.
 
     kept: whose records of these were kept. forgery: the first of these that was none.
@@ -55,8 +55,7 @@ class Telling:
     forgery: DecodeError | None = None
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Struct):
     """What has become of whom. members: of the unproved, as SWIM would notify it. records: those that are new.
 
     heeded: the peers of whose lives is known now what waiting updates are about. contradicting: two records of one

@@ -11,10 +11,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 import msgpack
+from msgspec import Struct
 
 from ....runtime.arguments import shortened
 from ....transport.core.untrusted import unpack
@@ -64,8 +64,7 @@ _MESSAGES: tuple[Message, ...] = (
 _KINDS = {_head(message): type(message).__name__ for message in _MESSAGES}
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """One packet's content. records: encoded. wanted: the peers whose records the sender asks for."""
 
     swim: bytes = b""

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from ....transport.address import Address
 from ....transport.core.buckets import TokenBuckets
@@ -61,8 +62,7 @@ _DIRECT = 2  # of these greetings go to the member alone
 _BLOCKED_AGAIN = 10.0  # seconds until it is seen whether a member that this node blocks may be greeted now
 
 
-@dataclass(slots=True, eq=False)
-class Newcomer:
+class Newcomer(Struct, eq=False):
     """An unproved member. told: the most of its life that is proved. since: when it was told of, in monotonic seconds.
 
     greeted: how often. in_vain: how many rounds of greetings it has not answered before; 1 also for one that is hidden
@@ -91,8 +91,7 @@ class Newcomer:
         return self.greeted > _DIRECT
 
 
-@dataclass(slots=True)
-class Turns:
+class Turns(Struct):
     """Whom to greet now, who has not answered and is hidden from now on, and whose patience is over.
 
     again: who was hidden before, and has not answered this time either or is forgotten.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Timer
@@ -25,8 +26,7 @@ GREET_EVERY = 0.25
 """Seconds between two looks at who is to be greeted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Greet(Message):
+class Greet(Message, Struct, frozen=True):
     """Timer: greet who has not answered this node yet. due: when it should come, in monotonic seconds."""
 
     due: float

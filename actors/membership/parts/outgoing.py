@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Timer
@@ -141,8 +142,7 @@ class Outgoing:
         self._metrics.bytes_sent.inc(by=len(payload) if accepted else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestMissing(Message):
+class RequestMissing(Message, Struct, frozen=True):
     """Timer: ask another member for the records that are still missing."""
 
 

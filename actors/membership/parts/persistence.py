@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Reply, Slices
@@ -26,8 +27,7 @@ _SERIES = "membership-snapshot"
 _SLICE = 100  # members restored per turn of the engine
 
 
-@dataclass(frozen=True, slots=True)
-class Save(Message):
+class Save(Message, Struct, frozen=True):
     """Timer: write the members to the file."""
 
 

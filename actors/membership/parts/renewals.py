@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Reply, Timer
@@ -23,13 +24,11 @@ _ANSWER_TIMEOUT = 10.0  # seconds; transport answers at once
 _RENEW_AFTER, _LONGEST_RENEW_AFTER = 1.0, 60.0  # seconds from a renewal that failed to the next try; doubled each time
 
 
-@dataclass(frozen=True, slots=True)
-class RenewAgain(Message):
+class RenewAgain(Message, Struct, frozen=True):
     """Timer: transport has given no record of the present life; ask once more."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetTagsAgain(Message):
+class SetTagsAgain(Message, Struct, frozen=True):
     """Timer: the tags may be changed once more, to those that were set last."""
 
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Reply
@@ -46,8 +47,7 @@ from .snapshot import SavedMember, Snapshot
 from .view import KnownMembers, View
 
 
-@dataclass(frozen=True, slots=True)
-class SwimTimer(Message):
+class SwimTimer(Message, Struct, frozen=True):
     """A timer of SWIM is due."""
 
     timer: swim.Timer

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import msgpack
+from msgspec import Struct
 
 from ....runtime.files import check_folder, read_file, replace_file
 from ....transport.core.untrusted import unpack
@@ -60,8 +60,7 @@ class EarlierSnapshot(UnusableSnapshot):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SavedMember:
+class SavedMember(Struct, frozen=True):
     """A member in the file, as it was when the file was written. proof: of its incarnation, of Left its farewell."""
 
     record: PeerRecord
@@ -76,8 +75,7 @@ class SavedMember:
         return Member(life, self.incarnation, self.state, (), self.proof)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The content of the file. own: the node that wrote it. at: unix seconds at which it did."""
 
     network: str

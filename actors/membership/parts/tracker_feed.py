@@ -15,8 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import MailboxFull, Message, ReplyTimeout, Timer
@@ -36,8 +37,7 @@ _ANSWER_TIMEOUT = 10.0  # seconds, above the tracker's own wait for transport
 _Content = dict[PeerId, tuple[Address | None, bool]]  # where each member is, and whether as a secondary
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSetDue(Message):
+class PeerSetDue(Message, Struct, frozen=True):
     """Timer: the members have not changed for `peer_set_delay`, or the longest delay is over."""
 
 

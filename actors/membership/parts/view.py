@@ -13,8 +13,9 @@ messages do not wait.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Reply, Slices
@@ -34,8 +35,7 @@ _RTT_GAIN = 0.125
 """Weight of the newest round trip time in the average; TCP's (RFC 6298)."""
 
 
-@dataclass(slots=True)
-class _Life:
+class _Life(Struct):
     """A peer according to SWIM. since: unix seconds at which it became active, or Down. rtt: in seconds."""
 
     generation: int

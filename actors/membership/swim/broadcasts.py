@@ -29,10 +29,10 @@ By name (`NamedBroadcasts`): of each name only the newest item of its origin tra
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgpack
+from msgspec import Struct
 
 from .codec import MAX_ITEMS, encode_item
 from .config import Config
@@ -146,8 +146,7 @@ _SERIAL_LIMIT = 1 << 63
 _FIELDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class NamedBroadcast:
+class NamedBroadcast(Struct, frozen=True):
     """One item: the payload that `origin` broadcast under `name`."""
 
     origin: MemberId
@@ -161,8 +160,7 @@ class NamedBroadcast:
         return self.origin.generation, self.serial
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     """Equal keys replace each other in the queue; no other item is outdated by one."""
 
     origin: bytes

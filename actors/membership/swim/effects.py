@@ -8,8 +8,9 @@ Notifications are what the program that runs `Swim` learns from it (membership: 
 packet: MemberUp of the sender first, then what each update causes, in its order; Active or Idle last.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from .member import Member, MemberId
 
@@ -53,16 +54,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeating:
+class Repeating(Struct, frozen=True):
     """A timer that arms itself again; at most one of each kind is awaited, and `token` says which."""
 
     rank: ClassVar[int]
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class SendIndirectProbe:
+class SendIndirectProbe(Struct, frozen=True):
     """The direct answer is overdue: ask helpers."""
 
     rank: ClassVar[int] = 0
@@ -70,15 +69,13 @@ class SendIndirectProbe:
     token: int
 
 
-class ProbeRandomMember(Repeating):
+class ProbeRandomMember(Repeating, frozen=True):
     """The period is over: judge the last probe and begin the next."""
 
-    __slots__ = ()
     rank = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeSuspectToDown:
+class ChangeSuspectToDown(Struct, frozen=True):
     """The time to refute is over for this identity at this incarnation."""
 
     rank: ClassVar[int] = 2
@@ -87,58 +84,50 @@ class ChangeSuspectToDown:
     token: int
 
 
-class PeriodicAnnounce(Repeating):
+class PeriodicAnnounce(Repeating, frozen=True):
     """Ask active members for a Feed."""
 
-    __slots__ = ()
     rank = 3
 
 
-class PeriodicGossip(Repeating):
+class PeriodicGossip(Repeating, frozen=True):
     """Send waiting updates to some members."""
 
-    __slots__ = ()
     rank = 4
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveDown:
+class RemoveDown(Struct, frozen=True):
     """Forget the member with this key if it has been Down for long enough. Valid in every epoch: it has no token."""
 
     rank: ClassVar[int] = 5
     member: MemberId
 
 
-class PeriodicAnnounceDown(Repeating):
+class PeriodicAnnounceDown(Repeating, frozen=True):
     """Announce to members that we hold Down: a partition may have healed."""
 
-    __slots__ = ()
     rank = 6
 
 
-class AnnounceToSeeds(Repeating):
+class AnnounceToSeeds(Repeating, frozen=True):
     """Announce to the seeds again, if we are still isolated or nothing was heard of some."""
 
-    __slots__ = ()
     rank = 7
 
 
-class PeriodicSync(Repeating):
+class PeriodicSync(Repeating, frozen=True):
     """Begin a sync with a random member."""
 
-    __slots__ = ()
     rank = 8
 
 
-class SendSyncPart(Repeating):
+class SendSyncPart(Repeating, frozen=True):
     """Send the next part of a transfer."""
 
-    __slots__ = ()
     rank = 9
 
 
-@dataclass(frozen=True, slots=True)
-class SendNack:
+class SendNack(Struct, frozen=True):
     """`target`, which `origin` asked us to ping, has not answered in time: send `origin` a Nack."""
 
     rank: ClassVar[int] = 10
@@ -147,8 +136,7 @@ class SendNack:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSuspect:
+class CheckSuspect(Struct, frozen=True):
     """The next step of our own check of an accused member: see `checks`."""
 
     rank: ClassVar[int] = 11
@@ -156,63 +144,54 @@ class CheckSuspect:
     number: int
 
 
-class BeginCheck(Repeating):
+class BeginCheck(Repeating, frozen=True):
     """Begin the next check that waits."""
 
-    __slots__ = ()
     rank = 12
 
 
 Timer = CheckSuspect | Repeating | SendIndirectProbe | ChangeSuspectToDown | RemoveDown | SendNack
 
 
-@dataclass(frozen=True, slots=True)
-class MemberUp:
+class MemberUp(Struct, frozen=True):
     """The active set gained a member."""
 
     member: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class MemberDown:
+class MemberDown(Struct, frozen=True):
     """A member that was active is Down now; never for one first heard of as Down. `left`: it announced that itself."""
 
     member: MemberId
     left: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """A member has a new identity; MemberUp or MemberDown follows only if its liveness changed too."""
 
     old: MemberId
     new: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(Struct, frozen=True):
     """The first other active member is known: we went from Disconnected to Connected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(Struct, frozen=True):
     """No active member is left: we went from Connected to Disconnected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Defunct:
+class Defunct(Struct, frozen=True):
     """We have become Undead. Notified once, on the transition (defects: D9)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejoin:
+class Rejoin(Struct, frozen=True):
     """Our life was over, by our own proof, and we have begun another: `member`."""
 
     member: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownLife:
+class UnknownLife(Struct, frozen=True):
     """`source` says this about a life that nothing here proves, so it was not applied.
 
     Once the record of that life is known hand it back to `Swim.apply_many`, with the source.
@@ -222,8 +201,7 @@ class UnknownLife:
     source: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Cheated:
+class Cheated(Struct, frozen=True):
     """`peer`, a key, has shown a proof that is not its owner's. `about`: the update that it came with, if it did.
 
     A false proof of its own, or a false answer, it can only have made itself. One about somebody else may also come
@@ -236,8 +214,7 @@ class Cheated:
     about: Member | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AddressInUse:
+class AddressInUse(Struct, frozen=True):
     """We must begin new lives more often than `max_rejoins_per_minute`: another process seems to live under our key.
 
     We keep the present identity and renew again when a minute has room for it. Notified once until then.
@@ -246,37 +223,32 @@ class AddressInUse:
     member: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class Suspected:
+class Suspected(Struct, frozen=True):
     """An active member is suspected now. It still counts as active."""
 
     member: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class Refuted:
+class Refuted(Struct, frozen=True):
     """A suspected member has refuted the suspicion, or our own evidence has."""
 
     member: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeFailed:
+class ProbeFailed(Struct, frozen=True):
     """Neither the member nor a helper answered our probe of it in time."""
 
     member: MemberId
 
 
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
+class RoundTrip(Struct, frozen=True):
     """The member answered our probe directly, after so many seconds."""
 
     member: MemberId
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """One who is no member, and was asked by `greet`, has proved through a helper that it is there."""
 
     member: MemberId
@@ -301,24 +273,21 @@ Notification = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send `data` to `to`; best effort."""
 
     to: MemberId
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """Hand `timer` to `handle_timer` after `delay` seconds, exactly once."""
 
     timer: Timer
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """Pass `notification` to the rest of the program."""
 
     notification: Notification

@@ -13,6 +13,8 @@ However news is ordered on its way, all members end with the same.
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from msgspec import Struct
+
 __all__ = [
     "ACCUSER_BYTES",
     "GENERATION_LIMIT",
@@ -57,8 +59,7 @@ class State(IntEnum):
         return self < State.DOWN
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MemberId:
+class MemberId(Struct, frozen=True, order=True):
     """One life of one peer. At most one member is held per `key`; `generation` distinguishes its lives.
 
     Between two identities with one key the higher generation is the one to keep.

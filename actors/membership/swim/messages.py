@@ -9,8 +9,9 @@ Everything that helpers of an indirect probe need travels in the messages; they 
 Each class says what its messages may carry: `updates` about members, and `items`, the application's broadcasts.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from .member import Member, MemberId
 
@@ -36,50 +37,43 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Carrier:
+class _Carrier(Struct, frozen=True):
     updates: ClassVar[bool] = True
     items: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Bare:
+class _Bare(Struct, frozen=True):
     updates: ClassVar[bool] = False
     items: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ping(_Carrier):
+class Ping(_Carrier, frozen=True):
     """Are you there? `number` ties the answer to the current probe."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ack(_Carrier):
+class Ack(_Carrier, frozen=True):
     """The answer to a Ping, with its number."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class PingReq(_Carrier):
+class PingReq(_Carrier, frozen=True):
     """Please ping `target` for me."""
 
     target: MemberId
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndirectPing(_Carrier):
+class IndirectPing(_Carrier, frozen=True):
     """Are you there? `origin` asks."""
 
     origin: MemberId
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndirectAck(_Carrier):
+class IndirectAck(_Carrier, frozen=True):
     """The answer to an IndirectPing, for `target`, which began the probe. `answer`: proves it (see `proofs`)."""
 
     target: MemberId
@@ -87,8 +81,7 @@ class IndirectAck(_Carrier):
     answer: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardedAck(_Carrier):
+class ForwardedAck(_Carrier, frozen=True):
     """`origin`, which you asked me to ping, has answered; here is its own `answer`."""
 
     origin: MemberId
@@ -96,31 +89,26 @@ class ForwardedAck(_Carrier):
     answer: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Nack(_Carrier):
+class Nack(_Carrier, frozen=True):
     """`target`, which you asked me to ping, has not answered yet; but I am alive and have received your request."""
 
     target: MemberId
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Announce(_Bare):
+class Announce(_Bare, frozen=True):
     """I am joining: send me a Feed with the members that you know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Feed(_Carrier):
+class Feed(_Carrier, frozen=True):
     """The answer to Announce: carries random active members in place of the backlog."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gossip(_Carrier):
+class Gossip(_Carrier, frozen=True):
     """Has no meaning but the updates and items that it carries."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnUndead(_Bare):
+class TurnUndead(_Bare, frozen=True):
     """I hold this about you: Down, Left, or a later life, in which case its record is beside the packet.
 
     Who is there answers with an Ack of this number.
@@ -130,22 +118,19 @@ class TurnUndead(_Bare):
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast(_Carrier):
+class Broadcast(_Carrier, frozen=True):
     """Has no meaning but the items that it carries."""
 
     updates: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class SyncRequest(_Bare):
+class SyncRequest(_Bare, frozen=True):
     """The digest of the members that I hold active. If yours differs, send me yours in SyncParts and ask for mine."""
 
     digest: int
 
 
-@dataclass(frozen=True, slots=True)
-class SyncPart(_Carrier):
+class SyncPart(_Carrier, frozen=True):
     """Carries active members, or Down ones that the receiver holds active, in place of the backlog.
 
     `asks` is 1 if the sender wants the receiver's members too, else 0.
@@ -158,8 +143,7 @@ Probing = Ping | Ack | PingReq | IndirectPing | IndirectAck | ForwardedAck | Nac
 Message = Probing | Announce | Feed | Gossip | TurnUndead | Broadcast | SyncRequest | SyncPart
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """Sender, receiver and message. With the sender's incarnation, and the proof of it, every packet is also the newest
     update about it."""
 
@@ -170,8 +154,7 @@ class Header:
     src_proof: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedPacket:
+class DecodedPacket(Struct, frozen=True):
     """A packet as `codec.decode_packet` returns it."""
 
     header: Header

@@ -16,8 +16,9 @@ import random
 from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
+
+from msgspec import Struct, field
 
 from ....transport.identity import PeerId
 from .holdings import Holdings
@@ -45,8 +46,7 @@ _LAST = b"\xff" * HASH_BYTES
 _Range = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """A batch to be sent. seconds: for which it holds; 0: this node has these no more."""
 
     number: int
@@ -55,14 +55,12 @@ class Tell:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     hashes: tuple[bytes, ...]
     held: bool
 
 
-@dataclass(slots=True, eq=False)
-class _Member:
+class _Member(Struct, eq=False):
     """An index member of ours. waiting: hashes, and whether this node holds them. out: the number of its batch.
 
     slow: its batch had to be sent again.

@@ -15,9 +15,9 @@ The first item is the version of this format. A number is the asker's and says w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgpack
+from msgspec import Struct
 
 from ....runtime.arguments import shortened
 from ....transport.core.untrusted import unpack
@@ -40,8 +40,7 @@ MAX_ASKED = 32
 _PROVIDE, _PROVIDED, _WHO, _HOLDERS, _HAVE, _HAVING = range(6)
 
 
-@dataclass(frozen=True, slots=True)
-class Provide:
+class Provide(Struct, frozen=True):
     """seconds: 0 takes them back."""
 
     number: int
@@ -49,22 +48,19 @@ class Provide:
     hashes: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Provided:
+class Provided(Struct, frozen=True):
     """taken: how many of the hashes are kept."""
 
     number: int
     taken: int
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(Struct, frozen=True):
     number: int
     hashed: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Holders:
+class Holders(Struct, frozen=True):
     """holders: seconds since each said so, and its record. nearer: records of who keeps the index of this key."""
 
     number: int
@@ -72,8 +68,7 @@ class Holders:
     nearer: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Have:
+class Have(Struct, frozen=True):
     """dial: the asker wishes to be dialled by who has one of them."""
 
     number: int
@@ -81,8 +76,7 @@ class Have:
     dial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Having:
+class Having(Struct, frozen=True):
     """which: bit n is set for a hash that is held."""
 
     number: int

@@ -14,8 +14,9 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from ....transport.identity import PeerId
 
@@ -23,8 +24,7 @@ MAX_HOLDERS = 64
 """Providers that are kept of one key."""
 
 
-@dataclass(slots=True, eq=False)
-class _Provider:
+class _Provider(Struct, eq=False):
     """One provider. keys: when it told of each, the oldest first. ttl: seconds, as it said last."""
 
     peer: PeerId
@@ -38,8 +38,7 @@ class _Provider:
         return told is not None and not self.gone and told + self.ttl > now
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A provider of a key. age: seconds since it said so."""
 
     peer: PeerId

@@ -6,7 +6,7 @@ private nodes, and those where this actor is off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ....transport.address import Address
 from ....transport.identity import PeerId
@@ -18,8 +18,7 @@ TAG, NONE = "providers", "none"
 """The tag of who does not take part, and its value."""
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(Struct):
     record: PeerRecord
     proved: bool
     takes_part: bool

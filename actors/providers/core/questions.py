@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from ....transport.identity import PeerId
 
@@ -19,8 +20,7 @@ NUMBERS = 1 << 32
 """Numbers are below this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question(Generic[A]):
+class Question(Struct, Generic[A], frozen=True):
     """number: as in its packets. about: what is asked. sent: how often, before this time."""
 
     number: int

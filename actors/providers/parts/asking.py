@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .... import runtime
 from ....runtime import Lane, Message, Overflow, Reply, Slices
@@ -32,21 +34,18 @@ KEYS_PER_SLICE = 64
 """Keys that one event may concern before the next message is looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskDue(Message):
+class AskDue(Message, Struct, frozen=True):
     """Timer: a question is to be repeated, or somebody is to be asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskMore(Message):
+class AskMore(Message, Struct, frozen=True):
     """To itself: as `AskDue`, now."""
 
     lane: ClassVar[Lane] = Lane.DATA
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-@dataclass(slots=True, eq=False)
-class _Wanted:
+class _Wanted(Struct, eq=False):
     """A key that is looked for. lasting: for a fetch. finders: who waits for a list. told: how it stands, last."""
 
     channel: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Lane, Message, Overflow, Slices
@@ -21,13 +22,11 @@ from .post import Post
 KEYS_PER_SLICE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class TellDue(Message):
+class TellDue(Message, Struct, frozen=True):
     """Timer: something is to be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class TellMore(Message):
+class TellMore(Message, Struct, frozen=True):
     """To itself: the last turn did as much as one turn may."""
 
     lane: ClassVar[Lane] = Lane.DATA

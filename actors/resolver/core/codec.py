@@ -13,9 +13,8 @@ copied once, out of the frame into `bytes`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgpack
+from msgspec import Struct
 
 from ....transport.core.untrusted import unpack
 from ....transport.errors import DecodeError
@@ -38,8 +37,7 @@ _REQUEST, _RESPONSE, _MISSING = 0, 1, 2
 _RESPONSE_HEAD = b"\x94" + bytes((VERSION, _RESPONSE))  # an array of four, and its first two items
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """priority: the asker wishes to have the answer ahead of what waits for it without priority."""
 
     id: int
@@ -47,16 +45,14 @@ class Request:
     priority: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """`value` may be a memoryview when sending, so that a store need not copy; decoding always gives bytes."""
 
     id: int
     value: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     id: int
 
 

@@ -6,9 +6,10 @@ three times as long. Treat them as frozen all the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from .requests import Active
 
@@ -47,8 +48,7 @@ class Reason(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(slots=True)
-class Deliver(Generic[P, S]):
+class Deliver(Struct, Generic[P, S]):
     """Ask the consumer; give its outcome to `verdict` with this key and generation."""
 
     key: bytes
@@ -58,16 +58,14 @@ class Deliver(Generic[P, S]):
     peer: P
 
 
-@dataclass(slots=True)
-class Ended(Generic[P]):
+class Ended(Struct, Generic[P]):
     """A request is no longer out: its peer has one task less. Each sent request ends exactly once."""
 
     request: Active[P]
     cause: Cause
 
 
-@dataclass(slots=True)
-class Accepted(Generic[P]):
+class Accepted(Struct, Generic[P]):
     """The consumer called the bytes complete, `seconds` after the key was first fetched."""
 
     key: bytes
@@ -75,24 +73,21 @@ class Accepted(Generic[P]):
     seconds: float
 
 
-@dataclass(slots=True)
-class Retry:
+class Retry(Struct):
     """The key waits again; nothing to be done but counting."""
 
     key: bytes
     cause: Cause | Outcome
 
 
-@dataclass(slots=True)
-class Block(Generic[P]):
+class Block(Struct, Generic[P]):
     """The peer lied about this key: have the tracker block it."""
 
     peer: P
     key: bytes
 
 
-@dataclass(slots=True)
-class Retired:
+class Retired(Struct):
     """The key is no longer live; a verdict with this generation, if there is one, is void."""
 
     key: bytes

@@ -41,8 +41,9 @@ import random
 from bisect import bisect_left, insort
 from collections.abc import Collection, Container, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 from .key_subscribers import Comparable
 
@@ -133,8 +134,7 @@ class Scores(Generic[P]):
         insort(self._sorted, score)
 
 
-@dataclass(slots=True)
-class _Link:
+class _Link(Struct):
     id: int
     tie_break: float
     rests_until: float = -math.inf

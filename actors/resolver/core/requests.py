@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from .codec import MAX_ID
 
@@ -37,8 +38,7 @@ MAX_EXTRA = 32
 _PATIENCE = 4.0  # times what an answer of a peer takes
 
 
-@dataclass(slots=True)
-class Attempt(Generic[P]):
+class Attempt(Struct, Generic[P]):
     """What to send next, and to whom; nothing has changed yet."""
 
     id: int
@@ -47,8 +47,7 @@ class Attempt(Generic[P]):
     link: int
 
 
-@dataclass(slots=True)
-class Active(Generic[P]):
+class Active(Struct, Generic[P]):
     """A request that was sent and not answered. Times in monotonic seconds."""
 
     id: int

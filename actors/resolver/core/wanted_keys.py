@@ -23,8 +23,9 @@ key, it is not asked forever. There is no overall deadline: a key lives until on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from .decisions import Accepted, Block, Cause, Decision, Deliver, Ended, Outcome, Reason, Retired, Retry
 from .fetcher import Fetcher
@@ -35,8 +36,7 @@ P = TypeVar("P", bound=Comparable)
 S = TypeVar("S", bound=Comparable)
 
 
-@dataclass(slots=True)
-class _Answer(Generic[P, S]):
+class _Answer(Struct, Generic[P, S]):
     """Bytes of a peer that the consumer judges. elapsed: seconds from request to answer."""
 
     value: bytes

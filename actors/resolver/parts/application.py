@@ -6,8 +6,9 @@ from any thread. Whatever they raise harms neither the node nor the peer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from ....runtime import Reply
 from ....transport.identity import PeerId
@@ -15,8 +16,7 @@ from ..core.decisions import Outcome
 from ..core.key_subscribers import Comparable
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """Which key the bytes answer, who gave them, and who waits for them.
 
     subscribers: those of `fetch` when the bytes came, sorted; none if only a `get` waits.

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import EngineGone, Lane, Message, Overflow, Reply, Timer
@@ -59,21 +60,18 @@ BLOCK_TIMEOUT = 30.0
 Decisions = Iterable[Decision[PeerId, Tag]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tick(Message):
+class Tick(Message, Struct, frozen=True):
     """To itself: a request's deadline has come, or a key's time."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendMore(Message):
+class SendMore(Message, Struct, frozen=True):
     """To itself: the last turn sent as much as one turn may."""
 
     lane: ClassVar[Lane] = Lane.DATA
     overflow: ClassVar[Overflow] = Overflow.LATEST
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp(Message):
+class GiveUp(Message, Struct, frozen=True):
     """To itself: the time of a `get` is over."""
 
     number: int

@@ -7,8 +7,9 @@ the two never compare with each other, and a `get` that joins late is served by 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from ....runtime import Reply, Timer
 from ..core.key_subscribers import Comparable
@@ -30,8 +31,7 @@ def application_tags(tags: Iterable[Tag]) -> tuple[Comparable, ...]:
     return tuple(subscriber for number, subscriber in tags if number == APPLICATION)
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(Struct):
     """One `get`. timeout: seconds."""
 
     key: bytes

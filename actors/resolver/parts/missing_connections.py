@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Timer
@@ -22,13 +23,11 @@ from ..core.wishes import Wishes
 from ..metrics import BoundCounter
 
 
-@dataclass(frozen=True, slots=True)
-class WantAgain(Message):
+class WantAgain(Message, Struct, frozen=True):
     """To itself: repeat the wishes of keys that still wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class WantAnother(Message):
+class WantAnother(Message, Struct, frozen=True):
     """To itself: wish for another peer, if keys are stuck still."""
 
 

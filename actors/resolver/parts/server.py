@@ -13,9 +13,10 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Reply, ReplyDropped, ReplyTimeout
@@ -29,8 +30,7 @@ from .application import Producer, Value
 from .verdicts import Failed
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(Struct, frozen=True):
     """One request that is being answered."""
 
     link: int

@@ -22,9 +22,10 @@ At the start:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Reply, Slices
@@ -75,18 +76,15 @@ READ_COST, WRITE_COST = 0.002, 0.005
 """Virtual seconds, in a simulation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flush(Message):
+class Flush(Message, Struct, frozen=True):
     """The engine's timer: it is time to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckClock(Message):
+class CheckClock(Message, Struct, frozen=True):
     """The engine's timer: has somebody set the clock?"""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOn(Message):
+class ReadOn(Message, Struct, frozen=True):
     """The engine's timer: try to read once more."""
 
 

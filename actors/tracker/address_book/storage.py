@@ -17,8 +17,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from ....transport.address import Address
 from ....transport.identity import PeerId
@@ -29,8 +30,7 @@ from ..core.known_peer import NEVER, KnownPeer, Pace
 from ..core.known_peers import KnownPeers
 
 
-@dataclass(frozen=True, slots=True)
-class PeerEntry:
+class PeerEntry(Struct, frozen=True):
     """One peer. signed: its own record, if one is known. source: who named it first, None if that was no peer.
 
     delay: seconds of the last back-off, 0 before the first. seen_at, failed_at, missed_at: see `KnownPeer` and `Pace`.
@@ -51,8 +51,7 @@ class PeerEntry:
     saved_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class BlockEntry:
+class BlockEntry(Struct, frozen=True):
     """One block. target: as text. saved_at: when it was written."""
 
     target: str
@@ -60,24 +59,21 @@ class BlockEntry:
     saved_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """What is needed before anybody may connect: who is blocked, and in whom trust was begun or ended by hand."""
 
     blocks: tuple[BlockEntry, ...] = ()
     trust: tuple[tuple[PeerId, bool], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """Some peers. corrupt: whose entries cannot be read, and are to be written again or deleted."""
 
     peers: tuple[PeerEntry, ...] = ()
     corrupt: tuple[PeerId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Changes that are written together or not at all. durable: they are to survive a loss of power too.
 
     trust: None ends what was said by hand, so that the configuration decides again.
@@ -161,8 +157,7 @@ class MemoryStorage:
 # Between entries and what is known -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """offset: what to add to a monotonic moment to have unix seconds."""
 
     offset: float

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from msgspec import Struct
 
 from ....runtime.arguments import SHOWN, shortened
 from ....transport.address import IP, Subnet, canonical_ip
@@ -72,8 +73,7 @@ def other_id_of(peer: PeerId) -> PeerId:
     return PeerId(peer[:-1] + bytes((peer[-1] ^ 0x80,)))
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One block. until: monotonic seconds, infinite for one that only `unblock` ends."""
 
     target: Target

@@ -19,6 +19,8 @@ from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from msgspec import Struct
+
 from ....transport.identity import PeerId
 from .heap import Entry, Heap
 from .known_peer import NEVER
@@ -29,8 +31,7 @@ _LOOKED_AT = 2048  # of the peers that are asked for
 _MISS_BITS, _CHANCE_BITS = 32, 18  # with the 3 of a rank what a float holds; a miss in eighths of a second
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """When and in which order a peer is due. urgent_at: when it is due if connections are short.
 
     vouched: whether a set lists the peer, or a connection to it was open once. last_miss: monotonic seconds.

@@ -23,7 +23,8 @@ from __future__ import annotations
 import enum
 import random
 from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ....transport.address import Address
 from ....transport.gatekeeper import Claim, Direction, Role, Ticket
@@ -56,16 +57,14 @@ class Learned(enum.StrEnum):
         return self is Learned.LEARNED
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
+class Tracked(Struct, frozen=True):
     """What `track` did. moved: whose address is another one now. closes: whom to disconnect, and why."""
 
     moved: tuple[PeerId, ...]
     closes: Closes
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What `overwrite` did. closes: whom to disconnect, and why."""
 
     changed: tuple[PeerId, ...]

@@ -38,7 +38,9 @@ from __future__ import annotations
 
 import enum
 import random
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ....transport.address import Address
 from ....transport.gatekeeper import Role, Ticket
@@ -60,8 +62,7 @@ BRIEFEST = 1.0
 """Seconds that a short-lived link must have lived to cost nothing: whose time is over has been there for longer."""
 
 
-@dataclass(slots=True)
-class Pace:
+class Pace(Struct):
     """When one peer may be reserved and dialled; monotonic seconds."""
 
     reservable_at: float = NEVER
@@ -175,8 +176,7 @@ class Given(enum.Enum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A ticket that is out. opened_at: since when its link is open, monotonic seconds; None while it is not."""
 
     ticket: Ticket
@@ -184,8 +184,7 @@ class Hold:
     short_lived: bool = False
 
 
-@dataclass(slots=True)
-class KnownPeer:
+class KnownPeer(Struct):
     """One peer. given: whether an operator set the address, rather than the peer's own signed record.
 
     source: who named the peer first; None if that was no peer.

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+
+from msgspec import Struct
 
 from ....transport.address import Address
 from ....transport.gatekeeper import Gate, Role
@@ -77,8 +78,7 @@ class Unsaved:
             self.blocks[target] = None
 
 
-@dataclass(frozen=True, slots=True)
-class PeerInfo:
+class PeerInfo(Struct, frozen=True):
     """What an operator is told of one peer. role: None if no peer set lists it. address: where it would be dialled.
 
     Moments are unix seconds. last_seen: when a link to it last opened or ended; last_failure: when a dial of it last

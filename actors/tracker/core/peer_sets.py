@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
+from msgspec import Struct
+
 from ....runtime.arguments import shortened
 from ....transport.address import Address
 from ....transport.identity import PeerId
@@ -78,8 +80,7 @@ def _check(listed: Addresses) -> None:
             raise ValueError(f"the address of {peer} is an Address or None, not {shortened(where)}")
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSet:
+class PeerSet(Struct, frozen=True):
     """The peers of a set, or of all sets: sorted, each in one part only."""
 
     primary: tuple[PeerId, ...] = ()

@@ -16,7 +16,8 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ....transport.address import Address, Subnet
 from ....transport.identity import PeerId
@@ -52,8 +53,7 @@ _Key = tuple[Bound, Hashable]
 _UNPROVEN, _PROVEN = (Bound.ALL, False), (Bound.ALL, True)
 
 
-@dataclass(slots=True, eq=False)
-class _Group:
+class _Group(Struct, eq=False):
     """Peers that count against one bound together. missed: oldest miss first."""
 
     key: _Key

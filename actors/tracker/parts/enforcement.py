@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import ClassVar, TypeVar
+
+from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Overflow, Reply, Timer
@@ -21,13 +22,11 @@ from ..metrics import Metrics
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class ExpireBlocks(Message):
+class ExpireBlocks(Message, Struct, frozen=True):
     """The next block's time is over; the engine's own timer."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushAdvice(Message):
+class PushAdvice(Message, Struct, frozen=True):
     """To itself: what peers that are turned away are advised has changed."""
 
     overflow: ClassVar[Overflow] = Overflow.LATEST

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from ....actors.connections import TagInfo, TrimReport
 from ....transport.identity import PeerId
@@ -59,16 +61,14 @@ COMMANDS = {
 # In the client --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(Struct, frozen=True):
     """What a peer is worth. value: the sum of its tags."""
 
     value: int
     tags: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Trimmed:
+class Trimmed(Struct, frozen=True):
     """What a trim did; see `connections.TrimReport`. closed: whose connections are gone."""
 
     closed: tuple[PeerId, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
+
+from msgspec import Struct
 
 from ....actors.blobs import (
     BlobKey,
@@ -85,8 +86,7 @@ COMMANDS = {
 # In the client --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Who has a file, in no order; result: what was done to find that, in words."""
 
     holders: tuple[Holder, ...]

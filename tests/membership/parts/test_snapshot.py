@@ -6,7 +6,6 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from msgspec import structs
 
 from rookery.actors import membership, tracker
 from rookery.actors.membership import MemberDown
@@ -92,7 +92,7 @@ def test_snapshot_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monk
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        save(file, replace(FULL, at=2.0))
+        save(file, structs.replace(FULL, at=2.0))
     monkeypatch.undo()
     assert load(file, network=NETWORK, own=ME) == FULL
     assert [path.name for path in tmp_path.iterdir()] == ["members"]

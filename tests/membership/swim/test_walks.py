@@ -4,6 +4,7 @@ import pickle
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from rookery.actors.membership.swim import (
     Active,
@@ -228,7 +229,7 @@ def test_member_that_came_back_and_died_again_is_remembered_from_then_on() -> No
 def test_member_that_dies_in_each_of_many_lives_is_waited_for_by_one_timer() -> None:
     rig = Rig(knows=[BOB])
     for generation in range(1, 50):
-        rig.learn(alive(replace(ANN, generation=generation)), down(replace(ANN, generation=generation)))
+        rig.learn(alive(structs.replace(ANN, generation=generation)), down(structs.replace(ANN, generation=generation)))
     assert rig.waiting(RemoveDown) == [QUIET.remove_down_after]
 
 

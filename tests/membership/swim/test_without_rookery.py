@@ -86,7 +86,7 @@ def test_swim_source_reads_no_clock_and_no_global_random() -> None:
         if line.startswith(("import ", "from ")) and not line.startswith("from .")
     }
     pure = {"collections", "collections.abc", "dataclasses", "enum", "functools", "hashlib", "math", "random", "typing"}
-    assert imports == pure | {"msgpack"}
+    assert imports == pure | {"msgpack", "msgspec"}
     calls = [
         file.name
         for file in Path(swim.__file__).parent.rglob("*.py")

@@ -7,9 +7,10 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
+from msgspec.structs import asdict
 
 from rookery.node import BlockRow, ConnectionRow, MemberRow, PeerRow
 from rookery.node.command import screen
@@ -41,7 +42,7 @@ def test_moments_are_told_as_ages() -> None:
 
 
 def row(**fields: object) -> PeerRow:
-    values: dict[str, object] = dict.fromkeys(PeerRow.__slots__)
+    values: dict[str, object] = dict.fromkeys(PeerRow.__struct_fields__)
     values |= {"peer": "ab" * 32, "role": "primary", "state": "", "backoff": 0.0, "trusted": False, "blocked": False}
     return PeerRow(**{**values, **fields})  # type: ignore[arg-type]
 
@@ -141,7 +142,7 @@ def test_peers_as_json_have_every_field_and_no_infinity(capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert "Infinity" not in text
     (told,) = json.loads(text)
-    assert set(told) == set(PeerRow.__slots__)
+    assert set(told) == set(PeerRow.__struct_fields__)
     assert (told["blocked"], told["blocked_until"]) == (True, None)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from rookery.actors.membership import MemberInfo, Members, State
 from rookery.actors.membership.core.tags import encode_tags

@@ -10,7 +10,8 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..codec import digest, items_of
 from ..member import Member, MemberId, State, supersedes
@@ -74,8 +75,7 @@ class Pool:
 Accept = Callable[[bytes], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A stored update, and `previous`: what was held about its key before."""
 
     previous: Member | None

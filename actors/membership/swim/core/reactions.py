@@ -19,8 +19,9 @@ names ourselves as its third party is an error, raised after everything that it 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..codec import decode_packet
 from ..effects import Cheated, Outbox, RoundTrip
@@ -176,8 +177,7 @@ def _answer_turn_undead(core: Core, src: MemberId, number: int, now: float, outb
         core.send(src, Announce(), outbox)
 
 
-@dataclass(slots=True)
-class PacketContext:
+class PacketContext(Struct):
     """Sender and updates of the packet that a message came in. `learned`: it taught us something. `now`: in seconds."""
 
     src: MemberId

@@ -4,8 +4,9 @@ import math
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
+
+from msgspec import Struct, field
 
 from ..broadcasts import Broadcasts
 from ..codec import LIST_HEADS_BYTES, MAX_UPDATES, encode_header, encode_packet, encode_update
@@ -44,8 +45,7 @@ class ConnectionState(Enum):
     UNDEAD = auto()
 
 
-@dataclass(slots=True)
-class Core:
+class Core(Struct):
     """The state of this member, which the functions of the other modules change."""
 
     identity: MemberId

@@ -13,7 +13,7 @@ A helper that neither forwards an answer nor sends a Nack was not reached, or do
 health, not of the target's (membership: lifeguard).
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..member import Member, MemberId
 
@@ -74,8 +74,7 @@ class Probe:
         return self.target is not None and helper in self._helpers and (origin, number) == (self.target.id, self.number)
 
 
-@dataclass(slots=True)
-class Suspicion:
+class Suspicion(Struct):
     """An accusation that is undecided; `suspicion` has the rules of its time, `checks` those of our own check.
 
     `expected`: confirmations with which the time is shortest. `accusers`: in the order in which they were heard of.
@@ -98,8 +97,7 @@ class Suspicion:
     check_token: int = 0
 
 
-@dataclass(slots=True)
-class Check:
+class Check(Struct):
     """Our own probe of an accused member. `number`: of its pings. `began`: when it was pinged; None while it waits.
 
     `helpers`: those that were asked; None before. `step`: when its timer is due.
@@ -111,8 +109,7 @@ class Check:
     step: float = 0.0
 
 
-@dataclass(slots=True)
-class Greeting:
+class Greeting(Struct):
     """Our question to one who is no member. `number`: of its pings. `helpers`: those that were asked to ping it too."""
 
     target: MemberId
@@ -120,8 +117,7 @@ class Greeting:
     helpers: dict[MemberId, None]
 
 
-@dataclass(slots=True)
-class Allowance:
+class Allowance(Struct):
     """So many at once, and `rate` a second after that."""
 
     burst: float
@@ -141,8 +137,7 @@ class Allowance:
         return True
 
 
-@dataclass(slots=True)
-class Transfer:
+class Transfer(Struct):
     """Members that are still to be sent to `to`; `sync` has the rules.
 
     `keys`: of these members, the next one last. `asks`: 1 to ask for the state of `to` with the first packet.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from .....transport.identity import PeerId
 from ..codec import Have, Who
@@ -20,24 +21,21 @@ WAITS = (1.0, 1.5, 2.5)
 """Seconds after each time that a question is sent, and up to half as long again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """To be sent; to this node itself too, as far as it is an index member."""
 
     to: PeerId
     message: Who | Have
 
 
-@dataclass(frozen=True, slots=True)
-class SilentMember:
+class SilentMember(Struct, frozen=True):
     """An index member does not answer."""
 
     hashed: bytes
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """Whether a peer has a key; None if it does not answer. swept: it was asked as all members were.
 
     lookup: for which it was asked.
@@ -50,8 +48,7 @@ class Said:
     lookup: Lookup
 
 
-@dataclass(frozen=True, slots=True)
-class SweepOver:
+class SweepOver(Struct, frozen=True):
     """All members that were to be asked for a key have answered, or will not."""
 
     hashed: bytes
@@ -60,8 +57,7 @@ class SweepOver:
 Event = Send | SilentMember | Said | SweepOver
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """What a Have is about. lookups: of each hash. swept: it was not named by anybody."""
 
     hashes: tuple[bytes, ...]
@@ -69,8 +65,7 @@ class _Asked:
     swept: bool
 
 
-@dataclass(slots=True, eq=False)
-class _Out:
+class _Out(Struct, eq=False):
     """What is out for a lookup. whos: numbers. swept: how many members of the sweep may still answer."""
 
     lookup: Lookup

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from .....transport.identity import PeerId
 from ..ring import COPIES, Ring, distance, place_of
@@ -30,30 +31,26 @@ PATIENCE, MORE_PATIENCE = 1.5, 2.5
 """Seconds until the sweep begins; and while named holders are still to answer, or have yet to prove what they said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Ask an index member who has the key."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """Ask a holder that was named whether it has the key."""
 
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A holder says that it has the key. age: seconds since it told its index member; None if none has named it."""
 
     peer: PeerId
     age: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """Whether what an index member said of a holder is true. about: the holder."""
 
     member: PeerId
@@ -61,13 +58,11 @@ class Judged:
     right: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BeginSweep:
+class BeginSweep(Struct, frozen=True):
     """Ask members in random order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a search found, and what it did.
 
     index_asked, index_answered: index members. asked, answered: members of the sweep, of so many `members` in all.
@@ -93,8 +88,7 @@ class Result:
         return f"asked {' and '.join(asked)}{quiet}; {found}"
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The search is over."""
 
     result: Result
@@ -103,8 +97,7 @@ class Ended:
 Effect = Ask | Check | Found | Judged | BeginSweep | Ended
 
 
-@dataclass(slots=True, eq=False)
-class _Named:
+class _Named(Struct, eq=False):
     """A holder that was named. by: by whom."""
 
     age: float

@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from .....transport.identity import PeerId
 from .lookup import MORE_PATIENCE, Result

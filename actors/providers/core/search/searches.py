@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
+
+from msgspec import Struct, field
 
 from .....transport.identity import PeerId
 from ..ring import Ring
@@ -34,8 +35,7 @@ LISTS = 16
 """Lists that may be looked for beside as many keys as may be at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A holder of a key."""
 
     hashed: bytes
@@ -43,24 +43,21 @@ class Found:
     age: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Struct, frozen=True):
     """Who said that it has a key says no by now, or does not answer any more."""
 
     hashed: bytes
     peer: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Charged:
+class Charged(Struct, frozen=True):
     """A member named wrongly too often, and is passed over from now on."""
 
     member: PeerId
     about: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """A lookup is over. again: when the search goes on, if somebody waits for it. listed: it looked for all holders."""
 
     hashed: bytes
@@ -72,8 +69,7 @@ class Ended:
 Effect = Send | Found | Denied | Charged | Ended
 
 
-@dataclass(slots=True, eq=False)
-class _Search:
+class _Search(Struct, eq=False):
     """A key that is looked for. to_list: all that can be found, by the next lookup; listing: by this one.
 
     is_new: it had no turn before.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .....transport.identity import PeerId
 from .line import Line, Rank
@@ -26,8 +27,7 @@ TIMEOUT = 60.0
 """Seconds that they are asked for."""
 
 
-@dataclass(slots=True)
-class _Swept:
+class _Swept(Struct):
     """A key that was begun. left: members that it has still to come by. until: when its time is over, if it had one."""
 
     rank: Rank
