@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
 
@@ -24,8 +23,12 @@ from .core.text_forms import HttpAddress, StaticRecord
 from .mailbox import Found, Heard, Mailbox, SourceFailed, SourceRecovered, Wake
 from .metrics import Metrics
 from .parts.lan import Lan
-from .parts.record_server import RecordServer
 from .parts.sources import MAX_FOUND, Dns, LookupResult, Source, Static
+
+if TYPE_CHECKING:
+    from http import HTTPStatus
+
+    from .parts.record_server import RecordServer
 
 ANSWER_TIMEOUT = 5.0  # seconds; transport answers from memory
 LOOKUP_TIMEOUT = 600.0  # seconds; a lookup of many hosts that do not answer takes its time
@@ -100,6 +103,8 @@ class Engine(runtime.Engine[Mailbox]):
     def on_start(self) -> None:
         """Serve the record, and look up every source. Raises CannotServe."""
         if self._config.record_listen is not None:
+            from .parts.record_server import RecordServer  # an HTTP server takes long to import
+
             self._server = RecordServer(self._config.record_listen, self._record_text, self._on_answered)
             self.log.info("serving this node's record", at=str(self._server.address))
         for watched in self._watched:

@@ -47,7 +47,9 @@ def put(file: str, node: Path, as_json: bool) -> None:
 @json_option
 def get(key: BlobKey, output: str, timeout: float | None, no_wait: bool, node: Path, as_json: bool) -> None:
     """Fetch the file with KEY from whoever has it."""
-    with Client.of(node) as client, screen.progress(os.path.basename(output), hidden=as_json) as show:
+    from .bars import progress
+
+    with Client.of(node) as client, progress(os.path.basename(output), hidden=as_json) as show:
         report = client.blobs.get(key, output, timeout=timeout, wait=not no_wait, progress=show)
     said = asdict(report) | {"key": str(report.key), "file": output}
     for name in ("served", "false"):

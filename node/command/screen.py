@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite, isinf
 from typing import TextIO
@@ -16,19 +15,7 @@ from typing import TextIO
 import click
 from msgspec.structs import asdict
 from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.text import Text
 
-from ...actors.blobs import Progress as BlobProgress
 from ..control.status import ConnectionRow, PeerRow
 from ..logs import printable
 
@@ -99,10 +86,10 @@ def _stacked(row: dict[str, str], width: int) -> None:
 
 def _width() -> int | None:
     """Columns of the terminal; None if the output is none."""
-    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Whether somebody watches; nobody does where it is closed."""
     return stream is not None and stream.isatty()
 
@@ -189,32 +176,6 @@ def moment(unix_seconds: float) -> str:
         return datetime.fromtimestamp(unix_seconds).astimezone().isoformat(sep=" ", timespec="seconds")
     except (OverflowError, ValueError, OSError):  # datetime ends with the year 9999
         return "after the year 9999" if unix_seconds > 0 else "before the year 1"
-
-
-@contextlib.contextmanager
-def progress(name: str, *, hidden: bool) -> Iterator[Callable[[BlobProgress], object]]:
-    """A bar on standard error while something is fetched; nothing if that is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    disable = hidden or not _is_terminal(sys.stderr)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=disable) as bar:
-        task = bar.add_task(Text(name).markup, total=None)
-
-        def show(done: BlobProgress) -> None:
-            words = name if done.total is not None or not done.stage else f"{name}: {done.stage}"
-            bar.update(task, description=Text(words).markup, completed=done.done, total=done.total)
-
-        yield show
-
-
-@contextlib.contextmanager
-def steps(name: str, total: int, *, hidden: bool) -> Iterator[Callable[[], object]]:
-    """A bar on standard error while something is done in `total` steps; call what is yielded after each."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    disable = hidden or not _is_terminal(sys.stderr)
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=disable) as bar:
-        task = bar.add_task(Text(name).markup, total=total)
-        yield lambda: bar.advance(task)
 
 
 def json_text(said: object) -> str:

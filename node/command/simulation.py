@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ...runtime.files import check_regular
-from ...simulate import Outcome, Scenario, Summary, chart_of, figures, load_scenario, simulate
 from . import screen
 from .base import FILE, json_option, main
+
+if TYPE_CHECKING:
+    from ...simulate import Outcome, Scenario
 
 _PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
@@ -27,13 +28,16 @@ _PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)
 @json_option
 def simulate_command(scenario: Path, seeds: int, svg: Path | None, jobs: int | None, as_json: bool) -> None:
     """Play the SCENARIO of a YAML file in virtual time: how soon deaths are noticed, the load, the false alarms."""
+    from ...simulate import Summary, chart_of, figures, load_scenario  # no other command needs it
+    from .bars import steps
+
     played = load_scenario(scenario)
     if svg is not None:  # now, not after all the runs
         check_regular(svg)
         if not svg.exists() and not os.access(svg.parent, os.W_OK | os.X_OK):
             raise click.BadParameter(f"{svg}: files may not be made in {svg.parent}")
     outcomes = []
-    with screen.steps(scenario.name, seeds, hidden=as_json) as advance:
+    with steps(scenario.name, seeds, hidden=as_json) as advance:
         for outcome in _runs(played, seeds, min(jobs or os.cpu_count() or 1, seeds)):
             outcomes.append(outcome)
             advance()
@@ -60,6 +64,11 @@ def _write(svg: Path, text: str) -> None:
 
 def _runs(scenario: Scenario, seeds: int, jobs: int) -> Iterator[Outcome]:
     """The runs with the seeds from 1, in their order."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from ...simulate import simulate
+
     numbers = range(1, seeds + 1)
     if jobs == 1:
         for seed in numbers:

@@ -111,7 +111,7 @@ def test_simulate_says_what_is_wrong_with_a_scenario_and_where(tmp_path: Path, t
 def test_simulate_without_the_file_or_with_no_place_for_the_picture_fails_in_a_sentence_before_the_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rookery.node.command.simulation.simulate", lambda *_arguments: pytest.fail("it ran"))
+    monkeypatch.setattr("rookery.simulate.simulate", lambda *_arguments: pytest.fail("it ran"))
     missing = rookery("simulate", tmp_path / "none.yaml")
     assert missing.exit_code == 2
     assert "cannot be read" in missing.stderr
