@@ -14,7 +14,7 @@ from rookery.actors.blobs import Progress
 from rookery.config import load
 from rookery.node import Client, CommandFailed, Node, new
 from rookery.node.command import main
-from rookery.node.command.screen import progress
+from rookery.node.command.bars import progress
 from tests.node.conftest import start_threads
 
 NOWHERE = "ab" * 32

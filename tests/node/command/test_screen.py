@@ -7,10 +7,9 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from rookery.node import BlockRow, ConnectionRow, MemberRow, PeerRow
 from rookery.node.command import screen
