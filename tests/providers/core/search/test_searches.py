@@ -170,7 +170,9 @@ def test_progress_says_how_many_were_asked_so_far() -> None:
     assert world.searches.result(KEYS[0]) is None
 
 
-@pytest.mark.parametrize("wanted", ["a list", "a fetch", "a list of what an application fetches"])
+@pytest.mark.parametrize(
+    "wanted", [pytest.param("a list", marks=pytest.mark.full), "a fetch", "a list of what an application fetches"]
+)
 def test_person_does_not_wait_for_the_hundreds_of_keys_of_an_application(wanted: str) -> None:
     world = World(300)
     keys = [number.to_bytes(16, "big") for number in range(1, 401)]
