@@ -126,7 +126,7 @@ class MemberList:
         self._down = Pool()
         self._unprobed = Pool()
         self._requested: dict[bytes, None] = {}
-        self._took_requested = False
+        self._took_requested = {False: False, True: False}  # in turns of all, and of some rather than others
 
     @property
     def num_active(self) -> int:
@@ -210,8 +210,11 @@ class MemberList:
             self._requested[key] = None
 
     def next_target(self, rng: random.Random, probeable: Accept, rather: Accept | None = None) -> Member | None:
-        """The member to probe now; None if there is none to probe. rather: one of these, in this round or again."""
-        key = self._take_requested(probeable)
+        """The member to probe now; None if there is none to probe. rather: one of these, in this round or again.
+
+        One that is to be probed next comes before, in every second turn; in turns for some, only one of these.
+        """
+        key = self._take_requested(probeable, rather)
         if key is None and rather is not None:
             key = self._draw_of(rng, probeable, rather)
         key = key or self._draw(rng, probeable)
@@ -250,15 +253,15 @@ class MemberList:
             self._active.add(key)
             self._unprobed.add(key)
 
-    def _take_requested(self, probeable: Accept) -> bytes | None:
-        if self._took_requested:
-            self._took_requested = False
+    def _take_requested(self, probeable: Accept, rather: Accept | None) -> bytes | None:
+        for_some = rather is not None
+        if self._took_requested[for_some]:
+            self._took_requested[for_some] = False
             return None
-        while self._requested:
-            key = next(iter(self._requested))
+        while (key := next((key for key in self._requested if rather is None or rather(key)), None)) is not None:
             del self._requested[key]
             if probeable(key):
-                self._took_requested = True
+                self._took_requested[for_some] = True
                 return key
         return None
 

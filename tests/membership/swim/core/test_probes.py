@@ -327,6 +327,24 @@ def test_members_that_have_not_settled_get_every_second_probe_at_most() -> None:
     assert min(probed.count(ANN), probed.count(BOB)) >= 10
 
 
+def test_members_that_have_not_settled_get_no_more_probes_by_closing_their_connections() -> None:
+    rig = Rig(knows=[ANN, BOB, CAROL])
+    new = many_new(rig, 20)
+    probed = []
+    for turn in range(80):
+        rig.swim.probe_next(new[turn % 20].key)
+        if turn == 40:
+            rig.swim.probe_next(ANN.key)
+        target, number = probing(rig)
+        rig.receive(target, Ack(number))
+        rig.fire(SendIndirectProbe)
+        probed.append(target)
+    settled = [target for target in probed if target in (ANN, BOB, CAROL)]
+    assert len(settled) == 40
+    assert min(map(settled.count, (ANN, BOB, CAROL))) >= 5
+    assert ANN in probed[40:43]
+
+
 def test_round_of_probes_is_as_ever_where_all_or_none_have_settled() -> None:
     rig = Rig(knows=[ANN, BOB, CAROL, DAVE])
     for _ in range(5):
