@@ -38,8 +38,10 @@ checked for them: a stream of keys, each with a share of its own, is no more tha
 MAX_SHUNNED = 4096
 """Cheats that are remembered; the first are forgotten."""
 
-SETTLED_AFTER = 30.0
-"""Seconds from the first that is heard of a member itself until it counts as one that stays."""
+SETTLED_AFTER, SETTLED_AT_LEAST_AFTER = 30.0, 5.0
+"""Seconds from the first that is heard of a member itself until it counts as one that stays. Half of the time since the
+first of all is enough, but for so many seconds: else nobody has settled in a young cluster, and any stream of keys that
+come and go makes all members slow."""
 
 
 class Telling(Struct):
@@ -91,6 +93,7 @@ class Admission:
         """
         self.connected: set[PeerId] = set()
         self.newly: dict[bytes, float] = {}  # members that have not settled, and since when
+        self._first_since: float | None = None  # when the first of all was heard
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
         self.told_of_others = False  # by anybody, that they are alive
@@ -144,11 +147,13 @@ class Admission:
             return False
         if self._swim is None or self._swim.has_room(telling.now):
             self.newly.setdefault(peer, telling.now)
+            if self._first_since is None:
+                self._first_since = telling.now
         self._changes.heeded.append(peer)
         return True
 
     def settled(self) -> Callable[[bytes], bool] | None:
-        """Tells the members that have been heard for `SETTLED_AFTER` from the others; None if all are alike."""
+        """Tells the members that have settled (see `SETTLED_AFTER`) from the others; None if all are alike."""
         newly = self.newly
         if not newly or self._swim is None or len(newly) >= self._swim.num_members:
             return None
@@ -295,8 +300,10 @@ class Admission:
 
     def hear(self, peer: PeerId, now: float) -> None:
         """The peer shows that it is there: it has settled if that is for long enough."""
-        since = self.newly.get(peer)
-        if since is not None and now - since >= SETTLED_AFTER:
+        since, first = self.newly.get(peer), self._first_since
+        if since is None or first is None:
+            return
+        if now - since >= min(SETTLED_AFTER, max(SETTLED_AT_LEAST_AFTER, (now - first) / 2)):
             del self.newly[peer]
 
     def forget(self, peer: PeerId) -> None:

@@ -162,6 +162,7 @@ class Incoming:
             self._outgoing.request_records(sender, (sender,))
         else:
             self._drop("too_many_lives", sender, error)
+            self._swim.alive(sender, self._engine.now(), self._outbox)  # in whatever life: else our probes of it fail
 
     def on_unknown_life(self, update: Member, source: PeerId) -> None:
         """A member has told of a life whose record is not here: that waits for it, unless a later life is proved."""

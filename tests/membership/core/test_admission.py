@@ -5,7 +5,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from rookery.actors.membership.core.admission import BROUGHT_BY_NEW, CHECKED_FOR_NEW, SETTLED_AFTER, Admission
+import pytest
+
+from rookery.actors.membership.core.admission import (
+    BROUGHT_BY_NEW,
+    CHECKED_FOR_NEW,
+    SETTLED_AFTER,
+    SETTLED_AT_LEAST_AFTER,
+    Admission,
+)
 from rookery.actors.membership.core.proofs import RecordProofs
 from rookery.actors.membership.core.records import Records
 from rookery.actors.membership.core.sender_limits import SenderLimits
@@ -112,9 +120,9 @@ def test_who_was_greeted_in_vain_is_gone_and_counted() -> None:
 def test_member_settles_when_it_is_heard_long_after_it_came_and_not_by_time_alone() -> None:
     here = Here()
     here.show("bob", "carol")
-    here.admission.hear(peer("bob"), SETTLED_AFTER - 0.1)
+    here.admission.hear(peer("bob"), SETTLED_AT_LEAST_AFTER - 0.1)
     assert here.admission.settled() is None  # nobody has
-    here.admission.hear(peer("bob"), SETTLED_AFTER)
+    here.admission.hear(peer("bob"), SETTLED_AT_LEAST_AFTER)
     assert (here.is_settled("bob"), here.is_settled("carol")) == (True, False)
     here.admission.hear(peer("carol"), SETTLED_AFTER + 1)
     assert here.admission.settled() is None  # all have
@@ -122,6 +130,18 @@ def test_member_settles_when_it_is_heard_long_after_it_came_and_not_by_time_alon
     assert (here.is_settled("bob"), here.is_settled("dave")) == (True, False)
     here.admission.forget(peer("dave"))
     assert here.admission.settled() is None
+
+
+@pytest.mark.parametrize(("came", "settles"), [(5.0, 10.0), (10.0, 20.0), (25.0, 50.0), (100.0, 100.0 + SETTLED_AFTER)])
+def test_member_settles_sooner_in_a_young_cluster(came: float, settles: float) -> None:
+    here = Here()
+    here.show("bob")
+    here.admission.hear(peer("bob"), came)
+    here.show("carol", now=came)
+    here.admission.hear(peer("carol"), settles - 0.01)
+    assert not here.is_settled("carol")
+    here.admission.hear(peer("carol"), settles)
+    assert here.is_settled("carol")
 
 
 def test_who_passes_on_proofs_that_take_long_pays_for_them_and_nobody_else_does() -> None:
