@@ -23,7 +23,7 @@ from rookery.actors.resolver.core.decisions import (
     Retired,
     Retry,
 )
-from rookery.actors.resolver.core.requests import Active
+from rookery.actors.resolver.core.fetching.requests import Active
 from tests.resolver.core.states import (
     DELAY,
     KEY,

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.key_peers import MAX_REST, NEW_AGAIN_AFTER, KeyTargets, Rounds
-from rookery.actors.resolver.core.requests import MINIMUM_REST, OVERDUE_SHARE
-from tests.resolver.core.fetchers import DELAY, LINKS, TIMEOUT, fetcher, send, sent
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.key_peers import MAX_REST, NEW_AGAIN_AFTER, KeyTargets, Rounds
+from rookery.actors.resolver.core.fetching.requests import MINIMUM_REST, OVERDUE_SHARE
+from tests.resolver.core.fetching.fetchers import DELAY, LINKS, TIMEOUT, fetcher, send, sent
 
 KEYS = [number.to_bytes(2, "big") for number in range(100)]
 

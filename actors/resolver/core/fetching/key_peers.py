@@ -33,8 +33,8 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Generic, TypeVar
 
-from .key_subscribers import Comparable
-from .key_table import KeyTable
+from ..key_subscribers import Comparable
+from ..key_table import KeyTable
 from .requests import MINIMUM_REST
 
 P = TypeVar("P", bound=Comparable)

@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.key_peers import MAX_REST, NEW_AGAIN_AFTER
-from rookery.actors.resolver.core.requests import MINIMUM_REST, Attempt
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.key_peers import MAX_REST, NEW_AGAIN_AFTER
+from rookery.actors.resolver.core.fetching.requests import MINIMUM_REST, Attempt
 
 TIMEOUT, DELAY, WINDOW = 5.0, 1.0, 2
 NEW_AGAIN = NEW_AGAIN_AFTER * MAX_REST * DELAY

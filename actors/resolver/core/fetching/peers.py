@@ -45,7 +45,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
-from .key_subscribers import Comparable
+from ..key_subscribers import Comparable
 
 P = TypeVar("P", bound=Comparable)
 

@@ -10,7 +10,7 @@ A key that was added is in exactly one state until it is dropped:
 * Order: fresh keys by time then key, then retries by time then key. An entry whose time has not come is skipped,
   whatever stands before or behind it (defects: R1). A key without a ready candidate hides nothing.
 * Cost: O(log keys) per event and O(connected peers) per send; keys without a candidate are parked by peer (defects:
-  R2). No event of one key takes long however many there are; see `key_table.py` and `pending.py`.
+  R2). No event of one key takes long however many there are; see `KeyTable` and `pending.py`.
 * Times are monotonic seconds, given as `now`; "never" is `math.inf` (defects: R4, R5).
 * One send: `next` proposes an attempt, its owner asks the peer's bucket and the link, and reports `sent`, `limited` or
   `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout` and rests
@@ -35,9 +35,9 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Generic, TypeVar
 
+from ..key_subscribers import Comparable
+from ..key_table import KeyTable
 from .key_peers import KeyTargets, Rounds
-from .key_subscribers import Comparable
-from .key_table import KeyTable
 from .peers import Peers, Scores
 from .pending import Entry, Pending
 from .requests import MINIMUM_REST, Active, Attempt, Requests
