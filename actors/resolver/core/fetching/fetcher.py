@@ -38,6 +38,7 @@ from typing import Generic, TypeVar
 from ..key_subscribers import Comparable
 from ..key_table import KeyTable
 from .key_peers import KeyTargets, Rounds
+from .named_holders import NamedHolders
 from .peers import Peers, Scores
 from .pending import Entry, Pending
 from .requests import MINIMUM_REST, Active, Attempt, Requests
@@ -46,9 +47,6 @@ P = TypeVar("P", bound=Comparable)
 
 IN_VAIN = 3
 """Peers that do not deliver a key, and are enough to look for who has it while the others are asked."""
-
-MAX_NAMED = 16
-"""Peers that are preferred for a key, at most."""
 
 
 class Fetcher(Generic[P]):
@@ -76,7 +74,7 @@ class Fetcher(Generic[P]):
         self._requests: Requests[P] = Requests(fetch_timeout)
         self._blocked: set[P] = set()
         self._newly_stuck: dict[bytes, None] | None = None  # None while nobody takes them
-        self._named: dict[bytes, set[P]] = {}  # who has said that they have a key
+        self._holders: NamedHolders[P] = NamedHolders()
         self._unlinked: Iterator[bytes] | None = None  # the keys that waited when the last candidate went
 
     # What is there
@@ -147,10 +145,10 @@ class Fetcher(Generic[P]):
 
     def prefer(self, key: bytes, peer: P) -> None:
         """Ask this peer before others for a key, if it is fetched, as the peer says that it has it."""
-        if key in self and self._targets.of(key) is None and len(self._named.setdefault(key, set())) < MAX_NAMED:
-            self._named[key].add(peer)
-            if peer in self._peers.linked:
-                self._wake(key)
+        if key not in self or self._targets.of(key) is not None or not self._holders.add(key, peer):
+            return
+        if peer in self._peers.linked:
+            self._wake(key)
 
     def another(self) -> tuple[P | None, int]:
         """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""
@@ -214,7 +212,7 @@ class Fetcher(Generic[P]):
         self._held.discard(key)
         self._rounds.forget(key)
         self._targets.forget(key)
-        self._named.pop(key, None)
+        self._holders.forget(key)
         if self._newly_stuck is not None:
             self._newly_stuck.pop(key, None)
         return requests
@@ -237,7 +235,9 @@ class Fetcher(Generic[P]):
         targets = self._targets.of(key)
         candidates = ready if targets is None else [peer for peer in ready if peer in targets]
         failed = self._rounds.failed(key)
-        peer = self._peers.choose(self._preferred(key, candidates, failed), is_retry, failed)
+        if failed:
+            candidates = [peer for peer in candidates if peer not in failed] or candidates
+        peer = self._peers.choose(self._preferred(key, candidates), is_retry)
         link = self._peers.link_of(peer)
         assert link is not None
         return Attempt(self._requests.next_id, key, peer, link)
@@ -264,7 +264,7 @@ class Fetcher(Generic[P]):
             if self._requests.has_most(key):
                 continue
             out = tuple(each.peer for each in self._requests.of(key))
-            in_vain = (*self._rounds.failed(key), *out)
+            in_vain = {*self._rounds.failed(key), *out}
             candidates = self._others(key, in_vain, now)
             self._note_stuck(key, in_vain)
             if not candidates and self._begins_anew_beside(key, out, now):
@@ -272,7 +272,7 @@ class Fetcher(Generic[P]):
             if self._requests.has_most_extra or not candidates:
                 self._watch(request, now)
                 continue
-            peer = self._peers.choose(self._preferred(key, candidates, in_vain), True, ())
+            peer = self._peers.choose(self._preferred(key, candidates), True)
             link = self._peers.link_of(peer)
             assert link is not None
             return Attempt(self._requests.next_id, key, peer, link)
@@ -412,7 +412,7 @@ class Fetcher(Generic[P]):
         for key in self._rounds.to_wake():
             self._wake(key)
 
-    def _others(self, key: bytes, in_vain: tuple[P, ...], now: float) -> list[P]:
+    def _others(self, key: bytes, in_vain: Collection[P], now: float) -> list[P]:
         """Who is ready and may be asked for this key, but for these."""
         targets = self._targets.of(key)
         ready = self._peers.ready(now)
@@ -449,25 +449,31 @@ class Fetcher(Generic[P]):
         others = self._round_of(key).difference(out)
         return self._rounds.begins_anew(key, now, others, len(others) * self._requests.overdue_after)
 
-    def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
+    def _note_stuck(self, key: bytes, in_vain: Collection[P]) -> None:
         if self._targets.of(key) is None:
             is_stuck = self._rounds.note_stuck(key, in_vain, self._round_of(key))
             if self._newly_stuck is not None and (is_stuck or len(in_vain) >= IN_VAIN):
                 self._newly_stuck[key] = None
 
-    def _preferred(self, key: bytes, candidates: list[P], in_vain: Collection[P]) -> list[P]:
-        """Of these those who have said that they have the key and were not asked in vain, else all."""
-        named = self._named.get(key)
-        return candidates if named is None else [p for p in candidates if p in named and p not in in_vain] or candidates
+    def _preferred(self, key: bytes, candidates: list[P]) -> list[P]:
+        """Of these those who have said that they have the key, else all."""
+        named = self._holders.of(key)
+        return [peer for peer in candidates if peer in named] or candidates
 
     def _compare(self, before: AbstractSet[P], now: float) -> None:
-        """Whoever is a candidate now, and was neither one `before` nor lately, may have any key."""
+        """Whoever is a candidate now, and was neither one `before` nor lately, may have any key; whoever was one
+        lately, those that it has said it has.
+        """
         linked = self._peers.linked
         for peer in sorted(before - linked):
             self._rounds.leave(peer, now)
-        if any(self._rounds.is_new(peer, now) for peer in linked - before):
+        came = sorted(linked - before)
+        if any(self._rounds.is_new(peer, now) for peer in came):
             self._rounds.welcome(tuple(linked & before))
-            self._wake_some()
+        else:
+            for peer in came:
+                self._rounds.welcome_back(self._holders.keys_of(peer))
+        self._wake_some()
 
     def _end(self, request_id: int) -> Active[P]:
         request = self._requests.end(request_id)

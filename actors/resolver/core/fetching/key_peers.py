@@ -17,7 +17,8 @@
   asked again, each when the request before is overdue; nor is it waited for while it can be asked nothing more.
 * A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
   candidate very many keys may have to be woken, so `to_wake` names a few at a time. Who was a candidate lately is none:
-  it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time.
+  it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time. It ends the
+  rest of those keys alone that it has said it has.
 * A key that any peer may answer is *stuck* once everybody who is connected and may be asked failed it, or is silent. At
   most `MAX_STUCK` are remembered, as one is reason enough for a connection; who searches for each takes them as they
   come. A new candidate may have any key, so with
@@ -27,7 +28,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice
@@ -113,7 +114,7 @@ class Rounds(Generic[P]):
         self._anew_at: dict[bytes, float] = {}
         """When those are asked again who failed a key that is out, at somebody who does not answer."""
         self._gone: OrderedDict[P, float] = OrderedDict()  # who was a candidate, and till when
-        self._waking: Iterator[bytes] | None = None
+        self._waking: deque[Iterator[bytes]] = deque()
         self._stuck: dict[bytes, None] = {}
 
     def failed(self, key: bytes) -> tuple[P, ...]:
@@ -169,18 +170,18 @@ class Rounds(Generic[P]):
         return None if in_vain is None else in_vain[1]
 
     def to_wake(self) -> list[bytes]:
-        """Some of the keys to be woken for a candidate that is new, until there are none."""
-        if self._waking is None:
-            return []
-        keys = list(islice(self._waking, _WOKEN_AT_ONCE))
-        if len(keys) < _WOKEN_AT_ONCE:
-            self._waking = None
+        """Some of the keys to be woken for a candidate, until there are none."""
+        keys: list[bytes] = []
+        while self._waking and len(keys) < _WOKEN_AT_ONCE:
+            keys += islice(self._waking[0], _WOKEN_AT_ONCE - len(keys))
+            if len(keys) < _WOKEN_AT_ONCE:
+                self._waking.popleft()
         return keys
 
     @property
     def is_waking(self) -> bool:
         """Whether there are keys to be woken still."""
-        return self._waking is not None
+        return bool(self._waking)
 
     def forget(self, key: bytes) -> None:
         """Nobody wants the key any more."""
@@ -224,4 +225,10 @@ class Rounds(Generic[P]):
         for key in self._stuck:
             self._failed[key] = others
         self._stuck.clear()
-        self._waking = iter(self._in_vain) if len(self._in_vain) else None
+        self._waking.clear()
+        if len(self._in_vain):
+            self._waking.append(iter(self._in_vain))
+
+    def welcome_back(self, keys: Iterable[bytes]) -> None:
+        """Who was a candidate lately is one again, and has said that it has these keys: they are to be woken."""
+        self._waking.append(iter(keys))
