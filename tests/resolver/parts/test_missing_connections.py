@@ -11,7 +11,7 @@ import pytest
 from rookery.actors.resolver import Outcome
 from rookery.actors.resolver.core import codec
 from rookery.actors.resolver.core.fetching.fetcher import Fetcher
-from rookery.actors.resolver.core.fetching.key_peers import MAX_STUCK
+from rookery.actors.resolver.core.fetching.stuck_keys import MAX_STUCK
 from rookery.actors.resolver.core.wishes import MAX_PROMPT
 from rookery.runtime import Reply
 from tests.resolver.core.fetching.fetchers import DELAY, TIMEOUT, fetcher, send, sent

@@ -9,7 +9,7 @@
   at equal costs before them, as it would else never be. Then decides a number drawn when the link opened, so that not
   every node begins at the same peer.
 * One fresh key of `EXPLORED` goes to a peer that never answered, if others have: it may be the better one.
-* `choose` is given whom to choose from: those that did not fail this key yet; when all did, all. A
+* `choose` is given whom to choose from: those that did not fail this key yet; when all did, all (`candidates.py`). A
   retry asks a random one, of them first who has answered before.
 * Who is silent (see below) is asked when nobody else is ready, or everybody else failed this key.
 * Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key.
