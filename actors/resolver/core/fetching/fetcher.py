@@ -128,9 +128,10 @@ class Fetcher(Generic[P]):
 
     def prefer(self, key: bytes, peer: P) -> None:
         """Ask this peer before others for a key, if it is fetched, as the peer says that it has it."""
-        if key not in self or self._targets.of(key) is not None or not self._holders.add(key, peer):
+        if key not in self or self._targets.of(key) is not None:
             return
-        if peer in self._peers.linked:
+        is_linked = peer in self._peers.linked
+        if self._holders.add(key, peer, is_linked=is_linked) and is_linked:
             self._wake(key)
 
     def another(self) -> tuple[P | None, int]:
@@ -366,17 +367,17 @@ class Fetcher(Generic[P]):
 
     def _compare(self, before: AbstractSet[P], now: float) -> None:
         """Whoever is a candidate now, and was neither one `before` nor lately, may have any key; whoever was one
-        lately, those that it has said it has.
+        lately, those that it has said it has meanwhile.
         """
         linked = self._peers.linked
         for peer in sorted(before - linked):
             self._rounds.leave(peer, now)
         came = sorted(linked - before)
+        named = [key for peer in came for key in self._holders.came(peer)]
         if any(self._rounds.is_new(peer, now) for peer in came):
             self._rounds.welcome(tuple(linked & before), self._stuck.welcome())
-        else:
-            for peer in came:
-                self._rounds.welcome_back(self._holders.keys_of(peer))
+        elif named:
+            self._rounds.welcome_back(named)
         self._wake_some()
 
     def _end(self, request_id: int) -> Active[P]:

@@ -1,4 +1,8 @@
-"""Who has said that they have a key, by key and by peer: they are asked for it before others."""
+"""Who has said that they have a key: they are asked for it before others.
+
+Who is not connected then ends the rest of the key when it is: once for each time it says so, or a peer that reconnects
+all the time would end it each time.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +21,31 @@ class NamedHolders(Generic[P]):
     def __init__(self) -> None:
         """Nobody yet."""
         self._peers: dict[bytes, set[P]] = {}
-        self._keys: dict[P, dict[bytes, None]] = {}
+        self._expected: dict[P, dict[bytes, None]] = {}  # who is not connected, with what it has said since it was
 
     def of(self, key: bytes) -> Collection[P]:
         """Who has said that they have the key."""
         return self._peers.get(key, ())
 
-    def keys_of(self, peer: P) -> tuple[bytes, ...]:
-        """What the peer has said that it has, in that order."""
-        return tuple(self._keys.get(peer, ()))
-
-    def add(self, key: bytes, peer: P) -> bool:
-        """The peer has said it; False if so many have that this one does not count."""
+    def add(self, key: bytes, peer: P, *, is_linked: bool) -> bool:
+        """The peer has said it; False if so many have that this one does not count. is_linked: it may be asked now."""
         peers = self._peers.setdefault(key, set())
         if len(peers) >= MAX_NAMED and peer not in peers:
             return False
         peers.add(peer)
-        self._keys.setdefault(peer, {})[key] = None
+        if not is_linked:
+            self._expected.setdefault(peer, {})[key] = None
         return True
+
+    def came(self, peer: P) -> list[bytes]:
+        """The peer may be asked from now on; what it has said that it has since it could be last, in that order."""
+        return list(self._expected.pop(peer, ()))
 
     def forget(self, key: bytes) -> None:
         """Nobody wants the key any more."""
         for peer in self._peers.pop(key, ()):
-            keys = self._keys[peer]
-            del keys[key]
-            if not keys:
-                del self._keys[peer]
+            keys = self._expected.get(peer)
+            if keys is not None:
+                keys.pop(key, None)
+                if not keys:
+                    del self._expected[peer]

@@ -8,7 +8,7 @@
 * A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
   candidate very many keys may have to be woken, so `to_wake` names a few at a time. Who was a candidate lately is none:
   it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time. It ends the
-  rest of those keys alone that it has said it has.
+  rest of those keys alone that it has said, meanwhile, that it has.
 """
 
 from __future__ import annotations
@@ -144,5 +144,5 @@ class Rounds(Generic[P]):
             self._waking.append(iter(self._in_vain))
 
     def welcome_back(self, keys: Iterable[bytes]) -> None:
-        """Who was a candidate lately is one again, and has said that it has these keys: they are to be woken."""
+        """Who was a candidate lately is one again, and said meanwhile that it has these keys: they are to be woken."""
         self._waking.append(iter(keys))

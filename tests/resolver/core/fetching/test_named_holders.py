@@ -76,13 +76,27 @@ def test_holder_that_was_connected_lately_ends_the_rest_of_its_key_alone_when_it
     assert known.next(now) is None
 
 
+def test_holder_that_reconnects_all_the_time_ends_no_rest_after_the_first_time() -> None:
+    known = fetcher("abc")
+    known.add_ready(KEY, 0)
+    known.close(LINKS["c"], 0)
+    known.prefer(KEY, "c")
+    known.open("c", 7, 0)
+    _, rests = refused(known, 0, 3 * 8)
+    now = rests - 10 * DELAY
+    known.close(7, now)
+    known.open("c", 8, now)
+    assert known.wake_up() == rests
+
+
 def test_so_many_holders_of_a_key_count_and_nothing_is_left_of_them_when_it_is_dropped() -> None:
     holders: NamedHolders[int] = NamedHolders()
-    assert all(holders.add(KEY, peer) for peer in range(MAX_NAMED))
-    assert not holders.add(KEY, MAX_NAMED)
-    assert holders.add(KEY, 0), "it counts already"
-    assert holders.add(b"l", 0)
-    assert (sorted(holders.of(KEY)), holders.keys_of(0)) == (list(range(MAX_NAMED)), (KEY, b"l"))
+    assert all(holders.add(KEY, peer, is_linked=peer > 1) for peer in range(MAX_NAMED))
+    assert not holders.add(KEY, MAX_NAMED, is_linked=False)
+    assert holders.add(KEY, 0, is_linked=False), "it counts already"
+    assert holders.add(b"l", 0, is_linked=False)
+    assert sorted(holders.of(KEY)) == list(range(MAX_NAMED))
+    assert (holders.came(0), holders.came(0), holders.came(2)) == ([KEY, b"l"], [], [])
     for key in (KEY, b"l"):
         holders.forget(key)
-    assert (holders.of(KEY), holders.keys_of(0), holders._peers, holders._keys) == ((), (), {}, {})
+    assert (holders.of(KEY), holders._peers, holders._expected) == ((), {}, {})
