@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from rookery.actors.membership.core.admission import BROUGHT_BY_NEW, CHECKED_FOR_NEW, SETTLED_AFTER, Admission
+from rookery.actors.membership.core.admission import Admission
 from rookery.actors.membership.core.proofs import RecordProofs
 from rookery.actors.membership.core.records import Records
 from rookery.actors.membership.core.sender_limits import SenderLimits
+from rookery.actors.membership.core.unsettled import BROUGHT_BY_NEW, CHECKED_FOR_NEW, SETTLED_AFTER
 from rookery.actors.membership.swim import Config, Member, MemberDown, MemberId, MemberUp, Outbox, Rename, State, Swim
 from rookery.testing import NETWORK, Peers
 from rookery.transport import PeerId
@@ -112,15 +113,15 @@ def test_who_was_greeted_in_vain_is_gone_and_counted() -> None:
 def test_member_settles_when_it_is_heard_long_after_it_came_and_not_by_time_alone() -> None:
     here = Here()
     here.show("bob", "carol")
-    here.admission.hear(peer("bob"), SETTLED_AFTER - 0.1)
+    here.admission.unsettled.hear(peer("bob"), SETTLED_AFTER - 0.1)
     assert here.admission.settled() is None  # nobody has
-    here.admission.hear(peer("bob"), SETTLED_AFTER)
+    here.admission.unsettled.hear(peer("bob"), SETTLED_AFTER)
     assert (here.is_settled("bob"), here.is_settled("carol")) == (True, False)
-    here.admission.hear(peer("carol"), SETTLED_AFTER + 1)
+    here.admission.unsettled.hear(peer("carol"), SETTLED_AFTER + 1)
     assert here.admission.settled() is None  # all have
     here.show("dave", now=SETTLED_AFTER + 1)
     assert (here.is_settled("bob"), here.is_settled("dave")) == (True, False)
-    here.admission.forget(peer("dave"))
+    here.admission.unsettled.forget(peer("dave"))
     assert here.admission.settled() is None
 
 
@@ -145,7 +146,7 @@ def test_who_passes_on_proofs_that_take_long_pays_for_them_and_nobody_else_does(
 def test_members_that_have_not_settled_bring_few_newcomers_together_and_settled_ones_have_their_own_share() -> None:
     here = Here()
     here.show("bob")
-    here.admission.hear(peer("bob"), SETTLED_AFTER)
+    here.admission.unsettled.hear(peer("bob"), SETTLED_AFTER)
     fresh = [f"fresh {number}" for number in range(20)]
     here.show(*fresh, now=SETTLED_AFTER)
     for each in fresh:
