@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rookery.actors.resolver.core.decisions import Deliver, Outcome
-from rookery.actors.resolver.core.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
 from rookery.actors.resolver.core.wanted_keys import WantedKeys
 from rookery.actors.resolver.parts.gets import UNTAGGED, Tag
 from rookery.actors.resolver.parts.retain import retain_in_slices

@@ -21,7 +21,7 @@ TRANSPORT = ACTORS.parent / "transport"
 ROOMS = {"__init__.py", "config.py", "mailbox.py", "errors.py", "metrics.py", "engine.py", "py.typed"}
 TESTS = Path(__file__).parent
 MAX_FILES = 12
-STILL_CROWDED = {".", "resolver/core", "tracker/core"}  # of the tests; none is added
+STILL_CROWDED = {".", "tracker/core"}  # of the tests; none is added
 
 
 def cut() -> list[Path]:

@@ -17,7 +17,7 @@ from rookery.actors.membership.core.tags import encode_tags
 from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
 from rookery.actors.membership.swim.core.checks import _EVERY
 from rookery.actors.membership.swim.member import MAX_INCARNATION
-from rookery.actors.resolver.core.requests import OVERDUE_SHARE
+from rookery.actors.resolver.core.fetching.requests import OVERDUE_SHARE
 from rookery.testing import SimulatedNodes
 from rookery.transport import PeerId
 

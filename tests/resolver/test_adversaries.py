@@ -221,8 +221,8 @@ def nothing_is_left(net: Any, name: str) -> None:
     client, fetcher = data.client, data.client.fetcher
     assert (len(client.wanted), client.wanted.delivering) == (0, 0)
     assert (fetcher.waiting, fetcher.active, len(fetcher._held)) == (0, 0, 0)
-    assert (len(fetcher._rounds._failed), len(fetcher._targets._sets), len(fetcher._entries)) == (0, 0, 0)
-    assert fetcher._pending._untargeted.size <= 64 * 2
+    assert (len(fetcher._rounds._failed), len(fetcher._targets._sets), len(fetcher._waiting._entries)) == (0, 0, 0)
+    assert fetcher._waiting._pending._untargeted.size <= 64 * 2
     assert (client._gets._waiting, client._gets._by_key, client._verdicts._open) == ({}, {}, {})
     assert (data.server._active, dict(data.server._of_peer)) == (0, {})
 

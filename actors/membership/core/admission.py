@@ -20,7 +20,6 @@ from contextlib import contextmanager
 
 from msgspec import Struct, field
 
-from ....transport.core.buckets import TokenBuckets
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.record import PeerRecord
@@ -29,19 +28,11 @@ from ..swim import Member, MemberId, State, Swim
 from .newcomers import PER_INTRODUCER, PER_SEED, Newcomer, Turns, Unproved
 from .records import Records
 from .sender_limits import SenderLimits
+from .unsettled import Unsettled
 from .waiting import Waiting
-
-BROUGHT_BY_NEW, CHECKED_FOR_NEW = (64.0, 512), (128.0, 1024)
-"""Newcomers a second, and at once, that all members bring together which have not settled, and signatures that are
-checked for them: a stream of keys, each with a share of its own, is no more than a few members."""
 
 MAX_SHUNNED = 4096
 """Cheats that are remembered; the first are forgotten."""
-
-SETTLED_AFTER, SETTLED_AT_LEAST_AFTER = 30.0, 5.0
-"""Seconds from the first that is heard of a member itself until it counts as one that stays. Half of the time since the
-first of all is enough, but for so many seconds: else nobody has settled in a young cluster, and any stream of keys that
-come and go makes all members slow."""
 
 
 class Telling(Struct):
@@ -92,8 +83,7 @@ class Admission:
         count, count_record: take what becomes of newcomers, and of records.
         """
         self.connected: set[PeerId] = set()
-        self.newly: dict[bytes, float] = {}  # members that have not settled, and since when
-        self._first_since: float | None = None  # when the first of all was heard
+        self.unsettled = Unsettled()
         self.waiting = Waiting(ask_again)
         self.unproved = Unproved(period)
         self.told_of_others = False  # by anybody, that they are alive
@@ -104,8 +94,6 @@ class Admission:
         self._count = count
         self._count_record = count_record
         self._shunned: dict[PeerId, float] = {}  # until when
-        self._brought_by_new = TokenBuckets(*BROUGHT_BY_NEW)
-        self._checked_for_new = TokenBuckets(*CHECKED_FOR_NEW)
         self._telling: Telling | None = None
         self._changes = Changes()
         self._swim: Swim | None = None
@@ -146,18 +134,13 @@ class Admission:
             self._hear(update, telling)
             return False
         if self._swim is None or self._swim.has_room(telling.now):
-            self.newly.setdefault(peer, telling.now)
-            if self._first_since is None:
-                self._first_since = telling.now
+            self.unsettled.add(peer, telling.now)
         self._changes.heeded.append(peer)
         return True
 
     def settled(self) -> Callable[[bytes], bool] | None:
-        """Tells the members that have settled (see `SETTLED_AFTER`) from the others; None if all are alike."""
-        newly = self.newly
-        if not newly or self._swim is None or len(newly) >= self._swim.num_members:
-            return None
-        return lambda key: key not in newly
+        """Tells the members that have settled from the others; None if all are alike."""
+        return None if self._swim is None else self.unsettled.settled(self._swim.num_members)
 
     def record_of(self, peer: PeerId, generation: int) -> PeerRecord | None:
         """The genuine record of this life: held, or beside what is told now."""
@@ -246,7 +229,7 @@ class Admission:
         (held, limit), seed = self._size, self._is_seed(telling.introducer)
         has_room = held < limit and self._swim is not None and self._swim.has_room(telling.now)
         may_add = has_room and self.unproved.may_add(telling.introducer, telling.now, seed=seed)
-        if may_add and self._may_share(telling.introducer, self._brought_by_new, telling.now, seed=seed):
+        if may_add and (seed or self.unsettled.may_bring(telling.introducer, telling.now)):
             return True
         self._count("too_many", 1)
         return False
@@ -295,20 +278,6 @@ class Admission:
             self._changes.unanswered.append(newcomer.told.id)
         else:
             self._changes.members.append(swim.MemberDown(newcomer.told.id, left=why == "left"))
-
-    # Those who have not settled ---------------------------------------------------------------------------------------
-
-    def hear(self, peer: PeerId, now: float) -> None:
-        """The peer shows that it is there: it has settled if that is for long enough."""
-        since, first = self.newly.get(peer), self._first_since
-        if since is None or first is None:
-            return
-        if now - since >= min(SETTLED_AFTER, max(SETTLED_AT_LEAST_AFTER, (now - first) / 2)):
-            del self.newly[peer]
-
-    def forget(self, peer: PeerId) -> None:
-        """The peer is no member any more."""
-        self.newly.pop(peer, None)
 
     # Those who have not answered --------------------------------------------------------------------------------------
 
@@ -401,17 +370,10 @@ class Admission:
         """Whether a signature that this peer sent is checked now."""
         seed = self._is_seed(sender)
         may_check = self._limits.may_check(sender, now, seed=seed)
-        if may_check and self._may_share(sender, self._checked_for_new, now, seed=seed):
+        if may_check and (seed or self.unsettled.may_check(sender, now)):
             return True
         self._count_record("over_limit")
         return False
-
-    def _may_share(self, sender: PeerId, shared: TokenBuckets, now: float, *, seed: bool) -> bool:
-        """Whether a sender that is within its own limits is within those of all that have not settled.
-
-        Asked last: what is beyond a sender's own limits must take nothing of the others'.
-        """
-        return seed or sender not in self.newly or shared.take(None, now)
 
     def may_follow(self, links: int) -> bool:
         """Whether so many links of a chain are followed for who tells of them now."""

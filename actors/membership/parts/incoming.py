@@ -94,7 +94,7 @@ class Incoming:
             self._drop("stranger", sender)
             return
         self._intake.prove(sender)
-        self._admission.hear(sender, self._engine.now())
+        self._admission.unsettled.hear(sender, self._engine.now())
         self._outgoing.mark_introduced(sender)
         if envelope.swim:
             self._on_swim_packet(envelope.swim, sender, records)

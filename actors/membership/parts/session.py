@@ -264,7 +264,7 @@ class Session:
             return
         self._admission.connected.add(record.peer)
         self._intake.prove(record.peer)
-        self._admission.hear(record.peer, self._engine.now())
+        self._admission.unsettled.hear(record.peer, self._engine.now())
         self._is_alive(record.peer)
         if not self.has_left and not self.view.is_active(record.peer):
             self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
@@ -343,7 +343,7 @@ class Session:
             case swim.Notify(swim.Cheated() as cheated):
                 self._misconduct.on_cheated(cheated)
             case swim.Notify(swim.MemberDown(member) as down):
-                self._admission.forget(PeerId(member.key))
+                self._admission.unsettled.forget(PeerId(member.key))
                 self._events.on_notification(down)
             case swim.Notify(notification):
                 self._events.on_notification(notification)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from .requests import Active
+from .fetching.requests import Active
 
 P = TypeVar("P")
 S = TypeVar("S")

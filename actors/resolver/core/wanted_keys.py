@@ -28,9 +28,9 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from .decisions import Accepted, Block, Cause, Decision, Deliver, Ended, Outcome, Reason, Retired, Retry
-from .fetcher import Fetcher
+from .fetching.fetcher import Fetcher
+from .fetching.requests import Active
 from .key_subscribers import Comparable, KeySubscribers
-from .requests import Active
 
 P = TypeVar("P", bound=Comparable)
 S = TypeVar("S", bound=Comparable)

@@ -28,9 +28,9 @@ from ...tracker.mailbox import Mailbox as Tracker
 from ..config import Config
 from ..core.codec import Request, encode
 from ..core.decisions import Accepted, Block, Decision, Deliver, Ended, Outcome, Reason, Retired, Retry
-from ..core.fetcher import Fetcher
+from ..core.fetching.fetcher import Fetcher
+from ..core.fetching.requests import Attempt
 from ..core.key_subscribers import UnusableSubscriber
-from ..core.requests import Attempt
 from ..core.wanted_keys import WantedKeys
 from ..errors import FetchCancelled, FetchError, FetchRetired, FetchTimedOut
 from ..mailbox import Fetch, FetchFailed, InvalidData

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ....transport.identity import PeerId
 from ...providers.mailbox import Mailbox as Providers
-from ..core.fetcher import Fetcher
+from ..core.fetching.fetcher import Fetcher
 
 SEARCHES_PER_TURN = 64
 

@@ -18,7 +18,7 @@ from .... import runtime
 from ....runtime import Message, Timer
 from ....transport.identity import PeerId
 from ...maintenance.mailbox import Mailbox as Maintenance
-from ..core.fetcher import Fetcher
+from ..core.fetching.fetcher import Fetcher
 from ..core.wishes import Wishes
 from ..metrics import BoundCounter
 

@@ -7,16 +7,16 @@ from collections import Counter
 
 import pytest
 
-from rookery.actors.membership.core.admission import (
+from rookery.actors.membership.core.admission import Admission
+from rookery.actors.membership.core.proofs import RecordProofs
+from rookery.actors.membership.core.records import Records
+from rookery.actors.membership.core.sender_limits import SenderLimits
+from rookery.actors.membership.core.unsettled import (
     BROUGHT_BY_NEW,
     CHECKED_FOR_NEW,
     SETTLED_AFTER,
     SETTLED_AT_LEAST_AFTER,
-    Admission,
 )
-from rookery.actors.membership.core.proofs import RecordProofs
-from rookery.actors.membership.core.records import Records
-from rookery.actors.membership.core.sender_limits import SenderLimits
 from rookery.actors.membership.swim import Config, Member, MemberDown, MemberId, MemberUp, Outbox, Rename, State, Swim
 from rookery.testing import NETWORK, Peers
 from rookery.transport import PeerId
@@ -120,15 +120,15 @@ def test_who_was_greeted_in_vain_is_gone_and_counted() -> None:
 def test_member_settles_when_it_is_heard_long_after_it_came_and_not_by_time_alone() -> None:
     here = Here()
     here.show("bob", "carol")
-    here.admission.hear(peer("bob"), SETTLED_AT_LEAST_AFTER - 0.1)
+    here.admission.unsettled.hear(peer("bob"), SETTLED_AT_LEAST_AFTER - 0.1)
     assert here.admission.settled() is None  # nobody has
-    here.admission.hear(peer("bob"), SETTLED_AT_LEAST_AFTER)
+    here.admission.unsettled.hear(peer("bob"), SETTLED_AT_LEAST_AFTER)
     assert (here.is_settled("bob"), here.is_settled("carol")) == (True, False)
-    here.admission.hear(peer("carol"), SETTLED_AFTER + 1)
+    here.admission.unsettled.hear(peer("carol"), SETTLED_AFTER + 1)
     assert here.admission.settled() is None  # all have
     here.show("dave", now=SETTLED_AFTER + 1)
     assert (here.is_settled("bob"), here.is_settled("dave")) == (True, False)
-    here.admission.forget(peer("dave"))
+    here.admission.unsettled.forget(peer("dave"))
     assert here.admission.settled() is None
 
 
@@ -136,11 +136,11 @@ def test_member_settles_when_it_is_heard_long_after_it_came_and_not_by_time_alon
 def test_member_settles_sooner_in_a_young_cluster(came: float, settles: float) -> None:
     here = Here()
     here.show("bob")
-    here.admission.hear(peer("bob"), came)
+    here.admission.unsettled.hear(peer("bob"), came)
     here.show("carol", now=came)
-    here.admission.hear(peer("carol"), settles - 0.01)
+    here.admission.unsettled.hear(peer("carol"), settles - 0.01)
     assert not here.is_settled("carol")
-    here.admission.hear(peer("carol"), settles)
+    here.admission.unsettled.hear(peer("carol"), settles)
     assert here.is_settled("carol")
 
 
@@ -165,7 +165,7 @@ def test_who_passes_on_proofs_that_take_long_pays_for_them_and_nobody_else_does(
 def test_members_that_have_not_settled_bring_few_newcomers_together_and_settled_ones_have_their_own_share() -> None:
     here = Here()
     here.show("bob")
-    here.admission.hear(peer("bob"), SETTLED_AFTER)
+    here.admission.unsettled.hear(peer("bob"), SETTLED_AFTER)
     fresh = [f"fresh {number}" for number in range(20)]
     here.show(*fresh, now=SETTLED_AFTER)
     for each in fresh:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from rookery.actors.resolver.core.decisions import Decision, Deliver, Outcome
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.requests import Active
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.requests import Active
 from rookery.actors.resolver.core.wanted_keys import WantedKeys
 
 TIMEOUT, DELAY = 1.0, 0.1

@@ -23,7 +23,7 @@ from rookery.actors.resolver.core.decisions import (
     Retired,
     Retry,
 )
-from rookery.actors.resolver.core.requests import Active
+from rookery.actors.resolver.core.fetching.requests import Active
 from tests.resolver.core.states import (
     DELAY,
     KEY,
@@ -52,7 +52,7 @@ def state(wanted: Core) -> str:
     assert wanted.delivering + fetcher.active + fetcher.waiting == 1
     if wanted.delivering:
         return REDELIVERING if wanted._answers[KEY].accepted else VALIDATING
-    is_retry, _, _ = fetcher._entries.get(KEY) or (None, 0, KEY)
+    is_retry, _, _ = fetcher._waiting._entries.get(KEY) or (None, 0, KEY)
     return ACTIVE if is_retry is None else RETRY if is_retry else FRESH
 
 

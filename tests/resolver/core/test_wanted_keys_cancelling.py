@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.actors.resolver.core.decisions import Block, Cause, Deliver, Ended, Outcome, Reason, Retired, Retry
-from rookery.actors.resolver.core.requests import Active
+from rookery.actors.resolver.core.fetching.requests import Active
 from tests.resolver.core.states import KEY, LINKS, OTHER, VALUE, Decisions, answer, core, send, validating, verdict
 
 # Generations

@@ -8,7 +8,7 @@ import pytest
 
 from rookery.actors.providers import EndSearch, HolderFound, Search
 from rookery.actors.resolver.core import codec
-from rookery.actors.resolver.core.fetcher import IN_VAIN
+from rookery.actors.resolver.core.fetching.stuck_keys import IN_VAIN
 
 KEY, OTHER = b"k", b"o"
 

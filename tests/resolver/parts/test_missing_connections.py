@@ -10,11 +10,11 @@ import pytest
 
 from rookery.actors.resolver import Outcome
 from rookery.actors.resolver.core import codec
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.key_peers import MAX_STUCK
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.stuck_keys import MAX_STUCK
 from rookery.actors.resolver.core.wishes import MAX_PROMPT
 from rookery.runtime import Reply
-from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send, sent
+from tests.resolver.core.fetching.fetchers import DELAY, TIMEOUT, fetcher, send, sent
 
 KEY, OTHER = b"k", b"o"
 VALUE = b"the value"

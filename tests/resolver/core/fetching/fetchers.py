@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterable
 
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.requests import Active
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.requests import Active
 
 TIMEOUT, DELAY = 1.0, 0.1
 LINKS = {"me": 9, "a": 1, "b": 2, "c": 3, "d": 4}

@@ -2,8 +2,8 @@
 
 import math
 
-from rookery.actors.resolver.core.requests import MINIMUM_REST
-from tests.resolver.core.fetchers import DELAY, fetcher, send_all, sent
+from rookery.actors.resolver.core.fetching.requests import MINIMUM_REST
+from tests.resolver.core.fetching.fetchers import DELAY, fetcher, send_all, sent
 
 # Choice of peer
 

@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.key_peers import MAX_REST, NEW_AGAIN_AFTER
-from rookery.actors.resolver.core.requests import MINIMUM_REST, Attempt
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.requests import MINIMUM_REST, Attempt
+from rookery.actors.resolver.core.fetching.rounds import MAX_REST, NEW_AGAIN_AFTER
 
 TIMEOUT, DELAY, WINDOW = 5.0, 1.0, 2
 NEW_AGAIN = NEW_AGAIN_AFTER * MAX_REST * DELAY
@@ -127,7 +127,7 @@ class FetcherMachine(RuleBasedStateMachine):
     @contextmanager
     def welcomed(self) -> Iterator[None]:
         """Whoever becomes a candidate here, and was none lately, ends every rest."""
-        before, stuck = self.linked(), set(self.fetcher._rounds._stuck)
+        before, stuck = self.linked(), set(self.fetcher._stuck._failed)
         yield
         came = self.linked() - before
         if not any(self.now - self.left.get(peer, -math.inf) >= NEW_AGAIN for peer in came):
@@ -409,7 +409,7 @@ def test_dropping_most_keys_costs_a_constant_each_and_leaves_no_leftovers_behind
     elif order == "shuffled":
         random.Random(2).shuffle(numbers)
     known = dropped(keys, numbers)
-    queues = [known._pending._untargeted, *known._pending._targeted.values()]
+    queues = [known._waiting._pending._untargeted, *known._waiting._pending._targeted.values()]
     assert [len(queue) for queue in queues] == [5, 5]
     assert sum(queue.size for queue in queues) <= 2 * (2 * 5 + 64)
 

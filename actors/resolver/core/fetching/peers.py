@@ -9,8 +9,8 @@
   at equal costs before them, as it would else never be. Then decides a number drawn when the link opened, so that not
   every node begins at the same peer.
 * One fresh key of `EXPLORED` goes to a peer that never answered, if others have: it may be the better one.
-* A retry asks a random peer among those that did not fail this key yet; when all did, among all. Of them first who has
-  answered before.
+* `choose` is given whom to choose from: those that did not fail this key yet; when all did, all (`candidates.py`). A
+  retry asks a random one, of them first who has answered before.
 * Who is silent (see below) is asked when nobody else is ready, or everybody else failed this key.
 * Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key.
 * Somebody to be connected with is a primary peer without a link, as only these are dialled: the next one after this
@@ -45,7 +45,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
-from .key_subscribers import Comparable
+from ..key_subscribers import Comparable
 
 P = TypeVar("P", bound=Comparable)
 
@@ -262,10 +262,8 @@ class Peers(Generic[P]):
             if peer not in self._candidates:
                 self._consider(peer)
 
-    def choose(self, ready: list[P], is_retry: bool, failed: Collection[P]) -> P:
-        """The one of these to ask for a key which those in `failed` did not deliver."""
-        if failed:
-            ready = [peer for peer in ready if peer not in failed] or ready
+    def choose(self, ready: list[P], is_retry: bool) -> P:
+        """The one of these to ask for a key."""
         if self._secondary:
             ready = [peer for peer in ready if peer not in self._secondary] or ready
         ready = [peer for peer in ready if not self._scores.is_silent(peer)] or ready

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from .codec import MAX_ID
+from ..codec import MAX_ID
 
 P = TypeVar("P")
 

@@ -1,14 +1,4 @@
-"""Of which peers each key may be asked, and which did not deliver it (flows: fetch 2).
-
-`KeyTargets`, the peers that a key is restricted to:
-
-* A key without an entry may be asked of any peer; a set, even an empty one, means only these.
-* A set is widened by naming more peers, and ends when the key is opened to all or forgotten. There is no fallback.
-* A peer that is blocked leaves every set at once, and can be named anew. That costs nothing however many sets name it:
-  each name remembers how often its peer had been blocked. What is remembered of a peer goes with the last set that
-  names it.
-
-`Rounds`, who was asked in vain:
+"""Who was asked for each key in vain, and when it is asked for again (flows: fetch 2).
 
 * A key is asked of each candidate once: a *round*. Within it, and after the first one, a retry waits for the retry
   delay; after each further round in vain twice as long as after the one before, up to `MAX_REST` times the delay. So a
@@ -17,30 +7,24 @@
   asked again, each when the request before is overdue; nor is it waited for while it can be asked nothing more.
 * A new candidate, a new target or a new wish for the key ends that rest, and the next one begins short. After a new
   candidate very many keys may have to be woken, so `to_wake` names a few at a time. Who was a candidate lately is none:
-  it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time.
-* A key that any peer may answer is *stuck* once everybody who is connected and may be asked failed it, or is silent. At
-  most `MAX_STUCK` are remembered, as one is reason enough for a connection; who searches for each takes them as they
-  come. A new candidate may have any key, so with
-  it none of them is stuck, and it is the next to be asked for them.
+  it is asked when the rest is over, or a peer that reconnects all the time would end all rests each time. It ends the
+  rest of those keys alone that it has said, meanwhile, that it has.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Generic, TypeVar
 
-from .key_subscribers import Comparable
-from .key_table import KeyTable
+from ..key_subscribers import Comparable
+from ..key_table import KeyTable
 from .requests import MINIMUM_REST
 
 P = TypeVar("P", bound=Comparable)
-
-MAX_STUCK = 64
-"""Keys that everybody failed and that are remembered as such."""
 
 MAX_REST = 32
 """Times the retry delay: how long a key rests after a round in vain, at most."""
@@ -50,56 +34,6 @@ NEW_AGAIN_AFTER = 16
 
 _WOKEN_AT_ONCE = 64
 _MOST_GONE = 4096  # former candidates that are remembered; the one that went first is forgotten
-
-
-class KeyTargets(Generic[P]):
-    """The peers that each key is restricted to."""
-
-    def __init__(self) -> None:
-        self._sets: KeyTable[dict[P, int]] = KeyTable()  # each peer with the number of its blocks when it was named
-        self._naming: dict[P, int] = {}  # sets that name the peer
-        self._blocks: dict[P, int] = {}  # of peers that some set names
-
-    def of(self, key: bytes) -> list[P] | None:
-        """The peers of this key's set, None if it has no set."""
-        named = self._sets.get(key)
-        if named is None:
-            return None
-        return [peer for peer, blocks in named.items() if blocks == self._blocks.get(peer, 0)]
-
-    def restrict(self, key: bytes, peers: Iterable[P]) -> None:
-        """Begin a set for a key that has none."""
-        self._sets[key] = {}
-        self.widen(key, peers)
-
-    def widen(self, key: bytes, peers: Iterable[P]) -> list[P]:
-        """Name more peers, if the key has a set; those that were not in it."""
-        named = self._sets.get(key)
-        if named is None:
-            return []
-        added: list[P] = []
-        for peer in peers:
-            blocks = self._blocks.get(peer, 0)
-            if named.get(peer) == blocks:
-                continue
-            if peer not in named:
-                self._naming[peer] = self._naming.get(peer, 0) + 1
-            named[peer] = blocks
-            added.append(peer)
-        return added
-
-    def forget(self, key: bytes) -> None:
-        """End the key's set, if it has one."""
-        for peer in self._sets.pop(key) or ():
-            self._naming[peer] -= 1
-            if not self._naming[peer]:
-                del self._naming[peer]
-                self._blocks.pop(peer, None)
-
-    def block(self, peer: P) -> None:
-        """Take the peer out of every set."""
-        if peer in self._naming:
-            self._blocks[peer] = self._blocks.get(peer, 0) + 1
 
 
 class Rounds(Generic[P]):
@@ -113,8 +47,7 @@ class Rounds(Generic[P]):
         self._anew_at: dict[bytes, float] = {}
         """When those are asked again who failed a key that is out, at somebody who does not answer."""
         self._gone: OrderedDict[P, float] = OrderedDict()  # who was a candidate, and till when
-        self._waking: Iterator[bytes] | None = None
-        self._stuck: dict[bytes, None] = {}
+        self._waking: deque[Iterator[bytes]] = deque()
 
     def failed(self, key: bytes) -> tuple[P, ...]:
         """Who was asked for the key in this round and did not deliver."""
@@ -169,43 +102,26 @@ class Rounds(Generic[P]):
         return None if in_vain is None else in_vain[1]
 
     def to_wake(self) -> list[bytes]:
-        """Some of the keys to be woken for a candidate that is new, until there are none."""
-        if self._waking is None:
-            return []
-        keys = list(islice(self._waking, _WOKEN_AT_ONCE))
-        if len(keys) < _WOKEN_AT_ONCE:
-            self._waking = None
+        """Some of the keys to be woken for a candidate, until there are none."""
+        keys: list[bytes] = []
+        while self._waking and len(keys) < _WOKEN_AT_ONCE:
+            keys += islice(self._waking[0], _WOKEN_AT_ONCE - len(keys))
+            if len(keys) < _WOKEN_AT_ONCE:
+                self._waking.popleft()
         return keys
 
     @property
     def is_waking(self) -> bool:
         """Whether there are keys to be woken still."""
-        return self._waking is not None
+        return bool(self._waking)
 
     def forget(self, key: bytes) -> None:
         """Nobody wants the key any more."""
         self._failed.pop(key)
         self._in_vain.pop(key)
         self._anew_at.pop(key, None)
-        self._stuck.pop(key, None)
 
-    # Stuck keys
-
-    @property
-    def has_stuck(self) -> bool:
-        """Whether everybody failed some key that any peer may answer."""
-        return bool(self._stuck)
-
-    def note_stuck(self, key: bytes, in_vain: Collection[P], candidates: AbstractSet[P]) -> bool:
-        """Whether those who were asked in vain for a key that any peer may answer are all candidates there are."""
-        is_stuck = len(in_vain) >= len(candidates) > 0 and candidates <= set(in_vain)
-        if is_stuck and len(self._stuck) < MAX_STUCK:
-            self._stuck[key] = None
-        return is_stuck
-
-    def came(self, key: bytes) -> None:
-        """Bytes came for the key."""
-        self._stuck.pop(key, None)
+    # Candidates
 
     def leave(self, peer: P, now: float) -> None:
         """The peer is no candidate any more."""
@@ -219,9 +135,14 @@ class Rounds(Generic[P]):
         span = NEW_AGAIN_AFTER * MAX_REST * max(self._retry_delay, MINIMUM_REST)
         return now - self._gone.get(peer, -math.inf) >= span
 
-    def welcome(self, others: tuple[P, ...]) -> None:
+    def welcome(self, others: tuple[P, ...], stuck: Iterable[bytes]) -> None:
         """There is a new candidate beside these others: nothing is stuck, and all that rests is to be woken."""
-        for key in self._stuck:
+        for key in stuck:
             self._failed[key] = others
-        self._stuck.clear()
-        self._waking = iter(self._in_vain) if len(self._in_vain) else None
+        self._waking.clear()
+        if len(self._in_vain):
+            self._waking.append(iter(self._in_vain))
+
+    def welcome_back(self, keys: Iterable[bytes]) -> None:
+        """Who was a candidate lately is one again, and said meanwhile that it has these keys: they are to be woken."""
+        self._waking.append(iter(keys))

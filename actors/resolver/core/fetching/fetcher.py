@@ -10,19 +10,17 @@ A key that was added is in exactly one state until it is dropped:
 * Order: fresh keys by time then key, then retries by time then key. An entry whose time has not come is skipped,
   whatever stands before or behind it (defects: R1). A key without a ready candidate hides nothing.
 * Cost: O(log keys) per event and O(connected peers) per send; keys without a candidate are parked by peer (defects:
-  R2). No event of one key takes long however many there are; see `key_table.py` and `pending.py`.
+  R2). No event of one key takes long however many there are; see `KeyTable` and `pending.py`.
 * Times are monotonic seconds, given as `now`; "never" is `math.inf` (defects: R4, R5).
 * One send: `next` proposes an attempt, its owner asks the peer's bucket and the link, and reports `sent`, `limited` or
   `refused`, then calls `next` again. A limited peer is no failure. A refused one is charged `fetch_timeout` and rests
   for the retry delay, though its bucket keeps the token (defects: R3). The key goes to the next peer in the same turn.
 * An untargeted fetch opens a set of targets, a targeted one widens a set and never narrows; see `KeyTargets`.
 * An answer counts if its id is active and it comes from the link that was asked. Anything else has no effect.
-* A key that any peer may answer is *stuck* while nobody connected may be asked, or once everybody who is has failed it
-  or is silent. Then `another` names somebody to be connected with, one at a time, however many keys are stuck. Who can
-  find out who has a key takes it somewhat sooner (`take_stuck`), and whom that names is asked first (`prefer`).
-* A request that is *overdue* (`Requests`) makes its peer silent, and another one that did not fail the key is asked too
-  (`overdue`). The first answer with bytes counts, and ends the other requests (`overtaken`). While some are out, one
-  that fails is no retry.
+* For a key that is stuck (`StuckKeys`) `another` names somebody to be connected with, one at a time, however many keys
+  are. Who can find out who has a key takes it (`take_stuck`), and whom that names is asked first (`prefer`).
+* Beside a request that is *overdue* (`Overdue`) another peer is asked too. The first answer with bytes counts, and ends
+  the other requests (`overtaken`). While some are out, one that fails is no retry.
 * The rating of an answer waits for the verdict (`rate_answer`); all other costs are charged at once.
 """
 
@@ -30,25 +28,22 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from itertools import islice
 from typing import Generic, TypeVar
 
-from .key_peers import KeyTargets, Rounds
-from .key_subscribers import Comparable
-from .key_table import KeyTable
+from ..key_subscribers import Comparable
+from .candidates import Candidates
+from .key_targets import KeyTargets
+from .named_holders import NamedHolders
+from .overdue import Overdue
 from .peers import Peers, Scores
-from .pending import Entry, Pending
 from .requests import MINIMUM_REST, Active, Attempt, Requests
+from .rounds import Rounds
+from .stuck_keys import StuckKeys
+from .waiting_keys import WaitingKeys
 
 P = TypeVar("P", bound=Comparable)
-
-IN_VAIN = 3
-"""Peers that do not deliver a key, and are enough to look for who has it while the others are asked."""
-
-MAX_NAMED = 16
-"""Peers that are preferred for a key, at most."""
 
 
 class Fetcher(Generic[P]):
@@ -67,26 +62,25 @@ class Fetcher(Generic[P]):
         self._retry_delay = fetch_retry_delay
         self.scores: Scores[P] = Scores(initial_score, fetch_timeout)
         self._peers = Peers(me, max_requests_per_peer, self.scores, rng)
-        self._entries: KeyTable[Entry] = KeyTable()  # of the keys that are WAITING
+        self._targets: KeyTargets[P] = KeyTargets()
+        self._waiting: WaitingKeys[P] = WaitingKeys(self._targets)
+        self._requests: Requests[P] = Requests(fetch_timeout)
         self._held: set[bytes] = set()
         self._rounds: Rounds[P] = Rounds(fetch_retry_delay)
-        self._targets: KeyTargets[P] = KeyTargets()
-        self._pending: Pending[P] = Pending(self._is_current)
-        self._waiting = 0
-        self._requests: Requests[P] = Requests(fetch_timeout)
+        self._holders: NamedHolders[P] = NamedHolders()
+        self._candidates = Candidates(self._peers, self.scores, self._targets, self._holders)
+        self._stuck = StuckKeys(self._candidates, self._waiting)
+        self._overdue = Overdue(self._requests, self._rounds, self._peers, self.scores, self._candidates, self._stuck)
         self._blocked: set[P] = set()
-        self._newly_stuck: dict[bytes, None] | None = None  # None while nobody takes them
-        self._named: dict[bytes, set[P]] = {}  # who has said that they have a key
-        self._unlinked: Iterator[bytes] | None = None  # the keys that waited when the last candidate went
 
     # What is there
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._entries or self._requests.is_out(key) or key in self._held
+        return key in self._waiting or self._requests.is_out(key) or key in self._held
 
     @property
     def waiting(self) -> int:
-        return self._waiting
+        return len(self._waiting)
 
     @property
     def active(self) -> int:
@@ -113,44 +107,32 @@ class Fetcher(Generic[P]):
 
     def wants_link(self, peer: P) -> bool:
         """A waiting key names this peer, it may be asked, and only a connection is missing (flows: fetch 2)."""
-        return self._pending.waits_for(peer) and self._peers.lacks_link(peer)
+        return self._waiting.waits_for(peer) and self._peers.lacks_link(peer)
 
     def wanted(self) -> tuple[P, ...]:
         """Everybody for whom `wants_link` holds, sorted. Costs a look at each peer of the set: for new sets only."""
-        return tuple(sorted(filter(self._pending.waits_for, self._peers.unlinked())))
+        return tuple(sorted(filter(self._waiting.waits_for, self._peers.unlinked())))
 
     @property
     def is_stuck(self) -> bool:
         """Some key that any peer may answer has nobody who can, as far as is known."""
-        return self._rounds.has_stuck or (self._pending.untargeted > 0 and not self._peers.linked)
+        return self._stuck.are_any
 
     def watch_stuck(self) -> None:
         """Keep for `take_stuck` every key for which `is_stuck` holds, or `IN_VAIN` peers were asked in vain."""
-        self._newly_stuck = {}
+        self._stuck.watch()
 
     def take_stuck(self, limit: int) -> list[bytes]:
         """At most so many of the keys that have become so since they were taken; one may come again."""
-        newly = self._newly_stuck
-        if newly is None:
-            return []
-        if self._peers.linked:
-            self._unlinked = None
-        elif self._unlinked is None:
-            self._unlinked = iter(tuple(self._entries))
-        taken = list(islice(newly, limit))
-        for key in taken:
-            del newly[key]
-        if self._unlinked is not None:
-            untargeted = (key for key in self._unlinked if key in self._entries and self._targets.of(key) is None)
-            taken += islice(untargeted, limit - len(taken))
-        return taken
+        return self._stuck.take(limit)
 
     def prefer(self, key: bytes, peer: P) -> None:
         """Ask this peer before others for a key, if it is fetched, as the peer says that it has it."""
-        if key in self and self._targets.of(key) is None and len(self._named.setdefault(key, set())) < MAX_NAMED:
-            self._named[key].add(peer)
-            if peer in self._peers.linked:
-                self._wake(key)
+        if key not in self or self._targets.of(key) is not None:
+            return
+        is_linked = peer in self._peers.linked
+        if self._holders.add(key, peer, is_linked=is_linked) and is_linked:
+            self._wake(key)
 
     def another(self) -> tuple[P | None, int]:
         """Somebody of the set to be connected with, of so many; None if all that can be dialled are. See `Peers`."""
@@ -179,7 +161,7 @@ class Fetcher(Generic[P]):
             raise AssertionError(f"key {key.hex()} is being fetched already")
         if targets is not None:
             self._targets.restrict(key, targets)
-        self._wait((False, now, key))
+        self._wait(key, now, is_retry=False)
 
     def add_retry(self, key: bytes, now: float, peer: P) -> None:
         """A held key whose bytes, from this peer, were not good enough: ask again after the retry delay."""
@@ -190,10 +172,7 @@ class Fetcher(Generic[P]):
 
     def add_targets(self, key: bytes, targets: Iterable[P]) -> None:
         """Widen the key's set of targets; a key that any peer may answer stays so. It rests no longer."""
-        added = self._targets.widen(key, targets)
-        entry = self._entries.get(key)
-        if entry is not None and added:
-            self._pending.push(entry, added)
+        self._waiting.widen(key, targets)
         self._wake(key)
 
     def clear_targets(self, key: bytes) -> None:
@@ -201,22 +180,19 @@ class Fetcher(Generic[P]):
         self._wake(key)
         if self._targets.of(key) is None:
             return
-        entry = self._take(key)
-        self._targets.forget(key)
-        if entry is not None:
-            is_retry, not_before, _ = entry
-            self._wait((is_retry, not_before, key))  # another object: the old one is a leftover now
+        self._waiting.open_to_all(key)
+        if key in self._waiting:
+            self._stuck.waits(key)
 
     def drop(self, key: bytes) -> tuple[Active[P], ...]:
         """Stop everything about a key, if it is known; its requests that were out. The peers are not told."""
         requests = self.overtaken(key)
-        self._take(key)
+        self._waiting.take(key)
         self._held.discard(key)
         self._rounds.forget(key)
         self._targets.forget(key)
-        self._named.pop(key, None)
-        if self._newly_stuck is not None:
-            self._newly_stuck.pop(key, None)
+        self._holders.forget(key)
+        self._stuck.forget(key)
         return requests
 
     # Sending
@@ -230,53 +206,31 @@ class Fetcher(Generic[P]):
             return None
         self._wake_some()
         ready = self._peers.ready(now)
-        entry = self._pending.due(now, ready)
-        if entry is None or not self._is_current(entry):
+        entry = self._waiting.due(now, ready)
+        if entry is None:
             return None
         is_retry, _, key = entry
-        targets = self._targets.of(key)
-        candidates = ready if targets is None else [peer for peer in ready if peer in targets]
         failed = self._rounds.failed(key)
-        peer = self._peers.choose(self._preferred(key, candidates, failed), is_retry, failed)
-        link = self._peers.link_of(peer)
-        assert link is not None
-        return Attempt(self._requests.next_id, key, peer, link)
+        candidates = self._candidates.untried(key, ready, failed) or self._candidates.untried(key, ready, ())
+        return self._attempt(key, candidates, is_retry=is_retry)
 
     def sent(self, attempt: Attempt[P], now: float) -> Active[P]:
         """The link accepted the request: the key is active until it is answered, or fails."""
         if not self._requests.is_out(attempt.key):
-            self._take(attempt.key)
+            self._waiting.take(attempt.key)
             if attempt.peer in self._rounds.failed(attempt.key):
-                self._rounds.asked(attempt.key, self._round_of(attempt.key))
+                self._rounds.asked(attempt.key, self._candidates.of_round(attempt.key))
         self._peers.asked(attempt.peer, attempt.id)
         request = self._requests.start(attempt, now)
-        self._watch(request, now)
+        self._overdue.watch(request, now)
         return request
 
     def overdue(self, now: float) -> Attempt[P] | None:
         """The next request to try beside one that is overdue; None if there is none. As with `next`, say what became
         of it and ask again.
         """
-        while (request := self._requests.pop_overdue(now)) is not None:
-            key = request.key
-            if self._peers.is_rated(request.peer):
-                self.scores.silent(request.peer)
-            if self._requests.has_most(key):
-                continue
-            out = tuple(each.peer for each in self._requests.of(key))
-            in_vain = (*self._rounds.failed(key), *out)
-            candidates = self._others(key, in_vain, now)
-            self._note_stuck(key, in_vain)
-            if not candidates and self._begins_anew_beside(key, out, now):
-                candidates = self._others(key, out, now)
-            if self._requests.has_most_extra or not candidates:
-                self._watch(request, now)
-                continue
-            peer = self._peers.choose(self._preferred(key, candidates, in_vain), True, ())
-            link = self._peers.link_of(peer)
-            assert link is not None
-            return Attempt(self._requests.next_id, key, peer, link)
-        return None
+        found = self._overdue.next(now)
+        return None if found is None else self._attempt(*found, is_retry=True)
 
     def overdue_at(self) -> float:
         """When `overdue` can first have something, infinity for never; a request that has ended is no reason."""
@@ -302,7 +256,7 @@ class Fetcher(Generic[P]):
         """When `next` can first have something: now, if not later than now; infinity if only an event can help."""
         if not self._waiting:
             return math.inf
-        return -math.inf if self._rounds.is_waking else self._pending.wake_up(self._peers.ready_at())
+        return -math.inf if self._rounds.is_waking else self._waiting.wake_up(self._peers.ready_at())
 
     # Requests that end
 
@@ -327,7 +281,7 @@ class Fetcher(Generic[P]):
             return None
         request = self._end(request_id)
         self._held.add(request.key)
-        self._rounds.came(request.key)
+        self._stuck.came(request.key)
         return request
 
     def pop_missing(self, request_id: int, link: int, now: float) -> Active[P] | None:
@@ -364,8 +318,7 @@ class Fetcher(Generic[P]):
     def block(self, peer: P, now: float) -> tuple[Active[P], ...]:
         """Exclude the peer until it opens a new link, and remove it from every set of targets; its requests fail."""
         self._blocked.add(peer)
-        self._targets.block(peer)
-        self._pending.drop(peer)
+        self._waiting.block(peer)
         link = self._peers.link_of(peer)
         return () if link is None else self.close(link, now)
 
@@ -382,44 +335,25 @@ class Fetcher(Generic[P]):
 
     # Inside
 
-    def _is_current(self, entry: Entry) -> bool:
-        return self._entries.get(entry[2]) is entry
+    def _attempt(self, key: bytes, candidates: list[P], *, is_retry: bool) -> Attempt[P]:
+        peer = self._candidates.choose(key, candidates, is_retry=is_retry)
+        link = self._peers.link_of(peer)
+        assert link is not None
+        return Attempt(self._requests.next_id, key, peer, link)
 
-    def _wait(self, entry: Entry) -> None:
-        key = entry[2]
-        self._entries[key] = entry
-        self._waiting += 1
-        self._pending.push(entry, self._targets.of(key))
-        if self._newly_stuck is not None and not self._peers.linked and self._targets.of(key) is None:
-            self._newly_stuck[key] = None
-
-    def _take(self, key: bytes) -> Entry | None:
-        entry = self._entries.pop(key)
-        if entry is not None:
-            self._waiting -= 1
-            self._pending.forget(entry, self._targets.of(key))
-        return entry
+    def _wait(self, key: bytes, at: float, *, is_retry: bool) -> None:
+        self._waiting.add(key, at, is_retry=is_retry)
+        self._stuck.waits(key)
 
     def _wake(self, key: bytes) -> None:
         """End the rest of a key that waits longer than the retry delay."""
         soonest = self._rounds.wake(key)
-        entry = self._entries.get(key)
-        if soonest is not None and entry is not None and soonest < entry[1]:
-            self._take(key)
-            self._wait((True, soonest, key))
+        if soonest is not None:
+            self._waiting.hasten(key, soonest)
 
     def _wake_some(self) -> None:
         for key in self._rounds.to_wake():
             self._wake(key)
-
-    def _others(self, key: bytes, in_vain: tuple[P, ...], now: float) -> list[P]:
-        """Who is ready and may be asked for this key, but for these."""
-        targets = self._targets.of(key)
-        ready = self._peers.ready(now)
-        return [peer for peer in ready if (targets is None or peer in targets) and peer not in in_vain]
-
-    def _watch(self, request: Active[P], now: float) -> None:
-        self._requests.watch(request, now, self.scores.elapsed(request.peer) or 0.0)
 
     def _heard(self, link: int) -> None:
         peer = self._peers.peer_of(link)
@@ -428,46 +362,23 @@ class Fetcher(Generic[P]):
 
     def _retry(self, key: bytes, now: float, peer: P) -> None:
         self._rounds.fail(key, peer, self._peers.connected)
-        self._note_stuck(key, self._rounds.failed(key))
-        self._wait((True, self._rounds.next_at(key, now, self._round_of(key)), key))
-
-    def _candidates_for(self, key: bytes) -> set[P]:
-        """Who may be asked for this key and has a connection, busy or not."""
-        targets = self._targets.of(key)
-        return self._peers.linked if targets is None else self._peers.linked.intersection(targets)
-
-    def _round_of(self, key: bytes) -> set[P]:
-        """Whom a round of this key needs: all candidates, but for the silent that can be asked nothing more now."""
-        candidates, mute = self._candidates_for(key), {peer for peer in self._peers.busy if self.scores.is_silent(peer)}
-        return candidates - mute if mute else candidates
-
-    def _begins_anew_beside(self, key: bytes, out: tuple[P, ...], now: float) -> bool:
-        """Whether a round of a key begins now, beside requests that are overdue, as all others failed it in the last.
-
-        That takes its time, in which each waits for the one before to be overdue; so much shorter is the rest before.
-        """
-        others = self._round_of(key).difference(out)
-        return self._rounds.begins_anew(key, now, others, len(others) * self._requests.overdue_after)
-
-    def _note_stuck(self, key: bytes, in_vain: tuple[P, ...]) -> None:
-        if self._targets.of(key) is None:
-            is_stuck = self._rounds.note_stuck(key, in_vain, self._round_of(key))
-            if self._newly_stuck is not None and (is_stuck or len(in_vain) >= IN_VAIN):
-                self._newly_stuck[key] = None
-
-    def _preferred(self, key: bytes, candidates: list[P], in_vain: Collection[P]) -> list[P]:
-        """Of these those who have said that they have the key and were not asked in vain, else all."""
-        named = self._named.get(key)
-        return candidates if named is None else [p for p in candidates if p in named and p not in in_vain] or candidates
+        self._stuck.failed(key, self._rounds.failed(key))
+        self._wait(key, self._rounds.next_at(key, now, self._candidates.of_round(key)), is_retry=True)
 
     def _compare(self, before: AbstractSet[P], now: float) -> None:
-        """Whoever is a candidate now, and was neither one `before` nor lately, may have any key."""
+        """Whoever is a candidate now, and was neither one `before` nor lately, may have any key; whoever was one
+        lately, those that it has said it has meanwhile.
+        """
         linked = self._peers.linked
         for peer in sorted(before - linked):
             self._rounds.leave(peer, now)
-        if any(self._rounds.is_new(peer, now) for peer in linked - before):
-            self._rounds.welcome(tuple(linked & before))
-            self._wake_some()
+        came = sorted(linked - before)
+        named = [key for peer in came for key in self._holders.came(peer)]
+        if any(self._rounds.is_new(peer, now) for peer in came):
+            self._rounds.welcome(tuple(linked & before), self._stuck.welcome())
+        elif named:
+            self._rounds.welcome_back(named)
+        self._wake_some()
 
     def _end(self, request_id: int) -> Active[P]:
         request = self._requests.end(request_id)
@@ -482,7 +393,7 @@ class Fetcher(Generic[P]):
             return request
         self._rounds.fail(request.key, request.peer, self._peers.connected)
         if newest.sent_at <= request.sent_at:
-            self._watch(newest, now)  # the one that failed may have been the one that was watched
+            self._overdue.watch(newest, now)  # the one that failed may have been the one that was watched
         return request
 
     def _charge_failure(self, peer: P) -> None:

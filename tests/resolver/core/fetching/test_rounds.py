@@ -1,43 +1,14 @@
-"""The sets of targets by themselves (`test_targeting.py` has the table of what happens to them), and rounds in vain."""
+"""Who was asked for a key in vain, and how long it rests."""
 
 import math
 from itertools import pairwise
 
 import pytest
 
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.key_peers import MAX_REST, NEW_AGAIN_AFTER, KeyTargets, Rounds
-from rookery.actors.resolver.core.requests import MINIMUM_REST, OVERDUE_SHARE
-from tests.resolver.core.fetchers import DELAY, LINKS, TIMEOUT, fetcher, send, sent
-
-KEYS = [number.to_bytes(2, "big") for number in range(100)]
-
-
-def test_blocked_peer_leaves_every_set_and_can_be_named_anew() -> None:
-    targets: KeyTargets[str] = KeyTargets()
-    for key in KEYS:
-        targets.restrict(key, ["a", "b"])
-    targets.block("a")
-    assert all(targets.of(key) == ["b"] for key in KEYS)
-    assert targets.widen(KEYS[0], ["a", "b"]) == ["a"]
-    assert (targets.of(KEYS[0]), targets.of(KEYS[1])) == (["a", "b"], ["b"])
-
-
-def test_nothing_is_remembered_of_a_blocked_peer_that_no_set_names() -> None:
-    targets: KeyTargets[str] = KeyTargets()
-    for number, key in enumerate(KEYS):
-        peer = f"liar {number}"
-        targets.block(peer)  # named nowhere yet
-        targets.restrict(key, [peer])
-        targets.block(peer)
-        targets.widen(key, [peer])
-        targets.block(peer)
-        assert targets.of(key) == []
-        targets.forget(key)
-    assert (targets._naming, targets._blocks, len(targets._sets)) == ({}, {}, 0)
-
-
-# Rounds in vain
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.requests import MINIMUM_REST, OVERDUE_SHARE
+from rookery.actors.resolver.core.fetching.rounds import MAX_REST, NEW_AGAIN_AFTER, Rounds
+from tests.resolver.core.fetching.fetchers import DELAY, LINKS, TIMEOUT, fetcher, send, sent
 
 KEY = b"k"
 WAIT = OVERDUE_SHARE * TIMEOUT + 1e-6

@@ -2,9 +2,9 @@
 
 import math
 
-from rookery.actors.resolver.core.fetcher import Fetcher
-from rookery.actors.resolver.core.requests import MAX_EXTRA, MAX_OUT, OVERDUE_SHARE, Active
-from tests.resolver.core.fetchers import DELAY, LINKS, TIMEOUT, fetcher, sent
+from rookery.actors.resolver.core.fetching.fetcher import Fetcher
+from rookery.actors.resolver.core.fetching.requests import MAX_EXTRA, MAX_OUT, OVERDUE_SHARE, Active
+from tests.resolver.core.fetching.fetchers import DELAY, LINKS, TIMEOUT, fetcher, sent
 
 WAIT = OVERDUE_SHARE * TIMEOUT
 LATER = WAIT + 1e-6

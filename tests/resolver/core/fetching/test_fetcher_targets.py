@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, sent
+from tests.resolver.core.fetching.fetchers import DELAY, TIMEOUT, fetcher, sent
 
 # Targets (flows: fetch 2)
 

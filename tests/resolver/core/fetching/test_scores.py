@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.actors.resolver.core.peers import ANSWER_UNIT, Scores
+from rookery.actors.resolver.core.fetching.peers import ANSWER_UNIT, Scores
 
 INITIAL, TIMEOUT = 0.1, 0.5
 

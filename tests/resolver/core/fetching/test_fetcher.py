@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rookery.actors.resolver.core.codec import MAX_ID
-from tests.resolver.core.fetchers import DELAY, TIMEOUT, fetcher, send_all, sent
+from tests.resolver.core.fetching.fetchers import DELAY, TIMEOUT, fetcher, send_all, sent
 
 # Keys and their states
 

@@ -1,0 +1,1 @@
+"""Outgoing requests: which key is sent next, to whom, and when."""
