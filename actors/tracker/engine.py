@@ -290,7 +290,7 @@ class Engine(runtime.Engine[Mailbox]):
         )
 
     def on_dial(self, message: Dial) -> Reply[DialResult] | DialResult:
-        reserved = self._directory.reserve(message.peer, self.now())
+        reserved = self._directory.reserve(message.peer, self.now(), short_lived=message.short_lived)
         if isinstance(reserved, Reason):
             return self._refuse_dial(message.peer, reserved)
         ticket, address = reserved

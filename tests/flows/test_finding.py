@@ -142,6 +142,18 @@ def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(
     assert {node.name: node.connected() for node in world.all} == before, "what was for fetches ended, and nothing else"
 
 
+def test_node_for_which_nobody_has_had_room_for_long_fetches_as_soon_as_others(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 4, (3, 3, 3))
+    upkeep = {"min_connections": 2, "expected_connections": 3, "max_connections": 4}
+    late = world.nodes.start("late", seeds=world.all[:1], maintenance=upkeep)
+    world.nodes.run(120)
+    assert not late.connected()
+    reply = late.files.get(world.key, tmp_path / "late")
+    world.nodes.run(5)
+    assert reply.done
+    assert (tmp_path / "late").read_bytes() == world.content
+
+
 def test_every_node_gets_it_though_index_members_are_gone_and_a_tenth_of_the_packets(
     simulation: Any, tmp_path: Path
 ) -> None:

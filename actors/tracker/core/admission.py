@@ -128,7 +128,9 @@ class AdmissionRules:
 
     # Dials, claims and links -----------------------------------------------------------------------------------------
 
-    def dial_refusal(self, peer: PeerId, known: KnownPeer | None, now: float) -> Reason | None:
+    def dial_refusal(
+        self, peer: PeerId, known: KnownPeer | None, now: float, *, short_lived: bool = False
+    ) -> Reason | None:
         """Why no ticket is handed out for a dial; None if one is."""
         refused = self.refusal(peer, known, now)
         if refused is not None:
@@ -143,7 +145,9 @@ class AdmissionRules:
             return Reason.UNRESOLVED
         if self.ip_blocked_until(known, now) is not None:
             return Reason.BLOCKED
-        return Reason.COOLDOWN if now < known.known_pace.dial_at else None
+        if now < known.known_pace.short_lived_at:
+            return Reason.COOLDOWN
+        return Reason.TOO_MANY if not short_lived and now < known.known_pace.crowded_until else None
 
     def admit(self, claim: Claim, known: KnownPeer | None, pace: Pace, now: float) -> Ticket | Reason | None:
         """Judge a claim: the ticket of our own dial, why it is refused, or (None) that it is to have a new ticket.

@@ -229,15 +229,15 @@ class Directory:
         """Whom to dial now, and when to ask again; see `DialQueue.take`. avoid: as `network_of` has them."""
         return self.peers.queue.take(limit, exclude, now, urgent=urgent, avoid=avoid, among=among)
 
-    def reserve(self, peer: PeerId, now: float) -> tuple[Ticket, Address] | Reason:
+    def reserve(self, peer: PeerId, now: float, *, short_lived: bool = False) -> tuple[Ticket, Address] | Reason:
         """A ticket for a dial and where to, or why not."""
         known = self.peers.get(peer)
-        refused = self.rules.dial_refusal(peer, known, now)
+        refused = self.rules.dial_refusal(peer, known, now, short_lived=short_lived)
         if refused is not None:
             return refused
         assert known is not None  # of whom nothing is known is refused
         assert known.address is not None  # nor is there a place to dial
-        ticket = self._hand_out(known, Direction.OUT)
+        ticket = self._hand_out(known, Direction.OUT, short_lived=short_lived)
         self.peers.refresh(known, now)
         return ticket, known.address
 
@@ -305,11 +305,11 @@ class Directory:
             known.seed = False
             yield peer, known
 
-    def _hand_out(self, known: KnownPeer, direction: Direction) -> Ticket:
+    def _hand_out(self, known: KnownPeer, direction: Direction, *, short_lived: bool = False) -> Ticket:
         self._tickets += 1
         ticket = Ticket(self._tickets, known.peer, direction)
         self.held += known.hold is None
-        known.reserve(ticket)
+        known.reserve(ticket, short_lived=short_lived)
         return ticket
 
     def _accept(self, claim: Claim, now: float) -> Ticket:
@@ -329,7 +329,7 @@ class Directory:
             known.pace.link_ended(reason, lived, config, rng, now, short_lived=ended.short_lived)
             self.peers.advice.cool(known.peer, known.pace.reservable_at, now)
         elif ended.ticket.direction is Direction.OUT:
-            missed = known.pace.dial_failed(reason, config, rng, now)
+            missed = known.pace.dial_failed(reason, config, rng, now, short_lived=ended.short_lived)
             if missed:
                 known.failed_at = now
                 self.peers.unlisted.missed(known.peer)

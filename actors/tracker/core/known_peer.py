@@ -25,6 +25,7 @@ How soon it may be tried again is its `Pace`:
 * Full jitter: the wait is anywhere between nothing and the delay. It also parts two peers that dial each other.
 * A failure of our own making (our limit, a dial overtaken by the peer's, an address that changed) is no miss.
 * A refusal that says "not now" or "you have me already" is no miss either, but waits the initial delay.
+* The back-off after a refusal for want of room is no wait for a short-lived link, which needs none of that room.
 * A short-lived link whose time is over costs nothing: it was for as long.
 * A link that was opened is no miss, however it ends. Only one that broke costs the rest, never one that a side closed.
 * One that ended in its first seconds was never whole, whatever the peer says of the end (it may have given up its
@@ -68,6 +69,7 @@ class Pace(Struct):
     reservable_at: float = NEVER
     retry_at: float = NEVER
     rest_until: float = NEVER
+    crowded_until: float = NEVER  # it had no room among its connections; a short-lived one needs none
     delay: float = 0.0  # the last back-off delay; 0 before the first
     last_miss: float | None = None
     moved_at: float = NEVER  # when the peer's own word of another address last ended the waits
@@ -80,6 +82,11 @@ class Pace(Struct):
     @property
     def dial_at(self) -> float:
         """When a dial that somebody insists on may start."""
+        return max(self.short_lived_at, self.crowded_until)
+
+    @property
+    def short_lived_at(self) -> float:
+        """When such a dial for a short-lived connection may."""
         return max(self.reservable_at, self.retry_at)
 
     @property
@@ -91,14 +98,20 @@ class Pace(Struct):
         """An inbound connection was reserved."""
         self.reservable_at = now + config.cooldown
 
-    def dial_failed(self, reason: Reason, config: Config, rng: random.Random, now: float) -> bool:
+    def dial_failed(
+        self, reason: Reason, config: Config, rng: random.Random, now: float, *, short_lived: bool = False
+    ) -> bool:
         """A dial ended without a link; True if that is a miss."""
         if reason in _OURS:
             return False
         if reason in _NOT_NOW:
             self.retry_at = now + rng.uniform(0, config.backoff_initial)
             return False
-        self._back_off(config, rng, now)
+        wait = self._grown(config, rng)
+        if reason is Reason.TOO_MANY and not short_lived:
+            self.crowded_until = now + wait
+        else:
+            self.retry_at = now + wait
         self.last_miss = now
         return True
 
@@ -136,7 +149,7 @@ class Pace(Struct):
 
     def address_given(self) -> None:
         """Another address: what failed at the old one says nothing. The cooldown stays."""
-        self.retry_at = self.rest_until = NEVER
+        self.retry_at = self.rest_until = self.crowded_until = NEVER
         self.delay = 0.0
         self.last_miss = None
 
@@ -147,9 +160,13 @@ class Pace(Struct):
             self.moved_at = now
 
     def _back_off(self, config: Config, rng: random.Random, now: float) -> None:
+        self.retry_at = now + self._grown(config, rng)
+
+    def _grown(self, config: Config, rng: random.Random) -> float:
+        """How long to wait now, which is longer each time."""
         grown = self.delay * config.backoff_factor if self.delay else config.backoff_initial
         self.delay = min(grown, config.backoff_cap)
-        self.retry_at = now + rng.uniform(0, self.delay)
+        return rng.uniform(0, self.delay)
 
 
 NO_WAIT = Pace()  # of whoever has none of its own; never changed
@@ -297,11 +314,11 @@ class KnownPeer(Struct):
         self.address = None
         self.given = False
 
-    def reserve(self, ticket: Ticket) -> None:
+    def reserve(self, ticket: Ticket, *, short_lived: bool = False) -> None:
         """Hand out `ticket`. The ticket that counted, if any, is superseded."""
         if self.hold is not None and self.superseded is None:
             self.superseded = self.hold
-        self.hold = Hold(ticket)
+        self.hold = Hold(ticket, short_lived=short_lived)
 
     def opened(self, now: float, *, short_lived: bool = False) -> None:
         """The link of the ticket that counts is there. Raises IllegalTransition unless RESERVED."""

@@ -155,3 +155,15 @@ def test_T15_link_that_was_opened_is_no_miss_however_it_ends() -> None:
         pace.link_opened()
         pace.link_ended(reason, 0.0, CONFIG, rng(), now=10.0)
         assert pace.last_miss is None
+
+
+def test_peer_that_has_no_room_is_left_alone_but_for_a_short_lived_connection() -> None:
+    pace, source = Pace(), rng()
+    for _ in range(20):
+        assert pace.dial_failed(Reason.TOO_MANY, CONFIG, source, now=0.0)
+    assert pace.dial_at > 0.0
+    assert pace.short_lived_at == NEVER
+    pace.dial_failed(Reason.TOO_MANY, CONFIG, source, now=0.0, short_lived=True)
+    assert pace.short_lived_at > 0.0
+    pace.address_given()
+    assert pace.dial_at == NEVER
