@@ -197,13 +197,13 @@ class Engine(Shared):
 
     def on_set_gate(self, message: SetGate) -> int:
         """Swap the gate, end what it blocks, let go on what waited for it. An older one than the present is ignored."""
-        before, gate = self.gate, message.gate
-        if before is not None and gate.version < before.version:
+        before, gate = self.gate or Gate(0), message.gate
+        if gate.version < before.version:
             return before.version
         self.gate = gate
         if message.disconnect:
-            self._end_blocked(gate, before or Gate(0))
-        self.packets.gate_changed(gate)
+            self._end_blocked(gate, before)
+        self.packets.gate_changed(gate, before)
         self.handshakes.gate_changed()
         return gate.version
 

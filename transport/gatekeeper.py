@@ -151,6 +151,12 @@ class Gate:
             )
         )
 
+    def refuses_packets_more_than(self, before: Gate) -> bool:
+        """Whether with whom `before` allowed packets none may be exchanged now."""
+        now, then = self.packets, before.packets
+        is_narrower = now is not None and now is not then and (then is None or not now >= then)
+        return is_narrower or self.blocks_more_than(before)
+
     def admits_ip(self, ip: str) -> bool:
         """Whether the application's gater lets anybody connect from this IP."""
         return self.gater is None or self.gater.intercept_accept(ip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_network
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,30 @@ def test_gate_refuses_every_ip_of_a_blocked_network_and_no_other() -> None:
     assert gate.check("10.1.2.3", KEY) is gate.check_packets("10.1.2.255", KEY) is Reason.BLOCKED
     assert gate.check("10.1.3.1", KEY) is gate.check_packets("10.1.3.1", KEY) is None
     assert gate.check("::ffff:10.1.2.3", KEY) is Reason.BLOCKED
+
+
+KEYS = [bytes([number]) * 32 for number in range(3)]
+IPS = ["10.1.2.3", "10.1.3.1", "2001:db8::1"]
+GATES = st.builds(
+    Gate,
+    st.just(1),
+    blocked=st.frozensets(st.sampled_from(KEYS)),
+    blocked_ips=st.frozensets(st.sampled_from(IPS)),
+    blocked_subnets=st.lists(st.sampled_from([ip_network(text) for text in NETWORKS[:2]])).map(SubnetSet),
+    packets=st.none() | st.frozensets(st.sampled_from(KEYS)),
+)
+
+
+@given(before=GATES, now=GATES)
+def test_gate_that_refuses_packets_which_the_one_before_allowed_says_so(before: Gate, now: Gate) -> None:
+    sources = list(product(IPS, KEYS))
+    if any(before.check_packets(*each) is None and now.check_packets(*each) is not None for each in sources):
+        assert now.refuses_packets_more_than(before)
+
+
+@given(gate=GATES)
+def test_gate_refuses_no_more_packets_than_one_that_says_the_same(gate: Gate) -> None:
+    assert not gate.refuses_packets_more_than(replace(gate, version=2, cooling={BOB: 10.0}))
 
 
 def test_gate_that_cools_a_peer_down_accepts_no_connection_of_it_until_then() -> None:

@@ -335,8 +335,10 @@ class Packets:
         for link in [link for link in self._shared.links.packet_routes.values() if link.peer == peer]:
             self.end(link)
 
-    def gate_changed(self, gate: Gate) -> None:
-        """Close the packet links that the new gate does not allow."""
+    def gate_changed(self, gate: Gate, before: Gate) -> None:
+        """Close the packet links that the new gate does not allow: there may be thousands, few gates are stricter."""
+        if not gate.refuses_packets_more_than(before):
+            return
         for link in list(self._shared.links.packet_routes.values()):
             if gate.check_packets(link.ip, link.curve_key) is not None:
                 self.end(link)

@@ -112,6 +112,12 @@ class Admission:
         finally:
             self._telling = before
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether `take_changes` would say anything."""
+        found = self._changes
+        return bool(found.members or found.records or found.heeded or found.contradicting or found.unanswered)
+
     def take_changes(self) -> Changes:
         """What has changed since the last call."""
         changes, self._changes = self._changes, Changes()
@@ -330,6 +336,9 @@ class Admission:
         sender: whose packet it came in. presented: the peer itself has shown it.
         """
         before = self._records.get(record.peer)
+        if record == before and not presented:
+            self._count_record("known")  # as most: each piece of news comes with its record, some ten times
+            return False
         is_later = before is not None and record.newer_than(before)
         if is_later and not self._limits.may_live_again(record.peer, now, own=presented):
             self._count_record("too_many_lives")

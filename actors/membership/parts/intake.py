@@ -123,8 +123,8 @@ class Intake:
 
     def follow(self) -> None:
         """Perform the effects, tell of the changes, and apply what waited for the records that are new."""
-        while (changes := self._admission.take_changes()) != Changes():
-            self._take(changes)
+        while self._admission.has_changed:
+            self._take(self._admission.take_changes())
         self._perform()
         if self._admission.waiting:
             self._requests.wait()
@@ -188,6 +188,8 @@ class Intake:
             self.refuse(sender or record.peer, error)
             self.follow()
             raise
+        if not (is_new or self._admission.has_changed):
+            return False  # as most: nothing follows from what is known
         was_waited_for = is_new and record.peer in self._admission.waiting
         self.follow()
         if was_waited_for and not presented:
