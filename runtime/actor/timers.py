@@ -92,13 +92,10 @@ class TimerHeap:
     def pop_due(self, now: float) -> Timer | None:
         """The earliest timer that waits and whose deadline has come, or None."""
         heap = self._heap
-        while heap:
-            if not self._waits(heap[0]):
-                heapq.heappop(heap)
-            elif heap[0][0] <= now:
-                return heapq.heappop(heap)[3]
-            else:
-                break
+        while heap and heap[0][0] <= now:
+            entry = heapq.heappop(heap)
+            if self._waits(entry):
+                return entry[3]
         return None
 
     def discard(self, target: Target) -> None:

@@ -42,7 +42,9 @@ class TokenBuckets:
     def take_many(self, key: Hashable, wanted: int, now: float) -> int:
         """Take as many tokens as there are, at most `wanted`; how many that was."""
         stored = self._levels.get(key)
-        level = self._burst if stored is None else self._gained(*stored, now)
+        level: float = self._burst
+        if stored is not None:
+            level = min(level, stored[0] + (now - stored[1]) * self._rate)
         taken = wanted if level >= wanted else int(level + _ROUNDING)
         if taken:
             if stored is None and len(self._levels) >= self._sweep_at:
@@ -56,11 +58,7 @@ class TokenBuckets:
 
     def _level(self, key: Hashable, now: float) -> float:
         stored = self._levels.get(key)
-        return self._burst if stored is None else self._gained(*stored, now)
-
-    def _gained(self, tokens: float, at: float, now: float) -> float:
-        level = tokens + (now - at) * self._rate
-        return min(self._burst, level)
+        return self._burst if stored is None else min(self._burst, stored[0] + (now - stored[1]) * self._rate)
 
     def _sweep(self, now: float) -> None:
         """Forget the full ones; again when there are twice as many as are left."""

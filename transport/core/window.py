@@ -85,11 +85,6 @@ class Window:
         return max(_LEAST_BATCH, min(self.size // 4, _MOST_BATCH))
 
     @property
-    def ask_now(self) -> bool:
-        """Whether so much was sent since the last Ping that another is due."""
-        return self._sent - (self._marks[-1].sent if self._marks else self._confirmed) >= self.size // 4
-
-    @property
     def asked(self) -> bool:
         """Whether a Ping is on its way behind all that was sent."""
         return bool(self._marks) and self._marks[-1].sent == self._sent
@@ -104,14 +99,15 @@ class Window:
         self._pressed = self._pressed or not fits
         return fits
 
-    def send(self, size: int, now: float) -> None:
-        """So many bytes were handed to the wire."""
+    def send(self, size: int, now: float) -> bool:
+        """So many bytes were handed to the wire; whether so much was sent since the last Ping that another is due."""
         if self._sent == self._confirmed:  # a pause is no part of a rate
             self._sent_at = self._confirmed_at = now
             self._pressed = False
             if self._drains:
                 self._drains, self._shortest = False, inf
         self._sent += size
+        return self._sent - (self._marks[-1].sent if self._marks else self._confirmed) >= self.size // 4
 
     def ask(self, count: int, now: float) -> None:
         """A Ping was sent, behind `count` messages in all."""

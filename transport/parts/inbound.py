@@ -84,7 +84,7 @@ class Inbound:
         """See `WireEvents`. The usual case first."""
         what = self._by_route.get(route)
         if isinstance(what, Live):
-            kind = _kind_of_packet(frames)
+            kind = _kind_of_packet(frames) if len(frames) == 2 else None
             if kind is not None:
                 if not self._packets.deliver(what.link.peer, kind, frames[1]):
                     self._handshakes.close(what, Reason.FLOODING)

@@ -117,11 +117,14 @@ class Streams:
                 return
             if message.priority:
                 self._first_soon(live)
+            elif not live.dirty and not (self._flushing or self._inbox):
+                self.drain(live)  # nothing waits that could share its batch
             elif not live.dirty:
                 live.dirty = True
                 self._dirty.append(live)
                 if not self._flushing:
-                    self._flush_soon()
+                    self._flushing = True
+                    self._shared.mailbox.tell(Flush())
             elif not live.blocked and (waiting + 1 >= MAX_BATCH_MESSAGES or outbox.bytes >= MAX_BATCH_BYTES):
                 self.drain(live)  # a whole batch gains nothing by waiting for what was told behind it
 
@@ -131,14 +134,6 @@ class Streams:
         live.lost += 1
         if live.lost == 1:
             self._shared.warn(live.link.ip, event, peer=live.link.peer.short, **facts)
-
-    def _flush_soon(self) -> None:
-        """Now if nothing else waits for this engine, else behind it, so that what follows shares a batch."""
-        if self._inbox:
-            self._flushing = True
-            self._shared.mailbox.tell(Flush())
-        else:
-            self.flush()
 
     def _first_soon(self, live: Live) -> None:
         """Now if no other message with priority waits for this engine, else behind them, in one batch."""
@@ -164,9 +159,12 @@ class Streams:
     def drain(self, live: Live, *, last: bool = False) -> None:
         """Send until the outboxes are empty, the window is full, or the wire is. last: whatever the window says."""
         shared, window = self._shared, live.window
-        cancel(live.retry)
-        live.retry, live.blocked = None, False
-        self._answer(live)
+        if live.retry is not None:
+            cancel(live.retry)
+            live.retry = None
+        live.blocked = False
+        if live.owed:
+            self._answer(live)
         while live.link.id in self._links:
             outbox = live.outbox
             if live.first.messages and (live.overtook < _OVERTAKE or not outbox.messages):
@@ -174,7 +172,10 @@ class Streams:
             elif not outbox.messages:
                 return
             priority = outbox is live.first
-            batch, size = next_batch(outbox, min(window.batch, _OVERTAKE // 4) if priority else window.batch)
+            if len(outbox.messages) == 1:
+                batch, size = [outbox.messages[0]], outbox.bytes
+            else:
+                batch, size = next_batch(outbox, min(window.batch, _OVERTAKE // 4) if priority else window.batch)
             weight = counted(size, len(batch))
             if not (last or window.admits(weight, priority=priority)):
                 live.blocked = True
@@ -188,24 +189,14 @@ class Streams:
             if sent is Sent.GONE:
                 self._handshakes.close(live, Reason.LOST, say_why=False)
                 return
-            self._left(live, outbox, len(batch), size)
+            _take_out(outbox, len(batch), size)
+            live.retry_delay = 0.0
+            live.sent += len(batch)
+            shared.metrics.sent.inc(by=len(batch))
             overtaking = priority and live.outbox.messages
             live.overtook = live.overtook + weight if overtaking else 0
-            if window.ask_now:
+            if window.send(weight, self._now()):
                 self._ask(live)
-
-    def _left(self, live: Live, outbox: Outbox, count: int, size: int) -> None:
-        """The first messages of an outbox were handed to the wire."""
-        if count == len(outbox.messages):
-            outbox.messages.clear()
-        else:
-            for _ in range(count):
-                outbox.messages.popleft()
-        outbox.bytes -= size
-        live.retry_delay = 0.0
-        live.sent += count
-        live.window.send(counted(size, count), self._now())
-        self._shared.metrics.sent.inc(by=count)
 
     def _again(self, live: Live) -> None:
         """The wire is full: try again soon."""
@@ -367,6 +358,16 @@ class Streams:
 def is_question(frames: Sequence[bytes]) -> bool:
     """Whether it is the empty message by which the side that listens asks its libzmq whether there is a route."""
     return len(frames) == 1 and not frames[0]
+
+
+def _take_out(outbox: Outbox, count: int, size: int) -> None:
+    """The first messages of an outbox were handed to the wire."""
+    if count == len(outbox.messages):
+        outbox.messages.clear()
+    else:
+        for _ in range(count):
+            outbox.messages.popleft()
+    outbox.bytes -= size
 
 
 def next_batch(outbox: Outbox, limit: int) -> tuple[list[tuple[int, bytes]], int]:

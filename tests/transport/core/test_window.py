@@ -40,12 +40,12 @@ def run(rate: float, round_trip: float, size: int, seconds: float, then: tuple[f
     def push(now: float) -> None:
         nonlocal free, count
         while window.admits(size):
-            window.send(size, now)
+            ask_now = window.send(size, now)
             count += 1
             present = rate if then is None or now < then[0] else then[1]
             free = max(free, now) + size / present
             arrivals.append((free, size))
-            if window.ask_now:
+            if ask_now:
                 ask(now)
         if not window.asked:
             ask(now)
