@@ -221,6 +221,7 @@ class Engine(runtime.Engine[Mailbox]):
         else:
             session = self._session_under(own)
             session.join(seeds)
+            self._renewals.change_tags()  # they may have been set while the file was read
             self._look_around_later()
             session.add_discovered(self._discovered)
             self._discovered = ()
