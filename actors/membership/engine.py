@@ -36,8 +36,7 @@ from .mailbox import (
     SetTags,
 )
 from .metrics import Metrics
-from .parts.intake import Greet
-from .parts.outgoing import RequestMissing
+from .parts.outgoing import Greet, RequestMissing
 from .parts.persistence import Persistence, Save
 from .parts.renewals import RenewAgain, Renewals, SetTagsAgain
 from .parts.session import Session, SwimTimer
