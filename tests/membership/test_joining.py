@@ -331,6 +331,7 @@ def test_tags_that_are_set_back_while_a_record_with_others_is_signed_are_in_the_
     assert (other.done, back.done) == (False, False)
     (message,) = held.waiting
     world.net.control.answer(transport.Renew, signer.sign)
+    assert isinstance(message, transport.Renew)
     held.pop().set(signer.sign(message))
     world.simulation.settle()
     assert (other.done, back.done) == (True, True)
