@@ -36,8 +36,7 @@ from .mailbox import (
     SetTags,
 )
 from .metrics import Metrics
-from .parts.intake import Greet
-from .parts.outgoing import RequestMissing
+from .parts.outgoing import Greet, RequestMissing
 from .parts.persistence import Persistence, Save
 from .parts.renewals import RenewAgain, Renewals, SetTagsAgain
 from .parts.session import Session, SwimTimer
@@ -221,6 +220,7 @@ class Engine(runtime.Engine[Mailbox]):
         else:
             session = self._session_under(own)
             session.join(seeds)
+            self._renewals.change_tags()  # they may have been set while the file was read
             self._look_around_later()
             session.add_discovered(self._discovered)
             self._discovered = ()

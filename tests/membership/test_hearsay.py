@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any, TypeVar
-
-import pytest
+from typing import TypeVar
 
 from rookery.actors import membership, tracker
 from rookery.actors.membership import MemberDown, MemberSuspected, MemberUp
-from rookery.actors.membership.core.envelope import Envelope
 from rookery.actors.membership.core.newcomers import PER_INTRODUCER, PER_SEED, SILENT_FOR
 from rookery.actors.membership.swim.messages import Ack, ForwardedAck, Ping, PingReq, SyncRequest
 
 from .nodes import Cluster
-from .worlds import CONFIG, Announce, Gossip, Member, State, World
+from .worlds import Announce, Gossip, Member, State, World, ghosts
 
 T = TypeVar("T", Ping, PingReq)
-
-
-def ghosts(count: int, begin: int = 0) -> list[str]:
-    return [f"ghost {number}" for number in range(begin, begin + count)]
 
 
 def wanted(world: World, of: str) -> list[int]:
     """How many records this peer was asked for, each time."""
     return [len(envelope.wanted) for envelope in world.sent(of) if envelope.wanted]
-
-
-def newcomers(world: World, outcome: str) -> float:
-    return world.metric("newcomers_total", outcome)
 
 
 def told_of(world: World, to: str, name: str) -> bool:
@@ -100,7 +89,7 @@ def test_update_that_waits_is_forgotten_after_ten_seconds(world: World) -> None:
     assert world.metric("waiting_keys") == 1
     world.simulation.run(for_=3)
     assert world.metric("waiting_keys") == 0
-    assert newcomers(world, "expired") == 1
+    assert world.newcomers("expired") == 1
     world.packet("carol", Gossip(), records=[world.record("carol"), world.record("dave")])
     assert world.peer("dave") not in world.visible()
 
@@ -144,7 +133,7 @@ def test_member_with_a_record_is_visible_at_once_and_unproved_until_it_answers(w
     assert world.metric("unproved_members") == 1
     world.meet("dave")
     assert world.metric("unproved_members") == 0
-    assert newcomers(world, "proved") == 1
+    assert world.newcomers("proved") == 1
 
 
 def messages(world: World, to: str, kind: type[T]) -> list[T]:
@@ -189,7 +178,7 @@ def test_unproved_member_is_greeted_at_once_without_news_and_gone_when_it_does_n
     world.simulation.run(for_=1)
     assert world.peer("dave") not in world.visible()
     assert MemberDown(world.peer("dave")) in world.heard()
-    assert (newcomers(world, "silent"), world.metric("unproved_members")) == (1, 0)
+    assert (world.newcomers("silent"), world.metric("unproved_members")) == (1, 0)
 
 
 def changes(world: World, name: str) -> list[type[MemberUp | MemberDown]]:
@@ -207,7 +196,7 @@ def test_member_that_did_not_answer_is_greeted_unseen_when_it_is_told_of_again(w
     asks_for_everything(world, "frank")
     assert len(world.said("dave", Ping)) == 8
     assert world.peer("dave") not in world.visible()
-    assert (newcomers(world, "was_silent"), newcomers(world, "asked_again")) == (2, 1)
+    assert (world.newcomers("was_silent"), world.newcomers("asked_again")) == (2, 1)
     assert not told_of(world, "frank", "dave")
     assert not has_record(world, "frank", "dave")
     world.simulation.run(for_=8)
@@ -241,7 +230,7 @@ def test_farewell_of_a_hidden_member_ends_it_unseen_and_its_later_life_is_shown(
     world.simulation.run(for_=7)
     world.packet("frank", Gossip(), world.left("dave"))
     assert changes(world, "dave") == [MemberUp, MemberDown]
-    assert newcomers(world, "left") == 1
+    assert world.newcomers("left") == 1
     later = world.record("erin", 2)
     world.packet("frank", Gossip(), Member(world.id("erin", 2)), records=[world.record("frank"), later])
     assert changes(world, "erin") == [MemberUp, MemberDown, MemberUp]
@@ -291,7 +280,7 @@ def test_unproved_member_out_of_reach_proves_itself_through_the_one_who_told_of_
     (number,) = {each.number for each in messages(world, "bob", PingReq) if each.target == world.id("dave")}
     answer = world.simulation.known.life("dave", 1).answer(world.peer("me"), 1, number)
     world.packet("bob", ForwardedAck(world.id("dave"), number, answer))
-    assert newcomers(world, "proved") == 1
+    assert world.newcomers("proved") == 1
     world.simulation.run(for_=8)
     assert world.peer("dave") in {info.peer for info in world.members.members().get(timeout=1).others}
     assert told_of(world, "carol", "dave")
@@ -327,59 +316,9 @@ def test_member_in_a_later_life_than_was_told_is_a_member_when_it_shows_itself(w
 
 def test_connection_proves_a_member_of_whom_others_told(world: World) -> None:
     world.join().meet("bob", "carol").introduce("bob", "dave").open("dave")
-    assert (world.metric("unproved_members"), newcomers(world, "proved")) == (0, 1)
+    assert (world.metric("unproved_members"), world.newcomers("proved")) == (0, 1)
     asks_for_everything(world, "carol")
     assert told_of(world, "carol", "dave")
-
-
-def test_oldest_unproved_member_of_an_introducer_goes_first_and_no_proved_one(world: World) -> None:
-    names = ghosts(PER_INTRODUCER)
-    world.join().meet("bob", "carol").introduce("carol", "dave")
-    world.introduce("bob", "erin")
-    world.meet("erin")  # answers, so it counts no more
-    world.introduce("bob", *names[:-1])
-    world.simulation.run(for_=3)  # some turns are there again
-    world.meet("bob", "carol", "erin")
-    world.introduce("bob", "ghost 98", "ghost 99")
-    visible = world.visible()
-    assert world.peer("ghost 0") not in visible
-    for name in ("bob", "carol", "dave", "erin", "ghost 1", "ghost 99"):
-        assert world.peer(name) in visible, name
-    assert MemberDown(world.peer("ghost 0")) in world.heard()
-    assert newcomers(world, "pushed_out") == 1
-
-
-def test_introducer_brings_no_more_than_its_pace_allows(world: World) -> None:
-    """Each is an address that this node would probe and dial."""
-    world.join().meet("bob")
-    for begin in range(0, 620, 31):
-        world.introduce("bob", *ghosts(31, begin))
-    assert len([event for event in world.heard() if isinstance(event, MemberUp)]) == 1 + PER_INTRODUCER
-    assert newcomers(world, "too_many") > 0
-    assert world.metric("records_total", "over_limit") > 0
-    world.simulation.run(for_=10)
-    world.meet("bob")
-    world.introduce("bob", *ghosts(31, 1000))
-    ups = len([event for event in world.heard() if isinstance(event, MemberUp)])
-    assert ups <= 1 + PER_INTRODUCER + 1 + 10 * PER_INTRODUCER // 60
-
-
-def test_real_newcomer_is_tracked_although_a_liar_has_filled_its_share(world: World) -> None:
-    world.join().meet("bob").introduce("bob", *ghosts(300))
-    world.meet("carol")
-    world.simulation.run(for_=1)
-    listed = world.tracked[-1].peers.primary
-    assert world.peer("carol") in listed
-    assert len(listed) == 2 + PER_INTRODUCER
-
-
-def test_member_that_was_pushed_out_and_shows_itself_is_a_member_again(world: World) -> None:
-    world.join().meet("bob").introduce("bob", *ghosts(PER_INTRODUCER))
-    world.simulation.run(for_=3)
-    world.meet("bob").introduce("bob", "ghost 99")
-    assert world.peer("ghost 0") not in world.visible()
-    world.meet("ghost 0")
-    assert world.peer("ghost 0") in world.visible()
 
 
 def test_forged_record_beside_an_update_makes_no_member_and_is_counted(world: World) -> None:
@@ -397,73 +336,6 @@ def test_connected_peer_counts_as_proved_when_others_tell_of_it(world: World) ->
     world.introduce("bob", "carol")
     assert world.peer("carol") in world.visible()
     assert world.metric("unproved_members") == 0
-
-
-def test_unproved_member_makes_room_for_one_that_shows_itself_where_no_more_are_held(simulation: Any) -> None:
-    config = full(CONFIG, 4)
-    world = World(simulation, config)
-    world.join().meet("bob", "carol").introduce("bob", "dave", "erin")
-    world.introduce("bob", "ghost 1")  # refused: nobody goes for an unproved one
-    assert world.peer("ghost 1") not in world.visible()
-    world.meet("frank")
-    assert set(world.visible()) == {world.peer(name) for name in ("bob", "carol", "erin", "frank")}
-
-
-@pytest.mark.parametrize("told_by", ["dave", "bob"])
-def test_newcomer_takes_the_place_of_who_is_dead_for_the_longest_time_which_is_forgotten_altogether(
-    simulation: Any, told_by: str
-) -> None:
-    world = World(simulation, full(CONFIG, 3))
-    world.join().meet("bob", "carol", "erin")
-    for name, seconds in (("carol", 30), ("erin", 61)):
-        world.packet(name, Gossip(), world.left(name))
-        for _ in range(seconds):
-            world.simulation.run(for_=1)
-            world.meet("bob", "erin")
-    world.introduce(told_by, "dave")
-    if told_by == "bob":  # it is unproved, and takes a place when it answers
-        assert world.peer("dave") in world.visible()
-        world.meet("dave")
-    world.simulation.run(for_=0.1)
-    infos = {info.peer: info.state for info in world.members.members().get(timeout=1).others}
-    assert infos == {world.peer("bob"): State.ALIVE, world.peer("erin"): State.LEFT, world.peer("dave"): State.ALIVE}
-    before = len(world.sent("bob"))
-    world.packet("bob", wanted=("carol", "dave"))
-    assert world.sent("bob")[before:] == [Envelope(records=(world.record("dave").encode(),))]
-
-
-def test_newcomer_finds_no_place_where_all_are_alive_or_have_died_just_now(simulation: Any) -> None:
-    world = World(simulation, full(CONFIG, 2))
-    world.join().meet("bob", "carol").packet("carol", Gossip(), world.left("carol"))
-    world.simulation.run(for_=3)
-    world.meet("bob").introduce("bob", "dave").meet("dave")
-    assert world.peer("dave") not in world.visible()
-    assert newcomers(world, "too_many") == 1
-
-
-def test_subnet_has_a_share_of_the_unproved_where_room_is_scarce(simulation: Any) -> None:
-    """All the records of this world are in 10.0.0.0/24."""
-    world = World(simulation, full(CONFIG, 100))
-    world.join().meet("bob", "carol").introduce("bob", *ghosts(64)).introduce("carol", *ghosts(30, 100))
-    assert world.metric("unproved_members") == 64
-    assert newcomers(world, "pushed_out") == 30
-
-
-def test_subnet_has_no_share_where_there_is_room(simulation: Any) -> None:
-    world = World(simulation, full(CONFIG, 1000))
-    world.join().meet("bob", "carol").introduce("bob", *ghosts(64)).introduce("carol", *ghosts(30, 100))
-    assert world.metric("unproved_members") == 94
-
-
-def full(config: membership.Config, members: int) -> membership.Config:
-    """As `config`, of a node that holds so many members."""
-
-    class Few(membership.Config):
-        @property
-        def protocol(self) -> Any:
-            return replace(super().protocol, max_members=members)
-
-    return Few(cluster_size=config.cluster_size)
 
 
 def test_first_sync_of_a_joiner_is_with_its_seed(world: World) -> None:

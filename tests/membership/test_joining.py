@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from rookery.actors.membership import Rejoined
 from rookery.actors.membership.core.envelope import is_announce, is_turn_undead
 from rookery.actors.membership.core.tags import encode_tags
 from rookery.actors.membership.swim.messages import TurnUndead
+from rookery.testing.mocks import Held
 from rookery.transport import mailbox as transport
+from rookery.transport.record import PeerRecord
 
 from .worlds import CONFIG, Announce, Gossip, World
 
@@ -276,3 +279,72 @@ def test_tags_that_change_all_the_time_are_changed_at_the_pace_that_others_take_
     assert all(reply.done for reply in replies)
     world.simulation.run(for_=60)
     assert len(renewals) == 9
+
+
+def tags_of_ours(world: World) -> bytes:
+    own = world.members.members().get(timeout=1).own
+    assert own is not None
+    return own.metadata
+
+
+class Signer:
+    """Transport as far as it signs: keeps the tags of a record until there are others."""
+
+    def __init__(self, world: World) -> None:
+        self.renewals: list[bytes | None] = []
+        self._world = world
+        self._record = world.me
+        world.net.control.answer(transport.Renew, self.sign)
+
+    def sign(self, message: transport.Renew) -> transport.OwnRecord:
+        """The next life of this node."""
+        self.renewals.append(message.metadata)
+        own, tags = self._record, self._record.metadata if message.metadata is None else message.metadata
+        self._record = PeerRecord.sign(
+            self._world.simulation.known.identity("me"),
+            network=own.network,
+            address=own.address,
+            generation=max(message.generation, own.generation) + 1,
+            metadata=tags,
+        )
+        return self._world.owned(self._record)
+
+
+def test_tags_that_are_set_back_while_others_wait_begin_no_life(world: World) -> None:
+    signer = Signer(world)
+    world.join()
+    for number in range(8):
+        world.members.set_tags({"set": str(number)}).get(timeout=1)
+    other, back = (world.members.set_tags({"set": each}) for each in ("other", "7"))
+    world.simulation.run(for_=10)
+    assert (other.done, back.done) == (True, True)
+    assert len(signer.renewals) == 8
+    assert tags_of_ours(world) == encode_tags({"set": "7"})
+
+
+def test_tags_that_are_set_back_while_a_record_with_others_is_signed_are_in_the_next_one(world: World) -> None:
+    signer = Signer(world)
+    world.join()
+    held: Held[transport.OwnRecord] = world.net.control.hold(transport.Renew)
+    other, back = world.members.set_tags({"zone": "b"}), world.members.set_tags({})
+    world.simulation.settle()
+    assert (other.done, back.done) == (False, False)
+    (message,) = held.waiting
+    world.net.control.answer(transport.Renew, signer.sign)
+    assert isinstance(message, transport.Renew)
+    held.pop().set(signer.sign(message))
+    world.simulation.settle()
+    assert (other.done, back.done) == (True, True)
+    assert tags_of_ours(world) == encode_tags({})
+
+
+def test_tags_that_are_set_while_the_file_of_members_is_read_are_not_lost(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, snapshot=tmp_path / "members")
+    Signer(world)
+    held: Held[transport.OwnRecord] = world.net.control.hold(transport.GetRecord)
+    world.members.join()
+    simulation.settle()
+    held.pop().set(world.owned(world.me))
+    world.members.set_tags({"zone": "b"})
+    simulation.settle()
+    assert tags_of_ours(world) == encode_tags({"zone": "b"})

@@ -170,5 +170,14 @@ class World:
     def dropped(self, why: str) -> float:
         return self.metric("packets_total", why)
 
+    def newcomers(self, outcome: str) -> float:
+        """How many became this."""
+        return self.metric("newcomers_total", outcome)
 
-__all__ = ["CONFIG", "Announce", "Feed", "Gossip", "Member", "MemberId", "State", "World"]
+
+def ghosts(count: int, begin: int = 0) -> list[str]:
+    """Names of members that somebody invents."""
+    return [f"ghost {number}" for number in range(begin, begin + count)]
+
+
+__all__ = ["CONFIG", "Announce", "Feed", "Gossip", "Member", "MemberId", "State", "World", "ghosts"]

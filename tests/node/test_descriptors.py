@@ -19,7 +19,7 @@ from rookery.actors.blobs.errors import BlobError
 from rookery.config import load
 from rookery.node import CannotStart, Client, Node
 from rookery.transport import Address, Identity, descriptors
-from tests.transport.wire.test_descriptors import descriptors_left
+from tests.transport.wire.few_descriptors import descriptors_left
 
 MakeFolder = Callable[..., Path]
 FEW = 256

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Iterator
+from functools import cached_property
 from ipaddress import ip_address
 from typing import TypeVar
 
@@ -95,8 +95,7 @@ class Live(Struct, eq=False):
     probe_ping: int = 0  # the number of the Ping whose Pong is that sign
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class PacketLink:
+class PacketLink(Struct, eq=False, dict=True):
     """Carries packets only. queue: what waits until it is up. ip: of the far end. asked: of which `endpoint` came."""
 
     route: Route
@@ -106,13 +105,18 @@ class PacketLink:
     endpoint: Endpoint | None
     up: bool
     asked: Endpoint | None = None
-    queue: deque[tuple[int, bytes]] = dataclasses.field(default_factory=deque)  # kind and payload
+    queue: deque[tuple[int, bytes]] = field(default_factory=deque)  # kind and payload
     deadline: Timer | None = None
-    counted_ip: str = dataclasses.field(init=False)
-    subnet: Subnet = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
-        self.counted_ip, self.subnet = counted_ip(self.ip), subnet(ip_address(self.ip))
+    @cached_property
+    def counted_ip(self) -> str:
+        """By which limits per IP count it."""
+        return counted_ip(self.ip)
+
+    @cached_property
+    def subnet(self) -> Subnet:
+        """By which limits per subnet count it."""
+        return subnet(ip_address(self.ip))
 
 
 class Table:

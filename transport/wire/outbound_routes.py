@@ -14,9 +14,13 @@ import socket as sockets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import zmq
+
+from ..reasons import Reason
 from . import Route
 from .descriptors import Mark, held
 from .unfinished_messages import Intake
+from .zmq_sockets import FAILED_HANDSHAKES
 
 _LEAVES_TIMEOUT = 1.0  # seconds until the end of a connect that was given up is announced at the latest
 
@@ -49,6 +53,16 @@ class OutboundRoute:
         except OSError:
             return False
         return True
+
+    def ends_by(self, event: int, value: int) -> Reason | None:
+        """Why it ends by this event of its socket; None if it does not. value: of a failed handshake the error."""
+        if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value not in (0, errno.EPIPE):
+            return Reason.UNREACHABLE  # reset: who has another key reads before it hangs up
+        if event in FAILED_HANDSHAKES:
+            return Reason.AUTHENTICATION
+        if event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
+            return Reason.LOST if self.up else Reason.UNREACHABLE
+        return None
 
     @contextlib.contextmanager
     def _socket(self) -> Iterator[sockets.socket]:

@@ -1,19 +1,24 @@
-"""The ZeroMQ sockets of a node: the ROUTER that carries everything, and the one that authenticates (ZAP)."""
+"""The ZeroMQ sockets of a node: the ROUTER that carries everything, what announces its events, and the one that
+authenticates (ZAP).
+"""
 
 from __future__ import annotations
 
+import os
 import socket as sockets
+import struct
 from collections.abc import Callable
 
 import zmq
 
 from ..address import IP, Endpoint
+from ..errors import BindError
 from ..identity import Identity
 from .descriptors import is_full
 
 NOBLOCK, MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)  # as plain numbers: pyzmq's flags are slow to combine
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
-MONITORED = (
+_MONITORED = (
     zmq.EVENT_LISTENING
     | zmq.EVENT_ACCEPTED
     | zmq.EVENT_ACCEPT_FAILED
@@ -31,6 +36,7 @@ FAILED_HANDSHAKES = (
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
 )
+_MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _ZAP = "inproc://zeromq.zap.01"
 _ZAP_DOMAIN = b"rookery"
 _LATER_THAN_OURS = 1000  # milliseconds: libzmq's own handshake timer, should ours not find the socket
@@ -57,6 +63,19 @@ def router(
     made.curve_publickey = identity.curve_public
     made.zap_domain = _ZAP_DOMAIN
     return made
+
+
+def listen(socket: zmq.Socket[bytes], endpoint: Endpoint) -> str:
+    """Have the ROUTER listen there; what libzmq names the endpoint in its events. Raises BindError."""
+    socket.curve_server = 1
+    try:
+        socket.bind(str(endpoint).replace(":0", ":*") if endpoint.port == 0 else str(endpoint))
+    except zmq.ZMQError as error:
+        why = os.strerror(error.errno or 0)
+        raise BindError(
+            f"cannot listen on {endpoint}: {why} (allowed: an address of this machine with a free port)"
+        ) from error
+    return socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
 
 def readable(socket: zmq.Socket[bytes]) -> bool:
@@ -87,6 +106,22 @@ def _is_of_this_machine(ip: IP) -> bool:
     except OSError as error:
         return is_full(error)  # it cannot be found out, and a connect to ourselves would make us deaf
     return True
+
+
+class Monitor:
+    """What libzmq announces of a socket."""
+
+    def __init__(self, watched: zmq.Socket[bytes]) -> None:
+        """One for each socket."""
+        self.socket: zmq.Socket[bytes] = watched.get_monitor_socket(_MONITORED)
+
+    def next(self) -> tuple[int, int, str] | None:
+        """The next event with its value and the endpoint that it names; None if there is none now."""
+        if not readable(self.socket):
+            return None
+        head, endpoint = self.socket.recv_multipart(NOBLOCK)
+        event, value = _MONITOR_HEAD.unpack(head)
+        return event, value, endpoint.decode()
 
 
 class Zap:

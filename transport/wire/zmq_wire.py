@@ -34,14 +34,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import struct
 import time
 from collections.abc import Sequence
 
 import zmq
 
 from ..address import Endpoint
-from ..errors import BindError
 from ..identity import Identity
 from ..reasons import Reason
 from . import Route, Sent, Source, WireEvents
@@ -52,13 +50,12 @@ from .outbound_routes import OutboundRoute, OutboundRoutes
 from .silent_connections import Ended, SilentConnections
 from .socket_waiter import SocketWaiter
 from .unfinished_messages import UnfinishedMessages
-from .zmq_sockets import FAILED_HANDSHAKES, MONITORED, MORE, NOBLOCK, Zap, canonical, leads_to, readable, router
+from .zmq_sockets import MORE, NOBLOCK, Monitor, Zap, canonical, leads_to, listen, readable, router
 
 _GONE = (zmq.EHOSTUNREACH, zmq.ENOTCONN)
 _LOOK_EVERY = 16  # polls
 _MOST_BUSY_POLLS = 64  # a flood of messages delays the news of an end no longer than this
 _LINGER = 200  # milliseconds
-_MONITOR_HEAD = struct.Struct("=HI")  # event, and its value: a descriptor or an error number
 _MOST_EVENTS = 1024  # of the monitor, in a poll
 _LOOK_AGAIN = 0.005  # seconds, at what is suspected of having ended or of never ending
 
@@ -96,8 +93,8 @@ class ZmqWire:
         self._bound: Endpoint | None = None
         self._listening: str | None = None  # as libzmq names it in its events
         self._listener: Listener | None = None
-        self._monitor = self._router.get_monitor_socket(MONITORED)
-        self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor])
+        self._monitor = Monitor(self._router)
+        self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor.socket])
         self._reader = MessageReader(self._router, max_frames=max_frames, max_bytes=max_frame)
         self._rest = self._reader.rest
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
@@ -112,15 +109,7 @@ class ZmqWire:
 
     def bind(self, endpoint: Endpoint) -> Endpoint:
         """See `Wire`."""
-        self._router.curve_server = 1
-        try:
-            self._router.bind(str(endpoint).replace(":0", ":*") if endpoint.port == 0 else str(endpoint))
-        except zmq.ZMQError as error:
-            why = os.strerror(error.errno or 0)
-            raise BindError(
-                f"cannot listen on {endpoint}: {why} (allowed: an address of this machine with a free port)"
-            ) from error
-        self._listening = self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        self._listening = listen(self._router, endpoint)
         bound = Endpoint.parse(self._listening, listen=True)
         self._silent.watch(bound.port)
         self._bound = bound
@@ -221,7 +210,7 @@ class ZmqWire:
 
     def close(self) -> None:
         """See `Wire`. What was sent last has `_LINGER` to leave. Sockets end for a forked process as well."""
-        self._monitor.close(linger=0)
+        self._monitor.socket.close(linger=0)
         self._zap.socket.close(linger=0)
         self._router.close(linger=_LINGER)
         self._waiter.close()
@@ -252,11 +241,11 @@ class ZmqWire:
 
     def _read_monitor(self, events: WireEvents) -> None:
         for _ in range(_MOST_EVENTS):
-            if not readable(self._monitor):
+            announced = self._monitor.next()
+            if announced is None:
                 return
-            head, endpoint = self._monitor.recv_multipart(NOBLOCK)
-            event, value = _MONITOR_HEAD.unpack(head)
-            outbound = self._outbound.to(endpoint.decode())
+            event, value, endpoint = announced
+            outbound = self._outbound.to(endpoint)
             if event == zmq.EVENT_ACCEPTED:
                 self._silent.accepted(value, time.monotonic())
                 if value >= self._full_at or not (self._listener is None or self._listener.regain()):
@@ -268,10 +257,10 @@ class ZmqWire:
                     self._listener = Listener(value)
             elif outbound is not None:
                 self._outbound_event(outbound, event, value, events)
-            elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CLOSE_FAILED) and endpoint.decode() == self._listening:
+            elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CLOSE_FAILED) and endpoint == self._listening:
                 self._lost_listener(events)
             elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECTED):
-                self._outbound.announced_ended(endpoint.decode())
+                self._outbound.announced_ended(endpoint)
             elif event == zmq.EVENT_DISCONNECTED:
                 self._inbound_ended(value, events)
 
@@ -311,12 +300,8 @@ class ZmqWire:
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             outbound.up = True
             events.route_up(outbound.route)
-        elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value not in (0, errno.EPIPE):
-            self._end_outbound(outbound, Reason.UNREACHABLE)  # reset: who has another key reads before it hangs up
-        elif event in FAILED_HANDSHAKES:
-            self._end_outbound(outbound, Reason.AUTHENTICATION)
-        elif event in (zmq.EVENT_CLOSED, zmq.EVENT_DISCONNECTED):
-            self._end_outbound(outbound, Reason.LOST if outbound.up else Reason.UNREACHABLE)
+        elif (reason := outbound.ends_by(event, value)) is not None:
+            self._end_outbound(outbound, reason)
 
     def _end_outbound(self, outbound: OutboundRoute, reason: Reason) -> None:
         """It is over; forgetting it now would throw away what came before the end."""

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from .... import runtime
@@ -25,11 +24,10 @@ from ..core.envelope import Envelope, kinds_of
 from ..core.records import Records
 from ..core.sender_limits import SenderLimits
 from ..metrics import Metrics
-from ..swim import Member, MemberId, Outbox, Swim, SwimError, UnknownLifeError
+from ..swim import MemberId, Outbox, Swim, SwimError, UnknownLifeError
 from .intake import Intake
 from .misconduct import Misconduct
 from .outgoing import Outgoing, RecordRequests
-from .view import View
 
 
 class Incoming:
@@ -42,7 +40,6 @@ class Incoming:
         outbox: Outbox,
         admission: Admission,
         records: Records,
-        view: View,
         *,
         limits: SenderLimits,
         outgoing: Outgoing,
@@ -50,22 +47,19 @@ class Incoming:
         misconduct: Misconduct,
         requests: RecordRequests,
         metrics: Metrics,
-        perform: Callable[[], object],
     ) -> None:
-        """limits: of senders. intake: takes in what is told. perform: performs what is in the outbox."""
+        """limits: of senders. intake: takes in what is told."""
         self._engine = engine
         self._swim = swim
         self._outbox = outbox
         self._admission = admission
         self._records = records
-        self._view = view
         self._limits = limits
         self._outgoing = outgoing
         self._intake = intake
         self._misconduct = misconduct
         self._requests = requests
         self._metrics = metrics
-        self._perform = perform
 
     def on_packet(self, packet: Packet) -> None:
         """Handle a packet as the module's docstring says."""
@@ -99,10 +93,11 @@ class Incoming:
         if envelope.swim:
             self._on_swim_packet(envelope.swim, sender, records)
         else:
-            self._swim.alive(sender, self._engine.now(), self._outbox)
-            self._perform()
+            self._intake.alive(sender)
         brought = [
-            self._intake.add_record(record, sender) for record in records.values() if self._is_wanted(record.peer)
+            self._intake.add_record(record, sender)
+            for record in records.values()
+            if self._intake.is_wanted(record.peer)
         ]
         if envelope.wanted:
             known = [peer for peer in envelope.wanted if peer not in self._admission.unproved]
@@ -124,7 +119,7 @@ class Incoming:
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
         later = MemberId(record.peer, record.generation)
         self._swim.outlive(later, self._engine.now(), self._outbox)
-        self._perform()
+        self._intake.follow()
 
     def _on_swim_packet(self, data: bytes, sender: PeerId, records: dict[PeerId, PeerRecord]) -> None:
         now = self._engine.now()
@@ -141,7 +136,7 @@ class Incoming:
         for peer in telling.kept:
             self._intake.drop_if_unused(peer)  # it did not become a member
         if telling.forgery is not None:
-            self._intake.refuse(sender, telling.forgery)
+            self._misconduct.refuse(sender, telling.forgery)
             raise telling.forgery
 
     def _drop(self, why: str, sender: PeerId, error: Exception | None = None) -> None:
@@ -163,18 +158,3 @@ class Incoming:
         else:
             self._drop("too_many_lives", sender, error)
             self._swim.alive(sender, self._engine.now(), self._outbox)  # in whatever life: else our probes of it fail
-
-    def on_unknown_life(self, update: Member, source: PeerId) -> None:
-        """A member has told of a life whose record is not here: that waits for it, unless a later life is proved."""
-        peer = PeerId(update.id.key)
-        if peer == self._records.me:
-            return
-        record = self._records.get(peer)
-        if record is None or record.generation < update.id.generation:
-            self._admission.let_wait(update, source, self._engine.now())
-            self._requests.wait()
-        elif peer in self._view or update.is_active:
-            self._intake.apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
-
-    def _is_wanted(self, peer: PeerId) -> bool:
-        return peer in self._view or peer in self._admission.waiting

@@ -1,35 +1,22 @@
-"""Takes in what is told of members, greets the newcomers, and follows what comes of it: records, events, greetings."""
+"""Takes in what is told of members, and follows what comes of it: records, events, greetings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from msgspec import Struct
-
 from .... import runtime
-from ....runtime import Message, Timer
 from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
-from ....transport.parts.limited_log import LimitedLog
 from ....transport.record import PeerRecord
 from .. import swim
 from ..core.admission import Admission, Changes
 from ..core.records import Records
-from ..swim import ConnectionState, Member, MemberId, Outbox, Swim
+from ..swim import Member, MemberId, Outbox, Swim
 from .events import Events
 from .misconduct import Misconduct
-from .outgoing import Outgoing, RecordRequests
+from .outgoing import Greetings, Outgoing, RecordRequests
 from .view import View
-
-GREET_EVERY = 0.25
-"""Seconds between two looks at who is to be greeted."""
-
-
-class Greet(Message, Struct, frozen=True):
-    """Timer: greet who has not answered this node yet. due: when it should come, in monotonic seconds."""
-
-    due: float
 
 
 class Intake:
@@ -47,15 +34,13 @@ class Intake:
         outgoing: Outgoing,
         events: Events,
         misconduct: Misconduct,
-        log: LimitedLog,
         requests: RecordRequests,
+        greetings: Greetings,
         perform: Callable[[], object],
-        is_probeable: Callable[[bytes], bool],
         proved: Callable[[PeerId], object],
     ) -> None:
-        """admission: decides. log: for what others cause. perform: performs what is in the outbox.
+        """admission: decides. perform: performs what is in the outbox.
 
-        is_probeable: whether a peer may be greeted.
         proved: called when a member has answered for the first time.
         """
         self._engine = engine
@@ -67,16 +52,10 @@ class Intake:
         self._outgoing = outgoing
         self._events = events
         self._misconduct = misconduct
-        self._log = log
         self._requests = requests
+        self._greetings = greetings
         self._perform = perform
-        self._is_probeable = is_probeable
         self._proved = proved
-        self._greet_timer: Timer | None = None
-
-    @property
-    def _has_left(self) -> bool:
-        return self._swim.connection_state is ConnectionState.UNDEAD
 
     def prove(self, peer: PeerId) -> None:
         """The peer has answered this node itself."""
@@ -90,29 +69,10 @@ class Intake:
             self.follow()
         self._proved(peer)
 
-    def on_greet(self, message: Greet) -> None:
-        """Greet those who have not answered, and forget who never did; not if this process has stalled.
-
-        Then the answers may be waiting unread.
-        """
-        self._greet_timer = None
-        late = self._engine.now() - message.due
-        self._greet(judge=late <= self._swim.config.probe_rtt)
-        self.follow()
-
-    def _greet(self, *, judge: bool) -> None:
-        """Ask those who have not answered this node, and whose turn it is, whether they are there."""
-        if self._has_left:
-            return
-        now = self._engine.now()
-        for newcomer in self._admission.take_turns(now, self._is_probeable, judge=judge).greet:
-            by = newcomer.introducer if newcomer.needs_helpers else None
-            self._swim.greet(newcomer.told.id, now, self._outbox, by=by)
-
-    def _greet_soon(self) -> None:
-        if self._greet_timer is None and not self._has_left:
-            due = self._engine.now() + GREET_EVERY
-            self._greet_timer = self._engine.after(GREET_EVERY, Greet(due))
+    def alive(self, peer: PeerId) -> None:
+        """The peer has shown that it lives, by a connection or a packet without news."""
+        self._swim.alive(peer, self._engine.now(), self._outbox)
+        self._perform()
 
     def apply(self, updates: Iterable[Member], introducer: PeerId, *, broadcast: bool) -> None:
         now = self._engine.now()
@@ -120,6 +80,18 @@ class Intake:
             source = None if introducer == self._records.me else introducer
             self._swim.apply_many(updates, broadcast, now, self._outbox, source=source)
         self.follow()
+
+    def on_unknown_life(self, update: Member, source: PeerId) -> None:
+        """A member has told of a life whose record is not here: that waits for it, unless a later life is proved."""
+        peer = PeerId(update.id.key)
+        if peer == self._records.me:
+            return
+        record = self._records.get(peer)
+        if record is None or record.generation < update.id.generation:
+            self._admission.let_wait(update, source, self._engine.now())
+            self._requests.wait()
+        elif peer in self._view or update.is_active:
+            self.apply([Member(MemberId(peer, record.generation))], source, broadcast=True)
 
     def follow(self) -> None:
         """Perform the effects, tell of the changes, and apply what waited for the records that are new."""
@@ -129,7 +101,7 @@ class Intake:
         if self._admission.waiting:
             self._requests.wait()
         if self._admission.unproved:
-            self._greet_soon()
+            self._greetings.soon()
         elif self._admission.unproved.compact():
             self._view.compact()
             self._records.compact()
@@ -146,7 +118,7 @@ class Intake:
             self._events.on_notification(notification)
         self._perform()
         if any(isinstance(each, swim.MemberUp | swim.Rename) for each in changes.members):
-            self._greet(judge=False)  # at once, or each member that passes on a newcomer would lose time
+            self._greetings.greet(judge=False)  # at once, or each member that passes on a newcomer would lose time
         down = [each.member for each in changes.members if isinstance(each, swim.MemberDown)]
         for member in (*down, *changes.unanswered):
             self._end_greeting(member)
@@ -159,8 +131,7 @@ class Intake:
 
         Whoever has been shown only one of the two cannot know, and is told of the cheat by nobody who ignores it.
         """
-        proved = (each.peer for each in self._view.visible if each.peer not in self._admission.unproved)
-        others = [peer for peer in proved if self._is_probeable(peer)]
+        others = self._requests.can_be_asked()
         count = min(len(others), self._swim.config.copies(len(others) + 1))
         for peer in self._engine.rng.sample(others, count):
             for record in records:  # a packet each, as of one peer a packet has one record
@@ -185,7 +156,7 @@ class Intake:
         try:
             is_new = self._admission.keep(record, sender, self._engine.now(), presented=presented)
         except DecodeError as error:
-            self.refuse(sender or record.peer, error)
+            self._misconduct.refuse(sender or record.peer, error)
             self.follow()
             raise
         if not (is_new or self._admission.has_changed):
@@ -196,9 +167,9 @@ class Intake:
             self.drop_if_unused(record.peer)
         return is_new
 
-    def refuse(self, cause: PeerId, error: DecodeError) -> None:
-        """Write down that a record is none that a member can have. cause: who brought it."""
-        self._log.note(cause.short, "record refused", peer=cause.short, error=str(error))
+    def is_wanted(self, peer: PeerId) -> bool:
+        """Whether others that bring a record of the peer are listened to."""
+        return peer in self._view or peer in self._admission.waiting
 
     def drop_if_unused(self, peer: PeerId) -> None:
         """Drop the record of a peer that is neither a member, nor hidden, nor a seed."""

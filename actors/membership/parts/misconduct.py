@@ -7,6 +7,7 @@ from typing import Any
 
 from .... import runtime
 from ....transport.core.buckets import TokenBuckets
+from ....transport.errors import DecodeError
 from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.parts.limited_log import LimitedLog
@@ -89,6 +90,10 @@ class Misconduct:
             reply = self._tracker.block(peer, CHEAT_BLOCK, at_least=True)
             self._engine.on_reply(reply, lambda _answer: None, timeout=_CLOSE_TIMEOUT)
         return True
+
+    def refuse(self, cause: PeerId, error: DecodeError) -> None:
+        """Write down that a record is none that a member can have. cause: who brought it."""
+        self._log.note(cause.short, "record refused", peer=cause.short, error=str(error))
 
     def may_show(self) -> bool:
         """Whether the records of a cheat are shown to others now: counted if not."""

@@ -1,4 +1,4 @@
-"""What goes out: SWIM's packets, the records that go along, and requests for those that are missing here.
+"""What goes out: SWIM's packets, the records that go along, requests for those that are missing here, and greetings.
 
 * Our own record goes along until the receiver has been heard from. It always goes along with a Feed, an Announce and a
   TurnUndead: the receiver may have restarted without its data, and drops packets of peers whose record it has not.
@@ -7,6 +7,7 @@
 * Nothing is sent to a peer without a known address; that is counted.
 * What SWIM says in a life whose record is still to be signed waits for that: nobody could check it.
 * Missing records are asked for at who told of their owners, and now and then at another member.
+* Of whom others tell is asked whether it is there, until it answers.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from ..core.admission import Admission
 from ..core.envelope import MAX_RECORDS, MAX_WANTED, Envelope, is_announce, is_turn_undead, named_in, named_in_feed
 from ..core.records import Records
 from ..metrics import Metrics
+from ..swim import ConnectionState, Outbox, Swim
 from .view import View
 
 NEW_FOR = 5.0
 """Seconds for which the record of a peer that has become known goes along with what is told of it."""
+
+GREET_EVERY = 0.25
+"""Seconds between two looks at who is to be greeted."""
 
 REQUEST_INTERVAL = 1.0
 """Seconds until missing records are asked for again, at another member."""
@@ -173,6 +178,11 @@ class RecordRequests:
         """How many records are missing."""
         return self._view.num_missing + len(self._admission.waiting)
 
+    def can_be_asked(self) -> list[PeerId]:
+        """The members that have answered this node, and that it does not block."""
+        visible, unproved = (record.peer for record in self._view.visible), self._admission.unproved
+        return [peer for peer in visible if peer not in unproved and self._is_probeable(peer)]
+
     def ask(self, peer: PeerId) -> None:
         """Ask a peer for the records that its updates wait for, and others that are missing."""
         wanted = self._admission.waiting.ask(peer, self._engine.now(), MAX_RECORDS - 1)  # its own may come too
@@ -189,13 +199,66 @@ class RecordRequests:
     def ask_again(self) -> None:
         """The timer is due: ask who told of their owners, and a random member."""
         self._timer = None
-        waiting, unproved = self._admission.waiting, self._admission.unproved
+        waiting = self._admission.waiting
         self._metrics.newcomers.inc("expired", by=waiting.expire(self._engine.now()))
         for sender in waiting.senders:
             self.ask(sender)
-        visible = (record.peer for record in self._view.visible)
-        others = [peer for peer in visible if peer not in unproved and self._is_probeable(peer)]
-        if self._view.num_missing and others:
+        if self._view.num_missing and (others := self.can_be_asked()):
             self.ask(self._engine.rng.choice(others))
         if self.num_missing:
             self.wait()
+
+
+class Greet(Message, Struct, frozen=True):
+    """Timer: greet who has not answered this node yet. due: when it should come, in monotonic seconds."""
+
+    due: float
+
+
+class Greetings:
+    """Part of the session."""
+
+    def __init__(
+        self,
+        engine: runtime.Engine[Any],
+        swim: Swim,
+        outbox: Outbox,
+        admission: Admission,
+        *,
+        is_probeable: Callable[[bytes], bool],
+    ) -> None:
+        """admission: whose turn it is. is_probeable: whether a peer may be greeted."""
+        self._engine = engine
+        self._swim = swim
+        self._outbox = outbox
+        self._admission = admission
+        self._is_probeable = is_probeable
+        self._timer: Timer | None = None
+
+    @property
+    def _has_left(self) -> bool:
+        return self._swim.connection_state is ConnectionState.UNDEAD
+
+    def soon(self) -> None:
+        """See that they are greeted."""
+        if self._timer is None and not self._has_left:
+            due = self._engine.now() + GREET_EVERY
+            self._timer = self._engine.after(GREET_EVERY, Greet(due))
+
+    def on_greet(self, message: Greet) -> None:
+        """Greet those who have not answered, and forget who never did; not if this process has stalled.
+
+        Then the answers may be waiting unread.
+        """
+        self._timer = None
+        late = self._engine.now() - message.due
+        self.greet(judge=late <= self._swim.config.probe_rtt)
+
+    def greet(self, *, judge: bool) -> None:
+        """Ask those who have not answered this node, and whose turn it is, whether they are there."""
+        if self._has_left:
+            return
+        now = self._engine.now()
+        for newcomer in self._admission.take_turns(now, self._is_probeable, judge=judge).greet:
+            by = newcomer.introducer if newcomer.needs_helpers else None
+            self._swim.greet(newcomer.told.id, now, self._outbox, by=by)

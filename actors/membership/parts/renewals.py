@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
 
 from .... import runtime
 from ....runtime import Message, Reply, Timer
-from ....transport.core.buckets import TokenBuckets
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.mailbox import OwnRecord
 from ..config import Config
-from ..core.sender_limits import TAG_CHANGES
+from ..core.tag_changes import Step, TagChanges
 from ..core.tags import encode_tags
 from ..mailbox import Rejoined, SetTags
 from ..metrics import Metrics
@@ -29,11 +28,11 @@ class RenewAgain(Message, Struct, frozen=True):
 
 
 class SetTagsAgain(Message, Struct, frozen=True):
-    """Timer: the tags may be changed once more, to those that were set last."""
+    """Timer: the tags may be changed once more."""
 
 
 class Renewals:
-    """Part of the engine. metadata: the tags that were set last, as they are in a record."""
+    """Part of the engine."""
 
     def __init__(
         self,
@@ -51,53 +50,55 @@ class Renewals:
         self._metrics = metrics
         self._session = session
         self._emit = emit
-        self.metadata = encode_tags(config.tags)
-        self._tag_changes = TokenBuckets(*TAG_CHANGES)
-        self._awaiting_tags: list[Reply[None]] = []
+        self._tags = TagChanges(encode_tags(config.tags))
+        self._setting: list[Reply[None]] = []  # of the tags that wait
+        self._pause: Timer | None = None
         self._renewing: Timer | None = None
         self._renew_after = _RENEW_AFTER
 
     # Tags -------------------------------------------------------------------------------------------------------------
 
-    def on_set_tags(self, message: SetTags) -> Reply[None] | None:
-        """The tags are part of our record, so other tags need a new record, and that a new generation.
+    @property
+    def metadata(self) -> bytes:
+        """The tags that were set last, as they are in a record."""
+        return self._tags.wanted
 
-        The others take in only so many of these, so the tags wait if they are changed more often.
-        """
-        self.metadata = message.metadata
-        session, now = self._session(), self._engine.now()
-        if session is None or session.own.metadata == message.metadata:
-            return None
+    def on_set_tags(self, message: SetTags) -> Reply[None]:
         reply: Reply[None] = Reply()
-        if self._tag_changes.take(None, now):
-            self._change_tags(session, [reply])
-        else:
-            if not self._awaiting_tags:
-                self._engine.after(self._tag_changes.ready_at(None, now) - now, SetTagsAgain())
-            self._awaiting_tags.append(reply)
+        self._tags.wanted = message.metadata
+        self._setting.append(reply)
+        self.change_tags()
         return reply
 
     def on_set_tags_again(self, _message: SetTagsAgain) -> None:
-        """Go over to the tags that were set last, for all who wait."""
-        waiting, self._awaiting_tags = self._awaiting_tags, []
-        session = self._session()
-        if session is not None:
-            self._tag_changes.take(None, self._engine.now())
-            self._change_tags(session, waiting)
+        self._pause = None
+        self.change_tags()
 
-    def _change_tags(self, session: Session, replies: list[Reply[None]]) -> None:
-        renewed = self._transport.renew(session.swim.identity.generation, self.metadata)
-        self._engine.on_reply(renewed, lambda own: self._on_new_tags(own, replies), timeout=_ANSWER_TIMEOUT)
+    def change_tags(self) -> None:
+        """Go over to the tags that were set last, as far as that is to be now."""
+        session, now = self._session(), self._engine.now()
+        step = self._tags.step(None if session is None else session.own.metadata, now)
+        if step is Step.PAUSE and self._pause is None:
+            self._pause = self._engine.after(self._tags.ready_at(now) - now, SetTagsAgain())
+        elif step is Step.DONE:
+            _answer(self._take_setting(), None)
+        elif step is Step.SIGN and session is not None:
+            setting = self._take_setting()
+            renewed = self._transport.renew(session.swim.identity.generation, self.metadata)
+            self._engine.on_reply(renewed, lambda own: self._on_new_tags(own, setting), timeout=_ANSWER_TIMEOUT)
 
-    def _on_new_tags(self, own: OwnRecord | Exception, replies: list[Reply[None]]) -> None:
+    def _take_setting(self) -> list[Reply[None]]:
+        setting, self._setting = self._setting, []
+        return setting
+
+    def _on_new_tags(self, own: OwnRecord | Exception, setting: list[Reply[None]]) -> None:
+        self._tags.signed()
         session = self._session()
         if isinstance(own, OwnRecord) and session is not None and session.use_record(own) and not session.has_left:
             session.resume()
-        for reply in replies:
-            if isinstance(own, Exception):
-                reply.fail(own)
-            else:
-                reply.set(None)
+        _answer(setting, own if isinstance(own, Exception) else None)
+        if self._setting:
+            self.change_tags()
 
     # Lives ------------------------------------------------------------------------------------------------------------
 
@@ -133,3 +134,8 @@ class Renewals:
         session = self._session()
         if session is not None and session.awaits_record and not session.has_left:
             self._renew(session.swim.identity)
+
+
+def _answer(replies: Iterable[Reply[None]], outcome: Exception | None) -> None:
+    for reply in replies:
+        reply.resolve(outcome)

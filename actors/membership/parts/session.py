@@ -40,9 +40,9 @@ from ..swim import ConnectionState, MemberId, Outbox, Swim
 from ..swim.effects import RemoveDown
 from .events import Events
 from .incoming import Incoming
-from .intake import Greet, Intake
+from .intake import Intake
 from .misconduct import Misconduct
-from .outgoing import REQUEST_INTERVAL, Outgoing, RecordRequests
+from .outgoing import REQUEST_INTERVAL, Greet, Greetings, Outgoing, RecordRequests
 from .snapshot import SavedMember, Snapshot
 from .view import KnownMembers, View
 
@@ -120,6 +120,7 @@ class Session:
             engine, self.view, self._admission, self._outgoing, metrics, is_probeable=self._is_probeable
         )
         self._outbox = Outbox()
+        self._greetings = Greetings(engine, self.swim, self._outbox, self._admission, is_probeable=self._is_probeable)
         self._intake = Intake(
             engine,
             self.swim,
@@ -130,10 +131,9 @@ class Session:
             outgoing=self._outgoing,
             events=self._events,
             misconduct=misconduct,
-            log=log,
             requests=self._requests,
+            greetings=self._greetings,
             perform=self.perform_effects,
-            is_probeable=self._is_probeable,
             proved=proved,
         )
         self._incoming = Incoming(
@@ -142,14 +142,12 @@ class Session:
             self._outbox,
             self._admission,
             self.records,
-            self.view,
             limits=limits,
             outgoing=self._outgoing,
             intake=self._intake,
             misconduct=misconduct,
             requests=self._requests,
             metrics=metrics,
-            perform=self.perform_effects,
         )
 
     # Commands ---------------------------------------------------------------------------------------------------------
@@ -265,7 +263,7 @@ class Session:
         self._admission.connected.add(record.peer)
         self._intake.prove(record.peer)
         self._admission.unsettled.hear(record.peer, self._engine.now())
-        self._is_alive(record.peer)
+        self._intake.alive(record.peer)
         if not self.has_left and not self.view.is_active(record.peer):
             self.swim.announce(MemberId(record.peer, record.generation), self._outbox)
             self.perform_effects()
@@ -275,11 +273,6 @@ class Session:
         self._admission.connected.discard(peer)
         self.swim.probe_next(peer)
         self._intake.drop_if_unused(peer)
-
-    def _is_alive(self, peer: PeerId) -> None:
-        """The peer has shown that it lives, by a connection or a packet without news."""
-        self.swim.alive(peer, self._engine.now(), self._outbox)
-        self.perform_effects()
 
     # Who becomes a member ---------------------------------------------------------------------------------------------
 
@@ -294,7 +287,8 @@ class Session:
 
     def on_greet(self, message: Greet) -> None:
         """Timer: greet those who have not answered."""
-        self._intake.on_greet(message)
+        self._greetings.on_greet(message)
+        self._intake.follow()
 
     def request_missing_again(self) -> None:
         """Timer: ask again for the records that are still missing."""
@@ -337,7 +331,7 @@ class Session:
             case swim.Schedule(timer, delay):
                 self._engine.after(delay, SwimTimer(timer), rank=timer.rank)
             case swim.Notify(swim.UnknownLife(update, source)):
-                self._incoming.on_unknown_life(update, PeerId(source))
+                self._intake.on_unknown_life(update, PeerId(source))
             case swim.Notify(swim.Answered(member)):
                 self._intake.prove(PeerId(member.key))
             case swim.Notify(swim.Cheated() as cheated):

@@ -20,7 +20,7 @@ from rookery.actors.discovery.parts.record_client import RecordClient
 from rookery.actors.discovery.parts.record_server import RecordServer
 from rookery.transport import DecodeError, PeerRecord
 from tests.runtime.runtime_kit import wait_until
-from tests.transport.wire.test_descriptors import descriptors_left
+from tests.transport.wire.few_descriptors import descriptors_left
 
 ANYWHERE = HttpAddress("127.0.0.1", 0)
 

@@ -17,7 +17,7 @@ from rookery.config import load
 from rookery.node import Client, CommandFailed, Node
 from rookery.node.control import engine
 from rookery.node.control.protocol import HEAD, MAX_CALL, Answer, Call, Kind, Plain, decode_answer, encode_call, framed
-from rookery.node.control.socket import SPARE_CLIENTS
+from rookery.node.control.socket import SPARE_CLIENTS, ControlSocket
 
 MakeFolder = Callable[..., Path]
 NOWHERE = "ab" * 32
@@ -225,3 +225,110 @@ def test_client_that_leaves_before_its_answer_harms_nobody(raw: Raw, client: Cli
     with pytest.raises(CommandFailed):
         client.wait(connected=1, timeout=0.2)
     assert client.status().pid == os.getpid()
+
+
+# Clients take turns --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def control_socket(tmp_path: Path) -> Iterator[ControlSocket]:
+    control_socket = ControlSocket(tmp_path / "node.sock")
+    yield control_socket
+    control_socket.close()
+
+
+@pytest.fixture
+def connect(control_socket: ControlSocket) -> Iterator[Callable[[], socket.socket]]:
+    """Makes clients that the control_socket has accepted; they do not block."""
+    made: list[socket.socket] = []
+
+    def connect() -> socket.socket:
+        made.append(socket.socket(socket.AF_UNIX))
+        made[-1].connect(str(control_socket.path))
+        made[-1].setblocking(False)
+        while len(control_socket._clients) < len(made):
+            control_socket.poll(lambda _client, _frame: None, 1)
+        return made[-1]
+
+    yield connect
+    for each in made:
+        each.close()
+
+
+def flood(client: socket.socket, piece: bytes) -> None:
+    """Send until the socket is full."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            client.send(piece)
+
+
+def polled(control_socket: ControlSocket, budget: int = 64) -> list[tuple[bytes, bytes]]:
+    taken: list[tuple[bytes, bytes]] = []
+    control_socket.poll(lambda client, frame: taken.append((client, frame)), budget)
+    return taken
+
+
+def test_client_that_floods_takes_no_more_than_its_share_while_others_call(
+    control_socket: ControlSocket, connect: Callable[[], socket.socket]
+) -> None:
+    flooding, other = connect(), connect()
+    for call in range(20):
+        flood(flooding, bytes(65_536))  # empty frames
+        other.sendall(framed(b"call %d" % call) * 32)
+        taken = polled(control_socket)
+        assert len(taken) == 64
+        assert [frame for _, frame in taken if frame] == [b"call %d" % call] * 32
+
+
+def test_clients_that_flood_are_heard_in_turn_where_there_are_more_of_them_than_frames_in_a_poll(
+    control_socket: ControlSocket, connect: Callable[[], socket.socket]
+) -> None:
+    clients = [connect() for _ in range(10)]
+    for client in clients:
+        flood(client, bytes(65_536))
+    heard = [{client for client, _ in polled(control_socket, budget=4)} for _ in range(5)]
+    assert all(len(each) == 4 for each in heard)
+    assert len(set().union(*heard[:3])) == len(clients)
+
+
+def test_frames_beyond_the_budget_are_handed_up_at_the_next_polls_without_waiting(
+    control_socket: ControlSocket, connect: Callable[[], socket.socket]
+) -> None:
+    connect().sendall(b"".join(framed(b"%d" % number) for number in range(200)))
+    taken: list[bytes] = []
+    while len(taken) < 200:
+        before = len(taken)
+        assert control_socket.poll(lambda _client, frame: taken.append(frame), 64)
+        assert 0 < len(taken) - before <= 64
+        if len(taken) < 200:
+            control_socket.wait(None)  # nothing else will come: it would never end
+    assert taken == [b"%d" % number for number in range(200)]
+    assert not control_socket.poll(lambda _client, _frame: None, 64)
+
+
+def test_what_a_client_has_sent_before_it_left_is_handed_up(
+    control_socket: ControlSocket, connect: Callable[[], socket.socket]
+) -> None:
+    client = connect()
+    client.sendall(framed(b"a") * 3)
+    client.close()
+    assert [frame for _ in range(4) for _, frame in polled(control_socket, budget=1)] == [b"a"] * 3
+    assert not control_socket._clients
+
+
+@pytest.mark.parametrize("piece", [bytes(65_536), HEAD.pack(MAX_CALL) + bytes(MAX_CALL)], ids=["empty", "largest"])
+def test_bytes_kept_of_a_client_that_floods_are_bounded(
+    control_socket: ControlSocket, connect: Callable[[], socket.socket], piece: bytes
+) -> None:
+    client, rest, most, frames = connect(), memoryview(piece), 0, 0
+    for _ in range(300):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                rest = rest[client.send(rest) :] or memoryview(piece)
+        frames += len(polled(control_socket, budget=1))
+        (kept,) = control_socket._clients.values()
+        most = max(most, len(kept.read))
+    assert frames > 1
+    assert most < HEAD.size + MAX_CALL + 256 * 1024
+    if not piece.strip(b"\0"):
+        assert most <= 256 * 1024

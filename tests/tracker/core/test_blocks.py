@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.actors.tracker import CannotBlock, Target, parse_target
-from rookery.actors.tracker.core.blocks import Blocks, canonical, other_id_of
+from rookery.actors.tracker import CannotBlock, Target, TrackedPeers, parse_target
+from rookery.actors.tracker.core.blocks import Blocks, canonical, key_of, other_id_of
 from rookery.transport.address import Address
 from rookery.transport.gatekeeper import Ticket
-from rookery.transport.identity import PeerId
+from rookery.transport.identity import PeerId, curve_key
 from rookery.transport.reasons import Reason
-from tests.tracker.core.kit import BOB, CAROL, DAVE, ME, A, B, admit, dialable, directory, tracking
+from tests.tracker.core.kit import BOB, CAROL, DAVE, ME, A, B, admit, connect, dialable, directory, tracking, where
 
 IP = ip_address("10.0.0.1")
 NET = ip_network("10.0.0.0/30")
@@ -176,3 +176,129 @@ def test_blocks_answer_as_a_plain_dict_does(actions: list[tuple[str, Target, int
 
 def _holds(target: object, ip: object) -> bool:
     return target == ip or (hasattr(target, "prefixlen") and ip in target)  # type: ignore[operator]
+
+
+# Peers and ends -------------------------------------------------------------------------------------------------------
+
+
+def test_block_keys_are_equal_exactly_where_the_curve_keys_are() -> None:
+    assert curve_key(other_id_of(BOB)) == curve_key(BOB)
+    assert key_of(other_id_of(BOB)) == key_of(BOB)
+    assert key_of(CAROL) != key_of(BOB)
+    assert curve_key(CAROL) != curve_key(BOB)
+
+
+def test_block_of_one_id_holds_for_the_other_id_with_its_curve_key() -> None:
+    other = other_id_of(BOB)
+    d = tracking({BOB: A, other: B})
+    connect(d, other)
+    d.peers.block(BOB, 10.0, 0.0)
+    assert d.rules.refusal(other, d.peers.get(other), 5.0) is Reason.BLOCKED
+    assert d.peers.sharing_key(BOB) == (BOB, other)
+    assert d.peers.gate(0.0).blocked == {curve_key(BOB)}
+
+
+@pytest.mark.parametrize("target", [BOB, ip_address("10.0.0.1"), ip_network("10.0.0.0/24")])
+def test_block_repeated_has_the_new_end_sooner_or_later_than_before(target: Target) -> None:
+    d = tracking({BOB: A})
+    assert d.peers.block(target, 10.0, 0.0) == (target, 10.0, True)
+    assert d.peers.block(target, 99.0, 5.0) == (target, 104.0, True)
+    assert d.dialable(10, (), 6.0) == ((), 104.0)
+    assert d.peers.block(target, math.inf, 6.0) == (target, math.inf, True)
+    assert d.dialable(10, (), 7.0) == ((), None)
+    assert d.peers.block(target, 3.0, 7.0) == (target, 10.0, True)
+    assert d.peers.block(target, 3.0, 7.0) == (target, 10.0, False)
+    assert d.dialable(10, (), 8.0) == ((), 10.0)
+    assert d.peers.expire(9.9) == ()
+    assert d.peers.expire(10.0) == (target,)
+    assert d.peers.expire(1e9) == ()
+    assert dialable(d, 10.0) == (BOB,)
+
+
+@pytest.mark.parametrize("target", [BOB, ip_address("10.0.0.1"), ip_network("10.0.0.0/24")])
+def test_block_for_at_least_some_time_never_brings_an_end_forward(target: Target) -> None:
+    d = tracking({BOB: A})
+    d.peers.block(target, 100.0, 0.0)
+    assert d.peers.block(target, 10.0, 0.0, at_least=True) == (target, 100.0, False)
+    assert d.peers.block(target, 200.0, 0.0, at_least=True) == (target, 200.0, True)
+    d.peers.block(target, math.inf, 0.0)
+    assert d.peers.block(target, 10.0, 0.0, at_least=True) == (target, math.inf, False)
+
+
+def test_block_of_the_other_id_with_the_key_of_a_blocked_peer_is_the_same_block_with_another_end() -> None:
+    d = tracking({BOB: A})
+    d.peers.block(BOB, 10.0, 0.0)
+    assert d.peers.block(other_id_of(BOB), 50.0, 0.0) == (BOB, 50.0, True)
+    assert len(d.peers.blocks) == 1
+    assert d.peers.unblock(other_id_of(BOB), 1.0) == BOB
+
+
+def test_block_that_is_given_new_ends_for_ever_takes_no_more_room() -> None:
+    blocks = Blocks()
+    for number in range(10_000):
+        blocks.add(BOB, 1e9 + number)
+    blocks.add(CAROL, 1.0)
+    assert len(blocks._expiries) < 500
+    assert blocks.expire(1e9) == (CAROL,)
+    assert blocks.next_expiry() == 1e9 + 9999
+
+
+def test_block_of_an_unknown_peer_applies_when_it_is_tracked() -> None:
+    d = directory()
+    d.peers.block(BOB, 10.0, 0.0)
+    d.track(1, TrackedPeers({BOB: A}), 1.0)
+    assert d.dialable(10, (), 1.0) == ((), 10.0)
+    assert dialable(d, 10.0) == (BOB,)
+
+
+def test_block_outlives_the_peer_and_its_change_of_address() -> None:
+    d = tracking({BOB: A}, tracked_peer_sets=1)
+    d.peers.block(BOB, 10.0, 0.0)
+    d.track(2, TrackedPeers({}), 1.0)
+    d.track(3, TrackedPeers({BOB: B}), 2.0)
+    assert d.reserve(BOB, 9.0) is Reason.BLOCKED
+    assert where(d, BOB, 10.0) == B
+
+
+def test_block_that_is_past_no_longer_holds_before_anybody_took_it_away() -> None:
+    d = tracking({BOB: A})
+    d.peers.block(BOB, 10.0, 0.0)
+    assert d.dialable(10, (), 10.0) == ((BOB,), None)
+    assert d.rules.refusal(BOB, d.peers.get(BOB), 10.0) is None
+
+
+def test_block_for_good_gives_no_hint_and_ends_by_unblock_only() -> None:
+    d = tracking({BOB: A})
+    d.peers.block(BOB, math.inf, 0.0)
+    assert d.dialable(10, (), 0.0) == ((), None)
+    assert d.peers.blocks.next_expiry() is None
+    assert d.peers.unblock(BOB, 1e9) == BOB
+    assert dialable(d, 1e9) == (BOB,)
+
+
+def test_unblock_of_a_peer_that_is_not_blocked_does_nothing() -> None:
+    d = tracking({BOB: A})
+    version = d.peers.gate(0.0).version
+    assert d.peers.unblock(BOB, 0.0) is None
+    assert d.peers.gate(0.0).version == version
+
+
+def test_blocks_that_end_together_expire_together() -> None:
+    d = tracking({BOB: A, CAROL: B})
+    d.peers.block(BOB, 10.0, 0.0)
+    d.peers.block(CAROL, 10.0, 0.0)
+    assert len(d.peers.blocks) == 2
+    assert set(d.peers.expire(10.0)) == {BOB, CAROL}
+    assert len(d.peers.blocks) == 0
+    assert d.peers.gate(0.0).blocked == frozenset()
+
+
+@pytest.mark.parametrize("peer", [ME, other_id_of(ME)])
+def test_block_of_this_node_is_refused(peer: PeerId) -> None:
+    with pytest.raises(CannotBlock, match="this node"):
+        tracking({BOB: A}).peers.block(peer, 10.0, 0.0)
+
+
+def test_block_of_an_id_that_nobody_can_own_is_refused() -> None:
+    with pytest.raises(CannotBlock, match="not a valid"):
+        tracking({BOB: A}).peers.block(PeerId(bytes(32)), 10.0, 0.0)

@@ -7,20 +7,17 @@ import errno
 import os
 import resource
 import socket
-import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
-from unittest.mock import Mock
+from collections.abc import Iterator
 
 import pytest
 import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.transport import Config, Endpoint, Identity, Reason
+from rookery.transport import Config, Endpoint, Reason
 from rookery.transport.wire.descriptors import (
     FEWEST,
     KEPT_FREE,
@@ -36,9 +33,8 @@ from rookery.transport.wire.descriptors import (
 from rookery.transport.wire.zmq_sockets import leads_to
 from rookery.transport.wire.zmq_wire import ZmqWire
 from tests.transport.scene import Scene
+from tests.transport.wire.few_descriptors import Listening, descriptors_left, is_over
 from tests.transport.worlds import RealWorld
-
-LOOPBACK = Endpoint("127.0.0.1", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -47,69 +43,6 @@ def same_limit() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@contextlib.contextmanager
-def descriptors_left(number: int) -> Iterator[None]:
-    """For the block, no more than so many descriptors can be opened."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    fillers = []
-    lowest, highest = os.dup(0), max(int(name) for name in os.listdir("/dev/fd"))
-    os.close(lowest)
-    while lowest <= highest:  # no gap is left below the limit
-        fillers.append(os.dup(0))
-        lowest = fillers[-1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1 + number, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-        for filler in fillers:
-            os.close(filler)
-
-
-class Heard:
-    """Remembers what a wire hands up."""
-
-    def __init__(self) -> None:
-        self.silent_ended: list[Reason] = []
-        self.downs: list[tuple[bytes, Reason]] = []
-
-    def accept_connection(self, _ip: str, _curve_key: bytes) -> bool:
-        return True
-
-    def silent_connection_ended(self, _ip: str | None, reason: Reason, _left: int) -> None:
-        self.silent_ended.append(reason)
-
-    def route_down(self, route: bytes, reason: Reason) -> None:
-        self.downs.append((route, reason))
-
-    def __getattr__(self, _name: str) -> Callable[..., None]:
-        return lambda *_arguments: None
-
-
-class Listening:
-    """A wire that listens, polled on this thread."""
-
-    def __init__(self, *, max_silent: int = 1000) -> None:
-        self.identity = Identity.from_seed(b"l" * 32)
-        self.wire = ZmqWire(
-            self.identity, max_frame=4096, max_frames=4, high_water=16, handshake_timeout=60.0, max_silent=max_silent
-        )
-        self.heard: Any = Heard()
-        bound = self.wire.bind(LOOPBACK)
-        self.where = (bound.host, bound.port)
-        self.poll()
-
-    def poll(self) -> None:
-        self.wire.poll(self.heard, 100)
-
-    def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline
-            self.wire.waiter().wait(0.01)
-            self.poll()
 
 
 @pytest.fixture
@@ -131,18 +64,6 @@ def clients() -> Iterator[list[socket.socket]]:
     yield made
     for client in made:
         client.close()
-
-
-def is_over(client: socket.socket) -> bool:
-    """Whether the other end has closed it. libzmq may have sent its greeting before."""
-    try:
-        while client.recv(100):
-            pass
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 # limits
@@ -256,12 +177,9 @@ def test_poll_that_leaves_events_of_connections_unread_says_that_there_are_more(
     listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Strangers cause thousands of them; a wait would not end for what libzmq has signalled before."""
-    events = [[struct.pack("=HI", zmq.EVENT_DISCONNECTED, 900 + number), b""] for number in range(5)]
-    monitor = Mock(wraps=listening.wire._monitor, recv_multipart=lambda _: events.pop(0))
-    listening.wire._monitor = monitor
-    module = sys.modules[ZmqWire.__module__]
-    monkeypatch.setattr(module, "_MOST_EVENTS", 2)
-    monkeypatch.setattr(module, "readable", lambda socket: socket is monitor and bool(events))
+    events = [(int(zmq.EVENT_DISCONNECTED), 900 + number, "") for number in range(5)]
+    monkeypatch.setattr(listening.wire._monitor, "next", lambda: events.pop(0) if events else None)
+    monkeypatch.setattr(sys.modules[ZmqWire.__module__], "_MOST_EVENTS", 2)
     listening.wire.waiter().stirred = True
     left = []
     while listening.wire.poll(listening.heard, 100):
