@@ -196,13 +196,13 @@ class LoopRuntime(ThreadRuntime):
             return False
         engine.mailbox.inbox.current = None
         context.running.engine = engine
+        more = False
         try:
-            return engine.poll()
+            more = engine.poll()
         except BaseException as error:
             self._raised(engine, error)
-            return False
-        finally:
-            context.running.engine = None
+        context.running.engine = None
+        return more
 
     def _fire(self) -> None:
         now = time.monotonic()

@@ -25,10 +25,6 @@ class MessageReader:
         self._socket = socket
         self._max_frames, self._max_bytes = max_frames, max_bytes
 
-    def rest(self) -> list[bytes]:
-        """The frames behind a routing id, up to the first too many."""
-        return self.rest_of(self._socket.recv(NOBLOCK, False))
-
     def rest_of(self, frame: zmq.Frame) -> list[bytes]:
         """This frame and those behind it, up to the first too many: what then follows is to be discarded.
 

@@ -56,12 +56,12 @@ class SilentConnections:
         """timeout: seconds until the first message. limit: connections that may be silent at once."""
         self._port = 0  # nothing is watched before there is one
         self._timeout, self._limit = timeout, limit
-        self._silent: dict[int, _Silent] = {}  # by descriptor number, longest silent first
+        self.connections: dict[int, _Silent] = {}  # by descriptor number, longest silent first
         self._look_at = -math.inf if COUNTS_RECEIVED else math.inf  # when to see next what they have sent
 
     def __len__(self) -> int:
         """Connections watched."""
-        return len(self._silent)
+        return len(self.connections)
 
     def watch(self, port: int) -> None:
         """Watch what ends at this listening port from now on."""
@@ -69,19 +69,19 @@ class SilentConnections:
 
     def accepted(self, number: int, now: float) -> None:
         """A connection was announced under this number."""
-        self._silent.pop(number, None)
+        self.connections.pop(number, None)
         mark = _mark(number)
         ours = mark is not None and mark.here[1] == self._port
-        self._silent[number] = _Silent(mark if ours else None, now + self._timeout)
+        self.connections[number] = _Silent(mark if ours else None, now + self._timeout)
 
     def ended(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
         """The connection with this number has ended; None if it was not announced, `spoke` or was shut by us."""
-        silent = self._silent.pop(number, None)
+        silent = self.connections.pop(number, None)
         return None if silent is None else self._over(silent.ip, Reason.LOST, speakers())
 
     def refuse(self, number: int, speakers: Callable[[], set[Mark]]) -> Ended | None:
         """Shut a connection that was announced, as there is no room for it; None if there is nothing to shut."""
-        silent = self._silent.pop(number, None)
+        silent = self.connections.pop(number, None)
         if silent is None or silent.mark is None:
             return None
         reason = Reason.TOO_MANY if _shut(number, silent.mark) else Reason.LOST
@@ -93,31 +93,31 @@ class SilentConnections:
 
     def spoke(self, number: int, mark: Mark) -> None:
         """This connection has spoken, and is over."""
-        silent = self._silent.get(number)
+        silent = self.connections.get(number)
         if silent is not None and silent.mark == mark:
-            del self._silent[number]
+            del self.connections[number]
 
     def next_check(self, now: float) -> float | None:
         """Seconds until `end` has something to do; None if there is nothing to wait for."""
-        first = next(iter(self._silent.values()), None)
+        first = next(iter(self.connections.values()), None)
         return None if first is None else max(0.0, min(first.until, self._look_at) - now)
 
     def end(self, speakers: Callable[[], set[Mark]], now: float) -> list[Ended]:
         """Shut what was silent for too long, or has sent too much, and the oldest of too many; LOST if already over."""
         ended = self._end_talkative(speakers, now)
-        first = next(iter(self._silent.values()), None)
-        if first is None or (first.until > now and len(self._silent) <= self._limit):
+        first = next(iter(self.connections.values()), None)
+        if first is None or (first.until > now and len(self.connections) <= self._limit):
             return ended
         spoken = speakers()
-        excess = sum(silent.mark is not None and silent.mark not in spoken for silent in self._silent.values())
+        excess = sum(silent.mark is not None and silent.mark not in spoken for silent in self.connections.values())
         excess -= self._limit
-        for number, silent in list(self._silent.items()):
+        for number, silent in list(self.connections.items()):
             late = silent.until <= now
             if silent.mark is None or silent.mark in spoken:
                 if late:
-                    del self._silent[number]
+                    del self.connections[number]
             elif late or excess > 0:
-                del self._silent[number]
+                del self.connections[number]
                 excess -= 1
                 reason = Reason.TIMEOUT if late else Reason.PENDING
                 ended.append(self._over(silent.ip, reason if _shut(number, silent.mark) else Reason.LOST, spoken))
@@ -127,29 +127,30 @@ class SilentConnections:
         """Shut all silent ones of an IP, as text that `canonical` gave; of IPv6 those of its /64."""
         spoken, host = speakers(), counted_ip(ip)
         ended: list[Ended] = []
-        for number, silent in list(self._silent.items()):
+        for number, silent in list(self.connections.items()):
             mark = silent.mark
             if mark is not None and mark not in spoken and counted_ip(canonical(mark.there[0])) == host:
-                del self._silent[number]
+                del self.connections[number]
                 ended.append(self._over(silent.ip, Reason.RATE if _shut(number, mark) else Reason.LOST, spoken))
         return ended
 
     def _end_talkative(self, speakers: Callable[[], set[Mark]], now: float) -> list[Ended]:
-        if now < self._look_at or not self._silent:
+        if now < self._look_at or not self.connections:
             return []
         self._look_at = now + LOOK_EVERY
-        talkative = [(number, silent) for number, silent in self._silent.items() if _received(number) > MAX_FIRST_BYTES]
+        watched = self.connections.items()
+        talkative = [(number, silent) for number, silent in watched if _received(number) > MAX_FIRST_BYTES]
         spoken = speakers() if talkative else set()
         ended: list[Ended] = []
         for number, silent in talkative:
-            del self._silent[number]
+            del self.connections[number]
             if silent.mark is not None and silent.mark not in spoken:
                 reason = Reason.FLOODING if _shut(number, silent.mark) else Reason.LOST
                 ended.append(self._over(silent.ip, reason, spoken))
         return ended
 
     def _over(self, ip: str | None, reason: Reason, spoken: set[Mark]) -> Ended:
-        left = sum(other.ip == ip and other.mark not in spoken for other in self._silent.values())
+        left = sum(other.ip == ip and other.mark not in spoken for other in self.connections.values())
         return Ended(ip, reason, left)
 
 

@@ -53,24 +53,22 @@ class Intake(Struct, eq=False):
 
 
 class UnfinishedMessages:
-    """Watches the routes of one wire. Times are monotonic seconds."""
+    """Watches the routes of one wire. Times are monotonic seconds.
+
+    suspects: by route. While there are any, the socket should soon be read empty.
+    """
 
     def __init__(self, *, max_bytes: int, max_frames: int) -> None:
         """max_bytes, max_frames: of one message."""
         self._max_bytes = max_bytes
         self._beside = max_frames * _PER_FRAME + _SLACK
         self._watched: OrderedDict[Route, Intake] = OrderedDict()  # the one looked at last at the end
-        self._suspects: dict[Route, Intake] = {}
+        self.suspects: dict[Route, Intake] = {}
         self._look_at = -math.inf
 
     def most(self, max_bytes: int | None = None) -> int:
         """Bytes of which a route may have given no message. max_bytes: as in `Intake`."""
         return (self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)) + self._beside
-
-    @property
-    def suspects(self) -> bool:
-        """Whether there are any: then the socket should soon be read empty."""
-        return bool(self._suspects)
 
     def watch(self, intake: Intake) -> None:
         """Watch a route from now on, where the system says what came."""
@@ -80,7 +78,7 @@ class UnfinishedMessages:
     def forget(self, route: Route) -> None:
         """It is over, if it was watched."""
         self._watched.pop(route, None)
-        self._suspects.pop(route, None)
+        self.suspects.pop(route, None)
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `look` has something to do; None if there is nothing to wait for."""
@@ -92,9 +90,9 @@ class UnfinishedMessages:
             return
         self._look_at = now + LOOK_EVERY
         for intake in self._next():
-            if intake.route not in self._suspects and self._is_over(intake):
+            if intake.route not in self.suspects and self._is_over(intake):
                 intake.since = messages
-                self._suspects[intake.route] = intake
+                self.suspects[intake.route] = intake
 
     def endless(self, messages: int | None) -> list[Route]:
         """Suspects that gave no message though they could have; they are forgotten, and watched no more.
@@ -102,9 +100,9 @@ class UnfinishedMessages:
         messages: read of all routes, less the number of routes that take turns; None if the socket was read empty.
         """
         endless: list[Route] = []
-        for route, intake in list(self._suspects.items()):
+        for route, intake in list(self.suspects.items()):
             if intake.heard:
-                del self._suspects[route]
+                del self.suspects[route]
             elif messages is None or messages > intake.since:
                 endless.append(route)
                 self.forget(route)

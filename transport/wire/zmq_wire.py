@@ -96,7 +96,7 @@ class ZmqWire:
         self._monitor = Monitor(self._router)
         self._waiter = SocketWaiter(self._router, [self._zap.socket, self._monitor.socket])
         self._reader = MessageReader(self._router, max_frames=max_frames, max_bytes=max_frame)
-        self._rest = self._reader.rest
+        self._rest_of = self._reader.rest_of
         self._send = super(zmq.Socket, self._router).send  # less around libzmq's own send than `Socket.send`
         self._outbound = OutboundRoutes()
         self._inbound = InboundRoutes()
@@ -173,12 +173,16 @@ class ZmqWire:
                 each.intake.max_bytes = max_bytes
 
     def poll(self, events: WireEvents, budget: int) -> bool:
-        """See `Wire`. Beginnings and ends are looked for when a wait says so, and now and then without one."""
+        """See `Wire`. Beginnings and ends are looked for when a wait says so, and now and then without one.
+
+        A lone message pays for each line here.
+        """
         self._polls += 1
         if self._waiter.stirred or self._reader.discarding or self._polls % _LOOK_EVERY == 0:
             self._waiter.stirred = False
             self._read_monitor(events)
             self._zap.answer(events.accept_connection)
+            self._unfinished.look(time.monotonic(), self._taken)
         if self._reader.discarding:
             self._discard()
             more = True
@@ -192,21 +196,25 @@ class ZmqWire:
         if may_end and (self._ending or self._inbound.suspects):
             self._busy_polls = 0
             more = self._hand_up_endings(events) or more
-        if self._silent:
+        if self._silent.connections:
             for ended in self._silent.end(self._inbound.marks, time.monotonic()):
                 _hand_up_silent(events, ended)
-        self._end_endless(events, is_empty=not more)
+        if self._unfinished.suspects and not self._reader.discarding:
+            self._end_endless(events, is_empty=not more)
         return more or self._waiter.stirred
 
     def waiter(self) -> SocketWaiter:
         """Waits on the sockets; while a route's end is uncertain, briefly."""
+        now, waiter = time.monotonic(), self._waiter
+        self._unfinished.look(now, self._taken)
         if self._inbound.suspects or self._unfinished.suspects:
-            self._waiter.at_most = _LOOK_AGAIN
-            return self._waiter
-        now = time.monotonic()
-        checks = (self._silent.next_check(now), self._unfinished.next_look(now))
-        self._waiter.at_most = min((seconds for seconds in checks if seconds is not None), default=None)
-        return self._waiter
+            waiter.at_most = _LOOK_AGAIN
+            return waiter
+        waiter.at_most = self._unfinished.next_look(now)
+        until_check = self._silent.next_check(now) if self._silent.connections else None
+        if until_check is not None and (waiter.at_most is None or until_check < waiter.at_most):
+            waiter.at_most = until_check
+        return waiter
 
     def close(self) -> None:
         """See `Wire`. What was sent last has `_LINGER` to leave. Sockets end for a forked process as well."""
@@ -231,11 +239,9 @@ class ZmqWire:
 
     def _end_endless(self, events: WireEvents, *, is_empty: bool) -> None:
         """is_empty: nothing was left to read, before anything was looked at."""
-        if self._unfinished.suspects and not self._reader.discarding:
-            in_turn = len(self._inbound.by_route) + len(self._outbound.by_route) + len(self._silent)
-            for route in self._unfinished.endless(None if is_empty else self._taken - 2 * in_turn):
-                events.oversize(route, None)
-        self._unfinished.look(time.monotonic(), self._taken)
+        in_turn = len(self._inbound.by_route) + len(self._outbound.by_route) + len(self._silent)
+        for route in self._unfinished.endless(None if is_empty else self._taken - 2 * in_turn):
+            events.oversize(route, None)
 
     # Endings ---------------------------------------------------------------------------------------------------------
 
@@ -362,14 +368,19 @@ class ZmqWire:
         inbound = self._inbound.by_route.get(route)
         if inbound is not None:
             inbound.proven = inbound.intake.heard = True
-            self._hand_up(events, route, self._rest(), None)
         elif (outbound := self._outbound.by_route.get(route)) is not None:
             outbound.intake.heard = True
-            self._hand_up(events, route, self._rest(), None)
         elif self._inbound.has_seen(route):
-            self._rest()
+            self._rest_of(self._router.recv(NOBLOCK, False))
+            return
         else:
             self._first_message(events, route)
+            return
+        head: zmq.Frame = self._router.recv(NOBLOCK, False)
+        if head.more:
+            self._hand_up(events, route, self._rest_of(head), None)
+        else:
+            events.frames(route, [head.bytes], None)
 
     def _discard(self) -> None:
         """Throw away some of what is too much. Who was severed ends after it."""
@@ -381,7 +392,7 @@ class ZmqWire:
         """Ends first, so that a new user of a descriptor number is not mistaken for the old."""
         self._read_monitor(events)
         head = self._router.recv(NOBLOCK, False)
-        frames = self._reader.rest_of(head)
+        frames = self._rest_of(head)
         try:
             key, ip = bytes.fromhex(str(head.get("User-Id"))), canonical(str(head.get("Peer-Address")))
             number = int(head.get(zmq.SRCFD))
