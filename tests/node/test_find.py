@@ -14,7 +14,6 @@ from rookery.actors.blobs import Progress
 from rookery.config import load
 from rookery.node import Client, CommandFailed, Node, new
 from rookery.node.command import main
-from rookery.node.command.bars import progress
 from tests.node.conftest import start_threads
 
 NOWHERE = "ab" * 32
@@ -77,16 +76,3 @@ def test_node_that_asks_nobody_says_so(node: Node, client: Client) -> None:
     with pytest.raises(CommandFailed, match="this node does not ask who has a key"):
         client.blobs.find(NOWHERE)
     assert rookery("find", NOWHERE, "--node", node.config.key.parent).exit_code == 1
-
-
-def test_bar_shows_the_stage_until_the_size_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    monkeypatch.setattr(
-        "rich.progress.Progress.update", lambda _bar, _task, description, **_how: shown.append(description)
-    )
-    with progress("copy", hidden=True) as show:
-        show(Progress(0, None))
-        show(Progress(0, None, "looking"))
-        show(Progress(0, None, "connecting to 1 of 2 holders"))
-        show(Progress(5, 10, "fetching"))
-    assert shown == ["copy", "copy: looking", "copy: connecting to 1 of 2 holders", "copy"]
