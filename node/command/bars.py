@@ -89,7 +89,8 @@ class Line:
             return 0.0
         (since, before), (paused, _), (until, last) = came[0], came[-2], came[-1]
         is_fresh = now - until <= min(_STALE, max(_FRESH, 2 * (until - paused)))
-        return max(0, last - before) / max(0.001, now - since) if is_fresh else 0.0
+        seconds = max(until - since, min(1.0, now - since), 0.001)  # the first few come at once
+        return max(0, last - before) / seconds if is_fresh else 0.0
 
 
 def amounts(done: int, total: int) -> str:
