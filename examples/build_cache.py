@@ -1,10 +1,11 @@
-"""A cache of build results, shared by 50 machines of which each is connected to a few: `build_cache.py [MACHINES]`.
+"""A cache of build results, shared by machines of which each is connected to a few: `build_cache.py [MACHINES]`.
 
 A machine that has to build something asks first whether anybody has built it. Whoever has says so to three members;
 whoever asks finds it there, connects, and fetches. Only if nobody has it, it is built, and kept for the others.
 
-The machines are whole nodes in a simulation, so that 50 of them fit into one process. In a process of its own each is
-`class Machine(WithCache, Node)`, with a `node.yaml` whose `tracker.source` is the membership.
+There are 50 machines unless the argument says otherwise, whole nodes in a simulation, so that they fit into one process
+and half a minute of theirs takes seconds. In a process of its own each is `class Machine(WithCache, Node)`, with a
+`node.yaml` whose `tracker.source` is the membership.
 """
 
 from __future__ import annotations
@@ -92,14 +93,18 @@ def main() -> None:
         nodes = SimulatedNodes(simulation, kind=Machine)
         upkeep = {"min_connections": 2, "expected_connections": 4, "max_connections": 6}
         there: list[Machine] = []
+        print(f"{machines} machines start", flush=True)
         for number in range(machines):
             machine = nodes.start(f"machine-{number}", seeds=there[:1], maintenance=upkeep)
             assert isinstance(machine, Machine)
             there.append(machine)
         nodes.run(30)
         most = max(len(machine.connected()) for machine in there)
-        print(f"{machines} machines, none with more than {most} connections")
-        how = [machine.build(b"libfoo 1.4") for machine in there[::2]]
+        print(f"they have found each other, and none has more than {most} connections")
+        how = []
+        for machine in there[::2]:
+            how.append(machine.build(b"libfoo 1.4"))
+            print(f"{machine.peer.short} has libfoo 1.4: {how[-1]}", flush=True)
         print(f"built by {how.count('built')}, fetched by {how.count('fetched')}")
 
 

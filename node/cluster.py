@@ -98,8 +98,8 @@ class Cluster(Mapping[str, Client]):
         """Make `count` nodes in `folder`, each with its own key, a free port of loopback, and the others as its peers.
 
         one_seed: each but the first is told of the first alone, and the membership finds the others. They are called
-        a, b, c, ... (more than 26: n001, n002, ...). settings: for every node's YAML, by section and key. Returns the
-        YAML files. Raises `new.AlreadyThere`.
+        a, b, c, ... (more than 26: n001, n002, ...), and the IP that they share may have all inbound slots of each.
+        settings: for every node's YAML, by section and key. Returns the YAML files. Raises `new.AlreadyThere`.
         """
         letters = list(string.ascii_lowercase[:count])
         names = letters if count <= len(letters) else [f"n{number:03}" for number in range(1, count + 1)]

@@ -148,6 +148,7 @@ class Node(Actors):
             source=config.tracker.source,
             admission=config.tracker.admission,
             limits=self._limits,
+            short_lived_places=config.transport.short_lived_places,
         )
 
     def status(self) -> Status:

@@ -99,6 +99,8 @@ def test_build_cache_builds_once_and_is_fetched_by_all_others(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["build_cache.py", "16"])
     runpy.run_path(str(EXAMPLES / "build_cache.py"), run_name="__main__")
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("16 machines, none with more than ")
-    assert second == "built by 1, fetched by 7"
+    first, second, *each, last = capsys.readouterr().out.splitlines()
+    assert first == "16 machines start"
+    assert second.startswith("they have found each other, and none has more than ")
+    assert [line.split(" has libfoo 1.4: ")[1] for line in each] == ["built", *["fetched"] * 7]
+    assert last == "built by 1, fetched by 7"

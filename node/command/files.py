@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 from msgspec.structs import asdict
 
-from ...actors.blobs import BlobKey
-from ..control import Client
+from ...actors.blobs import BlobKey, Progress
+from ..control import Client, CommandFailed
+from ..control.commands.files import FIND_TIMEOUT
 from . import screen
 from .base import NamedPath, as_duration, as_key, json_option, main, node_option
 
@@ -41,38 +42,67 @@ def put(file: str, node: Path, as_json: bool) -> None:
     callback=as_file,
     help="The file to write; no folder.",
 )
-@click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m.")
-@click.option("--no-wait", is_flag=True, help="End when all members were asked and none has it.")
+@click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m; by default never.")
+@click.option("--no-wait", is_flag=True, help="Give up when all members were asked and none has it.")
 @node_option
 @json_option
 def get(key: BlobKey, output: str, timeout: float | None, no_wait: bool, node: Path, as_json: bool) -> None:
-    """Fetch the file with KEY from whoever has it."""
+    """Fetch the file with KEY from whoever has it. What came before it gave up stays for the next time."""
     from .bars import progress
 
+    came = Progress(0, None)
     with Client.of(node) as client, progress(os.path.basename(output), hidden=as_json) as show:
-        report = client.blobs.get(key, output, timeout=timeout, wait=not no_wait, progress=show)
+
+        def note(said: Progress) -> None:
+            nonlocal came
+            came = said
+            show(said)
+
+        try:
+            report = client.blobs.get(key, output, timeout=timeout, wait=not no_wait, progress=note)
+        except CommandFailed as error:
+            if error.kind == "NobodyHasIt" and came.total is not None:
+                words = f"{error}; {came.done} of {came.total} bytes came"
+                raise CommandFailed(
+                    error.kind, words, {**error.details, "done": came.done, "total": came.total}
+                ) from None
+            raise
     said = asdict(report) | {"key": str(report.key), "file": output}
     for name in ("served", "false"):
         said[name] = {str(peer): count for peer, count in getattr(report, name)}
-    words = f"{output}: {report.size} bytes in {report.seconds:.1f} s, {report.fetched} of them from peers"
+    words = f"{output}: {report.size} bytes in {report.seconds:.1f} s; peers gave {report.fetched}, manifests counted"
     screen.show(said, as_json, words)
 
 
 @main.command()
 @click.argument("key", callback=as_key)
-@click.option("--timeout", callback=as_duration, help="Give up after this time, as 90s or 5m.")
+@click.option(
+    "--timeout",
+    callback=as_duration,
+    help=f"Give up after this time, as 30s; by default and at most {screen.span(FIND_TIMEOUT)}.",
+)
 @node_option
 @json_option
 def find(key: BlobKey, timeout: float | None, node: Path, as_json: bool) -> None:
-    """List the nodes that have the file with KEY."""
+    """List the nodes that have the file with KEY. The exit code is 1 if nobody has it."""
     with Client.of(node) as client:
-        found = client.blobs.find(key, timeout=timeout)
+        found, own = client.blobs.find(key, timeout=timeout), client.status().peer
     holders = [
-        {"peer": str(each.peer), "address": None if each.address is None else str(each.address), "age": each.age}
+        {
+            "peer": str(each.peer),
+            "address": None if each.address is None else str(each.address),
+            "age": each.age,
+            "this_node": str(each.peer) == own,
+        }
         for each in found.holders
     ]
-    lines = [f"{each['peer']}  {each['address'] or 'no address'}{_told(each['age'])}" for each in holders]
+    lines = [
+        f"{each['peer']}  {each['address'] or 'no address'}{'  this node' if each['this_node'] else _told(each['age'])}"
+        for each in holders
+    ]
     screen.show({"holders": holders, "result": found.result}, as_json, "\n".join([*lines, found.result]))
+    if not holders:
+        raise SystemExit(1)
 
 
 def _told(age: object) -> str:

@@ -7,7 +7,8 @@
   take no place of those who are there, as long as they are not more than there are places.
 * A client has no more commands under way than there are places left: one alone has half of them, and others find one.
 * One `status`, `stop` or `cancel` of each client always has a place.
-* Progress is passed on at most every `PROGRESS_EVERY` seconds per call, another stage of it at once.
+* Progress is passed on at most every `PROGRESS_EVERY` seconds per call, another stage of it at once; the last of it
+  always, before the answer.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from ...actors.blobs import BlobProgress
-from ...runtime import Declined, Engine, ReplyTimeout
+from ...runtime import Declined, Engine, Message, ReplyTimeout
 from ...runtime.arguments import shortened
 from . import commands
 from .command import Context, Pending
@@ -48,6 +49,13 @@ class _Underway(Struct, eq=False):
     told_at: float
     gone: bool = False  # its client
     stage: str = ""
+    unsaid: Plain = None  # progress that came too soon after the last
+
+
+class SayProgress(Message, Struct, frozen=True):
+    """To the engine itself: it is time to tell what was not told."""
+
+    underway: _Underway
 
 
 class Calls:
@@ -112,17 +120,27 @@ class Calls:
             )
 
     def progress(self, event: BlobProgress) -> None:
-        """Tell who waits for this file."""
-        now = self._engine.now()
+        """Tell who waits for this file, some of them later."""
         for underway in self._underway:
-            is_due = now - underway.told_at >= PROGRESS_EVERY or event.stage != underway.stage
-            if underway.pending.watch == event.root and is_due:
-                underway.told_at, underway.stage = now, event.stage
-                body: Plain = {"done": event.done, "total": event.total, "stage": event.stage}
-                self._answer(underway.client, Answer(underway.number, Kind.PROGRESS, body))
+            if underway.pending.watch == event.root:
+                is_due = self._engine.now() - underway.told_at >= PROGRESS_EVERY or event.stage != underway.stage
+                if not is_due and underway.unsaid is None:
+                    self._engine.after(PROGRESS_EVERY, SayProgress(underway))
+                underway.stage = event.stage
+                underway.unsaid = {"done": event.done, "total": event.total, "stage": event.stage}
+                if is_due:
+                    self.say_progress(underway)
+
+    def say_progress(self, underway: _Underway) -> None:
+        """Tell what was not told yet."""
+        body, underway.unsaid = underway.unsaid, None
+        if body is not None:
+            underway.told_at = self._engine.now()
+            self._answer(underway.client, Answer(underway.number, Kind.PROGRESS, body))
 
     def _end(self, underway: _Underway, result: Plain | Exception) -> None:
         self._underway.remove(underway)
+        self.say_progress(underway)
         if isinstance(result, Exception):
             self._refuse(underway.client, underway.number, result)
         else:

@@ -9,14 +9,14 @@ from msgspec import Struct
 
 from ... import runtime
 from ...actors.blobs import BlobProgress
-from ...actors.connections import Counts
+from ...actors.connections import Counts, PeerConnected, PeerDisconnected
 from ...actors.maintenance import Standing
 from ...actors.membership import MemberDown, MemberUp
 from ...actors.tracker import IpBlocked, IpUnblocked, PeerBlocked, PeerInfo, PeerUnblocked, Target
 from ...config.sections import Control
 from ...runtime import Message, Reply, Timer, Waiter
 from ...transport.identity import PeerId
-from .calls import Calls
+from .calls import Calls, SayProgress
 from .command import SHORT, Context
 from .mailbox import GetConnections, GetMembers, GetPeers, GetStatus, Mailbox, WaitFor
 from .socket import ControlSocket
@@ -102,6 +102,7 @@ class About(Struct, frozen=True):
     source: str
     admission: str
     limits: str
+    short_lived_places: int
 
 
 class Engine(runtime.Engine[Mailbox]):
@@ -123,8 +124,11 @@ class Engine(runtime.Engine[Mailbox]):
             GetMembers: self.on_get_members,
             WaitFor: self.on_wait_for,
             WaitOver: self.on_wait_over,
+            SayProgress: lambda message: self._calls.say_progress(message.underway),
             # events
             Counts: self.on_counts,
+            PeerConnected: self.on_peer_connected,
+            PeerDisconnected: lambda message: self._short_lived.discard(message.peer),
             Standing: self.on_standing,
             PeerBlocked: lambda message: self._blocked.add(message.peer),
             PeerUnblocked: lambda message: self._blocked.discard(message.peer),
@@ -141,6 +145,7 @@ class Engine(runtime.Engine[Mailbox]):
         self._counts = Counts(open=0, closing=0)
         self._upkeep = "maintenance has not begun"
         self._blocked: set[Target] = set()
+        self._short_lived: set[PeerId] = set()
         self._members: set[PeerId] = set()
         self._waiting = Waiting()
         self._calls = Calls(self, context, self._send, config.max_calls)
@@ -148,7 +153,7 @@ class Engine(runtime.Engine[Mailbox]):
 
     def on_start(self) -> None:
         """Listen to the others, then open the socket. Raises SocketTaken."""
-        self._actors.connections.subscribe(self.mailbox, Counts)
+        self._actors.connections.subscribe(self.mailbox, Counts, PeerConnected, PeerDisconnected)
         self._actors.maintenance.subscribe(self.mailbox, Standing)
         self._actors.tracker.subscribe(self.mailbox, PeerBlocked, PeerUnblocked, IpBlocked, IpUnblocked)
         self._actors.membership.subscribe(self.mailbox, MemberUp, MemberDown)
@@ -186,6 +191,8 @@ class Engine(runtime.Engine[Mailbox]):
             admission=about.admission,
             connected=self._counts.open,
             closing=self._counts.closing,
+            short_lived=len(self._short_lived),
+            short_lived_places=about.short_lived_places,
             members=1 + len(self._members),
             blocked=len(self._blocked),
             upkeep=_NOT_LISTENING if self._has_lost_its_listening_socket() else self._upkeep,
@@ -237,6 +244,11 @@ class Engine(runtime.Engine[Mailbox]):
     def on_counts(self, message: Counts) -> None:
         self._counts = message
         self._changed()
+
+    def on_peer_connected(self, message: PeerConnected) -> None:
+        """A short-lived connection is among no counts."""
+        if message.short_lived:
+            self._short_lived.add(message.peer)
 
     def on_standing(self, message: Standing) -> None:
         self._upkeep = message.explain()

@@ -20,7 +20,8 @@ class Status(Struct, frozen=True):
     """One node at one moment.
 
     peer: its id. address: what others dial. uptime: seconds. connected: open connections; closing: chosen to be closed
-    and not yet gone. members: how many nodes the membership holds for alive, this one included. blocked: peers.
+    and not yet gone. short_lived: connections for fetches beside those, of at most short_lived_places. members: how
+    many nodes the membership holds for alive, this one included. blocked: peers.
     upkeep: one line that says why the connections are inside their bounds or not, and what is done about it.
     It says instead if the listening socket is gone, as nobody can connect then.
     limits: one line: the most connections, packet links and silent connections, and the file descriptors they are for.
@@ -35,6 +36,8 @@ class Status(Struct, frozen=True):
     admission: str
     connected: int
     closing: int
+    short_lived: int
+    short_lived_places: int
     members: int
     blocked: int
     upkeep: str

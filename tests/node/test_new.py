@@ -62,6 +62,14 @@ def test_nodes_of_a_cluster_with_one_seed_list_the_first_alone(tmp_path: Path) -
         assert [static.peer for static in config.tracker.peers] == [seed]
 
 
+def test_nodes_of_a_cluster_may_take_all_inbound_slots_of_each_other_though_they_share_an_ip(tmp_path: Path) -> None:
+    (file,) = Cluster.make(tmp_path / "one", 1)
+    assert load(file).transport.max_inbound_share_per_ip == 1.0
+    assert "max_inbound_share_per_ip: 1  # all nodes share one IP" in file.read_text()
+    (other,) = Cluster.make(tmp_path / "other", 1, {"transport": {"max_inbound_share_per_ip": "0.5"}})
+    assert load(other).transport.max_inbound_share_per_ip == 0.5
+
+
 def test_settings_of_a_cluster_are_added_to_every_node(tmp_path: Path) -> None:
     settings = {"blobs": {"serve_rate": "8MiB"}, "transport": {"network": "mine"}}
     for file in Cluster.make(tmp_path, 2, settings):

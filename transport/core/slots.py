@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import ip_address
 
-from ..address import Subnet, counted_ip, is_global, share_of_subnet, subnet
+from ..address import counted_ip, is_global, share_of_subnet, subnet
 from ..gatekeeper import Direction
 from ..reasons import Reason
 from .short_lived import ShortLivedPlaces
@@ -50,30 +50,36 @@ class Slots:
         return None
 
     def take_inbound(self, ip: str, *, rival: Direction | None = None) -> Reason | None:
-        """Take a slot for an inbound handshake.
+        """Take a slot for an inbound handshake, or say why not: see `limit`."""
+        if self.limit(ip, rival=rival) is not None:
+            return Reason.TOO_MANY
+        self._used.update(("total", "inbound", counted_ip(ip), subnet(ip_address(ip))))
+        return None
+
+    def limit(self, ip: str, *, rival: Direction | None = None) -> str | None:
+        """The setting that leaves no slot to an inbound handshake now; None if there is one.
 
         rival: of the peer's link, or of our dial to it, when there is one; only one of the two will stay, so where the
         other has its place there is one for this.
         """
-        net, ip = subnet(ip_address(ip)), counted_ip(ip)
-        full = rival is None and self._used["total"] >= self._limits["total"]
-        full_inbound = rival is not Direction.IN and (
-            self._used["inbound"] >= self._limits["inbound"]
-            or self._used[ip] >= self._most_of_an_ip()
-            or self._used[net] >= self._most_of_a_subnet(net)
-        )
-        if full or full_inbound:
-            return Reason.TOO_MANY
-        self._used.update(("total", "inbound", ip, net))
-        return None
+        used, net, ip = self._used, subnet(ip_address(ip)), counted_ip(ip)
+        if rival is None and used["total"] >= self._limits["total"]:
+            return "max_connections"
+        if rival is Direction.IN:
+            return None
+        if used["inbound"] >= self._limits["inbound"]:
+            return "reserved_outbound"
+        if used[ip] >= self._per_ip:
+            return "max_per_ip"
+        if used[net] >= self._per_subnet:
+            return "max_per_subnet"
+        of_ip = used[ip] >= self._per_ip_when_scarce and self._more_is_taken_than(1, 2)
+        of_subnet = used[net] >= self._per_subnet_when_scarce and self._more_is_taken_than(3, 4)
+        return "max_inbound_share_per_ip" if of_ip or (of_subnet and is_global(net.network_address)) else None
 
-    def _most_of_an_ip(self) -> int:
-        scarce = 2 * (self._used["inbound"] + 1) > self._limits["inbound"]
-        return self._per_ip_when_scarce if scarce else self._per_ip
-
-    def _most_of_a_subnet(self, net: Subnet) -> int:
-        scarce = 4 * (self._used["inbound"] + 1) > 3 * self._limits["inbound"]
-        return self._per_subnet_when_scarce if scarce and is_global(net.network_address) else self._per_subnet
+    def _more_is_taken_than(self, part: int, of: int) -> bool:
+        """Of the inbound slots, with one more."""
+        return of * (self._used["inbound"] + 1) > part * self._limits["inbound"]
 
     def give_back(self, direction: Direction, ip: str) -> None:
         """A dial, handshake or link is over."""

@@ -116,9 +116,11 @@ class Handshakes:
         tie = decide_tie(shared.me, record, live, dialling=dial is not None)
         for earlier in shared.links.joinings(peer):  # the same side dials again: its earlier try is dead
             self.drop(earlier, Reason.REPLACED)
-        reason = self._take_inbound(peer, source.ip, live, dial, short_lived=short_lived)
+        rival = _rival(live, dial)
+        reason = self._take_inbound(peer, source.ip, rival, short_lived=short_lived)
         if reason is not None:
-            shared.note(source.ip, "inbound refused", peer=peer.short, reason=reason.value)
+            facts = {} if short_lived else {"limit": shared.slots.limit(source.ip, rival=rival)}
+            shared.note(source.ip, "inbound refused", peer=peer.short, reason=reason.value, **facts)
             shared.refuse(route, reason, shared.alternatives_for(peer, source.ip))
             return
         joining = Joining(route, source, record, shared.rng.randbytes(NONCE_BYTES), short_lived)
@@ -136,17 +138,10 @@ class Handshakes:
             joining.replaces = live
             self._ask(joining)
 
-    def _take_inbound(
-        self, peer: PeerId, ip: str, live: Live | None, dial: Dialling | None, *, short_lived: bool
-    ) -> Reason | None:
-        """A slot, or why there is none. What has another kind of slot leaves none to this one."""
+    def _take_inbound(self, peer: PeerId, ip: str, rival: Direction | None, *, short_lived: bool) -> Reason | None:
+        """A slot, or why there is none."""
         if short_lived:
             return self.short_lived.take_inbound(peer, ip)
-        rival = None
-        if live is not None and not live.link.short_lived:
-            rival = live.link.direction
-        elif live is None and dial is not None and not dial.short_lived:
-            rival = Direction.OUT
         return self._shared.slots.take_inbound(ip, rival=rival)
 
     def _wait_for_sign(self, live: Live, claim: Joining) -> None:
@@ -384,3 +379,10 @@ class Handshakes:
         waiting, self._awaiting_gate = self._awaiting_gate, []
         for version, action in waiting:
             self._when_gate(version, action)
+
+
+def _rival(live: Live | None, dial: Dialling | None) -> Direction | None:
+    """Beside which of ours a claim wants a slot. What has another kind of slot leaves none to it."""
+    if live is not None:
+        return None if live.link.short_lived else live.link.direction
+    return None if dial is None or dial.short_lived else Direction.OUT

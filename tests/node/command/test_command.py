@@ -190,7 +190,8 @@ def test_put_prints_the_key_and_get_writes_the_file(at: list[object], tmp_path: 
     key = rookery("put", tmp_path / "source", *at).stdout.strip()
     result = rookery("get", key, "-o", tmp_path / "copy", *at)
     assert result.exit_code == 0
-    assert "1000 bytes" in result.stdout
+    assert result.stdout.startswith(f"{tmp_path / 'copy'}: 1000 bytes in ")
+    assert result.stdout.endswith(" s; peers gave 0, manifests counted\n")
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "source").read_bytes()
 
 

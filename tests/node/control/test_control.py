@@ -15,6 +15,8 @@ from rookery.config import load
 from rookery.node import CallTimeout, Client, CommandFailed, ControlError, Node, NoNode
 from rookery.node.control import socket_path
 from rookery.node.control.protocol import Plain, framed
+from rookery.testing import Peers
+from rookery.transport import Closed, Direction, Link, Opened, Reason, Role
 
 MakeFolder = Callable[..., Path]
 PEER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
@@ -30,6 +32,19 @@ def test_status_says_who_the_node_is(node: Node, client: Client) -> None:
     assert (status.pid, status.source, status.admission) == (os.getpid(), "static", "open")
     assert (status.connected, status.members) == (0, 1)
     assert status.uptime > 0
+
+
+def test_status_counts_connections_for_fetches_and_their_places(node: Node, client: Client) -> None:
+    """Transport says so to connections, connections to control."""
+    record = Peers().record("bob")
+    link = Link(2**40, record.peer, Direction.IN, Role.PRIMARY, "10.0.0.1", 0.0, record, short_lived=True)
+    node.connections.tell(Opened(link))
+    node.connections.get_info().get(timeout=5)
+    assert (client.status().short_lived, client.status().short_lived_places) == (1, 25)
+    assert client.status().connected == 0
+    node.connections.tell(Closed(link.id, link.peer, Reason.IDLE))
+    node.connections.get_info().get(timeout=5)
+    assert client.status().short_lived == 0
 
 
 def test_node_and_client_say_the_same(node: Node, client: Client) -> None:

@@ -1,15 +1,17 @@
-"""What the command line is told of members."""
+"""Rows: what the command line is told of members, and rows that travel packed."""
 
 from __future__ import annotations
 
 import json
+import math
 
 from msgspec.structs import asdict
 
 from rookery.actors.membership import MemberInfo, Members, State
 from rookery.actors.membership.core.tags import encode_tags
+from rookery.node import BlockRow
 from rookery.node.command import screen
-from rookery.node.control.status import member_rows
+from rookery.node.control.status import member_rows, pack, unpack
 from rookery.testing import NETWORK, Peers
 from rookery.transport import Address, PeerRecord
 
@@ -45,3 +47,13 @@ def test_member_without_tags_is_a_primary() -> None:
 def test_round_trip_is_shown_in_milliseconds_and_left_empty_when_there_was_none() -> None:
     assert screen._cell("rtt", 0.0123) == "12.3 ms"
     assert screen._cell("rtt", None) == ""
+
+
+def test_rows_that_are_packed_are_the_same_afterwards() -> None:
+    rows = (BlockRow("10.0.0.1", 5.0), BlockRow("10.0.0.0/24", math.inf))
+    assert unpack(BlockRow, pack(rows)) == rows
+    assert unpack(BlockRow, pack(())) == ()
+
+
+def test_hundred_thousand_rows_are_packed_small() -> None:
+    assert len(pack(tuple(BlockRow("ab" * 32, 1.0) for _ in range(100_000)))) < 8_000_000

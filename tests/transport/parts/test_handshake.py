@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +102,24 @@ def test_slots_of_a_private_network_are_what_there_is_and_so_are_those_of_a_subn
     slots = Slots(total=100, inbound=67, per_ip=100, per_subnet=100, share_per_ip=share)
     network = "192.168.1.{}" if share == 0.25 else "5.9.1.{}"
     assert [slots.take_inbound(network.format(number)) for number in range(1, 100)].count(None) == 67
+
+
+@pytest.mark.parametrize(
+    ("setting", "limits"),
+    [
+        ("max_connections", {"total": 2}),
+        ("reserved_outbound", {"inbound": 2}),
+        ("max_per_ip", {"per_ip": 2}),
+        ("max_per_subnet", {"per_subnet": 2}),
+        ("max_inbound_share_per_ip", {"inbound": 3, "share_per_ip": 0.7}),
+        (None, {}),
+    ],
+)
+def test_slots_name_the_setting_that_leaves_none(setting: str | None, limits: dict[str, Any]) -> None:
+    slots = Slots(**{"total": 9, "inbound": 9, "per_ip": 9, "per_subnet": 9, **limits})
+    assert [slots.take_inbound("10.0.0.1") for _ in range(2)] == [None, None]
+    assert slots.limit("10.0.0.1") == setting
+    assert slots.take_inbound("10.0.0.1") is (None if setting is None else Reason.TOO_MANY)
 
 
 def test_slots_of_one_64_are_those_of_an_ip() -> None:

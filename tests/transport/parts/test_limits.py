@@ -341,6 +341,23 @@ def test_refusals_of_another_ip_are_logged_meanwhile(
     assert [each["ip"] for each in lines(caplog, "inbound refused")] == ["10.0.0.3"]
 
 
+def test_refusal_of_one_more_than_there_may_be_names_the_setting(
+    simulated: SimulatedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    bob = simulated.node("bob", max_connections=4, reserved_outbound=1)
+    simulated.one_machine = True
+    carol, dave = simulated.node("carol"), simulated.node("dave")
+    simulated.one_machine = False
+    with caplog.at_level(logging.INFO, "rookery"):
+        simulated.connected(carol, bob)
+        assert refused(simulated, dave, bob) is Reason.TOO_MANY
+        for name in ("alice", "erin"):
+            simulated.connected(simulated.node(name), bob)
+        assert refused(simulated, simulated.node("frank"), bob) is Reason.TOO_MANY
+    said = [(each["reason"], each["limit"]) for each in lines(caplog, "inbound refused")]
+    assert said == [("too_many", "max_inbound_share_per_ip"), ("too_many", "reserved_outbound")]
+
+
 def test_line_that_a_far_end_can_cause_goes_through_the_limit() -> None:
     """`note` and `warn`; what is written directly is here by name."""
     root = Path(transport.__file__).parent
