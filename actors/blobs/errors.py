@@ -62,10 +62,11 @@ class GetCancelled(BlobError):
 class NobodyHasIt(BlobError):
     """All members that can be were asked, and none has the file; another get may find who has it by then."""
 
-    def __init__(self, key: bytes, searched: str) -> None:
-        """searched: who was asked, in words."""
-        super().__init__(f"{key.hex()} was not fetched: {searched}")
-        self.key = key
+    def __init__(self, key: bytes, searched: str, done: int = 0, total: int | None = None) -> None:
+        """searched: who was asked, in words. done, total: bytes, that came and of the file, if that is known."""
+        came = "" if total is None else f"; {done} of {total} bytes came"
+        super().__init__(f"{key.hex()} was not fetched: {searched}{came}")
+        self.key, self.done, self.total = key, done, total
 
 
 class GetTimedOut(BlobError, TimeoutError):
@@ -76,7 +77,7 @@ class GetTimedOut(BlobError, TimeoutError):
         what = "its root came from nobody" if total is None else f"{done} of {total} bytes came"
         what += f"; {searched}" if searched else ""
         super().__init__(f"{key.hex()} was not fetched within {timeout:g} s: {what}")
-        self.key = key
+        self.key, self.done, self.total = key, done, total
 
 
 def _cut(path: str | os.PathLike[str]) -> str:

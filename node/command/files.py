@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from msgspec.structs import asdict
 
-from ...actors.blobs import BlobKey, Progress
-from ..control import Client, CommandFailed
+from ...actors.blobs import BlobKey
+from ..control import Client
 from ..control.commands.files import FIND_TIMEOUT
 from . import screen
 from .base import NamedPath, as_duration, as_key, json_option, main, node_option
@@ -50,23 +50,8 @@ def get(key: BlobKey, output: str, timeout: float | None, no_wait: bool, node: P
     """Fetch the file with KEY from whoever has it. What came before it gave up stays for the next time."""
     from .bars import progress
 
-    came = Progress(0, None)
     with Client.of(node) as client, progress(os.path.basename(output), hidden=as_json) as show:
-
-        def note(said: Progress) -> None:
-            nonlocal came
-            came = said
-            show(said)
-
-        try:
-            report = client.blobs.get(key, output, timeout=timeout, wait=not no_wait, progress=note)
-        except CommandFailed as error:
-            if error.kind == "NobodyHasIt" and came.total is not None:
-                words = f"{error}; {came.done} of {came.total} bytes came"
-                raise CommandFailed(
-                    error.kind, words, {**error.details, "done": came.done, "total": came.total}
-                ) from None
-            raise
+        report = client.blobs.get(key, output, timeout=timeout, wait=not no_wait, progress=show)
     said = asdict(report) | {"key": str(report.key), "file": output}
     for name in ("served", "false"):
         said[name] = {str(peer): count for peer, count in getattr(report, name)}

@@ -145,7 +145,8 @@ class Getting:
         idle, job.fetched_before = job.fetched_before == job.ledger.fetched, job.ledger.fetched
         if idle or (nobody and job.progress.total is None):
             for waiter in [waiter for waiter in job.waiters if not waiter.waits]:
-                self._fail(job.key, waiter.number, NobodyHasIt(job.key, _in_words(job)))
+                came = job.progress
+                self._fail(job.key, waiter.number, NobodyHasIt(job.key, _in_words(job), came.done, came.total))
 
     def search_progress(self, root: bytes, stage: str, unreached: str) -> None:
         """How far the search for who has a file is, and which holders cannot be reached, in words."""
