@@ -233,7 +233,8 @@ class RealHost(Host):
         self.runtime: ThreadRuntime | LoopRuntime = kind("test", seed=1, **options)
 
     def pass_time(self, seconds: float) -> None:
-        """Wait until a timer of that length has fired, and what it caused is handled."""
+        """Handle what waits, which may set timers; wait until one of that length has fired, and handle what it caused."""
+        self.settle()
         fired: Reply[None] = Reply()
         self.runtime.call_after(seconds, lambda: fired.set(None))
         fired.get(timeout=seconds + 10)
