@@ -300,6 +300,10 @@ class Searches:
     def _hear_whether(self, search: _Search, said: Said, now: float) -> list[Effect]:
         effects: list[Effect] = []
         peer, has, lookup = said.peer, said.has, search.lookup
+        if has is not None:
+            search.next.answered(peer)
+            if lookup is not None:
+                lookup.answered(peer)
         if not has and search.next.said_no(peer):
             effects.append(Denied(search.hashed, peer))
         if lookup is None:
