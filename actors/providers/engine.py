@@ -202,6 +202,7 @@ class Engine(runtime.Engine[Mailbox]):
         """A member takes part from now on, or does no more, or is in a later life."""
         if peer in self._members.ring:
             self._searches.sweep.add(peer)
+            self._asking.came(peer)
         else:
             self._searches.sweep.discard(peer)
         self._announcer.changed(peer, self.now())

@@ -177,6 +177,19 @@ def test_holder_that_was_restarted_is_found_again(simulation: Any, tmp_path: Pat
     assert (tmp_path / "another").read_bytes() == CONTENT
 
 
+def test_holder_that_is_restarted_is_asked_at_once_by_who_waits_for_what_it_has(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 8, (2, 2, 2))
+    asker = next(node for node in world.all[1:] if not node.is_connected_to(world.holder))
+    world.holder.crash()
+    world.nodes.run(30)
+    reply = asker.files.get(world.key, tmp_path / "copy")
+    world.nodes.run(40)
+    world.holder = world.nodes.restart(world.holder)
+    world.put(CONTENT)  # what it had was in memory
+    world.nodes.run(4)
+    assert reply.done
+
+
 def test_get_of_what_nobody_has_ends_with_who_was_asked(simulation: Any, tmp_path: Path) -> None:
     world = World(simulation, tmp_path, 12, (2, 3, 4))
     reply = world.all[3].files.get(BlobKey(b"n" * 32), tmp_path / "copy", wait=False)

@@ -217,6 +217,11 @@ class Asking:
         else:
             self._follow(effects)
 
+    def came(self, peer: PeerId) -> None:
+        """A member is there that may be asked, or in a later life."""
+        self._searches.came(peer, self._engine.now())
+        self._follow(())
+
     def gone(self, peer: PeerId) -> None:
         """A member is none any more."""
         self._unreached.pop(peer, None)
