@@ -197,6 +197,19 @@ def test_get_of_what_nobody_has_ends_with_who_was_asked(simulation: Any, tmp_pat
         reply.get(timeout=20)
 
 
+def test_holder_that_hangs_is_named_by_who_looks_for_what_it_has(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 8, (2, 2, 2))
+    asker = next(node for node in world.all[1:] if not node.is_connected_to(world.holder))
+    world.nodes.partition([world.holder], [node for node in world.all if node != world.holder])
+    found = asker.providers.find(world.key)
+    reply = asker.files.get(world.key, tmp_path / "copy", wait=False)
+    world.nodes.run(15)
+    assert found.get(timeout=0).result.silent == (world.holder.peer,)
+    said = f"nobody that answered has it; {world.holder.peer.short} was named and did not answer"
+    with pytest.raises(NobodyHasIt, match=said):
+        reply.get(timeout=0)
+
+
 def test_find_lists_who_has_a_file(simulation: Any, tmp_path: Path) -> None:
     world = World(simulation, tmp_path, 12, (2, 3, 4))
     found = world.all[3].providers.find(world.key).get(timeout=20)
