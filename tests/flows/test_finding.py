@@ -178,7 +178,9 @@ def test_holder_that_was_restarted_is_found_again(simulation: Any, tmp_path: Pat
     assert (tmp_path / "another").read_bytes() == CONTENT
 
 
-def test_holder_that_is_restarted_is_asked_at_once_by_who_waits_for_what_it_has(simulation: Any, tmp_path: Path) -> None:
+def test_holder_that_is_restarted_is_asked_at_once_by_who_waits_for_what_it_has(
+    simulation: Any, tmp_path: Path
+) -> None:
     world = World(simulation, tmp_path, 8, (2, 2, 2))
     asker = next(node for node in world.all[1:] if not node.is_connected_to(world.holder))
     world.holder.crash()

@@ -119,7 +119,9 @@ def holder_links(holder: Node, asker: Node) -> list[PeerId]:
     return [link.peer for link in holder.links() if link.peer == asker.peer]
 
 
-def test_connection_over_which_its_node_owes_an_answer_is_taken_when_its_turn_is_over(simulated: SimulatedWorld) -> None:
+def test_connection_over_which_its_node_owes_an_answer_is_taken_when_its_turn_is_over(
+    simulated: SimulatedWorld,
+) -> None:
     holder, _friend = full(simulated)
     first, second = simulated.node("first"), simulated.node("second")
     asks(first, holder)

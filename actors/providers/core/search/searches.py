@@ -249,9 +249,7 @@ class Searches:
 
     def wake_at(self, now: float) -> float:
         """When `poll` has something to do; infinite if never."""
-        at = min(
-            self._inquiries.wake_at(now), self._turns.next_at(len(self._searches)), self._newcomers.next_at(now)
-        )
+        at = min(self._inquiries.wake_at(now), self._turns.next_at(len(self._searches)), self._newcomers.next_at(now))
         for hashed in self._running:
             lookup = self._searches[hashed].lookup
             if lookup is not None and lookup.deadline is not None:

@@ -325,6 +325,6 @@ def test_only_the_first_that_did_not_answer_are_named_in_words() -> None:
     assert str(Result((), 1, 1, silent=tuple(HOLDERS[:2]))) == (
         f"asked 1 index member; nobody that answered has it; {names[0]} and {names[1]} were named and did not answer"
     )
-    said = str(Result((Found(A, 1.0),), 1, 1, silent=tuple(HOLDERS[:MAX_SHOWN + 5])))
+    said = str(Result((Found(A, 1.0),), 1, 1, silent=tuple(HOLDERS[: MAX_SHOWN + 5])))
     named = ", ".join(names[:MAX_SHOWN])
     assert said == f"asked 1 index member; 1 holder; {named} and 5 others were named and did not answer"
