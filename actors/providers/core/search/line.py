@@ -11,7 +11,6 @@ import enum
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-
 PASSED = 3
 """How many keys of earlier ranks come before one of a later rank does."""
 

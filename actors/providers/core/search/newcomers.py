@@ -1,7 +1,7 @@
 """Members that come, or begin a later life, while keys are looked for: they are asked for these, and no round waits.
 
-Each is asked `SETTLES` seconds later, by when it has its files ready and knows who asks it. `RATE` a second are, so that
-a storm of joins is none of questions; beyond `MAX_WAITING` they are asked in the next sweep, as all others.
+Each is asked `SETTLES` seconds later, by when it has its files ready and knows who asks it. `RATE` a second are, so
+that a storm of joins is none of questions; beyond `MAX_WAITING` they are asked in the next sweep, as all others.
 """
 
 from __future__ import annotations
