@@ -20,6 +20,7 @@ from .identity import Identity, PeerId
 from .identity.generation import Generations
 from .identity.life import Life
 from .mailbox import (
+    AnswersAwaited,
     Close,
     CloseLink,
     Dial,
@@ -124,6 +125,7 @@ class Engine(Shared):
             Beat: lambda _message: self.streams.beat(),
             Late: self.on_late,
             ProbeOver: self.handshakes.probe_over,
+            AnswersAwaited: self.handshakes.short_lived.answers_awaited,
             Look: self.handshakes.short_lived.look,
             Shut: lambda message: self.shut(message.route),
             SayBye: self.say_bye,

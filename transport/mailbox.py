@@ -146,6 +146,16 @@ class CloseLink(Message, Struct, frozen=True):
     reason: Reason
 
 
+class AnswersAwaited(Message, Struct, frozen=True):
+    """So many more of who uses a connection wait for an answer over it, or owe one; less if negative.
+
+    A short-lived one is not idle meanwhile. One that is gone is ignored.
+    """
+
+    link_id: int
+    delta: int
+
+
 class Send(Message, Struct):
     """A message for the peer of a link. OK means queued here; a loss is counted, and `Closed` tells of the link's."""
 
@@ -252,6 +262,10 @@ class Mailbox(runtime.Mailbox):
     def close_link(self, link_id: int, reason: Reason) -> Feedback:
         """End one connection; see `CloseLink`."""
         return self.tell(CloseLink(link_id, reason))
+
+    def answers_awaited(self, link_id: int, delta: int) -> Feedback:
+        """Answers are to come over a connection, by one user of it more or less; see `AnswersAwaited`."""
+        return self.tell(AnswersAwaited(link_id, delta))
 
     def send(self, link_id: int, channel: int, payload: bytes, *, priority: bool = False) -> Feedback:
         """Queue a message; see `Send`.

@@ -11,6 +11,7 @@ from ...transport.identity import PeerId
 from ...transport.mailbox import Mailbox as Transport
 from ...transport.mailbox import OwnRecord, Packet
 from ...transport.parts.limited_log import LimitedLog, SayLeftOut
+from ...transport.reasons import Reason
 from ..connections.mailbox import Mailbox as Connections
 from ..connections.mailbox import PeerConnected, PeerDisconnected
 from ..maintenance.mailbox import Mailbox as Maintenance
@@ -80,8 +81,8 @@ class Engine(runtime.Engine[Mailbox]):
             MemberUpdated: self.on_member_updated,
             MemberProved: self.on_member_proved,
             MemberDown: self.on_member_down,
-            PeerConnected: lambda event: self._asking.connected(event.peer, True),
-            PeerDisconnected: lambda event: self._asking.connected(event.peer, False),
+            PeerConnected: lambda event: self._asking.connected(event.peer),
+            PeerDisconnected: lambda event: self._asking.disconnected(event.peer, done=event.reason is Reason.IDLE),
             NotReached: lambda event: self._asking.not_reached(event.peer, None if event.waits else event.reason),
             # from itself
             TellDue: lambda _message: self._telling.on_due(),
@@ -202,6 +203,7 @@ class Engine(runtime.Engine[Mailbox]):
         """A member takes part from now on, or does no more, or is in a later life."""
         if peer in self._members.ring:
             self._searches.sweep.add(peer)
+            self._asking.came(peer)
         else:
             self._searches.sweep.discard(peer)
         self._announcer.changed(peer, self.now())

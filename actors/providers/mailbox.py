@@ -12,13 +12,11 @@ from ...runtime import Feedback, Limit, Message, Overflow, Reply, Request, argum
 from ...transport.address import Address
 from ...transport.identity import PeerId
 from ...transport.mailbox import Packet
-from .core.search.lookup import Result
+from .core.search.lookup import MAX_SHOWN, Result
 
 MAX_KEY_BYTES = 1024
 """As long as a resolver's keys may be."""
 MAX_CHANNEL = 255
-MAX_SHOWN = 8
-"""Holders that cannot be reached and are named in words."""
 BLOBS = 1
 """The channel of the blobs' resolver."""
 

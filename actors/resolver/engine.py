@@ -37,6 +37,7 @@ from .mailbox import (
 )
 from .metrics import Metrics
 from .parts.application import Consumer, Producer
+from .parts.awaited_answers import AwaitedAnswers
 from .parts.client import Client, Decisions, GiveUp, SendMore, Tick
 from .parts.missing_connections import WantAgain, WantAnother
 from .parts.retain import KEYS_PER_SLICE, retain_in_slices
@@ -102,6 +103,7 @@ class Engine(runtime.Engine[Mailbox]):
         self.channel = channel
         self.metrics = Metrics(self.runtime.registry, self.name)
         self.links: dict[int, PeerId] = {}
+        self.awaited = AwaitedAnswers(transport)
         self.commands = Slices(self, KEYS_PER_SLICE, lane=Lane.DATA)
         self.client = Client(
             self,
@@ -116,6 +118,7 @@ class Engine(runtime.Engine[Mailbox]):
             metrics=self.metrics,
             failed=self.application_failed,
             emit=self.subscribers.tell,
+            awaited=self.awaited,
         )
         self.server = Server(
             self,
@@ -125,6 +128,7 @@ class Engine(runtime.Engine[Mailbox]):
             is_open=self.links.__contains__,
             failed=self.application_failed,
             metrics=self.metrics,
+            awaited=self.awaited,
         )
 
     def on_start(self) -> None:
@@ -210,12 +214,14 @@ class Engine(runtime.Engine[Mailbox]):
         """A link opened: one more peer can be asked, and asks us."""
         link = message.link
         self.links[link.id] = link.peer
+        self.awaited.opened(link)
         self.client.opened(link.peer, link.id)
         self.client.end_turn()
 
     def on_closed(self, message: Closed) -> None:
         """What was asked over this link is asked of others."""
         self.links.pop(message.link_id, None)
+        self.awaited.closed(message.link_id)
         self.client.closed(message.peer, message.link_id)
         self.client.end_turn()
 

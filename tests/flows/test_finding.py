@@ -16,6 +16,7 @@ from rookery.actors.resolver import Delivery
 from rookery.node.control.status import ConnectionRow, connection_rows
 from rookery.runtime import Reply
 from rookery.testing import SimulatedNodes, WholeNode
+from rookery.transport.core.short_lived import IDLE
 
 CHANNEL = 16
 CONTENT = bytes(range(250)) * 4
@@ -177,11 +178,39 @@ def test_holder_that_was_restarted_is_found_again(simulation: Any, tmp_path: Pat
     assert (tmp_path / "another").read_bytes() == CONTENT
 
 
+def test_holder_that_is_restarted_is_asked_at_once_by_who_waits_for_what_it_has(
+    simulation: Any, tmp_path: Path
+) -> None:
+    world = World(simulation, tmp_path, 8, (2, 2, 2))
+    asker = next(node for node in world.all[1:] if not node.is_connected_to(world.holder))
+    world.holder.crash()
+    world.nodes.run(30)
+    reply = asker.files.get(world.key, tmp_path / "copy")
+    world.nodes.run(40)
+    world.holder = world.nodes.restart(world.holder)
+    world.put(CONTENT)  # what it had was in memory
+    world.nodes.run(4)
+    assert reply.done
+
+
 def test_get_of_what_nobody_has_ends_with_who_was_asked(simulation: Any, tmp_path: Path) -> None:
     world = World(simulation, tmp_path, 12, (2, 3, 4))
     reply = world.all[3].files.get(BlobKey(b"n" * 32), tmp_path / "copy", wait=False)
     with pytest.raises(NobodyHasIt, match=r"asked [23] index members and 11 of 11 members; nobody has it"):
         reply.get(timeout=20)
+
+
+def test_holder_that_hangs_is_named_by_who_looks_for_what_it_has(simulation: Any, tmp_path: Path) -> None:
+    world = World(simulation, tmp_path, 8, (2, 2, 2))
+    asker = next(node for node in world.all[1:] if not node.is_connected_to(world.holder))
+    world.nodes.partition([world.holder], [node for node in world.all if node != world.holder])
+    found = asker.providers.find(world.key)
+    reply = asker.files.get(world.key, tmp_path / "copy", wait=False)
+    world.nodes.run(15)
+    assert found.get(timeout=0).result.silent == (world.holder.peer,)
+    said = f"nobody that answered has it; {world.holder.peer.short} was named and did not answer"
+    with pytest.raises(NobodyHasIt, match=said):
+        reply.get(timeout=0)
 
 
 def test_find_lists_who_has_a_file(simulation: Any, tmp_path: Path) -> None:
@@ -280,6 +309,39 @@ def test_nodes_own_resolver_finds_what_an_application_provides_if_it_is_set_to(s
     far = next(node for node in others if not node.is_connected_to(holder))
     assert far.resolver.get(key, timeout=20).get(timeout=30) == document
     assert far.counted("providers_searches_total", "found") >= 1
+
+
+class SlowArchive(Archive):
+    """Each document is brought from the cellar, which takes longer than a connection may be idle."""
+
+    def __init__(self, simulation: Any) -> None:
+        super().__init__()
+        self._simulation = simulation
+
+    def produce(self, key: bytes) -> Any:
+        reply: Reply[bytes | None] = Reply()
+        self._simulation.call_at(self._simulation.time + IDLE + 3, lambda: reply.set(self.documents.get(key)))
+        return reply
+
+
+def test_short_lived_connection_lasts_until_a_slow_holder_has_answered(simulation: Any) -> None:
+    nodes = SimulatedNodes(simulation)
+    archive = SlowArchive(simulation)
+    keys = [hashlib.sha256(document).digest() for document in (b"minutes", b"accounts")]
+    archive.documents = dict(zip(keys, (b"minutes", b"accounts"), strict=True))
+    few = {"min_connections": 1, "expected_connections": 1, "max_connections": 1}
+    patient = {"find": True, "fetch_timeout": 20.0, "serve_timeout": 15.0}
+    first = nodes.start("first", maintenance=few)
+    others = [nodes.start(f"node-{n}", seeds=[first], maintenance=few, resolver=patient) for n in range(6)]
+    holder = nodes.start("holder", seeds=[first], maintenance=few, resolver=patient, producer=archive)
+    holder.providers.provide(keys)
+    nodes.run(20)
+    far = next(node for node in others if not node.is_connected_to(holder))
+    replies = [far.resolver.get(key, timeout=60) for key in keys]
+    nodes.run(IDLE + 3 + 5)
+    assert [reply.get(timeout=0) for reply in replies] == list(archive.documents.values())
+    nodes.run(IDLE + 2)
+    assert not far.is_connected_to(holder), "it ends when nothing is to come any more"
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,8 @@ class Listener(runtime.Engine[ListenerMailbox]):
         self.handlers = dict.fromkeys(kinds, events.append)
 
 
-def link(id: int, peer: PeerId, record: Any) -> Link:
-    return Link(id, peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record)
+def link(id: int, peer: PeerId, record: Any, *, short_lived: bool = False) -> Link:
+    return Link(id, peer, Direction.OUT, Role.PRIMARY, "10.0.0.1", 0.0, record, short_lived)
 
 
 class Rig:
@@ -146,11 +146,12 @@ class Rig:
         latest = PeerSet.of(map(self.peer, primary), map(self.peer, secondary))
         self.data.tell(tracker.PeerSetUpdate(self._last_set, latest, latest))
 
-    def open(self, *names: str) -> None:
+    def open(self, *names: str, short_lived: bool = False) -> None:
         for name in names:
             self._last_link += 1
             self.links[name] = self._last_link
-            self.data.tell(transport.Opened(link(self._last_link, self.peer(name), self.simulation.known.record(name))))
+            record = self.simulation.known.record(name)
+            self.data.tell(transport.Opened(link(self._last_link, self.peer(name), record, short_lived=short_lived)))
 
     def close(self, name: str, reason: Reason = Reason.LOST) -> None:
         self.data.tell(transport.Closed(self.links[name], self.peer(name), reason))

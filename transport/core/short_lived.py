@@ -6,8 +6,9 @@ fetch does. They are counted here and in no other limit, and take no other conne
 * All places but one may be inbound, and all but one may be outbound: who asks much of a node keeps it from no fetch.
 * An inbound one that finds no place waits for it. What comes free goes round: first to who comes from an IP that has
   fewer places, then to who has waited longest. It has to ask again: after `PATIENCE` without it waits no more.
-* A connection on which nothing has been said for `IDLE` seconds ends. While another wants its place, one that was quiet
-  for `QUIET` seconds does, or that is `TURN` seconds old whatever it does.
+* A connection on which nothing has been said for `IDLE` seconds ends, unless an answer is to come over it, or what was
+  said has not arrived. While another wants its place, one that was quiet for `QUIET` seconds does (an inbound one not
+  while this node owes an answer), or that is `TURN` seconds old whatever it does.
 """
 
 from __future__ import annotations
@@ -122,18 +123,35 @@ class ShortLivedPlaces:
 
 
 class Use(Struct):
-    """What is said on one connection. said: messages of both directions, until `said_at`. Times are in seconds."""
+    """What is said on one connection. said: messages of both directions, until `said_at`. Times are in seconds.
+
+    used_at: when something was last said or to come. awaited: how many of its users wait for an answer, or owe one.
+    """
 
     opened_at: float
     said_at: float
+    used_at: float
     said: int = 0
+    awaited: int = 0
 
-    def look(self, said: int, now: float) -> bool:
-        """There were so many messages until now; whether its time is over, though nobody waits."""
+    def awaits(self, delta: int, now: float) -> None:
+        """So many more of its users wait for an answer, or owe one."""
+        self.awaited = max(0, self.awaited + delta)
+        self.used_at = now
+
+    def look(self, said: int, now: float, *, on_its_way: bool = False) -> bool:
+        """There were so many messages until now; whether its time is over, though nobody waits.
+
+        on_its_way: some of what we said has not arrived, as far as is known.
+        """
         if said != self.said:
-            self.said, self.said_at = said, now
-        return now - self.said_at >= IDLE
+            self.said, self.said_at, self.used_at = said, now, now
+        elif self.awaited or on_its_way:
+            self.used_at = now
+        return now - self.used_at >= IDLE
 
-    def over_at(self) -> float:
+    def over_at(self, direction: Direction) -> float:
         """When its time is over for others that want its place."""
+        if self.awaited and direction is Direction.IN:
+            return self.opened_at + TURN
         return min(self.opened_at + TURN, self.said_at + QUIET)

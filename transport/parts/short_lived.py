@@ -10,6 +10,7 @@ from ...runtime import Message
 from ..core.short_lived import LOOK_EVERY, Use
 from ..gatekeeper import Direction
 from ..identity import PeerId
+from ..mailbox import AnswersAwaited
 from ..reasons import Reason
 from .links import Live
 from .shared import Shared
@@ -49,15 +50,20 @@ class ShortLived:
         """Watch a connection, if it is a short-lived one."""
         if live.link.short_lived:
             now = self._shared.now()
-            self._uses[live.link.id] = live, Use(now, now)
+            self._uses[live.link.id] = live, Use(now, now, now)
             self._shared.after(LOOK_EVERY, Look(live))
+
+    def answers_awaited(self, message: AnswersAwaited) -> None:
+        """Somebody waits for an answer over a connection, or owes one; or does no more."""
+        if message.link_id in self._uses:
+            self._uses[message.link_id][1].awaits(message.delta, self._shared.now())
 
     def look(self, message: Look) -> None:
         """The timer of one rang."""
         shared, live = self._shared, message.live
         if live.link.id not in shared.links.by_id:
             self._uses.pop(live.link.id, None)
-        elif self._uses[live.link.id][1].look(live.sent + live.received, shared.now()):
+        elif self._look(live, self._uses[live.link.id][1]):
             del self._uses[live.link.id]
             self._close(live, Reason.IDLE)
         else:
@@ -67,16 +73,19 @@ class ShortLived:
         """End the one whose time is over for longest, if that makes a place for one of this direction."""
         shared = self._shared
         for live, use in self._uses.values():
-            use.look(live.sent + live.received, shared.now())
+            self._look(live, use)
         over = [
-            (use.over_at(), live.link.id)
+            (use.over_at(live.link.direction), live.link.id)
             for live, use in self._uses.values()
             if live.link.id in shared.links.by_id
             and shared.slots.short_lived.frees(live.link.direction, wanted)
-            and use.over_at() <= shared.now()
+            and use.over_at(live.link.direction) <= shared.now()
         ]
         if not over:
             return False
         live, _use = self._uses.pop(min(over)[1])
         self._close(live, Reason.TURN_OVER)
         return True
+
+    def _look(self, live: Live, use: Use) -> bool:
+        return use.look(live.sent + live.received, self._shared.now(), on_its_way=live.sent > live.confirmed)

@@ -5,7 +5,8 @@ waits for no round, and for no place among the connections:
 
 * Wishes are followed at once, `RATE` a second; who has been due longest first.
 * While there is room in the band the connection is like any other. Where there is none, here or at the far end, it is a
-  *short-lived* one, in a place of its own (transport counts these, and has who asks for them take turns).
+  *short-lived* one, in a place of its own (transport counts these, and has who asks for them take turns). That there is
+  none is mostly found out by a dial: it is followed at once by one for such a place.
 * Who has to wait for a place or a moment is tried again after `RETRY` seconds, who cannot be reached after `BACK_OFF`
   and then ever later. Why is kept until it is another reason, for whoever asks.
 * A wish is over once there is a connection, when nobody has it any more, or `LASTS` seconds after it was said last.
@@ -104,14 +105,15 @@ class FetchWishes:
         wish = self._dials.pop(peer, None)
         if wish is None or reason is None:
             return False
-        if reason in SOON:
+        if not short_lived and not wish.crowded and reason in NO_PLACE:
+            wish.crowded = True
+            wish.next_at = now
+        elif reason in SOON:
             wish.next_at = now + RETRY * (1 + self._rng.random() / 2)
         else:
             wish.next_at = now + wish.delay * (1 + self._rng.random() / 2)
             wish.delay = min(2 * wish.delay, BACK_OFF_CAP)
-        if not short_lived:
-            wish.crowded = wish.crowded or reason in NO_PLACE
-        elif reason == Reason.LIMIT:
+        if short_lived and reason == Reason.LIMIT:
             self._full_until = now + RETRY
         self._add(peer, wish)
         is_new, wish.why = wish.why != reason, str(reason)

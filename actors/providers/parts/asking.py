@@ -151,14 +151,16 @@ class Asking:
         looking = result is None or self._searches.is_looking(hashed)
         return Progress("looking" if looking else "waiting", 0, 0, result)
 
-    def connected(self, peer: PeerId, there: bool) -> None:
-        """A connection to a peer is there, or not any more."""
-        if there:
-            self._connected.add(peer)
-            self._unreached.pop(peer, None)
-        else:
-            self._connected.discard(peer)
-        self._concerns(self._holders.keys_of(peer), None if there else peer)
+    def connected(self, peer: PeerId) -> None:
+        """A connection to a peer is there."""
+        self._connected.add(peer)
+        self._unreached.pop(peer, None)
+        self._concerns(self._holders.keys_of(peer))
+
+    def disconnected(self, peer: PeerId, *, done: bool) -> None:
+        """It is there no more. done: as nothing was asked over it for a while; else it is wanted again at once."""
+        self._connected.discard(peer)
+        self._concerns(self._holders.keys_of(peer), peer, wanted=not done)
 
     def not_reached(self, peer: PeerId, reason: str | None) -> None:
         """A holder cannot be reached, for this reason; None if it only waits for a place."""
@@ -169,15 +171,19 @@ class Asking:
             self._unreached[peer] = reason
         self._concerns(held)
 
-    def _concerns(self, keys: Iterable[bytes], gone: PeerId | None = None) -> None:
-        """These searches stand differently. gone: a holder that was connected, and is not any more."""
-        self._slices.run(self._tell(tuple(keys), gone), lambda _none: None)
+    def _concerns(self, keys: Iterable[bytes], gone: PeerId | None = None, *, wanted: bool = False) -> None:
+        """These searches stand differently. gone: a holder that was connected, and is not any more.
 
-    def _tell(self, keys: tuple[bytes, ...], gone: PeerId | None) -> Generator[int, None, None]:
+        wanted: it is wanted again, where no other is connected.
+        """
+        self._slices.run(self._tell(tuple(keys), gone, wanted), lambda _none: None)
+
+    def _tell(self, keys: tuple[bytes, ...], gone: PeerId | None, again: bool) -> Generator[int, None, None]:
         for hashed in keys:
             wanted = self._wanted.get(hashed)
             if wanted is not None and wanted.lasting:
                 if gone is not None and gone not in self._connected:
+                    again = again and not self._connect(hashed, gone, "again")
                     self._follow(self._searches.look_again(hashed, self._engine.now()))
                 self._tell_progress(wanted)
             yield 1
@@ -216,6 +222,11 @@ class Asking:
             self._metrics.unmatched.inc()
         else:
             self._follow(effects)
+
+    def came(self, peer: PeerId) -> None:
+        """A member is there that may be asked, or in a later life."""
+        self._searches.came(peer, self._engine.now())
+        self._follow(())
 
     def gone(self, peer: PeerId) -> None:
         """A member is none any more."""
@@ -280,14 +291,20 @@ class Asking:
         self._holders.add(hashed, peer, age)
         if not wanted.lasting:
             return
-        reached = any(holder in self._connected for holder in self._holders.of(hashed))
-        if self._maintenance is not None and not reached and not self._members.is_secondary(peer):
-            self._metrics.wants.inc("holder")
-            self._maintenance.want_for_fetch(peer)
+        self._connect(hashed, peer, "holder")
         if self._members.is_secondary(peer) and self._members.is_secondary(self._me):
             self._unreached[peer] = "neither it nor this node can be dialled"
         self._emit(HolderFound(wanted.channel, wanted.key, peer))
         self._tell_progress(wanted)
+
+    def _connect(self, hashed: bytes, peer: PeerId, why: str) -> bool:
+        """Want a connection to a holder, if none is connected; whether that was done."""
+        reached = any(holder in self._connected for holder in self._holders.of(hashed))
+        if self._maintenance is None or reached or self._members.is_secondary(peer):
+            return False
+        self._metrics.wants.inc(why)
+        self._maintenance.want_for_fetch(peer)
+        return True
 
     def _lost(self, hashed: bytes, peer: PeerId) -> None:
         """A holder says no by now, does not answer, or is gone."""

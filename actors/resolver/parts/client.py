@@ -36,6 +36,7 @@ from ..errors import FetchCancelled, FetchError, FetchRetired, FetchTimedOut
 from ..mailbox import Fetch, FetchFailed, InvalidData
 from ..metrics import Metrics
 from .application import Consumer
+from .awaited_answers import AwaitedAnswers
 from .busy_peers import BusyPeers
 from .finding import Finding
 from .gets import Gets, Tag, tag
@@ -95,11 +96,12 @@ class Client:
         metrics: Metrics,
         failed: Failed,
         emit: Callable[[Message], None],
+        awaited: AwaitedAnswers,
     ) -> None:
         """me: nobody else is this node. channel: with the quota of our requests.
 
         providers: find who has a key; without them peers are wished for at random.
-        failed: told of application code that failed. emit: tells events.
+        failed: told of application code that failed. emit: tells events. awaited: told of requests that are out.
         """
         self._engine = engine
         self._config = config
@@ -108,6 +110,7 @@ class Client:
         self._metrics = metrics
         self._failed = failed
         self._emit = emit
+        self._awaited = awaited
         self.fetcher: Fetcher[PeerId] = Fetcher(
             me=me,
             fetch_timeout=config.fetch_timeout,
@@ -244,6 +247,7 @@ class Client:
         if self._channel.send(attempt.link, attempt.peer, payload, now, priority=first).accepted:
             self.fetcher.sent(attempt, now)
             self._busy.change(attempt.peer, +1)
+            self._awaited.change(attempt.link, +1)
         elif (ready_at := self._channel.check(attempt.peer, now)) > now:
             self._metrics.limited.inc()
             self.fetcher.limited(attempt, ready_at, now)
@@ -277,6 +281,7 @@ class Client:
             case Ended(request, cause):
                 metrics.requests.inc(cause.value)
                 self._busy.change(request.peer, -1)
+                self._awaited.change(request.link, -1)
             case Accepted(_, _, seconds):
                 metrics.fetched.inc()
                 metrics.fetch_seconds.inc(by=seconds)

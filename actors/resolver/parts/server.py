@@ -27,6 +27,7 @@ from ..core.codec import Missing, Request, Response, encode
 from ..errors import BadAnswer, ValueTooLarge
 from ..metrics import Metrics
 from .application import Producer, Value
+from .awaited_answers import AwaitedAnswers
 from .verdicts import Failed
 
 
@@ -52,8 +53,12 @@ class Server:
         is_open: Callable[[int], bool],
         failed: Failed,
         metrics: Metrics,
+        awaited: AwaitedAnswers,
     ) -> None:
-        """channel: without a quota. is_open: whether a link is. failed: told of every failure of the producer."""
+        """channel: without a quota. is_open: whether a link is. failed: told of every failure of the producer.
+
+        awaited: told of the answers that are owed.
+        """
         self._engine = engine
         self._config = config
         self._producer = producer
@@ -61,6 +66,7 @@ class Server:
         self._is_open = is_open
         self._failed = failed
         self._metrics = metrics
+        self._awaited = awaited
         self._of_peer: Counter[PeerId] = Counter()
         self._active = 0
 
@@ -77,13 +83,13 @@ class Server:
         if not isinstance(answer, Reply):
             self._on_value(serve, answer)
             return
-        self._count(serve.peer, +1)
+        self._count(serve, +1)
         reply: Reply[Any] = answer
         handler = partial(self._on_answer, serve, weakref.ref(reply))
         self._engine.on_reply(reply, handler, timeout=self._config.serve_timeout)
 
     def _on_answer(self, serve: Serve, reference: weakref.ref[Reply[Any]], answer: object) -> None:
-        self._count(serve.peer, -1)
+        self._count(serve, -1)
         reply = reference()
         if reply is not None:
             reply.cancel()  # has an effect only when its time is over: the producer need not go on
@@ -138,7 +144,9 @@ class Server:
     def _has_room(self, peer: PeerId) -> bool:
         return self._active < self._config.max_serves and self._of_peer[peer] < self._config.max_serves_per_peer
 
-    def _count(self, peer: PeerId, by: int) -> None:
+    def _count(self, serve: Serve, by: int) -> None:
+        peer = serve.peer
+        self._awaited.change(serve.link, by)
         self._active += by
         self._metrics.serving.set(self._active)
         self._of_peer[peer] += by

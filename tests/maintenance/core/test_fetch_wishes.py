@@ -39,14 +39,18 @@ def test_wishes_are_followed_so_many_a_second() -> None:
     assert len([each for each in range(40) if made.take(2.0)]) == 2 * RATE
 
 
-def test_who_has_no_room_is_dialled_for_a_short_lived_place_the_next_time() -> None:
+def test_who_has_no_room_is_dialled_for_a_short_lived_place_at_once_and_once_only() -> None:
     made = wishes(A)
     assert made.take(0.0) == A
     assert not made.is_crowded(A)
     assert made.ended(A, Reason.TOO_MANY, 0.0, short_lived=False)
+    assert made.take(0.0) == A
+    assert made.is_crowded(A)
+    made.ended(A, Reason.COOLDOWN, 0.0, short_lived=True)
     assert RETRY <= made.next_at(0.0) <= 1.5 * RETRY
     assert made.take(1.5 * RETRY) == A
-    assert made.is_crowded(A)
+    made.ended(A, Reason.TOO_MANY, 2.0, short_lived=False)
+    assert made.next_at(2.0) >= 2.0 + RETRY
 
 
 def test_who_has_to_wait_is_tried_each_second_and_who_cannot_be_reached_ever_later() -> None:

@@ -303,6 +303,31 @@ def test_no_other_holder_is_wanted_while_one_is_connected(world: Make) -> None:
     assert len(there.events(providers.HolderFound)) == 2
 
 
+@pytest.mark.parametrize(("reason", "times"), [(Reason.TURN_OVER, 3), (Reason.LOST, 3), (Reason.IDLE, 0)])
+def test_holder_whose_connection_ends_is_wanted_again_each_time_unless_nothing_was_asked_of_it(
+    world: Make, reason: Reason, times: int
+) -> None:
+    there = world(20)
+    search(there, "peer-3")
+    ((peer, have),) = there.sent(Have)
+    there.receive(peer, Having(have.number, 1))
+    for _ in range(3):
+        there.tell(connections.PeerConnected(peer, short_lived=True))
+        there.tell(connections.PeerDisconnected(peer, reason, short_lived=True))
+    assert there.wanted() == [peer] * (1 + times)
+
+
+def test_holder_whose_connection_ends_is_not_wanted_again_while_another_is_connected(world: Make) -> None:
+    there = world(20)
+    search(there, "peer-3", "peer-4")
+    (one, _), (other, _) = haves = there.sent(Have)
+    for peer, have in haves:
+        there.receive(peer, Having(have.number, 1))
+        there.tell(connections.PeerConnected(peer))
+    there.tell(connections.PeerDisconnected(other, Reason.LOST))
+    assert there.wanted() == [one]
+
+
 def test_finder_is_answered_also_if_the_fetch_is_over_meanwhile(world: Make) -> None:
     there = world(5)
     there.mailbox.search(KEY)

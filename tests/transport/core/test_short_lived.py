@@ -66,10 +66,24 @@ def test_only_so_many_wait_and_those_of_a_crowd_go_first() -> None:
 
 
 def test_connection_is_over_when_it_is_idle_and_sooner_where_others_wait() -> None:
-    use = Use(opened_at=0.0, said_at=0.0)
+    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0)
     assert not use.look(1, 1.0)
-    assert use.over_at() == 1.0 + QUIET
+    assert [use.over_at(direction) for direction in Direction] == 2 * [1.0 + QUIET]
     assert not use.look(1, 1.0 + IDLE - 0.1)
     assert use.look(1, 1.0 + IDLE)
     assert not use.look(2, 9.5)
-    assert use.over_at() == TURN
+    assert [use.over_at(direction) for direction in Direction] == 2 * [TURN]
+
+
+def test_connection_is_not_idle_while_an_answer_is_to_come_or_something_is_on_its_way() -> None:
+    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0)
+    use.awaits(2, 1.0)
+    use.awaits(-1, 2.0)
+    assert not use.look(0, 2 * IDLE)
+    assert use.over_at(Direction.IN) == TURN, "it is this node that others wait for"
+    assert use.over_at(Direction.OUT) == QUIET
+    use.awaits(-1, 2 * IDLE)
+    use.awaits(-1, 2 * IDLE)
+    assert not use.look(0, 3 * IDLE - 0.1, on_its_way=True)
+    assert not use.look(0, 4 * IDLE - 0.2)
+    assert use.look(0, 4 * IDLE)

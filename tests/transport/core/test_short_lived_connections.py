@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.transport import Direction, Reason, Ticket
+from rookery.transport import Direction, PeerId, Reason, Ticket
 from rookery.transport.core.short_lived import IDLE, LOOK_EVERY, PATIENCE, QUIET, TURN
 from tests.transport.worlds import Node, SimulatedWorld
 
@@ -92,3 +92,46 @@ def test_short_lived_connection_does_not_become_another_beyond_the_limit(simulat
     simulated.pass_time(1)
     assert (ticket, Reason.TOO_MANY) in asker.gatekeeper.releases
     assert friend.peer in {link.peer for link in holder.links()}
+
+
+def test_connection_is_not_idle_while_a_long_answer_is_on_its_way(simulated: SimulatedWorld) -> None:
+    holder, _friend = full(simulated)
+    asker = simulated.node("asker")
+    asks(asker, holder)
+    simulated.until(lambda: asker.links() and len(holder.links()) == 2)
+    asker.net.answers_awaited(asker.link_to(holder).id, 1)
+    answer = bytes(65_000)
+    simulated.simulation.network.set_link("holder", "asker", bandwidth=len(answer) / (IDLE + 1.5))
+    holder.net.send(holder.link_to(asker).id, 16, answer)
+    simulated.pass_time(IDLE + 2)
+    assert asker.payloads() == [answer]
+    asker.net.answers_awaited(asker.link_to(holder).id, -1)
+    simulated.pass_time(IDLE - 1)
+    assert asker.links()
+    simulated.pass_time(1 + 2 * LOOK_EVERY)
+    assert asker.links() == holder_links(holder, asker) == []
+    asker.net.answers_awaited(1, 1)  # it is gone
+    simulated.pass_time(1)
+
+
+def holder_links(holder: Node, asker: Node) -> list[PeerId]:
+    """With the asker."""
+    return [link.peer for link in holder.links() if link.peer == asker.peer]
+
+
+def test_connection_over_which_its_node_owes_an_answer_is_taken_when_its_turn_is_over(
+    simulated: SimulatedWorld,
+) -> None:
+    holder, _friend = full(simulated)
+    first, second = simulated.node("first"), simulated.node("second")
+    asks(first, holder)
+    simulated.until(lambda: first.links() and len(holder.links()) == 2)
+    holder.net.answers_awaited(holder.link_to(first).id, 1)
+    first.net.answers_awaited(first.link_to(holder).id, 1)
+    waited = 0.0
+    while not second.links() and waited < 2 * TURN:
+        asks(second, holder)
+        simulated.pass_time(1)
+        waited += 1
+    assert TURN - QUIET <= waited <= TURN + PATIENCE
+    assert first.closed() == [Reason.TURN_OVER]

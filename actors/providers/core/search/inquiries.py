@@ -38,14 +38,14 @@ class SilentMember(Struct, frozen=True):
 class Said(Struct, frozen=True):
     """Whether a peer has a key; None if it does not answer. swept: it was asked as all members were.
 
-    lookup: for which it was asked.
+    lookup: for which it was asked; None for none.
     """
 
     hashed: bytes
     peer: PeerId
     has: bool | None
     swept: bool
-    lookup: Lookup
+    lookup: Lookup | None
 
 
 class SweepOver(Struct, frozen=True):
@@ -58,10 +58,10 @@ Event = Send | SilentMember | Said | SweepOver
 
 
 class _Asked(Struct, frozen=True):
-    """What a Have is about. lookups: of each hash. swept: it was not named by anybody."""
+    """What a Have is about. lookups: of each hash. swept: it is one of all members that are asked."""
 
     hashes: tuple[bytes, ...]
-    lookups: tuple[Lookup, ...]
+    lookups: tuple[Lookup | None, ...]
     swept: bool
 
 
@@ -107,6 +107,11 @@ class Inquiries:
         """Ask a holder that was named."""
         about = _Asked((hashed,), (self._out[hashed].lookup,), swept=False)
         return Send(peer, Have(self._haves.ask(peer, about, now).number, about.hashes))
+
+    def have_any(self, hashes: tuple[bytes, ...], peer: PeerId, now: float) -> Send:
+        """Ask a member for these, at most `MAX_KEYS`, for no lookup: its answer comes beside that of any that runs."""
+        about = _Asked(hashes, (None,) * len(hashes), swept=False)
+        return Send(peer, Have(self._haves.ask(peer, about, now).number, hashes))
 
     def begin_sweep(self, hashed: bytes, rank: Rank) -> None:
         """Ask all members."""

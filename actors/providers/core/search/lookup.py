@@ -26,6 +26,8 @@ MAX_MEMBERS = 12
 """Index members that one search asks."""
 MAX_CHECKS = 48
 """Holders that it asks."""
+MAX_SHOWN = 8
+"""Peers that are named in words."""
 CHECKS_AT_ONCE = 8
 PATIENCE, MORE_PATIENCE = 1.5, 2.5
 """Seconds until the sweep begins; and while named holders are still to answer, or have yet to prove what they said."""
@@ -66,7 +68,8 @@ class Result(Struct, frozen=True):
     """What a search found, and what it did.
 
     index_asked, index_answered: index members. asked, answered: members of the sweep, of so many `members` in all.
-    unconfirmed: holders that were named and did not say yes. whole: all members were asked that are to be in a sweep.
+    unconfirmed: holders that were named and did not say yes. silent: those of them that did not answer, at most
+    `MAX_CHECKS`. whole: all members were asked that are to be in a sweep.
     """
 
     holders: tuple[Found, ...] = ()
@@ -77,6 +80,7 @@ class Result(Struct, frozen=True):
     members: int = 0
     unconfirmed: int = 0
     whole: bool = False
+    silent: tuple[PeerId, ...] = ()
 
     def __str__(self) -> str:
         asked = [_count(self.index_asked, "index member")]
@@ -84,8 +88,17 @@ class Result(Struct, frozen=True):
             asked.append(f"{self.asked} of {_count(self.members, 'member')}")
         silent = self.index_asked - self.index_answered + self.asked - self.answered
         quiet = f" ({silent} did not answer)" if silent else ""
-        found = f"{_count(len(self.holders), 'holder')}" if self.holders else "nobody has it"
-        return f"asked {' and '.join(asked)}{quiet}; {found}"
+        nobody = "nobody that answered has it" if self.silent else "nobody has it"
+        found = f"{_count(len(self.holders), 'holder')}" if self.holders else nobody
+        return "; ".join((f"asked {' and '.join(asked)}{quiet}", found, *self._silent_in_words()))
+
+    def _silent_in_words(self) -> list[str]:
+        """Who was named and did not answer, if anybody."""
+        words = [peer.short for peer in self.silent[:MAX_SHOWN]]
+        others = len(self.silent) - len(words)
+        words += [_count(others, "other")] if others else []
+        said = f"{', '.join(words[:-1])} and {words[-1]} were" if len(words) > 1 else f"{''.join(words)} was"
+        return [f"{said} named and did not answer"] if words else []
 
 
 class Ended(Struct, frozen=True):
@@ -140,6 +153,7 @@ class Lookup:
         self._found: dict[PeerId, Found] = {}
         self._new = 0  # how many of them were not tried
         self._unconfirmed = 0
+        self._silent: dict[PeerId, None] = {}  # of those
         self._sweeping = self._swept = self.ended = False
         self._asked_in_sweep = self._answered_in_sweep = self._members = 0
 
@@ -219,11 +233,17 @@ class Lookup:
         effects: list[Effect] = []
         if has is not None:
             effects += [Judged(member, peer, has) for member in named.by if member != self._me]
+        if has is None:
+            self._silent[peer] = None
         if not has:
             self._unconfirmed += 1
         elif peer not in self._found:
             effects.append(self._has(peer, named.age))
         return [*effects, *self._advance(now)]
+
+    def answered(self, peer: PeerId) -> None:
+        """A peer has said whether it has the key, whoever named it."""
+        self._silent.pop(peer, None)
 
     def swept(self, peer: PeerId, has: bool, now: float) -> list[Effect]:
         """A member of the sweep says whether it has the key."""
@@ -255,6 +275,7 @@ class Lookup:
 
     def result(self) -> Result:
         """What was found and done so far."""
+        still = sorted(self._checking) if self.ended and not self._found else ()
         return Result(
             self.found,
             len(self._asked),
@@ -264,6 +285,7 @@ class Lookup:
             self._members,
             self._unconfirmed,
             self._swept,
+            (*self._silent, *still),
         )
 
     def _has(self, peer: PeerId, age: float | None) -> Found:

@@ -3,6 +3,7 @@
 * A lookup that somebody waits for, because the key is to be fetched, begins again after its end: soon at first, and
   with a sweep ever more rarely.
 * Who says yes is remembered: if the fetch is not over soon, the next lookup sweeps at once, and asks those last.
+* Who was named and did not answer is remembered too, and named in each result until it answers.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import math
 from msgspec.structs import replace
 
 from .....transport.identity import PeerId
-from .lookup import MORE_PATIENCE, Result
+from .lookup import MAX_CHECKS, MORE_PATIENCE, Result
 
 LOOK_AGAIN, LONGEST = 5.0, 60.0
 """Seconds until a search that somebody waits for begins again; twice as long each time, up to the second."""
 SWEEP_AGAIN, LONGEST_SWEEP = 60.0, 960.0
 """The same from one whole sweep to the next; who says yes changes nothing about it."""
 REMEMBERED, MAX_TRIED = 300.0, 256
-"""Seconds for which a search remembers who has said yes, and how many."""
+"""Seconds for which a search remembers who has said yes, or nothing, and how many have said yes."""
 
 
 class NextLookup:
@@ -35,6 +36,7 @@ class NextLookup:
         self._sweep_pause = SWEEP_AGAIN
         self._swept: Result | None = None  # by the last whole sweep
         self._said_yes: dict[PeerId, float] = {}  # and when first
+        self._silent: dict[PeerId, float] = {}  # who was named and did not answer, and when last; the latest is last
 
     @property
     def has_swept(self) -> bool:
@@ -68,6 +70,10 @@ class NextLookup:
         """A peer says that it has not, or is silent; whether it said yes before."""
         return self._said_yes.pop(peer, None) is not None
 
+    def answered(self, peer: PeerId) -> None:
+        """A peer says whether it has the key."""
+        self._silent.pop(peer, None)
+
     def ended(self, result: Result, started: float, now: float) -> Result:
         """A lookup is over; what to say of it. started: when it was."""
         if result.whole and result.asked:
@@ -76,6 +82,7 @@ class NextLookup:
             self._swept = result
         elif not result.holders and (swept := self._swept) is not None:
             result = replace(result, asked=swept.asked, answered=swept.answered, members=swept.members)
+        result = replace(result, silent=self._all_silent(result.silent, now))
         self._ended_at = now
         doubt_at = max(now, started + MORE_PATIENCE)
         if result.holders and not result.asked and self.sweep_at <= doubt_at:
@@ -84,3 +91,14 @@ class NextLookup:
             self.at = now + self._pause
             self._pause = min(2 * self._pause, LONGEST)
         return result
+
+    def _all_silent(self, peers: tuple[PeerId, ...], now: float) -> tuple[PeerId, ...]:
+        """These, and who was before; at most as many as one lookup asks."""
+        for peer in peers:
+            self._silent.pop(peer, None)
+            self._silent[peer] = now
+        for peer in [peer for peer, at in self._silent.items() if at + REMEMBERED <= now]:
+            del self._silent[peer]
+        while len(self._silent) > MAX_CHECKS:
+            del self._silent[next(iter(self._silent))]
+        return tuple(self._silent)

@@ -4,6 +4,7 @@
 * A search for a fetch lasts until `stop`: lookup follows lookup (`next_lookup`). Any other is over with its lookup.
 * Of the keys for fetches beyond those that may be looked for at once, each has its turn (`turns`).
 * An answer that comes late counts as long as the search lasts.
+* Who becomes a member meanwhile is asked for what is looked for (`newcomers`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from .charges import Charges
 from .inquiries import Event, Inquiries, Said, Send, SilentMember, SweepOver
 from .line import Line, Rank
 from .lookup import Lookup, Result
+from .newcomers import Newcomers
 from .next_lookup import NextLookup
-from .sweep import Sweep
+from .sweep import MAX_KEYS, Sweep
 from .turns import Turns
 
 AT_ONCE = 32
@@ -99,9 +101,10 @@ class Searches:
 
         at_once: keys that are looked for at the same time; more take turns.
         """
-        self._ring, self._me = ring, me
+        self._ring, self._me, self._rng = ring, me, rng
         self._inquiries = Inquiries(rng)
         self._charges = Charges()
+        self._newcomers = Newcomers()
         self._turns = Turns(at_once)
         self._searches: dict[bytes, _Search] = {}
         self._line = Line()
@@ -220,8 +223,14 @@ class Searches:
         said = self._inquiries.answer(peer, number, which)
         return None if said is None else [*self._hear(said, now), *self._begin(now)]
 
+    def came(self, peer: PeerId, now: float) -> None:
+        """A member is there that may be asked, or in a later life: it is, soon, if anybody waits for a key."""
+        if self._searches:
+            self._newcomers.came(peer, now)
+
     def gone(self, peer: PeerId, now: float) -> list[Effect]:
         """A member is gone: it does not answer any more."""
+        self._newcomers.gone(peer)
         return [*self._hear(self._inquiries.gone(peer), now), *self._begin(now)]
 
     # Time -------------------------------------------------------------------------------------------------------------
@@ -234,11 +243,13 @@ class Searches:
             lookup = search.lookup
             if lookup is not None and lookup.deadline is not None and now >= lookup.deadline:
                 effects += self._follow(search, lookup.tick(now), now)
+        while (peer := self._newcomers.take(now)) is not None:
+            effects += self._ask_newcomer(peer, now)
         return [*effects, *self._hear(self._inquiries.go_on(now), now), *self._begin(now)]
 
     def wake_at(self, now: float) -> float:
         """When `poll` has something to do; infinite if never."""
-        at = min(self._inquiries.wake_at(now), self._turns.next_at(len(self._searches)))
+        at = min(self._inquiries.wake_at(now), self._turns.next_at(len(self._searches)), self._newcomers.next_at(now))
         for hashed in self._running:
             lookup = self._searches[hashed].lookup
             if lookup is not None and lookup.deadline is not None:
@@ -246,6 +257,12 @@ class Searches:
         if self._again:
             at = min(at, self._again[0][0])
         return max(now, at)
+
+    def _ask_newcomer(self, peer: PeerId, now: float) -> list[Effect]:
+        hashes = [hashed for hashed, search in self._searches.items() if search.lasting]
+        if len(hashes) > MAX_KEYS:
+            hashes = self._rng.sample(hashes, MAX_KEYS)
+        return [self._inquiries.have_any(tuple(hashes), peer, now)] if hashes else []
 
     def _begin(self, now: float) -> list[Effect]:
         """Begin what is due and what waits, as far as there is room."""
@@ -300,6 +317,10 @@ class Searches:
     def _hear_whether(self, search: _Search, said: Said, now: float) -> list[Effect]:
         effects: list[Effect] = []
         peer, has, lookup = said.peer, said.has, search.lookup
+        if has is not None:
+            search.next.answered(peer)
+            if lookup is not None:
+                lookup.answered(peer)
         if not has and search.next.said_no(peer):
             effects.append(Denied(search.hashed, peer))
         if lookup is None:

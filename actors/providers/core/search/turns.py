@@ -1,13 +1,13 @@
 """Whose search has its turn, where more keys are looked for than may be at once.
 
-A key that is new is next. One of which a lookup is over waits until the others were looked for, and a while at least.
+They come as `line` says: mostly those that are new. One of which a lookup is over waits a while at least.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 
+from .line import Line, Rank
 from .next_lookup import LONGEST
 
 
@@ -17,36 +17,45 @@ class Turns:
     def __init__(self, at_once: int) -> None:
         """at_once: keys that are looked for at the same time."""
         self.at_once = at_once
-        self._waiting: OrderedDict[bytes, tuple[float, bool]] = OrderedDict()
-        """Until when at least, and whether it is new; the next first."""
+        self._line = Line()
+        self._from: dict[bytes, float] = {}  # when each may have its turn
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._line)
 
     def __contains__(self, hashed: object) -> bool:
-        return hashed in self._waiting
+        return hashed in self._from
 
     def new(self, hashed: bytes, now: float) -> None:
         """A key waits that was not looked for yet."""
-        self._waiting[hashed] = now, True
-        self._waiting.move_to_end(hashed, last=False)
+        self._wait(hashed, Rank.NEW, now)
 
     def again(self, hashed: bytes, now: float) -> None:
         """A key waits of which a lookup is over."""
-        self._waiting[hashed] = now + LONGEST, False
+        self._wait(hashed, Rank.AGAIN, now + LONGEST)
 
     def leave(self, hashed: bytes) -> bool:
         """A key waits no more; whether it did."""
-        return self._waiting.pop(hashed, None) is not None
+        self._line.leave(hashed)
+        return self._from.pop(hashed, None) is not None
 
     def take(self, running: int, now: float) -> tuple[bytes, bool] | None:
         """The key whose turn it is, if there is one, and whether it is new. running: keys that are looked for."""
-        if self.next_at(running) > now:
+        taken = self._line.take(lambda rank: self._next_of(rank) <= now) if running < self.at_once else None
+        if taken is None:
             return None
-        hashed, (_, is_new) = self._waiting.popitem(last=False)
-        return hashed, is_new
+        hashed, rank = taken
+        del self._from[hashed]
+        return hashed, rank is Rank.NEW
 
     def next_at(self, running: int) -> float:
         """When the next one has its turn; infinite if there is no room, or nobody waits."""
-        room = self._waiting and running < self.at_once
-        return next(iter(self._waiting.values()))[0] if room else math.inf
+        return min(map(self._next_of, Rank)) if running < self.at_once else math.inf
+
+    def _next_of(self, rank: Rank) -> float:
+        first = self._line.first(rank)
+        return math.inf if first is None else self._from[first]
+
+    def _wait(self, hashed: bytes, rank: Rank, at: float) -> None:
+        self._line.put(hashed, rank)
+        self._from[hashed] = at

@@ -128,7 +128,7 @@ class Fetcher(Generic[P]):
 
     def prefer(self, key: bytes, peer: P) -> None:
         """Ask this peer before others for a key, if it is fetched, as the peer says that it has it."""
-        if key not in self or self._targets.of(key) is not None:
+        if key not in self or self._targets.of(key) is not None or peer in self._blocked:
             return
         is_linked = peer in self._peers.linked
         if self._holders.add(key, peer, is_linked=is_linked) and is_linked:
@@ -318,6 +318,7 @@ class Fetcher(Generic[P]):
     def block(self, peer: P, now: float) -> tuple[Active[P], ...]:
         """Exclude the peer until it opens a new link, and remove it from every set of targets; its requests fail."""
         self._blocked.add(peer)
+        self._holders.discard(peer)
         self._waiting.block(peer)
         link = self._peers.link_of(peer)
         return () if link is None else self.close(link, now)

@@ -21,6 +21,7 @@ class NamedHolders(Generic[P]):
     def __init__(self) -> None:
         """Nobody yet."""
         self._peers: dict[bytes, set[P]] = {}
+        self._keys: dict[P, set[bytes]] = {}
         self._expected: dict[P, dict[bytes, None]] = {}  # who is not connected, with what it has said since it was
 
     def of(self, key: bytes) -> Collection[P]:
@@ -33,6 +34,7 @@ class NamedHolders(Generic[P]):
         if len(peers) >= MAX_NAMED and peer not in peers:
             return False
         peers.add(peer)
+        self._keys.setdefault(peer, set()).add(key)
         if not is_linked:
             self._expected.setdefault(peer, {})[key] = None
         return True
@@ -41,9 +43,18 @@ class NamedHolders(Generic[P]):
         """The peer may be asked from now on; what it has said that it has since it could be last, in that order."""
         return list(self._expected.pop(peer, ()))
 
+    def discard(self, peer: P) -> None:
+        """What this peer says counts no more."""
+        self._expected.pop(peer, None)
+        for key in self._keys.pop(peer, ()):
+            self._peers[key].discard(peer)
+
     def forget(self, key: bytes) -> None:
         """Nobody wants the key any more."""
         for peer in self._peers.pop(key, ()):
+            self._keys[peer].discard(key)
+            if not self._keys[peer]:
+                del self._keys[peer]
             keys = self._expected.get(peer)
             if keys is not None:
                 keys.pop(key, None)

@@ -52,3 +52,17 @@ def test_those_are_passed_over_whose_rank_may_not_come_now() -> None:
     assert line.take(lambda rank: rank is not Rank.LIST) == (b"b", Rank.AGAIN)
     assert line.take(lambda rank: rank is not Rank.LIST) is None
     assert line.take() == (b"a", Rank.LIST)
+
+
+def test_what_comes_last_has_its_turn_though_more_comes_before_it_all_the_time() -> None:
+    line = Line()
+    line.put(b"n", Rank.NEW)
+    line.put(b"a", Rank.AGAIN)
+    came: list[Rank] = []
+    for number in range(16):
+        line.put(bytes([number]), Rank.LIST)
+        taken = line.take()
+        assert taken is not None
+        came.append(taken[1])
+    assert came[:5] == [Rank.LIST, Rank.LIST, Rank.LIST, Rank.AGAIN, Rank.NEW]
+    assert set(came[5:]) == {Rank.LIST}

@@ -13,6 +13,7 @@ from rookery.actors.providers.core.search.lookup import (
     CHECKS_AT_ONCE,
     MAX_CHECKS,
     MAX_MEMBERS,
+    MAX_SHOWN,
     MORE_PATIENCE,
     PATIENCE,
     Ask,
@@ -300,3 +301,30 @@ def test_search_ends_once_whatever_is_answered_and_asks_nobody_twice(data: st.Da
     assert ends == 1
     assert len(asked) == len(set(asked)) <= MAX_MEMBERS
     assert len(checked) == len(set(checked)) <= MAX_CHECKS
+
+
+def test_holder_that_was_named_and_is_silent_is_in_the_result_and_one_that_says_no_is_not() -> None:
+    lookup = started(members=1, may_sweep=False)
+    lookup.holders(A, [(peer, 1.0) for peer in HOLDERS[:3]], (), 0.1)
+    lookup.checked(HOLDERS[0], False, 0.2)
+    lookup.checked(HOLDERS[1], None, 0.2)
+    (ended,) = lookup.checked(HOLDERS[2], None, 0.2)
+    assert ended == Ended(Result((), 1, 1, unconfirmed=3, silent=tuple(HOLDERS[1:3])))
+
+
+def test_holder_that_is_being_asked_when_the_sweep_is_over_is_in_the_result_too() -> None:
+    lookup = started(members=1)
+    lookup.holders(A, [(HOLDERS[0], 1.0)], (), 0.1)
+    lookup.tick(MORE_PATIENCE)
+    (ended,) = lookup.sweep_over(5.0)
+    assert ended == Ended(Result((), 1, 1, whole=True, silent=(HOLDERS[0],)))
+
+
+def test_only_the_first_that_did_not_answer_are_named_in_words() -> None:
+    names = [peer.short for peer in HOLDERS]
+    assert str(Result((), 1, 1, silent=tuple(HOLDERS[:2]))) == (
+        f"asked 1 index member; nobody that answered has it; {names[0]} and {names[1]} were named and did not answer"
+    )
+    said = str(Result((Found(A, 1.0),), 1, 1, silent=tuple(HOLDERS[: MAX_SHOWN + 5])))
+    named = ", ".join(names[:MAX_SHOWN])
+    assert said == f"asked 1 index member; 1 holder; {named} and 5 others were named and did not answer"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from rookery.actors.providers.core.codec import Have, Who
+from rookery.actors.providers.core.search.lookup import MAX_CHECKS, Result
 from rookery.actors.providers.core.search.next_lookup import (
     LOOK_AGAIN,
     MAX_TRIED,
@@ -82,3 +83,30 @@ def test_who_said_yes_is_forgotten_after_a_while_and_only_so_many_are_remembered
     assert not known.said_no(OTHERS[0])
     assert known.tried(3.0) == frozenset(OTHERS[300 - MAX_TRIED : 299])
     assert known.tried(3.0 + REMEMBERED) == frozenset()
+
+
+def test_holder_that_was_named_and_did_not_answer_is_named_in_each_result_until_it_answers() -> None:
+    world = World()
+    holder = next(peer for peer in OTHERS if peer not in world.ring.index_members(KEY))
+    world.holders[KEY] = world.silent = {holder}
+    world.look(lasting=True)
+    world.run(11)
+    world.index = lambda _member, _key: []
+    world.run(12)
+    first, *later = world.ended()
+    silent = f"nobody that answered has it; {holder.short} was named and did not answer"
+    assert str(first.result) == f"asked 3 index members and 40 of 40 members (1 did not answer); {silent}"
+    assert [str(end.result).endswith(silent) for end in later] == [True]
+    world.holders, world.silent = {}, set()
+    world.run(70)
+    assert str(world.ended()[-1].result).endswith("40 of 40 members; nobody has it")
+
+
+def test_only_so_many_that_did_not_answer_are_remembered_and_not_for_ever() -> None:
+    next_lookup = NextLookup()
+    for batch in range(3):
+        silent = tuple(OTHERS[batch * MAX_CHECKS : (batch + 1) * MAX_CHECKS])
+        said = next_lookup.ended(Result(silent=silent), 0.0, float(batch))
+        assert said.silent == silent
+    assert next_lookup.ended(Result(), 0.0, 1.0 + REMEMBERED).silent == silent
+    assert next_lookup.ended(Result(), 0.0, 2.0 + REMEMBERED).silent == ()

@@ -110,7 +110,7 @@ def test_place_that_is_free_again_is_taken_by_what_comes_first() -> None:
     begun = list(dict.fromkeys(key for _, _, keys in turns for key in keys))
     assert begun.index(KEY) == 0
     assert len(begun) == 101
-    assert [each[0] % 2 for each in begun[1:]] == 50 * [0] + 50 * [1]
+    assert [each[0] % 2 for each in begun[1:12]] == [0, 0, 1] + 2 * [0, 0, 0, 1], "every fourth is of the others"
     assert not sweep._places.total()
 
 
@@ -229,3 +229,25 @@ def test_who_is_there_all_the_time_is_asked_for_every_key_exactly_once(data: st.
         there = stayed & begun[key]
         assert {peer for peer in peers if peer in there} == there
         assert all(peers.count(peer) == 1 for peer in there)
+
+
+def test_repeated_sweep_has_its_turn_though_new_keys_come_all_the_time() -> None:
+    sweep = make(64)
+    now, begun = 0.0, 0
+    for _ in range(4 * MAX_KEYS):
+        sweep.begin(f"new {begun}".encode())
+        begun += 1
+    asked(sweep, 0.2)
+    sweep.begin(KEY, Rank.AGAIN)
+    while KEY not in sweep.over(now):
+        assert begun < 12 * MAX_KEYS
+        if (chosen := sweep.next(now)) is None:
+            now = sweep.wake_at(now)
+            continue
+        for hashed in sweep.newly_over(now):
+            sweep.end(hashed)
+            sweep.begin(f"new {begun}".encode())
+            begun += 1
+        if KEY in chosen[1]:
+            return
+    raise AssertionError("it was asked for nowhere")

@@ -35,3 +35,15 @@ def test_key_that_is_wanted_no_more_has_no_turn() -> None:
     assert turns.leave(NEW)
     assert not turns.leave(NEW)
     assert turns.take(0, 5.0) is None
+
+
+def test_key_that_was_looked_for_has_its_turn_though_others_are_new_all_the_time() -> None:
+    turns = Turns(1)
+    turns.again(OLD, 0.0)
+    taken = []
+    for number in range(8):
+        turns.new(bytes([number]), LONGEST)
+        turns.new(bytes([number, 0]), LONGEST)
+        taken.append(turns.take(0, LONGEST))
+    assert taken.index((OLD, False)) == 3
+    assert (bytes([0]), True) in taken, "nor is the oldest of the new ones put off for ever"

@@ -99,4 +99,28 @@ def test_so_many_holders_of_a_key_count_and_nothing_is_left_of_them_when_it_is_d
     assert (holders.came(0), holders.came(0), holders.came(2)) == ([KEY, b"l"], [], [])
     for key in (KEY, b"l"):
         holders.forget(key)
-    assert (holders.of(KEY), holders._peers, holders._expected) == ((), {}, {})
+    assert (holders.of(KEY), holders._peers, holders._keys, holders._expected) == ((), {}, {}, {})
+
+
+def test_holder_that_is_blocked_is_none_when_it_is_back() -> None:
+    first = set()
+    for seed in SEEDS:
+        known = fetcher("abcd", seed=seed)
+        known.add_ready(KEY, 0)
+        known.prefer(KEY, "c")
+        known.block("c", 0)
+        known.prefer(KEY, "c")
+        known.open("c", 7, 0)
+        first.add(sent(known, 0).peer)
+    assert len(first) > 1
+
+
+def test_place_of_a_holder_that_counts_no_more_is_for_another() -> None:
+    holders: NamedHolders[int] = NamedHolders()
+    for peer in range(MAX_NAMED):
+        holders.add(KEY, peer, is_linked=False)
+    holders.discard(0)
+    holders.discard(0)
+    assert holders.came(0) == []
+    assert holders.add(KEY, MAX_NAMED, is_linked=False)
+    assert sorted(holders.of(KEY)) == list(range(1, MAX_NAMED + 1))
