@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.liars.liar import Strategy
-from tests.liars.strategies import claims, floods, invented, timed
+from tests.liars.strategies import claims, floods, holders, invented, timed
 
-STRATEGIES: tuple[type[Strategy], ...] = (
+STRATEGIES: tuple[type[Strategy], ...] = (  # the seeds' worlds are drawn from these
     claims.OthersHaveLeft,
     claims.OthersHaveLeftThisLife,
     claims.RunawayGenerations,
@@ -53,6 +53,26 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     floods.FloodsRequests,
     floods.NewLifeInEachHello,
 )
+
+FINDING: tuple[type[Strategy], ...] = (
+    holders.DeniesHolders,
+    holders.NeverSays,
+    holders.NamesWhoHasNothing,
+    holders.NamesTheInvented,
+    holders.LeadsAstray,
+    holders.Eclipses,
+    holders.SaysYes,
+    holders.SaysYesAndHasNothing,
+    holders.SaysYesAndServesRubbish,
+    holders.SaysYesFromElsewhere,
+    holders.ProvidesAndDenies,
+    holders.ProvidesTooMuch,
+    holders.FloodsQuestions,
+    holders.AsksToBeDialled,
+    holders.TakesPlaces,
+    holders.RepeatsOthers,
+)
+"""Those about who has which key, for the worlds of `finding`; the others are for those of `trial`."""
 
 WORST: tuple[type[Strategy], ...] = (
     claims.OthersHaveLeftThisLife,

@@ -21,7 +21,7 @@ from rookery.transport.wire import Route, Source
 from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
 from tests.liars import protocol
 from tests.liars.knowledge import Gang, Knowledge
-from tests.liars.protocol import Envelope, Swim, Update
+from tests.liars.protocol import Envelope, Finding, Swim, Update
 
 _WAITING = 4096  # messages that wait until a line is up
 _POLL = 1000
@@ -36,6 +36,7 @@ class Strategy:
 
     every = 1.0
     says_ready = True
+    short_lived = False
     caught = False
 
     def begin(self, liar: Liar) -> None:
@@ -45,7 +46,10 @@ class Strategy:
         """Every so often."""
 
     def event(self, liar: Liar, what: str, peers: Sequence[bytes]) -> None:
-        """Something happens to honest nodes: `joined`, `restarted`, `crashed`, `parted` (one side), `healed`."""
+        """Something happens to honest nodes: `joined`, `restarted`, `crashed`, `parted` (one side), `healed`.
+
+        `wanted`: not nodes, but hashes of keys that will be looked for.
+        """
 
     def packet(self, liar: Liar, sender: bytes, envelope: Envelope) -> bool:
         """A packet came. True: leave it at that; False: react as a decent member."""
@@ -54,6 +58,9 @@ class Strategy:
     def message(self, liar: Liar, sender: bytes, channel: int, message: list[Any]) -> bool:
         """A message came on a channel; as above."""
         return False
+
+    def finds(self, liar: Liar, sender: bytes, finding: Finding) -> None:
+        """A packet of the providers came. Nothing is done of it but here."""
 
     def connected(self, liar: Liar, peer: bytes) -> None:
         """A connection with an honest node is open."""
@@ -142,13 +149,16 @@ class Liar(Knowledge):
             self.strategy.tick(self)
         self.later(self.strategy.every, self._tick)
 
+    def identity_of(self, helper: str) -> Identity:
+        """The key of the helper that has, or will have, this name."""
+        return Identity.from_seed(hashlib.sha256(f"{self.name} {helper}".encode()).digest())
+
     def helper(self, name: str, ip: str, strategy: Strategy | None = None) -> Liar:
         """One more key of the same person."""
-        identity = Identity.from_seed(hashlib.sha256(f"{self.name} {name}".encode()).digest())
         made = Liar(
             self.simulation,
             self.internet,
-            identity,
+            self.identity_of(name),
             strategy or Strategy(),
             name=f"{self.name}-{name}",
             ip=ip,
@@ -234,7 +244,8 @@ class Liar(Knowledge):
     def route_up(self, route: Route) -> None:
         line = self._lines.get(route)
         if line is not None:
-            self.wire.send(route, protocol.hello(NETWORK, self.record, line.purpose))
+            short_lived = self.strategy.short_lived
+            self.wire.send(route, protocol.hello(NETWORK, self.record, line.purpose, short_lived=short_lived))
 
     def route_down(self, route: Route, reason: Reason) -> None:
         line = self._lines.pop(route, None)
@@ -265,6 +276,11 @@ class Liar(Knowledge):
         envelope = protocol.read_packet(frames)
         if envelope is not None:
             self._on_packet(line.peer, envelope)
+            return
+        finding = protocol.read_finding(frames)
+        if finding is not None:
+            self.heard["finding"] += 1
+            self.strategy.finds(self, line.peer, finding)
             return
         for channel, message in protocol.read_batch(frames):
             line.taken += 1

@@ -25,11 +25,15 @@ REQUEST, RESPONSE, MISSING = range(3)
     BROADCAST, NACK, SYNC_REQUEST, SYNC_PART,
 ) = range(1, 15)  # fmt: skip
 ALIVE, SUSPECT, DOWN, LEFT = range(4)
+PROVIDE, PROVIDED, WHO, HOLDERS, HAVE, HAVING = range(6)
 MAX_UPDATES, MAX_RECORDS, MAX_WANTED = 256, 32, 32
 MAX_INCARNATION = 1024
 PROOF_BYTES, ANSWER_BYTES = 16, 64
 _PRIME = 2**255 - 19
+MAX_PROVIDED, MAX_NAMED, MAX_NEARER, MAX_ASKED = 512, 16, 3, 32
 _PACKET_HEAD = b"\x02\x00"  # of the membership
+_PROVIDERS_HEAD = b"\x02\x01"
+_HASH_BYTES = 16
 _OWN_FRAME = 2**31
 
 
@@ -136,8 +140,9 @@ def _hash(data: bytes) -> bytes:
 # Control messages ----------------------------------------------------------------------------------------------------
 
 
-def hello(network: str, own: bytes, purpose: int) -> list[bytes]:
-    return _control(HELLO, [VERSION], network, own, purpose, None, {})
+def hello(network: str, own: bytes, purpose: int, *, short_lived: bool = False) -> list[bytes]:
+    extensions = {1: 1} if short_lived and purpose == CONNECTION else {}
+    return _control(HELLO, [VERSION], network, own, purpose, None, extensions)
 
 
 def welcome(own: bytes) -> list[bytes]:
@@ -160,7 +165,7 @@ def read_control(frames: Sequence[bytes]) -> tuple[int, list[Any]] | None:
     """Kind and items; None if it is another message."""
     if len(frames) != 1 or not 0x90 <= frames[0][0] <= 0x9F:
         return None
-    _, kind, *items = msgpack.unpackb(frames[0])
+    _, kind, *items = msgpack.unpackb(frames[0], strict_map_key=False)  # extensions are numbers
     return kind, items
 
 
@@ -295,6 +300,51 @@ def digest(members: Iterable[Update]) -> int:
         ).digest()
         total ^= int.from_bytes(hashed, "big") >> 1
     return total
+
+
+# Who has a key -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A packet of the providers. fields: what follows the number."""
+
+    kind: int
+    number: int
+    fields: tuple[Any, ...] = ()
+
+
+def key_hash(channel: int, key: bytes) -> bytes:
+    """What packets name a key by."""
+    return hashlib.sha256(b"rookery-key-1\0" + bytes([channel]) + key).digest()[:_HASH_BYTES]
+
+
+def place_of(peer: bytes) -> bytes:
+    """Where a member stands among hashes."""
+    return hashlib.sha256(b"rookery-place-1\0" + peer).digest()[:_HASH_BYTES]
+
+
+def behind(hashed: bytes, place: bytes) -> int:
+    """How far a place follows a hash: after the last comes the first."""
+    return (int.from_bytes(place, "big") - int.from_bytes(hashed, "big")) % 2 ** (8 * _HASH_BYTES)
+
+
+def finding(kind: int, number: int, *fields: object) -> list[bytes]:
+    """The frames of a packet of the providers."""
+    return [_PROVIDERS_HEAD, _pack([VERSION, kind, number, *fields])]
+
+
+def read_finding(frames: Sequence[bytes]) -> Finding | None:
+    """None if it is another message."""
+    if len(frames) != 2 or frames[0] != _PROVIDERS_HEAD:
+        return None
+    _, kind, number, *fields = msgpack.unpackb(frames[1])
+    return Finding(kind, number, tuple(fields))
+
+
+def hashes_of(joined: bytes) -> list[bytes]:
+    """Those of a Provide or a Have."""
+    return [joined[start : start + _HASH_BYTES] for start in range(0, len(joined), _HASH_BYTES)]
 
 
 def _pack(items: object) -> bytes:

@@ -1,6 +1,7 @@
 """Honest nodes among liars: what no strategy, and no mixture of them, must break. A run is the same with its seed.
 
-    strategies/   what liars do: `claims` about others, `invented` members, `floods`, and lies `timed` for their moment
+    strategies/   what liars do: `claims` about others, `invented` members, `floods`, lies `timed` for their moment, and
+                  false `holders` of keys
     catalogue     all of them; a strategy that is not in it fails a test
     liar          a peer on the simulated wire that is decent but for its strategy; `knowledge`: of the honest members
     protocol      every byte that a liar says, from docs/protocol.md and not from the nodes' codecs
@@ -8,6 +9,7 @@
     invariants    what must hold all the while, and once the liars have gone
     trial         one world from its beginning to its end; `test_harness` tries it without liars and with broken nodes
     real          a liar as a process of its own; `test_real` lets it loose on nodes over loopback
+    finding/      a world of its own for lies about who has which key, in which few are connected
     test_isolated what a newcomer says of which all contacts lie: nothing else here is about such a one
 
 Quick: every strategy with two seeds in a small world, each time beside three others, so that a third of the members lie

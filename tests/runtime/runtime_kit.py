@@ -233,7 +233,7 @@ class RealHost(Host):
         self.runtime: ThreadRuntime | LoopRuntime = kind("test", seed=1, **options)
 
     def pass_time(self, seconds: float) -> None:
-        """Handle what waits, which may set timers; wait until one of that length has fired, and handle what it caused."""
+        """Handle what waits, as it may set timers; wait until one so long has fired, and handle what it caused."""
         self.settle()
         fired: Reply[None] = Reply()
         self.runtime.call_after(seconds, lambda: fired.set(None))

@@ -32,6 +32,8 @@ from .post import Post
 
 KEYS_PER_SLICE = 64
 """Keys that one event may concern before the next message is looked at."""
+PROVES, FURTHER = 2.0, 8
+"""Seconds of a fetch for which a connected holder is enough; and how many others are wanted at once after that."""
 
 
 class AskDue(Message, Struct, frozen=True):
@@ -46,7 +48,10 @@ class AskMore(Message, Struct, frozen=True):
 
 
 class _Wanted(Struct, eq=False):
-    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. told: how it stands, last."""
+    """A key that is looked for. lasting: for a fetch. finders: who waits for a list. told: how it stands, last.
+
+    since: when that began. further: holders that were wanted beside connected ones; turns: that are to be.
+    """
 
     channel: int
     key: bytes
@@ -54,6 +59,9 @@ class _Wanted(Struct, eq=False):
     finders: list[Reply[Findings]] = field(default_factory=list)
     result: Result | None = None
     told: tuple[str, tuple[tuple[PeerId, str], ...]] = ("", ())
+    since: float = 0.0
+    further: set[PeerId] = field(default_factory=set)
+    turns: dict[PeerId, None] = field(default_factory=dict)
 
 
 class Asking:
@@ -183,8 +191,11 @@ class Asking:
             wanted = self._wanted.get(hashed)
             if wanted is not None and wanted.lasting:
                 if gone is not None and gone not in self._connected:
-                    again = again and not self._connect(hashed, gone, "again")
+                    if again and not (self._is_reached(hashed) or self._members.is_secondary(gone)):
+                        self._want_holder(gone, "again")
+                        again = False
                     self._follow(self._searches.look_again(hashed, self._engine.now()))
+                self._connect_further(wanted, hashed)
                 self._tell_progress(wanted)
             yield 1
 
@@ -251,7 +262,7 @@ class Asking:
     def _want(self, hashed: bytes, channel: int, key: bytes) -> _Wanted:
         wanted = self._wanted.get(hashed)
         if wanted is None:
-            wanted = self._wanted[hashed] = _Wanted(channel, key)
+            wanted = self._wanted[hashed] = _Wanted(channel, key, since=self._engine.now())
         return wanted
 
     def _follow(self, effects: Iterable[Effect]) -> None:
@@ -291,20 +302,40 @@ class Asking:
         self._holders.add(hashed, peer, age)
         if not wanted.lasting:
             return
-        self._connect(hashed, peer, "holder")
+        if not self._members.is_secondary(peer):
+            self._connect(wanted, hashed, peer)
         if self._members.is_secondary(peer) and self._members.is_secondary(self._me):
             self._unreached[peer] = "neither it nor this node can be dialled"
         self._emit(HolderFound(wanted.channel, wanted.key, peer))
         self._tell_progress(wanted)
 
-    def _connect(self, hashed: bytes, peer: PeerId, why: str) -> bool:
-        """Want a connection to a holder, if none is connected; whether that was done."""
-        reached = any(holder in self._connected for holder in self._holders.of(hashed))
-        if self._maintenance is None or reached or self._members.is_secondary(peer):
-            return False
-        self._metrics.wants.inc(why)
-        self._maintenance.want_for_fetch(peer)
-        return True
+    def _connect(self, wanted: _Wanted, hashed: bytes, peer: PeerId) -> None:
+        """Want a connection to a holder, if the fetch needs it: who is connected may have said yes and have nothing."""
+        if not self._is_reached(hashed):
+            self._want_holder(peer, "holder")
+        elif peer not in self._connected and self._engine.now() >= wanted.since + PROVES:
+            wanted.turns[peer] = None
+            self._connect_further(wanted, hashed)
+
+    def _connect_further(self, wanted: _Wanted, hashed: bytes) -> None:
+        """Want those whose turn has come, as others are connected by now or cannot be reached."""
+        there = self._holders.of(hashed)
+        waits = (peer for peer in wanted.further if peer not in self._connected and peer not in self._unreached)
+        wanted.further = {peer for peer in waits if peer in there}
+        while wanted.turns and len(wanted.further) < FURTHER:
+            peer = next(iter(wanted.turns))
+            del wanted.turns[peer]
+            if peer in there and peer not in self._connected:
+                wanted.further.add(peer)
+                self._want_holder(peer, "holder")
+
+    def _is_reached(self, hashed: bytes) -> bool:
+        return any(holder in self._connected for holder in self._holders.of(hashed))
+
+    def _want_holder(self, peer: PeerId, why: str) -> None:
+        if self._maintenance is not None:
+            self._metrics.wants.inc(why)
+            self._maintenance.want_for_fetch(peer)
 
     def _lost(self, hashed: bytes, peer: PeerId) -> None:
         """A holder says no by now, does not answer, or is gone."""

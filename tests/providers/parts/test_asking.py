@@ -11,7 +11,7 @@ from rookery.actors import connections, maintenance, membership, providers
 from rookery.actors.providers.core.codec import Have, Having, Holders, Provide, Provided, Who
 from rookery.actors.providers.core.ring import key_hash
 from rookery.actors.providers.core.search.searches import LISTS
-from rookery.actors.providers.parts.asking import KEYS_PER_SLICE
+from rookery.actors.providers.parts.asking import FURTHER, KEYS_PER_SLICE
 from rookery.transport import PeerId, Reason
 
 from ..conftest import World
@@ -326,6 +326,33 @@ def test_holder_whose_connection_ends_is_not_wanted_again_while_another_is_conne
         there.tell(connections.PeerConnected(peer))
     there.tell(connections.PeerDisconnected(other, Reason.LOST))
     assert there.wanted() == [one]
+
+
+def look_beside_a_connected_holder(there: World) -> list[PeerId]:
+    """The first member is connected, named, and says yes; after 2 s all others do. Who is wanted then."""
+    there.tell(connections.PeerConnected(there.all[0]))
+    search(there, "peer-0")
+    answer(there, 2, there.all[0])
+    assert there.wanted() == []
+    answer(there, 2, *there.all)
+    return there.wanted()
+
+
+def test_others_are_wanted_though_who_said_yes_is_connected_if_the_fetch_is_not_over(world: Make) -> None:
+    there = world(20)
+    wanted = look_beside_a_connected_holder(there)
+    assert there.all[0] not in wanted
+    assert len(wanted) == len(set(wanted)) == FURTHER, "the others have their turn"
+
+
+def test_others_have_their_turn_once_those_before_are_connected_or_cannot_be_reached(world: Make) -> None:
+    there = world(20)
+    before = look_beside_a_connected_holder(there)
+    for peer in before[:4]:
+        there.tell(connections.PeerConnected(peer))
+    for peer in before[4:]:
+        there.tell(maintenance.NotReached(peer, "timeout", waits=False))
+    assert len(there.wanted()) == len(set(there.wanted())) == 2 * FURTHER
 
 
 def test_finder_is_answered_also_if_the_fetch_is_over_meanwhile(world: Make) -> None:
