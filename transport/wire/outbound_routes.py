@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import Route
-from .descriptors import Mark, held
+from .descriptors import Mark, held, received_by
 from .unfinished_messages import Intake
 
 _LEAVES_TIMEOUT = 1.0  # seconds until the end of a connect that was given up is announced at the latest
@@ -39,7 +39,7 @@ class OutboundRoute:
     _mark: Mark | None = None
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.route, self._socket)
+        self.intake = Intake(self.route, self._socket, lambda: received_by(self._number))
 
     def has_socket(self, number: int) -> bool:
         """Its socket had this number when that was announced; whether it still has."""
