@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 import socket as sockets
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import islice
 
 from msgspec import Struct
 
@@ -115,11 +116,13 @@ class UnfinishedMessages:
                 self.forget(route)
         return endless
 
-    def _next(self) -> Iterator[Intake]:
-        for _ in range(min(AT_ONCE, len(self._watched))):
-            route, intake = next(iter(self._watched.items()))
-            self._watched.move_to_end(route)
-            yield intake
+    def _next(self) -> list[Intake]:
+        if len(self._watched) <= AT_ONCE:
+            return list(self._watched.values())
+        intakes = list(islice(self._watched.values(), AT_ONCE))
+        for intake in intakes:
+            self._watched.move_to_end(intake.route)
+        return intakes
 
     def _is_over(self, intake: Intake) -> bool:
         """Each count is taken so that what comes between two of them is to the route's good."""
