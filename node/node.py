@@ -98,7 +98,7 @@ class Node(Actors):
             if not asked:
                 raise
         else:
-            self._supervisor.start()
+            self.runtime.ended.then(self._supervisor.start)
         return self
 
     def _start(self) -> None:
@@ -174,8 +174,7 @@ class Node(Actors):
             self._supervisor.join()
 
     def _supervise(self) -> None:
-        """Wait for the end, and see to it that it is orderly."""
-        self.runtime.ended.wait()
+        """See to it that the end is orderly. Its thread begins when the end does."""
         try:
             if self.failure is None:
                 with contextlib.suppress(Exception):  # nobody may be left to say goodbye to

@@ -14,8 +14,10 @@ When a test fails, the last messages of its simulation are printed, with the see
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -49,16 +51,20 @@ def mock_mailbox() -> MakeMock:
 
 @pytest.fixture
 def no_leaks() -> Iterator[None]:
-    """Fail the test if it leaves a thread or a file descriptor behind."""
+    """Fail the test if it leaves a thread or a file descriptor behind.
+
+    The pool of a runtime that was there before may have more threads than before, or others: they come and go.
+    """
     import gc
 
+    began = time.monotonic()
     threads, descriptors = set(threading.enumerate()), _descriptors()
     yield
-    for thread in set(threading.enumerate()) - threads:
+    for thread in _begun(threads, began):
         thread.join(timeout=5)
     if _descriptors() - descriptors:
         gc.collect()  # slow; only what a cycle still holds needs it
-    left = [thread.name for thread in set(threading.enumerate()) - threads]
+    left = [thread.name for thread in _begun(threads, began)]
     opened = sorted(_descriptors() - descriptors)
     assert not left, f"threads left running: {left}"
     assert not opened, f"descriptors left open: {[(number, _target(number)) for number in opened]}"
@@ -72,6 +78,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     world = item.stash.get(_simulation_key, None)
     if report.when == "call" and report.failed and world is not None:
         report.sections.append(("simulation", world.trace()))
+
+
+def _begun(before: set[threading.Thread], since: float) -> list[threading.Thread]:
+    """Threads that were not there before, unless they are of a pool that was."""
+    begun = set(threading.enumerate()) - before
+    return [thread for thread in begun if getattr(thread, "pool_since", math.inf) >= since]
 
 
 def _descriptors() -> set[int]:

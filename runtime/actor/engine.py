@@ -203,8 +203,9 @@ class Engine(pykka.ThreadingActor, Generic[M]):
         """Run slow, pure or blocking work on the runtime's pool; continue with `on_reply`.
 
         cost: virtual seconds it takes in a simulation, where it runs inline. serial: calls of this name run one after
-        the other on one thread of their own, as a database connection needs it. abandon: a stop does not wait for
-        calls of that name, which may hang in the system and leave nothing half done.
+        the other, beside the pool, as a database connection needs it. Their thread ends when it has had nothing to do
+        for a while, and later calls run on another (sqlite3 is told so by `check_same_thread=False`). abandon: a stop
+        does not wait for calls of that name, which may hang in the system and leave nothing half done.
         """
         return self.runtime.work(function, *args, cost=cost, serial=serial, abandon=abandon)
 

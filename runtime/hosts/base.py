@@ -172,7 +172,7 @@ class Runtime(abc.ABC):
         """Run a function off the engines' threads.
 
         cost: virtual seconds it takes in a simulation. serial: calls with the same name run one at a time, in order,
-        on one thread of their own; what a database connection needs. abandon: a stop waits for none of that name.
+        on a thread beside the pool; what a database connection needs. abandon: a stop waits for none of that name.
         """
 
     def call_after(self, seconds: float, function: Callable[[], object]) -> Timer:

@@ -31,6 +31,31 @@ from .workers import Workers
 T = TypeVar("T")
 
 
+class Ended(threading.Event):
+    """Set once a node-wide stop was asked for, or an engine failed."""
+
+    def __init__(self) -> None:
+        """Not yet, and nobody is to be told."""
+        super().__init__()
+        self._told: list[Callable[[], object]] = []
+        self._order = threading.RLock()
+
+    def set(self) -> None:
+        """Tell everybody, if it is the first time; who does so later returns when they have been told."""
+        with self._order:
+            super().set()
+            while self._told:
+                self._told.pop(0)()
+
+    def then(self, function: Callable[[], object]) -> None:
+        """Call a short function once, in whichever thread sets it, or at once if it is set."""
+        with self._order:
+            if self.is_set():
+                function()
+            else:
+                self._told.append(function)
+
+
 class HostRuntime(Runtime):
     """A runtime in real time. Use it as a context manager: leaving stops everything in reverse order."""
 
@@ -48,7 +73,7 @@ class HostRuntime(Runtime):
         stall_after: seconds after which an engine that does not turn is logged with its stack; None never looks.
         """
         super().__init__(name, time.time_ns() if seed is None else seed)
-        self.ended = threading.Event()  # set once a node-wide stop was asked for or an engine failed
+        self.ended = Ended()
         self._stop_timeout = stop_timeout
         self._stop_lock = threading.Lock()
         self._stopper: threading.Thread | None = None

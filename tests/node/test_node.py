@@ -26,7 +26,9 @@ from rookery.config import load
 from rookery.node import CannotStart, Client, Node, new
 from rookery.node.control import NotReached
 from rookery.runtime import EngineFailed, EngineGone, LoopRuntime, ThreadRuntime
+from rookery.runtime.hosts import workers
 from rookery.transport import Address, GenerationFile, Identity, PeerRecord, format_peer
+from tests.runtime.runtime_kit import wait_until
 
 MakeFolder = Callable[..., Path]
 NO_PEER = MemberDown([])  # type: ignore[arg-type]  # whoever handles it fails
@@ -164,6 +166,16 @@ def test_stop_without_waiting_is_possible_inside_an_engine(make_folder: MakeFold
     with Node(load(make_folder())) as node:
         node.control.status().then(lambda _reply: node.stop(wait=False))
         assert node.stopped.wait(5)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not list its threads")
+def test_node_at_rest_has_at_most_eight_threads_with_http_and_those_of_the_command(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "IDLE", 0.01)
+    others, command = set(os.listdir("/proc/self/task")), 2  # its main thread, and one for signals
+    with Node(load(make_folder(yaml="discovery: {record_listen: 'http://127.0.0.1:0'}\n"))):
+        wait_until(lambda: command + len(set(os.listdir("/proc/self/task")) - others) <= 8)
 
 
 def test_node_that_is_stopped_while_it_starts_is_stopped(make_folder: MakeFolder) -> None:

@@ -31,6 +31,9 @@ _MAX_FILE_BYTES = 16 * 1024
 _PLAIN = b"-----BEGIN PRIVATE KEY-----"
 _BODY = re.compile(rb"-----BEGIN ((?:ENCRYPTED )?PRIVATE KEY)-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_USUAL = re.compile(rb"-----BEGIN PRIVATE KEY-----\n([A-Za-z0-9+/]{64})\n-----END PRIVATE KEY-----\n?")
+_USUAL_HEAD = bytes.fromhex("302e020100300506032b657004220420")
+"""An Ed25519 key without anything else, as `save` writes it: the 32 bytes of the key follow (RFC 8410, section 7)."""
 
 
 class KeyFileError(Exception):
@@ -143,6 +146,10 @@ def _parse(path: Path, pem: bytes, secret: bytes | None) -> Ed25519PrivateKey:
         )
     if secret is not None and not encrypted:
         raise KeyFileError(path, "is not protected by a passphrase, yet one was given; leave it out")
+    if (usual := _USUAL.fullmatch(pem)) is not None:  # 4 MB less than with all formats
+        der = binascii.a2b_base64(usual[1])
+        if der.startswith(_USUAL_HEAD):
+            return Ed25519PrivateKey.from_private_bytes(der[len(_USUAL_HEAD) :])
     from cryptography.hazmat.primitives import serialization  # late, as above
 
     try:

@@ -238,7 +238,7 @@ def shut(duplicate: sockets.socket) -> None:
     duplicate.close()
 
 
-def received(socket: sockets.socket) -> int:
+def received(socket: sockets.SocketType) -> int:
     """Bytes that have come for a TCP socket since it was connected, encrypted and framed; 0 if that cannot be known."""
     if _TCP_INFO is None:
         return 0
@@ -248,6 +248,15 @@ def received(socket: sockets.socket) -> int:
         return 0
     count: int = _RECEIVED.unpack(info)[0] if len(info) == _RECEIVED.size else 0
     return count
+
+
+def received_by(number: int) -> int:
+    """As `received`, of whatever socket has this number now; OSError if that is none. A tenth of what `held` costs."""
+    borrowed = sockets.SocketType(sockets.AF_INET, sockets.SOCK_STREAM, sockets.IPPROTO_TCP, number)
+    try:
+        return received(borrowed)
+    finally:
+        borrowed.detach()
 
 
 def unread(socket: sockets.socket) -> int:

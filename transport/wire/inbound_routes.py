@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from . import Route
-from .descriptors import Mark, hung_up, shut
+from .descriptors import Mark, hung_up, received, shut
 from .unfinished_messages import Intake
 
 _REMEMBERED = 8192
@@ -39,7 +39,7 @@ class InboundRoute:
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.route, lambda: nullcontext(self.duplicate))
+        self.intake = Intake(self.route, lambda: nullcontext(self.duplicate), lambda: received(self.duplicate))
 
 
 class InboundRoutes:

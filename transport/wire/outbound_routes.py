@@ -18,7 +18,7 @@ import zmq
 
 from ..reasons import Reason
 from . import Route
-from .descriptors import Mark, held
+from .descriptors import Mark, held, received_by
 from .unfinished_messages import Intake
 from .zmq_sockets import FAILED_HANDSHAKES
 
@@ -43,7 +43,7 @@ class OutboundRoute:
     _mark: Mark | None = None
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.route, self._socket)
+        self.intake = Intake(self.route, self._socket, lambda: received_by(self._number))
 
     def has_socket(self, number: int) -> bool:
         """Its socket had this number when that was announced; whether it still has."""

@@ -8,6 +8,7 @@ ask `_RATE` times a second in the long run.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -23,7 +24,7 @@ from ..errors import CannotServe
 
 _MAX_CONNECTIONS = 16
 _RATE, _BURST = 1.0, 10
-_STOP_INTERVAL = 0.1  # seconds until a stop is noticed
+_LOOK_EVERY = 0.1  # seconds, while connections are held
 
 
 class RecordServer:
@@ -41,27 +42,44 @@ class RecordServer:
 
         timeout: seconds a connection may last. Raises CannotServe.
         """
-        try:
-            self._server = _Server(listen, text, answered, timeout)
-        except (OSError, OverflowError) as error:
-            raise CannotServe(
-                f"cannot listen on {listen}: {error} (allowed: an address of this machine with a free port)"
-            ) from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self._stopping, self._stop = map(opened.enter_context, socket.socketpair())
+                self._server = _Server(listen, text, answered, timeout)
+            except (OSError, OverflowError) as error:
+                raise CannotServe(
+                    f"cannot listen on {listen}: {error} (allowed: an address of this machine with a free port)"
+                ) from error
+            opened.pop_all()
         self.address = HttpAddress(listen.host, self._server.server_address[1])
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_STOP_INTERVAL,), name="records", daemon=True
-        )
+        self._thread = threading.Thread(target=self._serve, name="records", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop listening and end every connection."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._stop.send(b"\0")  # its end alone would not be seen while a forked process has a copy
         self._thread.join()
+        for end in (self._stop, self._stopping):
+            end.close()
+        self._server.server_close()
+
+    def _serve(self) -> None:
+        """As `serve_forever`, which wakes ten times a second whether anybody asks or not."""
+        poller = select.poll()
+        for each in (self._server, self._stopping):
+            poller.register(each, select.POLLIN)
+        while True:
+            ready = {number for number, _ in poller.poll(1000 * _LOOK_EVERY if self._server.holds else None)}
+            if self._stopping.fileno() in ready:
+                return
+            if ready:
+                self._server.handle_request()
+            self._server.service_actions()
 
 
 class _Server(HTTPServer):
     allow_reuse_address = True
+    timeout = 0  # who connected may be gone again
     request_queue_size = 64
 
     def __init__(
@@ -120,6 +138,11 @@ class _Server(HTTPServer):
         else:
             self.answered(HTTPStatus.SERVICE_UNAVAILABLE)
             self.shutdown_request(request)
+
+    @property
+    def holds(self) -> bool:
+        """Whether there are connections whose time may come to be over."""
+        return bool(self._held)
 
     def service_actions(self) -> None:
         """Between requests: end the connections whose time is over."""

@@ -140,6 +140,12 @@ def test_record_server_that_is_closed_leaves_visitors_and_threads_behind_it() ->
         assert gone(visitor)
 
 
+def test_record_server_serves_and_stops_without_looking_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_server, "_LOOK_EVERY", 1e6)
+    with serving(lambda: "text") as (server, _answers):
+        assert get(server.address.port, "/record") == (200, b"text\n")
+
+
 def test_port_that_is_taken_is_an_error_that_names_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.runtime import EngineGone
+from rookery.runtime.hosts import workers
 from rookery.runtime.hosts.workers import WorkerPool
 
 
@@ -35,6 +36,18 @@ def test_pool_never_has_more_threads_than_its_size(pool: WorkerPool) -> None:
     replies = [pool.submit(len, ("abc",)) for _ in range(100)]
     assert [reply.get(timeout=10) for reply in replies] == [3] * 100
     assert len(pool._threads) <= 2
+
+
+def test_thread_without_work_ends_and_another_does_what_comes_later(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "IDLE", 0.01)
+    before = pool.submit(threading.current_thread, ()).get(timeout=10)
+    before.join(10)
+    assert pool._threads == []
+    after = pool.submit(threading.current_thread, ()).get(timeout=10)
+    assert after is not before
+    assert after.name == before.name
 
 
 def test_pool_that_stops_fails_what_waits_and_names_what_runs() -> None:

@@ -31,6 +31,24 @@ def test_key_file_saved_without_a_passphrase_loads_the_same_identity(tmp_path: P
     assert (tmp_path / "node.key").read_bytes().startswith(b"-----BEGIN PRIVATE KEY-----\n")
 
 
+def test_key_file_as_it_is_saved_is_read_without_the_other_formats_and_any_other_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked, load_pem = tmp_path / "node.key", list[bytes](), serialization.load_pem_private_key
+    monkeypatch.setattr(
+        serialization, "load_pem_private_key", lambda pem, secret: asked.append(pem) or load_pem(pem, secret)
+    )
+    save(IDENTITY, path)
+    pem = path.read_bytes()
+    assert load(path).peer == IDENTITY.peer
+    assert asked == []
+    other = b"a comment\n" + pem
+    assert load(write_private(path, other)).peer == IDENTITY.peer
+    assert asked == [other]
+    with pytest.raises(KeyFileError, match="the PEM is damaged"):
+        load(write_private(path, pem.replace(b"MC4CAQAw", b"MC4CAQBw")))
+
+
 def test_key_file_saved_with_a_passphrase_loads_with_it_alone(tmp_path: Path) -> None:
     path = tmp_path / "node.key"
     save(IDENTITY, path, "grüße")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
 from rookery.transport.wire import Route, Sent, unfinished_messages
-from rookery.transport.wire.descriptors import unread
+from rookery.transport.wire.descriptors import received, received_by, unread
 from rookery.transport.wire.unfinished_messages import Intake, UnfinishedMessages
 from tests.transport.wire.test_too_many_frames import End, Ends
 
@@ -39,7 +39,7 @@ class Routes:
         theirs = socket.create_connection(self.listener.getsockname())
         ours, _ = self.listener.accept()
         self.sockets += [theirs, ours]
-        intake = Intake(name, lambda: nullcontext(ours))
+        intake = Intake(name, lambda: nullcontext(ours), lambda: received(ours))
         self.unfinished.watch(intake)
         return intake, (theirs, ours)
 
@@ -141,6 +141,45 @@ def test_routes_are_looked_at_in_turn_some_at_a_time(routes: Routes, monkeypatch
         found.append(len(routes.unfinished.endless(None)))
     assert sorted(found) == [1, 2, 2]
     assert routes.unfinished.next_look(routes.now) is None
+
+
+def test_route_at_which_nothing_comes_has_its_socket_held_no_more(routes: Routes) -> None:
+    intake, pair = routes.begin(b"route")
+    held: list[float] = []
+    of = intake.socket
+
+    def hold() -> AbstractContextManager[socket.socket]:
+        held.append(routes.now)
+        return of()
+
+    intake.socket = hold
+    routes.look()
+    assert len(held) == 1, "what came before is not counted"
+    for _ in range(3):
+        routes.look()
+    assert len(held) == 1
+    carry(pair, MOST)
+    for _ in range(3):
+        routes.look()
+    assert len(held) == 2
+    intake.heard = True
+    for _ in range(3):
+        routes.look()
+    assert len(held) == 3
+    carry(pair, MOST + 1)
+    routes.look()
+    assert routes.unfinished.endless(None) == [intake.route]
+
+
+def test_count_of_whatever_has_a_number_leaves_it_open_and_is_none_if_nothing_has(routes: Routes) -> None:
+    _, (theirs, ours) = routes.begin(b"route")
+    theirs.sendall(bytes(5))
+    ours.recv(5, socket.MSG_WAITALL)
+    number = ours.fileno()
+    assert received_by(number) == received_by(number) == 5
+    ours.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        received_by(number)
 
 
 def test_route_that_is_over_or_whose_socket_is_gone_is_no_suspect(routes: Routes) -> None:
