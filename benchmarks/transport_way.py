@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from benchmarks.harness import Result, main
+from benchmarks.harness import Result, by_itself, main
 from rookery import runtime, transport
 from rookery.runtime import Limit, LoopRuntime
 from rookery.runtime.actor import context
@@ -238,9 +238,9 @@ def way(quick: bool) -> Iterator[Result]:
             bench = Bench()
             runs.append(dict(steps(bench, batch)))
             bench.close()
-        found = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-        for name, seconds in {**found, "all": sum(found.values())}.items():
-            yield Result(f"{name}{suffix}", seconds * 1e6, "us")
+        for name in runs[0]:
+            yield by_itself(f"{name}{suffix}", [run[name] * 1e6 for run in runs], "us")
+        yield by_itself(f"all{suffix}", [sum(run.values()) * 1e6 for run in runs], "us")
 
 
 if __name__ == "__main__":
