@@ -62,7 +62,7 @@ def spent(command: Sequence[str]) -> tuple[float, float]:
 
 def beside(name: str, ours: Sequence[str], baselines: Mapping[str, Sequence[str]], quick: bool) -> Iterator[Result]:
     """All in turn: by the clock, and of the processor. Beside the first: `name`; beside others: `name-BASELINE`."""
-    runs = [[spent(command) for command in (ours, *baselines.values())] for _ in range(5 if quick else 15)]
+    _warm, *runs = ([spent(each) for each in (ours, *baselines.values())] for _ in range(6 if quick else 16))
     for at, suffix in ((0, ""), (1, "-cpu")):
         own, *others = ([took[at] for took in taken] for taken in zip(*runs, strict=True))
         for number, (baseline, theirs) in enumerate(zip(baselines, others, strict=True)):
@@ -144,4 +144,5 @@ def ticks(pid: int) -> int:
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile everything again
     main("footprint", starting, resting)
