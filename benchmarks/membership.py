@@ -70,7 +70,7 @@ from rookery.simulate import LAN, Cluster, Event, Network, Scenario, Summary, si
 from rookery.simulate.network import ClusterNetwork
 
 SEEDS = 20
-FOCA, CORE = "foca", "core"
+FOCA, CORE = "Foca 1.0.0", "core"
 LATENCY = 0.1  # seconds
 
 

@@ -10,8 +10,9 @@ from benchmarks.harness import Result
 from benchmarks.written import readable
 
 MACHINES = "machines"
-_MACHINE = re.compile(r"^\* Machine \d+: (.+)$", re.MULTILINE)
-_FOOTNOTE = re.compile(r"^\*Machine (\d+), (.+)\*$", re.MULTILINE)
+SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->\n", re.DOTALL)
+MACHINE = re.compile(r"^\* Machine \d+: (.+)$", re.MULTILINE)
+FOOTNOTE = re.compile(r"^\*Machine (\d+), (.+)\*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,14 @@ class Measured:
 
 def put(page: str, program: str, measured: Measured) -> str:
     """The page with this table in the program's section, and in its head the machines that have a table."""
-    machines: list[str] = _MACHINE.findall(page)
+    machines: list[str] = MACHINE.findall(page)
     if measured.machine not in machines:
         machines.append(measured.machine)
     how = ", in short runs (`--quick`)" if measured.quick else ""
     footnote = f"*Machine {machines.index(measured.machine) + 1}, {measured.date}, {measured.commit}{how}*"
     page = put_text(page, program, f"{table(measured.results)}\n\n{footnote}")
-    used = sorted({int(number) for number, _ in _FOOTNOTE.findall(page)})
-    page = _FOOTNOTE.sub(lambda found: f"*Machine {used.index(int(found[1])) + 1}, {found[2]}*", page)
+    used = sorted({int(number) for number, _ in FOOTNOTE.findall(page)})
+    page = FOOTNOTE.sub(lambda found: f"*Machine {used.index(int(found[1])) + 1}, {found[2]}*", page)
     head = (f"* Machine {place}: {machines[number - 1]}" for place, number in enumerate(used, 1))
     return put_text(page, MACHINES, "\n".join(head))
 
