@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from time import process_time
 
-from benchmarks.harness import Result, less_is_better, main, median
+from benchmarks.harness import Result, by_itself, less_is_better, main, repeated
 from rookery.actors import connections
 from rookery.actors.connections import bump, decay
 from rookery.actors.connections.core.decaying_tags import DecayingTags
@@ -191,17 +191,18 @@ def measure(quick: bool) -> Iterator[Result]:
     opened = links(max(GO))
     for count, go in GO.items():
         times = runs * (10 if count < 100_000 else 1)
-        yield less_is_better(f"select-{count}", median(partial(selected, opened[:count]), times), "ms", "go-libp2p", go)
+        ours = repeated(partial(selected, opened[:count]), times)
+        yield less_is_better(f"select-{count}", ours, "ms", "go-libp2p", go)
     for count, (name, calls) in itertools.product(GO, (("tag", tagged), ("protect", protected))):
         ids, full = [link.peer for link in opened[:count]], table(opened[:count])
-        yield Result(f"{name}-{count}", median(partial(per_call, partial(calls, full), ids), runs), "us")
+        yield by_itself(f"{name}-{count}", repeated(partial(per_call, partial(calls, full), ids), runs), "us")
     for count in GO:
         ids, full = [link.peer for link in opened[:count]], table(opened[:count])
-        yield Result(f"decay-{count}", median(partial(decayed, full, ids), runs), "us")
+        yield by_itself(f"decay-{count}", repeated(partial(decayed, full, ids), runs), "us")
     for name, collecting in (("longest-handler", False), ("longest-pause", True)):
-        longest = median(partial(longest_handler, opened, collecting=collecting), 1 if quick else runs)
-        yield Result(f"{name}-{len(opened)}", longest, "ms")
-    yield Result("bytes-per-peer", bytes_per_peer(opened), "B")
+        longest = repeated(partial(longest_handler, opened, collecting=collecting), 1 if quick else runs)
+        yield by_itself(f"{name}-{len(opened)}", longest, "ms")
+    yield by_itself("bytes-per-peer", bytes_per_peer(opened), "bytes")
 
 
 if __name__ == "__main__":

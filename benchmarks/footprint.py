@@ -4,7 +4,8 @@ Each in processes of their own. `bare` is an interpreter that does nothing, `lib
 built on (pyzmq, msgpack, msgspec, cryptography, pykka, PyYAML, click), `libp2p` is py-libp2p, where it is installed.
 
 * `import`, `version`, `status`, `check`: seconds of an import of `Node`, `rookery --version`, `rookery status` of a
-  node that runs, and `rookery config check`, from the start of the process to its end. `-cpu`: of the processor.
+  node that runs, and `rookery config check`, from the start of the process to its end, beside `bare`. `-cpu`: of the
+  processor. `import-libraries`, `import-libp2p`: the same import beside those.
 * `listening`: seconds from the start of `rookery run` until its control socket answers.
 * `memory`, `threads`: of a node that has been running for some seconds. Linux.
 * `idle`, `idle-20`: per cent of a core that a node takes while nothing happens, alone and with 20 connections. Linux.
@@ -13,16 +14,15 @@ built on (pyzmq, msgpack, msgspec, cryptography, pykka, PyYAML, click), `libp2p`
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.harness import Result, less_is_better, main
+from benchmarks.harness import Result, by_itself, less_is_better, main
 from rookery.node import Client, Cluster
 from rookery.node.control import NoNode
 
@@ -60,31 +60,31 @@ def spent(command: Sequence[str]) -> tuple[float, float]:
     return took, usage.ru_utime + usage.ru_stime
 
 
-def beside(name: str, ours: Sequence[str], baseline: str, theirs: Sequence[str], quick: bool) -> Iterator[Result]:
-    """Both in turn: the medians by the clock, and of the processor."""
-    pairs = [(spent(ours), spent(theirs)) for _ in range(5 if quick else 15)]
+def beside(name: str, ours: Sequence[str], baselines: Mapping[str, Sequence[str]], quick: bool) -> Iterator[Result]:
+    """All in turn: by the clock, and of the processor. Beside the first: `name`; beside others: `name-BASELINE`."""
+    _warm, *runs = ([spent(each) for each in (ours, *baselines.values())] for _ in range(6 if quick else 16))
     for at, suffix in ((0, ""), (1, "-cpu")):
-        own, other = (statistics.median(pair[side][at] for pair in pairs) for side in (0, 1))
-        yield less_is_better(f"{name}{suffix}", own, "s", baseline, other)
+        own, *others = ([took[at] for took in taken] for taken in zip(*runs, strict=True))
+        for number, (baseline, theirs) in enumerate(zip(baselines, others, strict=True)):
+            of = f"-{baseline}" if number else ""
+            yield less_is_better(f"{name}{of}{suffix}", own, "s", baseline, theirs)
 
 
 def starting(quick: bool) -> Iterator[Result]:
     """Processes that come and go."""
+    bare = {"bare": NOTHING}
+    rivals = {} if find_spec("libp2p") is None else {"libp2p": LIBP2P}
     importing = (sys.executable, "-c", "from rookery.node import Node")
-    yield from beside("import", importing, "bare", NOTHING, quick)
-    yield from beside("import-libraries", importing, "libraries", LIBRARIES, quick)
-    if find_spec("libp2p") is not None:
-        yield from beside("import-libp2p", importing, "libp2p", LIBP2P, quick)
-    yield from beside("version", (*ROOKERY, "--version"), "bare", NOTHING, quick)
+    yield from beside("import", importing, {**bare, "libraries": LIBRARIES, **rivals}, quick)
+    yield from beside("version", (*ROOKERY, "--version"), bare, quick)
     with tempfile.TemporaryDirectory() as folder, Cluster.launch(Cluster.make(folder, 1)) as cluster:
         (node,) = Path(folder).iterdir()
         assert len(cluster) == 1
-        yield from beside("status", (*ROOKERY, "status", "--node", str(node)), "bare", NOTHING, quick)
-        yield from beside("check", (*ROOKERY, "config", "check", str(node / "node.yaml")), "bare", NOTHING, quick)
+        yield from beside("status", (*ROOKERY, "status", "--node", str(node)), bare, quick)
+        yield from beside("check", (*ROOKERY, "config", "check", str(node / "node.yaml")), bare, quick)
     with tempfile.TemporaryDirectory() as folder:
         took = [listening(Path(folder, f"node-{number}")) for number in range(3 if quick else 9)]
-        bare = [spent(NOTHING)[0] for _ in took]
-        yield less_is_better("listening", statistics.median(took), "s", "bare", statistics.median(bare))
+        yield less_is_better("listening", took, "s", "bare", [spent(NOTHING)[0] for _ in took])
 
 
 def listening(folder: Path) -> float:
@@ -113,21 +113,21 @@ def resting(quick: bool) -> Iterator[Result]:
         own = resident(Path(f"/proc/{pid}/statm").read_text())
         if find_spec("libp2p") is not None:
             there = subprocess.run((sys.executable, "-c", A_HOST), check=True, capture_output=True, text=True).stdout
-            yield less_is_better("memory", own, "bytes", "libp2p", resident(f"0 {there}"))
+            yield less_is_better("memory", own, "MB", "libp2p", resident(f"0 {there}"))
         else:
-            yield Result("memory", own, "bytes")
-        yield Result("threads", len(os.listdir(f"/proc/{pid}/task")), "threads")
-        yield Result("idle", idle(pid, 10 if quick else 60), "% of a core")
+            yield by_itself("memory", own, "MB")
+        yield by_itself("threads", len(os.listdir(f"/proc/{pid}/task")), "threads")
+        yield by_itself("idle", idle(pid, 10 if quick else 60), "% of a core")
     with tempfile.TemporaryDirectory() as folder, Cluster.launch(Cluster.make(folder, 21)) as cluster:
         cluster.wait(connected=20, timeout=60)
         time.sleep(10)
         pids = [client.status().pid for client in cluster.values()]
-        yield Result("idle-20", statistics.median(idle(pid, 10 if quick else 30) for pid in pids[:3]), "% of a core")
+        yield by_itself("idle-20", [idle(pid, 10 if quick else 30) for pid in pids[:3]], "% of a core")
 
 
 def resident(statm: str) -> float:
-    """Bytes, of what /proc says."""
-    return float(int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    """Megabytes, of what /proc says."""
+    return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def idle(pid: int, seconds: float) -> float:
@@ -144,4 +144,5 @@ def ticks(pid: int) -> int:
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile everything again
     main("footprint", starting, resting)

@@ -1,7 +1,8 @@
 """Mailboxes and hops between engines, beside stock Pykka with the same typed message.
 
 * `tell`, `tell-pinned`: messages per second from one sender to one engine that handles them, free and on one core.
-* `ask`, `ask-pinned`: seconds from asking to having the answer, free and on one core.
+* `ask`, `ask-pinned`: seconds from asking to having the answer, free and on one core. `ask-locks`: beside two bare
+  locks, which two threads release for each other: the least that two changes of thread take.
 * `queued-bytes`: what a queued control message costs beyond the message itself.
 * `hop-thread`, `hop-loop`: seconds for one message from engine to engine, on either runtime.
 """
@@ -9,18 +10,22 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pykka
 
-from benchmarks.harness import Result, less_is_better, main, median, more_is_better, one_core, side_by_side
+from benchmarks.harness import Result, by_itself, less_is_better, main, more_is_better, one_core, repeated, side_by_side
 from rookery import runtime
 from rookery.runtime import LoopRuntime, Message, Reply, Request, Runtime, ThreadRuntime
+
+CORES: dict[str, Callable[[], AbstractContextManager[None]]] = {"": nullcontext, "-pinned": one_core}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,28 @@ def stock_asks(count: int) -> float:
     return seconds
 
 
+def lock_trips(count: int) -> float:
+    """Seconds for two changes of thread and nothing else: two locks, each released by one thread for the other."""
+    there, back = threading.Lock(), threading.Lock()
+    there.acquire()
+    back.acquire()
+
+    def answer() -> None:
+        for _ in range(count):
+            there.acquire()
+            back.release()
+
+    other = threading.Thread(target=answer)
+    other.start()
+    started = time.perf_counter()
+    for _ in range(count):
+        there.release()
+        back.acquire()
+    seconds = (time.perf_counter() - started) / count
+    other.join()
+    return seconds
+
+
 def queued_bytes(count: int) -> float:
     """Bytes per queued control message beyond the message itself."""
     messages = [Add(number) for number in range(count)]
@@ -167,23 +194,21 @@ def measure(quick: bool) -> Iterator[Result]:
     """Every figure."""
     runs, count = (3, 100_000) if quick else (7, 400_000)
     tells = partial(our_tells, count), partial(stock_tells, count // 4)
-    yield more_is_better("tell", *_with_unit(side_by_side(*tells, runs), "messages/s"))
-    with one_core():
-        yield more_is_better("tell-pinned", *_with_unit(side_by_side(*tells, runs), "messages/s"))
-    asks = partial(our_asks, count // 50), partial(stock_asks, count // 50)
-    yield less_is_better("ask", *_with_unit(side_by_side(*asks, runs), "s"))
-    with one_core():
-        yield less_is_better("ask-pinned", *_with_unit(side_by_side(*asks, runs), "s"))
-    yield Result("queued-bytes", queued_bytes(1_000_000), "bytes")
-    threads = median(partial(hop, ThreadRuntime, count // 20), runs)
-    yield Result("hop-thread", threads, "s")
-    loop = median(partial(hop, LoopRuntime, count // 4), runs)
+    for suffix, cores in CORES.items():
+        with cores():
+            ours, stock = side_by_side(*tells, runs)
+        yield more_is_better(f"tell{suffix}", ours, "messages/s", "pykka", stock)
+    asks = [partial(each, count // 50) for each in (our_asks, stock_asks, lock_trips)]
+    for suffix, cores in CORES.items():
+        with cores():
+            asked, of_stock, of_locks = zip(*([ask() for ask in asks] for _ in range(runs)), strict=True)
+        yield less_is_better(f"ask{suffix}", asked, "s", "pykka", of_stock)
+        yield less_is_better(f"ask-locks{suffix}", asked, "s", "two locks", of_locks)
+    yield by_itself("queued-bytes", queued_bytes(1_000_000), "bytes")
+    threads = repeated(partial(hop, ThreadRuntime, count // 20), runs)
+    yield by_itself("hop-thread", threads, "s")
+    loop = repeated(partial(hop, LoopRuntime, count // 4), runs)
     yield less_is_better("hop-loop", loop, "s", "hop-thread", threads)
-
-
-def _with_unit(values: tuple[float, float], unit: str) -> tuple[float, str, str, float]:
-    ours, stock = values
-    return ours, unit, "pykka", stock
 
 
 if __name__ == "__main__":

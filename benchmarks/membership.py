@@ -3,7 +3,7 @@
 The conditions are those under which Foca was measured: its LAN settings for the cluster's size, and packets that take
 0.5 to 5 ms. Members start 38 ms apart and join through the first; with Foca's own settings this simulation then gives
 Foca's times of joining at 10, 50 and 150 members. Medians over 20 seeds, with `--quick` over 2, of the longer
-ones 1. Every core is used, each run by one of them.
+ones 1; means of what should not happen at all. Every core is used, each run by one of them.
 
 * `idle-load-50`, `-150`, `-1000`: packets per member and second, nothing happening: the same however many there are.
   `idle-bytes-...`: the bytes of these.
@@ -14,8 +14,8 @@ ones 1. Every core is used, each run by one of them.
 * `join-150`: seconds from the first start until everybody sees everybody. `join-worst-150`: over all seeds.
 * `heal-100`: after a partition of a minute into halves, seconds until everybody sees everybody.
 * `simulate-1000`: seconds of one core for a minute of a thousand members, their joining, one each 20 ms, included.
-* `packet-cost`: microseconds of one core for each packet of that, made, sent, received and applied.
-* `update-known`, `update-new`: microseconds of one core for each of 100 updates in a packet that a member of a thousand
+* `packet-cost`: seconds of one core for each packet of that, made, sent, received and applied.
+* `update-known`, `update-new`: seconds of one core for each of 100 updates in a packet that a member of a thousand
   takes in: nothing new, or news to be passed on.
 
 The part `engine` has members as a node has them, with records and proofs (`membership_engine`), beside the same
@@ -25,8 +25,9 @@ must not exceed:
 * `engine-idle-load-...`, `engine-idle-bytes-...`: as above, the bytes with records (2.1 packets/s).
 * `engine-first-down-...` (5.2, 8.4 and 9.7 s), `engine-spread-...` and the worst one (0.5 s).
 * `engine-false-down-loss20-...`, `engine-rejoins-loss20-...`: as above (none). `engine-bytes-loss20-...`,
-  `engine-proofs-loss20-...`, `engine-signatures-loss20-...`: of each member in that minute what it sent, and the proofs
-  and signatures of records that it checked; `engine-proofs-idle-...`, `engine-signatures-idle-...` without loss.
+  `engine-proofs-loss20-...`, `engine-signatures-loss20-...`: of each member what it sent in a second of that
+  minute, and the proofs and signatures of records that it checked in it; `engine-proofs-idle-...`,
+  `engine-signatures-idle-...` without loss.
 * `engine-join-...`, `engine-join-latency-...`: from the first start until everybody sees everybody (6.5 s for 150), and
   with 100 ms of latency. `engine-join-bytes-...`, `engine-join-signatures-...`: of each member until then.
 * `engine-deaf-rejoins-...`: one member hears nothing for two minutes, and is heard: how many others begin a new life
@@ -42,13 +43,13 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
 
-from benchmarks.harness import Result, less_is_better, main
+from benchmarks.harness import Result, by_itself, less_is_better, main
 from benchmarks.membership_engine import (
     DEAF,
     JOIN_EVERY,
@@ -69,7 +70,7 @@ from rookery.simulate import LAN, Cluster, Event, Network, Scenario, Summary, si
 from rookery.simulate.network import ClusterNetwork
 
 SEEDS = 20
-FOCA, CORE = "foca", "core"
+FOCA, CORE = "Foca 1.0.0", "core"
 LATENCY = 0.1  # seconds
 
 
@@ -100,58 +101,82 @@ class Runs:
         return list(self.pool.map(what, [size] * self.seeds, seeds, *([each] * self.seeds for each in more)))
 
 
-def fewer(name: str, count: float, unit: str, baseline: float, of: str = FOCA) -> Result:
-    """A count of what should not happen at all."""
-    return Result(name, count, unit, of, baseline, (baseline + 1) / (count + 1))
+def fewer(
+    name: str, counts: Sequence[float], unit: str, theirs: float | Sequence[float] | None = None, of: str = FOCA
+) -> Result:
+    """What should not happen at all: the mean of the runs, as medians of the rare are none."""
+    count = statistics.fmean(counts)
+    if theirs is None:
+        return Result(name, count, unit, samples=counts)
+    baseline, of_baseline = (statistics.fmean(theirs), theirs) if isinstance(theirs, Sequence) else (theirs, ())
+    return Result(name, count, unit, of, baseline, (baseline + 1) / (count + 1), False, counts, of_baseline)
 
 
-def happened(value: float | None) -> float:
-    """What is measured. Raises RuntimeError if it did not happen at all while it was watched for."""
-    if value is None:
-        raise RuntimeError("something that should have happened did not, in half of the runs or at the worst")
-    return value
+def happened(values: Iterable[float | None]) -> list[float]:
+    """What is measured, of each run. Raises RuntimeError if in one it did not happen while it was watched for."""
+    found = list(values)
+    if None in found:
+        raise RuntimeError(f"what should have happened did not in {found.count(None)} of {len(found)} runs")
+    return [value for value in found if value is not None]
+
+
+def resting_rates(found: Summary) -> tuple[list[float], list[float]]:
+    """Packets and bytes per member and second, of each run."""
+    return [run.packets_per_second for run in found.outcomes], [run.bytes_per_second for run in found.outcomes]
+
+
+def first_and_spread(found: Summary) -> tuple[list[float], list[float]]:
+    """Of each death: seconds until the first member knew, and from then until all did."""
+    first = happened(death.first for death in found.deaths())
+    last = happened(death.last for death in found.deaths())
+    return first, [end - begun for begun, end in zip(first, last, strict=True)]
+
+
+def joined(found: Summary) -> list[float]:
+    """Seconds from the last start until all saw all, of each run."""
+    return happened(run.joined for run in found.outcomes)
+
+
+def healed(found: Summary) -> list[float]:
+    """Seconds from the end of the partition until all saw all, of each run."""
+    return happened(seconds for run in found.outcomes for seconds in run.healed)
 
 
 def idle(runs: Runs) -> Iterator[Result]:
     """What it costs when nothing happens."""
-    rest = runs.of(scenario(50))
-    yield less_is_better("idle-load-50", happened(rest.packets_per_second.median), "packets/s", FOCA, 2.07)
-    yield Result("idle-bytes-50", happened(rest.bytes_per_second.median), "bytes/s")
-    more = runs.of(scenario(150), long=True)
-    yield less_is_better("idle-load-150", happened(more.packets_per_second.median), "packets/s", FOCA, 2.07)
-    yield Result("idle-bytes-150", happened(more.bytes_per_second.median), "bytes/s")
+    for size, long in ((50, False), (150, True)):
+        packets, sizes = resting_rates(runs.of(scenario(size), long=long))
+        yield less_is_better(f"idle-load-{size}", packets, "packets/s", FOCA, 2.07)
+        yield by_itself(f"idle-bytes-{size}", sizes, "bytes/s")
 
 
 def deaths(runs: Runs) -> Iterator[Result]:
     """One member crashes."""
-    for size, first, spread in ((10, 5.6, 0.3), (50, 9.2, 0.6), (150, 10.5, 0.7)):
-        found = runs.of(scenario(size, Event("crash", at=5.0), duration=40.0))
-        yield less_is_better(f"first-down-{size}", happened(found.first_heard.median), "s", FOCA, first)
-        yield less_is_better(f"spread-{size}", happened(found.dissemination.median), "s", FOCA, spread)
+    for size, of_foca, spread_of_foca in ((10, 5.6, 0.3), (50, 9.2, 0.6), (150, 10.5, 0.7)):
+        first, spread = first_and_spread(runs.of(scenario(size, Event("crash", at=5.0), duration=40.0)))
+        yield less_is_better(f"first-down-{size}", first, "s", FOCA, of_foca)
+        yield less_is_better(f"spread-{size}", spread, "s", FOCA, spread_of_foca)
 
 
 def losses(runs: Runs) -> Iterator[Result]:
     """Packets are lost; nobody dies."""
     for percent, downs, rejoins in ((10, 0.0, 16.5), (20, 40.5, 80.0)):
         found = runs.of(scenario(50, loss=percent / 100)).outcomes
-        down = statistics.fmean(len(run.false_downs) for run in found)
-        rejoined = statistics.fmean(len(run.rejoins) for run in found)
-        yield fewer(f"false-down-loss{percent}-50", down, "per minute", downs)
-        yield fewer(f"rejoins-loss{percent}-50", rejoined, "per minute", rejoins)
+        yield fewer(f"false-down-loss{percent}-50", [len(run.false_downs) for run in found], "per minute", downs)
+        yield fewer(f"rejoins-loss{percent}-50", [len(run.rejoins) for run in found], "per minute", rejoins)
     stalls = runs.of(scenario(50, Event("stall", lasting=5.0, every=15.0))).outcomes
-    yield Result("false-down-stalls-50", statistics.fmean(len(run.false_downs) for run in stalls), "per minute")
+    yield fewer("false-down-stalls-50", [len(run.false_downs) for run in stalls], "per minute")
 
 
 def views(runs: Runs) -> Iterator[Result]:
     """Until everybody sees everybody."""
-    joining = 149 * JOIN_EVERY
-    joined = runs.of(scenario(150, duration=1.0), long=True).joined
-    yield less_is_better("join-150", joining + happened(joined.median), "s", FOCA, 6.4)
-    yield less_is_better("join-worst-150", joining + happened(joined.maximum), "s", FOCA, 34.1)
+    took = [149 * JOIN_EVERY + rest for rest in joined(runs.of(scenario(150, duration=1.0), long=True))]
+    yield less_is_better("join-150", took, "s", FOCA, 6.4)
+    yield less_is_better("join-worst-150", max(took), "s", FOCA, 34.1)
     cut = Event("partition", members=50, lasting=60.0)
-    healed = runs.of(scenario(100, cut, duration=180.0), long=True).healed
-    yield Result("heal-100", happened(healed.median), "s")
-    yield Result("heal-worst-100", happened(healed.maximum), "s")
+    took = healed(runs.of(scenario(100, cut, duration=180.0), long=True))
+    yield by_itself("heal-100", took, "s")
+    yield by_itself("heal-worst-100", max(took), "s")
 
 
 def thousand() -> list[Result]:
@@ -167,10 +192,10 @@ def thousand() -> list[Result]:
     if not cluster.views.is_exact:
         raise RuntimeError("of the thousand not everybody sees everybody after a minute")
     return [
-        Result("simulate-1000", spent, "s"),
-        Result("idle-load-1000", packets / 1000 / 10, "packets/s"),
-        Result("idle-bytes-1000", size / 1000 / 10, "bytes/s"),
-        Result("packet-cost", spent / cluster.sent[0] * 1e6, "us"),
+        by_itself("simulate-1000", spent, "s"),
+        by_itself("idle-load-1000", packets / 1000 / 10, "packets/s"),
+        by_itself("idle-bytes-1000", size / 1000 / 10, "bytes/s"),
+        by_itself("packet-cost", spent / cluster.sent[0], "s"),
     ]
 
 
@@ -187,11 +212,13 @@ def updates(rounds: int) -> Iterator[Result]:
             named = [Member(MemberId(each.key, generation)) for each in others[begin : begin + 100]]
             header = encode_header(Header(sender, 0, me, Gossip()))
             packets.append(encode_packet(header, [encode_update(each) for each in named]))
-        started = time.process_time()
+        took = []
         for packet in packets:
+            started = time.process_time()
             swim.handle_data(packet, 0.0, outbox)
             outbox.drain()
-        yield Result(name, (time.process_time() - started) / rounds / 100 * 1e6, "us")
+            took.append((time.process_time() - started) / 100)
+        yield by_itself(name, took, "s")
 
 
 def measure(quick: bool) -> Iterator[Result]:
@@ -226,48 +253,36 @@ def deafness_of_core(size: int, seed: int) -> Measured:
     return {"rejoins": sum(number != DEAF for _, number in cluster.views.rejoins[before:])}
 
 
-def median(found: list[Measured], name: str) -> float:
-    """Of the runs. Raises RuntimeError if it happened in less than half of them."""
-    values = [value for run in found if (value := run[name]) is not None]
-    unlimited = [float("inf")] * (len(found) - len(values))
-    middle = statistics.median([*values, *unlimited])
-    return happened(None if middle == float("inf") else middle)
-
-
-def mean(found: list[Measured], name: str) -> float:
-    """Of the runs, for a count."""
-    return statistics.fmean(happened(run[name]) for run in found)
+def each(found: list[Measured], name: str) -> list[float]:
+    """Of each run. Raises RuntimeError if in one it did not happen."""
+    return happened(run[name] for run in found)
 
 
 def resting(runs: Runs, size: int) -> Iterator[Result]:
     """What nothing happening costs, and 20 % of loss."""
     rest, core = runs.measured(minute, size), runs.of(scenario(size))
-    packets, sizes = happened(core.packets_per_second.median), happened(core.bytes_per_second.median)
-    yield less_is_better(f"engine-idle-load-{size}", median(rest, "packets"), "packets/s", CORE, packets)
-    yield less_is_better(f"engine-idle-bytes-{size}", median(rest, "bytes"), "bytes/s", CORE, sizes)
+    packets, sizes = resting_rates(core)
+    yield less_is_better(f"engine-idle-load-{size}", each(rest, "packets"), "packets/s", CORE, packets)
+    yield less_is_better(f"engine-idle-bytes-{size}", each(rest, "bytes"), "bytes/s", CORE, sizes)
     lossy, lossy_core = runs.measured(minute, size, 0.2), runs.of(scenario(size, loss=0.2))
     for name, what in (("false-down", "downs"), ("rejoins", "rejoins")):
         of_core = [run.false_downs if what == "downs" else run.rejoins for run in lossy_core.outcomes]
-        count = statistics.fmean(len(each) for each in of_core)
-        yield fewer(f"engine-{name}-loss20-{size}", mean(lossy, what), "per minute", count, CORE)
-    sizes = happened(lossy_core.bytes_per_second.median) * MINUTE
-    yield less_is_better(f"engine-bytes-loss20-{size}", median(lossy, "bytes") * MINUTE, "bytes/min", CORE, sizes)
+        counts = [len(times) for times in of_core]
+        yield fewer(f"engine-{name}-loss20-{size}", each(lossy, what), "per minute", counts, CORE)
+    _, sizes = resting_rates(lossy_core)
+    yield less_is_better(f"engine-bytes-loss20-{size}", each(lossy, "bytes"), "bytes/s", CORE, sizes)
     for kind in ("proofs", "signatures"):
-        yield Result(f"engine-{kind}-idle-{size}", median(rest, kind), "per minute")
-        yield Result(f"engine-{kind}-loss20-{size}", median(lossy, kind), "per minute")
+        yield by_itself(f"engine-{kind}-idle-{size}", each(rest, kind), "per minute")
+        yield by_itself(f"engine-{kind}-loss20-{size}", each(lossy, kind), "per minute")
 
 
 def dying(runs: Runs, size: int) -> Iterator[Result]:
     """One member crashes."""
     dead, core = runs.measured(death, size), runs.of(scenario(size, Event("crash", at=5.0), duration=45.0))
-    yield less_is_better(
-        f"engine-first-down-{size}", median(dead, "first"), "s", CORE, happened(core.first_heard.median)
-    )
-    spreads = [happened(run["spread"]) for run in dead]
-    yield less_is_better(
-        f"engine-spread-{size}", statistics.median(spreads), "s", CORE, happened(core.dissemination.median)
-    )
-    yield less_is_better(f"engine-spread-worst-{size}", max(spreads), "s", CORE, happened(core.dissemination.maximum))
+    (first, spread), spreads = first_and_spread(core), each(dead, "spread")
+    yield less_is_better(f"engine-first-down-{size}", each(dead, "first"), "s", CORE, first)
+    yield less_is_better(f"engine-spread-{size}", spreads, "s", CORE, spread)
+    yield less_is_better(f"engine-spread-worst-{size}", max(spreads), "s", CORE, max(spread))
 
 
 def meeting(runs: Runs, size: int) -> Iterator[Result]:
@@ -275,16 +290,16 @@ def meeting(runs: Runs, size: int) -> Iterator[Result]:
     started = (size - 1) * JOIN_EVERY
     for name, latency in (("join", None), ("join-latency", LATENCY)):
         found = runs.measured(joining, size, *([] if latency is None else [latency]))
-        core = happened(runs.of(scenario(size, duration=1.0, latency=latency)).joined.median)
-        yield less_is_better(f"engine-{name}-{size}", median(found, "joined"), "s", CORE, started + core)
+        core = [started + rest for rest in joined(runs.of(scenario(size, duration=1.0, latency=latency)))]
+        yield less_is_better(f"engine-{name}-{size}", each(found, "joined"), "s", CORE, core)
         if latency is None:
-            yield Result(f"engine-join-bytes-{size}", median(found, "bytes"), "bytes")
-            yield Result(f"engine-join-signatures-{size}", median(found, "signatures"), "signatures")
-    deaf, deaf_core = runs.measured(deafness, size), runs.measured(deafness_of_core, size)
-    yield fewer(f"engine-deaf-rejoins-{size}", mean(deaf, "rejoins"), "per 2 minutes", mean(deaf_core, "rejoins"), CORE)
+            yield by_itself(f"engine-join-bytes-{size}", each(found, "bytes"), "bytes")
+            yield by_itself(f"engine-join-signatures-{size}", each(found, "signatures"), "signatures")
+    deaf, of_core = (each(runs.measured(how, size), "rejoins") for how in (deafness, deafness_of_core))
+    yield fewer(f"engine-deaf-rejoins-{size}", deaf, "per 2 minutes", of_core, CORE)
     cut = Event("partition", members=size // 2, lasting=MINUTE)
-    core = happened(runs.of(scenario(size, cut, duration=180.0)).healed.median)
-    yield less_is_better(f"engine-heal-{size}", median(runs.measured(healing, size), "healed"), "s", CORE, core)
+    core = healed(runs.of(scenario(size, cut, duration=180.0)))
+    yield less_is_better(f"engine-heal-{size}", each(runs.measured(healing, size), "healed"), "s", CORE, core)
 
 
 def engine(quick: bool) -> Iterator[Result]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from benchmarks.harness import Result, less_is_better, main, median, more_is_better, side_by_side
+from benchmarks.harness import Result, by_itself, less_is_better, main, more_is_better, repeated, side_by_side
 from benchmarks.resolver_pending import Crowd
 from benchmarks.transport_ends import Pair, Process
 
@@ -50,7 +50,7 @@ def small(runs: int, quick: bool) -> Iterator[Result]:
     ends = Fetching(KIB, 5_000 if quick else 20_000)
     try:
         with Pair("ours-loop") as pair:
-            yield Result("fetch-1KiB", median(ends.rate, runs), "fetches/s")
+            yield by_itself("fetch-1KiB", repeated(ends.rate, runs), "fetches/s", more=True)
             times = 500 if quick else 2000
             ours, theirs = side_by_side(lambda: ends.latency(times), lambda: pair.trips(times), runs)
             yield less_is_better("fetch-1KiB-latency", ours, "s", "transport", theirs)
@@ -69,8 +69,9 @@ def large(runs: int, quick: bool) -> Iterator[Result]:
                 return ends.count / pair.stream(size, ends.count)
 
             ends.rate(), stream()  # both are warm
-            ours, theirs = side_by_side(ends.rate, stream, runs)
-            yield more_is_better("fetch-256KiB", ours * size / 1e6, "MB/s", "transport", theirs * size / 1e6)
+            both = side_by_side(ends.rate, stream, runs)
+            ours, theirs = ([per_second * size / 1e6 for per_second in rates] for rates in both)
+            yield more_is_better("fetch-256KiB", ours, "MB/s", "transport", theirs)
     finally:
         ends.close()
 
@@ -79,10 +80,10 @@ def pending(runs: int) -> Iterator[Result]:
     """Waiting keys."""
     few, many = Crowd(FEW), Crowd(MANY)
     ours, theirs = side_by_side(many.events, few.events, runs)
-    yield less_is_better(f"pending-{MANY}", ours, "s/event", f"{FEW} keys", theirs)
+    yield less_is_better(f"pending-{MANY}", ours, "s", f"{FEW:,} keys", theirs)
     if sys.platform == "linux":
-        yield Result(f"pending-{MANY}-bytes-per-key", many.bytes_per_key, "bytes")
-        yield Result(f"pending-{MANY}-worst-turn", many.worst_turn(), "s")
+        yield by_itself(f"pending-{MANY}-bytes-per-key", many.bytes_per_key, "bytes")
+        yield by_itself(f"pending-{MANY}-worst-turn", many.worst_turn(), "s")
 
 
 def measure(quick: bool) -> Iterator[Result]:

@@ -21,8 +21,8 @@ from rookery.runtime import LoopRuntime, Reply
 from rookery.transport import Address, Identity
 
 CHANNEL = 16
-RATE = 1e9  # messages per second: it is not the quotas that are measured
-BURST = 10**9
+RATE = 5e8  # messages per second: it is not the quotas that are measured
+BURST = 5 * 10**8
 DISTINCT = 16
 
 

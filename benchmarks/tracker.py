@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from benchmarks.harness import Result, main, median
+from benchmarks.harness import Result, by_itself, main, repeated
 from rookery import runtime, transport
 from rookery.actors import tracker
 from rookery.actors.tracker.core.directory import Directory
@@ -67,7 +67,7 @@ def seconds(action: Callable[[], object]) -> float:
 # Asking --------------------------------------------------------------------------------------------------------------
 
 
-def dialable(count: int, runs: int) -> float:
+def dialable(count: int, runs: int) -> list[float]:
     """Seconds for 50 candidates, when a tenth of the peers failed lately and 50 are being dialled."""
     made = directory(count)
     for peer in itertools.islice(list(made.window.all.primary), count // 10):
@@ -75,7 +75,7 @@ def dialable(count: int, runs: int) -> float:
         assert isinstance(reserved, tuple)
         made.release(reserved[0], Reason.UNREACHABLE, 0.0)
     exclude = frozenset(made.dialable(50, (), 1.0)[0])
-    return median(lambda: seconds(lambda: made.dialable(50, exclude, 2.0)), runs)
+    return repeated(lambda: seconds(lambda: made.dialable(50, exclude, 2.0)), runs)
 
 
 # Tracking ------------------------------------------------------------------------------------------------------------
@@ -146,15 +146,10 @@ class Tracked:
     collection: float
 
 
-def track(known: int, new: int, runs: int) -> Tracked:
-    """Medians over several trackers."""
+def track(known: int, new: int, runs: int) -> list[Tracked]:
+    """Of several trackers."""
     before = tracker.TrackedPeers(peers(known))
-    each = [_track(before, new) for _ in range(runs)]
-    return Tracked(
-        statistics.median(one.total for one in each),
-        statistics.median(one.slice for one in each),
-        statistics.median(one.collection for one in each),
-    )
+    return [_track(before, new) for _ in range(runs)]
 
 
 def _track(before: tracker.TrackedPeers, new: int) -> Tracked:
@@ -183,10 +178,10 @@ def tracking(count: int, runs: int) -> float:
         gc.enable()
         return took
 
-    return median(once, runs)
+    return statistics.median(repeated(once, runs))
 
 
-def fan_out(subscribers: int, runs: int) -> float:
+def fan_out(subscribers: int, runs: int) -> list[float]:
     """Seconds per subscriber, from the tracker's first word to the last one's ear."""
     with LoopRuntime() as host:
         heard: list[float] = []
@@ -201,7 +196,7 @@ def fan_out(subscribers: int, runs: int) -> float:
             while len(heard) < subscribers:
                 time.sleep(0.0005)
             took.append((max(heard) - started) / subscribers)
-        return sorted(took)[runs // 2]
+        return took
 
 
 # Remembering ---------------------------------------------------------------------------------------------------------
@@ -247,17 +242,19 @@ def measure(quick: bool) -> Iterator[Result]:
     """Every figure."""
     runs = 3 if quick else 9
     asked = {count: dialable(count, 50) for count in (KNOWN // 10, KNOWN)}
-    yield Result(f"dialable-{KNOWN}", asked[KNOWN], "s")
+    yield by_itself(f"dialable-{KNOWN}", asked[KNOWN], "s")
     tracked = track(KNOWN, NEW, runs)
-    yield Result(f"track-{NEW}", tracked.total, "s")
-    yield Result(f"track-{NEW}-slice", tracked.slice, "s")
-    yield Result("collector-pause", tracked.collection, "s")
-    yield Result("fan-out-100", fan_out(100, runs), "s")
-    yield Result("bytes-per-peer", bytes_per_tracked_peer(KNOWN), "bytes")
-    yield Result("bytes-per-hinted-peer", bytes_per_hinted_peer(KNOWN), "bytes")
-    yield Result("growth-dialable", exponent(*asked.items()), "exponent")
+    yield by_itself(f"track-{NEW}", [one.total for one in tracked], "s")
+    yield by_itself(f"track-{NEW}-slice", [one.slice for one in tracked], "s")
+    yield by_itself("collector-pause", [one.collection for one in tracked], "s")
+    yield by_itself("fan-out-100", fan_out(100, runs), "s")
+    yield by_itself("bytes-per-peer", bytes_per_tracked_peer(KNOWN), "bytes")
+    yield by_itself("bytes-per-hinted-peer", bytes_per_hinted_peer(KNOWN), "bytes")
+    yield by_itself(
+        "growth-dialable", exponent(*((count, statistics.median(took)) for count, took in asked.items())), "exponent"
+    )
     grown = {count: tracking(count, 3) for count in (KNOWN // 8, KNOWN)}
-    yield Result("growth-track", exponent(*grown.items()), "exponent")
+    yield by_itself("growth-track", exponent(*grown.items()), "exponent")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.harness import Result, less_is_better, main, more_is_better, one_core
+from benchmarks.harness import Figure, Result, less_is_better, main, more_is_better, one_core
 from benchmarks.transport_ends import RIVALS, Pair, Process, installed
 from benchmarks.transport_line import Line
 
@@ -38,7 +38,7 @@ _SLICE = 0.25  # seconds of a stream: long against what the first message of it 
 _RIVALS_SLICE = 0.1
 _WARM, _CROWD = 100, 1000  # connections
 
-Compare = Callable[[str, float, str, str, float], Result]
+Compare = Callable[[str, Figure, str, str, Figure], Result]
 
 
 def throughput(quick: bool) -> Iterator[Result]:
@@ -50,7 +50,7 @@ def throughput(quick: bool) -> Iterator[Result]:
             for name, size in SIZES.items():
                 _stream(pairs, size, slices, rates[name])
     for name, found in rates.items():
-        yield from _beside(more_is_better, f"throughput-{name}", "messages/s", _medians(found))
+        yield from _beside(more_is_better, f"throughput-{name}", "messages/s", found)
 
 
 def _stream(pairs: Mapping[str, Pair], size: int, slices: int, rates: dict[str, list[float]]) -> None:
@@ -74,13 +74,16 @@ def round_trip(quick: bool) -> Iterator[Result]:
     slices = 30 if quick else 150
     with standing((*OURS, BARE, *PRESENT)) as pairs:
         yield from _beside(less_is_better, "round-trip", "s", _trips(pairs, slices))
-        cpu = {end: _processor_time(pair, 20 * _TRIPS) for end, pair in pairs.items()}
+        cpu: dict[str, list[float]] = defaultdict(list)
+        for _ in range(3 if quick else 11):
+            for end, pair in pairs.items():
+                cpu[end].append(_processor_time(pair, 5 * _TRIPS))
         yield from _beside(less_is_better, "round-trip-cpu", "s", cpu)
     with one_core(), standing((*OURS, BARE, *PRESENT)) as pairs:
         yield from _beside(less_is_better, "round-trip-pinned", "s", _trips(pairs, slices))
 
 
-def _trips(pairs: Mapping[str, Pair], slices: int) -> dict[str, float]:
+def _trips(pairs: Mapping[str, Pair], slices: int) -> dict[str, list[float]]:
     """Seconds of each: many short slices in turn, so that a change of the machine's speed meets all alike."""
     for pair in pairs.values():
         pair.trips(_TRIPS)  # warm
@@ -88,7 +91,7 @@ def _trips(pairs: Mapping[str, Pair], slices: int) -> dict[str, float]:
     for _ in range(slices):
         for end, pair in pairs.items():
             found[end].append(pair.trips(_TRIPS))
-    return _medians(found)
+    return found
 
 
 def _processor_time(pair: Pair, trips: int) -> float:
@@ -109,9 +112,9 @@ def delay(quick: bool) -> Iterator[Result]:
     bare = found.pop(f"{ORDINARY}{BARE}")
     picks: dict[str, Callable[[list[float]], float]] = {"delay": statistics.median, "delay-worst": max}
     for name, pick in picks.items():
-        theirs = statistics.median(map(pick, bare))
+        theirs = [*map(pick, bare)]
         for how, runs in found.items():
-            yield less_is_better(f"{name}-{how}", statistics.median(map(pick, runs)), "s", "pyzmq", theirs)
+            yield less_is_better(f"{name}-{how}", [*map(pick, runs)], "s", "pyzmq", theirs)
 
 
 def connect(quick: bool) -> Iterator[Result]:
@@ -121,7 +124,7 @@ def connect(quick: bool) -> Iterator[Result]:
         for end, each in seconds.items():
             with Pair(end) as pair:
                 each.append(pair.connect_seconds)
-    yield from _beside(less_is_better, "connect", "s", _medians(seconds))
+    yield from _beside(less_is_better, "connect", "s", seconds)
 
 
 def memory(quick: bool) -> Iterator[Result]:
@@ -129,9 +132,7 @@ def memory(quick: bool) -> Iterator[Result]:
     if not Path("/proc/self/statm").exists():
         print("bytes-per-connection: left out, needs /proc", file=sys.stderr)
         return
-    found = {
-        end: statistics.median(_bytes_per_connection(end) for _ in range(1 if quick else 3)) for end in (*OURS, BARE)
-    }
+    found = {end: [_bytes_per_connection(end) for _ in range(1 if quick else 3)] for end in (*OURS, BARE)}
     yield from _beside(less_is_better, "bytes-per-connection", "bytes", found)
 
 
@@ -147,11 +148,7 @@ def _bytes_per_connection(end: str) -> float:
     return taken
 
 
-def _medians(found: Mapping[str, list[float]]) -> dict[str, float]:
-    return {end: statistics.median(each) for end, each in found.items()}
-
-
-def _beside(compare: Compare, name: str, unit: str, found: Mapping[str, float]) -> Iterator[Result]:
+def _beside(compare: Compare, name: str, unit: str, found: Mapping[str, list[float]]) -> Iterator[Result]:
     """Both runtimes beside the bare loop, and the default one beside each rival."""
     for end, suffix in OURS.items():
         yield compare(f"{name}{suffix}", found[end], unit, "pyzmq", found[BARE])
