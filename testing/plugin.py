@@ -60,11 +60,11 @@ def no_leaks() -> Iterator[None]:
     began = time.monotonic()
     threads, descriptors = set(threading.enumerate()), _descriptors()
     yield
-    for thread in _begun(threads, began):
+    for thread in begun_threads(threads, began):
         thread.join(timeout=5)
     if _descriptors() - descriptors:
         gc.collect()  # slow; only what a cycle still holds needs it
-    left = [thread.name for thread in _begun(threads, began)]
+    left = [thread.name for thread in begun_threads(threads, began)]
     opened = sorted(_descriptors() - descriptors)
     assert not left, f"threads left running: {left}"
     assert not opened, f"descriptors left open: {[(number, _target(number)) for number in opened]}"
@@ -80,8 +80,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.sections.append(("simulation", world.trace()))
 
 
-def _begun(before: set[threading.Thread], since: float) -> list[threading.Thread]:
-    """Threads that were not there before, unless they are of a pool that was."""
+def begun_threads(before: set[threading.Thread], since: float) -> list[threading.Thread]:
+    """Threads that were not there before, unless they are of a pool that was. since: when `before` was looked at."""
     begun = set(threading.enumerate()) - before
     return [thread for thread in begun if getattr(thread, "pool_since", math.inf) >= since]
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import threading
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,9 +60,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def no_threads_left() -> Iterator[None]:
     """Fail a test whose threads outlive its fixtures."""
-    before = set(threading.enumerate())
+    from rookery.testing.plugin import begun_threads
+
+    before, began = set(threading.enumerate()), time.monotonic()
     yield
-    started = set(threading.enumerate()) - before
+    started = begun_threads(before, began)
     for thread in started:
         thread.join(timeout=5)
     left = sorted(thread.name for thread in started if thread.is_alive())

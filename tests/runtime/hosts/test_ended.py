@@ -34,9 +34,12 @@ def test_end_that_is_set_twice_returns_the_second_time_when_all_have_been_told()
         assert go_on.wait(10)
         told.append("slow")
 
+    def second_time() -> None:
+        ended.set()
+        told.append("second")
+
     ended.then(slow)
-    first = threading.Thread(target=ended.set)
-    second = threading.Thread(target=lambda: (ended.set(), told.append("second")))
+    first, second = threading.Thread(target=ended.set), threading.Thread(target=second_time)
     first.start()
     assert entered.wait(10)
     second.start()

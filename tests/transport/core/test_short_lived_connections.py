@@ -109,7 +109,7 @@ def test_connection_is_not_idle_while_a_long_answer_is_on_its_way(simulated: Sim
     simulated.pass_time(IDLE - 1)
     assert asker.links()
     simulated.pass_time(1 + 2 * LOOK_EVERY)
-    assert asker.links() == holder_links(holder, asker) == []
+    assert (asker.links(), holder_links(holder, asker)) == ([], [])
     asker.net.answers_awaited(1, 1)  # it is gone
     simulated.pass_time(1)
 

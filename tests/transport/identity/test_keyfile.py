@@ -35,9 +35,12 @@ def test_key_file_as_it_is_saved_is_read_without_the_other_formats_and_any_other
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, asked, load_pem = tmp_path / "node.key", list[bytes](), serialization.load_pem_private_key
-    monkeypatch.setattr(
-        serialization, "load_pem_private_key", lambda pem, secret: asked.append(pem) or load_pem(pem, secret)
-    )
+
+    def load_and_note(pem: bytes, secret: bytes | None) -> object:
+        asked.append(pem)
+        return load_pem(pem, secret)
+
+    monkeypatch.setattr(serialization, "load_pem_private_key", load_and_note)
     save(IDENTITY, path)
     pem = path.read_bytes()
     assert load(path).peer == IDENTITY.peer

@@ -44,7 +44,7 @@ class Routes:
         return intake, (theirs, ours)
 
     def suspects(self) -> bool:
-        return self.unfinished.suspects
+        return bool(self.unfinished.suspects)
 
     def look(self, messages: int = 0) -> None:
         self.now += LOOK
