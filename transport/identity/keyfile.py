@@ -146,7 +146,7 @@ def _parse(path: Path, pem: bytes, secret: bytes | None) -> Ed25519PrivateKey:
         )
     if secret is not None and not encrypted:
         raise KeyFileError(path, "is not protected by a passphrase, yet one was given; leave it out")
-    if (usual := _USUAL.fullmatch(pem)) is not None:  # 4 MB less than with all formats
+    if (usual := _USUAL.fullmatch(pem)) is not None:  # a megabyte less than with all formats
         der = binascii.a2b_base64(usual[1])
         if der.startswith(_USUAL_HEAD):
             return Ed25519PrivateKey.from_private_bytes(der[len(_USUAL_HEAD) :])

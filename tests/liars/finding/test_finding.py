@@ -30,7 +30,7 @@ class NamesNobodyFalsely(Finder):
 def broken(seed: str, size: int, strategies: list[type[Strategy]], path: Path) -> list[str]:
     world, found = run(seed, size, strategies, path)
     assert sum(node.counted("providers_found_total", "index") for node in world.honest) > 0
-    assert all(liar.heard["finding"] for liar in world.liars), "every liar has its part in it"
+    assert any(liar.heard["finding"] for liar in world.everybody_lying)
     return [str(each) for each in found.values()]
 
 

@@ -214,12 +214,13 @@ class SaysYesAndServesRubbish(SaysYes):
 
 
 class SaysYesFromElsewhere(SaysYes):
-    """The same, under a record that has the address of a bystander."""
+    """The same until it is looked for, and then goes on under a record that has the address of a bystander."""
 
     def event(self, liar: Liar, what: str, peers: Sequence[bytes]) -> None:
         super().event(liar, what, peers)
         if what == "wanted":
-            self.claim_address(liar)
+            liar.later(2.0, lambda: self.provide_wanted(liar))
+            liar.later(10.0, lambda: self.claim_address(liar))
 
 
 class ProvidesAndDenies(Finder):

@@ -12,7 +12,8 @@
 * `choose` is given whom to choose from: those that did not fail this key yet; when all did, all (`candidates.py`). A
   retry asks a random one, of them first who has answered before.
 * Who is silent (see below) is asked when nobody else is ready, or everybody else failed this key.
-* Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key.
+* Primary peers come first: a secondary one is asked when no primary one is ready that did not fail this key and is
+  not silent.
 * Somebody to be connected with is a primary peer without a link, as only these are dialled: the next one after this
   node itself (or after any, if it is not known who that is), then in order, so that nobody is named twice before each
   was, and not every node begins with the same.
@@ -264,9 +265,9 @@ class Peers(Generic[P]):
 
     def choose(self, ready: list[P], is_retry: bool) -> P:
         """The one of these to ask for a key."""
+        ready = [peer for peer in ready if not self._scores.is_silent(peer)] or ready
         if self._secondary:
             ready = [peer for peer in ready if peer not in self._secondary] or ready
-        ready = [peer for peer in ready if not self._scores.is_silent(peer)] or ready
         if is_retry:
             return self._rng.choice([peer for peer in ready if self._scores.has_answered(peer)] or ready)
         newcomers = [peer for peer in ready if not self._scores.has_answered(peer)]

@@ -77,6 +77,16 @@ def test_peer_that_was_silent_is_asked_where_everybody_else_failed_the_key() -> 
     assert sent(known, LATER + DELAY).peer == silent.peer
 
 
+def test_secondary_peer_is_asked_before_a_primary_one_that_is_silent() -> None:
+    known = fetcher("ab")
+    known.reconcile(1, {"a"}, {"b"}, now=0)
+    known.add_ready(b"k", 0)
+    assert sent(known, 0).peer == "a"
+    assert asked_another(known, LATER).peer == "b"
+    known.add_ready(b"l", LATER)
+    assert sent(known, LATER).peer == "b"
+
+
 def test_silent_peer_is_back_when_it_answers_anything_be_it_late() -> None:
     known = fetcher("ab")
     known.add_ready(b"k", 0)
