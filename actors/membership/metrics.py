@@ -30,7 +30,7 @@ class Metrics:
             "membership_cheats_total", "False proofs, by whether they were the sender's own.", labels=("of",)
         )
         self.not_shown = counter(
-            "membership_cheats_not_shown_total", "Cheats whose records were not shown to others, as too many were."
+            "membership_cheats_not_shown_total", "Cheats whose records were not shown to others, as too many waited."
         )
         self.renewals = counter(
             "membership_renewals_total",

@@ -10,7 +10,7 @@ from rookery import transport
 from rookery.actors import tracker
 from rookery.actors.membership import MemberCheats, MemberUp, MemberUpdated, Rejoined
 from rookery.actors.membership.core.envelope import Envelope
-from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK
+from rookery.actors.membership.parts.misconduct import CHEAT_BLOCK, CHEATS_TO_SHOW
 from rookery.actors.membership.swim import Member, State
 from rookery.actors.membership.swim.codec import decode_packet, encode_header, encode_packet
 from rookery.actors.membership.swim.messages import (
@@ -163,6 +163,25 @@ def test_member_that_has_signed_two_lives_of_one_generation_is_blocked_whoever_b
     assert world.said("bob", Ack)  # who brought it is not at fault
 
 
+def test_member_that_has_signed_two_lives_of_a_generation_before_its_present_one_is_blocked(
+    world: World, punished: list[object]
+) -> None:
+    world.join().meet("bob", "carol")
+    other = other_life(world, "carol")
+    world.packet("bob", Gossip(), records=[world.record("bob"), world.record("carol", 2)])
+    assert cheats(world) == []
+    world.packet("bob", Gossip(), records=[world.record("bob"), other])
+    assert [each.peer for each in cheats(world)] == [world.peer("carol")]
+    assert world.metric("records_total", "contradicts") == 1
+
+
+def test_earlier_record_of_a_member_that_is_shown_again_is_no_cheat(world: World, punished: list[object]) -> None:
+    world.join().meet("bob", "carol")
+    world.packet("bob", Gossip(), records=[world.record("bob"), world.record("carol", 2)])
+    world.packet("bob", Gossip(), records=[world.record("bob"), world.record("carol", 1)])
+    assert cheats(world) == []
+
+
 def test_both_records_of_a_cheat_are_shown_to_the_others_once(world: World, punished: list[object]) -> None:
     world.join().meet("bob", "carol", "dave")
     records = [world.record("carol"), other_life(world, "carol")]
@@ -177,14 +196,36 @@ def test_both_records_of_a_cheat_are_shown_to_the_others_once(world: World, puni
     assert all(records[1].encode() not in envelope.records for envelope in world.sent("carol"))
 
 
-def test_cheat_that_is_not_shown_to_the_others_as_too_many_were_is_counted(
+def shown_to_bob(world: World, records: list[PeerRecord]) -> int:
+    said = {data for envelope in world.sent("bob") for data in envelope.records}
+    return sum(record.encode() in said for record in records)
+
+
+def test_cheats_that_are_many_are_shown_to_the_others_four_at_once_and_then_one_in_five_seconds(
     world: World, punished: list[object]
 ) -> None:
     names = [f"cheat {number}" for number in range(7)]
+    world.join().meet("bob", "carol", *names)
+    others = [other_life(world, name) for name in names]
+    for other in others:
+        world.packet("carol", Gossip(), records=[world.record("carol"), other])
+    assert len(cheats(world)) == 7
+    assert shown_to_bob(world, others) == 4
+    shown = []
+    for _ in range(3):
+        world.simulation.run(for_=5.1)
+        for name in ("bob", "carol"):
+            world.packet(name, Gossip(), records=[world.record(name)])
+        shown.append(shown_to_bob(world, others))
+    assert shown == [5, 6, 7]
+    assert world.metric("cheats_not_shown_total") == 0
+
+
+def test_cheat_for_which_too_many_wait_to_be_shown_is_counted(world: World, punished: list[object]) -> None:
+    names = [f"cheat {number}" for number in range(4 + CHEATS_TO_SHOW + 3)]
     world.join().meet("bob", *names)
     for name in names:
         world.packet("bob", Gossip(), records=[world.record("bob"), other_life(world, name)])
-    assert len(cheats(world)) == 7
     assert world.metric("cheats_not_shown_total") == 3
 
 

@@ -347,8 +347,9 @@ class Admission:
         if sender is not None and to_be_checked and not self.may_check(sender, now):
             return False
         try:
-            if before is not None and self._records.contradicts(record):
-                self._contradict(record, before, sender, presented=presented)
+            other = self._records.contradicted(record)
+            if other is not None:
+                self._contradict(record, other, sender, presented=presented)
                 return False
             is_new = self._records.add(record, sender)
             if presented:

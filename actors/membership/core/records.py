@@ -7,7 +7,8 @@
   address in that record, as it can only learn there that it is held to be in a later life. If the record that it
   presents has the same generation as the one held, it replaces that: the peer restarted, and is at the new address.
 * Two records of one generation with different ends of the chain, or farewells, *contradict* each other: both follow
-  from key and generation, so a restart, a copy or a clock that was set back says the same.
+  from key and generation, so a restart, a copy or a clock that was set back says the same. The last `EARLIER` lives of
+  a peer count as well: who begins a new one after each cheat is found out all the same.
 * *Discovered* peers (by discovery, or from the file of members) are seeds with a record; the newest 64 are kept.
 * Signatures are verified last, and only of records that would change anything.
 """
@@ -23,6 +24,8 @@ from ....transport.record import PeerRecord
 from ..swim.member import GENERATION_LIMIT
 
 MAX_DISCOVERED = 64
+EARLIER = 4
+"""Earlier lives of a peer whose records are remembered, so that another one of theirs is known for a cheat."""
 
 
 class Records:
@@ -33,6 +36,7 @@ class Records:
         self._network = network
         self._me = me
         self._records: dict[PeerId, PeerRecord] = {}
+        self._earlier: dict[PeerId, list[PeerRecord]] = {}  # the latest is last
         self._seeds: dict[PeerId, Address] = {}
         self._discovered: dict[PeerId, None] = {}
         self._presented: dict[PeerId, Address] = {}
@@ -95,17 +99,22 @@ class Records:
         held = self._records.get(record.peer)
         return record.peer != self._me and (held is None or record.newer_than(held))
 
-    def contradicts(self, record: PeerRecord) -> bool:
-        """Whether nobody honest can have signed both this record, if it is genuine, and the one held."""
+    def contradicted(self, record: PeerRecord) -> PeerRecord | None:
+        """A record that is or was held, if nobody honest can have signed both it and this one, if that is genuine."""
         held = self._records.get(record.peer)
-        if held is None or held.generation != record.generation:
-            return False
-        return (held.chain, held.farewell) != (record.chain, record.farewell)
+        if held is not None and held.generation != record.generation:
+            earlier = self._earlier.get(record.peer, ())
+            held = next((each for each in earlier if each.generation == record.generation), None)
+        if held is None or (held.chain, held.farewell) == (record.chain, record.farewell):
+            return None
+        return held
 
     def is_to_be_checked(self, record: PeerRecord, *, presented: bool) -> bool:
         """Whether to look at its signature. presented: the peer itself shows it."""
         held = self._records.get(record.peer)
-        return self.is_news(record) or self.contradicts(record) or (presented and held is not None and held != record)
+        if self.is_news(record) or self.contradicted(record) is not None:
+            return True
+        return presented and held is not None and held != record
 
     def add(self, record: PeerRecord, source: PeerId | None = None) -> bool:
         """Keep a record if it is newer than the one held; returns whether it was kept. source: who sent it.
@@ -120,6 +129,11 @@ class Records:
             return False
         if not record.verify(source=source):
             raise DecodeError(f"record of peer {record.peer.short}: the signature is not that peer's")
+        held = self._records.get(record.peer)
+        if held is not None:
+            earlier = self._earlier.setdefault(record.peer, [])
+            earlier.append(held)
+            del earlier[:-EARLIER]
         self._records[record.peer] = record
         return True
 
@@ -144,6 +158,7 @@ class Records:
     def forget(self, peer: PeerId) -> None:
         """Drop the record of a peer, and the address that it presented."""
         self._records.pop(peer, None)
+        self._earlier.pop(peer, None)
         self._presented.pop(peer, None)
 
     def compact(self) -> None:

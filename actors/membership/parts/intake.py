@@ -97,6 +97,8 @@ class Intake:
         """Perform the effects, tell of the changes, and apply what waited for the records that are new."""
         while self._admission.has_changed:
             self._take(self._admission.take_changes())
+        while (cheat := self._misconduct.next_to_show()) is not None:
+            self._show_to_others(*cheat)
         self._perform()
         if self._admission.waiting:
             self._requests.wait()
@@ -111,9 +113,8 @@ class Intake:
             self._outgoing.note_new(record.peer)
             self._events.publish(self._view.record_added(record))
         for one, other in changes.contradicting:
-            reported = self._misconduct.report(one.peer, "two records of one life", one.peer)
-            if reported and self._misconduct.may_show():
-                self._show_to_others(one, other)
+            if self._misconduct.report(one.peer, "two records of one life", one.peer):
+                self._misconduct.show(one, other)
         for notification in changes.members:
             self._events.on_notification(notification)
         self._perform()

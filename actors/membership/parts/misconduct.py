@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ....transport.identity import PeerId
 from ....transport.mailbox import Mailbox as Transport
 from ....transport.parts.limited_log import LimitedLog
 from ....transport.reasons import Reason
+from ....transport.record import PeerRecord
 from ...tracker.mailbox import Mailbox as Tracker
 from .. import swim
 from ..core.sender_limits import SenderLimits
@@ -25,6 +27,9 @@ CHEAT_BLOCK = 600.0
 
 SHOWN_CHEATS = (0.2, 4)
 """Cheats whose records are shown to others, in a second and at once: who has many keys makes this node flood nobody."""
+
+CHEATS_TO_SHOW = 64
+"""Of those that wait for their turn to be shown, at most."""
 
 _CLOSE_TIMEOUT = 30.0  # seconds
 
@@ -58,6 +63,7 @@ class Misconduct:
         self._log = log
         self._shun = shun
         self._shows = TokenBuckets(*SHOWN_CHEATS)
+        self._to_show: deque[tuple[PeerRecord, PeerRecord]] = deque()
 
     def over_limit(self, sender: PeerId, kind: str) -> None:
         """A packet of this kind was dropped, as its sender has sent too many."""
@@ -95,12 +101,18 @@ class Misconduct:
         """Write down that a record is none that a member can have. cause: who brought it."""
         self._log.note(cause.short, "record refused", peer=cause.short, error=str(error))
 
-    def may_show(self) -> bool:
-        """Whether the records of a cheat are shown to others now: counted if not."""
-        may_show = self._shows.take(None, self._engine.now())
-        if not may_show:
+    def show(self, one: PeerRecord, other: PeerRecord) -> None:
+        """Have the two records by which each can see who cheats shown to others, when it is their turn."""
+        if len(self._to_show) < CHEATS_TO_SHOW:
+            self._to_show.append((one, other))
+        else:
             self._metrics.not_shown.inc()
-        return may_show
+
+    def next_to_show(self) -> tuple[PeerRecord, PeerRecord] | None:
+        """Whose turn it is to be shown now, if it is anybody's."""
+        if not (self._to_show and self._shows.take(None, self._engine.now())):
+            return None
+        return self._to_show.popleft()
 
     def _close(self, peer: PeerId, reason: Reason) -> None:
         closed = self._transport.close(peer, reason)
