@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rookery.runtime import Simulation
 from rookery.runtime.simulation import WALL_AT_START
-from rookery.testing import NETWORK
+from rookery.testing import NETWORK, SimulatedNodes
 from rookery.transport import Address, Endpoint, Identity, Reason
 from rookery.transport.wire import Route, Source
 from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWire
@@ -368,3 +368,12 @@ class Liar(Knowledge):
         for update in swim.updates:
             if update.key == self.key and update.state in (protocol.SUSPECT, protocol.DOWN):
                 self.incarnation = min(max(self.incarnation, update.incarnation + 1), protocol.MAX_INCARNATION)
+
+
+def liars(nodes: SimulatedNodes, strategies: Iterable[Callable[[], Strategy]], gang: Gang) -> Iterator[Liar]:
+    """One for each strategy, made when it is its turn, with an IP of its own. They are still to be started."""
+    for number, strategy in enumerate(strategies):
+        name = f"liar{number}"
+        identity = nodes.known.identity(name)
+        ip = f"10.66.{number}.1"
+        yield Liar(nodes.simulation, nodes.internet, identity, strategy(), name=name, ip=ip, gang=gang)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from rookery.runtime import Reply, Simulation
 from rookery.testing import SimulatedNodes, WholeNode
 from tests.liars.knowledge import Gang
-from tests.liars.liar import Liar, Strategy
+from tests.liars.liar import Liar, Strategy, liars
 
 LIARS_COME, CRASH, NEWCOMER, PARTITION, HEAL, RESTART, LIARS_GO = 25.0, 40.0, 45.0, 65.0, 71.0, 73.0, 93.0
 RESTARTS_AFTERWARDS = (95.0, 98.0)
@@ -120,17 +120,7 @@ class World:
 
     def admit_liars(self) -> None:
         """Each has joined at some honest node, from an IP of its own."""
-        for number, strategy in enumerate(self.strategies):
-            name = f"liar{number}"
-            liar = Liar(
-                self.simulation,
-                self.nodes.internet,
-                self.nodes.known.identity(name),
-                strategy(),
-                name=name,
-                ip=f"10.66.{number}.1",
-                gang=self.gang,
-            )
+        for liar in liars(self.nodes, self.strategies, self.gang):
             self.liars.append(liar)
             seed = self.rng.choice(self.honest)
             liar.start([(bytes(seed.peer), str(seed.address))])

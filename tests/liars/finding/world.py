@@ -46,7 +46,7 @@ from rookery.transport.wire.simulated_wire import SimulatedInternet, SimulatedWi
 from tests.liars import protocol
 from tests.liars.invariants import Broken, held_bytes
 from tests.liars.knowledge import Gang
-from tests.liars.liar import Liar, Strategy
+from tests.liars.liar import Liar, Strategy, liars
 from tests.liars.strategies.holders import CLAIMED_AT, NAMED_AT, Finder, SaysYes, SaysYesAndServesRubbish
 
 PUT, LIARS_COME, WANTED, ASKING = 10.0, 15.0, 17.0, 25.0
@@ -161,18 +161,7 @@ class World:
 
     def admit_liars(self) -> None:
         """Each has joined at some honest node, from an IP of its own."""
-        for number, strategy in enumerate(self.strategies):
-            name = f"liar{number}"
-            identity = self.nodes.known.identity(name)
-            liar = Liar(
-                self.simulation,
-                self.nodes.internet,
-                identity,
-                strategy(),
-                name=name,
-                ip=f"10.66.{number}.1",
-                gang=self.gang,
-            )
+        for liar in liars(self.nodes, self.strategies, self.gang):
             self.liars.append(liar)
             seed = self.rng.choice(self.honest)
             liar.start([(bytes(seed.peer), str(seed.address))])
