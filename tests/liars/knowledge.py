@@ -12,10 +12,11 @@ from tests.liars.protocol import Update
 
 @dataclass(slots=True, eq=False)
 class Gang:
-    """What the liars of one world share. keys: their own; invented: those of nobody."""
+    """What the liars of one world share. keys: their own; invented: those of nobody; crowd: how many are Sybils."""
 
     keys: set[bytes] = field(default_factory=set)
     invented: set[bytes] = field(default_factory=set)
+    crowd: int = 0
 
     def knows(self, key: bytes) -> bool:
         return key in self.keys or key in self.invented

@@ -114,7 +114,9 @@ class World:
         """An honest node, whose one contact is honest."""
         seeds = self.honest[:1] if len(self.lives) < self.honest_size else [self.rng.choice(self.honest)]
         producer = Holder(self) if len(self.lives) < HOLDERS else None
-        node = self.nodes.start(name, seeds=seeds, producer=producer, tracker=TRACKER, maintenance=BAND)
+        node = self.nodes.start(
+            name, seeds=seeds, producer=producer, tracker=TRACKER, maintenance=BAND, resolver={"find": True}
+        )
         self.lives[name] = Life(node, self.now)
         return node
 
@@ -158,10 +160,12 @@ class World:
     # Fetches ---------------------------------------------------------------------------------------------------------
 
     def fetch(self, node: WholeNode, timeout: float) -> None:
-        """Another value each time, as small as a manifest."""
+        """Another value each time, as small as a manifest. Those who have it say so, until it is fetched."""
         value = f"value {len(self.values)}".encode() * 20
         key = hashlib.sha256(value).digest()
         self.values[key] = value
+        for holder in self._holders():
+            holder.providers.provide((key,))
         excused = bool(self.parted) or not any(not self.nodes.all[f"n{each}"].ended for each in range(HOLDERS))
         fetch = Fetch(node, self.now, key, node.resolver.get(key, timeout=timeout), excused)
         self.fetches.append(fetch)
@@ -173,6 +177,9 @@ class World:
             self._turn += 1
             self.fetch(askers[self._turn % len(askers)], timeout=60.0)
 
+    def _holders(self) -> list[WholeNode]:
+        return [node for node in self.honest if self.has_all(node)]
+
     def has_all(self, node: WholeNode) -> bool:
         """Whether it is a holder."""
         return node.plan.producer is not None
@@ -181,6 +188,8 @@ class World:
         """Note what has become of fetches. Called often: a fetch takes milliseconds."""
         for fetch in [fetch for fetch in self.due if fetch.reply.done]:
             self.due.remove(fetch)
+            for holder in self._holders():
+                holder.providers.withdraw((fetch.key,))
             value = fetch.reply.result()
             good = value == self.values[fetch.key]
             self.took.append((fetch, self.now - fetch.began if good else None))

@@ -68,7 +68,7 @@ class AsksForRecords(Strategy):
 
 
 class Crowd(Strategy):
-    """Sixty-six keys from one IP, each of which connects to everybody."""
+    """Sixty-six keys from one IP, however many liars have them, each of which connects to everybody."""
 
     number = 66
 
@@ -76,10 +76,13 @@ class Crowd(Strategy):
         return "10.66.99.1"
 
     def begin(self, liar: Liar) -> None:
-        for number in range(self.number // 4 + 1):  # with three others of the kind
+        for number in range(self.number):
             liar.later(number * 0.2, partial(self._add, liar, number))
 
     def _add(self, liar: Liar, number: int) -> None:
+        if liar.gang.crowd == self.number:
+            return
+        liar.gang.crowd += 1
         helper = liar.helper(f"sybil{number}", self.ip(liar, number))
         seeds = [(key, liar.addresses[key]) for key in liar.some(1)]
         helper.start(seeds)
