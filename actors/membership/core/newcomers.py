@@ -91,6 +91,9 @@ class Newcomer(Struct, eq=False):
         return self.greeted > _DIRECT
 
 
+_Queues = OrderedDict[PeerId, OrderedDict[PeerId, Newcomer]]
+
+
 class Turns(Struct):
     """Whom to greet now, who has not answered and is hidden from now on, and whose patience is over.
 
@@ -121,7 +124,9 @@ class Unproved:
         self._newcomers: OrderedDict[PeerId, Newcomer] = OrderedDict()
         self._of_introducer: dict[PeerId, dict[PeerId, None]] = {}
         self._of_subnet: dict[Hashable, dict[PeerId, None]] = {}
-        self._fresh: OrderedDict[PeerId, OrderedDict[PeerId, Newcomer]] = OrderedDict()  # by introducer, never greeted
+        self._fresh: _Queues = OrderedDict()  # by introducer, never greeted
+        self._fresh_of_seeds: _Queues = OrderedDict()
+        self._waiting: OrderedDict[PeerId, Newcomer] = OrderedDict()  # all in `_fresh`, the oldest first
         self._due: list[tuple[float, int, Newcomer]] = []  # a heap; one that is no newcomer any more has no effect
 
     def compact(self) -> bool:
@@ -259,26 +264,24 @@ class Unproved:
         self._later(newcomer, now + SILENT_FOR)
 
     def _expire(self, now: float, turns: Turns) -> None:
-        for fresh in tuple(self._fresh.values()):
-            for newcomer in tuple(fresh.values()):
-                if newcomer.by_seed or newcomer.since + PATIENCE > now:
-                    break
-                if newcomer.hidden:
-                    self._rest(newcomer, now, turns)
-                else:
-                    turns.unasked.append(self._take(newcomer.peer))
+        while self._waiting:
+            newcomer = next(iter(self._waiting.values()))
+            if newcomer.since + PATIENCE > now:
+                break
+            if newcomer.hidden:
+                self._rest(newcomer, now, turns)
+            else:
+                turns.unasked.append(self._take(newcomer.peer))
 
     def _greet_fresh(self, now: float, may_greet: Callable[[PeerId], bool], turns: Turns) -> None:
-        went_on = True
-        while went_on:
-            went_on = False
-            for introducer in tuple(self._fresh):
-                newcomer = next(iter(self._fresh[introducer].values()))
-                greetings = self._greetings_of_seeds if newcomer.by_seed else self._greetings
-                if not may_greet(newcomer.peer) or greetings.take(None, now):
-                    self._not_fresh(newcomer)
-                    self._greet(newcomer, now, may_greet, turns)
-                    went_on = True
+        pairs = ((self._fresh, self._greetings), (self._fresh_of_seeds, self._greetings_of_seeds))
+        for fresh, greetings in pairs:
+            while fresh:
+                newcomer = next(iter(next(iter(fresh.values())).values()))
+                if may_greet(newcomer.peer) and not greetings.take(None, now):
+                    break
+                self._not_fresh(newcomer)
+                self._greet(newcomer, now, may_greet, turns)
 
     def _greet(self, newcomer: Newcomer, now: float, may_greet: Callable[[PeerId], bool], turns: Turns) -> None:
         if may_greet(newcomer.peer):
@@ -300,7 +303,12 @@ class Unproved:
 
     def _await_greeting(self, newcomer: Newcomer) -> None:
         """The first of its round, for which the introducers take turns."""
-        self._fresh.setdefault(newcomer.introducer, OrderedDict())[newcomer.peer] = newcomer
+        self._fresh_with(newcomer).setdefault(newcomer.introducer, OrderedDict())[newcomer.peer] = newcomer
+        if not newcomer.by_seed:
+            self._waiting[newcomer.peer] = newcomer
+
+    def _fresh_with(self, newcomer: Newcomer) -> _Queues:
+        return self._fresh_of_seeds if newcomer.by_seed else self._fresh
 
     def _take(self, peer: PeerId) -> Newcomer:
         newcomer = self._newcomers.pop(peer)
@@ -311,12 +319,14 @@ class Unproved:
 
     def _not_fresh(self, newcomer: Newcomer) -> None:
         """It has its turn, or is gone: then it is another introducer's."""
-        fresh: dict[PeerId, Newcomer] = self._fresh.get(newcomer.introducer, {})
+        of_introducers = self._fresh_with(newcomer)
+        fresh = of_introducers.get(newcomer.introducer, OrderedDict())
         if newcomer.peer in fresh:
             del fresh[newcomer.peer]
-            self._fresh.move_to_end(newcomer.introducer)
+            self._waiting.pop(newcomer.peer, None)
+            of_introducers.move_to_end(newcomer.introducer)
             if not fresh:
-                del self._fresh[newcomer.introducer]
+                del of_introducers[newcomer.introducer]
 
 
 def _remove(groups: dict[T, dict[PeerId, None]], group: T, peer: PeerId) -> None:
