@@ -149,11 +149,13 @@ class CloseLink(Message, Struct, frozen=True):
 class AnswersAwaited(Message, Struct, frozen=True):
     """So many more of who uses a connection wait for an answer over it, or owe one; less if negative.
 
-    A short-lived one is not idle meanwhile. One that is gone is ignored.
+    A short-lived one is not idle meanwhile. in_vain: this node has asked over it, and got nothing yet; then one that it
+    has dialled has had its turn. One that is gone is ignored.
     """
 
     link_id: int
     delta: int
+    in_vain: bool = False
 
 
 class Send(Message, Struct):
@@ -263,9 +265,9 @@ class Mailbox(runtime.Mailbox):
         """End one connection; see `CloseLink`."""
         return self.tell(CloseLink(link_id, reason))
 
-    def answers_awaited(self, link_id: int, delta: int) -> Feedback:
+    def answers_awaited(self, link_id: int, delta: int, *, in_vain: bool = False) -> Feedback:
         """Answers are to come over a connection, by one user of it more or less; see `AnswersAwaited`."""
-        return self.tell(AnswersAwaited(link_id, delta))
+        return self.tell(AnswersAwaited(link_id, delta, in_vain))
 
     def send(self, link_id: int, channel: int, payload: bytes, *, priority: bool = False) -> Feedback:
         """Queue a message; see `Send`.

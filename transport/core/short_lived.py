@@ -8,7 +8,8 @@ fetch does. They are counted here and in no other limit, and take no other conne
   fewer places, then to who has waited longest. It has to ask again: after `PATIENCE` without it waits no more.
 * A connection on which nothing has been said for `IDLE` seconds ends, unless an answer is to come over it, or what was
   said has not arrived. While another wants its place, one that was quiet for `QUIET` seconds does (an inbound one not
-  while this node owes an answer), or that is `TURN` seconds old whatever it does.
+  while this node owes an answer), or that is `TURN` seconds old whatever it does; and at once one that this node has
+  dialled, if it has asked for something there and got nothing.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ class Use(Struct):
     """What is said on one connection. said: messages of both directions, until `said_at`. Times are in seconds.
 
     used_at: when something was last said or to come. awaited: how many of its users wait for an answer, or owe one.
+    in_vain: some have got theirs, and nothing was in any.
     """
 
     opened_at: float
@@ -133,10 +135,12 @@ class Use(Struct):
     used_at: float
     said: int = 0
     awaited: int = 0
+    in_vain: bool = False
 
-    def awaits(self, delta: int, now: float) -> None:
-        """So many more of its users wait for an answer, or owe one."""
+    def awaits(self, delta: int, now: float, *, in_vain: bool = False) -> None:
+        """So many more of its users wait for an answer, or owe one. in_vain: those who got one got nothing by it."""
         self.awaited = max(0, self.awaited + delta)
+        self.in_vain = in_vain
         self.used_at = now
 
     def look(self, said: int, now: float, *, on_its_way: bool = False) -> bool:
@@ -154,4 +158,6 @@ class Use(Struct):
         """When its time is over for others that want its place."""
         if self.awaited and direction is Direction.IN:
             return self.opened_at + TURN
+        if self.in_vain and direction is Direction.OUT:
+            return self.opened_at
         return min(self.opened_at + TURN, self.said_at + QUIET)

@@ -56,7 +56,7 @@ class ShortLived:
     def answers_awaited(self, message: AnswersAwaited) -> None:
         """Somebody waits for an answer over a connection, or owes one; or does no more."""
         if message.link_id in self._uses:
-            self._uses[message.link_id][1].awaits(message.delta, self._shared.now())
+            self._uses[message.link_id][1].awaits(message.delta, self._shared.now(), in_vain=message.in_vain)
 
     def look(self, message: Look) -> None:
         """The timer of one rang."""
@@ -83,8 +83,8 @@ class ShortLived:
         ]
         if not over:
             return False
-        live, _use = self._uses.pop(min(over)[1])
-        self._close(live, Reason.TURN_OVER)
+        live, use = self._uses.pop(min(over)[1])
+        self._close(live, Reason.IDLE if use.in_vain else Reason.TURN_OVER)
         return True
 
     def _look(self, live: Live, use: Use) -> bool:

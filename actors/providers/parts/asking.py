@@ -194,6 +194,8 @@ class Asking:
                     if again and not (self._is_reached(hashed) or self._members.is_secondary(gone)):
                         self._want_holder(gone, "again")
                         again = False
+                    else:
+                        wanted.further.discard(gone)
                     self._follow(self._searches.look_again(hashed, self._engine.now()))
                 self._connect_further(wanted, hashed)
                 self._tell_progress(wanted)

@@ -27,7 +27,7 @@ from ...tracker.core.peer_sets import PeerSet
 from ...tracker.mailbox import Mailbox as Tracker
 from ..config import Config
 from ..core.codec import Request, encode
-from ..core.decisions import Accepted, Block, Decision, Deliver, Ended, Outcome, Reason, Retired, Retry
+from ..core.decisions import Accepted, Block, Cause, Decision, Deliver, Ended, Outcome, Reason, Retired, Retry
 from ..core.fetching.fetcher import Fetcher
 from ..core.fetching.requests import Attempt
 from ..core.key_subscribers import UnusableSubscriber
@@ -281,7 +281,7 @@ class Client:
             case Ended(request, cause):
                 metrics.requests.inc(cause.value)
                 self._busy.change(request.peer, -1)
-                self._awaited.change(request.link, -1)
+                self._awaited.ended(request.link, with_data=cause is Cause.ANSWERED)
             case Accepted(_, _, seconds):
                 metrics.fetched.inc()
                 metrics.fetch_seconds.inc(by=seconds)

@@ -355,6 +355,19 @@ def test_others_have_their_turn_once_those_before_are_connected_or_cannot_be_rea
     assert len(there.wanted()) == len(set(there.wanted())) == 2 * FURTHER
 
 
+def test_others_have_their_turn_once_those_before_had_theirs(world: Make) -> None:
+    there = world(20)
+    before = look_beside_a_connected_holder(there)
+    for peer in before:
+        there.tell(connections.PeerConnected(peer, short_lived=True))
+    for peer in before:
+        there.tell(connections.PeerDisconnected(peer, Reason.IDLE, short_lived=True))
+    assert len(there.wanted()) == len(set(there.wanted())) == 2 * FURTHER
+    for peer in there.wanted()[FURTHER:]:
+        there.tell(connections.PeerConnected(peer, short_lived=True))
+    assert len(there.wanted()) == len(set(there.wanted())) == 19, "all but the one that was connected"
+
+
 def test_finder_is_answered_also_if_the_fetch_is_over_meanwhile(world: Make) -> None:
     there = world(5)
     there.mailbox.search(KEY)

@@ -38,6 +38,28 @@ def test_short_lived_connection_is_in_use_while_requests_are_out_and_of_others_n
     assert len(rig.net.control.received(transport.AnswersAwaited)) == 2
 
 
+def in_vain(rig: Any) -> list[bool]:
+    rig.simulation.settle()
+    return [message.in_vain for message in rig.net.control.received(transport.AnswersAwaited)]
+
+
+def test_connection_is_in_vain_once_it_was_asked_and_until_data_comes_over_it(rig: Any) -> None:
+    data = rig.start()
+    rig.peer_set("bob")
+    rig.open("bob", short_lived=True)
+    for key, answer, said in [
+        (KEYS[0], codec.Missing, [False, True]),
+        (KEYS[1], codec.Response, [True, False]),
+        (KEYS[2], codec.Missing, [False, False]),
+    ]:
+        before = len(in_vain(rig))
+        data.fetch(key)
+        ((name, request),) = rig.sent()
+        rig.receive(name, answer(request.id, b"value") if answer is codec.Response else answer(request.id))
+        data.cancel(key)
+        assert in_vain(rig)[before:] == said
+
+
 @pytest.mark.parametrize("how", ["time-out", "cancelled"])
 def test_request_that_ends_without_an_answer_is_waited_for_no_more(rig: Any, how: str) -> None:
     data = rig.start(fetch_retry_delay=5.0)

@@ -87,3 +87,17 @@ def test_connection_is_not_idle_while_an_answer_is_to_come_or_something_is_on_it
     assert not use.look(0, 3 * IDLE - 0.1, on_its_way=True)
     assert not use.look(0, 4 * IDLE - 0.2)
     assert use.look(0, 4 * IDLE)
+
+
+def test_connection_over_which_we_asked_in_vain_has_had_its_turn_until_something_comes_over_it() -> None:
+    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0)
+    use.awaits(1, 1.0)
+    use.awaits(-1, 1.0, in_vain=True)
+    use.look(2, 1.0)
+    assert use.over_at(Direction.OUT) == 0.0
+    assert use.over_at(Direction.IN) == 1.0 + QUIET, "the peer may want it"
+    use.awaits(1, 1.2, in_vain=True)
+    assert use.over_at(Direction.OUT) == 0.0, "it is asked once more"
+    use.awaits(-1, 1.3)
+    use.look(3, 1.3)
+    assert use.over_at(Direction.OUT) == 1.3 + QUIET

@@ -135,3 +135,17 @@ def test_connection_over_which_its_node_owes_an_answer_is_taken_when_its_turn_is
         waited += 1
     assert TURN - QUIET <= waited <= TURN + PATIENCE
     assert first.closed() == [Reason.TURN_OVER]
+
+
+def test_place_of_our_own_is_free_for_the_next_peer_once_the_first_has_nothing_for_us(
+    simulated: SimulatedWorld,
+) -> None:
+    asker, _friend = full(simulated)
+    first, second = simulated.node("first"), simulated.node("second")
+    asks(asker, first)
+    simulated.until(lambda: first.links())
+    asker.net.answers_awaited(asker.link_to(first).id, 1)
+    asker.net.answers_awaited(asker.link_to(first).id, -1, in_vain=True)
+    asks(asker, second)
+    simulated.until(lambda: second.links(), timeout=QUIET / 2)
+    assert first.closed() == [Reason.IDLE], "it is not to be dialled again for it"
