@@ -248,7 +248,7 @@ def reshaped(good: bytes, rng: random.Random) -> bytes:
     """The msgpack value in the bytes with one item changed, so that it gets past the parser; other bytes damaged."""
     try:
         value = msgpack.unpackb(good, max_map_len=codec.MAX_EXTENSIONS, max_ext_len=0, strict_map_key=False)
-    except (ValueError, msgpack.UnpackException):  # this can be the bytes of a fuzzer
+    except (ValueError, TypeError, msgpack.UnpackException):  # this can be the bytes of a fuzzer
         return damaged(good, rng)
     holders = [holder for holder in _lists_in(value) if holder]
     if not holders:

@@ -135,7 +135,8 @@ def test_nodes_whose_bands_are_full_fetch_and_serve_in_places_beside_them(
 ) -> None:
     world = World(simulation, tmp_path, count, (2, 2, 2))
     before = {node.name: node.connected() for node in world.all}
-    assert {len(connected) for connected in before.values()} == {2}
+    numbers = sorted(len(connected) for connected in before.values())
+    assert numbers[2:] == [2] * (count - 2), "two may find nobody else with room"
     world.everybody_gets_it(within=30)
     assert short_lived(world), "as an operator sees them"
     world.nodes.run(15)
