@@ -68,7 +68,7 @@ class AsksForRecords(Strategy):
 
 
 class Crowd(Strategy):
-    """Sixty-six keys from one IP, however many liars have them, each of which connects to everybody."""
+    """Keys from one IP, each of which connects to everybody: a quarter of 66 of each liar, and 66 at most of all."""
 
     number = 66
 
@@ -76,7 +76,7 @@ class Crowd(Strategy):
         return "10.66.99.1"
 
     def begin(self, liar: Liar) -> None:
-        for number in range(self.number):
+        for number in range(self.number // 4 + 1):
             liar.later(number * 0.2, partial(self._add, liar, number))
 
     def _add(self, liar: Liar, number: int) -> None:
