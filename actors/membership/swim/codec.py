@@ -190,7 +190,7 @@ def decode_packet(data: bytes, known: Known = _NOBODY) -> DecodedPacket:
         message = _read_message(kind, fields, dst_key)
         sender = _sender(src_key, src_generation, src_incarnation, src_proof, known)
         header = Header(sender.id, sender.incarnation, _identity(dst_key, dst_generation), message, sender.proof)
-        packet = DecodedPacket(header, _read_updates(updates, known), _read_items(items))
+        packet = DecodedPacket(header, *_read_updates(updates, known), _read_items(items))
     except DecodeError:
         raise
     except TypeError as error:  # an unhashable value, which no cache can look up
@@ -245,22 +245,22 @@ def _read_message(kind: object, fields: object, dst_key: object) -> Message:
     raise DecodeError(f"message kind {kind!r:.80} is unknown; it must be 1 to {len(_KINDS)}")
 
 
-def _read_updates(raws: object, known: Known) -> tuple[Member, ...]:
+def _read_updates(raws: object, known: Known) -> tuple[tuple[Member, ...], tuple[Member, ...]]:
+    """All of them, and those of them that are news: most are known already."""
     if not isinstance(raws, list):
         raise DecodeError(f"updates must be an array, not {type(raws).__name__}")
-    known_of = known.get
+    known_of, updates, news = known.get, [], []
     try:
-        return tuple(
-            [
-                held
-                # True is 1 for a dict
-                if (held := known_of(tuple(raw))) and type(raw[1]) is type(raw[2]) is type(raw[3]) is int
-                else _member(*raw)
-                for raw in raws
-            ]
-        )
+        for raw in raws:
+            update = known_of(tuple(raw))
+            # True is 1 for a dict
+            if update is None or not type(raw[1]) is type(raw[2]) is type(raw[3]) is int:
+                update = _member(*raw)
+                news.append(update)
+            updates.append(update)
     except TypeError:  # one of them is longer, shorter or no array
-        return tuple([_read_update(raw) for raw in raws])
+        updates = news = [_read_update(raw) for raw in raws]
+    return tuple(updates), tuple(news)
 
 
 def _read_update(raw: object) -> Member:
@@ -311,7 +311,14 @@ def _sender(key: object, generation: object, incarnation: object, proof: object,
     return _member(key, generation, incarnation, 0, proof)
 
 
+_STATES = {int(state): state for state in State}
+
+
 def _member(key: object, generation: object, incarnation: object, state: object, proof: object = b"") -> Member:
+    if type(key) is type(proof) is bytes and type(generation) is type(incarnation) is type(state) is int:
+        known = _STATES.get(state)  # as most are
+        if known is not None and len(proof) in (0, PROOF_BYTES):
+            return Member(MemberId(key, generation), incarnation, known, (), proof)
     identity, incarnation = _identity(key, generation), _whole(incarnation, "incarnation")
     return Member(identity, incarnation, State(_whole(state, "state")), (), _bytes(proof, PROOF_BYTES, "a proof"))
 

@@ -155,8 +155,9 @@ class Header(Struct, frozen=True):
 
 
 class DecodedPacket(Struct, frozen=True):
-    """A packet as `codec.decode_packet` returns it."""
+    """A packet as `codec.decode_packet` returns it. news: the updates that are not held already, and suspicions."""
 
     header: Header
     updates: tuple[Member, ...] = ()
+    news: tuple[Member, ...] = ()
     items: tuple[bytes, ...] = ()

@@ -93,7 +93,7 @@ def valid() -> list[object]:
 def test_packet_has_the_documented_bytes_in_both_directions(message: Message, said: list[Member], golden: str) -> None:
     data = bytes.fromhex(golden.replace(" ", ""))
     assert encode(ANN, US, message, said, incarnation=7, proof=PROOF) == data
-    assert decode_packet(data) == DecodedPacket(Header(ANN, 7, US, message, PROOF), tuple(said))
+    assert decode_packet(data) == DecodedPacket(Header(ANN, 7, US, message, PROOF), tuple(said), tuple(said))
 
 
 def test_suspect_with_accusers_has_the_documented_bytes_in_both_directions() -> None:
@@ -119,7 +119,7 @@ def test_update_with_a_proof_has_the_documented_bytes_in_both_directions(accuser
 def test_packet_with_items_has_the_documented_bytes_in_both_directions() -> None:
     data = bytes.fromhex((HEAD.format(kind="0b") + "90 90 92 c40161 c403626364").replace(" ", ""))
     assert encode(ANN, US, Broadcast(), incarnation=7, items=[b"a", b"bcd"], proof=PROOF) == data
-    assert decode_packet(data) == DecodedPacket(Header(ANN, 7, US, Broadcast(), PROOF), (), (b"a", b"bcd"))
+    assert decode_packet(data) == DecodedPacket(Header(ANN, 7, US, Broadcast(), PROOF), (), (), (b"a", b"bcd"))
 
 
 @settings(max_examples=30)
@@ -134,9 +134,11 @@ def test_packet_with_items_has_the_documented_bytes_in_both_directions() -> None
 def test_packet_survives_the_round_trip(
     src: MemberId, incarnation: int, dst: MemberId, message: Message, said: list[Member], items: list[bytes]
 ) -> None:
+    carried = tuple(said) if message.updates else ()
     packet = DecodedPacket(
         Header(src, incarnation, dst, message),
-        tuple(said) if message.updates else (),
+        carried,
+        carried,
         tuple(items) if message.items else (),
     )
     assert decode_packet(encode(src, dst, message, packet.updates, incarnation, packet.items)) == packet
@@ -230,6 +232,7 @@ def test_update_that_says_what_is_held_is_decoded_to_it_and_in_another_node_to_w
         assert packet.updates[0] is members.get(CAROL.key)
         assert packet.updates[1] == alive(BOB)
         assert len(members.known) == 1  # what was only said is not kept
+        assert [update.id for update in packet.news] == [BOB]
     assert one.get(CAROL.key) is not other.get(CAROL.key)
 
 

@@ -116,7 +116,7 @@ class MemberList:
         self.by_key: dict[bytes, Member] = {}
         """The members by key. Read only: `apply`, `vouch` and `forget` change it."""
         self.known: dict[tuple[object, ...], Member] = {}
-        """The same members by their items, for the codec; without those with accusers, as these vary. Read only."""
+        """The same members by their items, for the codec; without suspects, whose accusers vary. Read only."""
         self.claims: dict[bytes, Member] = {}
         """What is said of members that we know better: by key, each supersedes what is held. Read only."""
         self.digest = 0
@@ -231,7 +231,7 @@ class MemberList:
         if before is not None:
             self.known.pop(items_of(before), None)
         self.by_key[update.id.key] = update
-        if not update.accusers:
+        if update.state is not State.SUSPECT:
             self.known[items_of(update)] = update
 
     def _share(self, key: bytes) -> int:

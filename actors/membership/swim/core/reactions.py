@@ -116,7 +116,7 @@ def _check_life(core: Core, header: Header, outbox: Outbox) -> None:
 def _sift(core: Core, packet: DecodedPacket, outbox: Outbox) -> list[Member]:
     """What the packet says of us and others, with proof."""
     header = packet.header
-    said = (header.message.held,) if isinstance(header.message, TurnUndead) else packet.updates
+    said = (header.message.held,) if isinstance(header.message, TurnUndead) else packet.news
     if not said:
         return []
     news = sift(core, said, header.src.key, outbox)

@@ -125,7 +125,8 @@ class MembersMachine(RuleBasedStateMachine):
         shared = [digest(each) for each in said if each.is_active]
         assert self.members.digest == functools.reduce(operator.xor, shared, 0)
         assert self.members.claims == self.claims
-        assert self.members.known == {items_of(held): held for held in self.members}
+        known = {items_of(held): held for held in self.members if held.state is not State.SUSPECT}
+        assert self.members.known == known
         assert all(self.members.get(held.id.key) is held for held in self.members.known.values())
         assert all(replaces(self.model[key], claim) for key, claim in self.claims.items())
         assert self.members.num_active == len(active) == len(self.members.active_keys)
