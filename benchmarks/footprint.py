@@ -7,7 +7,7 @@ built on (pyzmq, msgpack, msgspec, cryptography, pykka, PyYAML, click), `libp2p`
   node that runs, and `rookery config check`, from the start of the process to its end, beside `bare`. `-cpu`: of the
   processor. `import-libraries`, `import-libp2p`: the same import beside those.
 * `listening`: seconds from the start of `rookery run` until its control socket answers.
-* `memory`, `threads`: of a node that has been running for some seconds. Linux.
+* `memory`, `threads`: of a node that has started, and has had nothing to do for some seconds. Linux.
 * `idle`, `idle-20`: per cent of a core that a node takes while nothing happens, alone and with 20 connections. Linux.
 """
 
@@ -25,6 +25,7 @@ from pathlib import Path
 from benchmarks.harness import Result, by_itself, less_is_better, main
 from rookery.node import Client, Cluster
 from rookery.node.control import NoNode
+from rookery.runtime.hosts.workers import IDLE
 
 NOTHING = (sys.executable, "-c", "pass")
 LIBRARIES = (
@@ -108,7 +109,7 @@ def resting(quick: bool) -> Iterator[Result]:
     """A node to which nothing happens, alone and with others."""
     with tempfile.TemporaryDirectory() as folder, Cluster.launch(Cluster.make(folder, 1)) as cluster:
         (client,) = cluster.values()
-        time.sleep(3)
+        time.sleep(IDLE + 2)  # what was slow is done, and the threads that did it have ended
         pid = client.status().pid
         own = resident(Path(f"/proc/{pid}/statm").read_text())
         if find_spec("libp2p") is not None:
