@@ -131,7 +131,7 @@ class Standing(Message, Struct, frozen=True):
 
     open: connections. low, high: the bounds, both inclusive; low is None where every peer is dialled (policy `all`).
     surplus: connections that count for nothing, being too many of one subnet. dialling: dials under way. asked: peers
-    that were last asked for others.
+    that were last asked for others. unconnected: peers of the set without a connection; None where no set lists any.
     """
 
     overflow: ClassVar[Overflow] = Overflow.LATEST
@@ -143,9 +143,17 @@ class Standing(Message, Struct, frozen=True):
     surplus: int = 0
     dialling: int = 0
     asked: int = 0
+    unconnected: int | None = None
+
+    @property
+    def has_all(self) -> bool:
+        """Whether there are fewer connections than would do only because there are no more peers."""
+        return self.level is Level.TOO_FEW and self.unconnected == 0 and not self.surplus
 
     def explain(self) -> str:
         """One line: how it stands, and what is done about it."""
+        if self.has_all and self.doing is Doing.WAITING:
+            return "connected to " + ("the only known peer" if self.open == 1 else f"all {self.open} known peers")
         return f"{_count(self.open, 'connection')}, {self._where()}: {self._what()}"
 
     def _where(self) -> str:

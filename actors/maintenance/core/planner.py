@@ -112,6 +112,11 @@ class Planner:
         """Connections that count where nobody of the set can be dialled."""
         return self.open - self.surplus
 
+    @property
+    def unconnected(self) -> int | None:
+        """Peers of the set that are not connected; None if it lists nobody."""
+        return self._set.absent if self._set.peers else None
+
     def lost(self, peer: PeerId, now: float, *, broken: bool) -> None:
         """The connection is gone, so the peer may be dialled again in the same repair. broken: nobody closed it."""
         self._seen.discard(peer)

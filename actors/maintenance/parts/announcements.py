@@ -3,7 +3,8 @@
 * Once per departure from the bounds, not in every round: `MaintenanceStarted` with `TooFewConnections` or
   `TooManyConnections` when work begins, `CannotTrim` if it gets stuck, `MaintenanceEnded` when it is over.
 * Once per wait: `RoomWithheld` when a peer of the set could have the place of another, and has to wait for it.
-* An operator reads a warning when nothing can be done about it, and a line when it is over.
+* An operator reads a warning when nothing can be done about it, and a line when it is over. Who is connected to all
+  peers that there are lacks nobody: that is a line, and no warning.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Announcements:
         self._since: float | None = None  # when the bounds were left; None while inside
         self._told_level = Level.IN_BAND
         self._warned = False
+        self._told_all = False  # that it is connected to all known peers
         self._stuck = False
         self._trimming = False
         self._exhausted = False  # the last repair ended outside
@@ -138,17 +140,20 @@ class Announcements:
         self._subscribers.tell(MaintenanceEnded(now - self._since, self._planner.open))
         self._since = None
         self._told_level = Level.IN_BAND
-        self._warned = self._stuck = False
+        self._warned = self._told_all = self._stuck = False
         self._asked = 0
 
     def _warn(self) -> None:
-        if self._warned:
-            return
-        self._warned = True
-        if self._goal.excess(self._planner.open):
-            self._log.warning("too many connections, and none that can be given up", **self._numbers())
-        else:
-            self._log.warning("too few connections, and nobody else to dial now", **self._numbers())
+        if self.standing().has_all:
+            if not self._told_all:
+                self._told_all = True
+                self._log.info("connected to all known peers", **self._numbers())
+        elif not self._warned:
+            self._warned = True
+            if self._goal.excess(self._planner.open):
+                self._log.warning("too many connections, and none that can be given up", **self._numbers())
+            else:
+                self._log.warning("too few connections, and nobody else to dial now", **self._numbers())
 
     def _numbers(self) -> dict[str, object]:
         return {"open": self._planner.open, "dial_to": self._goal.dial_to, "at_most": self._goal.want_to}
@@ -166,6 +171,7 @@ class Announcements:
             surplus=self._planner.surplus,
             dialling=len(self._planner.dials),
             asked=self._asked,
+            unconnected=None if self._goal.dial_all else self._planner.unconnected,
         )
 
     def _level(self) -> Level:

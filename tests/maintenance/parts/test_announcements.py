@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from rookery.actors.maintenance import (
     TooFewConnections,
     TooManyConnections,
 )
-from rookery.transport import Reason
+from rookery.transport import PeerId, Reason
 from tests.maintenance.neighbours import Neighbours
 
 BAND = maintenance.Config(min_connections=2, expected_connections=5, max_connections=8)  # 3 to 7, targets 4 and 6
@@ -137,6 +138,38 @@ def test_line_of_policy_all_follows_what_happens(simulation: Any) -> None:
     around.next_at = None
     simulation.run(for_=10)
     assert explained(around) == "0 connections, of at most 8: nobody else may be dialled"
+
+
+def test_node_that_is_connected_to_all_peers_that_there_are_says_so_and_warns_of_nothing(
+    simulation: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    around = Neighbours(simulation, BAND)
+    bob, carol, dave = simulation.peers("bob", "carol", "dave")
+
+    def track(index: int, *peers: PeerId) -> None:
+        listed = tracker.PeerSet.of(peers, [])
+        around.upkeep.tell(tracker.PeerSetUpdate(index, listed, listed))
+
+    def connect(*peers: PeerId) -> None:
+        for peer in peers:
+            around.upkeep.tell(connections.PeerConnected(peer))
+        around.count(len(peers))
+
+    with caplog.at_level(logging.INFO, logger="rookery"):
+        track(1, bob)
+        connect(bob)
+        around.upkeep.activate()
+        simulation.run(for_=4)
+        assert explained(around) == "connected to the only known peer"
+        connect(bob, carol)
+        track(2, bob, carol)
+        simulation.run(for_=4)
+        assert explained(around) == "connected to all 2 known peers"
+        assert [record.getMessage() for record in caplog.records] == ["connected to all known peers"]
+        track(3, bob, carol, dave)
+        simulation.run(for_=4)
+        assert explained(around) == "2 connections, 1 below 3: nobody to dial now, waiting until somebody can be"
+        assert caplog.messages[1:] == ["too few connections, and nobody else to dial now"]
 
 
 def test_line_says_what_does_not_count() -> None:
