@@ -44,7 +44,7 @@ from .bind import bind
 from .errors import ConfigError, Mistake
 from .plugins import Plugin, PluginError, installed, load_plugin, with_sections
 from .scalars import Parser, Parsers
-from .sections import Control, Log
+from .sections import Control, Http, Log
 from .source import Scalar, Source, Tree, read
 
 S = TypeVar("S", bound=Settings)
@@ -102,6 +102,7 @@ class NodeConfig(Settings):
     resolver: Resolver = section(Resolver, "Fetching data from the peers that have it.")
     blobs: Blobs = section(Blobs, "Files in blocks.")
     control: Control = section(Control, "The socket of the command line.")
+    http: Http = section(Http, "Metrics and the state of the node, for monitoring.")
     log: Log = section(Log, "What the node tells its operator.")
     plugins: ClassVar[Mapping[str, Plugin]] = MappingProxyType({})
     """The actors of other packages that the file names, by the names of their sections."""

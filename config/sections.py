@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..runtime.settings import Settings, option
+from ..transport.address import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,13 @@ class Log(Settings):
 
     level: Literal["debug", "info", "warning", "error"] = option("info", "The least important events that are written.")
     format: Literal["human", "json"] = option("human", "One event per line: to be read, or as a JSON object.")
+
+
+@dataclass(frozen=True, slots=True)
+class Http(Settings):
+    """What the node shows of itself over HTTP, to be read only."""
+
+    listen: Endpoint | None = option(None, "Where to serve metrics and the state of the node; nowhere by default.")
+    names: tuple[str, ...] = option(
+        (), "Names of this machine by which it may be asked, beside localhost and its IPs; others are refused."
+    )

@@ -41,7 +41,7 @@ from ..runtime.errors import fresh
 from ..runtime.files import check_folder
 from ..runtime.settings import KeyPath, Problem, SettingsError, show_path
 from ..transport import Identity, descriptors, keyfile
-from . import control
+from . import control, http
 from .blobs import Blobs
 from .composition import ANSWER_TIMEOUT, Actors, check_parts
 from .control.status import Status
@@ -75,6 +75,8 @@ class Node(Actors):
         """Set when everything has stopped, for whatever reason."""
         self.control = self.runtime.mailbox(control.Mailbox)
         self.blobs = Blobs(self.files)
+        self.http: http.HttpServer | None = None
+        """What serves `http.listen`, while it does."""
         self._disk = contextlib.ExitStack()  # what its engines close, if they come to it
         self._supervisor = threading.Thread(target=self._supervise, name=f"{self.peer.short}-supervisor", daemon=True)
 
@@ -89,6 +91,7 @@ class Node(Actors):
         except BaseException as error:
             asked = isinstance(error, EngineGone) and self.runtime.ended.is_set() and self.failure is None
             try:
+                self._close_http()
                 self.runtime.stop()
             finally:
                 self._disk.close()
@@ -129,6 +132,19 @@ class Node(Actors):
             context=control.Context(self.control, self, self.runtime.ended.set),
         )
         self.take_part()
+        self._serve_http()
+
+    def _serve_http(self) -> None:
+        """Where it is configured, and nowhere else."""
+        config = self.config
+        if config.http.listen is not None:
+            finds = config.membership.seeds or config.discovery.records or config.discovery.meets_strangers
+            pages = http.Pages(self.control, self.runtime, alone_by_choice=not finds)
+            self.http = http.HttpServer(config.http.listen, pages, names=config.http.names)
+
+    def _close_http(self) -> None:
+        if self.http is not None:
+            self.http.close()
 
     def _make_data_folder(self, folder: Path) -> None:
         """For nobody else; one that is there already is left as it is."""
@@ -176,6 +192,7 @@ class Node(Actors):
     def _supervise(self) -> None:
         """See to it that the end is orderly. Its thread begins when the end does."""
         try:
+            self._close_http()
             if self.failure is None:
                 with contextlib.suppress(Exception):  # nobody may be left to say goodbye to
                     self.membership.leave().get(timeout=GOODBYE_TIMEOUT)
@@ -207,6 +224,7 @@ _KEYS: Mapping[type[Exception], KeyPath] = {
     tracker.BookUnusable: ("tracker", "book"),
     transport.BindError: ("transport", "listen"),
     discovery.CannotServe: ("discovery", "record_listen"),
+    http.CannotListen: ("http", "listen"),
     discovery.NoZeroconf: ("discovery", "lan"),
     membership.NoAddress: ("transport", "advertise"),
     control.SocketTaken: ("control", "socket"),
@@ -240,6 +258,7 @@ def obstacles(config: NodeConfig) -> Iterator[Problem]:
             if config.discovery.record_listen is None
             else _check_listen(config.discovery.record_listen, discovery.CannotServe)
         ),
+        lambda: None if config.http.listen is None else _check_listen(config.http.listen, http.CannotListen),
         lambda: lan.packages() if config.discovery.lan else None,
         lambda: control.socket_path.check(config.control.socket),
     ]

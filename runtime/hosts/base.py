@@ -132,6 +132,10 @@ class Runtime(abc.ABC):
         """
         self._dead_letter_hooks.append(hook)
 
+    def stalled(self) -> tuple[str, ...]:
+        """The engines that have stopped turning, as far as the last look has found."""
+        return tuple(name for name, (_mailbox, probe) in self._inboxes.probes.copy().items() if probe.reported)
+
     @abc.abstractmethod
     def drain(self, timeout: float) -> bool:
         """Wait until no message waits anywhere, at most `timeout` seconds; True if it came to that.
