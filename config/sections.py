@@ -1,4 +1,4 @@
-"""Settings of the node layer itself, which has no layer below it to declare them: blobs, control socket, logs."""
+"""Settings of the node layer itself, which has no layer below it to declare them: control socket, HTTP, logs."""
 
 from __future__ import annotations
 

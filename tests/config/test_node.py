@@ -221,7 +221,7 @@ def test_schema_documents_every_section() -> None:
     schema = json_schema(NodeConfig, PARSERS)
     assert set(schema["properties"]) == {
         "key", "key_passphrase", "key_passphrase_file", "data", "runtime", "transport", "tracker", "connections",
-        "maintenance", "discovery", "membership", "providers", "resolver", "blobs", "control", "log",
+        "maintenance", "discovery", "membership", "providers", "resolver", "blobs", "control", "http", "log",
     }  # fmt: skip
     assert all(part["description"] for part in schema["properties"].values())
 
