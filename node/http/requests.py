@@ -36,8 +36,8 @@ class Response(Struct, frozen=True):
     content_type: str
     body: bytes
 
-    def encoded(self, *, head: bool) -> bytes:
-        """As it goes out; without the body for HEAD."""
+    def pieces(self, *, head: bool) -> list[memoryview]:
+        """As it goes out; without the body for HEAD. The body is not copied: many may be sent the same."""
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}",
             f"Content-Type: {self.content_type}",
@@ -49,7 +49,8 @@ class Response(Struct, frozen=True):
         ]
         if self.status is HTTPStatus.METHOD_NOT_ALLOWED:
             lines.append("Allow: GET, HEAD")
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + (b"" if head else self.body)
+        text = "\r\n".join([*lines, "", ""]).encode("ascii")
+        return [memoryview(piece) for piece in ((text,) if head else (text, self.body)) if piece]
 
 
 class Refused(Exception):

@@ -56,7 +56,7 @@ class _Client(Struct, eq=False):
     state: _State = _State.READING
     read: bytearray = field(default_factory=bytearray)
     request: Request | None = None
-    unsent: memoryview = memoryview(b"")
+    unsent: list[memoryview] = field(default_factory=list)
 
 
 class HttpServer:
@@ -240,11 +240,13 @@ class HttpServer:
         return words(HTTPStatus.SERVICE_UNAVAILABLE, "the node cannot answer this now; its log says why")
 
     def _respond(self, client: _Client, response: Response) -> None:
-        client.unsent = memoryview(response.encoded(head=client.request is not None and client.request.head))
+        client.unsent = response.pieces(head=client.request is not None and client.request.head)
         self._wait_for(client, _State.WRITING, WRITE_TIMEOUT)
 
     def _write(self, client: _Client) -> None:
-        client.unsent = client.unsent[client.socket.send(client.unsent) :]
+        piece = client.unsent[0]
+        rest = piece[client.socket.send(piece) :]
+        client.unsent[:1] = [rest] if rest else []
         if not client.unsent:
             client.socket.shutdown(sockets.SHUT_WR)
             self._wait_for(client, _State.LINGERING, LINGER)

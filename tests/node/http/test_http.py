@@ -20,6 +20,7 @@ from rookery.runtime import Reply
 from rookery.transport import Endpoint
 
 YAML = "tracker: {source: static}\nruntime: %s\nhttp: {listen: 'tcp://127.0.0.1:0', names: [node.example.org]}\n"
+BIG = bytes(32 * 2**20)
 LOOPBACK = Endpoint("127.0.0.1", 0)
 
 
@@ -153,13 +154,13 @@ def test_crowd_that_never_ends_its_headers_keeps_nobody_out(port: int) -> None:
 
 
 def big_site(request: Request) -> Reply[Answer]:
-    body = b"x" * (0 if request.path == "/small" else 32 * 2**20)
+    body = b"" if request.path == "/small" else BIG
     return Reply.of(lambda: Response(HTTPStatus.OK, "text/plain", body))
 
 
 def test_readers_that_take_nothing_keep_nobody_out_and_hold_no_more_places_than_there_are() -> None:
     with contextlib.closing(HttpServer(LOOPBACK, big_site)) as server, contextlib.ExitStack() as crowd:
-        for _ in range(3):
+        for _ in range(MAX_OF_AN_IP + 4):
             slow = crowd.enter_context(connect(server.address.port))
             slow.sendall(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert slow.recv(1)
