@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -211,3 +212,15 @@ def test_node_serves_nothing_unless_asked(yaml: str, tmp_path_factory: pytest.Te
     new.make_node(folder, yaml)
     with Node(load(folder)) as node:
         assert node.http is None
+
+
+@pytest.mark.parametrize("limit", ["READ_TIMEOUT", "WRITE_TIMEOUT", "LINGER"])
+def test_connection_that_does_not_go_on_is_ended(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"rookery.node.http.server.{limit}", 0.05)
+    path, said = ("big", "\r\n\r\n") if limit == "WRITE_TIMEOUT" else ("small", "\r\n\r\n" * (limit == "LINGER"))
+    with contextlib.closing(HttpServer(LOOPBACK, big_site)) as server, connect(server.address.port) as slow:
+        slow.sendall(f"GET /{path} HTTP/1.1\r\nHost: localhost{said}".encode())
+        assert bool(slow.recv(1)) is (limit != "READ_TIMEOUT")
+        deadline = time.monotonic() + 20
+        while server._clients:
+            assert time.monotonic() < deadline
