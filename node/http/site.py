@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 from collections.abc import Callable
@@ -83,6 +84,7 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     return Response(status, "application/json", msgspec.json.encode(value) + b"\n")
 
 
+@functools.cache
 def _version() -> str:
     try:
         return importlib.metadata.version("rookery")
