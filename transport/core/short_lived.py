@@ -9,7 +9,7 @@ fetch does. They are counted here and in no other limit, and take no other conne
 * A connection on which nothing has been said for `IDLE` seconds ends, unless an answer is to come over it, or what was
   said has not arrived. While another wants its place, one that was quiet for `QUIET` seconds does (an inbound one not
   while this node owes an answer), or that is `TURN` seconds old whatever it does; and at once one that this node has
-  dialled, if it has asked for something there and got nothing.
+  dialled, if it has asked for something there and got nothing. What it says to a peer that is silent is no use.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Use(Struct):
     """What is said on one connection. said: messages of both directions, until `said_at`. Times are in seconds.
 
     used_at: when something was last said or to come. awaited: how many of its users wait for an answer, or owe one.
-    in_vain: some have got theirs, and nothing was in any.
+    in_vain: some have got theirs, and nothing was in any. heard: the peer has said something.
     """
 
     opened_at: float
@@ -136,6 +136,7 @@ class Use(Struct):
     said: int = 0
     awaited: int = 0
     in_vain: bool = False
+    heard: bool = False
 
     def awaits(self, delta: int, now: float, *, in_vain: bool = False) -> None:
         """So many more of its users wait for an answer, or owe one. in_vain: those who got one got nothing by it."""
@@ -154,10 +155,14 @@ class Use(Struct):
             self.used_at = now
         return now - self.used_at >= IDLE
 
+    def is_useless(self, direction: Direction) -> bool:
+        """Whether this node has dialled it and got nothing by it, so that there is no reason to dial it again."""
+        return direction is Direction.OUT and (self.in_vain or not self.heard)
+
     def over_at(self, direction: Direction) -> float:
         """When its time is over for others that want its place."""
         if self.awaited and direction is Direction.IN:
             return self.opened_at + TURN
-        if self.in_vain and direction is Direction.OUT:
-            return self.opened_at
+        if self.is_useless(direction):
+            return self.opened_at + (0 if self.in_vain else QUIET)
         return min(self.opened_at + TURN, self.said_at + QUIET)

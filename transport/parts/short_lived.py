@@ -84,8 +84,9 @@ class ShortLived:
         if not over:
             return False
         live, use = self._uses.pop(min(over)[1])
-        self._close(live, Reason.IDLE if use.in_vain else Reason.TURN_OVER)
+        self._close(live, Reason.IDLE if use.is_useless(live.link.direction) else Reason.TURN_OVER)
         return True
 
     def _look(self, live: Live, use: Use) -> bool:
+        use.heard = live.received > 0
         return use.look(live.sent + live.received, self._shared.now(), on_its_way=live.sent > live.confirmed)

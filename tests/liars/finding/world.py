@@ -8,7 +8,7 @@
 
 All the while, once a second:
 
-* `had`: whoever gets a file that an honest node has, has it within 20 s, and 3 s later for each liar that says yes:
+* `had`: whoever gets a file that an honest node has, has it within 20 s, and 1.5 s later for each liar that says yes:
   each may be silent for so long in the one place for fetches that there is where all connections are taken.
 * `dials`: a node does not dial in vain more often than its budget allows; a secondary one makes one connection a minute
   for each that asks for it.
@@ -53,7 +53,7 @@ PUT, LIARS_COME, WANTED, ASKING = 10.0, 15.0, 17.0, 25.0
 GETS_AFTER = 2
 GET_EVERY = 2.0
 REST = 5.0  # seconds from the end of the liars to the next get
-HAD_WITHIN, SILENT_FOR = 20.0, 3.0
+HAD_WITHIN, SILENT_FOR = 20.0, 1.5
 DIALS, DIALS_AT_ONCE = 5.0, 10.0  # in vain, a second and at once
 DIALLED_BACK = 1  # in a minute, whoever asks for it
 MAX_KEYS, MAX_KEYS_OF_ONE = 4000, 1000

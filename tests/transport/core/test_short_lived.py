@@ -66,7 +66,7 @@ def test_only_so_many_wait_and_those_of_a_crowd_go_first() -> None:
 
 
 def test_connection_is_over_when_it_is_idle_and_sooner_where_others_wait() -> None:
-    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0)
+    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0, heard=True)
     assert not use.look(1, 1.0)
     assert [use.over_at(direction) for direction in Direction] == 2 * [1.0 + QUIET]
     assert not use.look(1, 1.0 + IDLE - 0.1)
@@ -90,7 +90,7 @@ def test_connection_is_not_idle_while_an_answer_is_to_come_or_something_is_on_it
 
 
 def test_connection_over_which_we_asked_in_vain_has_had_its_turn_until_something_comes_over_it() -> None:
-    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0)
+    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0, heard=True)
     use.awaits(1, 1.0)
     use.awaits(-1, 1.0, in_vain=True)
     use.look(2, 1.0)
@@ -101,3 +101,14 @@ def test_connection_over_which_we_asked_in_vain_has_had_its_turn_until_something
     use.awaits(-1, 1.3)
     use.look(3, 1.3)
     assert use.over_at(Direction.OUT) == 1.3 + QUIET
+
+
+def test_connection_to_a_peer_that_says_nothing_is_not_kept_by_what_we_say() -> None:
+    use = Use(opened_at=0.0, said_at=0.0, used_at=0.0)
+    use.look(1, 1.0)
+    assert use.over_at(Direction.OUT) == QUIET
+    assert use.is_useless(Direction.OUT)
+    assert use.over_at(Direction.IN) == 1.0 + QUIET
+    use.heard = True
+    assert use.over_at(Direction.OUT) == 1.0 + QUIET
+    assert not use.is_useless(Direction.OUT)
