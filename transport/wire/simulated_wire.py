@@ -1,8 +1,8 @@
 """The simulated network as a wire: the same contract as ZeroMQ, in virtual time.
 
-A stream keeps its order and loses nothing while it lives; what a partition holds back goes on when it is healed. A node
-that crashes takes its streams with it, as the operating system would: the other ends learn of it if they can be
-reached.
+A stream keeps its order and loses nothing while it lives; what a partition holds back goes on when it is healed. What
+waits for the node's uplink is queued here as well, so that a slow line fills the route's queue. A node that crashes takes
+its streams with it, as the operating system would: the other ends learn of it if they can be reached.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ FIRST_PORT = 20_000
 
 
 class _Stream(Struct):
-    """One end of a stream. peer: the other end, None until it is connected. held: what a partition keeps back."""
+    """One end of a stream. peer: the other end, None until it is connected. held: what a partition keeps back.
+
+    leaving: messages that wait for the node's uplink.
+    """
 
     wire: SimulatedWire
     route: Route
@@ -33,7 +36,12 @@ class _Stream(Struct):
     peer: _Stream | None = None
     up: bool = False
     over: bool = False
+    leaving: int = 0
     held: deque[tuple[int, Callable[[], object]]] = field(default_factory=deque)
+
+    def left(self) -> None:
+        """One of those that wait for the uplink is on its way."""
+        self.leaving -= 1
 
 
 class SimulatedInternet:
@@ -139,7 +147,7 @@ class SimulatedWire:
         stream = self._streams.get(route)
         if stream is None or stream.peer is None:
             return Sent.GONE
-        if len(stream.held) >= self._high_water:
+        if len(stream.held) + stream.leaving >= self._high_water:
             return Sent.FULL
         peer, copied = stream.peer, [bytes(frame) for frame in frames]
         self._internet.world.absorb(sum(map(len, copied)))
@@ -241,7 +249,9 @@ class SimulatedWire:
         peer = stream.peer
         while peer is not None and stream.held:
             size, deliver = stream.held[0]
-            if not self._network.carry(self.node, peer.wire.node, size, deliver):
+            stream.leaving += 1
+            if not self._network.carry(self.node, peer.wire.node, size, deliver, stream.left):
+                stream.leaving -= 1
                 return
             stream.held.popleft()
 
