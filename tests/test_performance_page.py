@@ -23,7 +23,7 @@ FIGURE = re.compile(rf"\d[\d,.]* {UNIT}|\d[\d,]*[.]\d+")
 """A number with a unit, or with a decimal point: sizes of networks, seeds and bounds have neither."""
 SETTINGS = {
     # what is sent, and over what
-    "64 bytes", "1 MiB", "16 MiB", "64 KiB", "100 Mbit/s", "30,000 messages", "1 MB/s",
+    "64 bytes", "1 MiB", "16 MiB", "64 KiB", "100 Mbit/s", "30,000 messages", "1 MB/s", "12.5 MB/s",
     # of the simulated networks: latencies, losses, what stalls for how long
     "50 ms", "0.4 s", "0.5", "5 ms", "100 ms", "20 %", "5 s", "15 s",
     # constants of the code
