@@ -1,13 +1,13 @@
 """A file that many nodes get at once from one origin, where each has one uplink and one downlink: in virtual time.
 
-Sixteen nodes begin at the same moment. Each node, the origin as well, sends and receives 12.5 MB/s at most, whoever with,
-and 5 ms lie between any two. Nothing else limits them, and hashing and disks take no time. Virtual time leaves nothing to
-the machine: a figure depends on the code and the seed alone; medians over seeds.
+Sixteen nodes begin at the same moment. Each node, the origin as well, sends and receives 12.5 MB/s at most, whoever
+with, and 5 ms lie between any two. Nothing else limits them, and hashing and disks take no time. Virtual time leaves
+nothing to the machine: a figure depends on the code and the seed alone; medians over seeds.
 
-* `origin-sent-16`: how often the origin sends the file, counted in bytes of all blocks that it gives, those that come in
-  vain as well. Beside it once, which is the least.
-* `all-have-16`: until the last node has the file, beside the physical limit: the time in which the origin sends it once,
-  which is also the time in which a node receives it. What all of them need of all uplinks is less than that.
+* `origin-sent-16`: how often the origin sends the file, counted in bytes of all blocks that it gives, those that come
+  in vain as well. Beside it once, which is the least.
+* `all-have-16`: until the last node has the file, beside the physical limit: the time in which the origin sends it
+  once, which is also the time in which a node receives it. What all of them need of all uplinks is less than that.
 """
 
 from __future__ import annotations

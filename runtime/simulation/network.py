@@ -4,8 +4,8 @@ Faults are set per directed pair of nodes, or for all. `carry` is a stream: it k
 nothing; what a partition holds back stays back until it is healed or the carrier gives up. `cast` is a datagram: it may
 be lost, doubled and overtaken. What was on its way when a link was cut still arrives.
 
-A node may have an uplink and a downlink, which all its peers share. A piece waits in three queues, and each passes it on
-whole: the sender's uplink, the bandwidth of the pair, and after the latency the receiver's downlink. Both lines of a
+A node may have an uplink and a downlink, which all its peers share. A piece waits in three queues, and each passes it
+on whole: the sender's uplink, the bandwidth of the pair, and after the latency the receiver's downlink. Both lines of a
 node are first in, first out, small pieces behind large ones; a piece is on its way when it has left the uplink.
 """
 

@@ -1,8 +1,8 @@
 """The simulated network as a wire: the same contract as ZeroMQ, in virtual time.
 
 A stream keeps its order and loses nothing while it lives; what a partition holds back goes on when it is healed. What
-waits for the node's uplink is queued here as well, so that a slow line fills the route's queue. A node that crashes takes
-its streams with it, as the operating system would: the other ends learn of it if they can be reached.
+waits for the node's uplink is queued here as well, so that a slow line fills the route's queue. A node that crashes
+takes its streams with it, as the operating system would: the other ends learn of it if they can be reached.
 """
 
 from __future__ import annotations
