@@ -140,7 +140,7 @@ class Node(Actors):
         if config.http.listen is not None:
             finds = config.membership.seeds or config.discovery.records or config.discovery.meets_strangers
             pages = http.Pages(self.control, self.runtime, alone_by_choice=not finds)
-            self.http = http.HttpServer(config.http.listen, pages, names=config.http.names)
+            self.http = http.HttpServer(config.http.listen, pages, self.runtime.registry, names=config.http.names)
 
     def _close_http(self) -> None:
         if self.http is not None:

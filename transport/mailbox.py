@@ -149,13 +149,14 @@ class CloseLink(Message, Struct, frozen=True):
 class AnswersAwaited(Message, Struct, frozen=True):
     """So many more of who uses a connection wait for an answer over it, or owe one; less if negative.
 
-    A short-lived one is not idle meanwhile. in_vain: this node has asked over it, and got nothing yet; then one that it
-    has dialled has had its turn. One that is gone is ignored.
+    A short-lived one is not idle meanwhile. in_vain: whether this user has asked over it and got nothing yet, None if
+    it has got no answer; one that this node has dialled and that was in vain for all its users has had its turn. One
+    that is gone is ignored.
     """
 
     link_id: int
     delta: int
-    in_vain: bool = False
+    in_vain: bool | None = None
 
 
 class Send(Message, Struct):
@@ -265,7 +266,7 @@ class Mailbox(runtime.Mailbox):
         """End one connection; see `CloseLink`."""
         return self.tell(CloseLink(link_id, reason))
 
-    def answers_awaited(self, link_id: int, delta: int, *, in_vain: bool = False) -> Feedback:
+    def answers_awaited(self, link_id: int, delta: int, *, in_vain: bool | None = None) -> Feedback:
         """Answers are to come over a connection, by one user of it more or less; see `AnswersAwaited`."""
         return self.tell(AnswersAwaited(link_id, delta, in_vain))
 

@@ -25,6 +25,7 @@ from msgspec import Struct, field
 from ...runtime import Reply
 from ...runtime.actor.waiter import poll_timeout
 from ...runtime.log import Log
+from ...runtime.metrics import Registry
 from ...transport import Endpoint
 from ...transport.wire.descriptors import Listener, is_full
 from .errors import CannotListen
@@ -62,14 +63,19 @@ class _Client(Struct, eq=False):
 class HttpServer:
     """Serves what `site` says, from when it is made until `close`."""
 
-    def __init__(self, listen: Endpoint, site: Site, *, names: Collection[str] = ()) -> None:
+    def __init__(self, listen: Endpoint, site: Site, registry: Registry, *, names: Collection[str] = ()) -> None:
         """site: asked on the server's thread, it must not block; what it answers is made into a response there too.
 
-        names: by which it may be asked, beside localhost and IPs. Raises CannotListen.
+        registry: counts what is answered, and what is not. names: by which it may be asked, beside localhost and IPs.
+        Raises CannotListen.
         """
         self._site = site
         self._names = frozenset(name.lower() for name in names)
         self._log = Log("http")
+        self._responses = registry.counter("http_responses_total", "Answers over HTTP, by status.", labels=("status",))
+        self._ended = registry.counter(
+            "http_ended_total", "HTTP connections that ended before their answer was taken, by why.", labels=("why",)
+        )
         self._clients: dict[int, _Client] = {}  # by descriptor, the oldest first
         self._asked: dict[str, list[_Client]] = {}
         self._answers: deque[tuple[str, Answer | Exception]] = deque()
@@ -135,7 +141,7 @@ class HttpServer:
             except BlockingIOError:
                 pass
             except OSError:
-                self._drop(client)
+                self._give_up(client, "lost")
 
     # Connections -----------------------------------------------------------------------------------------------------
 
@@ -158,7 +164,7 @@ class HttpServer:
         if held[ip] < MAX_OF_AN_IP and len(self._clients) < MAX_CONNECTIONS:
             return
         loser = ip if held[ip] >= MAX_OF_AN_IP else held.most_common(1)[0][0]
-        self._drop(next(client for client in self._clients.values() if client.ip == loser))
+        self._give_up(next(client for client in self._clients.values() if client.ip == loser), "place")
 
     def _expire(self, now: float) -> None:
         for client in [client for client in self._clients.values() if client.until <= now]:
@@ -166,7 +172,12 @@ class HttpServer:
                 self._asked.pop(client.request.path, None)  # the next one asks anew
                 self._respond(client, words(HTTPStatus.SERVICE_UNAVAILABLE, "the node does not answer in time"))
             else:
-                self._drop(client)
+                self._give_up(client, "timeout")
+
+    def _give_up(self, client: _Client, why: str) -> None:
+        if client.state is not _State.LINGERING:
+            self._ended.inc(why)
+        self._drop(client)
 
     def _drop(self, client: _Client) -> None:
         if self._clients.pop(client.socket.fileno(), None) is not None:
@@ -183,7 +194,7 @@ class HttpServer:
         if client.state is _State.WRITING:
             self._write(client)
         elif client.state is _State.ASKING or not (data := client.socket.recv(_PIECE)):
-            self._drop(client)  # while an answer is waited for, nothing is read: it was an error or the end
+            self._give_up(client, "lost")  # while an answer is waited for, nothing is read: it was an error or the end
         elif client.state is _State.READING:
             client.read += data
             self._read(client)
@@ -240,6 +251,7 @@ class HttpServer:
         return words(HTTPStatus.SERVICE_UNAVAILABLE, "the node cannot answer this now; its log says why")
 
     def _respond(self, client: _Client, response: Response) -> None:
+        self._responses.inc(str(response.status.value))
         client.unsent = response.pieces(head=client.request is not None and client.request.head)
         self._wait_for(client, _State.WRITING, WRITE_TIMEOUT)
 

@@ -127,7 +127,7 @@ class Use(Struct):
     """What is said on one connection. said: messages of both directions, until `said_at`. Times are in seconds.
 
     used_at: when something was last said or to come. awaited: how many of its users wait for an answer, or owe one.
-    in_vain: some have got theirs, and nothing was in any. heard: the peer has said something.
+    in_vain, fruitful: some have got nothing by their answers, and some have. heard: the peer has said something.
     """
 
     opened_at: float
@@ -136,12 +136,14 @@ class Use(Struct):
     said: int = 0
     awaited: int = 0
     in_vain: bool = False
+    fruitful: bool = False
     heard: bool = False
 
-    def awaits(self, delta: int, now: float, *, in_vain: bool = False) -> None:
-        """So many more of its users wait for an answer, or owe one. in_vain: those who got one got nothing by it."""
+    def awaits(self, delta: int, now: float, *, in_vain: bool | None = None) -> None:
+        """So many more of its users wait for an answer, or owe one. in_vain: whether it got nothing by its own."""
         self.awaited = max(0, self.awaited + delta)
-        self.in_vain = in_vain
+        self.in_vain |= in_vain is True
+        self.fruitful |= in_vain is False
         self.used_at = now
 
     def look(self, said: int, now: float, *, on_its_way: bool = False) -> bool:
@@ -157,7 +159,7 @@ class Use(Struct):
 
     def is_useless(self, direction: Direction) -> bool:
         """Whether this node has dialled it and got nothing by it, so that there is no reason to dial it again."""
-        return direction is Direction.OUT and (self.in_vain or not self.heard)
+        return direction is Direction.OUT and not self.fruitful and (self.in_vain or not self.heard)
 
     def over_at(self, direction: Direction) -> float:
         """When its time is over for others that want its place."""

@@ -320,8 +320,8 @@ class Unproved:
     def _not_fresh(self, newcomer: Newcomer) -> None:
         """It has its turn, or is gone: then it is another introducer's."""
         of_introducers = self._fresh_with(newcomer)
-        fresh = of_introducers.get(newcomer.introducer, OrderedDict())
-        if newcomer.peer in fresh:
+        fresh = of_introducers.get(newcomer.introducer)
+        if fresh is not None and newcomer.peer in fresh:
             del fresh[newcomer.peer]
             self._waiting.pop(newcomer.peer, None)
             of_introducers.move_to_end(newcomer.introducer)

@@ -40,5 +40,6 @@ class AwaitedAnswers:
             return
         now = self._counts[link_id] = before + by
         if bool(now) != bool(before):
-            in_vain = not self._with_data.get(link_id, True)
+            with_data = self._with_data.get(link_id)
+            in_vain = None if with_data is None else not with_data
             self._transport.answers_awaited(link_id, 1 if now else -1, in_vain=in_vain)

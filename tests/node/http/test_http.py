@@ -18,6 +18,7 @@ from rookery.node.http import CannotListen, HttpServer
 from rookery.node.http.requests import MAX_HEAD, Request, Response
 from rookery.node.http.server import MAX_CONNECTIONS, MAX_OF_AN_IP, Answer
 from rookery.runtime import Reply
+from rookery.runtime.metrics import Registry
 from rookery.transport import Endpoint
 
 YAML = "tracker: {source: static}\nruntime: %s\nhttp: {listen: 'tcp://127.0.0.1:0', names: [node.example.org]}\n"
@@ -160,13 +161,16 @@ def big_site(request: Request) -> Reply[Answer]:
 
 
 def test_readers_that_take_nothing_keep_nobody_out_and_hold_no_more_places_than_there_are() -> None:
-    with contextlib.closing(HttpServer(LOOPBACK, big_site)) as server, contextlib.ExitStack() as crowd:
+    counted = Registry()
+    with contextlib.closing(HttpServer(LOOPBACK, big_site, counted)) as server, contextlib.ExitStack() as crowd:
         for _ in range(MAX_OF_AN_IP + 4):
             slow = crowd.enter_context(connect(server.address.port))
             slow.sendall(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert slow.recv(1)
         assert get(server.address.port, "/small")[0] == 200
         assert len(server._clients) <= MAX_OF_AN_IP < MAX_CONNECTIONS
+    assert counted.value("http_ended_total", "place") == 5
+    assert counted.value("http_responses_total", "200") == MAX_OF_AN_IP + 5
 
 
 def test_crowd_that_asks_for_one_page_costs_the_node_one_question() -> None:
@@ -176,7 +180,7 @@ def test_crowd_that_asks_for_one_page_costs_the_node_one_question() -> None:
         asked.append(Reply())
         return asked[-1]
 
-    with contextlib.closing(HttpServer(LOOPBACK, site)) as server, contextlib.ExitStack() as crowd:
+    with contextlib.closing(HttpServer(LOOPBACK, site, Registry())) as server, contextlib.ExitStack() as crowd:
         clients = [crowd.enter_context(connect(server.address.port)) for _ in range(8)]
         for each in clients:
             each.sendall(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -191,7 +195,7 @@ def test_question_that_fails_is_answered_with_503(caplog: pytest.LogCaptureFixtu
     def site(_request: Request) -> Reply[Answer]:
         return Reply.failed(ValueError("secret"))
 
-    with contextlib.closing(HttpServer(LOOPBACK, site)) as server:
+    with contextlib.closing(HttpServer(LOOPBACK, site, Registry())) as server:
         status, _, body = get(server.address.port, "/x")
     assert (status, b"secret" in body) == (503, False)
     assert "a question over HTTP is not answered" in caplog.text
@@ -199,7 +203,7 @@ def test_question_that_fails_is_answered_with_503(caplog: pytest.LogCaptureFixtu
 
 def test_port_in_use_is_refused_by_the_name_of_its_key(port: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(CannotListen, match="allowed: an address of this machine with a free port"):
-        HttpServer(Endpoint("127.0.0.1", port), big_site)
+        HttpServer(Endpoint("127.0.0.1", port), big_site, Registry())
     folder = tmp_path_factory.mktemp("taken") / "node"
     new.make_node(folder, f"tracker: {{source: static}}\nhttp: {{listen: 'tcp://127.0.0.1:{port}'}}\n")
     with pytest.raises(CannotStart, match=r"^http\.listen: cannot listen on "):
@@ -218,9 +222,11 @@ def test_node_serves_nothing_unless_asked(yaml: str, tmp_path_factory: pytest.Te
 def test_connection_that_does_not_go_on_is_ended(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"rookery.node.http.server.{limit}", 0.05)
     path, said = ("big", "\r\n\r\n") if limit == "WRITE_TIMEOUT" else ("small", "\r\n\r\n" * (limit == "LINGER"))
-    with contextlib.closing(HttpServer(LOOPBACK, big_site)) as server, connect(server.address.port) as slow:
+    counted = Registry()
+    with contextlib.closing(HttpServer(LOOPBACK, big_site, counted)) as server, connect(server.address.port) as slow:
         slow.sendall(f"GET /{path} HTTP/1.1\r\nHost: localhost{said}".encode())
         assert bool(slow.recv(1)) is (limit != "READ_TIMEOUT")
         deadline = time.monotonic() + 20
         while server._clients:
             assert time.monotonic() < deadline
+    assert counted.value("http_ended_total", "timeout") == (limit != "LINGER")

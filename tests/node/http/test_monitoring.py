@@ -54,7 +54,7 @@ def test_text_of_a_peer_is_quoted_in_json(text: str) -> None:
 
 
 def test_page_names_every_metric_with_its_kind_labels_and_meaning(tmp_path: Path) -> None:
-    new.make_node(tmp_path / "node", "")
+    new.make_node(tmp_path / "node", "http: {listen: 'tcp://127.0.0.1:0'}\n")
     with Node(load(tmp_path / "node")) as node:
         metrics = dict(node.runtime.registry._metrics)
     written = [line.strip("| ") for line in PAGE.read_text(encoding="utf-8").splitlines() if "| `rookery_" in line]

@@ -98,9 +98,11 @@ def test_connection_over_which_we_asked_in_vain_has_had_its_turn_until_something
     assert use.over_at(Direction.IN) == 1.0 + QUIET, "the peer may want it"
     use.awaits(1, 1.2, in_vain=True)
     assert use.over_at(Direction.OUT) == 0.0, "it is asked once more"
-    use.awaits(-1, 1.3)
+    use.awaits(-1, 1.3, in_vain=False)
     use.look(3, 1.3)
     assert use.over_at(Direction.OUT) == 1.3 + QUIET
+    use.awaits(-1, 1.3, in_vain=True)
+    assert use.over_at(Direction.OUT) == 1.3 + QUIET, "another of its users got nothing, and the first goes on"
 
 
 def test_connection_to_a_peer_that_says_nothing_is_not_kept_by_what_we_say() -> None:
